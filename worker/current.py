@@ -1,0 +1,68 @@
+"""The run in hand: what code called by a handler may know of its attempt, however deep it stands."""
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from worker.contracts import Work
+
+
+class Stopping:
+    """Whether a run should end, and why; safe to ask from any thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self.reason: str | None = None
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def set(self, reason: str) -> None:
+        """Ask the run to end; the first reason stands."""
+        with self._lock:
+            if self._event.is_set():
+                return
+            self.reason = reason
+            self._event.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def call(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called once when the run should end, at once if it should already; returns the way out."""
+        with self._lock:
+            if not self._event.is_set():
+                self._callbacks.append(callback)
+                return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+        callback()
+        return lambda: None
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block a thread until the run should end, at most ``seconds``; whether it should."""
+        return self._event.wait(seconds)
+
+
+@dataclass(slots=True)
+class Run:
+    """One attempt of a task, or one delivery of an event, while its handler runs.
+
+    Args:
+        deadline: ``time.monotonic()`` at which the time limit ends it; none: no limit.
+        origin: The delivery handler's name, where this is a delivery: its saves raise no delivery to itself.
+        attempt: The fencing number that every write carries; none in a delivery, which owns no task.
+    """
+
+    task_id: str
+    agent_id: str
+    work: Work
+    attempt: int | None = None
+    deadline: float | None = None
+    origin: str | None = None
+    stopping: Stopping = field(default_factory=Stopping)
+    agent_runs: int = 0  # how many run_agent calls the handler has made
+
+
+run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)

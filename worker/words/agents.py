@@ -1,0 +1,43 @@
+"""The agent as the platform knows it."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from worker.words.statuses import LLMReasoningEffort, OutputFormat
+from worker.words.tasks import Words
+
+
+class Instructions(Words):
+    """What an agent is told: its role, its goals, and all else."""
+
+    role: list[str] = Field(default_factory=list[str])
+    goal: list[str] = Field(default_factory=list[str])
+    general: str = ""
+
+
+class AgentRecord(Words):
+    """An agent.
+
+    ``model_provider`` and ``model_name`` are Agno's names (``openai``, ``gpt-5``); none: the worker's default model.
+    """
+
+    id: str
+    organization_id: str = "default"
+    name: str
+    unique_name: str
+    framework: str = "agno"
+    icon: str = "🤖"
+    description: str | None = None
+    status: str = "ACTIVE"
+    instructions: Instructions = Field(default_factory=Instructions)
+    model_provider: str | None = None
+    model_name: str | None = None
+    llm_reasoning_effort: LLMReasoningEffort | None = None
+    output_format: OutputFormat | None = None
+    output_schema: dict[str, Any] | None = None
+    expected_output: str | None = None
+    version: int = 1
+    created_at: datetime | None = None
+    announced: bool = False  # listed because a worker serves it, not because somebody made it

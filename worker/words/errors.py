@@ -1,0 +1,124 @@
+"""What can go wrong, by name. Each error is a ``ModuleException``: a status code, as on the wire, and a sentence."""
+
+from typing import ClassVar
+
+
+class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
+    """Something asked of the platform could not be done.
+
+    Args:
+        status_code: The HTTP status that says the same on the wire.
+        description: One sentence for a person.
+    """
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, status_code: int | None = None, description: str | None = None) -> None:
+        self.status_code = self.status if status_code is None else status_code
+        self.description = description or (self.__doc__ or "").strip().split("\n")[0]
+        super().__init__(self.description)
+
+    def __str__(self) -> str:
+        return f"{self.description} ({self.status_code})"
+
+
+class ValidationError(ModuleException):
+    """What was given does not fit, and nothing was stored."""
+
+    status = 422
+
+    def __init__(self, description: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(None, description)
+        self.field = field
+
+
+class NotFound(ModuleException):
+    """There is no such thing here."""
+
+    status = 404
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(None, description)
+
+
+class TaskNotFound(NotFound):
+    """There is no such task."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"There is no task {task_id!r}.")
+        self.task_id = task_id
+
+
+class AgentNotFound(NotFound):
+    """There is no such agent."""
+
+    def __init__(self, agent_id: str) -> None:
+        super().__init__(f"There is no agent {agent_id!r}.")
+        self.agent_id = agent_id
+
+
+class FileNotStored(NotFound):
+    """There is no such stored file."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"There is no stored file {reference!r}.")
+        self.reference = reference
+
+
+class Conflict(ModuleException):
+    """It is not in a state in which this can be done."""
+
+    status = 409
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(None, description)
+
+
+class LeaseLost(Conflict):
+    """The attempt that wrote this no longer owns the task; nothing was changed."""
+
+    def __init__(self, task_id: str, attempt: int) -> None:
+        super().__init__(f"Attempt {attempt} no longer owns task {task_id!r}; nothing was changed.")
+        self.task_id = task_id
+        self.attempt = attempt
+
+
+class TooLarge(ModuleException):
+    """It is larger than is taken here."""
+
+    status = 413
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(None, description)
+
+
+class Unsupported(ModuleException):
+    """This platform cannot do that."""
+
+    status = 501
+
+    def __init__(self, what: str, platform: str) -> None:
+        super().__init__(None, f"{platform} cannot {what}.")
+        self.what = what
+
+
+class Unavailable(ModuleException):
+    """The platform cannot be reached now; try again."""
+
+    status = 503
+
+    def __init__(self, description: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(None, description)
+        self.retry_after = retry_after  # seconds
+
+
+class ConfigurationError(ModuleException):
+    """The configuration or the handlers do not fit; nothing was started."""
+
+    status = 400
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(None, description)
+
+    def __str__(self) -> str:
+        return self.description

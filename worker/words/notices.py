@@ -1,0 +1,143 @@
+"""Announcements: the engine and the supervisor say what happened; subscribers make log lines, metrics, traces of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something happened that an operator may want to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted(Notice):
+    """A worker is ready."""
+
+    worker_id: str
+    name: str
+    platform: str
+    concurrency: int
+    handlers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDraining(Notice):
+    """A worker claims nothing more; what runs may finish."""
+
+    worker_id: str
+    running: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped(Notice):
+    """A worker has left."""
+
+    worker_id: str
+    handed_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted(Notice):
+    """An attempt begins."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    handler: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded(Notice):
+    """An attempt ended the task. ``error`` is what was raised, with its traceback."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    status: str
+    seconds: float
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRetried(Notice):
+    """An attempt failed and the task waits for another."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    delay: float
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHandedBack(Notice):
+    """A task went back to the queue, uncharged."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTaken(Notice):
+    """A run was ended because its attempt no longer owns the task."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailed(Notice):
+    """A handler raised on an event."""
+
+    task_id: str
+    handler: str
+    event_number: int
+    tries: int
+    set_aside: bool
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost(Notice):
+    """Another worker was found dead; its tasks are pending again."""
+
+    worker_id: str
+    name: str
+    sign: str
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTrouble(Notice):
+    """The platform did not answer as it should; it is tried again."""
+
+    doing: str
+    error: BaseException
+    again_in: float
+
+
+Subscriber = Callable[[Notice], None]
+_subscribers: list[Subscriber] = []
+
+
+def subscribe(subscriber: Subscriber) -> Callable[[], None]:
+    """Hear every notice of this process from now on.
+
+    Args:
+        subscriber: Called where the notice is announced, on whatever thread that is; it must be quick.
+
+    Returns:
+        A function that ends the subscription.
+    """
+    _subscribers.append(subscriber)
+    return lambda: _subscribers.remove(subscriber) if subscriber in _subscribers else None
+
+
+def announce(notice: Notice) -> None:
+    """Tell every subscriber."""
+    for subscriber in tuple(_subscribers):
+        subscriber(notice)

@@ -1,0 +1,32 @@
+"""How an attempt ended: a value, which the engine stores and the supervisor decides on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.words.statuses import AgentExecutionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of an attempt that ends the task (or pauses it).
+
+    Args:
+        status: completed, error, failed, paused or stopped.
+        changes: What the run set on the task: result, internal_status, tokens, used_tools and the like.
+    """
+
+    status: AgentExecutionStatus
+    changes: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """The end of an attempt after which the task is pending again.
+
+    Args:
+        delay: Seconds until it may be claimed.
+        error: What went wrong, where a try is charged for it; none: nothing is charged (a drain).
+    """
+
+    delay: float = 0.0
+    error: str | None = None

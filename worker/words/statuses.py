@@ -1,0 +1,90 @@
+"""The enumerations. ``StrEnum``: an f-string shows ``completed``, and ``==`` works with plain text."""
+
+from enum import StrEnum
+
+
+class AgentExecutionStatus(StrEnum):
+    """Where a task stands.
+
+    ``Error``: the handler or agent raised, and no try is left. ``Failed``: it could not be carried out (tries used up
+    by crashes, time limit, unreadable input). ``Paused``: it waits for a person.
+    """
+
+    Pending = "pending"
+    Executing = "executing"
+    InProgress = "executing"  # noqa: PIE796 - an alias on purpose: the seeds' examples use this name
+    Paused = "paused"
+    Error = "error"
+    Failed = "failed"
+    Completed = "completed"
+    Stopped = "stopped"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing changes any more without a retry."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset(
+    {
+        AgentExecutionStatus.Error,
+        AgentExecutionStatus.Failed,
+        AgentExecutionStatus.Completed,
+        AgentExecutionStatus.Stopped,
+    }
+)
+
+
+class OutputFormat(StrEnum):
+    """What form a result is wanted in."""
+
+    Text = "text"
+    Json = "json"
+    Markdown = "markdown"
+    Html = "html"
+    Voice = "voice"
+
+
+class LLMReasoningEffort(StrEnum):
+    """How long a model may think."""
+
+    Low = "low"
+    Medium = "medium"
+    High = "high"
+    XHigh = "xhigh"
+
+
+class ThinkMode(StrEnum):
+    """How hard an agent is asked to think."""
+
+    Default = "default"
+    Harder = "harder"
+
+
+class TaskUpdateEventType(StrEnum):
+    """The kinds of event a task has. The first six can be bound by handlers; a type not listed here is passed over."""
+
+    TaskCreated = "task_created"
+    TaskUpdated = "task_updated"
+    TaskFinished = "task_finished"
+    ToolCallRequest = "tool_call_request"
+    ToolCallResult = "tool_call_result"
+    SubAgentTrigger = "sub_agent_trigger"
+    Connected = "connected"
+    Chunk = "chunk"
+    Think = "think"
+    Analyze = "analyze"
+    PlanUpdated = "plan_updated"
+    AuthEvent = "auth_event"
+    ContextStatus = "context_status"
+    TaskCompactization = "task_compactization"
+    Note = "note"  # ours: something the reader of a task should know, such as an attachment that could not be read
+
+
+WHOLE_TASK = frozenset(
+    {TaskUpdateEventType.TaskCreated, TaskUpdateEventType.TaskUpdated, TaskUpdateEventType.TaskFinished}
+)
+"""Events whose data is the whole task as it stood then."""
+
+BINDABLE = tuple(TaskUpdateEventType)[:6]
+"""Events that a handler can serve."""

@@ -1,0 +1,250 @@
+"""The task as it is stored and sent, and what can be asked of it."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from worker.words.errors import ValidationError
+from worker.words.ids import check_id
+from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
+
+INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
+
+
+class Words(BaseModel):
+    """What every record shares: unknown fields are accepted and dropped, since the wire grows."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class User(Words):
+    """The person a task is done for."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    additional_attributes: dict[str, Any] | None = None
+    timezone: str | None = None
+
+    @property
+    def display_name(self) -> str:
+        """First and last name, else the address, else the id."""
+        name = " ".join(part for part in (self.first_name, self.last_name) if part)
+        return name or self.email or self.id or ""
+
+
+class AgentExecutionInput(Words):
+    """What a task is about: text, files, or both.
+
+    Args:
+        text: The prompt.
+        files: URLs of files, or references of uploaded ones.
+        user: Whom it is done for.
+
+    Raises:
+        ValidationError: Neither text nor files.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str | None = ""
+    files: list[str] | None = Field(default_factory=list[str])
+    user: User | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "AgentExecutionInput":
+        if not self.text and not self.files:
+            raise ValueError("either text or files must be provided")
+        return self
+
+
+class Tokens(Words):
+    """Tokens that a run used, its team members' included."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class PlanStep(Words):
+    """One step of a plan."""
+
+    id: str
+    title: str
+    completed: bool = False
+
+
+class DeepPlanning(Words):
+    """The plan of an agent that plans."""
+
+    enabled: bool = False
+    enforce: bool = False
+    started: bool = False
+    tasks: list[PlanStep] = Field(default_factory=list[PlanStep])
+
+
+class TaskSettings(Words):
+    """What is fixed when a task is created."""
+
+    source: str | None = "sdk"
+    worker_id: str | None = None
+    run_locally: bool = False
+    output_format: OutputFormat | None = None
+    output_schema: dict[str, Any] | None = None
+    events_streaming: bool = False
+    additional_context: str | None = None
+    instructions_override: str | None = None
+    expected_output: str | None = None
+    mcp_servers: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    triggering_agent_id: str | None = None
+    parent_execution: str | None = None
+    conversation_id: str | None = None
+    title: str | None = None
+    think_mode: ThinkMode | None = ThinkMode.Default
+    disable_attachment_injection: bool = False
+    return_metrics: bool = False
+    user_tokens: dict[str, Any] | None = Field(default=None, repr=False)
+    user_oidc_token: str | None = Field(default=None, repr=False)
+    test_run_node_id: str | None = None
+    tool_call_limit: int | None = Field(default=None, ge=1)
+    llm_model_provider: str | None = None
+    llm_model_name: str | None = None
+    llm_reasoning_effort: LLMReasoningEffort | None = None
+    agent_version: str | None = None
+    payload_extension: dict[str, Any] | None = None
+    harness_cli: str | None = None
+    permission_mode: str | None = None
+
+
+class NewTask(TaskSettings):
+    """A task to be created.
+
+    Args:
+        agent_id: The agent it is for.
+        input: Text, files, user.
+        id: An own identifier, or none to have one made. An existing finished task's: it runs again with this input.
+    """
+
+    agent_id: str
+    input: AgentExecutionInput
+    id: str | None = None
+
+    @model_validator(mode="after")
+    def _ids(self) -> "NewTask":
+        check_id(self.agent_id, "agent_id")
+        if self.id is not None:
+            check_id(self.id)
+        return self
+
+
+class TaskRecord(TaskSettings):
+    """A task, whole."""
+
+    id: str
+    agent_id: str
+    organization_id: str = "default"
+    input: AgentExecutionInput
+    status: AgentExecutionStatus = AgentExecutionStatus.Pending
+    internal_status: str | None = None
+    result: str | None = None
+    created_at: datetime
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    paused_at: datetime | None = None
+    finished_at: datetime | None = None
+    available_at: datetime | None = None  # a waiting retry: when it may be claimed
+    sub_executions: list[str] = Field(default_factory=list[str])
+    execution_attempts: int = 0  # the attempt that owns it, or the last that did
+    crashes: int = 0
+    errors: int = 0
+    is_manually_stopped: bool = False
+    deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)
+    hitl_request: dict[str, Any] | None = None
+    last_executed_node_id: str | None = None
+    tokens: Tokens | None = None
+    used_tools: list[str] = Field(default_factory=list[str])
+    duration: float | None = None  # seconds of the last attempt
+    last_event: int = 0
+
+    MUTABLE: ClassVar[frozenset[str]] = frozenset(
+        {
+            "status",
+            "result",
+            "internal_status",
+            "title",
+            "tokens",
+            "used_tools",
+            "duration",
+            "additional_context",
+            "deep_planning",
+            "hitl_request",
+            "last_executed_node_id",
+            "source",
+            "payload_extension",
+        }
+    )
+    """What a save may change; all else is fixed at create (../wire protocol: PATCH)."""
+
+
+class TaskItem(Words):
+    """A task as lists show it."""
+
+    id: str
+    agent_id: str
+    organization_id: str
+    status: AgentExecutionStatus
+    internal_status: str | None = None
+    user_id: str | None = None
+    parent_task_id: str | None = None
+    triggering_agent_id: str | None = None
+    source_node_type: str | None = None
+    result: str | None = None
+    title: str | None = None
+    created_at: datetime
+    updated_at: datetime | None = None
+
+
+class TaskQuery(Words):
+    """Which tasks to list, newest first.
+
+    Args:
+        limit: How many at the most, 1 to 1,000.
+        before: Page on: the id of the last task of the page before.
+    """
+
+    agent_id: str | None = None
+    user_id: str | None = None
+    parent_task_id: str | None = None
+    triggering_agent_id: str | None = None
+    status: AgentExecutionStatus | None = None
+    internal_status: str | None = None
+    limit: int = Field(default=100, ge=1, le=1000)
+    before: str | None = None
+
+
+def check_internal_status(value: object) -> str | None:
+    """Check a status text of the user's own.
+
+    Raises:
+        ValidationError: It is no text, or longer than 255 characters.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValidationError("internal_status must be text", field="internal_status")
+    if len(value) > INTERNAL_STATUS_CHARACTERS:
+        raise ValidationError(
+            f"internal_status has {len(value)} characters; at most {INTERNAL_STATUS_CHARACTERS} are allowed",
+            field="internal_status",
+        )
+    return value

@@ -1,0 +1,90 @@
+"""What passes between a worker and its platform: who it is, what it can take, what it is given."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from worker.words.events import TaskUpdateEvent
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A handler's wish for events: which handler, of which agent's tasks (none: any), which type."""
+
+    handler: str
+    event_type: TaskUpdateEventType
+    agent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCard:
+    """A worker, one process, as it introduces itself.
+
+    Args:
+        id: Unique in all time.
+        name: For people: the dyno, the host and process number.
+        agents: The agents its handlers name; they are announced to the platform.
+        any_agent: Whether it also serves agents that no handler names.
+        concurrency: How many tasks it runs at once.
+        lease_seconds: How long its hold on a task outlives its last sign of life.
+    """
+
+    id: str
+    name: str
+    agents: tuple[str, ...] = ()
+    any_agent: bool = False
+    concurrency: int = 10
+    lease_seconds: float = 30.0
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How many tasks a worker can start now.
+
+    Args:
+        total: In all; 0 means none.
+        agents: At most so many of each agent that a handler names.
+        others: At most so many of agents that none names.
+    """
+
+    total: int
+    agents: dict[str, int] = field(default_factory=dict[str, int])
+    others: int = 0
+
+
+class Assignment(NamedTuple):
+    """A task that a worker now owns, under this attempt."""
+
+    task: TaskRecord
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event for a subscribed handler. ``claim`` fences it as the attempt fences a task."""
+
+    subscription: Subscription
+    subscription_id: int
+    event: TaskUpdateEvent
+    task: TaskRecord
+    claim: int
+    tries: int = 0
+
+
+class JournalEntry(NamedTuple):
+    """A completed step of a run: its key, and its value as JSON text."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file. ``reference`` is ``worker:<sha256>/<name>``."""
+
+    reference: str
+    name: str
+    media_type: str
+    content: bytes
