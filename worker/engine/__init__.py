@@ -1,0 +1,1 @@
+"""The engine: tasks, events, leases and journals in PostgreSQL."""

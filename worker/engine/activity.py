@@ -1,0 +1,74 @@
+"""The activity log, composed from a task's events."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from worker.words import activity as words
+from worker.words.events import SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+Type = TaskUpdateEventType
+
+
+def compose(task: TaskRecord, events: Iterable[TaskUpdateEvent]) -> words.AgentActivityThread:
+    """Compose the log: what the user said, each tool call with its result, thoughts, sub-agents, the answer.
+
+    Args:
+        task: The task as it stands.
+        events: All its events, in order.
+    """
+    messages: list[words.AgentActivityThreadMessageType] = []
+    calls: dict[str, words.AgentActivityThreadToolCall] = {}
+    for event in events:
+        message = _message(event, calls)
+        if message is not None:
+            messages.append(message)
+    return words.AgentActivityThread(id=task.id, created_at=task.created_at, user=task.input.user, messages=messages)
+
+
+def _message(
+    event: TaskUpdateEvent, calls: dict[str, words.AgentActivityThreadToolCall]
+) -> words.AgentActivityThreadMessageType | None:
+    at: dict[str, Any] = {"id": f"{event.task_id}:{event.number}", "created_at": event.time}
+    match event.type, event.data:
+        case Type.TaskCreated, TaskRecord() as task:
+            content = words.AgentActivityThreadMessageContent(text=task.input.text, files=task.input.files or [])
+            return words.AgentActivityThreadMessage(**at, role="user", content=content)
+        case Type.TaskFinished, TaskRecord() as task if task.result and task.status is AgentExecutionStatus.Completed:
+            content = words.AgentActivityThreadMessageContent(text=task.result)
+            return words.AgentActivityThreadMessage(**at, role="agent", content=content)
+        case Type.ToolCallResult, ToolCallResult() as result:
+            call = calls.get(result.request_id)
+            if call is None:
+                return _call(result, at, calls)
+            call.result, call.is_error = result.result, bool(result.is_error)
+            return None
+        case Type.ToolCallRequest, ToolCallRequest() as request:
+            return _call(request, at, calls)
+        case ((Type.Think | Type.Analyze), Thought() as thought):
+            fields = thought.model_dump(exclude={"id", "type"})
+            return words.AgentActivityThreadReasoning(
+                **at, type="think" if event.type is Type.Think else "analyze", **fields
+            )
+        case Type.SubAgentTrigger, SubAgentTrigger() as trigger:
+            return words.AgentActivityThreadSubAgentTrigger(**at, **trigger.model_dump())
+        case Type.AuthEvent, data:
+            return words.AgentActivityThreadAuth(**at, type="auth_event", data=data)
+        case _:
+            return None
+
+
+def _call(
+    request: ToolCallRequest, at: dict[str, Any], calls: dict[str, words.AgentActivityThreadToolCall]
+) -> words.AgentActivityThreadToolCall:
+    call = words.AgentActivityThreadToolCall(
+        **at,
+        tool_name=request.tool_name or request.operation_id,
+        payload=request.payload,
+        reasoning=request.reasoning,
+        result=getattr(request, "result", None),
+        is_error=bool(getattr(request, "is_error", False)),
+    )
+    calls[request.request_id] = call
+    return call

@@ -1,0 +1,436 @@
+"""The state machine of a task, as pure functions: a locked row and a wish make an effect, or an error for the loser.
+
+The grouped writer locks the rows, asks each change what it does to its row, and writes all effects at once. Nothing
+here does I/O, so every rule can be read, and tested, in one place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from worker.engine.payloads import clean, encode
+from worker.words.errors import Conflict, LeaseLost, TaskNotFound, ValidationError
+from worker.words.events import NewEvent
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import TaskRecord, check_internal_status
+from worker.words.work import JournalEntry
+
+Status = AgentExecutionStatus
+
+TRIES_BY_CRASHES = 3  # promise 10: the third death of a task's worker ends it as failed
+
+COLUMNS = ("status", "result", "internal_status")
+"""Changeable fields that have a column; the others live in ``state``."""
+
+
+@dataclass(slots=True)
+class Row:
+    """A task's row while it is locked: what decisions need of it. Effects are noted on it as they are made."""
+
+    id: str
+    organization_id: str
+    agent_id: str
+    status: str
+    attempt: int
+    crashes: int
+    errors: int
+    worker_id: str | None
+    last_event: int
+    now: datetime  # of the database, the same for a whole group
+    state: dict[str, Any]
+    settings: dict[str, Any] | None = None  # only where a change asks for it
+    changed: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def set(self, **columns: Any) -> None:
+        """Change columns, here and in the update to come."""
+        for name, value in columns.items():
+            if hasattr(self, name):
+                setattr(self, name, value)
+        self.changed |= columns
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether only a retry changes it."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event with its number, ready to be stored."""
+
+    task_id: str
+    number: int
+    type: str
+    data: Any
+    attempt: int | None
+    origin: str | None
+    organization_id: str
+    agent_id: str
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a change does beside the columns it sets on its row."""
+
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    journal: Sequence[JournalEntry] = ()
+    drop_journal: bool = False
+    wakes_work: bool = False
+
+
+class Change(Protocol):
+    """A wish to change one task."""
+
+    @property
+    def task_id(self) -> str:
+        """The task."""
+        ...
+
+    @property
+    def organization_id(self) -> str:
+        """Whose task it must be."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        ...
+
+    def decide(self, row: Row) -> Effect:
+        """Change the row and say the rest, or raise and change nothing."""
+        ...
+
+
+def log(
+    row: Row, kind: TaskUpdateEventType, data: Any, attempt: int | None = None, origin: str | None = None
+) -> LoggedEvent:
+    """Number an event."""
+    row.set(last_event=row.last_event + 1)
+    return LoggedEvent(row.id, row.last_event, kind, data, attempt, origin, row.organization_id, row.agent_id)
+
+
+def own(row: Row, attempt: int) -> None:
+    """Let only the owner pass. Raises: LeaseLost."""
+    if row.status != Status.Executing or row.attempt != attempt:
+        raise LeaseLost(row.id, attempt)
+
+
+def text_size(value: Any) -> int:
+    """Roughly how many bytes a value takes as JSON; exact enough to tell the large from the small."""
+    match value:
+        case str() | bytes():
+            return len(value)
+        case Mapping():
+            return sum(len(str(key)) + text_size(each) for key, each in value.items())
+        case list() | tuple():
+            return sum(text_size(each) for each in value)
+        case _:
+            return 8
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events and journal entries, of the owner (with an attempt) or of anybody (without)."""
+
+    organization_id: str
+    task_id: str
+    attempt: int | None
+    events: Sequence[NewEvent]
+    journal: Sequence[JournalEntry] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        return sum(text_size(each.data) for each in self.events) + sum(len(each.value) for each in self.journal)
+
+    def decide(self, row: Row) -> Effect:
+        """Number the events. Raises: LeaseLost, Conflict."""
+        if self.attempt is not None:
+            own(row, self.attempt)
+        elif row.is_terminal:
+            raise Conflict(f"Task {row.id!r} is {row.status}; nothing is appended until it is retried.")
+        events = [log(row, event.type, event.data, self.attempt) for event in self.events]
+        return Effect(events=events, journal=self.journal)
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Changed fields, of the owner (with an attempt) or of anybody (without)."""
+
+    organization_id: str
+    task_id: str
+    attempt: int | None
+    changes: Mapping[str, Any]
+    origin: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        return text_size(self.changes)
+
+    def decide(self, row: Row) -> Effect:
+        """Store what is new. Raises: LeaseLost."""
+        changes = dict(self.changes)
+        status = changes.pop("status", None)
+        if self.attempt is None:
+            return self._outsider(row, changes, status)
+        if row.is_terminal and row.attempt == self.attempt and status == row.status:
+            return Effect()  # a repeat of what ended it: answered with the task as it stands
+        own(row, self.attempt)
+        if status in TERMINAL or status == Status.Paused:
+            outcome = Outcome(Status(status), changes)
+            return Finish(self.organization_id, self.task_id, self.attempt, outcome).decide(row)
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, put(row, changes), self.attempt, self.origin)])
+
+    def _outsider(self, row: Row, changes: dict[str, Any], status: str | None) -> Effect:
+        if row.is_terminal:  # the first terminal write wins
+            changes = {name: value for name, value in changes.items() if name == "internal_status"}
+            if not changes:
+                return Effect()
+            put(row, changes)
+            return Effect()
+        delta = put(row, changes)
+        if status == Status.Executing and row.status == Status.Pending:
+            row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.now)
+            delta |= {"status": Status.Executing, "execution_attempts": row.attempt}
+        elif status == Status.Paused and row.status != Status.Paused:
+            row.set(status=Status.Paused, worker_id=None, paused_at=row.now)
+            delta["status"] = Status.Paused
+        elif status in TERMINAL:
+            return Effect(events=[end(row, Status(status), delta, None, self.origin)])
+        if not delta:
+            return Effect()
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, None, self.origin)])
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The owner's last word."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    outcome: Outcome
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        return text_size(self.outcome.changes)
+
+    def decide(self, row: Row) -> Effect:
+        """End the task, or pause it. Raises: LeaseLost."""
+        status = self.outcome.status
+        if row.is_terminal and row.attempt == self.attempt and row.status != Status.Stopped:
+            return Effect()  # this attempt ended it before, by a save of its own
+        own(row, self.attempt)
+        delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})
+        if status == Status.Paused:
+            row.set(status=status, worker_id=None, paused_at=row.now)
+            return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, {**delta, "status": status}, self.attempt)])
+        return Effect(events=[end(row, status, delta, self.attempt)])
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The owner's leave without an end: the task is pending again."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    back: HandBack
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Queue the task again, charged with an error or with nothing. Raises: LeaseLost."""
+        own(row, self.attempt)
+        delta: dict[str, Any] = {"status": Status.Pending}
+        row.set(status=Status.Pending, worker_id=None, available_at=row.now + timedelta(seconds=self.back.delay))
+        if self.back.error is not None:
+            row.set(errors=row.errors + 1)
+            delta |= {"errors": row.errors, "_error": clean(self.back.error)}
+        if self.back.delay:
+            delta["available_at"] = row.changed["available_at"]
+        events = [log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)]
+        return Effect(events=events, wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Anybody's wish that it end."""
+
+    organization_id: str
+    task_id: str
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """End it as stopped; a terminal task is left as it is."""
+        if row.is_terminal:
+            return Effect()
+        row.set(state={**row.state, "is_manually_stopped": True})
+        return Effect(events=[end(row, Status.Stopped, {"is_manually_stopped": True}, None)])
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Anybody's wish that a finished or paused task run again, with a new input where one is given."""
+
+    organization_id: str
+    task_id: str
+    settings: dict[str, Any] | None = None
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Queue it afresh. Raises: Conflict."""
+        if not row.is_terminal and row.status != Status.Paused:
+            raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
+        resumes = row.status == Status.Paused
+        cleared = {"is_manually_stopped": False, "hitl_request": None}
+        row.set(
+            status=Status.Pending,
+            worker_id=None,
+            available_at=row.now,
+            crashes=0,
+            errors=0,
+            result=None,
+            started_at=None,
+            finished_at=None,
+            paused_at=None,
+            state={name: value for name, value in row.state.items() if name not in cleared},
+        )
+        delta: dict[str, Any] = {"status": Status.Pending, "result": None, "crashes": 0, "errors": 0, **cleared}
+        if self.settings is not None:
+            delta["_settings_before"] = row.settings
+            row.set(settings=self.settings)
+        events = [log(row, TaskUpdateEventType.TaskUpdated, delta)]
+        return Effect(events=events, drop_journal=not resumes, wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Bereave:
+    """A rescuer's word that the worker which held the task is dead."""
+
+    organization_id: str
+    task_id: str
+    worker_id: str
+    charged: bool = True
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Queue the task again, or end it where too many workers died of it; nothing where it moved on meanwhile."""
+        if row.status != Status.Executing or row.worker_id != self.worker_id:
+            return Effect()
+        if self.charged:
+            row.set(crashes=row.crashes + 1)
+        delta: dict[str, Any] = {"crashes": row.crashes} if self.charged else {}
+        if row.crashes >= TRIES_BY_CRASHES:
+            reason = f"its worker died {row.crashes} times while it ran"
+            row.set(result=reason)
+            return Effect(events=[end(row, Status.Failed, {**delta, "result": reason}, row.attempt)])
+        row.set(status=Status.Pending, worker_id=None, available_at=row.now)
+        delta["status"] = Status.Pending
+        events = [log(row, TaskUpdateEventType.TaskUpdated, delta, row.attempt)]
+        return Effect(events=events, wakes_work=True)
+
+
+def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, origin: str | None = None) -> LoggedEvent:
+    """Make a task terminal: status, end and event together."""
+    row.set(status=status, worker_id=None, finished_at=row.now)
+    return log(row, TaskUpdateEventType.TaskFinished, {**delta, "status": status}, attempt, origin)
+
+
+def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set fields on a row; null means unchanged; ``payload_extension`` is merged.
+
+    Returns:
+        The change as its event tells it.
+    """
+    delta = {name: value for name, value in changes.items() if value is not None}
+    columns = {name: delta[name] for name in COLUMNS if name in delta}
+    rest = {name: value for name, value in delta.items() if name not in columns}
+    if "payload_extension" in rest:
+        rest["payload_extension"] = {**(row.state.get("payload_extension") or {}), **rest["payload_extension"]}
+    if columns:
+        row.set(**columns)
+    if rest:
+        row.set(state={**row.state, **rest})
+    return {**columns, **rest}
+
+
+def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what somebody wants to save, before anything is stored.
+
+    Args:
+        changes: Field by field; fields fixed at create are ignored, as unmodified clients send whole tasks.
+
+    Returns:
+        What is to be stored: plain JSON values and clean texts.
+
+    Raises:
+        ValidationError: A value does not fit its field; the first such field is named.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name in TaskRecord.MUTABLE and value is not None:
+            checked[name] = _CHECKS.get(name, _text)(name, value)
+    return checked
+
+
+def _status(name: str, value: Any) -> str:
+    try:
+        return AgentExecutionStatus(value)
+    except ValueError:
+        known = ", ".join(AgentExecutionStatus)
+        raise ValidationError(f"{name} {value!r} is none of {known}", field=name) from None
+
+
+def _result(name: str, value: Any) -> str:  # noqa: ARG001 - one signature for all checks
+    return (clean(value) if isinstance(value, str) else encode(value)) or ""
+
+
+def _internal_status(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signature for all checks
+    return clean(check_internal_status(value))
+
+
+def _text(name: str, value: Any) -> str | None:
+    if not isinstance(value, str):
+        raise ValidationError(f"{name} must be text", field=name)
+    return clean(value)
+
+
+def _object(name: str, value: Any) -> dict[str, Any]:
+    value = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    if not isinstance(value, dict):
+        raise ValidationError(f"{name} must be an object", field=name)
+    return dict(value)
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise ValidationError(f"{name} must be a list of texts", field=name)
+    return [clean(each) or "" for each in value]
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValidationError(f"{name} must be a number, 0 or more", field=name)
+    return float(value)
+
+
+_CHECKS = {
+    "status": _status,
+    "result": _result,
+    "internal_status": _internal_status,
+    "tokens": _object,
+    "deep_planning": _object,
+    "hitl_request": _object,
+    "payload_extension": _object,
+    "used_tools": _texts,
+    "duration": _number,
+}
+
+
+def not_found(change: Change) -> TaskNotFound:
+    """The error for a task that is not there, or is another organization's."""
+    return TaskNotFound(change.task_id)

@@ -1,0 +1,209 @@
+"""The verbs of clients, on PostgreSQL."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+from worker.engine import statements
+from worker.engine.activity import compose
+from worker.engine.changes import Append, Retry, Save, Stop, check_changes, text_size
+from worker.engine.core import Core
+from worker.engine.payloads import clean, encode
+from worker.engine.records import TASK_COLUMNS, History, split, task_item, task_record
+from worker.engine.writer import NewRow
+from worker.words.activity import AgentActivityThread
+from worker.words.agents import AgentRecord
+from worker.words.errors import AgentNotFound, FileNotStored, TaskNotFound, TooLarge, ValidationError
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.ids import check_id, new_id
+from worker.words.statuses import TERMINAL
+from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.work import StoredFile
+
+EVENTS_A_READ = 500
+FILE_BYTES = 50 * 1024 * 1024  # the largest upload; attachments have a lower limit of their own
+_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")
+
+
+class EngineTasks:
+    """What clients ask for, for one organization."""
+
+    def __init__(self, core: Core, organization_id: str) -> None:
+        self._core = core
+        self._organization = organization_id
+
+    async def create(self, new: NewTask) -> TaskRecord:
+        """Store a pending task; a known id runs a finished task again with the new input."""
+        settings, state = split(new)
+        if new.id is not None:
+            await self._core.writer.write(Retry(self._organization, new.id, settings))
+            return await self.get(new.id)
+        row = NewRow(new_id(), self._organization, new.agent_id, settings, state, text_size(settings))
+        if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
+            row = NewRow(row.id, self._organization, new.agent_id, settings, state, row.size, "executing", 1)
+        created_at = await self._core.writer.write(row)
+        return TaskRecord.model_validate(
+            {
+                **new.model_dump(exclude={"id"}),
+                "id": row.id,
+                "organization_id": self._organization,
+                "status": row.status,
+                "execution_attempts": row.attempt,
+                "created_at": created_at,
+                "updated_at": created_at,
+                "last_event": 1,
+            }
+        )
+
+    async def get(self, task_id: str) -> TaskRecord:
+        """Read a task."""
+        return task_record(await self._row(task_id))
+
+    async def _row(self, task_id: str) -> dict[str, Any]:
+        rows = await self._core.rows(statements.GET_TASK, (clean(task_id), self._organization))
+        if not rows:
+            raise TaskNotFound(task_id)
+        return rows[0]
+
+    async def find(self, query: TaskQuery) -> list[TaskItem]:
+        """List tasks, newest first."""
+        wheres = ["t.organization_id = %(organization)s"]
+        parameters: dict[str, Any] = {"organization": self._organization, "limit": query.limit}
+        columns = {"parent_task_id": "parent_id"}
+        for name in ("agent_id", "user_id", "parent_task_id", "triggering_agent_id", "status", "internal_status"):
+            value = getattr(query, name)
+            if value is not None:
+                wheres.append(f"t.{columns.get(name, name)} = %({name})s")
+                parameters[name] = clean(value)
+        if query.before is not None:
+            wheres.append(
+                "(t.created_at, t.id) < (select b.created_at, b.id from worker.tasks b where b.id = %(before)s)"
+            )
+            parameters["before"] = clean(query.before)
+        sql = (
+            f"select {TASK_COLUMNS}, t.user_id from worker.tasks t where {' and '.join(wheres)}"  # noqa: S608 - names of ours
+            " order by t.created_at desc, t.id desc limit %(limit)s"
+        )
+        return [task_item(row) for row in await self._core.rows(sql, parameters)]  # pyright: ignore[reportArgumentType] # composed of constants
+
+    async def update(
+        self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
+    ) -> TaskRecord:
+        """Store changed fields; answers the task as it stands then."""
+        checked = check_changes(changes)
+        if checked or attempt is not None:
+            await self._core.writer.write(Save(self._organization, task_id, attempt, checked, origin))
+        return await self.get(task_id)
+
+    async def stop(self, task_id: str) -> TaskRecord:
+        """End a task as stopped."""
+        await self._core.writer.write(Stop(self._organization, task_id))
+        return await self.get(task_id)
+
+    async def retry(self, task_id: str) -> TaskRecord:
+        """Queue a finished or paused task again."""
+        await self._core.writer.write(Retry(self._organization, task_id))
+        return await self.get(task_id)
+
+    async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
+        """Append events."""
+        if events:
+            await self._core.writer.write(Append(self._organization, task_id, attempt, events))
+
+    async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncIterator[TaskUpdateEvent]:
+        """Read a task's log from a number on, and wait for more."""
+        row = await self._row(task_id)
+        if follow:
+            self._core.listen()
+        history = History(row, await self._renewals(task_id))
+        if after:
+            for change in await self._core.rows(statements.READ_CHANGES, (task_id, after)):
+                history.fold(change["number"], change["type"], change["time"], change["data"] or {})
+        with self._core.hub.watch(task_id) as changed:
+            while True:
+                changed.clear()
+                rows = await self._core.rows(statements.READ_EVENTS, (task_id, after, EVENTS_A_READ))
+                for each in rows:
+                    yield history.event(each)
+                    after = each["number"]
+                if len(rows) == EVENTS_A_READ:
+                    continue
+                if not follow or await self._is_over(task_id, after):
+                    return
+                await _wait(changed, self._core.poll)
+
+    async def _renewals(self, task_id: str) -> dict[int, dict[str, Any]]:
+        async with self._core.connection() as connection:
+            return {row[0]: row[1] async for row in await connection.execute(statements.READ_RENEWALS, (task_id,))}
+
+    async def _is_over(self, task_id: str, seen: int) -> bool:
+        rows = await self._core.rows("select status, last_event from worker.tasks where id = %s", (task_id,))
+        return not rows or (rows[0]["status"] in TERMINAL and rows[0]["last_event"] <= seen)
+
+    async def activity(self, task_id: str) -> AgentActivityThread:
+        """Compose the activity log."""
+        events = [event async for event in self.events(task_id, follow=False)]
+        return compose(await self.get(task_id), events)
+
+    async def store_file(self, name: str, media_type: str, content: bytes) -> str:
+        """Store a file by its digest."""
+        if not content:
+            raise ValidationError(f"{name} is empty", field="file")
+        if len(content) > FILE_BYTES:
+            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        await self._core.rows(
+            statements.STORE_FILE, (self._organization, digest, clean(media_type), len(content), content)
+        )
+        return f"worker:{digest}/{quote(name, safe='')}"
+
+    async def open_file(self, reference: str) -> StoredFile:
+        """Read a stored file."""
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise FileNotStored(reference)
+        rows = await self._core.rows(statements.OPEN_FILE, (self._organization, match[1]))
+        if not rows:
+            raise FileNotStored(reference)
+        return StoredFile(reference, unquote(match[2] or match[1][:12]), rows[0]["media_type"], rows[0]["content"])
+
+    async def get_agent(self, agent_id: str) -> AgentRecord:
+        """Read an agent."""
+        rows = await self._core.rows(statements.GET_AGENT, (self._organization, clean(agent_id)))
+        if not rows:
+            raise AgentNotFound(agent_id)
+        return self._agent(rows[0])
+
+    async def list_agents(self) -> list[AgentRecord]:
+        """Read all agents."""
+        return [self._agent(row) for row in await self._core.rows(statements.LIST_AGENTS, (self._organization,))]
+
+    async def save_agent(self, agent: AgentRecord) -> AgentRecord:
+        """Store an agent under its next version."""
+        check_id(agent.id, "id")
+        record = agent.model_dump(mode="json", exclude={"id", "organization_id", "version", "created_at", "announced"})
+        await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
+        return await self.get_agent(agent.id)
+
+    def _agent(self, row: Mapping[str, Any]) -> AgentRecord:
+        return AgentRecord.model_validate(
+            {
+                **row["record"],
+                "id": row["id"],
+                "organization_id": self._organization,
+                "announced": row["announced"],
+                "version": row["version"],
+                "created_at": row["created_at"],
+            }
+        )
+
+
+async def _wait(changed: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await changed.wait()
+    except TimeoutError:
+        pass

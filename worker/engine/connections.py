@@ -1,0 +1,129 @@
+"""Connections to PostgreSQL: how they are made, what is said of them, what their errors mean to a caller."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection, Connection
+
+CONNECT_SECONDS = 10
+"""How long a connection may take to be made."""
+
+NAME = "agno-worker"
+
+
+def normal_url(url: str) -> str:
+    """Make a URL one that libpq takes: ``postgres://`` (Heroku's) and SQLAlchemy's driver names too."""
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip())
+
+
+def shown(url: str) -> str:
+    """Describe where a URL leads, without user, password or options."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(normal_url(url))
+    except Exception:  # noqa: BLE001 - the text may be anything, and may hold a password
+        return "PostgreSQL (unreadable URL)"
+    host = str(parts.get("host") or "localhost")
+    if host.startswith("/"):
+        host = "a unix socket"
+    elif parts.get("port"):
+        host += f":{parts['port']}"
+    return f"PostgreSQL at {host}, database {parts.get('dbname') or 'default'}"
+
+
+def _options(pooled: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"autocommit": True, "application_name": NAME, "connect_timeout": CONNECT_SECONDS}
+    if pooled:
+        options["prepare_threshold"] = None  # a transaction pooler hands our statements to other sessions
+    return options
+
+
+async def connect(url: str, *, pooled: bool = False) -> "AsyncConnection[Any]":
+    """Open a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
+    import psycopg
+
+    with errors():
+        connection = await psycopg.AsyncConnection.connect(normal_url(url), **_options(pooled))
+    await _accept_text_json(connection)
+    return connection
+
+
+def connect_sync(url: str, *, pooled: bool = False) -> "Connection[Any]":
+    """Open a blocking connection in autocommit mode, for a thread of its own."""
+    import psycopg
+
+    return psycopg.Connection.connect(normal_url(url), **_options(pooled))
+
+
+async def configure(connection: "AsyncConnection[Any]") -> None:
+    """Prepare a pool's new connection."""
+    await connection.set_autocommit(True)
+    await _accept_text_json(connection)
+
+
+async def _accept_text_json(connection: "AsyncConnection[Any]") -> None:
+    from psycopg.types.json import set_json_loads
+    from pydantic_core import from_json
+
+    set_json_loads(from_json, connection)
+
+
+async def is_pooled(connection: "AsyncConnection[Any]") -> bool:
+    """Whether a transaction pooler stands between: the backend's process is not the one that greeted us."""
+    row = await (await connection.execute("select pg_backend_pid()")).fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
+
+
+class errors:  # noqa: N801 - used as a context manager, like contextlib's own
+    """Turn what the driver raises into our own errors: what is passing is Unavailable, a wrong URL is configuration."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if error is not None and not isinstance(error, ModuleException):
+            ours = translated(error)
+            if ours is not None:
+                raise ours from error
+        return False
+
+
+def translated(error: BaseException) -> ModuleException | None:
+    """What a driver's error means to a caller; none: it is a defect of ours and stays as it is."""
+    import psycopg
+    import psycopg_pool
+
+    match error:
+        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName() | psycopg.errors.UndefinedColumn():
+            return ConfigurationError("the database's schema is not current: run `worker migrate`")
+        case psycopg.errors.InvalidPassword() | psycopg.errors.InvalidAuthorizationSpecification():
+            return ConfigurationError("the database refuses this user or password")
+        case psycopg.errors.InvalidCatalogName():
+            return ConfigurationError("there is no such database")
+        case psycopg.errors.TooManyConnections():
+            return Unavailable("the database has no connection free", retry_after=5)
+        case psycopg.errors.DiskFull():
+            return Unavailable("the database's disk is full", retry_after=30)
+        case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed() | psycopg_pool.TooManyRequests():
+            return Unavailable("the database cannot be reached", retry_after=5)
+        case psycopg.ProgrammingError() if error.sqlstate is None and "missing" in str(error):
+            return ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL")
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return Unavailable("the database cannot be reached", retry_after=5)
+        case _:
+            return None
+
+
+@asynccontextmanager
+async def lasting(connection: "AsyncConnection[Any]") -> AsyncIterator["AsyncConnection[Any]"]:
+    """Use a connection, closing it in the end."""
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,145 @@
+"""What every verb of the engine shares: connections, the writer, the hub, the pulse."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from worker.engine import statements
+from worker.engine.changes import Bereave
+from worker.engine.connections import configure, connect, errors, is_pooled, normal_url
+from worker.engine.hub import DELIVERIES, WORK, Hub
+from worker.engine.pulse import Pulse
+from worker.engine.writer import Writer
+from worker.words.errors import ModuleException, Unavailable
+from worker.words.notices import PlatformTrouble, WorkerLost, announce
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+    from psycopg_pool import AsyncConnectionPool
+
+POOL_SIZE = 2  # with the writer and the pulse four connections a process
+POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
+
+
+class Core:
+    """One process's hold on the database. Made and used on one loop.
+
+    Args:
+        url: The database.
+        poll: Seconds between looks where nobody hints; tests shorten it.
+    """
+
+    def __init__(self, url: str, *, poll: float = 1.0) -> None:
+        self.url = normal_url(url)
+        self.poll = poll
+        self.pooled = False
+        self.hub: Hub
+        self.writer: Writer
+        self.pulse: Pulse
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect. Raises: Unavailable, ConfigurationError."""
+        from psycopg_pool import AsyncConnectionPool
+
+        async with self._opening:
+            if self._pool is not None:
+                return
+            first = await connect(self.url)
+            try:
+                self.pooled = await is_pooled(first)
+            finally:
+                await first.close()
+            self.hub = Hub(asyncio.get_running_loop())
+            self.writer = Writer(self.url, self.hub, pooled=self.pooled)
+            self.pulse = Pulse(self.url, self.hub, None, pooled=self.pooled)
+            options: dict[str, Any] = {"autocommit": True, "application_name": "agno-worker"}
+            if self.pooled:
+                options["prepare_threshold"] = None
+            pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+                self.url,
+                kwargs=options,
+                configure=configure,
+                min_size=1,
+                max_size=POOL_SIZE,
+                timeout=POOL_SECONDS,
+                open=False,
+                name="agno-worker",
+            )
+            await pool.open()
+            self._pool = pool
+            self.writer.start()
+
+    async def close(self) -> None:
+        """Commit what waits and let go of every connection; idempotent."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        for task in tuple(self._tasks):
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self.pulse.stop)
+        await self.writer.close()
+        await pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["AsyncConnection[Any]"]:
+        """Borrow a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
+        if self._pool is None:
+            raise Unavailable("the platform is not open")
+        with errors():
+            async with self._pool.connection() as connection:
+                yield connection
+
+    async def rows(
+        self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[dict[str, Any]]:
+        """Run one statement in a transaction of its own and fetch what it answers, as dicts."""
+        from psycopg.rows import dict_row
+
+        async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(sql, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    def listen(self) -> None:
+        """Hear other processes' hints from now on; a client does once it follows events."""
+        if not self.pulse.running:
+            self.pulse.start()
+
+    def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
+        """Keep a worker alive, and look for dead ones."""
+        if self.pulse.running:
+            self.pulse.stop()
+        self.pulse = Pulse(self.url, self.hub, self._bury, pooled=self.pooled)
+        self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
+        self.pulse.start()
+
+    def _bury(self, worker_id: str, name: str, sign: str) -> None:
+        self.hub.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)
+
+    def _start_rescue(self, worker_id: str, name: str, sign: str) -> None:
+        if self._pool is None:
+            return
+        task = self.hub.loop.create_task(self._rescue(worker_id, name, sign), name="rescue")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _rescue(self, worker_id: str, name: str, sign: str) -> None:
+        try:
+            count = await self.release_orphans()
+        except ModuleException as error:  # the next scan finds the same orphans
+            announce(PlatformTrouble(doing="rescuing tasks of a dead worker", error=error, again_in=1.0))
+            return
+        if worker_id or count:
+            announce(WorkerLost(worker_id=worker_id, name=name, sign=sign, tasks=count))
+
+    async def release_orphans(self, *, charged: bool = True) -> int:
+        """Queue again what workers that are gone still hold; how many tasks that were."""
+        orphans = await self.rows(statements.ORPHANS)
+        changes = [Bereave(row["organization_id"], row["id"], row["worker_id"], charged=charged) for row in orphans]
+        await asyncio.gather(*(self.writer.write(change) for change in changes))
+        await self.rows(statements.RELEASE_ORPHANED_CURSORS)
+        self.hub.wake(WORK + DELIVERIES)
+        return len(changes)

@@ -1,0 +1,129 @@
+"""The account that the server runs as: our own, or an unprivileged one when we are root."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from worker.engine.embedded.errors import EmbeddedFailed
+
+CANDIDATES = ("postgres", "_postgres", "nobody")  # Debian and Red Hat, macOS, everywhere
+KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+class Identity(TypedDict, total=False):
+    """The arguments of `subprocess` that make a child run as another account."""
+
+    user: int
+    group: int
+    extra_groups: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who runs the server.
+
+    Attributes:
+        uid: User id of the server and of its data folder.
+        gid: Group id of the same.
+        other: Whether that is somebody else than ourselves; true only when we are root.
+    """
+
+    uid: int
+    gid: int
+    other: bool
+
+    @property
+    def identity(self) -> Identity:
+        """Arguments for `subprocess`; empty when the server runs as ourselves."""
+        return Identity(user=self.uid, group=self.gid, extra_groups=()) if self.other else Identity()
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a short program as this account and return its exit code and output."""
+        return subprocess.run(  # noqa: S603 - programs of the wheel and /bin/sh, arguments are ours
+            [str(part) for part in command],
+            cwd="/",
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.identity,
+        )
+
+    def can_enter(self, folder: Path) -> bool:
+        """Whether this account can traverse every folder down to this one; the kernel is asked."""
+        return not self.other or self.run("/bin/sh", "-c", 'test -x "$1"', "sh", folder).returncode == 0
+
+    def make_private(self, folder: Path) -> Path:
+        """Create the folder, or take over an existing one of this account, readable by the account alone.
+
+        Raises:
+            EmbeddedFailed: Somebody else made it, or it is a link.
+        """
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            self.require_own(folder)
+        else:
+            if self.other:
+                os.chown(folder, self.uid, self.gid, follow_symlinks=False)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(handle, 0o700)
+        finally:
+            os.close(handle)
+        return folder
+
+    def require_own(self, folder: Path) -> None:
+        """Refuse a folder that is not a real folder of this account.
+
+        Raises:
+            EmbeddedFailed: Somebody else made it, or it is a link.
+        """
+        if folder.is_symlink() or not folder.is_dir() or folder.lstat().st_uid != self.uid:
+            raise EmbeddedFailed(f"{folder} is not a folder of user {self.uid}: somebody else made it. Remove it.")
+
+
+def environment() -> dict[str, str]:
+    """A bare environment: PGPORT and its kin would bend the server, and API keys are none of its business."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **kept}
+
+
+def server_account(data: Path) -> Account:
+    """The account for the server on this data folder: the owner of an existing one, else an unprivileged one.
+
+    Raises:
+        EmbeddedFailed: We are root and none of the usual accounts exists.
+    """
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid(), other=False)
+    return _owner(data) or _unprivileged()
+
+
+def _owner(data: Path) -> Account | None:
+    try:
+        status = data.stat()
+    except OSError:
+        return None
+    return Account(status.st_uid, status.st_gid, other=True) if status.st_uid != 0 else None
+
+
+def _unprivileged() -> Account:
+    import pwd  # noqa: PLC0415 - not on Windows, where this module is imported too
+
+    for name in CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid, other=True)
+    raise EmbeddedFailed(
+        f"PostgreSQL does not run as root, and none of the users {', '.join(CANDIDATES)} exists. "
+        "Run as another user or set DATABASE_URL."
+    )

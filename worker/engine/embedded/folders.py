@@ -1,0 +1,147 @@
+"""Where a server keeps its things: data, locks, socket, programs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.engine.embedded.account import Account, server_account
+from worker.engine.embedded.binaries import programs
+from worker.engine.embedded.errors import EmbeddedFailed
+from worker.engine.embedded.locks import exclusive
+
+PORT = 5432  # part of the socket's name only
+SOCKET_NAME = f".s.PGSQL.{PORT}"
+SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107  # sun_path less its closing NUL
+SYSTEM_STATE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - only root writes below, in a folder that is checked
+STATE_NAME = "agno-worker"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One server's folders and account; the locks lie beside the data, so they go where it goes.
+
+    Attributes:
+        version: Major version of PostgreSQL.
+        account: Who runs the server and owns the data.
+        data: The data folder, with no link in its path.
+        programs: Folder of `postgres` and `initdb`.
+    """
+
+    version: int
+    account: Account
+    data: Path
+    programs: Path
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever starts or stops the server."""
+        return self.data.with_name(f"{self.version}.start.lock")
+
+    @property
+    def users_lock(self) -> Path:
+        """Shared by all who use the server."""
+        return self.data.with_name(f"{self.version}.users.lock")
+
+    @property
+    def staging(self) -> Path:
+        """Where a new data folder grows until it is whole."""
+        return self.data.with_name(f"{self.version}.new")
+
+    @property
+    def log(self) -> Path:
+        """What the server has written since its start; what it wrote before that is in `server.log.1`."""
+        return self.data / "server.log"
+
+    def socket_folder(self) -> Path:
+        """The folder for a new server's socket: beside the data, or in the temporary folder if that path is too long.
+
+        Raises:
+            EmbeddedFailed: Somebody else holds a folder of that name, or no place is short enough.
+        """
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
+        name = f"worker-{digest}"
+        temporary = (Path(tempfile.gettempdir()).resolve() / name, Path("/tmp").resolve() / name)  # noqa: S108 - owner checked
+        for folder in (self.data.with_name(f"{self.version}.socket"), *temporary):
+            if _fits(folder) and self.account.can_enter(folder.parent):
+                return self.account.make_private(folder)
+        raise EmbeddedFailed(f"no folder is short enough for a unix socket: {SOCKET_PATH_BYTES} bytes")
+
+
+def find_cluster(home: Path, version: int) -> Cluster:
+    """The folders of the server under this home, made where they are absent; the data folder itself is not filled.
+
+    Arguments:
+        home: The worker's home; created when absent.
+        version: Major version, 16 or 18.
+
+    Raises:
+        EmbeddedFailed: The home points to a data folder that is gone, or root has no account to run the server as.
+    """
+    folder = home.resolve() / "postgres"
+    folder.mkdir(parents=True, exist_ok=True)
+    named = folder / str(version)
+    account = server_account(named)
+    with exclusive(folder / f"{version}.folder.lock"):
+        data = _data_folder(named, account)
+    return Cluster(version, account, data, programs(version, account, _system_folder))
+
+
+def _fits(folder: Path) -> bool:
+    # A comma would split the path in two where a URL lists several hosts.
+    return len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES and "," not in str(folder)
+
+
+def _data_folder(named: Path, account: Account) -> Path:
+    if named.is_symlink():
+        return _followed(named)
+    if account.can_enter(named.parent) or (named / "PG_VERSION").exists():
+        return named
+    return _moved(named)
+
+
+def _followed(named: Path) -> Path:
+    try:
+        return named.resolve(strict=True)
+    except OSError as error:
+        raise EmbeddedFailed(
+            f"{named} points to {named.readlink()}, which is gone, and its tasks too. Remove the link to start empty."
+        ) from error
+
+
+def _moved(named: Path) -> Path:
+    """A data folder elsewhere, with a link to it under its name: the account cannot reach this home.
+
+    Its name ends at random, so a home that was deleted and made anew starts empty and never inherits old tasks.
+    """
+    digest = hashlib.sha256(os.fsencode(named)).hexdigest()[:12]
+    place = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=_system_folder()))
+    place.chmod(0o711)  # the account passes through to its data folder, which is 0700; only root changes what lies here
+    (place / "home").write_text(f"{named}\n")
+    data = place / named.name
+    data.mkdir(mode=0o700)
+    if named.is_dir():
+        named.rmdir()
+    named.symlink_to(data, target_is_directory=True)
+    return data
+
+
+def _system_folder() -> Path:
+    """A folder of root's that every account can reach and only root can write to.
+
+    Raises:
+        EmbeddedFailed: It exists and is not root's alone.
+    """
+    base = next(base for base in SYSTEM_STATE if base.is_dir())
+    folder = base / STATE_NAME
+    folder.mkdir(mode=0o755, exist_ok=True)
+    status = folder.lstat()
+    if folder.is_symlink() or status.st_uid != 0 or status.st_mode & 0o022:
+        raise EmbeddedFailed(f"{folder} must be a folder that belongs to root and only root can write to")
+    if not status.st_mode & 0o001:
+        folder.chmod(0o755)  # made just now under a narrow umask
+    return folder

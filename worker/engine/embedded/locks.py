@@ -1,0 +1,74 @@
+"""File locks: one process at a time may start or stop a server, and a shared lock counts its users.
+
+The kernel drops the locks of a process that dies, so no count can go stale.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.engine.embedded.errors import EmbeddedFailed
+
+WAIT_SECONDS = 150  # longer than one start (60) and one stop (40) together, so a queue of two gets through
+POLL_SECONDS = 0.02  # a start takes about 100 ms; flock itself cannot wait with a limit
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: float = WAIT_SECONDS) -> Generator[None]:
+    """Hold the lock file alone.
+
+    Arguments:
+        path: The lock file; created when absent, never removed (removing it would let two hold "the" lock).
+        wait: Seconds to wait for the other holder.
+
+    Raises:
+        EmbeddedFailed: Another process held it all that time.
+    """
+    handle = _open(path)
+    try:
+        deadline = time.monotonic() + wait
+        while not _try_exclusive(handle):
+            if time.monotonic() > deadline:
+                raise EmbeddedFailed(
+                    f"another process has been starting or stopping PostgreSQL for {wait:g} s ({path})"
+                )
+            time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        os.close(handle)
+
+
+class UserLock:
+    """One user's share of a server: a shared lock on the users file. Change it only while holding the start lock."""
+
+    def __init__(self, path: Path) -> None:
+        import fcntl  # noqa: PLC0415 - not on Windows, where this module is imported too
+
+        self._handle = _open(path)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def is_last(self) -> bool:
+        """Whether nobody else uses the server. The share may be gone afterwards: ask only when leaving."""
+        return _try_exclusive(self._handle)
+
+    def release(self) -> None:
+        """Give the share back."""
+        os.close(self._handle)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def _try_exclusive(handle: int) -> bool:
+    import fcntl  # noqa: PLC0415 - not on Windows, where this module is imported too
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""Who waits for what in this process: wakes, all on one loop; other threads and processes reach it through hints."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+WORK, DELIVERIES = "w", "d"
+"""Flags of a hint: a task can be claimed; an event can be delivered."""
+
+HINT_BYTES = 7900  # NOTIFY takes 8,000
+
+
+class Hub:
+    """Wakes of one process.
+
+    A wake is a hint: whoever is woken looks for himself, and looks now and then even if nobody woke him.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.own_backends: set[int] = set()  # our writers: their hints have reached us already
+        self._flags = {WORK: asyncio.Event(), DELIVERIES: asyncio.Event()}
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._listeners: list[Callable[[Collection[str]], None]] = []
+
+    def wake(self, flags: str, task_ids: Iterable[str] = ()) -> None:
+        """Wake on the loop: those who wait for work or deliveries, and who watch these tasks."""
+        for flag in flags:
+            self._flags[flag].set()
+        ids = list(task_ids)
+        if self._watchers:
+            for task_id in ids:
+                for event in self._watchers.get(task_id, ()):
+                    event.set()
+        if ids:
+            for listener in tuple(self._listeners):
+                listener(ids)
+
+    def hint(self, payload: str, backend: int) -> None:
+        """Take in a notification, on any thread; what nobody here waits for stays off the loop."""
+        if backend in self.own_backends:
+            return
+        flags, _, rest = payload.partition(";")
+        known = "".join(flag for flag in flags if flag in self._flags)
+        ids = [task_id for task_id in rest.split(",") if task_id in self._watchers or self._listeners]
+        if known or ids:
+            self.loop.call_soon_threadsafe(self.wake, known, ids)
+
+    def wake_everyone(self) -> None:
+        """Have all look for themselves, on any thread: hints may have been missed."""
+        self.loop.call_soon_threadsafe(self._wake_everyone)
+
+    def _wake_everyone(self) -> None:
+        self.wake(WORK + DELIVERIES, tuple(self._watchers))
+
+    async def flagged(self, flag: str, seconds: float) -> bool:
+        """Wait for work or deliveries, at most so long; whether somebody woke us."""
+        event = self._flags[flag]
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def lower(self, flag: str) -> None:
+        """Say that we look now: a wake from here on is for something newer."""
+        self._flags[flag].clear()
+
+    @contextmanager
+    def watch(self, task_id: str) -> Iterator[asyncio.Event]:
+        """Have an event set whenever a task may have changed."""
+        event = asyncio.Event()
+        self._watchers.setdefault(task_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[task_id].discard(event)
+            if not self._watchers[task_id]:
+                del self._watchers[task_id]
+
+    def listen(self, listener: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Have a function called with ids of changed tasks; returns the way to end it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+
+def hint(flags: str, task_ids: Collection[str]) -> str:
+    """Write a hint: flags, and as many ids as fit; watchers of the others look by themselves in time."""
+    text = f"{flags};{','.join(task_ids)}"
+    return text if len(text) <= HINT_BYTES else text[:HINT_BYTES].rpartition(",")[0]

@@ -1,0 +1,173 @@
+"""The pulse: one thread with one connection of its own, so that blocking user code cannot starve it.
+
+It holds the worker's session lock, renews its lease, listens for hints, and looks for workers that died. A client
+process has a pulse too, once it follows events; it listens alone.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from worker.engine import statements
+from worker.engine.connections import connect_sync
+from worker.engine.hub import Hub
+from worker.words.notices import PlatformTrouble, announce
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+LOCK_CLASS = 0x776F726C  # "worl": the first half of every worker's session lock; the second is its lock_key
+BEAT = 0.25  # seconds between looks at what is due; also how long a stop may take to be seen
+SCAN_SECONDS = 1.0  # promise 5: two scans at least a second apart
+TRUST_SECONDS = (
+    10.0  # a rescuer's own connection must have lived so long: after a restart a live worker's lock is free too
+)
+RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
+RECONNECT_SECONDS = 0.2, 5.0
+
+Bury = Callable[[str, str, str], None]
+"""Called with id and name of a dead worker, and by what sign it was known."""
+
+
+class Pulse:
+    """A thread that keeps a process alive in the database's eyes.
+
+    Args:
+        url: The database.
+        hub: Where hints go.
+        bury: What to do with a worker found dead; none: do not look (a client).
+        pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
+    """
+
+    def __init__(self, url: str, hub: Hub, bury: Bury | None, *, pooled: bool) -> None:
+        self._url = url
+        self._hub = hub
+        self._bury = bury
+        self._pooled = pooled
+        self._stop = threading.Event()
+        self._listening = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._connection: Connection[Any] | None = None
+        self._worker: tuple[str, int, float] | None = None  # id, lock key, lease in seconds
+        self._subscriptions: list[int] = []
+        self._locked: int | None = None
+        self._renew_at = 0.0
+        self._scan_at = 0.0
+        self._free_before: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread = threading.Thread(target=self._run, name="worker pulse", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it beats."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def ready(self, seconds: float) -> bool:
+        """Wait until it listens, at most so long."""
+        return self._listening.wait(seconds)
+
+    def hold(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
+        """Keep this worker alive from now on."""
+        self._subscriptions = subscriptions
+        self._worker = (worker_id, lock_key, lease_seconds)
+
+    def release(self) -> None:
+        """Keep no worker alive any more."""
+        self._worker = None
+
+    def stop(self) -> None:
+        """End it; returns when the thread has ended, which takes a beat at the most."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        wait, longest = RECONNECT_SECONDS
+        while not self._stop.is_set():
+            try:
+                self._connection = connect_sync(self._url, pooled=self._pooled)
+                born = time.monotonic()
+                wait = RECONNECT_SECONDS[0]
+                self._beat(self._connection, born)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the process must be kept alive
+                if not self._stop.is_set():
+                    announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=wait))
+                    self._stop.wait(wait)
+                    wait = min(wait * 2, longest)
+            finally:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        self._listening.clear()
+        self._locked = None
+        self._free_before.clear()
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.close()
+            self._connection = None
+
+    def _beat(self, connection: "Connection[Any]", born: float) -> None:
+        self._renew_at = 0.0  # whoever reconnects re-takes its lock and renews before anything else
+        self._keep(connection)
+        if not self._pooled:
+            connection.execute("listen worker")
+        self._listening.set()
+        self._hub.wake_everyone()
+        while not self._stop.is_set():
+            self._keep(connection)
+            if self._bury is not None and time.monotonic() >= self._scan_at:
+                self._scan_at = time.monotonic() + SCAN_SECONDS
+                self._scan(connection, trusted=time.monotonic() - born >= TRUST_SECONDS)
+            self._listen(connection)
+
+    def _listen(self, connection: "Connection[Any]") -> None:
+        if self._pooled:
+            self._stop.wait(BEAT)
+            return
+        for notification in connection.notifies(timeout=BEAT):
+            self._hub.hint(notification.payload, notification.pid)
+
+    def _keep(self, connection: "Connection[Any]") -> None:
+        """Hold the session lock and renew the lease, when it is time."""
+        worker = self._worker
+        if worker is None:
+            if self._locked is not None:
+                connection.execute("select pg_advisory_unlock(%s, %s)", (LOCK_CLASS, self._locked))
+                self._locked = None
+            return
+        worker_id, lock_key, lease_seconds = worker
+        if self._locked != lock_key and not self._pooled:
+            row = connection.execute("select pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, lock_key)).fetchone()
+            self._locked = lock_key if row is not None and row[0] else None
+        if time.monotonic() >= self._renew_at:
+            connection.execute(statements.RENEW, (worker_id,))
+            if self._subscriptions:
+                connection.execute(statements.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
+            connection.execute(statements.RETIRE_SUBSCRIPTIONS)
+            connection.execute(statements.FORGET_WORKERS)
+            self._renew_at = time.monotonic() + lease_seconds / RENEWALS_A_LEASE
+
+    def _scan(self, connection: "Connection[Any]", *, trusted: bool) -> None:
+        """Look for the dead. Neither sign counts until this connection is old enough to be believed."""
+        me = self._worker[0] if self._worker is not None else ""
+        rows = connection.execute(statements.SUSPECTS, {"class": LOCK_CLASS, "me": me}).fetchall()
+        free_now: dict[str, float] = {}
+        for worker_id, name, expired, locked in rows:
+            if not locked and not self._pooled:
+                free_now[worker_id] = self._free_before.get(worker_id, time.monotonic())
+            seen_twice = worker_id in free_now and time.monotonic() - free_now[worker_id] >= SCAN_SECONDS
+            if trusted and (expired or seen_twice):
+                self._bury_one(connection, worker_id, name, "lease" if expired else "lock", certain=seen_twice)
+        self._free_before = free_now
+        if trusted and connection.execute(statements.ORPHANS).fetchone() is not None and self._bury is not None:
+            self._bury("", "", "orphans")
+
+    def _bury_one(self, connection: "Connection[Any]", worker_id: str, name: str, sign: str, *, certain: bool) -> None:
+        """Mark a worker as gone; one rescuer alone gets to do it."""
+        if connection.execute(statements.BURY, (worker_id, certain)).rowcount == 1 and self._bury is not None:
+            self._bury(worker_id, name, sign)

@@ -1,0 +1,139 @@
+"""Between rows and records: what is stored of a task, and a task composed of what is stored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from worker.words.events import TaskUpdateEvent, typed_data
+from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import NewTask, TaskItem, TaskRecord
+
+Status = AgentExecutionStatus
+
+TASK_COLUMNS = """
+    t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.crashes, t.errors, t.available_at,
+    t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at, t.result, t.settings, t.state
+"""
+"""What ``task_record`` wants of a row of worker.tasks t."""
+
+_IN_STATE = frozenset({"title", "source", "additional_context", "payload_extension"})
+"""Settings that a save may change later: they start in ``state``."""
+
+
+def split(new: NewTask) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide a new task into what is fixed and what saves may change; defaults are not stored."""
+    given = new.model_dump(mode="json", exclude_defaults=True, exclude={"id", "agent_id"})
+    state = {name: given.pop(name) for name in _IN_STATE if name in given}
+    return given, state
+
+
+def task_record(row: Mapping[str, Any]) -> TaskRecord:
+    """Compose the task from its row."""
+    pending = row["status"] == Status.Pending
+    return TaskRecord.model_validate(
+        {
+            **row["settings"],
+            **row["state"],
+            "id": row["id"],
+            "agent_id": row["agent_id"],
+            "organization_id": row["organization_id"],
+            "status": row["status"],
+            "internal_status": row["internal_status"],
+            "result": row["result"],
+            "execution_attempts": row["attempt"],
+            "crashes": row["crashes"],
+            "errors": row["errors"],
+            "available_at": row["available_at"] if pending and row["attempt"] else None,
+            "last_event": row["last_event"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "started_at": row["started_at"],
+            "paused_at": row["paused_at"] if row["status"] == Status.Paused else None,
+            "finished_at": row["finished_at"],
+        }
+    )
+
+
+def task_item(row: Mapping[str, Any]) -> TaskItem:
+    """Compose a list's item from a task's row."""
+    settings, state = row["settings"], row["state"]
+    return TaskItem(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        organization_id=row["organization_id"],
+        status=row["status"],
+        internal_status=row["internal_status"],
+        user_id=row["user_id"],
+        parent_task_id=settings.get("parent_execution"),
+        triggering_agent_id=settings.get("triggering_agent_id"),
+        source_node_type=state.get("source", "sdk"),
+        result=row["result"],
+        title=state.get("title"),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+class History:
+    """A task as it stood at each of its events: changes folded one after another.
+
+    Args:
+        row: The task's row as it stands; what is fixed comes from it.
+        renewals: Numbers of events that gave the task new settings, with those before.
+    """
+
+    def __init__(self, row: Mapping[str, Any], renewals: Mapping[int, dict[str, Any]]) -> None:
+        self._row = row
+        self._renewals = sorted(renewals.items())
+        self._fields: dict[str, Any] = {"status": Status.Pending, "execution_attempts": 0}
+
+    def fold(self, number: int, kind: str, time: datetime, data: Mapping[str, Any]) -> None:
+        """Take in one more event."""
+        self._fields |= {name: value for name, value in data.items() if not name.startswith("_")}
+        self._fields |= {"updated_at": time, "last_event": number}
+        status = data.get("status")
+        if status == Status.Executing:
+            self._fields.setdefault("started_at", time)
+            self._fields["available_at"] = None
+        elif status == Status.Paused:
+            self._fields["paused_at"] = time
+        elif status in TERMINAL:
+            self._fields["finished_at"] = time
+        elif status == Status.Pending and kind != TaskUpdateEventType.TaskCreated:
+            self._fields |= {"finished_at": None, "paused_at": None}
+            if "result" in data:
+                self._fields.pop("started_at", None)
+
+    def task(self) -> TaskRecord:
+        """The task as it stood at the last event taken in."""
+        number = self._fields.get("last_event", 0)
+        settings = next((before for at, before in self._renewals if at > number), self._row["settings"])
+        return TaskRecord.model_validate(
+            {
+                **settings,
+                **self._fields,
+                "id": self._row["id"],
+                "agent_id": self._row["agent_id"],
+                "organization_id": self._row["organization_id"],
+                "created_at": self._row["created_at"],
+            }
+        )
+
+    def event(self, row: Mapping[str, Any]) -> TaskUpdateEvent:
+        """Compose an event from its row, and take it in."""
+        kind = TaskUpdateEventType(row["type"])
+        data: Any = row["data"]
+        if kind in WHOLE_TASK:
+            self.fold(row["number"], kind, row["time"], data or {})
+            data = self.task()
+        else:
+            data = typed_data(kind, data)
+        return TaskUpdateEvent.model_construct(
+            type=kind,
+            task_id=row["task_id"],
+            organization_id=self._row["organization_id"],
+            time=row["time"],
+            data=data,
+            number=row["number"],
+            attempt=row["attempt"],
+        )

@@ -1,0 +1,273 @@
+"""The SQL, named. A line of prose above each says what it is for."""
+
+from worker.engine.records import TASK_COLUMNS
+
+# The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
+LOCK_TASKS = """
+    select id, organization_id, agent_id, status, attempt, crashes, errors, worker_id, last_event, state,
+           case when id = any(%(settings)s::text[]) then settings end as settings
+    from worker.tasks where id = any(%(ids)s::text[]) order by id for update
+"""
+
+INSERT_TASKS = """
+    insert into worker.tasks (
+        id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, last_event, settings, state,
+        attempt, created_at, updated_at, available_at
+    )
+    select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, 1, settings, state,
+        attempt, now(), now(), now()
+    from json_to_recordset(%s::json) as r(
+        id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
+        status text, attempt integer, settings json, state json
+    )
+"""
+
+# Events of a group, and for each subscription that wants one, the cursor that says so. No subscription: no cost.
+INSERT_EVENTS = """
+    with fresh as materialized (
+        select * from json_to_recordset(%s::json) as r(
+            task_id text, number bigint, type text, attempt integer, origin text, data json,
+            organization_id text, agent_id text
+        )
+    ), logged as (
+        insert into worker.events (task_id, number, type, time, attempt, origin, data)
+        select task_id, number, type, now(), attempt, origin, data from fresh
+    )
+    insert into worker.cursors as c (subscription_id, task_id, position, newest)
+    select s.id, f.task_id, min(f.number) - 1, max(f.number)
+    from fresh f join worker.subscriptions s
+      on s.organization_id = f.organization_id and s.event_type = f.type
+     and (s.agent_id is null or s.agent_id = f.agent_id) and s.handler is distinct from f.origin
+    group by s.id, f.task_id order by s.id, f.task_id
+    on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
+"""
+
+INSERT_JOURNAL = """
+    insert into worker.journal (task_id, key, value)
+    select task_id, key, value from json_to_recordset(%s::json) as r(task_id text, key text, value json)
+    on conflict (task_id, key) do nothing
+"""
+
+DROP_JOURNAL = "delete from worker.journal where task_id = any(%s::text[])"
+
+READ_JOURNAL = "select key, value::text from worker.journal where task_id = %s"
+
+# A hint to whoever listens, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.
+NOTIFY = "select pg_notify('worker', %s)"
+
+# Agents that have something waiting, by a loose scan of the index: one probe an agent, however long its queue.
+_WAITING_AGENTS = """
+    waiting(agent_id) as (
+        (select agent_id from worker.tasks
+          where organization_id = %(organization)s and status = 'pending' order by agent_id limit 1)
+        union all
+        select (select t.agent_id from worker.tasks t
+                 where t.organization_id = %(organization)s and t.status = 'pending' and t.agent_id > w.agent_id
+                 order by t.agent_id limit 1)
+        from waiting w where w.agent_id is not null
+    ),
+"""
+
+_CLAIM = """
+    with recursive {waiting} wanted(agent_id, free) as (
+        select * from unnest(%(agents)s::text[], %(free)s::integer[]) {others}
+    ), picked as materialized (
+        select due.id from wanted w cross join lateral (
+            select t.id from worker.tasks t
+             where t.organization_id = %(organization)s and t.agent_id = w.agent_id and t.status = 'pending'
+               and t.available_at <= now()
+             order by t.available_at, t.id limit w.free for update skip locked
+        ) due limit %(total)s
+    ), claimed as (
+        update worker.tasks t
+           set status = 'executing', attempt = t.attempt + 1, worker_id = %(worker)s, updated_at = now(),
+               started_at = coalesce(t.started_at, now()), last_event = t.last_event + 1
+          from picked p where t.id = p.id
+        returning {columns}
+    ), logged as (
+        insert into worker.events (task_id, number, type, time, attempt, data)
+        select id, last_event, 'task_updated', now(), attempt,
+               json_build_object('status', 'executing', 'execution_attempts', attempt, '_worker', %(worker)s::text)
+        from claimed
+    ), due as (
+        insert into worker.cursors as c (subscription_id, task_id, position, newest)
+        select s.id, f.id, f.last_event - 1, f.last_event from claimed f join worker.subscriptions s
+          on s.organization_id = f.organization_id and s.event_type = 'task_updated'
+         and (s.agent_id is null or s.agent_id = f.agent_id)
+        order by s.id, f.id
+        on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
+        returning 1
+    )
+    select claimed.*, (select count(*) from due) as due from claimed order by created_at, id
+"""
+
+# Claim what named agents have waiting, each up to its own free count.
+CLAIM_NAMED = _CLAIM.format(waiting="", others="", columns=TASK_COLUMNS)
+
+# The same, and whatever other agents have waiting, in an order of chance so that none starves.
+CLAIM_ANY = _CLAIM.format(
+    waiting=_WAITING_AGENTS,
+    others="""
+        union all (
+            select agent_id, %(others)s from waiting
+             where agent_id is not null and agent_id <> all(%(named)s::text[]) order by random()
+        )
+    """,
+    columns=TASK_COLUMNS,
+)
+
+GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.organization_id = %s"  # noqa: S608 - constants
+
+# Which of the attempts that a worker holds own their task no longer.
+LOST = """
+    select h.id, coalesce(t.status, 'stopped') as status
+    from unnest(%s::text[], %s::integer[]) as h(id, attempt) left join worker.tasks t on t.id = h.id
+    where t.id is null or t.status <> 'executing' or t.attempt <> h.attempt
+"""
+
+READ_EVENTS = """
+    select task_id, number, type, time, attempt, data from worker.events
+    where task_id = %s and number > %s order by number limit %s
+"""
+
+# The events that carry a task's changes, up to where a reader begins.
+READ_CHANGES = """
+    select task_id, number, type, time, attempt, data from worker.events
+    where task_id = %s and number <= %s and type in ('task_created', 'task_updated', 'task_finished') order by number
+"""
+
+# Settings a task had before it was created again with a new input.
+READ_RENEWALS = """
+    select number, data->'_settings_before' from worker.events
+    where task_id = %s and type = 'task_updated' and data->'_settings_before' is not null
+"""
+
+REGISTER = """
+    insert into worker.workers (
+        id, organization_id, name, agents, any_agent, concurrency, has_lock, lease_seconds, lease_until
+    ) values (
+        %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(has_lock)s, %(lease)s,
+        now() + make_interval(secs => %(lease)s)
+    )
+    on conflict (id) do update set gone_at = null, lease_until = excluded.lease_until
+    returning lock_key
+"""
+
+ANNOUNCE_AGENTS = """
+    insert into worker.agents (organization_id, id, record, announced)
+    select %s, id, json_build_object('name', id, 'unique_name', id), true from unnest(%s::text[]) as id
+    on conflict (organization_id, id) do nothing
+"""
+
+SUBSCRIBE = """
+    insert into worker.subscriptions as s (organization_id, handler, agent_id, event_type)
+    values (%s, %s, %s, %s)
+    on conflict (organization_id, handler, event_type, coalesce(agent_id, '')) do update set seen_at = now()
+    returning s.id
+"""
+
+# A worker says that it lives; one that was taken for dead is here again (what it held is fenced off by then).
+RENEW = """
+    update worker.workers set gone_at = null, lease_until = now() + make_interval(secs => lease_seconds)
+    where id = %s returning 1
+"""
+
+SEEN_SUBSCRIPTIONS = "update worker.subscriptions set seen_at = now() where id = any(%s)"
+
+# A subscription that no worker has served for 7 days is given up, its cursors with it.
+RETIRE_SUBSCRIPTIONS = "delete from worker.subscriptions where seen_at < now() - interval '7 days'"
+
+FORGET_WORKERS = """
+    delete from worker.workers w where gone_at < now() - interval '7 days'
+       and not exists (select from worker.tasks t where t.worker_id = w.id and t.status = 'executing')
+"""
+
+LEAVE = "update worker.workers set gone_at = coalesce(gone_at, now()) where id = %s"
+
+HELD_BY = "select id, organization_id from worker.tasks where worker_id = %s and status = 'executing' order by id"
+
+RELEASE_CURSORS = "update worker.cursors set worker_id = null where worker_id = %s"
+
+# Who seems dead: the lease has run out, or the session lock is free (certain only when seen twice).
+SUSPECTS = """
+    select w.id, w.name, w.lease_until < now() as expired,
+           not w.has_lock or exists (
+               select from pg_locks l
+               where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+                 and l.database = (select oid from pg_database where datname = current_database())
+                 and l.classid = %(class)s::oid and l.objid = (w.lock_key::bigint & 4294967295)::oid
+           ) as locked
+    from worker.workers w where w.gone_at is null and w.id <> %(me)s
+"""
+
+BURY = "update worker.workers set gone_at = now() where id = %s and gone_at is null and (%s or lease_until < now())"
+
+# What is still held by workers that are gone: the work of a rescuer that died half-way, too.
+ORPHANS = """
+    select t.id, t.organization_id, t.worker_id from worker.tasks t join worker.workers w on w.id = t.worker_id
+    where t.status = 'executing' and w.gone_at is not null
+    order by t.id limit 500
+"""
+
+RELEASE_ORPHANED_CURSORS = """
+    update worker.cursors set worker_id = null
+    where worker_id is not null and worker_id in (select id from worker.workers where gone_at is not null)
+"""
+
+# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles.
+CLAIM_DELIVERIES = """
+    with picked as materialized (
+        select subscription_id, task_id from worker.cursors
+        where position < newest and worker_id is null and available_at <= now() and subscription_id = any(%(ids)s)
+        order by available_at limit %(limit)s for update skip locked
+    )
+    update worker.cursors c set worker_id = %(worker)s, claim = c.claim + 1
+    from picked p where c.subscription_id = p.subscription_id and c.task_id = p.task_id
+    returning c.subscription_id, c.task_id, c.position, c.claim, c.tries,
+        (select min(e.number) from worker.events e join worker.subscriptions s on s.id = c.subscription_id
+          where e.task_id = c.task_id and e.number > c.position and e.number <= c.newest
+            and e.type = s.event_type and e.origin is distinct from s.handler) as number
+"""
+
+SETTLE = """
+    update worker.cursors set position = greatest(position, %(number)s), worker_id = null, tries = 0, error = null
+    where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s and worker_id is not null
+    returning position < newest
+"""
+
+POSTPONE = """
+    update worker.cursors set worker_id = null, tries = tries + 1, error = %(error)s,
+           available_at = now() + make_interval(secs => %(delay)s)
+    where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s and worker_id is not null
+    returning true
+"""
+
+SET_ASIDE = """
+    insert into worker.deliveries_set_aside (subscription_id, task_id, number, tries, error)
+    values (%(subscription)s, %(task)s, %(number)s, %(tries)s, %(error)s)
+    on conflict (subscription_id, task_id, number) do update
+        set tries = excluded.tries, error = excluded.error, set_aside_at = now()
+"""
+
+STORE_FILE = """
+    insert into worker.files (organization_id, sha256, media_type, size, content) values (%s, %s, %s, %s, %s)
+    on conflict (organization_id, sha256) do nothing
+"""
+
+OPEN_FILE = "select media_type, content from worker.files where organization_id = %s and sha256 = %s"
+
+GET_AGENT = (
+    "select id, record, announced, version, created_at from worker.agents where organization_id = %s and id = %s"
+)
+
+LIST_AGENTS = """
+    select id, record, announced, version, created_at from worker.agents where organization_id = %s
+    order by record->>'name', id
+"""
+
+SAVE_AGENT = """
+    insert into worker.agents as a (organization_id, id, record) values (%s, %s, %s::json)
+    on conflict (organization_id, id) do update
+        set record = excluded.record, announced = false, version = a.version + 1
+    returning version, created_at
+"""

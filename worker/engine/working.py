@@ -1,0 +1,210 @@
+"""The verbs of workers, on PostgreSQL."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from worker.engine import statements
+from worker.engine.changes import Append, Finish, GiveBack, check_changes
+from worker.engine.client import EngineTasks
+from worker.engine.core import Core
+from worker.engine.hub import DELIVERIES, WORK
+from worker.engine.records import task_record
+from worker.words.errors import LeaseLost, NotFound
+from worker.words.events import NewEvent
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, Subscription, WorkerCard
+
+DELIVERY_TRIES = 10  # then it is set aside
+DELIVERY_BASE, DELIVERY_CAP = 1.0, 3600.0  # seconds before the second try, doubling; never longer than an hour
+
+
+class EngineWork:
+    """What workers ask for, for one organization."""
+
+    def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
+        self._core = core
+        self._organization = organization_id
+        self._tasks = tasks
+        self._cards: dict[str, WorkerCard] = {}
+        self._subscriptions: dict[int, Subscription] = {}
+
+    async def register(self, card: WorkerCard) -> None:
+        """List the worker, announce its agents, keep its subscriptions, begin to hold its lease."""
+        row = (
+            await self._core.rows(
+                statements.REGISTER,
+                {
+                    "id": card.id,
+                    "organization": self._organization,
+                    "name": card.name,
+                    "agents": list(card.agents),
+                    "any_agent": card.any_agent,
+                    "concurrency": card.concurrency,
+                    "has_lock": not self._core.pooled,
+                    "lease": card.lease_seconds,
+                },
+            )
+        )[0]
+        if card.agents:
+            await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
+        for subscription in card.subscriptions:
+            answer = await self._core.rows(
+                statements.SUBSCRIBE,
+                (self._organization, subscription.handler, subscription.agent_id, subscription.event_type),
+            )
+            self._subscriptions[answer[0]["id"]] = subscription
+        self._cards[card.id] = card
+        self._core.beat(card.id, row["lock_key"], card.lease_seconds, list(self._subscriptions))
+        await asyncio.to_thread(self._core.pulse.ready, 5)
+
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
+        """Claim what the worker can start; wait for it where there is none."""
+        until = time.monotonic() + seconds
+        while True:
+            self._core.hub.lower(WORK)
+            wanted = demand()
+            claimed = await self._claim(worker_id, wanted)
+            left = until - time.monotonic()
+            if claimed or left <= 0 or wanted.total <= 0:
+                return claimed
+            await self._core.hub.flagged(WORK, min(left, self._core.poll))
+
+    def nudge(self) -> None:
+        """Ask for the demand again at once."""
+        self._core.hub.wake(WORK + DELIVERIES)
+
+    async def _claim(self, worker_id: str, demand: Demand) -> list[Assignment]:
+        if demand.total <= 0:
+            return []
+        wanted = {agent: min(free, demand.total) for agent, free in demand.agents.items() if free > 0}
+        others = min(demand.others, demand.total)
+        if not wanted and not others:
+            return []
+        rows = await self._core.rows(
+            statements.CLAIM_ANY if others else statements.CLAIM_NAMED,
+            {
+                "organization": self._organization,
+                "worker": worker_id,
+                "agents": list(wanted),
+                "free": list(wanted.values()),
+                "named": list(demand.agents),
+                "others": others,
+                "total": demand.total,
+            },
+        )
+        if rows:
+            self._core.hub.wake(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
+        return [Assignment(task_record(row), row["attempt"]) for row in rows]
+
+    async def emit(
+        self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
+    ) -> None:
+        """Append events and journal entries."""
+        if events or journal:
+            await self._core.writer.write(Append(self._organization, task_id, attempt, events, journal))
+
+    async def journal(self, task_id: str) -> dict[str, str]:
+        """Read the journal."""
+        async with self._core.connection() as connection:
+            return {row[0]: row[1] async for row in await connection.execute(statements.READ_JOURNAL, (task_id,))}
+
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
+        """Write the attempt's last word."""
+        checked = Outcome(outcome.status, check_changes(outcome.changes))
+        await self._core.writer.write(Finish(self._organization, task_id, attempt, checked))
+
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
+        """Queue the task again."""
+        await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back))
+
+    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+        """Which attempts own their task no longer."""
+        if not held:
+            return {}
+        rows = await self._core.rows(statements.LOST, (list(held), list(held.values())))
+        return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
+
+    def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Hear of changed tasks."""
+        return self._core.hub.listen(wake)
+
+    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+        """Claim due events of this worker's subscriptions; wait where there is none."""
+        until = time.monotonic() + seconds
+        while True:
+            self._core.hub.lower(DELIVERIES)
+            if limit() <= 0:
+                return []
+            rows = await self._core.rows(
+                statements.CLAIM_DELIVERIES,
+                {"ids": list(self._subscriptions), "limit": limit(), "worker": worker_id},
+            )
+            found = [delivery for row in rows if (delivery := await self._delivery(row)) is not None]
+            left = until - time.monotonic()
+            if found or left <= 0:
+                return found
+            if not rows:
+                await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll))
+
+    async def _delivery(self, row: Mapping[str, Any]) -> Delivery | None:
+        """Compose a delivery; a cursor whose event is none of its handler's moves on at once."""
+        number = row["number"]
+        keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
+        if number is None:
+            await self._core.rows(
+                "update worker.cursors set position = newest, worker_id = null"
+                " where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s",
+                keys,
+            )
+            return None
+        events = self._tasks.events(row["task_id"], after=number - 1, follow=False)
+        event = await anext(aiter(events))
+        return Delivery(
+            subscription=self._subscriptions[row["subscription_id"]],
+            subscription_id=row["subscription_id"],
+            event=event,
+            task=await self._tasks.get(row["task_id"]),
+            claim=row["claim"],
+            tries=row["tries"],
+        )
+
+    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+        """Move the cursor on, try again later, or set the event aside."""
+        keys: dict[str, Any] = {
+            "subscription": delivery.subscription_id,
+            "task": delivery.event.task_id,
+            "claim": delivery.claim,
+            "number": delivery.event.number,
+        }
+        tries = delivery.tries + 1
+        if error is not None and tries < DELIVERY_TRIES:
+            delay = min(DELIVERY_CAP, DELIVERY_BASE * 2**delivery.tries)
+            self._held(delivery, await self._core.rows(statements.POSTPONE, {**keys, "error": error, "delay": delay}))
+            return False
+        async with self._core.connection() as connection, connection.transaction():
+            if error is not None:
+                await connection.execute(statements.SET_ASIDE, {**keys, "tries": tries, "error": error})
+            row = await (await connection.execute(statements.SETTLE, keys)).fetchone()
+            self._held(delivery, row)
+        if row is not None and row[0]:
+            self._core.hub.wake(DELIVERIES)
+        return error is not None
+
+    def _held(self, delivery: Delivery, answer: object) -> None:
+        if not answer:
+            raise LeaseLost(delivery.event.task_id, delivery.claim)
+
+    async def renew(self, worker_id: str) -> None:
+        """Hold on to a worker's leases."""
+        if not await self._core.rows(statements.RENEW, (worker_id,)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
+    async def leave(self, worker_id: str) -> None:
+        """Take the worker off the list; what it still holds is pending again, uncharged."""
+        self._core.pulse.release()
+        await self._core.rows(statements.LEAVE, (worker_id,))
+        await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
+        await self._core.release_orphans(charged=False)
