@@ -1,0 +1,144 @@
+"""One task, one pipeline: inputs → handler → verdict → fenced write."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from worker.contracts import Platform, Work
+from worker.current import Run
+from worker.face.task import Task
+from worker.registry import Handler
+from worker.supervisor import verdict
+from worker.supervisor.calls import Caller
+from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
+from worker.words.errors import LeaseLost, ModuleException, Unavailable, ValidationError
+from worker.words.notices import (
+    Notice,
+    PlatformTrouble,
+    TaskEnded,
+    TaskHandedBack,
+    TaskRetried,
+    TaskStarted,
+    TaskTaken,
+    announce,
+)
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.work import Assignment
+
+WRITE_AGAIN = 0.2, 5.0  # seconds: first and longest wait before a last word is tried again while the platform is away
+
+
+@dataclass(slots=True, eq=False)
+class Execution:
+    """A task in hand."""
+
+    task: Task
+    attempt: int
+    handler: Handler
+    run: Run
+    started: float = field(default_factory=time.monotonic)
+    worker: asyncio.Task[None] | None = None
+    writing: bool = False  # its handler has ended; only the last word is still to be written
+
+    def cancel(self, reason: str) -> None:
+        """End the run; a handler in a thread is asked to, one on the loop is cancelled where it waits."""
+        self.run.stopping.set(reason)
+        if self.worker is not None and not self.writing:
+            self.worker.cancel()
+
+
+class Executor:
+    """Runs assignments to their end.
+
+    Args:
+        platform: Where they come from and results go.
+        caller: Calls handlers.
+        draining: Whether the worker is leaving.
+    """
+
+    def __init__(self, platform: Platform, caller: Caller, draining: Callable[[], bool]) -> None:
+        self._work: Work = platform.work
+        self._caller = caller
+        self._draining = draining
+
+    def prepare(self, assignment: Assignment, handler: Handler) -> Execution:
+        """Make what the run of an assignment needs."""
+        task = Task.of(assignment.task)
+        run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, attempt=assignment.attempt)
+        return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
+
+    async def execute(self, execution: Execution) -> None:
+        """Carry out one attempt: read the inputs, call the handler, classify, write the last word."""
+        task = execution.task
+        announce(TaskStarted(task.id, task.agent_id, execution.attempt, execution.handler.name))
+        error: BaseException | None = None
+        try:
+            decision: Verdict = await self._decide(execution)
+        except (Exception, asyncio.CancelledError) as raised:
+            error = raised
+            decision = verdict.of_error(raised, execution.run, task, execution.handler, draining=self._draining())
+        execution.writing = True
+        await self._write(execution, decision, error)
+
+    async def _decide(self, execution: Execution) -> Verdict:
+        task = execution.task
+        if not task.input.files:
+            return verdict.of_value(await self._call(execution), task)
+        attachments = await task.aread_attachments()
+        try:
+            return verdict.of_value(await self._call(execution), task)
+        finally:
+            attachments.release()
+
+    async def _call(self, execution: Execution) -> object:
+        return await self._caller.call(execution.handler, execution.run, execution.task, None)
+
+    async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
+        """Write the last word, however long the platform is away: the result of a run is not given up."""
+        wait, longest = WRITE_AGAIN
+        while True:
+            try:
+                await self._write_once(execution, decision, error)
+            except LeaseLost:
+                announce(self._taken(execution, "lost"))
+            except Unavailable as trouble:
+                announce(PlatformTrouble(doing="saving a result", error=trouble, again_in=wait))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, longest)
+                continue
+            except ModuleException as refused:
+                decision, error = Outcome(AgentExecutionStatus.Error, {"result": refused.description}), refused
+                if isinstance(refused, ValidationError):
+                    continue
+                announce(self._ended(execution, decision, refused))
+            return
+
+    async def _write_once(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
+        task, attempt = execution.task, execution.attempt
+        match decision:
+            case Taken():
+                announce(self._taken(execution, execution.run.stopping.reason or REASON_LOST))
+            case HandBack():
+                await self._work.hand_back(task.id, attempt, decision)
+                announce(_handed_back(execution, decision, error))
+            case Outcome():
+                decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
+                await self._work.finish(task.id, attempt, decision)
+                announce(self._ended(execution, decision, error))
+
+    def _taken(self, execution: Execution, status: str) -> Notice:
+        return TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, status)
+
+    def _ended(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> Notice:
+        seconds = time.monotonic() - execution.started
+        task = execution.task
+        return TaskEnded(task.id, task.agent_id, execution.attempt, str(outcome.status), seconds, error)
+
+
+def _handed_back(execution: Execution, back: HandBack, error: BaseException | None) -> Notice:
+    task = execution.task
+    if back.error is None:
+        return TaskHandedBack(task.id, task.agent_id, execution.attempt)
+    return TaskRetried(task.id, task.agent_id, execution.attempt, back.delay, error)

@@ -1,0 +1,73 @@
+"""A worker as a process: settings to platform to supervisor, signals, the way out."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from worker import wiring
+from worker.registry import Registry
+from worker.settings import Settings
+from worker.supervisor import logs
+from worker.supervisor.supervisor import Supervisor
+from worker.words.errors import ModuleException
+
+
+def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable[[int], None] | None = None) -> int:
+    """Run a worker until it is told to stop. Blocks; must be called on the main thread, for its signals.
+
+    SIGTERM: claim nothing more, give what runs WORKER_DRAIN_SECONDS to finish, hand back the rest; a second one changes
+    nothing. SIGINT (Ctrl-C): the same; twice: leave now.
+
+    Args:
+        settings: Where and how.
+        registry: The handlers; they are checked first.
+        exit_process: Called with the exit code once all is written; default ``os._exit``, since a handler's thread
+            that still runs would hold an ordinary exit for seconds.
+
+    Returns:
+        The exit code: 0, or 1 after a failure, where ``exit_process`` returns.
+
+    Raises:
+        ConfigurationError: The handlers or the settings do not fit; nothing was started.
+    """
+    registry.check()
+    logs.configure(settings)
+    code = asyncio.run(_run(settings, registry))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    (exit_process or os._exit)(code)
+    return code
+
+
+async def _run(settings: Settings, registry: Registry) -> int:
+    platform = wiring.choose(settings)
+    try:
+        await platform.open()
+        supervisor = Supervisor(platform, registry, settings)
+        with_signals(supervisor)
+        await supervisor.run()
+    except ModuleException as error:
+        logs.failed(error)
+        return 1
+    finally:
+        await platform.close()
+    return 0
+
+
+def with_signals(supervisor: Supervisor) -> None:
+    """Have signals note and wake; the loop acts."""
+    loop = asyncio.get_running_loop()
+    interrupts = 0
+
+    def interrupted() -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts == 1:
+            supervisor.stop()
+        else:
+            supervisor.hurry()
+
+    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
+    loop.add_signal_handler(signal.SIGINT, interrupted)

@@ -1,0 +1,77 @@
+"""What came of a handler, as a value: one function classifies, the engine sees only the outcome."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from worker.current import Run
+from worker.face.changes import result_text
+from worker.face.task import Task
+from worker.registry import Handler
+from worker.supervisor.calls import TimeLimit
+from worker.words.errors import LeaseLost, ModuleException
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.retry import is_retryable, retry_after
+from worker.words.statuses import TERMINAL, AgentExecutionStatus
+
+Status = AgentExecutionStatus
+
+REASON_LOST, REASON_DRAIN = "lost", "drain"
+"""Why the supervisor itself ends a run: the attempt owns its task no longer; the worker leaves."""
+
+MESSAGE_CHARACTERS = 10_000  # of an error's message as a result; a provider may answer with a whole page
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The attempt owns its task no longer: nothing is written."""
+
+
+Verdict = Outcome | HandBack | Taken
+
+
+def of_value(value: Any, task: Task) -> Outcome:
+    """Classify what a handler returned: a Task, text, a model, a dict, or nothing (what it set on the task stands).
+
+    Raises:
+        ValidationError: What it set does not fit.
+    """
+    source = value if isinstance(value, Task) and value.id == task.id else task
+    changes = source.unsaved()
+    if value is not None and not isinstance(value, Task):
+        changes["result"] = result_text(value)
+    status = Status(changes.pop("status", source.status))
+    ends = status in TERMINAL or status is Status.Paused
+    return Outcome(status if ends else Status.Completed, changes)
+
+
+def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
+    """Classify what a handler raised."""
+    if run.stopping.reason == REASON_LOST or (isinstance(error, LeaseLost) and error.task_id == task.id):
+        return Taken()
+    if isinstance(error, TimeLimit):
+        return Outcome(Status.Failed, {"result": str(error)})
+    if run.stopping.reason == REASON_DRAIN or draining:
+        return HandBack()  # signals reach every process of a dyno: what fails then may be their doing, not the run's
+    if isinstance(error, asyncio.CancelledError):
+        return Outcome(Status.Error, {"result": "the run was cancelled by its own code"})
+    tries = task.errors + 1
+    if is_retryable(error) and tries < handler.retries.attempts:
+        asked = retry_after(error)
+        return HandBack(delay=handler.retries.delay(tries) if asked is None else asked, error=message(error))
+    return Outcome(Status.Error, {"result": message(error), **kept(task)})
+
+
+def message(error: BaseException) -> str:
+    """An error as a person reads it: its own words, without a traceback."""
+    text = error.description if isinstance(error, ModuleException) else str(error)
+    return (text or type(error).__name__)[:MESSAGE_CHARACTERS]
+
+
+def kept(task: Task) -> dict[str, Any]:
+    """What a failed handler had set on the task that is worth keeping: its own status text, tokens, tools."""
+    try:
+        changes = task.unsaved()
+    except ModuleException:
+        return {}
+    return {name: changes[name] for name in ("internal_status", "tokens", "used_tools") if name in changes}
