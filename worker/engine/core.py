@@ -38,6 +38,7 @@ class Core:
         self.writer: Writer
         self.pulse: Pulse
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 

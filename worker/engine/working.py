@@ -95,6 +95,7 @@ class EngineWork:
                 "total": demand.total,
             },
         )
+        self._core.claims += 1
         if rows:
             self._core.hub.wake(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
         return [Assignment(task_record(row), row["attempt"]) for row in rows]

@@ -115,7 +115,7 @@ def _owner(data: Path) -> Account | None:
 
 
 def _unprivileged() -> Account:
-    import pwd  # noqa: PLC0415 - not on Windows, where this module is imported too
+    import pwd  # not on Windows, where this module is imported too
 
     for name in CANDIDATES:
         try:

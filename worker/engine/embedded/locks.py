@@ -46,7 +46,7 @@ class UserLock:
     """One user's share of a server: a shared lock on the users file. Change it only while holding the start lock."""
 
     def __init__(self, path: Path) -> None:
-        import fcntl  # noqa: PLC0415 - not on Windows, where this module is imported too
+        import fcntl  # not on Windows, where this module is imported too
 
         self._handle = _open(path)
         fcntl.flock(self._handle, fcntl.LOCK_SH)
@@ -65,7 +65,7 @@ def _open(path: Path) -> int:
 
 
 def _try_exclusive(handle: int) -> bool:
-    import fcntl  # noqa: PLC0415 - not on Windows, where this module is imported too
+    import fcntl  # not on Windows, where this module is imported too
 
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

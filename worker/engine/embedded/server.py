@@ -108,7 +108,7 @@ def start(cluster: Cluster) -> Server:
 
 def create_database(server: Server) -> None:
     """Create our database unless it is there."""
-    import psycopg  # noqa: PLC0415 - heavy, and not needed to import this package
+    import psycopg  # heavy, and not needed to import this package
 
     with psycopg.connect(server.url(USER), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
@@ -222,7 +222,7 @@ def _until_ready(cluster: Cluster, pid: int, lives: Callable[[], bool], deadline
 
 def _answers(server: Server, data: Path) -> bool:
     """Whether a connection is really answered, and by the server of this data folder."""
-    import psycopg  # noqa: PLC0415 - heavy, and not needed to import this package
+    import psycopg  # heavy, and not needed to import this package
 
     try:
         with psycopg.connect(server.url(USER), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:

@@ -1,0 +1,40 @@
+"""Handlers that the benchmarks serve: one that does nothing, and an Agno agent whose model does nothing."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from worker import Task, on_task, run_agent
+
+if TYPE_CHECKING:
+    from agno.agent import Agent
+
+_agents: dict[str, "Agent"] = {}
+
+
+@on_task(agent_id="noop")
+async def noop(task: Task) -> str:
+    return "done"
+
+
+@on_task(agent_id="agent")
+async def agent(task: Task) -> Task:
+    return await run_agent(noop_agent(), task)
+
+
+@on_task(agent_id="slow")
+async def slow(task: Task) -> str:
+    """A model that takes long: what a waiting task costs in memory."""
+    await asyncio.sleep(3600)
+    return "never"
+
+
+def noop_agent() -> "Agent":
+    """An agent on a model that answers at once, offline."""
+    if "noop" not in _agents:
+        from agno.agent import Agent
+
+        from worker.testing import ScriptedModel
+
+        model: Any = ScriptedModel(["done"])
+        _agents["noop"] = Agent(id="agent", name="agent", model=model, telemetry=False)
+    return _agents["noop"]

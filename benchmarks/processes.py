@@ -1,0 +1,148 @@
+"""The processes that a benchmark starts: a worker that serves until it has seen so many tasks, and a creator."""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from worker import wiring
+from worker.registry import default
+from worker.settings import Settings
+from worker.supervisor import Supervisor, logs
+from worker.words.notices import Notice, TaskEnded, subscribe
+from worker.words.tasks import AgentExecutionInput, NewTask
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+
+
+@contextmanager
+def started(role: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start one of this module's roles; it says ``ready`` on a line, and in the end what it measured as JSON."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.processes", role, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "WORKER_CONCURRENCY": os.environ.get("WORKER_CONCURRENCY", "50"), "WORKER_LOG": "logfmt"},
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if line.strip() != "ready":
+            raise RuntimeError(f"{role} did not start: {line!r}")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(START_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Wait for what a process measured."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            return json.loads(line)
+    raise RuntimeError("the process ended without an answer")
+
+
+async def work(count: int) -> None:
+    """Serve until ``count`` tasks have ended; log lines go where a worker's go, to a file here."""
+    with Path(os.devnull).open("w") as log:
+        kept, sys.stdout = sys.stdout, log
+        logs.configure(Settings())
+        sys.stdout = kept
+        await _serve(count)
+
+
+async def _serve(count: int) -> None:
+    settings = Settings()
+    platform = wiring.engine(settings)
+    await platform.open()
+    done, ended = 0, asyncio.Event()
+
+    def count_ends(notice: Notice) -> None:
+        nonlocal done
+        if isinstance(notice, TaskEnded):
+            done += 1
+            if done >= count:
+                ended.set()
+
+    subscribe(count_ends)
+    supervisor = Supervisor(platform, default, settings)
+    running = asyncio.create_task(supervisor.run())
+    await supervisor.ready()
+    commits, items = platform.core.writer.commits, platform.core.writer.items
+    print("ready", flush=True)
+    before = cpu_seconds()
+    await asyncio.wait([running, asyncio.create_task(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
+    measured = {
+        "cpu": cpu_seconds() - before,
+        "commits": platform.core.writer.commits - commits,
+        "items": platform.core.writer.items - items,
+        "claims": platform.core.claims,
+    }
+    supervisor.stop()
+    await running
+    await platform.close()
+    print(json.dumps(measured), flush=True)
+
+
+async def create(agent: str, count: int, at_once: int) -> None:
+    """Create tasks, so many at once, as fast as they go."""
+    platform = wiring.engine(Settings())
+    await platform.open()
+    print("ready", flush=True)
+    began = time.perf_counter()
+    await create_many(platform, agent, count, at_once)
+    print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+    await platform.close()
+
+
+async def create_many(platform: Any, agent: str, count: int, at_once: int = 200) -> None:
+    """Create tasks through the contract."""
+    new = NewTask(agent_id=agent, input=AgentExecutionInput(text="a question of a few words"))
+    for begin in range(0, count, at_once):
+        await asyncio.gather(*(platform.tasks.create(new) for _ in range(min(at_once, count - begin))))
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM (Linux)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def main() -> None:
+    """Play a role."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=["work", "create"])
+    parser.add_argument("--count", type=int, default=1_000_000_000)
+    parser.add_argument("--agent", default="noop")
+    parser.add_argument("--at-once", type=int, default=50)
+    options = parser.parse_args()
+    if options.role == "work":
+        import benchmarks.handlers  # noqa: F401 - registers them
+
+        asyncio.run(work(options.count))
+    else:
+        asyncio.run(create(options.agent, options.count, options.at_once))
+
+
+if __name__ == "__main__":
+    main()

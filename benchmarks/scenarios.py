@@ -1,0 +1,236 @@
+"""The scenarios, each a function from an opened engine to lines of figures."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from benchmarks.handlers import noop_agent
+from benchmarks.machine import percentiles
+from benchmarks.processes import answer, cpu_seconds, create_many, resident_bytes, started
+from worker.engine.engine import Engine
+from worker.registry import Registry
+from worker.settings import Settings
+from worker.supervisor import Supervisor
+from worker.words.ids import new_id
+from worker.words.outcomes import Outcome
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import AgentExecutionInput, NewTask
+from worker.words.work import Assignment, Demand, WorkerCard
+
+LINES = list[tuple[str, str]]
+
+
+async def fresh(engine: Engine) -> None:
+    """Empty the tables: a scenario owes nothing to the one before."""
+    await engine.core.rows("truncate worker.tasks, worker.events, worker.journal, worker.cursors")
+
+
+async def until_finished(engine: Engine, count: int, seconds: float = 300) -> None:
+    """Wait until so many tasks are finished."""
+    async with asyncio.timeout(seconds):
+        while (await finished(engine))[0] < count:
+            await asyncio.sleep(0.1)
+
+
+async def finished(engine: Engine) -> tuple[int, float]:
+    """How many tasks are finished, and seconds from the first claim to the last finish, by the database's clock."""
+    row = (
+        await engine.core.rows(
+            "select count(*) as n, coalesce(extract(epoch from max(finished_at) - min(started_at)), 0) as s"
+            " from worker.tasks where status = 'completed'"
+        )
+    )[0]
+    return row["n"], float(row["s"])
+
+
+async def backlog(engine: Engine, agent: str, count: int) -> LINES:
+    """Whole lives from a backlog: everything was created before the worker came."""
+    await fresh(engine)
+    await create_many(engine, agent, count)
+    with started("work", "--count", str(count)) as worker:
+        await until_finished(engine, count)
+        _, seconds = await finished(engine)
+        measured = answer(worker)
+    return [(f"{agent}: lives/s from a backlog of {count}", figures(count, seconds, measured))]
+
+
+async def live(engine: Engine, agent: str, count: int) -> LINES:
+    """Whole lives while another process creates."""
+    await fresh(engine)
+    with started("work", "--count", str(count)) as worker:
+        with started("create", "--agent", agent, "--count", str(count)) as creator:
+            creating = answer(creator)
+        await until_finished(engine, count)
+        _, seconds = await finished(engine)
+        measured = answer(worker)
+    line = figures(count, seconds, measured) + f"; created at {count / creating['seconds']:.0f}/s"
+    return [(f"{agent}: lives/s live, {count} tasks", line)]
+
+
+def figures(count: int, seconds: float, measured: dict[str, Any]) -> str:
+    """A worker's figures in a line."""
+    transactions = (measured["commits"] + measured["claims"]) / count
+    return (
+        f"{count / seconds:.0f}/s; worker's CPU {measured['cpu'] / count * 1000:.2f} ms a task;"
+        f" {transactions:.2f} transactions a task"
+    )
+
+
+async def bare_agent(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - one signature for all scenarios
+    """The same agent without us: bare streaming arun, 50 at once."""
+    agent = noop_agent()
+
+    async def once() -> None:
+        async for _ in agent.arun("a question of a few words", stream=True, stream_events=True):
+            pass
+
+    await once()
+    began, cpu = time.perf_counter(), cpu_seconds()
+    for begin in range(0, count, 50):
+        await asyncio.gather(*(once() for _ in range(min(50, count - begin))))
+    seconds = time.perf_counter() - began
+    line = f"{count / seconds:.0f}/s; CPU {(cpu_seconds() - cpu) / count * 1000:.2f} ms each"
+    return [("agent: bare streaming arun()/s", line)]
+
+
+async def ceiling(engine: Engine, count: int) -> LINES:
+    """The engine without a supervisor: claim 50, finish 50."""
+    await fresh(engine)
+    began = time.perf_counter()
+    await create_many(engine, "ceiling", count)
+    creating = time.perf_counter() - began
+    card = WorkerCard(id=new_id(), name="bench", agents=("ceiling",), concurrency=50)
+    await engine.work.register(card)
+    outcome = Outcome(AgentExecutionStatus.Completed, {"result": "done"})
+
+    async def end(assignment: Assignment) -> None:
+        await engine.work.finish(assignment.task.id, assignment.attempt, outcome)
+
+    began, done = time.perf_counter(), 0
+    while done < count:
+        claimed = await engine.work.assignments(card.id, lambda: Demand(50, {"ceiling": 50}), 5)
+        await asyncio.gather(*(end(each) for each in claimed))
+        done += len(claimed)
+    seconds = time.perf_counter() - began
+    await engine.work.leave(card.id)
+    return [
+        ("raw engine: creates/s, 200 at once", f"{count / creating:.0f}/s"),
+        ("raw engine: claim and finish/s, 50 at once", f"{count / seconds:.0f}/s"),
+    ]
+
+
+async def latency_one_process(engine: Engine, count: int) -> LINES:
+    """An idle worker in this process: create to handler's start, create to result seen."""
+    starts: dict[str, float] = {}
+
+    async def handler(task: Any) -> str:
+        starts[task.id] = time.perf_counter()
+        return "done"
+
+    registry = Registry()
+    registry.add(handler, TaskUpdateEventType.TaskCreated, "near", None, None, None)
+    async with serving(engine, registry):
+        began, seen = await create_and_see(engine, "near", count)
+    return latency_lines("in one process", began, starts, seen)
+
+
+async def latency_two_processes(engine: Engine, count: int) -> LINES:
+    """An idle worker in another process: create here, see the result here; its start by the database's clock."""
+    await fresh(engine)
+    with started("work"):
+        _, seen = await create_and_see(engine, "noop", count)
+        rows = await engine.core.rows("select extract(epoch from started_at - created_at) as s from worker.tasks")
+    return [
+        ("idle, between two processes: create to claim, p50/p95/p99", percentiles([float(row["s"]) for row in rows])),
+        ("idle, between two processes: create to result seen", percentiles(list(seen.values()))),
+    ]
+
+
+async def create_and_see(engine: Engine, agent: str, count: int) -> tuple[dict[str, float], dict[str, float]]:
+    """One task after another: when each was created, and how long until its end was seen."""
+    new = NewTask(agent_id=agent, input=AgentExecutionInput(text="a question of a few words"))
+    began: dict[str, float] = {}
+    seen: dict[str, float] = {}
+    for _ in range(count):
+        at = time.perf_counter()
+        task = await engine.tasks.create(new)
+        async for event in engine.tasks.events(task.id, after=1):
+            if event.type is TaskUpdateEventType.TaskFinished:
+                break
+        began[task.id], seen[task.id] = at, time.perf_counter() - at
+        await asyncio.sleep(0.01)  # idle in between: latency, not throughput
+    return began, seen
+
+
+def latency_lines(where: str, began: dict[str, float], starts: dict[str, float], seen: dict[str, float]) -> LINES:
+    """Two lines of percentiles."""
+    to_start = [starts[task_id] - at for task_id, at in began.items()]
+    return [
+        (f"idle, {where}: create to handler's start, p50/p95/p99", percentiles(to_start)),
+        (f"idle, {where}: create to result seen", percentiles(list(seen.values()))),
+    ]
+
+
+@asynccontextmanager
+async def serving(engine: Engine, registry: Registry) -> AsyncIterator[Supervisor]:
+    """A supervisor in this process."""
+    supervisor = Supervisor(engine, registry, Settings(concurrency=50, drain_seconds=1))
+    running = asyncio.create_task(supervisor.run())
+    await supervisor.ready()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+        await running
+
+
+async def memory(engine: Engine, count: int) -> LINES:
+    """Memory of an idle worker, and of each task that waits on a slow model."""
+    import os
+
+    await fresh(engine)
+    os.environ["WORKER_CONCURRENCY"] = str(count)
+    try:
+        with started("work") as worker:
+            idle = resident_bytes(worker.pid)
+            await create_many(engine, "slow", count)
+            async with asyncio.timeout(60):
+                while (await executing(engine)) < count:
+                    await asyncio.sleep(0.1)
+            busy = resident_bytes(worker.pid)
+            worker.kill()
+    finally:
+        del os.environ["WORKER_CONCURRENCY"]
+        await fresh(engine)
+    return [
+        ("memory: idle worker, no agent loaded", f"{idle / 1e6:.0f} MB"),
+        (f"memory: each of {count} tasks that wait", f"{(busy - idle) / count / 1e3:.0f} KB"),
+    ]
+
+
+async def executing(engine: Engine) -> int:
+    """How many tasks run."""
+    return (await engine.core.rows("select count(*) as n from worker.tasks where status = 'executing'"))[0]["n"]
+
+
+async def import_time(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - one signature for all scenarios
+    """`import worker` and its main names, over pydantic's own import."""
+
+    def median(statement: str) -> float:
+        times: list[float] = []
+        for _ in range(count):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", statement], check=True)
+            times.append(time.perf_counter() - began)
+        return sorted(times)[count // 2] * 1000
+
+    nothing, pydantic = median("pass"), median("import pydantic, pydantic.main")
+    bare, used = median("import worker"), median("from worker import Task, on, run_agent")
+    return [
+        ("import worker", f"{bare - nothing:.0f} ms over the interpreter's own start"),
+        ("from worker import Task, on, run_agent", f"{used - pydantic:.0f} ms over pydantic's own import"),
+    ]
