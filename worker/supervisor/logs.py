@@ -2,17 +2,22 @@
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from worker.settings import Settings
+from worker.supervisor.calls import TimeLimit
 from worker.words import notices
 from worker.words.errors import ModuleException
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+OURS = str(Path(__file__).resolve().parent.parent)
+
 _configured = False
+_least = logging.INFO
 
 
 def configure(settings: Settings) -> None:
@@ -21,7 +26,8 @@ def configure(settings: Settings) -> None:
     Args:
         settings: ``WORKER_LOG`` and ``WORKER_LOG_LEVEL``.
     """
-    global _configured  # noqa: PLW0603 - a process has one log
+    global _configured, _least  # noqa: PLW0603 - a process has one log
+    _least = LEVELS[settings.log_level]
     form = settings.log or ("console" if sys.stdout.isatty() else "logfmt")
     structlog.configure(
         processors=[
@@ -30,7 +36,7 @@ def configure(settings: Settings) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *_rendering(form),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_least),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=False,
     )
@@ -59,6 +65,8 @@ def failed(error: ModuleException) -> None:
 
 def write(notice: notices.Notice) -> None:
     """Turn a notice into a log line."""
+    if isinstance(notice, notices.TaskStarted) and _least > logging.DEBUG:
+        return  # the commonest notice costs nothing unless somebody wants it
     log = structlog.get_logger("worker")
     match notice:
         case notices.WorkerStarted():
@@ -85,7 +93,7 @@ def write(notice: notices.Notice) -> None:
                 event_number=notice.event_number,
                 tries=notice.tries,
                 set_aside=notice.set_aside,
-                exc_info=notice.error,
+                **_raised(notice.error),
             )
         case _:
             _write_of_task(log, notice)
@@ -116,4 +124,12 @@ def _task(notice: Any) -> dict[str, Any]:
 
 
 def _raised(error: BaseException | None) -> dict[str, Any]:
-    return {} if error is None else {"exc_info": error}
+    """The error with the part of its traceback that is the user's; what is refused or over time needs none."""
+    if error is None:
+        return {}
+    if isinstance(error, ModuleException | TimeLimit) and error.__cause__ is None:
+        return {"error": str(error)}
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(OURS):
+        traceback = traceback.tb_next
+    return {"exc_info": error.with_traceback(traceback) if traceback is not None else error}

@@ -5,7 +5,8 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from typing import Any
 
 from worker.contracts import Platform
 from worker.face import bridge
@@ -52,6 +53,9 @@ class Supervisor:
         self._listening = Listening(
             platform, self._caller, registry.listeners(), settings.concurrency, lambda: self.draining
         )
+        self._handlers = {agent: registry.handler_for(agent) for agent in self.card.agents}
+        self._general = registry.handler_for("")  # no agent has an empty name: the handler for any
+        self._limited = any(handler.concurrency is not None for handler in registry.tasks())
         self._running: dict[tuple[str, int], Execution] = {}
         self._freed = asyncio.Event()
         self._stop = asyncio.Event()
@@ -109,11 +113,11 @@ class Supervisor:
         )
         self._ready.set()
 
-    def _loops(self) -> list["asyncio.Future[None] | object"]:
+    def _loops(self) -> list[Coroutine[Any, Any, None]]:
         loops = [self._intake(), self._look_for_lost()]
         if self._registry.listeners():
             loops.append(self._listening.run(self.card.id))
-        return list(loops)
+        return loops
 
     async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
         """Wait for the wish to stop; a loop that ends by a defect ends the worker, loudly."""
@@ -156,19 +160,18 @@ class Supervisor:
     def _demand(self) -> Demand:
         """How many tasks could start now: the worker's free places, and each handler's own limit."""
         total = 0 if self.draining else self._settings.concurrency - len(self._running)
-        busy = Counter(id(execution.handler) for execution in self._running.values())
+        busy = Counter(id(execution.handler) for execution in self._running.values()) if self._limited else {}
 
-        def free(handler: Handler) -> int:
-            limit = self._settings.concurrency if handler.concurrency is None else handler.concurrency
-            return max(0, min(total, limit - busy[id(handler)]))
+        def free(handler: Handler | None) -> int:
+            if handler is None:
+                return 0
+            return total if handler.concurrency is None else max(0, min(total, handler.concurrency - busy[id(handler)]))
 
-        chosen = {agent: handler for agent in self.card.agents if (handler := self._registry.handler_for(agent))}
-        general = next((each for each in self._registry.tasks() if each.agent_id is None), None)
-        others = free(general) if general is not None and self.card.any_agent else 0
-        return Demand(total, {agent: free(handler) for agent, handler in chosen.items()}, others)
+        agents = {agent: free(handler) for agent, handler in self._handlers.items()}
+        return Demand(total, agents, free(self._general) if self.card.any_agent else 0)
 
     def _start(self, assignment: Assignment) -> None:
-        handler = self._registry.handler_for(assignment.task.agent_id)
+        handler = self._handlers.get(assignment.task.agent_id) or self._general
         if handler is None:  # the demand names served agents alone
             raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
         execution = self._executor.prepare(assignment, handler)
@@ -181,13 +184,9 @@ class Supervisor:
         self._running.pop(key, None)
         if len(self._running) + 1 == self._settings.concurrency:
             self._freed.set()
-        elif any(handler.concurrency for handler in self._registry.tasks()):
+        elif self._limited:
             self._platform.work.nudge()  # a handler's own limit has room again
-        if not done.cancelled() and done.exception() is not None:
-            self._loop_failed(done)
-
-    def _loop_failed(self, done: asyncio.Task[None]) -> None:
-        error = done.exception()
+        error = None if done.cancelled() else done.exception()
         if isinstance(error, Exception):
             announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
 

@@ -1,0 +1,308 @@
+"""What a handler returns or raises, and what becomes of its task."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from tests.supervisor.stories import Handlers, Serve, create, done, finished
+from worker import Context, Task, TaskUpdateEvent
+from worker.engine.engine import Engine
+from worker.words.notices import Notice, TaskEnded, TaskRetried, TaskTaken
+from worker.words.retry import RetryPolicy
+from worker.words.statuses import AgentExecutionStatus as Status
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+class Answer(BaseModel):
+    total: int
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [("text", "text"), ({"a": [1]}, '{"a":[1]}'), (Answer(total=3), '{"total":3}'), (None, None)],
+)
+async def test_a_handlers_value_becomes_the_result(
+    engine: Engine, handlers: Handlers, serve: Serve, value: Any, stored: str | None
+) -> None:
+    async def handler(task: Task) -> Any:
+        return value
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result) == (Status.Completed, stored)
+
+
+async def test_what_a_handler_sets_on_its_task_is_saved(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    async def handler(task: Task) -> Task:
+        task.result = {"total": 3}
+        task.internal_status = "3 orders shipped"
+        return task
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result, task.internal_status) == (Status.Completed, '{"total":3}', "3 orders shipped")
+    assert task.duration is not None
+
+
+async def test_a_status_that_the_handler_sets_is_the_end(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    async def handler(task: Task) -> None:
+        task.status = Status.Failed
+        task.result = "no such customer"
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result) == (Status.Failed, "no such customer")
+
+
+async def test_a_sync_handler_runs_in_a_thread_and_may_save(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    threads: list[str] = []
+
+    def handler(task: Task) -> str:
+        threads.append(threading.current_thread().name)
+        task.internal_status = "halfway"
+        task.save()
+        return "done"
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result, task.internal_status) == (Status.Completed, "done", "halfway")
+    assert threads[0].startswith("handler")
+
+
+async def test_an_async_handler_may_call_sync_twins(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    async def handler(task: Task) -> str:
+        task.internal_status = "halfway"
+        task.save()
+        return Task.load(task.id).internal_status or ""
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result) == (Status.Completed, "halfway")
+
+
+async def test_parameters_are_filled_by_name_or_annotation(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    seen: dict[str, Any] = {}
+
+    async def handler(work: Task, context: Context, *, happening: TaskUpdateEvent | None = None) -> None:
+        seen.update(attempt=context.attempt, remaining=context.remaining, id=work.id, stopping=bool(context.stopping))
+
+    handlers.bind(handler, timeout=50)
+    async with serve():
+        task = await done(engine)
+    assert (seen["attempt"], seen["id"], seen["stopping"]) == (1, task.id, False)
+    assert 0 < seen["remaining"] <= 50
+
+
+async def test_a_handler_that_raises_leaves_error_with_its_message(
+    engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
+) -> None:
+    async def handler(task: Task) -> None:
+        task.internal_status = "reading row 7"
+        raise KeyError("row 7 has no price")
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.internal_status) == (Status.Error, "reading row 7")
+    assert "row 7 has no price" in (task.result or "")
+    ended = next(notice for notice in notices if isinstance(notice, TaskEnded))
+    assert isinstance(ended.error, KeyError)
+
+
+async def test_what_does_not_fit_is_an_error_and_nothing_of_it_is_stored(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    async def handler(task: Task) -> str:
+        task.internal_status = "x" * 256
+        return "done"
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.internal_status) == (Status.Error, None)
+    assert "internal_status has 256 characters" in (task.result or "")
+
+
+class Busy(Exception):  # noqa: N818 - what a provider's client raises
+    status_code = 429
+
+
+async def test_a_passing_error_is_tried_again_and_a_later_try_may_succeed(
+    engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
+) -> None:
+    attempts: list[int | None] = []
+
+    async def handler(task: Task, context: Context) -> str:
+        attempts.append(context.attempt)
+        if len(attempts) < 3:
+            raise httpx.ConnectError("refused") if len(attempts) == 1 else Busy("slow down")
+        return "done"
+
+    handlers.bind(handler, retries=RetryPolicy(attempts=3, base=0.01))
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result, attempts, task.errors) == (Status.Completed, "done", [1, 2, 3], 2)
+    assert len([notice for notice in notices if isinstance(notice, TaskRetried)]) == 2
+
+
+async def test_tries_used_up_by_errors_end_as_error(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    async def handler(task: Task) -> None:
+        raise Busy("slow down")
+
+    handlers.bind(handler, retries=RetryPolicy(attempts=2, base=0.01))
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result, task.execution_attempts) == (Status.Error, "slow down", 2)
+
+
+async def test_an_error_that_would_come_again_is_not_tried_again(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    async def handler(task: Task) -> None:
+        raise ValueError("no")
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.execution_attempts) == (Status.Error, 1)
+
+
+async def test_a_time_limit_ends_as_failed_and_says_so(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    async def handler(task: Task) -> None:
+        await asyncio.Event().wait()
+
+    handlers.bind(handler, timeout=0.2)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result) == (Status.Failed, "time limit of 0.2 s")
+
+
+async def test_a_sync_handler_over_its_limit_is_told_and_its_writes_are_refused(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    refused: list[str] = []
+    told = threading.Event()
+
+    def handler(task: Task, context: Context) -> None:
+        context.stopping.wait(10)
+        deadline = time.monotonic() + 10
+        while Task.load(task.id).status == Status.Executing and time.monotonic() < deadline:
+            context.stopping.wait(0.01)
+        try:
+            task.internal_status = "too late"
+            task.save()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
+            refused.append(type(error).__name__)
+        told.set()
+
+    handlers.bind(handler, timeout=0.2)
+    async with serve():
+        task = await done(engine)
+        assert await asyncio.to_thread(told.wait, 10)
+    assert (task.status, refused) == (Status.Failed, ["LeaseLost"])
+    assert (await engine.tasks.get(task.id)).internal_status is None
+
+
+async def test_stop_reaches_a_run_within_a_second_and_nothing_overwrites_it(
+    engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
+) -> None:
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def handler(task: Task) -> str:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return "never"
+
+    handlers.bind(handler)
+    async with serve():
+        task = await create(engine)
+        async with asyncio.timeout(10):
+            await started.wait()
+        began = time.monotonic()
+        assert (await engine.tasks.stop(task.id)).status is Status.Stopped
+        async with asyncio.timeout(10):
+            await cancelled.wait()
+        assert time.monotonic() - began < 1
+    assert (await engine.tasks.get(task.id)).status is Status.Stopped
+    assert any(isinstance(notice, TaskTaken) for notice in notices)
+
+
+async def test_a_sync_handler_sees_that_its_task_was_stopped(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def handler(task: Task, context: Context) -> str:
+        started.set()
+        if context.stopping.wait(10):
+            ended.set()
+        return "never"
+
+    handlers.bind(handler)
+    async with serve():
+        task = await create(engine)
+        assert await asyncio.to_thread(started.wait, 10)
+        await engine.tasks.stop(task.id)
+        assert await asyncio.to_thread(ended.wait, 5)
+    assert (await engine.tasks.get(task.id)).status is Status.Stopped
+
+
+async def test_a_handler_that_swallows_the_stop_leaves_no_trace(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    started = asyncio.Event()
+
+    async def handler(task: Task) -> str:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "I go on"
+        return "never"
+
+    handlers.bind(handler)
+    async with serve():
+        task = await create(engine)
+        async with asyncio.timeout(10):
+            await started.wait()
+        await engine.tasks.stop(task.id)
+    stopped = await engine.tasks.get(task.id)
+    assert (stopped.status, stopped.result) == (Status.Stopped, None)
+
+
+async def test_a_run_that_pauses_waits_for_a_person(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    runs = 0
+
+    async def handler(task: Task) -> Task:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            task.status = Status.Paused
+            task.hitl_request = {"wait_node_id": "approve"}
+        else:
+            task.result = "approved"
+        return task
+
+    handlers.bind(handler)
+    async with serve():
+        task = await create(engine)
+        async with asyncio.timeout(10):
+            async for event in engine.tasks.events(task.id):
+                if event.data.status is Status.Paused:
+                    break
+        assert (await engine.tasks.get(task.id)).hitl_request == {"wait_node_id": "approve"}
+        await engine.tasks.retry(task.id)
+        task = await finished(engine, task)
+    assert (task.status, task.result, runs) == (Status.Completed, "approved", 2)
