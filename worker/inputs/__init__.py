@@ -1,0 +1,52 @@
+"""A task's attachments, read once and safely, and turned into what Agno takes.
+
+    reader = Reader(Limits(), open_stored=platform.open_file)            # one per process
+    with await reader.read(task.input.files) as attachments:             # never raises for a bad file
+        for item in attachments.unreadable: ...                          # each has a note: file and cause
+        fitted = await adapt(attachments, capabilities)                  # what this model can take
+        message = compose_message(text, task.input.files, fitted, limits,
+                                  budget_characters=text_budget(fitted, capabilities))
+        await agent.arun(message, files=to_agno_files(fitted), images=to_agno_images(fitted))
+    await reader.aclose()
+
+What is safe about it, and where that is:
+
+* Only http, https, `data:` and uploaded files (`worker:`) are read (`reader`). Names are resolved here, every address
+  is checked, and the connection goes to one of exactly those addresses (`addresses`, `transport`); each redirect goes
+  through the same door, and none leads from https to http (`download`). Proxies and cookies are not used.
+* Bytes are counted after decompression, a file's seconds run from its name's look-up to its last byte, and a process
+  holds at most `process_bytes` at one time: who comes late waits (`allowance`), which ends when the attachments of an
+  earlier task are released or nobody refers to them any more.
+* A file is what its content says, then what was declared, then what its name says (`classify`). PDFs are opened in
+  threads that end (`pdfs`, `threads`); nothing is executed or rendered.
+* Notes hold no query string, no credentials and no base64, and each is one line (`names`). The URLs in a message and in
+  `human_readable` are the task's own, since an answer may have to cite them; a `data:` URL is described, never quoted.
+
+Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each comes with its first use.
+"""
+
+from worker.inputs.adapt import Capabilities, adapt, text_budget
+from worker.inputs.attachments import Attachment, Attachments, Kind, OpenStored, StoredFile
+from worker.inputs.limits import Limits
+from worker.inputs.media import to_agno_files, to_agno_images
+from worker.inputs.message import compose_message, human_readable
+from worker.inputs.names import display_url
+from worker.inputs.reader import Reader
+
+__all__ = [
+    "Attachment",
+    "Attachments",
+    "Capabilities",
+    "Kind",
+    "Limits",
+    "OpenStored",
+    "Reader",
+    "StoredFile",
+    "adapt",
+    "compose_message",
+    "display_url",
+    "human_readable",
+    "text_budget",
+    "to_agno_files",
+    "to_agno_images",
+]

@@ -1,0 +1,162 @@
+"""One file over HTTP: redirects by hand, every byte counted, every failure turned into a cause."""
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from email.message import Message
+from http import HTTPStatus
+from io import BytesIO
+
+import httpcore
+import httpx
+
+from worker.inputs.causes import TooLargeError, UnreadableError
+from worker.inputs.data_urls import Fetched
+from worker.inputs.limits import Limits
+from worker.inputs.names import file_name, one_line
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_WHOLE = {200, 203, 204, 205}  # 204 and 205 are honest about being empty; 206 would be a piece of a file
+_STEP = 64 * 1024  # bytes that one step of decompression may yield
+_PLAIN = ("", "identity")
+_COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+async def download(client: httpx.AsyncClient, url: str, limits: Limits, most: int) -> Fetched:
+    """Read one http or https URL of at most `most` bytes within the limits' seconds and redirects.
+
+    Redirects: each target is checked like the first address; one from https to http is refused, since what was
+    signed or protected would travel in the open. User and password of a URL go to that URL alone: a relative
+    redirect stays on its host and keeps them, any other carries only what it brings itself.
+    Raises UnreadableError with the cause, and nothing else for anything that a server can do.
+    """
+    try:
+        async with asyncio.timeout(limits.seconds):
+            return await _follow(client, _parse(url), limits.redirects, most)
+    except TimeoutError:
+        raise UnreadableError(f"it did not arrive within {limits.seconds:g} seconds") from None
+    except httpcore.TimeoutException:
+        raise UnreadableError(f"it did not arrive within {limits.seconds:g} seconds") from None
+    except httpcore.RemoteProtocolError as error:
+        raise UnreadableError(_broken_answer(error)) from None
+    except httpx.RemoteProtocolError:  # httpx looks at a Location even where it does not follow it
+        raise UnreadableError("the server redirected to a URL that is not valid") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, httpx.StreamError) as error:
+        raise UnreadableError(_broken_connection(error)) from None
+
+
+def _parse(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError):
+        raise UnreadableError("its URL is not valid") from None
+    if parsed.scheme not in {"http", "https"}:
+        raise UnreadableError(f"{parsed.scheme or 'no scheme'} is not a scheme that files may have")
+    if not parsed.host:
+        raise UnreadableError("its URL names no host")
+    if parsed.port is not None and not 0 < parsed.port < 2**16:
+        raise UnreadableError("its URL names an impossible port")
+    return parsed
+
+
+async def _follow(client: httpx.AsyncClient, url: httpx.URL, redirects: int, most: int) -> Fetched:
+    for _ in range(redirects + 1):
+        async with client.stream("GET", url) as response:
+            if response.status_code not in _REDIRECTS:
+                return await _receive(response, most)
+            url = _next(url, response)
+    raise UnreadableError(f"the server redirected more than {redirects} times")
+
+
+def _next(url: httpx.URL, response: httpx.Response) -> httpx.URL:
+    location = response.headers.get("location", "")
+    if not location:
+        raise UnreadableError(f"the server answered {response.status_code} and did not say where to go")
+    try:
+        target = _parse(str(url.join(location)))
+    except (httpx.InvalidURL, ValueError):
+        raise UnreadableError("the server redirected to a URL that is not valid") from None
+    except UnreadableError as error:
+        raise UnreadableError(f"the server redirected elsewhere, and there {error}") from None
+    if url.scheme == "https" and target.scheme == "http":
+        raise UnreadableError("the server redirected from https to http")
+    return target
+
+
+async def _receive(response: httpx.Response, most: int) -> Fetched:
+    if response.status_code not in _WHOLE:
+        raise UnreadableError(f"the server answered {_status_words(response.status_code)}")
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    _refuse_announced(response, encoding, most)
+    body = BytesIO()  # getvalue() hands out its own buffer, so the file is never held twice
+    async for piece in _decoded(response.aiter_raw(), encoding):
+        if body.tell() + len(piece) > most:
+            raise TooLargeError(most)
+        body.write(piece)
+    return Fetched(body.getvalue(), response.headers.get("content-type", ""), _sent_name(response))
+
+
+def _refuse_announced(response: httpx.Response, encoding: str, most: int) -> None:
+    """Refuse early what calls itself too large; what calls itself small is counted all the same."""
+    announced = response.headers.get("content-length", "")
+    if encoding in _PLAIN and announced.isdecimal() and int(announced[:20]) > most:
+        raise TooLargeError(most)
+
+
+async def _decoded(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
+    if encoding in _PLAIN:
+        async for piece in pieces:
+            yield piece
+        return
+    if encoding not in _COMPRESSED:
+        raise UnreadableError(f"the server sent it compressed with {one_line(encoding, 20)}, unasked")
+    unpacker = zlib.decompressobj(_COMPRESSED[encoding])
+    async for piece in pieces:
+        for part in _unpacked(unpacker, piece):
+            yield part
+    if not unpacker.eof:
+        raise UnreadableError("its compressed content is cut short")
+
+
+def _unpacked(unpacker: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
+    """Yield what a piece unpacks to in small steps, so that a bomb is met after one of them."""
+    try:
+        while piece and not unpacker.eof:
+            yield unpacker.decompress(piece, _STEP)
+            piece = unpacker.unconsumed_tail
+    except zlib.error:
+        raise UnreadableError("its compressed content is broken") from None
+
+
+def _sent_name(response: httpx.Response) -> str:
+    header = Message()
+    header["content-disposition"] = response.headers.get("content-disposition", "")
+    try:
+        return file_name(header.get_filename() or "")
+    except (LookupError, ValueError, TypeError):  # a header that names an encoding nobody knows
+        return ""
+
+
+def _status_words(status: int) -> str:
+    try:
+        return f"{status} ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return str(status)
+
+
+def _broken_answer(error: httpcore.RemoteProtocolError) -> str:
+    if "message body" in str(error) or "chunked" in str(error):
+        return "the server closed the connection before the whole file had come"
+    return "the server's answer is not valid HTTP"
+
+
+def _broken_connection(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "the server's certificate could not be verified"
+        if isinstance(cause, ssl.SSLError):
+            return "no TLS connection to the server could be made"
+        cause = cause.__cause__ or cause.__context__
+    return "the connection to the server broke"

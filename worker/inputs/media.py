@@ -1,0 +1,39 @@
+"""Attachments as Agno takes them."""
+
+import re
+from typing import TYPE_CHECKING
+
+from worker.inputs.attachments import Attachments
+
+if TYPE_CHECKING:
+    from agno.media import File, Image
+
+
+_PLAIN = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")  # what AWS Bedrock, the only reader of `name`, lets a document be called
+
+
+def to_agno_files(attachments: Attachments) -> "list[File]":
+    """Return the PDFs as Agno File objects, in the task's order."""
+    from agno.media import File
+
+    return [
+        File(
+            content=pdf.content,
+            mime_type="application/pdf",  # Agno checks it against its own list, so never as it was declared
+            filename=pdf.name,
+            name=_PLAIN.sub(" ", pdf.name.removesuffix(".pdf")).strip() or "document",
+            format="pdf",
+            size=pdf.size,
+        )
+        for pdf in attachments.pdfs
+    ]
+
+
+def to_agno_images(attachments: Attachments) -> "list[Image]":
+    """Return the pictures as Agno Image objects, in the task's order."""
+    from agno.media import Image
+
+    return [
+        Image(content=image.content, mime_type=image.media_type, format=image.media_type.partition("/")[2])
+        for image in attachments.images
+    ]

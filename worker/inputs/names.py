@@ -1,0 +1,71 @@
+"""Names and sizes as a note shows them: one line, no query string, no credentials, no base64."""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+LONGEST_NAME = 120  # characters; enough for a real file name, too short to smuggle a page of text into a message
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
+_UNITS = ("bytes", "KB", "MB", "GB")
+_STEP = 1024
+
+
+def one_line(text: str, longest: int = LONGEST_NAME) -> str:
+    """Return text without control and direction characters, cut to `longest` characters."""
+    cleaned = _UNSEEN.sub(" ", text).strip()
+    return cleaned if len(cleaned) <= longest else cleaned[: longest - 1] + "…"
+
+
+def size_words(size: int) -> str:
+    """Return a size in bytes as people say it: `12 KB`, `1.4 MB`."""
+    amount = float(size)
+    unit = _UNITS[0]
+    for larger in _UNITS[1:]:
+        if amount < _STEP:
+            break
+        amount, unit = amount / _STEP, larger
+    return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def display_url(url: str) -> str:
+    """Return a URL as a note or a log line may show it: no user, password, query or fragment.
+
+    A `data:` URL is shown as its type and the rough size of what it holds, never by its content.
+    """
+    if is_data_url(url):
+        return _display_data(url)
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "an invalid URL"
+    return one_line(f"{parts.scheme}://{host}{parts.path}" if host else f"{parts.scheme}:{parts.path}", 300)
+
+
+def is_data_url(url: str) -> bool:
+    """Tell whether a URL carries its content itself."""
+    return url[:5].lower() == "data:"
+
+
+def name_of(url: str) -> str:
+    """Return what to call the file behind a URL: the last part of its path, else its host."""
+    if is_data_url(url):
+        return _display_data(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an invalid URL"
+    last = unquote(parts.path.rstrip("/").rpartition("/")[2])
+    return one_line(last) or one_line(parts.netloc.rpartition("@")[2]) or "a file without a name"
+
+
+def file_name(text: str) -> str:
+    """Return the last part of a path that someone else chose, safe to show; empty if nothing is left."""
+    return one_line(text.replace("\\", "/").rpartition("/")[2])
+
+
+def _display_data(url: str) -> str:
+    head, _, body = url.partition(",")
+    media_type = one_line(head[5:].partition(";")[0], 80) or "text/plain"
+    is_base64 = head.lower().rstrip().endswith(";base64")
+    size = len(body) * 3 // 4 - body[-2:].count("=") if is_base64 else len(body)
+    return f"data:{media_type} ({size_words(size)})"

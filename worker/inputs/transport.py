@@ -1,0 +1,179 @@
+"""HTTP that connects to the very address it has checked, whatever a name says a moment later."""
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from worker.inputs.addresses import Resolve, refusal
+from worker.inputs.causes import UnreadableError
+
+CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
+CONNECTIONS = 100  # at one time in a process; over a hundred the machine's sockets, not ours, are the limit
+IDLE_SECONDS = 5.0  # a second file from the same host comes at once or not at all
+
+
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Opens connections: it resolves the name, checks every address, and connects to one of those.
+
+    There is no second look-up between check and connection, so an answer that changes (DNS rebinding) changes nothing.
+    The layers above still know the name only, so the Host header, SNI and the check of the certificate are the name's.
+    """
+
+    def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
+        """Resolve with `resolve`; refuse anything but public addresses unless `allow_private`."""
+        self._resolve = resolve
+        self._allow_private = allow_private
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first of the host's addresses that answers, after all of them passed the check."""
+        addresses = await self._checked(host, port)
+        limit = CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)
+        for address in addresses:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                stream = await self._network.connect_tcp(address, port, limit, local_address, socket_options)
+                return _Connection(stream)
+        raise UnreadableError(f"{host} does not accept connections")
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Refuse: no file of a task comes from a unix socket."""
+        del path, timeout, socket_options
+        raise UnreadableError("a unix socket is no place for a file")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two tries."""
+        await self._network.sleep(seconds)
+
+    async def _checked(self, host: str, port: int) -> list[str]:
+        addresses = await self._addresses(host, port)
+        if self._allow_private:
+            return addresses
+        reason = next((reason for address in addresses if (reason := refusal(address))), None)
+        if reason is not None:
+            raise UnreadableError(f"{host} has a {reason} address, which is not allowed (WORKER_ALLOW_PRIVATE_URLS)")
+        return addresses
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError):
+            addresses = []
+        if not addresses:
+            raise UnreadableError(f"the host {host} is not known")
+        return addresses
+
+
+class _Connection(httpcore.AsyncNetworkStream):
+    """A connection that is closed when its TLS handshake is cut off.
+
+    httpcore closes it when the handshake fails, but not when the whole download's time is up meanwhile, so a server
+    that accepts and says nothing would cost a socket each time.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()
+            raise
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the same
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the same
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """httpx over CheckedNetwork: HTTP/1.1, certificates verified, no proxy."""
+
+    def __init__(self, network: CheckedNetwork, tls: ssl.SSLContext) -> None:
+        """Send requests through `network`, verifying certificates with `tls`."""
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=CONNECTIONS,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=network,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; errors are httpcore's own or UnreadableError."""
+        answer = await self._pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._answer.aiter_stream():
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def open_client(resolve: Resolve, *, allow_private: bool, seconds: float) -> httpx.AsyncClient:
+    """Return a client that reaches checked addresses only and carries nothing from one request to the next.
+
+    Proxies and .netrc of the environment are ignored (they would go around the check), cookies are never kept, and
+    redirects are left to the caller. Certificates are verified; SSL_CERT_FILE and SSL_CERT_DIR may name others.
+    """
+    return httpx.AsyncClient(
+        transport=CheckedTransport(
+            CheckedNetwork(resolve, allow_private=allow_private), httpx.create_ssl_context(trust_env=True)
+        ),
+        headers={"User-Agent": "agno-worker", "Accept": "*/*", "Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        timeout=seconds,
+        follow_redirects=False,
+        trust_env=False,
+    )
