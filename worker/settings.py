@@ -11,87 +11,101 @@ class Settings(BaseSettings):
     """What the environment says (and a ``.env`` file in the current directory, which it overrides)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_file=".env",
+        env_prefix="WORKER_FIELD_",  # code sets fields by name; without a prefix HOME would be read so too
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     database_url: SecretStr | None = Field(
-        None, validation_alias="DATABASE_URL", description="PostgreSQL to use; `postgres://` is accepted too"
+        default=None, validation_alias="DATABASE_URL", description="PostgreSQL to use; `postgres://` is accepted too"
     )
     port: int = Field(8080, validation_alias="PORT", ge=0, le=65535, description="port the server listens on")
     base_url: str | None = Field(
-        None, validation_alias="XPANDER_BASE_URL", description="a platform to work against over HTTP"
+        default=None, validation_alias="XPANDER_BASE_URL", description="a platform to work against over HTTP"
     )
     api_key: SecretStr | None = Field(None, validation_alias="XPANDER_API_KEY", description="key for that platform")
     organization_id: str = Field(
-        "default", validation_alias="XPANDER_ORGANIZATION_ID", description="organization whose tasks are served"
+        default="default", validation_alias="XPANDER_ORGANIZATION_ID", description="organization whose tasks are served"
     )
     agent_id: str | None = Field(
-        None,
+        default=None,
         validation_alias="XPANDER_AGENT_ID",
         description="agent or agents (comma-separated) to serve; none: those of the registered handlers",
     )
     home: Path = Field(Path(".worker"), validation_alias="WORKER_HOME", description="folder of the embedded PostgreSQL")
     concurrency: int = Field(
-        10, validation_alias="WORKER_CONCURRENCY", ge=1, le=10_000, description="tasks a worker runs at once"
+        default=10, validation_alias="WORKER_CONCURRENCY", ge=1, le=10_000, description="tasks a worker runs at once"
     )
     lease_seconds: float = Field(
-        30.0,  # three missed renewals, one every 10 s
+        default=30.0,  # three missed renewals, one every 10 s
         validation_alias="WORKER_LEASE_SECONDS",
         ge=3,
         le=3600,
         description="seconds that a worker's hold on a task outlives its last sign of life",
     )
     drain_seconds: float = Field(
-        24.0,  # Heroku kills at 30
+        default=24.0,  # Heroku kills at 30
         validation_alias="WORKER_DRAIN_SECONDS",
         ge=0,
         le=86_400,
         description="seconds that running tasks get to finish after SIGTERM",
     )
     server_key: SecretStr | None = Field(
-        None, validation_alias="WORKER_API_KEY", description="key that the server accepts"
+        default=None, validation_alias="WORKER_API_KEY", description="key that the server accepts"
     )
     log: Literal["json", "logfmt", "console"] | None = Field(
-        None,
+        default=None,
         validation_alias="WORKER_LOG",
         description="form of log lines: json, logfmt or console; none: console on a terminal, else logfmt",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias="WORKER_LOG_LEVEL", description="least level of log lines"
+        default="info", validation_alias="WORKER_LOG_LEVEL", description="least level of log lines"
     )
     allow_private_urls: bool = Field(
-        False,
+        default=False,
         validation_alias="WORKER_ALLOW_PRIVATE_URLS",
         description="fetch attachments from private and loopback addresses too",
     )
     model: str | None = Field(
-        None,
+        default=None,
         validation_alias="WORKER_MODEL",
         description="model of agents that name none, as `provider:name`; none: by the API key that is set",
     )
     webhook_url: SecretStr | None = Field(
-        None, validation_alias="WORKER_WEBHOOK_URL", description="URL that finished tasks are posted to"
+        default=None, validation_alias="WORKER_WEBHOOK_URL", description="URL that finished tasks are posted to"
     )
     file_bytes: int = Field(
-        20 * 1024 * 1024, validation_alias="WORKER_FILE_BYTES", ge=1, description="bytes of one attachment at most"
+        default=20 * 1024 * 1024,
+        validation_alias="WORKER_FILE_BYTES",
+        ge=1,
+        description="bytes of one attachment at most",
     )
     task_bytes: int = Field(
-        60 * 1024 * 1024,
+        default=60 * 1024 * 1024,
         validation_alias="WORKER_TASK_BYTES",
         ge=1,
         description="bytes of all attachments of a task at most",
     )
     fetch_seconds: float = Field(
-        30.0, validation_alias="WORKER_FETCH_SECONDS", gt=0, description="seconds to read one attachment"
+        default=30.0, validation_alias="WORKER_FETCH_SECONDS", gt=0, description="seconds to read one attachment"
     )
     fetch_redirects: int = Field(
-        5, validation_alias="WORKER_FETCH_REDIRECTS", ge=0, description="redirects followed for one attachment"
+        default=5, validation_alias="WORKER_FETCH_REDIRECTS", ge=0, description="redirects followed for one attachment"
     )
     file_characters: int = Field(
-        8_000, validation_alias="WORKER_FILE_CHARACTERS", ge=0, description="characters inlined of one text file"
+        default=8_000,
+        validation_alias="WORKER_FILE_CHARACTERS",
+        ge=0,
+        description="characters inlined of one text file",
     )
     total_characters: int = Field(
-        24_000, validation_alias="WORKER_TOTAL_CHARACTERS", ge=0, description="characters inlined of all text files"
+        default=24_000,
+        validation_alias="WORKER_TOTAL_CHARACTERS",
+        ge=0,
+        description="characters inlined of all text files",
     )
 
     @field_validator("agent_id")

@@ -44,6 +44,8 @@ def _judge(address: _Address) -> str | None:
     own = "private" if address in _LOCAL_NAT64 else _own_refusal(address)
     reasons = [] if speaks_for_all else [own]
     reasons += [_own_refusal(inner) for inner in hidden]
+    if address.sixtofour is not None:
+        reasons.reverse()  # Python 3.13 calls all of 6to4 private: the address inside is the better word
     return next((reason for reason in reasons if reason), None)
 
 

@@ -1,0 +1,89 @@
+"""The same over a real client and a real connection: what a provider's server does, and what a run makes of it."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.models.openai.like import OpenAILike
+from runs import Runner
+from support import wait_until
+
+from worker.agents.errors import AgentFailed
+from worker.words.retry import is_retryable, retry_after
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncGenerator[Agent]:
+    """An agent whose model is behind a server that reads a request's head and then does as it is told."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await answer(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    model = OpenAILike(id="m", base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
+    try:
+        yield Agent(model=model)
+    finally:
+        client: Any = model.async_client
+        if client is not None:
+            await client.close()
+        server.close()
+
+
+async def test_a_rate_limit_is_retryable_when_the_server_says_so(running: Runner) -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"error": {"message": "Rate limit reached for m", "code": "rate_limit_exceeded"}}'
+        head = f"HTTP/1.1 429 Too Many Requests\r\nretry-after: 17\r\ncontent-length: {len(body)}\r\n"
+        writer.write(head.encode() + b"content-type: application/json\r\nconnection: close\r\n\r\n" + body)
+        await writer.drain()
+
+    async with serving(refuse) as agent:
+        with pytest.raises(AgentFailed, match="Rate limit reached for m") as caught:
+            await running(agent)
+    assert caught.value.status_code == 429
+    assert is_retryable(caught.value)
+    assert retry_after(caught.value) == 17
+    assert "Traceback" not in str(caught.value)
+
+
+async def test_cancelling_closes_the_connection_of_the_call_in_flight(running: Runner) -> None:
+    asked, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        hung_up.set()
+
+    async with serving(hang) as agent:
+        going = asyncio.create_task(running(agent))
+        await asyncio.wait_for(asked.wait(), 10)
+        began = time.monotonic()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        await wait_until(hung_up.is_set, "the connection is closed", 2)
+        assert time.monotonic() - began < 1
+
+
+async def test_runs_share_the_models_client(running: Runner) -> None:
+    async def break_off(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with serving(break_off) as agent:
+        clients = list[Any]()
+        for _ in range(2):
+            with pytest.raises(AgentFailed) as caught:
+                await running(agent)
+            assert is_retryable(caught.value), "a broken connection is worth another try"
+            model: Any = agent.model
+            clients.append(model.async_client)
+        assert clients[0] is clients[1] is not None

@@ -1,0 +1,180 @@
+import contextlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.models.anthropic import Claude
+from agno.models.openai import OpenAIChat, OpenAIResponses
+from agno.team import Team
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from runs import Runner, flow
+
+from worker.agents.errors import ResultInvalid
+from worker.agents.results import Unfit, parsed
+from worker.agents.schemas import asking
+from worker.testing import Pieces, ScriptedModel
+from worker.words.errors import ValidationError
+from worker.words.statuses import OutputFormat
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer", "minimum": 1}},
+    "required": ["city", "people"],
+}
+GOOD = '{"city": "Zürich", "people": 447000}'
+
+
+async def test_a_result_that_fits_is_json_text(running: Runner) -> None:
+    model = ScriptedModel([GOOD])
+    result = await running(Agent(model=model), output_schema=SCHEMA)
+    assert result.content == GOOD
+    assert "people" in model.requests[0].system, "a model without structured output reads the schema in its prompt"
+
+
+async def test_a_fenced_result_fits_too(running: Runner) -> None:
+    model = ScriptedModel([f"```json\n{GOOD}\n```"])
+    assert (await running(Agent(model=model), output_schema=SCHEMA)).content == GOOD
+    assert len(model.requests) == 1
+
+
+async def test_a_result_that_does_not_fit_is_repaired_once(running: Runner) -> None:
+    model = ScriptedModel(['{"city": "Bern", "people": 0}', GOOD])
+    result = await running(Agent(model=model), output_schema=SCHEMA)
+    assert result.content == GOOD
+    assert result.tokens.prompt_tokens == 20, "the repair's tokens count"
+    told = model.requests[1]
+    assert [each.role for each in told.messages][-3:] == ["user", "assistant", "user"]
+    assert "people" in told.user
+    assert "minimum" in told.user
+
+
+@pytest.mark.parametrize("agent_kind", ["agent", "team", "workflow"])
+async def test_a_result_that_does_not_fit_twice_is_an_error_that_says_why(running: Runner, agent_kind: str) -> None:
+    model = ScriptedModel(["I would rather not", '{"city": "Bern"}'])
+    kinds: dict[str, Any] = {
+        "agent": Agent(model=model),
+        "team": Team(members=[Agent(id="idle", model=ScriptedModel([]))], model=model),
+        "workflow": flow(Agent(model=model)),
+    }
+    with pytest.raises(ResultInvalid, match="'people' is a required property") as caught:
+        await running(kinds[agent_kind], output_schema=SCHEMA)
+    assert caught.value.content == '{"city": "Bern"}'
+
+
+async def test_the_tasks_schema_wins_over_the_agents(running: Runner) -> None:
+    agent = Agent(model=ScriptedModel([GOOD]), output_schema={"type": "object", "required": ["other"]})
+    assert (await running(agent, output_schema=SCHEMA)).content == GOOD
+
+
+async def test_the_agents_own_schema_counts_also_in_its_providers_form(running: Runner) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+    with pytest.raises(ResultInvalid):
+        await running(Agent(model=ScriptedModel(["{}", "{}"]), output_schema=form))
+
+
+async def test_a_pydantic_result_is_its_json(running: Runner) -> None:
+    class City(BaseModel):
+        city: str
+        people: int
+
+    assert (await running(Agent(model=ScriptedModel([GOOD]), output_schema=City))).content == GOOD.replace(
+        ": ", ":"
+    ).replace(", ", ",")
+    with pytest.raises(ResultInvalid, match="people"):
+        await running(Agent(model=ScriptedModel(['{"city": "x"}', '{"city": "x"}']), output_schema=City))
+
+
+async def test_a_schema_that_is_none_is_refused_by_name_before_any_call(running: Runner) -> None:
+    model = ScriptedModel([GOOD])
+    with pytest.raises(ValidationError, match="properties/city/type") as caught:
+        await running(Agent(model=model), output_schema={"type": "object", "properties": {"city": {"type": "town"}}})
+    assert caught.value.field == "output_schema"
+    assert model.requests == []
+
+
+async def test_a_reference_to_elsewhere_is_refused_and_not_fetched(running: Runner) -> None:
+    asked = list[str]()
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        reference = f"http://127.0.0.1:{server.server_port}/elsewhere"
+        schema = {"type": "object", "properties": {"city": {"$ref": reference}}}
+        with pytest.raises(ValidationError, match="elsewhere"):
+            await running(Agent(model=ScriptedModel([GOOD])), output_schema=schema)
+        server.shutdown()
+    assert asked == []
+
+
+async def test_a_schema_for_a_list_is_asked_for_in_words(running: Runner) -> None:
+    model = ScriptedModel(["[1, 2]"])
+    result = await running(Agent(model=model), output_schema={"type": "array", "items": {"type": "integer"}})
+    assert result.content == "[1, 2]"
+    assert model.requests[0].response_format is None
+    assert "JSON Schema" in model.requests[0].system
+
+
+async def test_json_without_a_schema_must_be_json(running: Runner) -> None:
+    fenced = ScriptedModel(['```json\n{"a": 1}\n```'])
+    assert (await running(Agent(model=fenced), output_format=OutputFormat.Json)).content == '{"a": 1}'
+    repaired = ScriptedModel(["a is one", '{"a": 1}'])
+    assert (await running(Agent(model=repaired), output_format=OutputFormat.Json)).content == '{"a": 1}'
+    assert running.log.events == []
+    with pytest.raises(ResultInvalid, match="not valid JSON"):
+        await running(Agent(model=ScriptedModel(["a is one", "a=1"])), output_format=OutputFormat.Json)
+
+
+async def test_a_repairs_text_is_not_streamed(running: Runner) -> None:
+    model = ScriptedModel(["a is one", '{"a": 1}'])
+    await running(Agent(model=model), output_format=OutputFormat.Json, events_streaming=True)
+    assert running.log.data("chunk") == ["a is one"]
+
+
+@pytest.mark.parametrize(
+    ("form", "word"),
+    [("markdown", "Markdown"), ("html", "HTML alone"), ("text", "plain text"), ("voice", "read aloud")],
+)
+async def test_the_form_is_told_to_the_model(running: Runner, form: str, word: str) -> None:
+    model = ScriptedModel([Pieces(["as ", "it is"])])
+    assert (await running(Agent(model=model), output_format=form)).content == "as it is"
+    assert word in model.requests[0].system
+
+
+def test_each_provider_is_asked_in_its_own_way() -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "result", "schema": SCHEMA}}
+    assert asking(OpenAIChat(id="gpt-5"), SCHEMA).setting == form
+    assert asking(OpenAIResponses(id="gpt-5"), SCHEMA).setting == form
+    claude = asking(Claude(id="claude-sonnet-4-5"), SCHEMA).setting
+    assert claude is not None
+    assert claude["type"] == "json_schema"
+    assert claude["schema"]["additionalProperties"] is False
+    older = asking(Claude(id="claude-3-haiku-20240307"), SCHEMA)
+    assert older.setting is None
+    assert "JSON Schema" in (older.instruction or "")
+    assert asking(ScriptedModel([]), SCHEMA).json_mode
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    )
+)
+def test_any_json_is_read_with_and_without_a_fence(value: Any) -> None:
+    text = json.dumps(value)
+    assert parsed(text) == value
+    assert parsed(f"```json\n{text}\n```") == value
+
+
+@given(st.text())
+def test_any_text_is_json_or_unfit(text: str) -> None:
+    with contextlib.suppress(Unfit):
+        parsed(text)

@@ -1,0 +1,59 @@
+"""The keyword arguments that ``agno.agent.Agent`` takes, from an agent's record."""
+
+from typing import Any
+
+from worker.agents.models import default_model_name, named_model, shared_model
+from worker.settings import Settings
+from worker.words.agents import AgentRecord, Instructions
+from worker.words.errors import ConfigurationError
+from worker.words.statuses import OutputFormat
+from worker.words.tasks import TaskRecord
+
+
+def agent_arguments(
+    record: AgentRecord, *, task: TaskRecord | None = None, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Make what ``Agent(**arguments)`` takes to be the agent of a record.
+
+    Args:
+        record: The agent.
+        task: The task it is made for, whose choice of model counts before the agent's. All else that a task asks for
+            is applied by ``run``.
+        settings: Where the default model is named; none: read from the environment.
+
+    Returns:
+        The arguments; without a ``model`` where nothing says which, so that the caller may add one.
+
+    Raises:
+        ConfigurationError: The model cannot be made.
+    """
+    name = named_model(task, record) or _default_name(settings)
+    effort = (task.llm_reasoning_effort if task else None) or record.llm_reasoning_effort
+    arguments: dict[str, Any] = {
+        "id": record.id,
+        "name": record.name,
+        "model": shared_model(name, effort) if name else None,
+        "instructions": instructions(record.instructions),
+        "description": record.description,
+        "expected_output": record.expected_output,
+        "output_schema": record.output_schema,
+        "markdown": record.output_format is OutputFormat.Markdown and not record.output_schema,
+        "telemetry": False,
+    }
+    return {key: value for key, value in arguments.items() if value is not None}
+
+
+def _default_name(settings: Settings | None) -> str | None:
+    try:
+        return default_model_name(settings)
+    except ConfigurationError:
+        return None
+
+
+def instructions(given: Instructions) -> list[str] | None:
+    """An agent's instructions as Agno's list: role, then goals, then all else; none if it has none."""
+    lines = [f"Your role: {line}" for line in given.role if line.strip()]
+    lines += [f"Your goal: {line}" for line in given.goal if line.strip()]
+    if given.general.strip():
+        lines.append(given.general.strip())
+    return lines or None

@@ -1,0 +1,118 @@
+"""What may be sent to a model: by provider and model, from a small table that users can add to."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+from worker.agents.models import default_model_name, named_model, shared_model
+from worker.words.models import ModelCapabilities
+from worker.words.tasks import TaskRecord
+
+EVERYTHING = ModelCapabilities()
+TEXT_ALONE = ModelCapabilities(pdfs=False, images=False)
+IMAGES_ALONE = ModelCapabilities(pdfs=False, images=True)
+SMALL_LOCAL = ModelCapabilities(pdfs=False, images=False, prompt_tokens=1_500)  # 3,300 tokens take SmolLM2 14 s
+
+PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
+    ("OpenAILike", TEXT_ALONE),  # who knows what is behind it: a text-only server answers 400 to a file
+    ("OpenAIResponses", EVERYTHING),  # its files go as data URIs
+    ("OpenAIChat", EVERYTHING),  # the same
+    ("Claude", EVERYTHING),  # its documents and images are blocks of their own
+    ("Gemini", EVERYTHING),  # both are parts of their own
+    ("ScriptedModel", EVERYTHING),  # worker.testing: a test sees the files it gave
+)
+"""By the names of Agno's model classes, the first in this order that a model descends from; others get text alone."""
+
+MODELS: tuple[tuple[str, ModelCapabilities], ...] = (
+    ("smollm2", SMALL_LOCAL),
+    ("gpt-3.5", TEXT_ALONE),
+    ("o1-mini", TEXT_ALONE),
+    ("o3-mini", TEXT_ALONE),
+    ("gpt-4-turbo", IMAGES_ALONE),  # PDFs came with gpt-4o
+)
+"""Models that take other than their provider's rest, by how their id begins."""
+
+_declared: dict[str, ModelCapabilities] = {}
+
+
+def declare_capabilities(
+    model_id: str, *, pdfs: bool = True, images: bool = True, prompt_tokens: int | None = None
+) -> None:
+    """Say what a model takes that the table does not know, such as one behind your own OpenAI-like server.
+
+    Args:
+        model_id: How the model's id begins, in any case; of several that fit, the longest counts.
+        pdfs: PDF files as they are; else their text is sent.
+        images: Images as they are; else a note is sent.
+        prompt_tokens: Tokens that inlined text should stay within; none: the settings' limits suffice.
+    """
+    _declared[model_id.lower()] = ModelCapabilities(pdfs, images, prompt_tokens)
+
+
+def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
+    """What may be sent to the model that will run a task: an agent's, a team leader's, or the task's own choice.
+
+    A workflow has no model; its first agent's counts, as that is who gets the files.
+
+    Raises:
+        ConfigurationError: The task, or nothing at all, names a model that can be made.
+    """
+    model = _model(agent, record)
+    if model is None:
+        return TEXT_ALONE
+    known = str(model.id).lower()
+    declared = [prefix for prefix in _declared if known.startswith(prefix)]
+    if declared:
+        return _declared[max(declared, key=len)]
+    for prefix, capable in MODELS:
+        if known.startswith(prefix):
+            return capable
+    return _by_provider(model)
+
+
+def is_local(model: Any) -> bool:
+    """Whether a model is served on this machine: an OpenAI-like server at a loopback address."""
+    host = urlsplit(str(getattr(model, "base_url", None) or "")).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _by_provider(model: Any) -> ModelCapabilities:
+    families = {each.__name__ for each in type(model).__mro__}
+    if is_local(model):
+        return TEXT_ALONE
+    own_server = getattr(model, "base_url", None) is not None and families & {"OpenAIChat", "OpenAIResponses"}
+    if own_server and "api.openai.com" not in str(model.base_url):
+        return TEXT_ALONE
+    return next((capable for name, capable in PROVIDERS if name in families), TEXT_ALONE)
+
+
+def _model(agent: Any, record: TaskRecord) -> Any:
+    name = named_model(record)
+    if name is not None:
+        return shared_model(name)
+    found = _first_model(agent)
+    if found is None and not hasattr(agent, "steps"):
+        return shared_model(default_model_name())
+    return found
+
+
+def _first_model(thing: Any) -> Any:
+    """The model of an agent or leader, or of the first agent in a workflow's steps."""
+    model = getattr(thing, "model", None)
+    if model is not None:
+        return model
+    for attribute in ("agent", "team", "workflow"):
+        inside = getattr(thing, attribute, None)
+        found = _first_model(inside) if inside is not None else None
+        if found is not None:
+            return found
+    for attribute in ("steps", "choices"):
+        steps = getattr(thing, attribute, None)
+        for step in steps if isinstance(steps, list) else [steps] if steps is not None else []:
+            found = _first_model(step)
+            if found is not None:
+                return found
+    return None

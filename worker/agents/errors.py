@@ -1,0 +1,48 @@
+"""What can go wrong in an agent's run."""
+
+from worker.words.errors import ModuleException
+from worker.words.retry import causes, is_retryable
+
+UNAVAILABLE = 503  # what a broken connection is on the wire
+FIRST_ERROR = 400  # HTTP's own line between success and error
+
+
+class AgentFailed(ModuleException):
+    """The agent's run ended in an error.
+
+    The description is the provider's own message and ``__cause__`` the real exception. The status code is the
+    provider's, so that what decides on another try sees what the provider said; an error that has none is final.
+    """
+
+    status = 422
+
+    def __init__(self, description: str | None = None, cause: BaseException | None = None) -> None:
+        super().__init__(status_of(cause), description)
+        self.__cause__ = cause
+
+
+class ResultInvalid(ModuleException):
+    """The agent's result does not have the form that was asked for, nor had its second try.
+
+    Args:
+        problem: What does not fit, and where.
+        content: The result as the agent gave it.
+    """
+
+    status = 422
+
+    def __init__(self, problem: str, content: str) -> None:
+        super().__init__(None, f"The result does not have the form asked for: {problem}")
+        self.problem = problem
+        self.content = content
+
+
+def status_of(cause: BaseException | None) -> int | None:
+    """The status code that says on the wire what an exception says; none where it says nothing of the kind."""
+    if cause is None:
+        return None
+    for each in causes(cause):
+        code = getattr(each, "status_code", None)
+        if isinstance(code, int) and code >= FIRST_ERROR:
+            return code
+    return UNAVAILABLE if is_retryable(cause) else None

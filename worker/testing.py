@@ -1,0 +1,182 @@
+"""For tests of handlers and agents: a model that says what it is told to, offline and in no time.
+
+    from agno.agent import Agent
+    from worker.testing import Call, ScriptedModel
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    agent = Agent(model=ScriptedModel([Call("add", {"a": 1, "b": 2}), "It is 3."]), tools=[add])
+
+Which turn it is follows from the conversation: as many turns were taken as it holds answers of the model. So one model
+serves any number of runs at once, and a run that is taken up again goes on where it stood.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from agno.metrics import MessageMetrics
+from agno.models.base import Model
+from agno.models.message import Message
+from agno.models.response import ModelResponse
+
+
+@dataclass(frozen=True)
+class Call:
+    """A turn, or part of one, that calls a tool.
+
+    Args:
+        tool: The tool's name.
+        arguments: What it is called with.
+        id: The call's id; none: a new one each time.
+    """
+
+    tool: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+    id: str | None = None
+
+
+class Pieces(tuple[str, ...]):
+    """A turn that streams its text in pieces: ``Pieces(["Hel", "lo"])``."""
+
+    __slots__ = ()
+
+
+Turn = str | Call | Pieces | BaseException | Sequence[str | Call]
+"""What the model does once: say a text, call a tool, stream, raise, or several texts and calls together."""
+
+Script = Sequence[Turn] | Callable[[list[Message]], Turn]
+"""The turns in their order, or a function from the conversation so far to the next turn."""
+
+Hook = Callable[[list[Message]], Awaitable[object]]
+"""Awaited with the conversation: wait in it for an event to make the model slow, or never return to make it hang."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the model was asked: the conversation as it stood, tools as the provider sees them, form of the answer."""
+
+    messages: list[Message]
+    tools: list[dict[str, Any]]
+    response_format: Any
+
+    @property
+    def system(self) -> str:
+        """The system message's text."""
+        return next((str(each.content) for each in self.messages if each.role == "system"), "")
+
+    @property
+    def user(self) -> str:
+        """The last user message's text."""
+        return next((str(each.content) for each in reversed(self.messages) if each.role == "user"), "")
+
+
+class ScriptedModel(Model):
+    """A model that follows a script.
+
+    Args:
+        script: Its turns, or a function that makes them.
+        id: The model's id.
+        before: Awaited before each turn.
+        between: Awaited before each further piece of a turn that streams in pieces.
+        prompt_tokens: What each turn counts as read.
+        completion_tokens: What each turn counts as written.
+        cache_read_tokens: What each turn counts as read from the provider's cache.
+
+    ``requests`` lists what it was asked, by all runs.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        id: str = "scripted",  # noqa: A002 - Agno's name for it
+        before: Hook | None = None,
+        between: Hook | None = None,
+        prompt_tokens: int = 10,
+        completion_tokens: int = 5,
+        cache_read_tokens: int = 0,
+    ) -> None:
+        super().__init__(id=id, name="ScriptedModel", provider="Scripted")
+        self.script = script
+        self.before = before
+        self.between = between
+        self.usage = (prompt_tokens, completion_tokens, cache_read_tokens)
+        self.requests: list[Request] = []
+
+    async def ainvoke(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        """One turn, whole."""
+        return self._response(await self._turn(*args, **kwargs))
+
+    async def ainvoke_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ModelResponse]:
+        """One turn, piece by piece."""
+        turn = await self._turn(*args, **kwargs)
+        if not isinstance(turn, Pieces):
+            yield self._response(turn)
+            return
+        for number, piece in enumerate(turn):
+            if number and self.between is not None:
+                await self.between(_messages(args, kwargs))
+            yield ModelResponse(role="assistant", content=piece)
+        yield ModelResponse(role="assistant", response_usage=self._usage())
+
+    def invoke(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        """One turn, whole; the hooks are not awaited."""
+        return self._response(self._next(*args, **kwargs))
+
+    def invoke_stream(self, *args: Any, **kwargs: Any) -> Iterator[ModelResponse]:
+        """One turn; the hooks are not awaited."""
+        yield self.invoke(*args, **kwargs)
+
+    async def _turn(self, *args: Any, **kwargs: Any) -> Turn:
+        if self.before is not None:
+            await self.before(_messages(args, kwargs))
+        return self._next(*args, **kwargs)
+
+    def _next(self, *args: Any, **kwargs: Any) -> Turn:
+        messages = _messages(args, kwargs)
+        self.requests.append(Request(list(messages), kwargs.get("tools") or [], kwargs.get("response_format")))
+        turn = self.script(messages) if callable(self.script) else self._scripted(self.script, messages)
+        if isinstance(turn, BaseException):
+            raise turn
+        return turn
+
+    @staticmethod
+    def _scripted(script: Sequence[Turn], messages: list[Message]) -> Turn:
+        taken = sum(each.role == "assistant" for each in messages)
+        if taken >= len(script):
+            raise AssertionError(f"the script has {len(script)} turns and the model is asked for one more")
+        return script[taken]
+
+    def _response(self, turn: Turn) -> ModelResponse:
+        parts: Sequence[Any] = [turn] if isinstance(turn, str | Call) else list(turn)  # type: ignore[arg-type] - what raises was raised
+        text = "".join(part for part in parts if isinstance(part, str))
+        calls = [_tool_call(part) for part in parts if isinstance(part, Call)]
+        return ModelResponse(role="assistant", content=text or None, tool_calls=calls, response_usage=self._usage())
+
+    def _usage(self) -> MessageMetrics:
+        prompt, completion, cached = self.usage
+        return MessageMetrics(
+            input_tokens=prompt,
+            output_tokens=completion,
+            total_tokens=prompt + completion,
+            cache_read_tokens=cached,
+        )
+
+    def _parse_provider_response(self, response: Any, **_: Any) -> ModelResponse:
+        return response
+
+    def _parse_provider_response_delta(self, response: Any) -> ModelResponse:
+        return response
+
+
+def _messages(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Message]:
+    return kwargs["messages"] if "messages" in kwargs else args[0]
+
+
+def _tool_call(call: Call) -> dict[str, Any]:
+    function = {"name": call.tool, "arguments": json.dumps(call.arguments)}
+    return {"id": call.id or f"call_{uuid4().hex[:16]}", "type": "function", "function": function}
