@@ -38,3 +38,9 @@ def noop_agent() -> "Agent":
         model: Any = ScriptedModel(["done"])
         _agents["noop"] = Agent(id="agent", name="agent", model=model, telemetry=False)
     return _agents["noop"]
+
+
+async def warm_up() -> None:
+    """Load Agno and run the agent once, as any worker that has run a task has."""
+    async for _ in noop_agent().arun("warm up", stream=True, stream_events=True):
+        pass

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import benchmarks.handlers
 from worker import wiring
 from worker.registry import default
 from worker.settings import Settings
@@ -57,16 +58,16 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
     raise RuntimeError("the process ended without an answer")
 
 
-async def work(count: int) -> None:
+async def work(count: int, *, warm: bool) -> None:
     """Serve until ``count`` tasks have ended; log lines go where a worker's go, to a file here."""
     with Path(os.devnull).open("w") as log:
         kept, sys.stdout = sys.stdout, log
         logs.configure(Settings())
         sys.stdout = kept
-        await _serve(count)
+        await _serve(count, warm=warm)
 
 
-async def _serve(count: int) -> None:
+async def _serve(count: int, *, warm: bool) -> None:
     settings = Settings()
     platform = wiring.engine(settings)
     await platform.open()
@@ -80,6 +81,8 @@ async def _serve(count: int) -> None:
                 ended.set()
 
     subscribe(count_ends)
+    if warm:
+        await benchmarks.handlers.warm_up()
     supervisor = Supervisor(platform, default, settings)
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()
@@ -134,12 +137,13 @@ def main() -> None:
     parser.add_argument("role", choices=["work", "create"])
     parser.add_argument("--count", type=int, default=1_000_000_000)
     parser.add_argument("--agent", default="noop")
+    parser.add_argument(
+        "--warm", action="store_true", help="load Agno before the measurement, as a worker that ran has"
+    )
     parser.add_argument("--at-once", type=int, default=50)
     options = parser.parse_args()
     if options.role == "work":
-        import benchmarks.handlers  # noqa: F401 - registers them
-
-        asyncio.run(work(options.count))
+        asyncio.run(work(options.count, warm=options.warm))
     else:
         asyncio.run(create(options.agent, options.count, options.at_once))
 

@@ -51,7 +51,7 @@ async def backlog(engine: Engine, agent: str, count: int) -> LINES:
     """Whole lives from a backlog: everything was created before the worker came."""
     await fresh(engine)
     await create_many(engine, agent, count)
-    with started("work", "--count", str(count)) as worker:
+    with started("work", "--count", str(count), *warmth(agent)) as worker:
         await until_finished(engine, count)
         _, seconds = await finished(engine)
         measured = answer(worker)
@@ -61,7 +61,7 @@ async def backlog(engine: Engine, agent: str, count: int) -> LINES:
 async def live(engine: Engine, agent: str, count: int) -> LINES:
     """Whole lives while another process creates."""
     await fresh(engine)
-    with started("work", "--count", str(count)) as worker:
+    with started("work", "--count", str(count), *warmth(agent)) as worker:
         with started("create", "--agent", agent, "--count", str(count)) as creator:
             creating = answer(creator)
         await until_finished(engine, count)
@@ -69,6 +69,11 @@ async def live(engine: Engine, agent: str, count: int) -> LINES:
         measured = answer(worker)
     line = figures(count, seconds, measured) + f"; created at {count / creating['seconds']:.0f}/s"
     return [(f"{agent}: lives/s live, {count} tasks", line)]
+
+
+def warmth(agent: str) -> list[str]:
+    """Whether the worker loads Agno before the measurement."""
+    return ["--warm"] if agent == "agent" else []
 
 
 def figures(count: int, seconds: float, measured: dict[str, Any]) -> str:

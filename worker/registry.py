@@ -52,7 +52,8 @@ class Handler:
     @property
     def name(self) -> str:
         """Module and qualified name: what subscriptions and log lines call it."""
-        return f"{self.function.__module__}.{self.function.__qualname__}"
+        named = _named(self.function)
+        return f"{named.__module__}.{named.__qualname__}"
 
     @property
     def place(self) -> str:
@@ -62,7 +63,8 @@ class Handler:
     @property
     def is_async(self) -> bool:
         """Whether it runs on the loop; else in a thread."""
-        return inspect.iscoroutinefunction(self.function)
+        called = self.function if inspect.isroutine(self.function) else getattr(self.function, "__call__", None)  # noqa: B004 - the method is wanted, not whether there is one
+        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(called)
 
 
 class Registry:
@@ -93,7 +95,7 @@ class Registry:
                     arguments=_arguments(function),
                     timeout=_positive(timeout, "timeout"),
                     retries=_policy(retries),
-                    concurrency=_positive(concurrency, "concurrency"),
+                    concurrency=_whole(concurrency, "concurrency"),
                 )
             )
         except (ValidationError, ConfigurationError) as error:
@@ -238,12 +240,19 @@ def discover(folder: Path) -> list[str]:
 
 def place(function: Callable[..., Any]) -> str:
     """File (as seen from the current directory) and line of a function."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = getattr(inspect.unwrap(_named(function)), "__code__", None)
     if code is None:
         return repr(function)
     path = Path(code.co_filename)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"{shown}:{code.co_firstlineno}"
+
+
+def _named(function: Callable[..., Any]) -> Any:
+    """What gives a callable its name: the function inside a partial one, the class of an object that can be called."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if hasattr(function, "__qualname__") else type(function)
 
 
 def _where(error: BaseException, folder: Path) -> str:
@@ -272,21 +281,26 @@ def _positive(value: Any, name: str) -> Any:
     raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
 
 
+def _whole(value: Any, name: str) -> Any:
+    if isinstance(value, float):
+        raise ConfigurationError(f"{name} must be a whole number, not {value!r}")
+    return _positive(value, name)
+
+
 def _policy(retries: int | RetryPolicy | None) -> RetryPolicy:
     if retries is None:
         return RetryPolicy()
     if isinstance(retries, RetryPolicy):
         return retries
-    return RetryPolicy(attempts=_positive(retries, "retries"))
+    return RetryPolicy(attempts=_whole(retries, "retries"))
 
 
 def _arguments(function: Callable[..., Any]) -> dict[str, str]:
     """Find what fills each parameter: its name, else its annotation."""
     if not callable(function):
         raise ConfigurationError(f"@on decorates a function, not {type(function).__name__}")
-    target = function.func if isinstance(function, partial) else function
     filled: dict[str, str] = {}
-    for name, parameter in inspect.signature(target).parameters.items():
+    for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         what = name if name in PARAMETERS else _by_annotation(parameter.annotation)
@@ -295,7 +309,7 @@ def _arguments(function: Callable[..., Any]) -> dict[str, str]:
         elif parameter.default is parameter.empty:
             near = get_close_matches(name, PARAMETERS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; a handler can take task, event and context"
-            raise ConfigurationError(f"nothing fills the parameter {name!r} of {target.__qualname__}{hint}")
+            raise ConfigurationError(f"nothing fills the parameter {name!r} of {_named(function).__qualname__}{hint}")
     return filled
 
 

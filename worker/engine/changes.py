@@ -4,22 +4,26 @@ The grouped writer locks the rows, asks each change what it does to its row, and
 here does I/O, so every rule can be read, and tested, in one place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from pydantic import BaseModel
 
 from worker.engine.payloads import clean, encode
 from worker.words.errors import Conflict, LeaseLost, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import TaskRecord, check_internal_status
+from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import DeepPlanning, TaskRecord, Tokens, check_internal_status
 from worker.words.work import JournalEntry
 
 Status = AgentExecutionStatus
 
 TRIES_BY_CRASHES = 3  # promise 10: the third death of a task's worker ends it as failed
+
+LONGEST_DURATION = 1e12  # seconds, 30,000 years: beyond it a number is a mistake
 
 COLUMNS = ("status", "result", "internal_status")
 """Changeable fields that have a column; the others live in ``state``."""
@@ -41,6 +45,7 @@ class Row:
     now: datetime  # of the database, the same for a whole group
     state: dict[str, Any]
     settings: dict[str, Any] | None = None  # only where a change asks for it
+    internal_status: str | None = None
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def set(self, **columns: Any) -> None:
@@ -130,6 +135,11 @@ def text_size(value: Any) -> int:
             return 8
 
 
+def told(event: NewEvent) -> Any:
+    """What is kept of an event's data: of one about the whole task nothing, since only changes change a task."""
+    return None if event.type in WHOLE_TASK else event.data
+
+
 @dataclass(frozen=True, slots=True)
 class Append:
     """Events and journal entries, of the owner (with an attempt) or of anybody (without)."""
@@ -151,7 +161,7 @@ class Append:
             own(row, self.attempt)
         elif row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; nothing is appended until it is retried.")
-        events = [log(row, event.type, event.data, self.attempt) for event in self.events]
+        events = [log(row, event.type, told(event), self.attempt) for event in self.events]
         return Effect(events=events, journal=self.journal)
 
 
@@ -182,7 +192,10 @@ class Save:
         if status in TERMINAL or status == Status.Paused:
             outcome = Outcome(Status(status), changes)
             return Finish(self.organization_id, self.task_id, self.attempt, outcome).decide(row)
-        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, put(row, changes), self.attempt, self.origin)])
+        delta = put(row, changes)
+        if not delta:
+            return Effect()
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt, self.origin)])
 
     def _outsider(self, row: Row, changes: dict[str, Any], status: str | None) -> Effect:
         if row.is_terminal:  # the first terminal write wins
@@ -194,7 +207,7 @@ class Save:
         delta = put(row, changes)
         if status == Status.Executing and row.status == Status.Pending:
             row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.now)
-            delta |= {"status": Status.Executing, "execution_attempts": row.attempt}
+            delta |= {"status": Status.Executing, "execution_attempts": row.attempt, "started_at": row.now}
         elif status == Status.Paused and row.status != Status.Paused:
             row.set(status=Status.Paused, worker_id=None, paused_at=row.now)
             delta["status"] = Status.Paused
@@ -273,12 +286,20 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a task that is created again gets anew: columns, and what of ``state`` was given."""
+
+    columns: dict[str, Any]
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Anybody's wish that a finished or paused task run again, with a new input where one is given."""
 
     organization_id: str
     task_id: str
-    settings: dict[str, Any] | None = None
+    renewal: Renewal | None = None
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
@@ -300,9 +321,10 @@ class Retry:
             state={name: value for name, value in row.state.items() if name not in cleared},
         )
         delta: dict[str, Any] = {"status": Status.Pending, "result": None, "crashes": 0, "errors": 0, **cleared}
-        if self.settings is not None:
-            delta["_settings_before"] = row.settings
-            row.set(settings=self.settings)
+        delta["internal_status"] = row.internal_status  # on a terminal task it may have changed without an event
+        if self.renewal is not None:
+            delta |= {"_settings_before": row.settings, **self.renewal.state}
+            row.set(state={**row.state, **self.renewal.state}, **self.renewal.columns)
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta)]
         return Effect(events=events, drop_journal=not resumes, wakes_work=True)
 
@@ -413,17 +435,29 @@ def _texts(name: str, value: Any) -> list[str]:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_DURATION:
         raise ValidationError(f"{name} must be a number, 0 or more", field=name)
     return float(value)
 
 
-_CHECKS = {
+def _modelled(model: type[BaseModel]) -> Callable[[str, Any], dict[str, Any]]:
+    """A check that a value has a model's form: what was stored in another could never be read again."""
+
+    def check(name: str, value: Any) -> dict[str, Any]:
+        try:
+            return model.model_validate(_object(name, value)).model_dump(mode="json")
+        except ValueError:
+            raise ValidationError(f"{name} is not of its form: {', '.join(model.model_fields)}", field=name) from None
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "status": _status,
     "result": _result,
     "internal_status": _internal_status,
-    "tokens": _object,
-    "deep_planning": _object,
+    "tokens": _modelled(Tokens),
+    "deep_planning": _modelled(DeepPlanning),
     "hitl_request": _object,
     "payload_extension": _object,
     "used_tools": _texts,

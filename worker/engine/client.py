@@ -3,17 +3,17 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
 from worker.engine import statements
 from worker.engine.activity import compose
-from worker.engine.changes import Append, Retry, Save, Stop, check_changes, text_size
+from worker.engine.changes import Append, Renewal, Retry, Save, Stop, check_changes, text_size
 from worker.engine.core import Core
 from worker.engine.payloads import clean, encode
 from worker.engine.records import TASK_COLUMNS, History, split, task_item, task_record
-from worker.engine.writer import NewRow
+from worker.engine.writer import NewRow, settings_columns
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.errors import AgentNotFound, FileNotStored, TaskNotFound, TooLarge, ValidationError
@@ -39,9 +39,10 @@ class EngineTasks:
         """Store a pending task; a known id runs a finished task again with the new input."""
         settings, state = split(new)
         if new.id is not None:
-            await self._core.writer.write(Retry(self._organization, new.id, settings))
+            renewal = Renewal(settings_columns(settings), state)
+            await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
             return await self.get(new.id)
-        row = NewRow(new_id(), self._organization, new.agent_id, settings, state, text_size(settings))
+        row = NewRow(new_id(), self._organization, new.agent_id, settings, state, text_size([settings, state]))
         if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
             row = NewRow(row.id, self._organization, new.agent_id, settings, state, row.size, "executing", 1)
         created_at = await self._core.writer.write(row)
@@ -54,6 +55,7 @@ class EngineTasks:
                 "execution_attempts": row.attempt,
                 "created_at": created_at,
                 "updated_at": created_at,
+                "started_at": created_at if row.attempt else None,
                 "last_event": 1,
             }
         )
@@ -80,7 +82,8 @@ class EngineTasks:
                 parameters[name] = clean(value)
         if query.before is not None:
             wheres.append(
-                "(t.created_at, t.id) < (select b.created_at, b.id from worker.tasks b where b.id = %(before)s)"
+                "(t.created_at, t.id) < (select b.created_at, b.id from worker.tasks b"
+                " where b.id = %(before)s and b.organization_id = %(organization)s)"
             )
             parameters["before"] = clean(query.before)
         sql = (
@@ -113,7 +116,7 @@ class EngineTasks:
         if events:
             await self._core.writer.write(Append(self._organization, task_id, attempt, events))
 
-    async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncIterator[TaskUpdateEvent]:
+    async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
         """Read a task's log from a number on, and wait for more."""
         row = await self._row(task_id)
         if follow:
@@ -158,7 +161,7 @@ class EngineTasks:
         await self._core.rows(
             statements.STORE_FILE, (self._organization, digest, clean(media_type), len(content), content)
         )
-        return f"worker:{digest}/{quote(name, safe='')}"
+        return f"worker:{digest}/{quote(clean(name) or 'file', safe='')}"
 
     async def open_file(self, reference: str) -> StoredFile:
         """Read a stored file."""

@@ -1,13 +1,14 @@
 """Connections to PostgreSQL: how they are made, what is said of them, what their errors mean to a caller."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from worker.words.errors import ConfigurationError, ModuleException, Unavailable
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg import AsyncConnection, Connection
 
 CONNECT_SECONDS = 10
@@ -86,12 +87,21 @@ class errors:  # noqa: N801 - used as a context manager, like contextlib's own
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is not None and not isinstance(error, ModuleException):
             ours = translated(error)
             if ours is not None:
-                raise ours from error
-        return False
+                # What complains of a URL quotes it, with its password.
+                raise ours from (None if isinstance(ours, ConfigurationError) else error)
+
+
+_UNREADABLE = re.compile(
+    r"connection info string|in URI|connection option|invalid (URI|port number|sslmode)|Servname not supported"
+)
+_REFUSED = re.compile(
+    r'FATAL:.*(authentication failed|role ".*" does not exist|no pg_hba\.conf entry)|no password supplied'
+)
+_NO_DATABASE = re.compile(r'FATAL:.*database ".*" does not exist')
 
 
 def translated(error: BaseException) -> ModuleException | None:
@@ -102,26 +112,45 @@ def translated(error: BaseException) -> ModuleException | None:
     match error:
         case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName() | psycopg.errors.UndefinedColumn():
             return ConfigurationError("the database's schema is not current: run `worker migrate`")
-        case psycopg.errors.InvalidPassword() | psycopg.errors.InvalidAuthorizationSpecification():
-            return ConfigurationError("the database refuses this user or password")
-        case psycopg.errors.InvalidCatalogName():
-            return ConfigurationError("there is no such database")
         case psycopg.errors.TooManyConnections():
             return Unavailable("the database has no connection free", retry_after=5)
         case psycopg.errors.DiskFull():
             return Unavailable("the database's disk is full", retry_after=30)
         case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed() | psycopg_pool.TooManyRequests():
             return Unavailable("the database cannot be reached", retry_after=5)
-        case psycopg.ProgrammingError() if error.sqlstate is None and "missing" in str(error):
-            return ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL")
-        case psycopg.OperationalError() | psycopg.InterfaceError():
-            return Unavailable("the database cannot be reached", retry_after=5)
+        case psycopg.DataError() | psycopg.errors.CheckViolation() | UnicodeEncodeError():
+            return ValidationError("a value does not fit into the database")
+        case psycopg.OperationalError() | psycopg.InterfaceError() | psycopg.ProgrammingError():
+            return _misconfigured(error) or _away(error)
         case _:
             return None
 
 
+def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
+    """What is wrong with the URL, if it is the URL.
+
+    libpq gives no SQLSTATE for a connection that was not made: only words tell a refusal from an absence.
+    """
+    text = str(error)
+    if error.sqlstate is None and _UNREADABLE.search(text):
+        return ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL")
+    if error.sqlstate in ("28P01", "28000") or (error.sqlstate is None and _REFUSED.search(text)):
+        return ConfigurationError("the database refuses this user or password")
+    if error.sqlstate == "3D000" or (error.sqlstate is None and _NO_DATABASE.search(text)):
+        return ConfigurationError("there is no such database")
+    return None
+
+
+def _away(error: "psycopg.Error") -> Unavailable | None:
+    import psycopg
+
+    if isinstance(error, psycopg.ProgrammingError):  # wrong SQL is a defect of ours
+        return None
+    return Unavailable("the database cannot be reached", retry_after=5)
+
+
 @asynccontextmanager
-async def lasting(connection: "AsyncConnection[Any]") -> AsyncIterator["AsyncConnection[Any]"]:
+async def lasting(connection: "AsyncConnection[Any]") -> AsyncGenerator["AsyncConnection[Any]"]:
     """Use a connection, closing it in the end."""
     try:
         yield connection

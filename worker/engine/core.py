@@ -1,7 +1,7 @@
 """What every verb of the engine shares: connections, the writer, the hub, the pulse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -10,6 +10,7 @@ from worker.engine.changes import Bereave
 from worker.engine.connections import configure, connect, errors, is_pooled, normal_url
 from worker.engine.hub import DELIVERIES, WORK, Hub
 from worker.engine.pulse import Pulse
+from worker.engine.teller import Teller
 from worker.engine.writer import Writer
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, WorkerLost, announce
@@ -42,20 +43,21 @@ class Core:
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
-    async def open(self) -> None:
-        """Connect. Raises: Unavailable, ConfigurationError."""
+    async def open(self) -> bool:
+        """Connect; whether it was not open before. Raises: Unavailable, ConfigurationError."""
         from psycopg_pool import AsyncConnectionPool
 
         async with self._opening:
             if self._pool is not None:
-                return
+                return False
             first = await connect(self.url)
             try:
                 self.pooled = await is_pooled(first)
             finally:
                 await first.close()
             self.hub = Hub(asyncio.get_running_loop())
-            self.writer = Writer(self.url, self.hub, pooled=self.pooled)
+            self._teller = Teller(self._notify)
+            self.writer = Writer(self.url, self.hub, self._teller.tell, pooled=self.pooled)
             self.pulse = Pulse(self.url, self.hub, None, pooled=self.pooled)
             options: dict[str, Any] = {"autocommit": True, "application_name": "agno-worker"}
             if self.pooled:
@@ -73,6 +75,7 @@ class Core:
             await pool.open()
             self._pool = pool
             self.writer.start()
+            return True
 
     async def close(self) -> None:
         """Commit what waits and let go of every connection; idempotent."""
@@ -83,10 +86,11 @@ class Core:
             await asyncio.gather(task, return_exceptions=True)
         await asyncio.to_thread(self.pulse.stop)
         await self.writer.close()
+        await self._teller.close()
         await pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator["AsyncConnection[Any]"]:
+    async def connection(self) -> AsyncGenerator["AsyncConnection[Any]"]:
         """Borrow a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
         if self._pool is None:
             raise Unavailable("the platform is not open")
@@ -103,6 +107,9 @@ class Core:
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(sql, parameters)
             return await cursor.fetchall() if cursor.description else []
+
+    async def _notify(self, payload: str) -> None:
+        await self.rows(statements.NOTIFY, (payload,))
 
     def listen(self) -> None:
         """Hear other processes' hints from now on; a client does once it follows events."""
@@ -136,11 +143,15 @@ class Core:
         if worker_id or count:
             announce(WorkerLost(worker_id=worker_id, name=name, sign=sign, tasks=count))
 
-    async def release_orphans(self, *, charged: bool = True) -> int:
+    async def release_orphans(self) -> int:
         """Queue again what workers that are gone still hold; how many tasks that were."""
         orphans = await self.rows(statements.ORPHANS)
-        changes = [Bereave(row["organization_id"], row["id"], row["worker_id"], charged=charged) for row in orphans]
-        await asyncio.gather(*(self.writer.write(change) for change in changes))
+        await self.give_back(orphans, charged=True)
         await self.rows(statements.RELEASE_ORPHANED_CURSORS)
         self.hub.wake(WORK + DELIVERIES)
-        return len(changes)
+        return len(orphans)
+
+    async def give_back(self, held: Sequence[Mapping[str, Any]], *, charged: bool) -> None:
+        """Queue tasks again that a worker holds; charged with a crash, or with nothing."""
+        changes = [Bereave(row["organization_id"], row["id"], row["worker_id"], charged=charged) for row in held]
+        await asyncio.gather(*(self.writer.write(change) for change in changes))

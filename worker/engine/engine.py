@@ -47,9 +47,9 @@ class Engine:
             if self._core is None:
                 self._core = Core(await self._start_embedded(), poll=self._poll)
                 await self.migrate()
-            await self._core.open()
-            self._tasks = EngineTasks(self._core, self._organization)
-            self._work = EngineWork(self._core, self._organization, self._tasks)
+            if await self._core.open():
+                self._tasks = EngineTasks(self._core, self._organization)
+                self._work = EngineWork(self._core, self._organization, self._tasks)
 
     async def _start_embedded(self) -> str:
         from worker.engine.embedded import Embedded

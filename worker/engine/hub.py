@@ -1,7 +1,7 @@
 """Who waits for what in this process: wakes, all on one loop; other threads and processes reach it through hints."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 
 WORK, DELIVERIES = "w", "d"
@@ -34,7 +34,14 @@ class Hub:
                     event.set()
         if ids:
             for listener in tuple(self._listeners):
-                listener(ids)
+                self._tell(listener, ids)
+
+    def _tell(self, listener: Callable[[Collection[str]], None], ids: list[str]) -> None:
+        """Call a listener; what it raises is its own, and must not end the writer that woke it."""
+        try:
+            listener(ids)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop's handler reports it
+            self.loop.call_exception_handler({"message": "a listener of changed tasks raised", "exception": error})
 
     def hint(self, payload: str, backend: int) -> None:
         """Take in a notification, on any thread; what nobody here waits for stays off the loop."""
@@ -68,7 +75,7 @@ class Hub:
         self._flags[flag].clear()
 
     @contextmanager
-    def watch(self, task_id: str) -> Iterator[asyncio.Event]:
+    def watch(self, task_id: str) -> Generator[asyncio.Event]:
         """Have an event set whenever a task may have changed."""
         event = asyncio.Event()
         self._watchers.setdefault(task_id, set()).add(event)

@@ -1,9 +1,9 @@
 """JSON for the database: what PostgreSQL would refuse is mended here, in one place."""
 
-import json
 import re
 from typing import Any, cast
 
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -46,4 +46,12 @@ def _plain(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case _:
-            return json.loads(json.dumps(value, default=lambda each: clean(repr(each))))
+            return _alone(value)
+
+
+def _alone(value: Any) -> Any:
+    """Rebuild what JSON does not know itself: a date, a record, anything."""
+    try:
+        return from_json(to_json(value, inf_nan_mode="null", serialize_unknown=True))
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError):
+        return _plain(value.model_dump()) if isinstance(value, BaseModel) else clean(repr(value))

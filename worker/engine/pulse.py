@@ -164,7 +164,7 @@ class Pulse:
             if trusted and (expired or seen_twice):
                 self._bury_one(connection, worker_id, name, "lease" if expired else "lock", certain=seen_twice)
         self._free_before = free_now
-        if trusted and connection.execute(statements.ORPHANS).fetchone() is not None and self._bury is not None:
+        if trusted and self._bury is not None and connection.execute(statements.LEFTOVERS).fetchone() == (True,):
             self._bury("", "", "orphans")
 
     def _bury_one(self, connection: "Connection[Any]", worker_id: str, name: str, sign: str, *, certain: bool) -> None:

@@ -92,15 +92,16 @@ class History:
         self._fields |= {name: value for name, value in data.items() if not name.startswith("_")}
         self._fields |= {"updated_at": time, "last_event": number}
         status = data.get("status")
+        if status is not None:
+            waits = status == Status.Pending and self._fields["execution_attempts"]
+            self._fields["available_at"] = data.get("available_at", time) if waits else None
+            self._fields["paused_at"] = time if status == Status.Paused else None
         if status == Status.Executing:
             self._fields.setdefault("started_at", time)
-            self._fields["available_at"] = None
-        elif status == Status.Paused:
-            self._fields["paused_at"] = time
         elif status in TERMINAL:
             self._fields["finished_at"] = time
         elif status == Status.Pending and kind != TaskUpdateEventType.TaskCreated:
-            self._fields |= {"finished_at": None, "paused_at": None}
+            self._fields["finished_at"] = None
             if "result" in data:
                 self._fields.pop("started_at", None)
 

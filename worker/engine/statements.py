@@ -4,18 +4,18 @@ from worker.engine.records import TASK_COLUMNS
 
 # The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
 LOCK_TASKS = """
-    select id, organization_id, agent_id, status, attempt, crashes, errors, worker_id, last_event, state,
-           case when id = any(%(settings)s::text[]) then settings end as settings
+    select id, organization_id, agent_id, status, attempt, crashes, errors, worker_id, last_event, now(),
+           state, case when id = any(%(settings)s::text[]) then settings end as settings, internal_status
     from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """
 
 INSERT_TASKS = """
     insert into worker.tasks (
         id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, last_event, settings, state,
-        attempt, created_at, updated_at, available_at
+        attempt, created_at, updated_at, available_at, started_at
     )
     select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, 1, settings, state,
-        attempt, now(), now(), now()
+        attempt, now(), now(), now(), case when status = 'executing' then now() end
     from json_to_recordset(%s::json) as r(
         id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
         status text, attempt integer, settings json, state json
@@ -44,13 +44,16 @@ INSERT_EVENTS = """
 
 INSERT_JOURNAL = """
     insert into worker.journal (task_id, key, value)
-    select task_id, key, value from json_to_recordset(%s::json) as r(task_id text, key text, value json)
+    select task_id, key, value::json from unnest(%s::text[], %s::text[], %s::text[]) as r(task_id, key, value)
     on conflict (task_id, key) do nothing
 """
 
 DROP_JOURNAL = "delete from worker.journal where task_id = any(%s::text[])"
 
-READ_JOURNAL = "select key, value::text from worker.journal where task_id = %s"
+READ_JOURNAL = """
+    select j.key, j.value::text from worker.journal j join worker.tasks t on t.id = j.task_id
+    where j.task_id = %s and t.organization_id = %s
+"""
 
 # A hint to whoever listens, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.
 NOTIFY = "select pg_notify('worker', %s)"
@@ -65,19 +68,31 @@ _WAITING_AGENTS = """
                  where t.organization_id = %(organization)s and t.status = 'pending' and t.agent_id > w.agent_id
                  order by t.agent_id limit 1)
         from waiting w where w.agent_id is not null
+    ), others(agent_id, free) as (
+        select agent_id, %(others)s from waiting
+         where agent_id is not null and agent_id <> all(%(named)s::text[])
+           and exists (select from worker.workers where id = %(worker)s and gone_at is null) order by random()
     ),
 """
 
+# What waits of some agents, the longest waiting first, each agent's up to its free count.
+_DUE = """
+    select due.id from {source} w cross join lateral (
+        select t.id from worker.tasks t
+         where t.organization_id = %(organization)s and t.agent_id = w.agent_id and t.status = 'pending'
+           and t.available_at <= now()
+         order by t.available_at, t.id limit w.free for update skip locked
+    ) due
+"""
+
+# Agents take turns by chance, so that a long queue of one starves no other. A worker that was taken for dead gets
+# nothing before it has renewed its lease: its new tasks would be taken from it again.
 _CLAIM = """
     with recursive {waiting} wanted(agent_id, free) as (
-        select * from unnest(%(agents)s::text[], %(free)s::integer[]) {others}
+        select * from unnest(%(agents)s::text[], %(free)s::integer[])
+         where exists (select from worker.workers where id = %(worker)s and gone_at is null) order by random()
     ), picked as materialized (
-        select due.id from wanted w cross join lateral (
-            select t.id from worker.tasks t
-             where t.organization_id = %(organization)s and t.agent_id = w.agent_id and t.status = 'pending'
-               and t.available_at <= now()
-             order by t.available_at, t.id limit w.free for update skip locked
-        ) due limit %(total)s
+        {due} limit %(total)s
     ), claimed as (
         update worker.tasks t
            set status = 'executing', attempt = t.attempt + 1, worker_id = %(worker)s, updated_at = now(),
@@ -102,17 +117,12 @@ _CLAIM = """
 """
 
 # Claim what named agents have waiting, each up to its own free count.
-CLAIM_NAMED = _CLAIM.format(waiting="", others="", columns=TASK_COLUMNS)
+CLAIM_NAMED = _CLAIM.format(waiting="", due=_DUE.format(source="wanted"), columns=TASK_COLUMNS)
 
 # The same, and whatever other agents have waiting, in an order of chance so that none starves.
 CLAIM_ANY = _CLAIM.format(
     waiting=_WAITING_AGENTS,
-    others="""
-        union all (
-            select agent_id, %(others)s from waiting
-             where agent_id is not null and agent_id <> all(%(named)s::text[]) order by random()
-        )
-    """,
+    due=f"({_DUE.format(source='wanted')}) union all ({_DUE.format(source='others')} limit %(others)s)",
     columns=TASK_COLUMNS,
 )
 
@@ -121,7 +131,8 @@ GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.org
 # Which of the attempts that a worker holds own their task no longer.
 LOST = """
     select h.id, coalesce(t.status, 'stopped') as status
-    from unnest(%s::text[], %s::integer[]) as h(id, attempt) left join worker.tasks t on t.id = h.id
+    from unnest(%s::text[], %s::integer[]) as h(id, attempt)
+    left join worker.tasks t on t.id = h.id and t.organization_id = %s
     where t.id is null or t.status <> 'executing' or t.attempt <> h.attempt
 """
 
@@ -180,13 +191,24 @@ RETIRE_SUBSCRIPTIONS = "delete from worker.subscriptions where seen_at < now() -
 FORGET_WORKERS = """
     delete from worker.workers w where gone_at < now() - interval '7 days'
        and not exists (select from worker.tasks t where t.worker_id = w.id and t.status = 'executing')
+       and not exists (select from worker.cursors c where c.worker_id = w.id)
 """
 
 LEAVE = "update worker.workers set gone_at = coalesce(gone_at, now()) where id = %s"
 
-HELD_BY = "select id, organization_id from worker.tasks where worker_id = %s and status = 'executing' order by id"
+HELD_BY = (
+    "select id, organization_id, worker_id from worker.tasks where worker_id = %s and status = 'executing' order by id"
+)
 
-RELEASE_CURSORS = "update worker.cursors set worker_id = null where worker_id = %s"
+# In the order in which writers touch cursors, so that they cannot deadlock.
+RELEASE_CURSORS = """
+    with held as (
+        select subscription_id, task_id from worker.cursors where worker_id = %s
+        order by subscription_id, task_id for update
+    )
+    update worker.cursors c set worker_id = null from held h
+    where c.subscription_id = h.subscription_id and c.task_id = h.task_id
+"""
 
 # Who seems dead: the lease has run out, or the session lock is free (certain only when seen twice).
 SUSPECTS = """
@@ -210,8 +232,21 @@ ORPHANS = """
 """
 
 RELEASE_ORPHANED_CURSORS = """
-    update worker.cursors set worker_id = null
-    where worker_id is not null and worker_id in (select id from worker.workers where gone_at is not null)
+    with held as (
+        select subscription_id, task_id from worker.cursors
+        where worker_id in (select id from worker.workers where gone_at is not null)
+        order by subscription_id, task_id for update
+    )
+    update worker.cursors c set worker_id = null from held h
+    where c.subscription_id = h.subscription_id and c.task_id = h.task_id
+"""
+
+# Whether workers that are gone still hold anything.
+LEFTOVERS = """
+    select exists (
+        select from worker.tasks t join worker.workers w on w.id = t.worker_id
+        where t.status = 'executing' and w.gone_at is not null
+    ) or exists (select from worker.cursors c join worker.workers w on w.id = c.worker_id where w.gone_at is not null)
 """
 
 # The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles.
@@ -223,7 +258,7 @@ CLAIM_DELIVERIES = """
     )
     update worker.cursors c set worker_id = %(worker)s, claim = c.claim + 1
     from picked p where c.subscription_id = p.subscription_id and c.task_id = p.task_id
-    returning c.subscription_id, c.task_id, c.position, c.claim, c.tries,
+    returning c.subscription_id, c.task_id, c.position, c.newest, c.claim, c.tries,
         (select min(e.number) from worker.events e join worker.subscriptions s on s.id = c.subscription_id
           where e.task_id = c.task_id and e.number > c.position and e.number <= c.newest
             and e.type = s.event_type and e.origin is distinct from s.handler) as number

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from worker.engine import statements
@@ -10,11 +11,12 @@ from worker.engine.changes import Append, Finish, GiveBack, check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES, WORK
+from worker.engine.payloads import clean
 from worker.engine.records import task_record
-from worker.words.errors import LeaseLost, NotFound
+from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, Subscription, WorkerCard
 
 DELIVERY_TRIES = 10  # then it is set aside
@@ -110,10 +112,15 @@ class EngineWork:
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
         async with self._core.connection() as connection:
-            return {row[0]: row[1] async for row in await connection.execute(statements.READ_JOURNAL, (task_id,))}
+            return {
+                row[0]: row[1]
+                async for row in await connection.execute(statements.READ_JOURNAL, (clean(task_id), self._organization))
+            }
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""
+        if not outcome.status.is_terminal and outcome.status is not AgentExecutionStatus.Paused:
+            raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
         checked = Outcome(outcome.status, check_changes(outcome.changes))
         await self._core.writer.write(Finish(self._organization, task_id, attempt, checked))
 
@@ -125,7 +132,7 @@ class EngineWork:
         """Which attempts own their task no longer."""
         if not held:
             return {}
-        rows = await self._core.rows(statements.LOST, (list(held), list(held.values())))
+        rows = await self._core.rows(statements.LOST, (list(held), list(held.values()), self._organization))
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
@@ -137,11 +144,12 @@ class EngineWork:
         until = time.monotonic() + seconds
         while True:
             self._core.hub.lower(DELIVERIES)
-            if limit() <= 0:
+            count = limit()
+            if count <= 0:
                 return []
             rows = await self._core.rows(
                 statements.CLAIM_DELIVERIES,
-                {"ids": list(self._subscriptions), "limit": limit(), "worker": worker_id},
+                {"ids": list(self._subscriptions), "limit": count, "worker": worker_id},
             )
             found = [delivery for row in rows if (delivery := await self._delivery(row)) is not None]
             left = until - time.monotonic()
@@ -156,13 +164,13 @@ class EngineWork:
         keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
         if number is None:
             await self._core.rows(
-                "update worker.cursors set position = newest, worker_id = null"
+                "update worker.cursors set position = greatest(position, %(newest)s), worker_id = null"
                 " where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s",
-                keys,
+                {**keys, "newest": row["newest"]},
             )
             return None
-        events = self._tasks.events(row["task_id"], after=number - 1, follow=False)
-        event = await anext(aiter(events))
+        async with aclosing(self._tasks.events(row["task_id"], after=number - 1, follow=False)) as events:
+            event = await anext(events)
         return Delivery(
             subscription=self._subscriptions[row["subscription_id"]],
             subscription_id=row["subscription_id"],
@@ -181,6 +189,7 @@ class EngineWork:
             "number": delivery.event.number,
         }
         tries = delivery.tries + 1
+        error = clean(error)
         if error is not None and tries < DELIVERY_TRIES:
             delay = min(DELIVERY_CAP, DELIVERY_BASE * 2**delivery.tries)
             self._held(delivery, await self._core.rows(statements.POSTPONE, {**keys, "error": error, "delay": delay}))
@@ -204,8 +213,12 @@ class EngineWork:
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def leave(self, worker_id: str) -> None:
-        """Take the worker off the list; what it still holds is pending again, uncharged."""
+        """Take the worker off the list; what it still holds is pending again, uncharged.
+
+        It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and charge.
+        """
+        held = await self._core.rows(statements.HELD_BY, (worker_id,))
+        await self._core.give_back(held, charged=False)
+        await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
         self._core.pulse.release()
         await self._core.rows(statements.LEAVE, (worker_id,))
-        await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
-        await self._core.release_orphans(charged=False)

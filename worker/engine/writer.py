@@ -6,28 +6,29 @@ only then hints. A group that fails is split until the bad item stands alone, so
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from worker.engine import statements
 from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.connections import connect, translated
-from worker.engine.hub import DELIVERIES, WORK, Hub, hint
+from worker.engine.hub import DELIVERIES, WORK, Hub
 from worker.engine.payloads import encode
-from worker.words.errors import ModuleException, Unavailable
+from worker.words.errors import ModuleException, TaskNotFound, Unavailable
+from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from psycopg import AsyncConnection, AsyncCursor
 
 GROUP_ITEMS = 256  # beyond it a commit takes longer than its fsync, and everybody waits
 GROUP_BYTES = 1024 * 1024
 LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
 RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 _TYPES = {
     "status": "text",
@@ -42,6 +43,9 @@ _TYPES = {
     "finished_at": "timestamptz",
     "internal_status": "text",
     "result": "text",
+    "user_id": "text",
+    "parent_id": "text",
+    "triggering_agent_id": "text",
     "settings": "json",
     "state": "json",
 }
@@ -68,19 +72,32 @@ class NewRow:
 
     def columns(self) -> dict[str, Any]:
         """The row, as the insert wants it."""
-        user = (self.settings.get("input") or {}).get("user") or {}
         return {
             "id": self.id,
             "organization_id": self.organization_id,
             "agent_id": self.agent_id,
-            "user_id": user.get("id"),
-            "parent_id": self.settings.get("parent_execution"),
-            "triggering_agent_id": self.settings.get("triggering_agent_id"),
             "status": self.status,
             "attempt": self.attempt,
-            "settings": self.settings,
             "state": self.state,
+            **settings_columns(self.settings),
         }
+
+    def told(self) -> dict[str, Any]:
+        """What its first event tells beyond the settings."""
+        if self.status == "pending":
+            return self.state
+        return {**self.state, "status": self.status, "execution_attempts": self.attempt}
+
+
+def settings_columns(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, and what of them lists ask for."""
+    user = (settings.get("input") or {}).get("user") or {}
+    return {
+        "user_id": user.get("id"),
+        "parent_id": settings.get("parent_execution"),
+        "triggering_agent_id": settings.get("triggering_agent_id"),
+        "settings": settings,
+    }
 
 
 Item = NewRow | Change
@@ -90,7 +107,8 @@ Item = NewRow | Change
 class _Waiting:
     item: Item
     size: int
-    done: "asyncio.Future[datetime]"
+    done: asyncio.Future[datetime]
+    again: bool = False  # it collided with another transaction once, and may try once more
 
 
 @dataclass(slots=True)
@@ -104,22 +122,37 @@ class _Plan:
     dropped_journals: list[str] = field(default_factory=list[str])
     wakes_work: bool = False
     wakes_deliveries: bool = False
-    outcomes: "list[datetime | Exception]" = field(default_factory=list["datetime | Exception"])
+    errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
+    now: datetime = NEVER
 
     def add(self, effect: Effect, task_id: str) -> None:
         self.events += effect.events
+        if effect.drop_journal:  # also what came earlier in this very group
+            self.journal = [entry for entry in self.journal if entry["task_id"] != task_id]
         self.journal += [{"task_id": task_id, "key": key, "value": value} for key, value in effect.journal]
         if effect.drop_journal:
             self.dropped_journals.append(task_id)
         self.wakes_work |= effect.wakes_work
 
 
-class Writer:
-    """Commits changes in groups, on one connection."""
+Announce = Callable[[str, list[str]], None]
+"""Called after a commit with a hint's flags and the ids of changed tasks."""
 
-    def __init__(self, url: str, hub: Hub, *, pooled: bool) -> None:
+
+class Writer:
+    """Commits changes in groups, on one connection.
+
+    Args:
+        url: The database.
+        hub: Who waits in this process.
+        announce_change: How other processes hear of it.
+        pooled: A transaction pooler stands between.
+    """
+
+    def __init__(self, url: str, hub: Hub, announce_change: Announce, *, pooled: bool) -> None:
         self._url = url
         self._hub = hub
+        self._announce = announce_change
         self._pooled = pooled
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -143,7 +176,7 @@ class Writer:
         if self._connection is not None:
             await self._connection.close()
 
-    async def write(self, item: Item) -> "datetime":
+    async def write(self, item: Item) -> datetime:
         """Have a change committed.
 
         Returns:
@@ -154,6 +187,8 @@ class Writer:
         """
         if self._closing:
             raise Unavailable("the platform is closed")
+        if not is_id(item.task_id):  # what the database could not even be asked for
+            raise TaskNotFound(item.task_id)
         if item.size > LARGE_BYTES:
             return await self._write_alone(item)
         waiting = _Waiting(item, item.size, asyncio.get_running_loop().create_future())
@@ -161,20 +196,19 @@ class Writer:
         self._wake.set()
         return await waiting.done
 
-    async def _write_alone(self, item: Item) -> "datetime":
+    async def _write_alone(self, item: Item) -> datetime:
         async with self._large:
             connection = await connect(self._url, pooled=self._pooled)
             try:
                 plan = await self._commit(connection, [item])
-                await self._tell(connection, plan)
-                (outcome,) = plan.outcomes
             except Exception as error:
                 raise (translated(error) or error) from error
             finally:
                 await connection.close()
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        self._tell(plan)
+        if plan.errors[0] is not None:
+            raise plan.errors[0]
+        return plan.now
 
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):
@@ -201,9 +235,9 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - each kind has its answer below
             await self._failed(group, error)
             return
-        for waiting, outcome in zip(group, plan.outcomes, strict=True):
-            _settle(waiting, outcome)
-        await self._tell(connection, plan)
+        for waiting, error in zip(group, plan.errors, strict=True):
+            _settle(waiting, error or plan.now)
+        self._tell(plan)
 
     async def _failed(self, group: list[_Waiting], error: Exception) -> None:
         connection = self._connection
@@ -212,6 +246,9 @@ class Writer:
             self._connection = None
             for waiting in group:
                 _settle(waiting, translated(error) or error)
+        elif len(group) == 1 and isinstance(error, _collisions()) and not group[0].again:
+            group[0].again = True
+            await self._commit_group(group)
         elif len(group) == 1:
             _settle(group[0], translated(error) or error)
         else:
@@ -222,7 +259,7 @@ class Writer:
     async def _connected(self) -> "AsyncConnection[Any]":
         if self._connection is None or self._connection.closed:
             self._connection = await self._reconnect()
-            self._hub.own_backends.add(self._connection.info.backend_pid)
+            self._hub.own_backends = {self._connection.info.backend_pid}
         return self._connection
 
     async def _reconnect(self) -> "AsyncConnection[Any]":
@@ -239,70 +276,68 @@ class Writer:
                 wait = min(wait * 2, longest)
 
     async def _commit(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> _Plan:
-        """One transaction for many items. Raises only where the whole transaction failed."""
+        """One transaction for many items, in one pipeline. Raises only where the whole transaction failed."""
         try:
-            plan = await self._decide(connection, items)
-            await self._store(connection, plan)
+            async with connection.pipeline():
+                await connection.execute("begin")
+                clock = await connection.execute("select now()")
+                plan = await self._decide(connection, items)
+                cursors = await self._store(connection, plan)
+                await connection.execute("commit")
         except BaseException:
             if not connection.closed:
                 await connection.rollback()
             raise
+        plan.now = (await clock.fetchall())[0][0]
+        plan.wakes_deliveries = cursors is not None and cursors.rowcount > 0
         self.commits += 1
         self.items += len(items)
         return plan
 
     async def _decide(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> _Plan:
+        """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for."""
         ids = sorted({item.task_id for item in items if not isinstance(item, NewRow)})
-        renewing = [item.task_id for item in items if getattr(item, "settings", None) and not isinstance(item, NewRow)]
-        rows: list[Any] = []
-        async with connection.pipeline():
-            await connection.execute("begin")
-            clock = await connection.execute("select now()")
-            if ids:
-                locked = await connection.execute(statements.LOCK_TASKS, {"ids": ids, "settings": renewing})
-                rows = await locked.fetchall()
-            now = (await clock.fetchall())[0][0]
-        plan = _Plan(rows={row[0]: Row(*row[:9], now, *row[9:]) for row in rows})
+        plan = _Plan()
+        if ids:
+            renewing = [item.task_id for item in items if getattr(item, "renewal", None)]
+            locked = await connection.execute(statements.LOCK_TASKS, {"ids": ids, "settings": renewing})
+            plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
         for item in items:
-            plan.outcomes.append(_apply(plan, item, now))
+            plan.errors.append(_apply(plan, item))
         return plan
 
-    async def _store(self, connection: "AsyncConnection[Any]", plan: _Plan) -> None:
-        changed = [row for row in plan.rows.values() if row.changed]
-        cursors: AsyncCursor[Any] | None = None
-        async with connection.pipeline():
-            if plan.new:
-                await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
-            for columns, rows in _by_shape(changed).items():
-                await connection.execute(_update(columns), (encode([_values(row, columns) for row in rows]),))
-            if plan.events:
-                cursors = await connection.execute(statements.INSERT_EVENTS, (_events(plan.events),))
-            if plan.dropped_journals:
-                await connection.execute(statements.DROP_JOURNAL, (plan.dropped_journals,))
-            if plan.journal:
-                await connection.execute(statements.INSERT_JOURNAL, (_journal(plan.journal),))
-            await connection.execute("commit")
-        plan.wakes_deliveries = cursors is not None and cursors.rowcount > 0
+    async def _store(self, connection: "AsyncConnection[Any]", plan: _Plan) -> "AsyncCursor[Any] | None":
+        """Send what the group writes; the cursor of the statement that also marks what is to be delivered."""
+        if plan.new:
+            await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
+        for columns, rows in _by_shape([row for row in plan.rows.values() if row.changed]).items():
+            await connection.execute(_update(columns), (encode([_values(row, columns) for row in rows]),))
+        if plan.dropped_journals:
+            await connection.execute(statements.DROP_JOURNAL, (plan.dropped_journals,))
+        if plan.journal:
+            columns = zip(*((each["task_id"], each["key"], each["value"]) for each in plan.journal), strict=True)
+            await connection.execute(statements.INSERT_JOURNAL, [list(column) for column in columns])
+        if plan.events:
+            return await connection.execute(statements.INSERT_EVENTS, (_events(plan.events),))
+        return None
 
-    async def _tell(self, connection: "AsyncConnection[Any]", plan: _Plan) -> None:
-        """Hint at what was committed, here at once and to other processes by NOTIFY."""
+    def _tell(self, plan: _Plan) -> None:
+        """Hint at what was committed."""
         flags = WORK * plan.wakes_work + DELIVERIES * plan.wakes_deliveries
         ids = list(dict.fromkeys(event.task_id for event in plan.events))
-        if not flags and not ids:
-            return
-        self._hub.wake(flags, ids)
-        with suppress(Exception):  # a hint; a broken connection shows itself at the next group
-            await connection.execute(statements.NOTIFY, (hint(flags, ids),))
+        if flags or ids:
+            self._hub.wake(flags, ids)
+            self._announce(flags, ids)
 
 
-def _apply(plan: _Plan, item: Item, now: "datetime") -> "datetime | Exception":
+def _apply(plan: _Plan, item: Item) -> Exception | None:
     if isinstance(item, NewRow):
         plan.new.append(item.columns())
         plan.events.append(
-            LoggedEvent(item.id, 1, "task_created", item.state, None, None, item.organization_id, item.agent_id)
+            LoggedEvent(item.id, 1, "task_created", item.told(), None, None, item.organization_id, item.agent_id)
         )
         plan.wakes_work |= item.status == "pending"
-        return now
+        return None
     row = plan.rows.get(item.task_id)
     if row is None or row.organization_id != item.organization_id:
         return not_found(item)
@@ -311,7 +346,14 @@ def _apply(plan: _Plan, item: Item, now: "datetime") -> "datetime | Exception":
     except ModuleException as error:
         return error
     plan.add(effect, item.task_id)
-    return now
+    return None
+
+
+def _collisions() -> tuple[type[Exception], ...]:
+    """Errors that come of what somebody else did at the same moment, such as giving up a subscription."""
+    from psycopg import errors
+
+    return errors.DeadlockDetected, errors.SerializationFailure, errors.ForeignKeyViolation
 
 
 def _by_shape(rows: list[Row]) -> dict[tuple[str, ...], list[Row]]:
@@ -359,16 +401,7 @@ def _events(events: list[LoggedEvent]) -> str:
     )
 
 
-def _journal(entries: list[dict[str, Any]]) -> str:
-    """Entries are JSON text already: they are put in as they are, not encoded once more."""
-    parts = [
-        f'{{"task_id":{encode(each["task_id"])},"key":{encode(each["key"])},"value":{each["value"]}}}'
-        for each in entries
-    ]
-    return f"[{','.join(parts)}]"
-
-
-def _settle(waiting: _Waiting, outcome: "datetime | Exception") -> None:
+def _settle(waiting: _Waiting, outcome: datetime | Exception) -> None:
     if waiting.done.done():  # whoever asked has gone; the change stands all the same
         return
     if isinstance(outcome, Exception):

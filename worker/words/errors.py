@@ -1,6 +1,6 @@
 """What can go wrong, by name. Each error is a ``ModuleException``: a status code, as on the wire, and a sentence."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
@@ -20,6 +20,16 @@ class ModuleException(Exception):  # noqa: N818 - the public name comes from the
 
     def __str__(self) -> str:
         return f"{self.description} ({self.status_code})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[ModuleException], args: tuple[Any, ...], fields: dict[str, Any]) -> ModuleException:
+    """Make an error as it was, whatever its class asks for: errors travel between processes."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class ValidationError(ModuleException):

@@ -28,6 +28,11 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def is_id(value: object) -> bool:
+    """Whether it has the form of an identifier."""
+    return isinstance(value, str) and _FORM.fullmatch(value) is not None
+
+
 def check_id(value: object, field: str = "id") -> str:
     """Check an identifier that came from outside.
 
@@ -41,6 +46,6 @@ def check_id(value: object, field: str = "id") -> str:
     Raises:
         ValidationError: It is not text of 1 to 128 characters from ``[A-Za-z0-9._:-]``.
     """
-    if isinstance(value, str) and _FORM.fullmatch(value):
+    if isinstance(value, str) and is_id(value):
         return value
     raise ValidationError(f"{field} must be 1 to 128 characters of A-Z a-z 0-9 . _ : -", field=field)

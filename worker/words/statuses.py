@@ -12,7 +12,7 @@ class AgentExecutionStatus(StrEnum):
 
     Pending = "pending"
     Executing = "executing"
-    InProgress = "executing"  # noqa: PIE796 - an alias on purpose: the seeds' examples use this name
+    InProgress = "executing"
     Paused = "paused"
     Error = "error"
     Failed = "failed"

@@ -1,0 +1,207 @@
+"""What tests of all rooms share: a real PostgreSQL, a fresh database each, an engine on it, a clean environment."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from worker.engine import pulse
+from worker.engine.embedded import Embedded
+from worker.engine.engine import Engine
+
+TEMPLATE = "migrated"
+FOREIGN_VARIABLES = ("XPANDER_", "WORKER_", "DATABASE_URL", "OPENAI", "ANTHROPIC", "AGNO_", "PORT")
+LEAVING_SECONDS = 0.5
+BEAT = 0.05  # seconds; the pulse's own quarter of a second would be paid at the end of every test
+
+
+TABLES = (
+    "deliveries_set_aside",
+    "cursors",
+    "subscriptions",
+    "events",
+    "journal",
+    "tasks",
+    "workers",
+    "agents",
+    "files",
+)
+EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants
+OTHERS = """
+    select count(*) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+SHAPE = """
+    select relname::text, relnatts, relchecks, (select count(*) from pg_trigger where tgrelid = c.oid),
+           (select count(*) from worker.migrations)
+    from pg_class c where relnamespace = 'worker'::regnamespace order by 1
+"""
+
+_numbers = count(1)
+
+# The machine may be busy, and a checkout stays as it is.
+hypothesis.settings.register_profile(
+    "worker", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("worker")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*capabilities): what a platform of the contract suite must declare")
+
+
+class Databases:
+    """The embedded servers of a session and their databases.
+
+    A database that a test left in order is emptied and given to the next: that takes 5 ms, making one up to 300. One
+    that somebody is still connected to, or whose schema was changed, is dropped.
+    """
+
+    def __init__(self, home: Path, stack: ExitStack) -> None:
+        self._home = home
+        self._stack = stack
+        self._servers: dict[int, str] = {}
+        self._free: dict[int, list[str]] = {}
+        self._shape: dict[int, object] = {}
+
+    def server(self, version: int) -> str:
+        """URL of a server; one that nobody asks for is not started."""
+        if version not in self._servers:
+            server = self._stack.enter_context(Embedded.start(self._home, version=version))
+            self._stack.callback(_end_at_once, server)
+            url = server.url
+            execute(url, f"create database {TEMPLATE}")
+            with ThreadPoolExecutor(1) as thread:  # a thread, so that no loop of this one is disturbed
+                thread.submit(asyncio.run, _migrate(sibling(url, TEMPLATE))).result()
+            self._shape[version] = execute(sibling(url, TEMPLATE), SHAPE)
+            self._servers[version] = url
+        return self._servers[version]
+
+    def take(self, version: int) -> str:
+        """URL of a migrated database with nothing in it."""
+        server = self.server(version)
+        free = self._free.setdefault(version, [])
+        return free.pop() if free else self.make(version, f"template {TEMPLATE}", server)
+
+    def make(self, version: int, how: str = "", server: str | None = None) -> str:
+        """URL of a new database."""
+        name = f"test_{next(_numbers)}"
+        server = server or self.server(version)
+        execute(server, f"create database {name} {how}")
+        return sibling(server, name)
+
+    def give(self, version: int, url: str) -> None:
+        """Take a database back."""
+        if _is_left(url) and execute(url, SHAPE) == self._shape[version]:
+            execute(url, EMPTY)
+            self._free[version].append(url)
+        else:
+            self.drop(version, url)
+
+    def drop(self, version: int, url: str) -> None:
+        """Drop a database, whoever is in it."""
+        execute(self.server(version), f"drop database {urlsplit(url).path[1:]} with (force)")
+
+
+def _end_at_once(server: Embedded) -> None:
+    """End a server whose data nobody wants any more, without the checkpoint of an orderly stop."""
+    os.kill(server.pid, signal.SIGQUIT)
+    shutil.rmtree(str(conninfo_to_dict(server.url)["host"]), ignore_errors=True)
+
+
+async def _migrate(url: str) -> None:
+    await Engine(url).migrate()
+
+
+def _is_left(url: str) -> bool:
+    """Whether nobody is connected any more; a connection just closed takes a moment to go."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while execute(url, OTHERS) != [(0,)]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement on a connection of its own; the rows, if it answers any."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def sibling(url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Servers and databases of this session."""
+    home = Path(tempfile.mkdtemp(prefix="worker-tests-"))
+    home.chmod(0o711)  # as root the server runs under another account, which must get in
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        yield Databases(home, stack)
+
+
+@pytest.fixture(scope="session")
+def postgres_version() -> int:
+    """The major version that a test runs on; the contract suite overrides it, to run on 16 too."""
+    return 18
+
+
+@pytest.fixture
+def database_url(databases: Databases, postgres_version: int) -> Iterator[str]:
+    """A migrated database of this test's own, with nothing in it."""
+    url = databases.take(postgres_version)
+    yield url
+    databases.give(postgres_version, url)
+
+
+@pytest.fixture
+def empty_database_url(databases: Databases, postgres_version: int) -> Iterator[str]:
+    """A database that knows nothing of us."""
+    url = databases.make(postgres_version)
+    yield url
+    databases.drop(postgres_version, url)
+
+
+@pytest.fixture
+async def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+    """An engine, open, on this test's database."""
+    monkeypatch.setattr(pulse, "BEAT", BEAT)
+    engine = Engine(database_url)
+    await engine.open()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A process environment that knows this test's database and nothing else of ours; the current directory is empty.
+
+    Returns:
+        The current directory.
+    """
+    for name in os.environ:
+        if name.startswith(FOREIGN_VARIABLES):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AGNO_TELEMETRY", "false")
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,127 @@
+"""The worker framework for Agno agents: write a handler, start a worker, every task it is given is done.
+
+Each public name is loaded at its first use, so importing the package loads no agno, pydantic, psycopg or httpx.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from worker import aliases as _aliases
+
+if TYPE_CHECKING:
+    from worker.face.agent import Agent
+    from worker.face.agents import Agents
+    from worker.face.backend import Backend
+    from worker.face.configuration import Configuration
+    from worker.face.context import Context
+    from worker.face.running import run_agent, run_agent_sync
+    from worker.face.task import Task
+    from worker.face.tasks import Tasks, TasksListItem
+    from worker.registry import on, on_boot, on_shutdown, on_task
+    from worker.words.activity import (
+        AgentActivityThread,
+        AgentActivityThreadAuth,
+        AgentActivityThreadMessage,
+        AgentActivityThreadMessageContent,
+        AgentActivityThreadMessageType,
+        AgentActivityThreadReasoning,
+        AgentActivityThreadSubAgentTrigger,
+        AgentActivityThreadToolCall,
+    )
+    from worker.words.agents import Instructions
+    from worker.words.errors import (
+        ConfigurationError,
+        Conflict,
+        LeaseLost,
+        ModuleException,
+        NotFound,
+        Unavailable,
+        ValidationError,
+    )
+    from worker.words.events import (
+        Note,
+        Reasoning,
+        SubAgentTrigger,
+        TaskUpdateEvent,
+        Thought,
+        ToolCallRequest,
+        ToolCallResult,
+    )
+    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult, ToolInvocationResult
+    from worker.words.retry import RetryPolicy
+    from worker.words.statuses import (
+        AgentExecutionStatus,
+        LLMReasoningEffort,
+        OutputFormat,
+        TaskUpdateEventType,
+        ThinkMode,
+    )
+    from worker.words.tasks import AgentExecutionInput, DeepPlanning, PlanStep, Tokens, User
+
+__all__ = [
+    "Agent",
+    "AgentActivityThread",
+    "AgentActivityThreadAuth",
+    "AgentActivityThreadMessage",
+    "AgentActivityThreadMessageContent",
+    "AgentActivityThreadMessageType",
+    "AgentActivityThreadReasoning",
+    "AgentActivityThreadSubAgentTrigger",
+    "AgentActivityThreadToolCall",
+    "AgentExecutionInput",
+    "AgentExecutionStatus",
+    "Agents",
+    "Backend",
+    "Configuration",
+    "ConfigurationError",
+    "Conflict",
+    "Context",
+    "DeepPlanning",
+    "Instructions",
+    "KnowledgeBaseDocumentItem",
+    "KnowledgeBaseSearchResult",
+    "LLMReasoningEffort",
+    "LeaseLost",
+    "ModuleException",
+    "NotFound",
+    "Note",
+    "OutputFormat",
+    "PlanStep",
+    "Reasoning",
+    "RetryPolicy",
+    "SubAgentTrigger",
+    "Task",
+    "TaskUpdateEvent",
+    "TaskUpdateEventType",
+    "Tasks",
+    "TasksListItem",
+    "ThinkMode",
+    "Thought",
+    "Tokens",
+    "ToolCallRequest",
+    "ToolCallResult",
+    "ToolInvocationResult",
+    "Unavailable",
+    "User",
+    "ValidationError",
+    "on",
+    "on_boot",
+    "on_shutdown",
+    "on_task",
+    "run_agent",
+    "run_agent_sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = _aliases.resolve(name, __name__)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+_aliases.register()

@@ -1,0 +1,182 @@
+"""The public names: where each one lives, and under which module names of xpander-sdk it can be imported too.
+
+One table serves ``worker``, ``worker.types`` and every alias module, so code moves over with one search-and-replace of
+the package's name. Alias modules have no files: a finder makes them from the table when they are imported. Each name
+is loaded at its first use, so ``import worker`` loads none of them.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "worker.face.task": ("Task",),
+    "worker.face.tasks": ("Tasks", "TasksListItem"),
+    "worker.face.agent": ("Agent",),
+    "worker.face.agents": ("Agents",),
+    "worker.face.backend": ("Backend",),
+    "worker.face.configuration": ("Configuration",),
+    "worker.face.context": ("Context",),
+    "worker.face.running": ("run_agent", "run_agent_sync"),
+    "worker.registry": ("on", "on_boot", "on_shutdown", "on_task"),
+    "worker.words.retry": ("RetryPolicy",),
+    "worker.words.statuses": (
+        "AgentExecutionStatus",
+        "LLMReasoningEffort",
+        "OutputFormat",
+        "TaskUpdateEventType",
+        "ThinkMode",
+    ),
+    "worker.words.tasks": ("AgentExecutionInput", "DeepPlanning", "PlanStep", "Tokens", "User"),
+    "worker.words.events": (
+        "Note",
+        "Reasoning",
+        "SubAgentTrigger",
+        "TaskUpdateEvent",
+        "Thought",
+        "ToolCallRequest",
+        "ToolCallResult",
+    ),
+    "worker.words.activity": (
+        "AgentActivityThread",
+        "AgentActivityThreadAuth",
+        "AgentActivityThreadMessage",
+        "AgentActivityThreadMessageContent",
+        "AgentActivityThreadMessageType",
+        "AgentActivityThreadReasoning",
+        "AgentActivityThreadSubAgentTrigger",
+        "AgentActivityThreadToolCall",
+    ),
+    "worker.words.agents": ("Instructions",),
+    "worker.words.knowledge": ("KnowledgeBaseDocumentItem", "KnowledgeBaseSearchResult", "ToolInvocationResult"),
+    "worker.words.errors": (
+        "ConfigurationError",
+        "Conflict",
+        "LeaseLost",
+        "ModuleException",
+        "NotFound",
+        "Unavailable",
+        "ValidationError",
+    ),
+}
+"""Module → the public names that live in it."""
+
+WHERE = {name: module for module, names in PLACES.items() for name in names}
+"""Public name → the module it lives in."""
+
+MODULES: dict[str, tuple[str, ...]] = {
+    "exceptions": PLACES["worker.words.errors"],
+    "exceptions.module_exception": ("ModuleException",),
+    "models": (),
+    "models.activity": PLACES["worker.words.activity"],
+    "models.configuration": ("Configuration",),
+    "models.deep_planning": ("DeepPlanning",),
+    "models.events": (
+        "TaskUpdateEventType",
+        "ToolCallRequest",
+        "ToolCallResult",
+        "SubAgentTrigger",
+        "Reasoning",
+    ),
+    "models.shared": ("AgentExecutionStatus", "LLMReasoningEffort", "OutputFormat", "ThinkMode", "Tokens"),
+    "models.user": ("User",),
+    "modules": (),
+    "modules.agents": ("Agent", "Agents"),
+    "modules.agents.agents_module": ("Agents",),
+    "modules.agents.models": (),
+    "modules.agents.models.agent": ("Instructions", "LLMReasoningEffort"),
+    "modules.agents.sub_modules": (),
+    "modules.agents.sub_modules.agent": ("Agent",),
+    "modules.backend": ("Backend",),
+    "modules.backend.backend_module": ("Backend",),
+    "modules.events": ("on_boot", "on_shutdown", "on_task"),
+    "modules.events.decorators": ("on_boot", "on_shutdown", "on_task"),
+    "modules.events.decorators.on_boot": ("on_boot",),
+    "modules.events.decorators.on_shutdown": ("on_shutdown",),
+    "modules.events.decorators.on_task": ("on_task",),
+    "modules.knowledge_bases": (),
+    "modules.knowledge_bases.models": (),
+    "modules.knowledge_bases.models.knowledge_bases": ("KnowledgeBaseSearchResult",),
+    "modules.knowledge_bases.sub_modules": (),
+    "modules.knowledge_bases.sub_modules.knowledge_base_document_item": ("KnowledgeBaseDocumentItem",),
+    "modules.tasks": ("Task", "Tasks"),
+    "modules.tasks.models": (),
+    "modules.tasks.models.task": ("AgentExecutionInput", "AgentExecutionStatus", "LLMReasoningEffort"),
+    "modules.tasks.models.tasks_list": ("TasksListItem",),
+    "modules.tasks.sub_modules": (),
+    "modules.tasks.sub_modules.task": ("Task", "TaskUpdateEvent"),
+    "modules.tasks.tasks_module": ("Tasks",),
+    "modules.tools_repository": (),
+    "modules.tools_repository.models": (),
+    "modules.tools_repository.models.tool_invocation_result": ("ToolInvocationResult",),
+}
+"""Alias module below ``worker`` → the public names it offers."""
+
+ROOT = "worker."
+
+
+def resolve(name: str, module: str) -> Any:
+    """Load a public name.
+
+    Args:
+        name: What is asked for.
+        module: Who is asked, for the error.
+
+    Raises:
+        AttributeError: It is no public name.
+    """
+    place = WHERE.get(name)
+    if place is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    return getattr(import_module(place), name)
+
+
+class AliasModule(ModuleType):
+    """A module that offers public names, each loaded at its first use."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(name, f"Another way to import {', '.join(names)}." if names else "A folder of aliases.")
+        self.__all__ = list(names)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self.__all__:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        value = resolve(name, self.__name__)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.__all__})
+
+
+class AliasFinder(MetaPathFinder, Loader):
+    """Makes alias modules from the table; real modules are found before it is asked."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Answer for the names of the table alone."""
+        del path, target
+        alias = fullname.removeprefix(ROOT)
+        if not fullname.startswith(ROOT) or alias not in MODULES:
+            return None
+        return ModuleSpec(
+            fullname, self, origin="alias", is_package=any(each.startswith(f"{alias}.") for each in MODULES)
+        )
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Make the module; its names are loaded later."""
+        return AliasModule(spec.name, MODULES[spec.name.removeprefix(ROOT)])
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is left to do."""
+
+
+def register() -> None:
+    """Have alias modules found from now on; once a process."""
+    if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
+        sys.meta_path.append(AliasFinder())

@@ -1,0 +1,77 @@
+"""All commands, and what they share: errors in one line, the settings in ``--help``."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from worker.cli import failures, worker_commands
+from worker.cli.demo_command import demo
+from worker.cli.task_commands import tasks
+
+
+class Commands(TyperGroup):
+    """The root of all commands."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what it raises becomes one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            code = failures.report(error, with_traceback=failures.wants_traceback(ctx.params))
+            if code is None:
+                raise
+            raise typer.Exit(code) from error
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the commands, then every setting of the environment."""
+        super().format_help(ctx, formatter)
+        from worker.cli.output import settings_panel, stdout
+
+        stdout().print(settings_panel())
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Run Agno agents as durable background work: tasks in, results out, nothing lost in between.",
+    epilog="Exit codes: 0 done, 1 it failed, 2 wrong usage, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(worker_commands.run)
+app.command()(worker_commands.migrate)
+app.command()(worker_commands.check)
+app.command()(demo)
+app.add_typer(tasks, name="task")
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"agno-worker {installed_version()}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+def installed_version() -> str:
+    """The version of the distribution, if the package was installed as one."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("agno-worker")
+    except PackageNotFoundError:
+        return "from a checkout, not installed"
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Take the options of all commands; ``failures`` reads them from the context."""
+    del version, debug

@@ -1,0 +1,187 @@
+"""The main job from end to end, to watch: one task, three real files, a real model, a worker in this process."""
+
+import asyncio
+import importlib.util
+import os
+import signal
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import worker
+from worker.cli import output
+from worker.cli.live import LiveView
+from worker.cli.platform import read_settings
+from worker.cli.waiting import Waiting, exit_code, outcome_fields
+from worker.words.errors import ConfigurationError
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import TaskQuery, TaskRecord
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+    from worker.settings import Settings
+    from worker.supervisor import Supervisor
+
+AGENT = "analyst"
+TITLE = "worker demo"
+QUESTION = "Summarize the report in two sentences: which region is the largest, and which one grew fastest?"
+FILES = ("report.pdf", "chart.png", "figures.csv")
+INTERRUPTED = 128  # plus the signal's number, as a shell counts
+
+
+def demonstrate() -> int:
+    """Run the demo. Returns: the exit code, 0 only if the task is completed."""
+    started = time.monotonic()
+    folder = examples()
+    settings = read_settings().model_copy(update={"base_url": None, "api_key": None, "database_url": None})
+    model = describe_model(settings)
+    output.say(f"Question: {QUESTION}")
+    output.say(f"Files:    {', '.join(FILES)} (of {output.one_line(str(folder / 'data'))})")
+    output.say(f"Model:    {model}")
+    load(folder / "analyst.py")
+    code = asyncio.run(Demonstration(settings, folder).run())
+    output.say(f"\nThe demo took {time.monotonic() - started:.1f} s in all.")
+    return code
+
+
+class Demonstration:
+    """A platform, a worker and a client in one process.
+
+    Args:
+        settings: Without a database of their own: the demo writes into the embedded PostgreSQL alone.
+        folder: The examples.
+    """
+
+    def __init__(self, settings: "Settings", folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._signal: int | None = None
+        self._computed: list[str] = []
+
+    async def run(self) -> int:
+        """Open the platform, start the worker, do the task, leave in good order."""
+        from worker import registry, wiring
+        from worker.supervisor import Supervisor
+
+        platform = wiring.engine(self._settings)
+        try:
+            await platform.open()
+            output.say(f"Platform: {platform.description}\n")
+            supervisor = Supervisor(platform, registry.default, self._settings)
+            working = asyncio.create_task(supervisor.run())
+            try:
+                return await self._with_worker(platform, supervisor, working)
+            finally:
+                supervisor.stop()
+                await working
+        finally:
+            await platform.close()
+
+    async def _with_worker(self, platform: "Platform", supervisor: "Supervisor", working: "asyncio.Task[None]") -> int:
+        await unless_ended(working, supervisor.ready())
+        await stop_leftovers(platform)
+        task = await self._create(platform)
+        self._stop_on_signal(platform, supervisor, task)
+        await unless_ended(working, self._watch(platform, task))
+        return self._report(await platform.tasks.get(task.id))
+
+    async def _create(self, platform: "Platform") -> TaskRecord:
+        from worker.face.options import new_task
+
+        files = [self._folder / "data" / name for name in FILES]
+        options = {"title": TITLE, "events_streaming": True, "source": "demo"}
+        return await platform.tasks.create(await new_task(platform, AGENT, QUESTION, files, options))
+
+    async def _watch(self, platform: "Platform", task: TaskRecord) -> None:
+        with LiveView() as view:
+            async for event in Waiting(platform, task).events():
+                view.take(event)
+                if event.type is TaskUpdateEventType.ToolCallResult:
+                    self._computed.append(str(event.data.result))
+
+    def _stop_on_signal(self, platform: "Platform", supervisor: "Supervisor", task: TaskRecord) -> None:
+        """Have Ctrl-C end the task, which ends its run, the watching and the worker, in that order."""
+        loop = asyncio.get_running_loop()
+        stopping: list[asyncio.Task[TaskRecord]] = []  # the loop alone would let the task be collected
+
+        def stop(number: int) -> None:
+            if self._signal is None:
+                self._signal = number
+                stopping.append(loop.create_task(platform.tasks.stop(task.id)))
+            else:
+                supervisor.hurry()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+
+    def _report(self, task: TaskRecord) -> int:
+        output.say("")
+        computed = ("computed by tools", "\n".join(self._computed))
+        output.print_fields([("task", task.id), computed, *outcome_fields(task)])
+        if self._signal is not None:
+            return INTERRUPTED + self._signal
+        return exit_code(task)
+
+
+async def unless_ended(working: "asyncio.Task[None]", awaited: Coroutine[Any, Any, None]) -> None:
+    """Await something that needs the worker; raise what ended the worker, should that come first."""
+    waiting = asyncio.create_task(awaited)
+    try:
+        await asyncio.wait([waiting, working], return_when=asyncio.FIRST_COMPLETED)
+        await (waiting if waiting.done() else working)
+    finally:
+        waiting.cancel()
+
+
+def examples() -> Path:
+    """The folder of the examples: beside the package in a checkout, inside it in a wheel.
+
+    Raises:
+        ConfigurationError: This installation has none.
+    """
+    package = Path(worker.__file__).parent
+    for folder in (package.parent / "examples", package / "examples"):
+        if all((folder / "data" / name).is_file() for name in FILES) and (folder / "analyst.py").is_file():
+            return folder
+    raise ConfigurationError(
+        "the demo needs the examples, which this installation lacks: run `make demo` in a checkout of the project"
+    )
+
+
+def load(path: Path) -> None:
+    """Import the analyst's module, which registers its handler; its siblings stay out."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{path.name} cannot be imported")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def describe_model(settings: "Settings") -> str:
+    """Say which model the demo will use.
+
+    Raises:
+        ConfigurationError: None can be used here.
+    """
+    if settings.model or os.environ.get("OPENAI_API_KEY") or os.environ.get("ANTHROPIC_API_KEY"):
+        from worker.agents.models import default_model_name
+
+        return default_model_name(settings)
+    from worker.agents.local_model import MODEL_NAME, LocalModelUnavailable, find_weights
+
+    try:
+        find_weights()
+    except LocalModelUnavailable as error:
+        raise ConfigurationError(f"{error} Or set OPENAI_API_KEY or ANTHROPIC_API_KEY.") from error
+    return (
+        f"{MODEL_NAME} on this machine's CPU: a very small model, whose answers are not to be trusted.\n"
+        "          What the tool computes is exact. Set OPENAI_API_KEY or ANTHROPIC_API_KEY for a large model."
+    )
+
+
+async def stop_leftovers(platform: "Platform") -> None:
+    """Stop the task of a demo that was killed before a worker took it, else this one would do it first."""
+    waiting = await platform.tasks.find(TaskQuery(agent_id=AGENT, status=AgentExecutionStatus.Pending))
+    for item in waiting:
+        if item.title == TITLE:
+            await platform.tasks.stop(item.id)

@@ -1,0 +1,151 @@
+"""What commands print: JSON for programs, tables and sentences for people."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console, RenderableType
+
+    from worker.words.tasks import TaskRecord
+
+SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token"})
+"""What a task carries for its agent's use, and nobody's screen or log."""
+
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+STYLES = {"completed": "green", "error": "red", "failed": "red", "stopped": "yellow", "paused": "yellow"}
+
+
+def stdout() -> "Console":
+    """Standard output; as wide as the terminal, and never cut where it is none."""
+    return _console(sys.stdout)
+
+
+def stderr() -> "Console":
+    """Standard error, for what is said beside the result."""
+    return _console(sys.stderr)
+
+
+def _console(stream: Any) -> "Console":
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, soft_wrap=not stream.isatty())
+
+
+def print_json(value: "BaseModel | list[Any]") -> None:
+    """Print a value as one line of JSON, at once."""
+    lines = [_plain(each) for each in value] if isinstance(value, list) else _plain(value)
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(lines, ensure_ascii=ascii_only, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: "BaseModel") -> Any:
+    plain = value.model_dump(mode="json", warnings="none")
+    for each in (plain, plain.get("data")):
+        if isinstance(each, dict):
+            for name in SECRET_FIELDS:
+                each.pop(name, None)
+    return plain
+
+
+def say(text: str) -> None:
+    """Print a line of the result."""
+    sys.stdout.write(shown(text) + "\n")
+    sys.stdout.flush()
+
+
+def aside(text: str) -> None:
+    """Print a line that is not part of the result, on standard error."""
+    sys.stderr.write(shown(text) + "\n")
+    sys.stderr.flush()
+
+
+def shown(text: str) -> str:
+    """A text as a terminal may show it: what models and users wrote must not move the cursor or change its colours."""
+    return CONTROLS.sub("", text) if sys.stdout.isatty() else text
+
+
+def one_line(text: str | None, characters: int = 60) -> str:
+    """A text cut to one line of at most so many characters."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= characters else f"{line[: characters - 1]}…"
+
+
+def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on a terminal; elsewhere lines with tabs between, nothing cut."""
+    if not sys.stdout.isatty():
+        for row in [headings, *rows]:
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    from rich.table import Table
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(CONTROLS.sub("", cell) for cell in row))
+    stdout().print(table)
+
+
+def print_fields(fields: Iterable[tuple[str, str | None]]) -> None:
+    """Print names and values below each other; a value of several lines stands below its name."""
+    for name, value in fields:
+        if value is None or value == "":
+            continue
+        say(f"{name}:\n{value}" if "\n" in value else f"{name + ':':<19}{value}")
+
+
+def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
+    """What a person wants to know of a task, in the order of reading."""
+    tokens = task.tokens
+    return [
+        ("task", task.id),
+        ("agent", task.agent_id),
+        ("title", task.title),
+        ("status", str(task.status)),
+        ("internal status", task.internal_status),
+        ("text", one_line(task.input.text, 200)),
+        ("files", "\n".join(f"  {one_line(each, 120)}" for each in task.input.files or [])),
+        ("user", task.input.user.display_name if task.input.user else None),
+        ("created", _time(task.created_at)),
+        ("started", _time(task.started_at)),
+        ("finished", _time(task.finished_at)),
+        ("next try at", _time(task.available_at) if task.status == "pending" else None),
+        ("duration", None if task.duration is None else f"{task.duration:.2f} s"),
+        ("attempts", _attempts(task)),
+        ("tokens", f"{tokens.prompt_tokens:,} in, {tokens.completion_tokens:,} out" if tokens else None),
+        ("used tools", ", ".join(task.used_tools)),
+        ("waits for", json.dumps(task.hitl_request, ensure_ascii=False) if task.hitl_request else None),
+        ("events", str(task.last_event)),
+        ("result", task.result),
+    ]
+
+
+def _attempts(task: "TaskRecord") -> str | None:
+    if not task.execution_attempts:
+        return None
+    charged = [f"{count} {name}" for name, count in (("errors", task.errors), ("crashes", task.crashes)) if count]
+    return f"{task.execution_attempts}" + (f" ({', '.join(charged)})" if charged else "")
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone().isoformat(" ", "seconds")
+
+
+def settings_panel() -> "RenderableType":
+    """Every setting with its default and help, for ``worker --help``."""
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    from worker.settings import table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold cyan", no_wrap=True)
+    grid.add_column()
+    for name, default, help_text in table():
+        grid.add_row(name, Text(help_text) + Text(f" [{default}]" if default else "", style="dim"))
+    return Panel(grid, title="Environment, or a .env file", title_align="left", border_style="dim")

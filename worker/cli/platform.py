@@ -1,0 +1,60 @@
+"""The way from a command to the platform."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from worker.cli import failures, output
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+    from worker.settings import Settings
+
+T = TypeVar("T")
+
+
+def read_settings(**changes: Any) -> "Settings":
+    """Read the settings of the environment.
+
+    Args:
+        changes: What options of the command put in their place; none: as the environment says.
+
+    Raises:
+        ConfigurationError: One line a setting that does not fit.
+    """
+    from pydantic import ValidationError
+
+    from worker.settings import Settings
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise failures.bad_settings(error) from None
+    return settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def ask(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool = False) -> T:
+    """Open the platform that the settings name, ask it, close it.
+
+    Args:
+        call: Gets the platform.
+        quiet: Whether to keep to oneself where the platform is, since a program reads the output.
+
+    Raises:
+        ModuleException: It cannot be reached, or what ``call`` raised.
+    """
+    return asyncio.run(_asked(call, quiet=quiet))
+
+
+async def _asked(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool) -> T:
+    from worker import wiring
+
+    platform = wiring.choose(read_settings())
+    try:
+        await platform.open()
+        if not quiet and sys.stderr.isatty():
+            output.aside(f"on {platform.description}")
+        return await call(platform)
+    finally:
+        await platform.close()

@@ -1,0 +1,52 @@
+"""A task's events as lines that people read."""
+
+import json
+from typing import Any
+
+from worker.cli.output import one_line
+from worker.words.events import Note, SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+VALUE_CHARACTERS = 300  # of a tool's arguments or answer; the whole is in `worker task events --json`
+
+
+def line_of(event: TaskUpdateEvent) -> str:
+    """One event in one line."""
+    match event.data:
+        case ToolCallResult() as call:
+            mark = "✗" if call.is_error else "←"
+            return f"{mark} {call.tool_name}: {_value(call.result)}"
+        case ToolCallRequest() as call:
+            why = f"  ({one_line(call.reasoning.title, 80)})" if call.reasoning and call.reasoning.title else ""
+            return f"→ {call.tool_name}({_arguments(call.payload)}){why}"
+        case SubAgentTrigger() as trigger:
+            return f"⇢ {trigger.agent_id}: {one_line(trigger.query, VALUE_CHARACTERS)}"
+        case Thought() as thought:
+            return f"· {thought.title}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
+        case Note() as note:
+            return f"! {one_line(note.text, VALUE_CHARACTERS)}"
+        case TaskRecord() as task:
+            return _state(event.type, task)
+        case _:
+            return f"{event.type} {_value(event.data)}" if event.data is not None else str(event.type)
+
+
+def _state(kind: TaskUpdateEventType, task: TaskRecord) -> str:
+    said = [str(kind), str(task.status)]
+    if task.execution_attempts:
+        said.append(f"attempt {task.execution_attempts}")
+    if task.internal_status:
+        said.append(one_line(task.internal_status))
+    return ", ".join(said)
+
+
+def _arguments(payload: Any) -> str:
+    if not isinstance(payload, dict):
+        return "" if payload is None else _value(payload)
+    return ", ".join(f"{name}={_value(value)}" for name, value in payload.items())
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return one_line(text, VALUE_CHARACTERS)

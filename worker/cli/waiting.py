@@ -1,0 +1,99 @@
+"""Waiting for a task that was just created, with something to see meanwhile."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+
+from worker.cli import output
+from worker.cli.failures import FAILED
+from worker.cli.live import LiveView
+from worker.contracts import Platform
+from worker.words.events import TaskUpdateEvent
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskRecord
+
+
+class Waiting:
+    """A task and its end.
+
+    Args:
+        platform: Where it lives.
+        task: As it was created.
+        as_json: Whether a program reads the output.
+    """
+
+    def __init__(self, platform: Platform, task: TaskRecord, *, as_json: bool = False) -> None:
+        self._platform = platform
+        self._task = task
+        self._as_json = as_json
+
+    def leave(self) -> int:
+        """Print the task, or its id, and wait for nothing."""
+        if self._as_json:
+            output.print_json(self._task)
+        else:
+            output.say(self._task.id)
+        return 0
+
+    async def wait(self) -> int:
+        """Wait for the end with nothing but a sign of life; print the result. Returns: the exit code."""
+        with self._sign_of_life(), self._said_on_interrupt():
+            async for _ in self.events():
+                pass
+        task = await self._platform.tasks.get(self._task.id)
+        if self._as_json:
+            output.print_json(task)
+        else:
+            output.aside(f"{task.id} {task.status}" + (f": {task.internal_status}" if task.internal_status else ""))
+            if task.result is not None:
+                output.say(task.result)
+        return exit_code(task)
+
+    async def follow(self) -> int:
+        """Show the events as they come, then the result. Returns: the exit code."""
+        if self._as_json:
+            async for event in self.events():
+                output.print_json(event)
+            return exit_code(await self._platform.tasks.get(self._task.id))
+        output.say(self._task.id)
+        with LiveView() as view, self._said_on_interrupt():
+            async for event in self.events():
+                view.take(event)
+        task = await self._platform.tasks.get(self._task.id)
+        output.print_fields(outcome_fields(task))
+        return exit_code(task)
+
+    async def events(self) -> AsyncIterator[TaskUpdateEvent]:
+        """What happens to the task from now on, until it is finished or waits for a person."""
+        async for event in self._platform.tasks.events(self._task.id, after=self._task.last_event):
+            yield event
+            if getattr(event.data, "status", None) == AgentExecutionStatus.Paused:
+                return
+
+    @contextmanager
+    def _said_on_interrupt(self) -> Generator[None]:
+        try:
+            yield
+        except asyncio.CancelledError:
+            output.aside(f"task {self._task.id} goes on without you: worker task show {self._task.id}")
+            raise
+
+    @contextmanager
+    def _sign_of_life(self) -> Generator[None]:
+        if not sys.stderr.isatty():
+            yield
+            return
+        with output.stderr().status(f"waiting for task {self._task.id}"):
+            yield
+
+
+def exit_code(task: TaskRecord) -> int:
+    """0 only if it is completed."""
+    return 0 if task.status is AgentExecutionStatus.Completed else FAILED
+
+
+def outcome_fields(task: TaskRecord) -> list[tuple[str, str | None]]:
+    """What came of a task."""
+    wanted = ("status", "internal status", "duration", "tokens", "used tools", "waits for", "result")
+    return [(name, value) for name, value in output.task_fields(task) if name in wanted]

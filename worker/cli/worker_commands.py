@@ -1,0 +1,109 @@
+"""``worker run``, ``worker migrate``, ``worker check``: what an operator does."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import failures, output
+from worker.cli.platform import read_settings
+
+if TYPE_CHECKING:
+    from worker.engine.engine import Engine
+    from worker.registry import Registry
+
+HANDLERS = Path("handlers")
+
+HandlersOption = Annotated[
+    Path, typer.Option("--handlers", metavar="FOLDER", help="Folder with the handlers' modules.")
+]
+AgentOption = Annotated[
+    list[str] | None,
+    typer.Option("--agent", metavar="ID", help="Agent to serve; may be repeated. Default: XPANDER_AGENT_ID."),
+]
+
+
+def run(
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Tasks to run at once. Default: WORKER_CONCURRENCY."),
+    ] = None,
+    agent: AgentOption = None,
+    handlers: HandlersOption = HANDLERS,
+) -> None:
+    """Run a worker: claim tasks and do them, until SIGTERM or Ctrl-C."""
+    settings = read_settings(concurrency=concurrency, agent_id=",".join(agent) if agent else None)
+    registry = load(handlers)
+    from worker.supervisor.main import run_worker
+
+    raise typer.Exit(run_worker(settings, registry))
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    from worker import wiring
+
+    engine = wiring.engine(read_settings())
+    for name in asyncio.run(_migrated(engine)) or ["nothing to do: the schema is current"]:
+        output.say(name)
+    output.say(f"on {engine.description}")
+
+
+async def _migrated(engine: "Engine") -> list[str]:
+    try:
+        return await engine.migrate()
+    finally:
+        await engine.close()
+
+
+def check(handlers: HandlersOption = HANDLERS) -> None:
+    """Validate the settings and the handlers, and say which platform they lead to; nothing is started."""
+    found = [*_check_settings(), *_check_handlers(handlers)]
+    for problem in found:
+        output.aside(problem)
+    if found:
+        output.aside(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}")
+        raise typer.Exit(failures.FAILED)
+
+
+def load(folder: Path) -> "Registry":
+    """Import a folder of handlers.
+
+    Raises:
+        ConfigurationError: A module cannot be imported.
+    """
+    from worker import registry
+
+    registry.discover(folder)
+    return registry.default
+
+
+def _check_settings() -> list[str]:
+    from worker import wiring
+    from worker.words.errors import ModuleException
+
+    try:
+        output.say(f"platform: {wiring.choose(read_settings()).description}")
+    except ModuleException as error:
+        return error.description.splitlines()
+    return []
+
+
+def _check_handlers(folder: Path) -> list[str]:
+    from worker import registry
+    from worker.words.errors import ConfigurationError
+
+    problems: list[str] = []
+    try:
+        registry.discover(folder)
+    except ConfigurationError as error:
+        problems += error.description.splitlines()
+    for handler in registry.default.handlers:
+        output.say(f"{handler.place}: {handler.name} serves {handler.event_type} of {handler.agent_id or 'any agent'}")
+    if not problems or registry.default.handlers or registry.default.problems:
+        try:
+            registry.default.check()
+        except ConfigurationError as error:
+            problems += error.description.splitlines()
+    return problems

@@ -1,0 +1,46 @@
+"""Tells other processes what was committed, by NOTIFY, beside the writer and never in its way.
+
+One hint is under way at a time; what comes meanwhile goes out together as the next. A hint may be lost: whoever waits
+looks by himself in time.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from worker.engine.hub import hint
+from worker.words.errors import ModuleException
+
+
+class Teller:
+    """Sends hints, joined while one is under way.
+
+    Args:
+        notify: Sends one payload.
+    """
+
+    def __init__(self, notify: Callable[[str], Awaitable[None]]) -> None:
+        self._notify = notify
+        self._flags = ""
+        self._ids: dict[str, None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def tell(self, flags: str, task_ids: list[str]) -> None:
+        """Have a hint sent: flags of the hub, and tasks that changed."""
+        self._flags = "".join(sorted({*self._flags, *flags}))
+        self._ids.update(dict.fromkeys(task_ids))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._send(), name="hints")
+
+    async def close(self) -> None:
+        """Send what is left."""
+        if self._task is not None:
+            await self._task
+
+    async def _send(self) -> None:
+        while self._flags or self._ids:
+            payload = hint(self._flags, self._ids)
+            self._flags, self._ids = "", {}
+            try:
+                await self._notify(payload)
+            except ModuleException:
+                return  # the database is away; everybody looks anew when it is back

@@ -1,0 +1,1 @@
+"""What user code holds: tasks, agents and the backend as active records, and the way across to their platform."""

@@ -1,0 +1,113 @@
+"""An agent as user code holds it: its record, and a way to give it work."""
+
+from collections.abc import Sequence
+from typing import Self, Unpack
+
+from pydantic import PrivateAttr
+
+from worker.contracts import Platform
+from worker.current import run_in_hand
+from worker.face import bridge
+from worker.face.binding import bound
+from worker.face.configuration import Configuration
+from worker.face.options import TaskOptions
+from worker.face.task import Task, Verb
+from worker.face.tasks import Tasks
+from worker.face.uploads import FileSource
+from worker.words.agents import AgentRecord
+from worker.words.errors import ConfigurationError
+
+
+class Agent(AgentRecord):
+    """An agent of a platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop."""
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, record: AgentRecord, configuration: Configuration | None = None) -> Self:
+        """Bind a record to its platform."""
+        agent = cls.model_construct(record.model_fields_set, **record.__dict__)
+        agent._configuration = configuration  # noqa: SLF001 - its own class
+        return agent
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """Where the agent lives; none: on the default platform."""
+        return self._configuration
+
+    @bound
+    @classmethod
+    async def aload(cls, agent_id: str | None = None, configuration: Configuration | None = None) -> Self:
+        """Load an agent.
+
+        Args:
+            agent_id: Which; none: that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
+            configuration: Where it lives; none: on the default platform.
+
+        Raises:
+            ModuleException: 404: there is no such agent; 400: none is named.
+        """
+        return cls.of(await bridge.across(_get(agent_meant(agent_id, configuration)), configuration), configuration)
+
+    @bound
+    @classmethod
+    def load(cls, agent_id: str | None = None, configuration: Configuration | None = None) -> Self:
+        """Load an agent, as ``aload`` does."""
+        return cls.of(bridge.block(_get(agent_meant(agent_id, configuration)), configuration), configuration)
+
+    @classmethod
+    async def alist(cls, configuration: Configuration | None = None) -> list[Self]:
+        """List all agents, by name."""
+        return [cls.of(record, configuration) for record in await bridge.across(_list, configuration)]
+
+    @classmethod
+    def list(cls, configuration: Configuration | None = None) -> "list_[Self]":
+        """List all agents, as ``alist`` does."""
+        return [cls.of(record, configuration) for record in bridge.block(_list, configuration)]
+
+    async def acreate_task(
+        self,
+        prompt: str | None = "",
+        file_urls: Sequence[FileSource] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Create a task for this agent; see ``Tasks.acreate``."""
+        return await Tasks(self._configuration).acreate(self.id, prompt, file_urls, **options)
+
+    def create_task(
+        self,
+        prompt: str | None = "",
+        file_urls: Sequence[FileSource] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Create a task for this agent, as ``acreate_task`` does."""
+        return Tasks(self._configuration).create(self.id, prompt, file_urls, **options)
+
+
+list_ = list  # within the class above ``list`` is its method
+
+
+def agent_meant(agent_id: str | None, configuration: Configuration | None = None, task_agent: str | None = None) -> str:
+    """Find out which agent is meant: the one named, the task's, that of the run in hand, the configuration's.
+
+    Raises:
+        ConfigurationError: None is named anywhere, or several.
+    """
+    run = run_in_hand.get()
+    named = agent_id or task_agent or (run.agent_id if run else None)
+    if named:
+        return named
+    configured = (configuration or Configuration()).agent_id
+    if not configured:
+        raise ConfigurationError("no agent is named: give agent_id, or set XPANDER_AGENT_ID")
+    if "," in configured:
+        raise ConfigurationError(f"XPANDER_AGENT_ID names several agents ({configured}): give agent_id")
+    return configured
+
+
+def _get(agent_id: str) -> Verb[AgentRecord]:
+    return lambda platform: platform.tasks.get_agent(agent_id)
+
+
+async def _list(platform: Platform) -> list[AgentRecord]:
+    return await platform.tasks.list_agents()

@@ -1,0 +1,101 @@
+"""What of a task was changed and is not saved yet, checked and in the form it is sent."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic_core import to_json
+
+from worker.words.errors import ValidationError
+from worker.words.tasks import TaskRecord, check_internal_status
+
+Snapshot = dict[str, Any]
+
+_FIELDS: dict[str, Any] = {
+    name: (TaskRecord.model_fields[name].annotation, None) for name in sorted(TaskRecord.MUTABLE)
+}
+_Changes = create_model("TaskChanges", __config__=ConfigDict(extra="forbid"), **_FIELDS)
+
+
+def snapshot(task: TaskRecord) -> Snapshot:
+    """Copy what a task holds, down to the last list, so that a change inside one is seen too."""
+    return task.model_dump(warnings="none")
+
+
+def changed(now: Snapshot, saved: Snapshot) -> list[str]:
+    """Name the fields that are not as they were saved."""
+    return [name for name, value in now.items() if name not in saved or _differs(value, saved[name])]
+
+
+def sendable(task: TaskRecord, names: Iterable[str]) -> dict[str, Any]:
+    """Check changed fields of a task and put them in the form they are sent.
+
+    Raises:
+        ValidationError: A field is fixed at create, or its value does not fit; nothing was sent.
+    """
+    return checked({name: getattr(task, name) for name in names})
+
+
+def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Check changes of a task and put them in the form they are sent: plain values, the result as text.
+
+    Raises:
+        ValidationError: A field is unknown or fixed at create, or its value does not fit.
+    """
+    for name in changes:
+        if name not in TaskRecord.MUTABLE:
+            raise ValidationError(_why_not(name), field=name)
+    given = dict(changes)
+    if "result" in given:
+        given["result"] = result_text(given["result"])
+    if "internal_status" in given:
+        check_internal_status(given["internal_status"])
+    try:
+        fitting = _Changes.model_validate({name: _plain(value) for name, value in given.items()})
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
+    return fitting.model_dump(include=set(given))
+
+
+def result_text(value: Any) -> str | None:
+    """Put a result into text: text stays, a model, dictionary, list or dataclass becomes JSON, all else its ``str``.
+
+    Raises:
+        ValidationError: It refers to itself, so that no JSON can be made of it.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if not (isinstance(value, BaseModel | Mapping | list | tuple | set | frozenset) or is_dataclass(value)):
+        return str(value)
+    try:
+        return to_json(value, fallback=str, inf_nan_mode="null").decode()
+    except ValueError as error:
+        raise ValidationError(f"result cannot be put into JSON: {error}", field="result") from None
+
+
+def as_refusal(error: pydantic.ValidationError) -> ValidationError:
+    """Say what does not fit as an error of ours: each field with its reason, never with its value."""
+    problems = [
+        (".".join(str(part) for part in each["loc"]), each["msg"]) for each in error.errors(include_input=False)
+    ]
+    sentences = [f"{field}: {message}" if field else message for field, message in problems]
+    return ValidationError("; ".join(sentences), field=problems[0][0] or None)
+
+
+def _why_not(name: str) -> str:
+    if name in TaskRecord.model_fields:
+        return f"{name} is fixed when a task is created and cannot be changed"
+    near = get_close_matches(name, TaskRecord.MUTABLE, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"a task has no field {name!r}{hint}"
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def _differs(now: Any, saved: Any) -> bool:
+    return type(now) is not type(saved) or now != saved

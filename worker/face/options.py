@@ -1,0 +1,105 @@
+"""What can be said when a task is created, beside the prompt and the files."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import pydantic
+from pydantic import BaseModel
+
+from worker.contracts import Platform
+from worker.face.changes import as_refusal
+from worker.face.uploads import FileSource, references
+from worker.words.errors import ValidationError
+from worker.words.statuses import LLMReasoningEffort, OutputFormat, ThinkMode
+from worker.words.tasks import NewTask, User
+
+
+class TaskOptions(TypedDict, total=False):
+    """All options of a new task; what is left out, or none, takes its default.
+
+    ``existing_task_id`` runs a finished task again. ``events_streaming`` sends the text as it is written.
+    ``tool_call_payload_extension`` is another name of ``payload_extension``. ``run_locally`` with a ``worker_id``: the
+    caller does it itself. The ``llm_`` three stand in for the agent's own model.
+    """
+
+    existing_task_id: str | None
+    user_details: User | None
+    agent_version: str | None
+    tool_call_payload_extension: dict[str, Any] | None
+    payload_extension: dict[str, Any] | None
+    source: str | None
+    worker_id: str | None
+    run_locally: bool | None
+    output_format: OutputFormat | str | None
+    output_schema: dict[str, Any] | type[BaseModel] | None
+    events_streaming: bool | None
+    additional_context: str | None
+    instructions_override: str | None
+    expected_output: str | None
+    mcp_servers: Sequence[dict[str, Any] | BaseModel] | None
+    triggering_agent_id: str | None
+    parent_execution: str | None
+    conversation_id: str | None
+    title: str | None
+    think_mode: ThinkMode | str | None
+    disable_attachment_injection: bool | None
+    return_metrics: bool | None
+    user_tokens: dict[str, Any] | None
+    user_oidc_token: str | None
+    test_run_node_id: str | None
+    tool_call_limit: int | None
+    llm_model_provider: str | None
+    llm_model_name: str | None
+    llm_reasoning_effort: LLMReasoningEffort | str | None
+    harness_cli: str | None
+    permission_mode: str | None
+
+
+async def new_task(
+    platform: Platform,
+    agent_id: str,
+    prompt: str | None,
+    files: Sequence[FileSource] | None,
+    options: Mapping[str, Any],
+) -> NewTask:
+    """Put together a task to be created; local files are uploaded, once all else was found to fit.
+
+    Raises:
+        ValidationError: An option is unknown or does not fit, or there is neither a prompt nor a file.
+    """
+    unknown = options.keys() - TaskOptions.__annotations__.keys()
+    if unknown:
+        name = min(unknown)
+        raise ValidationError(f"a new task has no option {name!r}", field=name)
+    fields = {name: value for name, value in options.items() if value is not None}
+    fields |= _renamed(fields)
+    # The files are stood in for by their number, so that nothing is uploaded for a task that is refused.
+    new = _checked(fields | {"agent_id": agent_id}, prompt, ["data:,"] * len(files or ()))
+    new.input.files = await references(platform, files)
+    return new
+
+
+def _checked(fields: Mapping[str, Any], prompt: str | None, files: list[str]) -> NewTask:
+    content = {"text": prompt or "", "files": files, "user": fields.get("user_details")}
+    try:
+        return NewTask.model_validate({**fields, "input": content})
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
+
+
+def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
+    renamed: dict[str, Any] = {}
+    if "existing_task_id" in fields:
+        renamed["id"] = fields.pop("existing_task_id")
+    if "tool_call_payload_extension" in fields:
+        renamed["payload_extension"] = fields.get("payload_extension", {}) | fields.pop("tool_call_payload_extension")
+    if "mcp_servers" in fields:
+        renamed["mcp_servers"] = [_plain(server) for server in fields["mcp_servers"]]
+    schema = fields.get("output_schema")
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        renamed["output_schema"] = schema.model_json_schema()
+    return renamed
+
+
+def _plain(server: Any) -> Any:
+    return server.model_dump(mode="json") if isinstance(server, BaseModel) else server

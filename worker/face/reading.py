@@ -1,0 +1,66 @@
+"""A task's files, read by one reader a platform and loop."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from worker.contracts import Platform
+from worker.face import bridge
+from worker.settings import Settings
+from worker.words.errors import FileNotStored
+
+if TYPE_CHECKING:
+    from worker.inputs import Attachments, Limits, Reader
+
+_readers: "dict[int, Reader]" = {}  # by the identity of the platform, which each of them holds on to
+
+
+def limits(settings: Settings | None = None) -> "Limits":
+    """The bounds that the settings put on attachments."""
+    from worker.inputs import Limits
+
+    settings = settings or Settings()
+    return Limits(
+        file_bytes=settings.file_bytes,
+        task_bytes=settings.task_bytes,
+        seconds=settings.fetch_seconds,
+        redirects=settings.fetch_redirects,
+        file_characters=settings.file_characters,
+        total_characters=settings.total_characters,
+        allow_private=settings.allow_private_urls,
+    )
+
+
+async def read(platform: Platform, urls: Sequence[str]) -> "Attachments":
+    """Read files, on the platform's loop; a bad one becomes a note.
+
+    Args:
+        platform: Where uploaded files are.
+        urls: URLs and references, as the task names them.
+    """
+    return await _reader(platform).read(urls)
+
+
+def _reader(platform: Platform) -> "Reader":
+    reader = _readers.get(id(platform))
+    if reader is None:
+        reader = _readers[id(platform)] = _made(platform)
+        bridge.before_closing(lambda: _closed(platform))
+    return reader
+
+
+def _made(platform: Platform) -> "Reader":
+    from worker.inputs import Reader
+
+    async def open_stored(reference: str) -> Any:
+        try:
+            return await platform.tasks.open_file(reference)
+        except FileNotStored as error:
+            raise LookupError(error.description) from error
+
+    return Reader(limits(), open_stored=open_stored)
+
+
+async def _closed(platform: Platform) -> None:
+    reader = _readers.pop(id(platform), None)
+    if reader is not None:
+        await reader.aclose()

@@ -1,0 +1,140 @@
+"""The whole way from a task to its result: read its input, run an Agno agent, team or workflow on it, set what came."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from worker.contracts import Platform
+from worker.current import Run, run_in_hand
+from worker.face import bridge, reading
+from worker.face.task import Task
+from worker.words.errors import Unavailable
+from worker.words.events import NewEvent, Note
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import Tokens
+
+if TYPE_CHECKING:
+    from worker.agents.running import Material, RunResult
+    from worker.inputs import Attachments
+
+
+async def run_agent(agent: Any, task: Task) -> Task:
+    """Run an Agno ``Agent``, ``Team`` or ``Workflow`` on a task.
+
+    The task's text and files become what the agent's model can take; its events are streamed as the task's; its
+    wishes (``output_schema``, ``output_format``, ``llm_…`` and the rest) are honoured. Then ``result``, ``tokens`` and
+    ``used_tools`` are set on the task, and saved when the handler returns. A handler may run several agents: tokens
+    add up, the last result stands. A run that waits for a person leaves the task ``paused``.
+
+    Args:
+        agent: It is not changed, and may serve many runs at once.
+        task: The task.
+
+    Returns:
+        The same task.
+
+    Raises:
+        ModuleException: The run ended in an error (the provider's own message), or the result does not fit.
+        asyncio.CancelledError: The run should end: the task was stopped, its time is up, or the worker leaves.
+    """
+    run = run_in_hand.get()
+    if run is None:
+        return await _perform(agent, task, None)
+    return await bridge.across(lambda platform: _perform_in_hand(agent, task, run, platform), task.configuration)
+
+
+def run_agent_sync(agent: Any, task: Task) -> Task:
+    """Run an agent on a task, as ``run_agent`` does, and block this thread until it is done."""
+    run = run_in_hand.get()
+    try:
+        if run is None:
+            return bridge.block(lambda _: _perform(agent, task, None), task.configuration)
+        return bridge.block(lambda platform: _perform_in_hand(agent, task, run, platform), task.configuration)
+    except Unavailable:
+        if run is not None and run.stopping:
+            raise asyncio.CancelledError(run.stopping.reason) from None
+        raise
+
+
+async def _perform_in_hand(agent: Any, task: Task, run: Run, platform: Platform) -> Task:
+    """Run an agent within an attempt, on the loop that the attempt's platform lives on."""
+    here = replace(run, work=platform.work) if bridge.is_spare() else run
+    token = run_in_hand.set(here)
+    try:
+        return await _perform(agent, task, run)
+    finally:
+        run_in_hand.reset(token)
+
+
+async def _perform(agent: Any, task: Task, run: Run | None) -> Task:
+    from worker.agents.running import run as run_on
+
+    ordinal = _next_ordinal(task, run)
+    outlet = _Outlet(task.id)
+    material, notes = await _material(agent, task)
+    if ordinal == 0 and notes:
+        await outlet.emit([NewEvent(type=TaskUpdateEventType.Note, data=_note(text)) for text in notes])
+    result = await run_on(agent, task, material, outlet.emit, ordinal=ordinal)
+    _record(task, result, is_first=ordinal == 0)
+    return task
+
+
+class _Outlet:
+    """Where events go: to the log of the task, in the name of its attempt; nowhere without one."""
+
+    def __init__(self, task_id: str) -> None:
+        run = run_in_hand.get()
+        self._run = run if run is not None and run.task_id == task_id and run.attempt is not None else None
+
+    async def emit(self, events: Sequence[NewEvent]) -> None:
+        """Append events. Raises: LeaseLost."""
+        if self._run is not None and self._run.attempt is not None:
+            await self._run.work.emit(self._run.task_id, self._run.attempt, events)
+
+
+async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
+    """Turn a task's input into what its agent's model can take; with notes on what could not be taken along."""
+    from worker.agents.running import Material
+
+    if not task.input.files:
+        return Material(task.input.text or ""), ()
+    from worker.agents.capabilities import capabilities
+    from worker.inputs import Capabilities, adapt, compose_message, text_budget, to_agno_files, to_agno_images
+
+    able, limits = capabilities(agent, task), reading.limits()
+    takes = Capabilities(able.pdfs, able.images, able.prompt_tokens)
+    fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
+    budget = text_budget(fitting, takes, limits)
+    text = task.input.text or ""
+    message = compose_message(text, task.input.files, fitting, limits, budget_characters=budget)
+    return Material(message, to_agno_files(fitting), to_agno_images(fitting)), fitting.notes
+
+
+def _next_ordinal(task: Task, run: Run | None) -> int:
+    """How many agents were run for this task before: by this attempt, or where there is none by this process."""
+    if run is None:
+        return task.count_agent_run()
+    ordinal = run.agent_runs
+    run.agent_runs += 1
+    return ordinal
+
+
+def _note(text: str) -> dict[str, Any]:
+    return Note(text=text, kind="attachment").model_dump()
+
+
+def _record(task: Task, result: "RunResult", *, is_first: bool) -> None:
+    """Set what came of a run; what an earlier attempt left does not count."""
+    before = Tokens() if is_first or task.tokens is None else task.tokens
+    task.tokens = _sum(before, result.tokens)
+    task.used_tools = list(dict.fromkeys([*([] if is_first else task.used_tools), *result.used_tools]))
+    if result.paused is not None:
+        task.status = AgentExecutionStatus.Paused
+        task.hitl_request = result.paused
+    else:
+        task.result = result.content
+
+
+def _sum(one: Tokens, other: Tokens) -> Tokens:
+    return Tokens(**{name: getattr(one, name) + getattr(other, name) for name in Tokens.model_fields})

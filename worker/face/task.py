@@ -1,0 +1,303 @@
+"""A task as user code holds it: read its fields, change them, save; follow its events; read its files."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import PrivateAttr
+
+from worker.contracts import Platform
+from worker.current import run_in_hand
+from worker.face import bridge, reading
+from worker.face.binding import bound
+from worker.face.changes import Snapshot, changed, checked, sendable, snapshot
+from worker.face.configuration import Configuration
+from worker.words.activity import AgentActivityThread
+from worker.words.events import TaskUpdateEvent, typed_data
+from worker.words.statuses import WHOLE_TASK, AgentExecutionStatus
+from worker.words.tasks import TaskRecord
+
+if TYPE_CHECKING:
+    from worker.inputs import Attachments
+
+T = TypeVar("T")
+Verb = Callable[[Platform], Awaitable[T]]
+
+
+class Task(TaskRecord):
+    """A task with its platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop.
+
+    ``result`` may be set to text, or to a model, dictionary or list, which is saved as JSON text.
+    """
+
+    result: Any = None
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+    _saved: Snapshot = PrivateAttr(default_factory=dict)
+    _attachments: Any = PrivateAttr(default=None)
+    _agent_runs: int = PrivateAttr(default=0)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Remember the task as it came, to know later what was changed."""
+        super().model_post_init(context)
+        self._saved = snapshot(self)
+
+    @classmethod
+    def of(cls, record: TaskRecord, configuration: Configuration | None = None) -> Self:
+        """Bind a record to its platform.
+
+        Args:
+            record: A task as the platform answered it.
+            configuration: Which platform that is; none: the default one.
+        """
+        task = cls.model_construct(record.model_fields_set, **record.__dict__)
+        task._configuration = configuration  # noqa: SLF001 - its own class
+        return task
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """Where the task lives; none: on the default platform."""
+        return self._configuration
+
+    @bound
+    @classmethod
+    async def aload(cls, task_id: str, configuration: Configuration | None = None) -> Self:
+        """Load a task.
+
+        Args:
+            task_id: Which.
+            configuration: Where it lives; none: on the default platform, or, asked of a task, where that one lives.
+
+        Raises:
+            ModuleException: 404: there is no such task.
+        """
+        return cls.of(await bridge.across(_get(task_id), configuration), configuration)
+
+    @bound
+    @classmethod
+    def load(cls, task_id: str, configuration: Configuration | None = None) -> Self:
+        """Load a task, as ``aload`` does."""
+        return cls.of(bridge.block(_get(task_id), configuration), configuration)
+
+    async def aset_status(self, status: AgentExecutionStatus) -> None:
+        """Change the status, and that alone: other changes stay unsaved.
+
+        Args:
+            status: The new one.
+
+        Raises:
+            ModuleException: 422: it is no status; 409: this run no longer owns the task.
+        """
+        sending, before = self._sending(checked({"status": status})), self._now("status")
+        self._absorb(await bridge.across(sending, self._configuration), before)
+
+    def set_status(self, status: AgentExecutionStatus) -> None:
+        """Change the status, as ``aset_status`` does."""
+        sending, before = self._sending(checked({"status": status})), self._now("status")
+        self._absorb(bridge.block(sending, self._configuration), before)
+
+    async def asave(self) -> Self:
+        """Save what was changed since the task was loaded or last saved, and nothing else.
+
+        Within a run of this task the save carries the run's attempt, also where the task was loaded afresh.
+
+        Returns:
+            This task, as the platform has it now.
+
+        Raises:
+            ModuleException: 422: a value does not fit (``internal_status`` has at most 255 characters) or a field is
+                fixed at create, nothing was sent; 409: this run no longer owns the task.
+        """
+        sent = self._pending()
+        return self._absorb(await bridge.across(self._saving(sent), self._configuration), sent)
+
+    def save(self) -> Self:
+        """Save what was changed, as ``asave`` does."""
+        sent = self._pending()
+        return self._absorb(bridge.block(self._saving(sent), self._configuration), sent)
+
+    async def astop(self) -> Self:
+        """Stop the task: its run is ended, and nothing overwrites ``stopped``. A finished one stays as it is.
+
+        Returns:
+            This task, as the platform has it now.
+
+        Raises:
+            ModuleException: 404: there is no such task.
+        """
+        before = self._now("status")
+        return self._absorb(await bridge.across(self._stopping, self._configuration), before)
+
+    def stop(self) -> Self:
+        """Stop the task, as ``astop`` does."""
+        before = self._now("status")
+        return self._absorb(bridge.block(self._stopping, self._configuration), before)
+
+    async def aretry(self) -> Self:
+        """Have a finished or paused task done again from its start.
+
+        Returns:
+            This task, pending.
+
+        Raises:
+            ModuleException: 404: there is no such task; 409: it is not finished.
+        """
+        before = self._now("status")
+        return self._absorb(await bridge.across(self._retrying, self._configuration), before)
+
+    def retry(self) -> Self:
+        """Have the task done again, as ``aretry`` does."""
+        before = self._now("status")
+        return self._absorb(bridge.block(self._retrying, self._configuration), before)
+
+    async def aevents(self, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
+        """Follow the task's events as they come, from its first, until it is finished.
+
+        Every task has its events of state and tools; ``chunk`` events, the text as it is written, need
+        ``events_streaming=True`` at create.
+
+        Args:
+            after: The number of the last event seen already.
+
+        Yields:
+            Events in order; ``data`` of ``task_created``, ``task_updated`` and ``task_finished`` is a ``Task``.
+
+        Raises:
+            ModuleException: 404: there is no such task.
+        """
+        events = bridge.aiterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration)
+        try:
+            async for event in events:
+                yield self._event(event)
+        finally:
+            await events.aclose()
+
+    def events(self, after: int = 0) -> Generator[TaskUpdateEvent, None, None]:
+        """Follow the task's events, as ``aevents`` does: each is there as soon as it comes."""
+        for event in bridge.iterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration):
+            yield self._event(event)
+
+    async def aget_activity_log(self) -> AgentActivityThread:
+        """Answer what the task's agent said, called and thought, in order.
+
+        Raises:
+            ModuleException: 404: there is no such task.
+        """
+        return await bridge.across(lambda platform: platform.tasks.activity(self.id), self._configuration)
+
+    def get_activity_log(self) -> AgentActivityThread:
+        """Answer what the task's agent did, as ``aget_activity_log`` does."""
+        return bridge.block(lambda platform: platform.tasks.activity(self.id), self._configuration)
+
+    @property
+    def attachments(self) -> "Attachments":
+        """The task's files. A worker has read them before its handler starts; elsewhere they are read at first use."""
+        if self._attachments is None:
+            self._attachments = bridge.block(self._reading, self._configuration)
+            self._attachments.release()  # the allowance is the worker's; what a caller holds is the caller's own choice
+        return self._attachments
+
+    async def aread_attachments(self) -> "Attachments":
+        """Read the task's files, once; they count against the process's allowance until they are released."""
+        if self._attachments is None:
+            self._attachments = await bridge.across(self._reading, self._configuration)
+        return self._attachments
+
+    def get_files(self) -> list[Any]:
+        """Answer the PDFs among the files, as Agno ``File`` objects."""
+        from worker.inputs import to_agno_files
+
+        return list(to_agno_files(self.attachments)) if self.input.files else []
+
+    def get_images(self) -> list[Any]:
+        """Answer the pictures among the files, as Agno ``Image`` objects."""
+        from worker.inputs import to_agno_images
+
+        return list(to_agno_images(self.attachments)) if self.input.files else []
+
+    def get_human_readable_files(self) -> list[dict[str, str]]:
+        """Answer the text files, each as ``{"url", "content"}``, cut to the settings' numbers of characters."""
+        from worker.inputs import human_readable
+
+        return human_readable(self.attachments, reading.limits()) if self.input.files else []
+
+    def to_message(self) -> str:
+        """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read."""
+        text = self.input.text or ""
+        if not self.input.files:
+            return text
+        from worker.inputs import compose_message
+
+        return compose_message(text, self.input.files, self.attachments, reading.limits())
+
+    def count_agent_run(self) -> int:
+        """Count a run of an agent outside any attempt; how many there were before it."""
+        self._agent_runs += 1
+        return self._agent_runs - 1
+
+    def unsaved(self) -> dict[str, Any]:
+        """Answer what was changed and not saved yet, in the form in which it would be sent.
+
+        Raises:
+            ValidationError: A changed field is fixed at create, or its value does not fit.
+        """
+        return sendable(self, self._pending())
+
+    def _pending(self) -> Snapshot:
+        """What was changed and not saved yet, as it stands."""
+        now = snapshot(self)
+        return {name: now[name] for name in changed(now, self._saved)}
+
+    def _now(self, *names: str) -> Snapshot:
+        now = snapshot(self)
+        return {name: now[name] for name in names}
+
+    def _saving(self, sent: Snapshot) -> Verb[TaskRecord]:
+        """Check what is to be saved, here and now, and answer the call that sends it."""
+        return self._sending(sendable(self, sent)) if sent else _get(self.id)
+
+    def _sending(self, changes: Mapping[str, Any]) -> Verb[TaskRecord]:
+        attempt, origin = writer_of(self.id)
+        return lambda platform: platform.tasks.update(self.id, changes, attempt=attempt, origin=origin)
+
+    async def _stopping(self, platform: Platform) -> TaskRecord:
+        return await platform.tasks.stop(self.id)
+
+    async def _retrying(self, platform: Platform) -> TaskRecord:
+        return await platform.tasks.retry(self.id)
+
+    async def _reading(self, platform: Platform) -> "Attachments":
+        return await reading.read(platform, self.input.files or [])
+
+    def _absorb(self, record: TaskRecord, before: Snapshot) -> Self:
+        """Become what the platform answered; what was not sent, or was changed since it was, stays changed.
+
+        Args:
+            record: The answer.
+            before: What the answer takes the place of, as it stood when it was sent.
+        """
+        pending = self._pending()
+        kept = {name: vars(self)[name] for name in changed(pending, before)}
+        vars(self).update(vars(record))
+        self._saved = snapshot(self)
+        vars(self).update(kept)
+        return self
+
+    def _event(self, event: TaskUpdateEvent) -> TaskUpdateEvent:
+        return event.model_copy(update={"data": self._event_data(event)})
+
+    def _event_data(self, event: TaskUpdateEvent) -> Any:
+        if event.type not in WHOLE_TASK:
+            return typed_data(event.type, event.data)
+        if isinstance(event.data, TaskRecord):
+            return Task.of(event.data, self._configuration)
+        return event.data
+
+
+def writer_of(task_id: str) -> tuple[int | None, str | None]:
+    """Attempt and origin that a save of a task carries: those of the run in hand, where it is of this task."""
+    run = run_in_hand.get()
+    return (run.attempt, run.origin) if run is not None and run.task_id == task_id else (None, None)
+
+
+def _get(task_id: str) -> Verb[TaskRecord]:
+    return lambda platform: platform.tasks.get(task_id)

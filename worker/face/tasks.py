@@ -1,0 +1,244 @@
+"""The tasks of a platform: create, look up, change, stop, follow."""
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import Any, Self, TypedDict, Unpack
+
+import pydantic
+from pydantic import PrivateAttr
+
+from worker.contracts import Platform
+from worker.face import bridge
+from worker.face.changes import as_refusal, checked
+from worker.face.configuration import Configuration
+from worker.face.options import TaskOptions, new_task
+from worker.face.task import Task, Verb, writer_of
+from worker.face.uploads import FileSource, upload
+from worker.words.errors import ValidationError
+from worker.words.events import TaskUpdateEvent
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskItem, TaskQuery, TaskRecord
+
+
+class UserTaskFilters(TypedDict, total=False):
+    """Which of a user's tasks a list shows; newest first.
+
+    ``limit``: how many at the most, 1 to 1,000, default 100. ``before``: page on, the id of the last task of the page
+    before.
+    """
+
+    parent_task_id: str | None
+    triggering_agent_id: str | None
+    status: AgentExecutionStatus | str | None
+    internal_status: str | None
+    limit: int | None
+    before: str | None
+
+
+class TaskFilters(UserTaskFilters, total=False):
+    """Which tasks a list shows; newest first."""
+
+    user_id: str | None
+
+
+class TasksListItem(TaskItem):
+    """A task as lists show it; ``aload`` answers it whole."""
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, item: TaskItem, configuration: Configuration | None) -> Self:
+        """Bind an item to its platform."""
+        bound = cls.model_construct(item.model_fields_set, **item.__dict__)
+        bound._configuration = configuration  # noqa: SLF001 - its own class
+        return bound
+
+    async def aload(self) -> Task:
+        """Load the whole task."""
+        return await Task.aload(self.id, self._configuration)
+
+    def load(self) -> Task:
+        """Load the whole task, as ``aload`` does."""
+        return Task.load(self.id, self._configuration)
+
+
+class Tasks:
+    """The tasks of a platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop.
+
+    Args:
+        configuration: Which platform; none: what the environment says.
+    """
+
+    def __init__(self, configuration: Configuration | None = None) -> None:
+        self.configuration = configuration
+
+    async def acreate(
+        self,
+        agent_id: str,
+        prompt: str | None = "",
+        file_urls: Sequence[FileSource] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Create a task for an agent; once this returns the task is never lost.
+
+        Args:
+            agent_id: The agent.
+            prompt: What it is asked.
+            file_urls: URLs as text; local files as ``pathlib.Path``, which are uploaded.
+            options: See ``TaskOptions``.
+
+        Raises:
+            ModuleException: 422: neither prompt nor files, an option that does not fit, a path given as text;
+                409: ``existing_task_id`` is not finished.
+        """
+        creating = _creating(agent_id, prompt, file_urls, options)
+        return Task.of(await bridge.across(creating, self.configuration), self.configuration)
+
+    def create(
+        self,
+        agent_id: str,
+        prompt: str | None = "",
+        file_urls: Sequence[FileSource] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Create a task, as ``acreate`` does."""
+        creating = _creating(agent_id, prompt, file_urls, options)
+        return Task.of(bridge.block(creating, self.configuration), self.configuration)
+
+    async def aget(self, task_id: str) -> Task:
+        """Load a task. Raises: ModuleException (404: there is none)."""
+        return await Task.aload(task_id, self.configuration)
+
+    def get(self, task_id: str) -> Task:
+        """Load a task, as ``aget`` does."""
+        return Task.load(task_id, self.configuration)
+
+    async def alist(
+        self, agent_id: str | None = None, filters: TaskFilters | None = None, **more: Unpack[TaskFilters]
+    ) -> "list_[TasksListItem]":
+        """List tasks, newest first.
+
+        Args:
+            agent_id: Of one agent; none: of all.
+            filters: Further filters as a dictionary.
+            more: The same by name; see ``TaskFilters``.
+        """
+        query = _query({"agent_id": agent_id, **(filters or {}), **more})
+        return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
+
+    def list(
+        self, agent_id: str | None = None, filters: TaskFilters | None = None, **more: Unpack[TaskFilters]
+    ) -> "list_[TasksListItem]":
+        """List tasks, as ``alist`` does."""
+        query = _query({"agent_id": agent_id, **(filters or {}), **more})
+        return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
+
+    async def alist_user_tasks(
+        self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
+    ) -> "list_[TasksListItem]":
+        """List the tasks done for a user, of all agents, newest first; filters as in ``alist``."""
+        query = _query({**(filters or {}), **more, "user_id": user_id})
+        return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
+
+    def list_user_tasks(
+        self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
+    ) -> "list_[TasksListItem]":
+        """List the tasks done for a user, as ``alist_user_tasks`` does."""
+        query = _query({**(filters or {}), **more, "user_id": user_id})
+        return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
+
+    async def aupdate(self, task_id: str, **changes: Any) -> Task:
+        """Change fields of a task.
+
+        Args:
+            task_id: Which.
+            changes: ``status``, ``result``, ``internal_status``, ``title`` and the others of ``Task.MUTABLE``;
+                ``tool_call_payload_extension`` is another name of ``payload_extension``. None means: as it is.
+
+        Raises:
+            ModuleException: 404: there is no such task; 422: a field that is unknown, fixed, or does not fit.
+        """
+        return Task.of(await bridge.across(_updating(task_id, changes), self.configuration), self.configuration)
+
+    def update(self, task_id: str, **changes: Any) -> Task:
+        """Change fields of a task, as ``aupdate`` does."""
+        return Task.of(bridge.block(_updating(task_id, changes), self.configuration), self.configuration)
+
+    async def astop(self, task_id: str) -> Task:
+        """Stop a task; a finished one stays as it is. Raises: ModuleException (404: there is none)."""
+        record = await bridge.across(lambda platform: platform.tasks.stop(task_id), self.configuration)
+        return Task.of(record, self.configuration)
+
+    def stop(self, task_id: str) -> Task:
+        """Stop a task, as ``astop`` does."""
+        record = bridge.block(lambda platform: platform.tasks.stop(task_id), self.configuration)
+        return Task.of(record, self.configuration)
+
+    async def aretry(self, task_id: str) -> Task:
+        """Have a finished or paused task done again. Raises: ModuleException (404: none; 409: it is not finished)."""
+        record = await bridge.across(lambda platform: platform.tasks.retry(task_id), self.configuration)
+        return Task.of(record, self.configuration)
+
+    def retry(self, task_id: str) -> Task:
+        """Have a task done again, as ``aretry`` does."""
+        record = bridge.block(lambda platform: platform.tasks.retry(task_id), self.configuration)
+        return Task.of(record, self.configuration)
+
+    async def aevents(self, task_id: str, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
+        """Follow a task's events, from the one after ``after``; see ``Task.aevents``."""
+        async for event in (await self.aget(task_id)).aevents(after):
+            yield event
+
+    def events(self, task_id: str, after: int = 0) -> Generator[TaskUpdateEvent, None, None]:
+        """Follow a task's events, as ``aevents`` does."""
+        yield from self.get(task_id).events(after)
+
+    async def aupload(self, source: FileSource | bytes, name: str | None = None) -> str:
+        """Upload a file.
+
+        Args:
+            source: A local file, or the bytes themselves.
+            name: What to call it; default: the name of the local file.
+
+        Returns:
+            A reference for ``file_urls``.
+        """
+        return await bridge.across(lambda platform: upload(platform, source, name), self.configuration)
+
+    def upload(self, source: FileSource | bytes, name: str | None = None) -> str:
+        """Upload a file, as ``aupload`` does."""
+        return bridge.block(lambda platform: upload(platform, source, name), self.configuration)
+
+    def _items(self, items: Sequence[TaskItem]) -> "list_[TasksListItem]":
+        return [TasksListItem.of(item, self.configuration) for item in items]
+
+
+list_ = list  # within the class above ``list`` is its method
+
+
+def _creating(
+    agent_id: str, prompt: str | None, files: Sequence[FileSource] | None, options: TaskOptions
+) -> Verb[TaskRecord]:
+    async def create(platform: Platform) -> TaskRecord:
+        return await platform.tasks.create(await new_task(platform, agent_id, prompt, files, options))
+
+    return create
+
+
+def _updating(task_id: str, given: dict[str, Any]) -> Verb[TaskRecord]:
+    changes = {name: value for name, value in given.items() if value is not None}
+    if "tool_call_payload_extension" in changes:
+        changes["payload_extension"] = changes.pop("tool_call_payload_extension")
+    sent = checked(changes)
+    attempt, origin = writer_of(task_id)
+    return lambda platform: platform.tasks.update(task_id, sent, attempt=attempt, origin=origin)
+
+
+def _query(filters: dict[str, Any]) -> TaskQuery:
+    given = {name: value for name, value in filters.items() if value is not None}
+    unknown = given.keys() - TaskQuery.model_fields.keys()
+    if unknown:
+        raise ValidationError(f"tasks cannot be filtered by {min(unknown)!r}", field=min(unknown))
+    try:
+        return TaskQuery.model_validate(given)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None

@@ -1,0 +1,80 @@
+"""The types of the public contract: enumerations, records, events, the activity log."""
+
+from typing import TYPE_CHECKING, Any
+
+from worker import aliases as _aliases
+
+if TYPE_CHECKING:
+    from worker.words.activity import (
+        AgentActivityThread,
+        AgentActivityThreadAuth,
+        AgentActivityThreadMessage,
+        AgentActivityThreadMessageContent,
+        AgentActivityThreadMessageType,
+        AgentActivityThreadReasoning,
+        AgentActivityThreadSubAgentTrigger,
+        AgentActivityThreadToolCall,
+    )
+    from worker.words.agents import Instructions
+    from worker.words.events import (
+        Note,
+        Reasoning,
+        SubAgentTrigger,
+        TaskUpdateEvent,
+        Thought,
+        ToolCallRequest,
+        ToolCallResult,
+    )
+    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult, ToolInvocationResult
+    from worker.words.statuses import (
+        AgentExecutionStatus,
+        LLMReasoningEffort,
+        OutputFormat,
+        TaskUpdateEventType,
+        ThinkMode,
+    )
+    from worker.words.tasks import AgentExecutionInput, DeepPlanning, PlanStep, Tokens, User
+
+__all__ = [
+    "AgentActivityThread",
+    "AgentActivityThreadAuth",
+    "AgentActivityThreadMessage",
+    "AgentActivityThreadMessageContent",
+    "AgentActivityThreadMessageType",
+    "AgentActivityThreadReasoning",
+    "AgentActivityThreadSubAgentTrigger",
+    "AgentActivityThreadToolCall",
+    "AgentExecutionInput",
+    "AgentExecutionStatus",
+    "DeepPlanning",
+    "Instructions",
+    "KnowledgeBaseDocumentItem",
+    "KnowledgeBaseSearchResult",
+    "LLMReasoningEffort",
+    "Note",
+    "OutputFormat",
+    "PlanStep",
+    "Reasoning",
+    "SubAgentTrigger",
+    "TaskUpdateEvent",
+    "TaskUpdateEventType",
+    "ThinkMode",
+    "Thought",
+    "Tokens",
+    "ToolCallRequest",
+    "ToolCallResult",
+    "ToolInvocationResult",
+    "User",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = _aliases.resolve(name, __name__)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
