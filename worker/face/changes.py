@@ -1,7 +1,9 @@
 """What of a task was changed and is not saved yet, checked and in the form it is sent."""
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import is_dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import to_json
 
 from worker.words.errors import ValidationError
+from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.tasks import TaskRecord, check_internal_status
 
 Snapshot = dict[str, Any]
@@ -22,12 +25,32 @@ _Changes = create_model("TaskChanges", __config__=ConfigDict(extra="forbid"), **
 
 def snapshot(task: TaskRecord) -> Snapshot:
     """Copy what a task holds, down to the last list, so that a change inside one is seen too."""
-    return task.model_dump(warnings="none")
+    return {name: value if type(value) in _PLAIN else _copied(value) for name, value in task.__dict__.items()}
 
 
 def changed(now: Snapshot, saved: Snapshot) -> list[str]:
     """Name the fields that are not as they were saved."""
-    return [name for name, value in now.items() if name not in saved or _differs(value, saved[name])]
+    return [
+        name
+        for name, value in now.items()
+        if name not in saved or (value is not saved[name] and _differs(value, saved[name]))
+    ]
+
+
+_PLAIN = frozenset(
+    {type(None), str, int, float, bool, datetime, AgentExecutionStatus, OutputFormat, LLMReasoningEffort, ThinkMode}
+)
+"""Types whose values do not change: nearly every field of nearly every task."""
+
+
+def _copied(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return value.model_dump(warnings="none")
+        case dict() | list() | set():
+            return deepcopy(value) if value else value.copy()
+        case _:
+            return value
 
 
 def sendable(task: TaskRecord, names: Iterable[str]) -> dict[str, Any]:

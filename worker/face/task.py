@@ -49,9 +49,23 @@ class Task(TaskRecord):
             record: A task as the platform answered it.
             configuration: Which platform that is; none: the default one.
         """
-        task = cls.model_construct(record.model_fields_set, **record.__dict__)
-        task._configuration = configuration  # noqa: SLF001 - its own class
+        task = cls.__new__(cls)
+        task._become(record, configuration)  # noqa: SLF001 - its own class
         return task
+
+    def _become(self, record: TaskRecord, configuration: Configuration | None) -> None:
+        """Take over what a record holds without looking at it again: it was validated when it was made.
+
+        The four attributes are all that a pydantic model consists of; ``BaseModel.__copy__`` sets them the same way.
+        """
+        for name, value in (
+            ("__dict__", record.__dict__.copy()),
+            ("__pydantic_fields_set__", record.model_fields_set.copy()),
+            ("__pydantic_extra__", None),
+            ("__pydantic_private__", {"_configuration": configuration, "_attachments": None, "_agent_runs": 0}),
+        ):
+            object.__setattr__(self, name, value)
+        self._saved = snapshot(self)
 
     @property
     def configuration(self) -> Configuration | None:
