@@ -31,7 +31,7 @@ PARAMETERS = ("task", "event", "context")
 _BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "event", "Context": "context"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Handler:
     """A function bound to an event.
 

@@ -9,9 +9,17 @@ import pytest
 
 from tests.supervisor.stories import Handlers, Serve
 from worker.engine.engine import Engine
+from worker.face import bridge
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.words.notices import Notice, subscribe
+
+
+@pytest.fixture(autouse=True)
+def no_spare_platform() -> Iterator[None]:
+    """Handlers that call sync twins on the worker's loop open a spare platform; it ends with its test."""
+    yield
+    bridge.close()
 
 
 @pytest.fixture

@@ -56,12 +56,16 @@ class Executor:
         platform: Where they come from and results go.
         caller: Calls handlers.
         draining: Whether the worker is leaving.
+        handled: Called when a handler has ended: its place is free, while the last word is still being written.
     """
 
-    def __init__(self, platform: Platform, caller: Caller, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, platform: Platform, caller: Caller, draining: Callable[[], bool], handled: Callable[[Handler], None]
+    ) -> None:
         self._work: Work = platform.work
         self._caller = caller
         self._draining = draining
+        self._handled = handled
 
     def prepare(self, assignment: Assignment, handler: Handler) -> Execution:
         """Make what the run of an assignment needs."""
@@ -80,6 +84,7 @@ class Executor:
             error = raised
             decision = verdict.of_error(raised, execution.run, task, execution.handler, draining=self._draining())
         execution.writing = True
+        self._handled(execution.handler)
         await self._write(execution, decision, error)
 
     async def _decide(self, execution: Execution) -> Verdict:

@@ -49,14 +49,14 @@ class Supervisor:
         self._settings = settings
         self.card = introduce(registry, settings)
         self._caller = Caller(settings.concurrency)
-        self._executor = Executor(platform, self._caller, lambda: self.draining)
+        self._executor = Executor(platform, self._caller, lambda: self.draining, self._handled)
         self._listening = Listening(
             platform, self._caller, registry.listeners(), settings.concurrency, lambda: self.draining
         )
         self._handlers = {agent: registry.handler_for(agent) for agent in self.card.agents}
         self._general = registry.handler_for("")  # no agent has an empty name: the handler for any
-        self._limited = any(handler.concurrency is not None for handler in registry.tasks())
         self._running: dict[tuple[str, int], Execution] = {}
+        self._busy: Counter[Handler] = Counter()  # handlers at work, which is less than what is in hand
         self._freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -135,7 +135,7 @@ class Supervisor:
         """Claim what can start now, and start it."""
         wait, longest = AGAIN
         while not self.draining:
-            if len(self._running) >= self._settings.concurrency:
+            if self._places() <= 0:
                 self._freed.clear()
                 await self._freed.wait()
                 continue
@@ -157,15 +157,21 @@ class Supervisor:
         except TimeoutError:
             pass
 
+    def _places(self) -> int:
+        """How many more handlers may start; results still to be written count once they are as many again."""
+        concurrency = self._settings.concurrency
+        return min(concurrency - self._busy.total(), 2 * concurrency - len(self._running))
+
     def _demand(self) -> Demand:
         """How many tasks could start now: the worker's free places, and each handler's own limit."""
-        total = 0 if self.draining else self._settings.concurrency - len(self._running)
-        busy = Counter(id(execution.handler) for execution in self._running.values()) if self._limited else {}
+        total = 0 if self.draining else max(0, self._places())
 
         def free(handler: Handler | None) -> int:
             if handler is None:
                 return 0
-            return total if handler.concurrency is None else max(0, min(total, handler.concurrency - busy[id(handler)]))
+            return (
+                total if handler.concurrency is None else max(0, min(total, handler.concurrency - self._busy[handler]))
+            )
 
         agents = {agent: free(handler) for agent, handler in self._handlers.items()}
         return Demand(total, agents, free(self._general) if self.card.any_agent else 0)
@@ -177,15 +183,19 @@ class Supervisor:
         execution = self._executor.prepare(assignment, handler)
         key = (assignment.task.id, assignment.attempt)
         self._running[key] = execution
+        self._busy[handler] += 1
         execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
         execution.worker.add_done_callback(lambda done: self._ended(key, done))
 
+    def _handled(self, handler: Handler) -> None:
+        self._busy[handler] -= 1
+        self._freed.set()
+        if handler.concurrency is not None:
+            self._platform.work.nudge()  # its own limit has room again, which a wait for other agents does not see
+
     def _ended(self, key: tuple[str, int], done: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
-        if len(self._running) + 1 == self._settings.concurrency:
-            self._freed.set()
-        elif self._limited:
-            self._platform.work.nudge()  # a handler's own limit has room again
+        self._freed.set()
         error = None if done.cancelled() else done.exception()
         if isinstance(error, Exception):
             announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
