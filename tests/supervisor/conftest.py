@@ -1,7 +1,7 @@
 """A supervisor in the test's own loop, on a real engine, with handlers of the test's own registry."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,8 +32,8 @@ def serve(engine: Engine, handlers: Handlers) -> Serve:
     """Start a supervisor for the length of a block; it drains at the block's end."""
 
     @asynccontextmanager
-    async def start(platform: Engine = engine, **settings: Any) -> AsyncIterator[Supervisor]:
-        supervisor = Supervisor(platform, handlers, Settings(**{"drain_seconds": 1, **settings}))
+    async def start(platform: Engine = engine, **settings: Any) -> AsyncGenerator[Supervisor]:
+        supervisor = Supervisor(platform, handlers, Settings.model_validate({"drain_seconds": 1, **settings}))
         running = asyncio.create_task(supervisor.run())
         ready = asyncio.create_task(supervisor.ready())
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)

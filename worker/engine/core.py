@@ -79,15 +79,15 @@ class Core:
 
     async def close(self) -> None:
         """Commit what waits and let go of every connection; idempotent."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        for task in tuple(self._tasks):
-            await asyncio.gather(task, return_exceptions=True)
-        await asyncio.to_thread(self.pulse.stop)
-        await self.writer.close()
-        await self._teller.close()
-        await pool.close()
+        async with self._opening:
+            if self._pool is None:
+                return
+            await asyncio.to_thread(self.pulse.stop)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.writer.close()
+            await self._teller.close()  # by the pool, which is therefore the last to go
+            pool, self._pool = self._pool, None
+            await pool.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator["AsyncConnection[Any]"]:

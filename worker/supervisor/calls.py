@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -63,15 +64,16 @@ class Caller:
 
     async def hook(self, function: Callable[[], Any]) -> None:
         """Call a boot or shutdown hook, async or not."""
-        if asyncio.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(function):
             await function()
         else:
             await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     async def _limited(self, handler: Handler, run: Run, arguments: dict[str, Any], seconds: float) -> Any:
         run.deadline = time.monotonic() + seconds
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 return await self._start(handler, arguments)
         except TimeoutError:
             if not limit.expired():

@@ -80,7 +80,7 @@ class Executor:
         error: BaseException | None = None
         try:
             decision: Verdict = await self._decide(execution)
-        except (Exception, asyncio.CancelledError) as raised:
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - whatever a handler raises is classified
             error = raised
             decision = verdict.of_error(raised, execution.run, task, execution.handler, draining=self._draining())
         execution.writing = True

@@ -114,7 +114,7 @@ class Supervisor:
         self._ready.set()
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        loops = [self._intake(), self._look_for_lost()]
+        loops: list[Coroutine[Any, Any, None]] = [self._intake(), self._look_for_lost()]
         if self._registry.listeners():
             loops.append(self._listening.run(self.card.id))
         return loops
