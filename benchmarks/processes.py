@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ START_SECONDS = 60
 
 
 @contextmanager
-def started(role: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def started(role: str, *arguments: str) -> Generator["subprocess.Popen[str]"]:
     """Start one of this module's roles; it says ``ready`` on a line, and in the end what it measured as JSON."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.processes", role, *arguments],

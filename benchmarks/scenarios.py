@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -181,7 +181,7 @@ def latency_lines(where: str, began: dict[str, float], starts: dict[str, float],
 
 
 @asynccontextmanager
-async def serving(engine: Engine, registry: Registry) -> AsyncIterator[Supervisor]:
+async def serving(engine: Engine, registry: Registry) -> AsyncGenerator[Supervisor]:
     """A supervisor in this process."""
     supervisor = Supervisor(engine, registry, Settings(concurrency=50, drain_seconds=1))
     running = asyncio.create_task(supervisor.run())

@@ -33,7 +33,7 @@ def stderr() -> "Console":
 def _console(stream: Any) -> "Console":
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, soft_wrap=not stream.isatty())
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
 
 
 def print_json(value: "BaseModel | list[Any]") -> None:
@@ -61,7 +61,7 @@ def say(text: str) -> None:
 
 def aside(text: str) -> None:
     """Print a line that is not part of the result, on standard error."""
-    sys.stderr.write(shown(text) + "\n")
+    sys.stderr.write((CONTROLS.sub("", text) if sys.stderr.isatty() else text) + "\n")
     sys.stderr.flush()
 
 

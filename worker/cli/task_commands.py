@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 tasks = typer.Typer(no_args_is_help=True, help="Create, look at, follow, stop and retry tasks.")
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; of events one object a line.")]
 
 
 @tasks.command()

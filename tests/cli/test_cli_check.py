@@ -1,0 +1,95 @@
+"""``worker check`` names every mistake and starts nothing."""
+
+import pytest
+
+from tests.cli.shells import Shell
+
+MISTAKES = """
+    from worker import on, on_task
+
+    @on_task(agent_id="one")
+    async def first(task): ...
+
+    @on_task(agent_id="one")
+    async def second(task): ...
+
+    @on("task_finishd", agent_id="two")
+    async def third(task): ...
+
+    @on_task(agent_id="three")
+    async def fourth(tsk): ...
+
+    @on_task(agent_id="four", timeout=-1)
+    async def fifth(task): ...
+
+    @on_task(agent_id="not an id")
+    async def sixth(task): ...
+"""
+
+
+def test_good_handlers_are_listed_with_the_platform_they_lead_to(here: Shell) -> None:
+    here.handlers("""
+        from worker import on_task
+
+        @on_task(agent_id="one")
+        async def first(task): ...
+    """)
+    checked = here.worker("check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    platform, handler = checked.stdout.splitlines()
+    assert platform.startswith("platform: PostgreSQL at ")
+    assert handler == "handlers/mine.py:4: handlers.mine.first serves task_created of one"
+
+
+def test_every_mistake_is_named_with_its_place(here: Shell) -> None:
+    here.handlers(MISTAKES)
+    checked = here.worker("check")
+    assert checked.returncode == 1
+    assert sorted(checked.stderr.splitlines()[:-1]) == [
+        "handlers/mine.py:10: no handler can be bound to 'task_finishd'; did you mean 'task_finished'?",
+        "handlers/mine.py:13: nothing fills the parameter 'tsk' of fourth; did you mean 'task'?",
+        "handlers/mine.py:16: timeout must be a number above 0, not -1",
+        "handlers/mine.py:19: agent_id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -",
+        "handlers/mine.py:7: a second handler for task_created of agent 'one'; the first is at handlers/mine.py:4",
+    ]
+    assert checked.stderr.splitlines()[-1] == "5 problems"
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("import nowhere_to_be_found\n", "handlers/mine.py:1: ModuleNotFoundError: No module named"),
+        ("x = (\n", "handlers/mine.py:1: SyntaxError: '(' was never closed"),
+        ("\n\n1 / 0\n", "handlers/mine.py:3: ZeroDivisionError: division by zero"),
+        ("x = 1\n", "no handler is registered: put a module with @on(...) into handlers/"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(here: Shell, source: str, problem: str) -> None:
+    here.handlers(source)
+    checked = here.worker("check")
+    assert checked.returncode == 1
+    assert checked.stderr.startswith(problem)
+    assert checked.stderr.splitlines()[-1] == "1 problem"
+
+
+def test_settings_and_handlers_are_checked_together(here: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_CONCURRENCY", "many")
+    monkeypatch.setenv("WORKER_LOG", "loud")
+    checked = here.worker("check")
+    assert checked.returncode == 1
+    assert [line.split(":")[0] for line in checked.stderr.splitlines()] == [
+        "WORKER_CONCURRENCY",
+        "WORKER_LOG",
+        "there is no folder 'handlers' here",
+        "3 problems",
+    ]
+
+
+def test_nothing_is_started(here: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    here.handlers("from worker import on_task\n\n@on_task\nasync def any_agent(task): ...\n")
+    checked = here.worker("check")
+    assert checked.returncode == 0
+    assert "platform: the embedded PostgreSQL in .worker" in checked.stdout
+    assert "serves task_created of any agent" in checked.stdout
+    assert not (here.folder / ".worker").exists()

@@ -1,0 +1,239 @@
+"""What people do at a command line, with real processes."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.cli.shells import SECONDS, Shell
+from tests.support import wait_until
+
+GREETER = """
+    from worker import on_task
+
+    @on_task(agent_id="greeter")
+    async def greet(task):
+        task.internal_status = "greeted"
+        return f"Hello, {task.input.text}!"
+"""
+
+WAITER = """
+    import asyncio
+    from worker import on_task
+
+    @on_task(agent_id="waiter")
+    async def wait(task):
+        await asyncio.Event().wait()
+"""
+
+
+def task_in(shell: Shell, task_id: str) -> dict[str, Any]:
+    shown = shell.worker("task", "show", task_id, "--json")
+    assert shown.returncode == 0, shown.stderr
+    return json.loads(shown.stdout)
+
+
+async def test_a_worker_in_one_folder_does_the_task_made_in_another(here: Shell, elsewhere: Shell) -> None:
+    elsewhere.handlers(GREETER)
+    worker = elsewhere.start("run", "--concurrency", "3")
+    await worker.says("worker ready")
+    assert "concurrency=3" in worker.log
+    assert "PostgreSQL at" in worker.log
+
+    done = here.worker("task", "create", "--agent", "greeter", "--text", "-", "--wait", stdin="Ada")
+
+    assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n")
+    assert done.stderr.endswith("completed: greeted\n")
+    assert worker.end(signal.SIGTERM) == 0
+    assert "worker stopped" in worker.log
+
+
+async def test_a_handler_that_raises_leaves_its_message_on_the_task_and_its_traceback_in_the_log(
+    here: Shell, elsewhere: Shell
+) -> None:
+    elsewhere.handlers("""
+        from worker import on_task
+
+        @on_task(agent_id="careless")
+        def fail(task):
+            raise ValueError("no such invoice: 17")
+    """)
+    worker = elsewhere.start("run")
+    await worker.says("worker ready")
+
+    done = here.worker("task", "create", "--agent", "careless", "--text", "pay", "--wait", "--json")
+
+    assert done.returncode == 1
+    task = json.loads(done.stdout)
+    assert (task["status"], task["result"]) == ("error", "no such invoice: 17")
+    await worker.says("ValueError: no such invoice: 17")
+    assert "Traceback" in worker.log
+    assert "mine.py" in worker.log
+
+
+async def test_a_failed_task_is_done_again_by_retry(here: Shell) -> None:
+    here.handlers("""
+        from pathlib import Path
+        from worker import on_task
+
+        @on_task(agent_id="second-time")
+        async def work(task):
+            if not Path("repaired").exists():
+                raise ValueError("broken")
+            return "works"
+    """)
+    worker = here.start("run")
+    await worker.says("worker ready")
+    first = here.worker("task", "create", "--agent", "second-time", "--text", "x", "--wait", "--json")
+    task_id = json.loads(first.stdout)["id"]
+    (here.folder / "repaired").touch()
+
+    assert here.worker("task", "retry", task_id).stdout == f"{task_id} pending\n"
+
+    followed = here.worker("task", "events", task_id, "--follow", "--json")
+    events = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["type"] == "task_finished"
+    assert task_in(here, task_id)["result"] == "works"
+
+
+async def test_a_running_task_is_stopped_and_whoever_waits_for_it_hears_of_it(here: Shell) -> None:
+    here.handlers(WAITER)
+    worker = here.start("run")
+    await worker.says("worker ready")
+    waiting = here.start("task", "create", "--agent", "waiter", "--text", "x", "--follow")
+    await waiting.says("executing")
+    task_id = waiting.log.split()[0]
+
+    stopped = here.worker("task", "stop", task_id)
+
+    assert (stopped.returncode, stopped.stdout) == (0, f"{task_id} stopped\n")
+    assert await asyncio.to_thread(waiting.process.wait, SECONDS) == 1
+    assert "status:            stopped" in waiting.log
+    assert "Traceback" not in waiting.log
+
+
+async def test_an_interrupt_ends_the_waiting_and_not_the_task(here: Shell) -> None:
+    here.handlers(WAITER)
+    worker = here.start("run")
+    await worker.says("worker ready")
+    waiting = here.start("task", "create", "--agent", "waiter", "--text", "x", "--follow")
+    await waiting.says("executing")
+    task_id = waiting.log.split()[0]
+
+    assert waiting.end(signal.SIGINT) == 130
+
+    assert f"worker task show {task_id}" in waiting.log
+    assert "Traceback" not in waiting.log
+    assert task_in(here, task_id)["status"] == "executing"
+
+
+async def test_follow_shows_the_events_and_then_the_result(here: Shell) -> None:
+    here.handlers(GREETER)
+    worker = here.start("run")
+    await worker.says("worker ready")
+
+    done = here.worker("task", "create", "--agent", "greeter", "--text", "Ada", "--follow")
+
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert "task_finished, completed, attempt 1, greeted" in lines
+    assert "result:            Hello, Ada!" in lines
+
+
+async def test_local_files_are_uploaded_and_urls_pass(here: Shell, elsewhere: Shell) -> None:
+    elsewhere.handlers("""
+        from worker import on_task
+
+        @on_task(agent_id="reader")
+        def read(task):
+            return [each["content"] for each in task.get_human_readable_files()]
+    """)
+    worker = elsewhere.start("run", "--agent", "reader")
+    await worker.says("worker ready")
+    (here.folder / "notes.txt").write_text("from a path")
+    arguments = ["--file", "notes.txt", "--file", "data:text/plain,from%20a%20url"]
+
+    done = here.worker("task", "create", "--agent", "reader", *arguments, "--wait")
+
+    assert json.loads(done.stdout) == ["from a path", "from a url"]
+    listed = json.loads(here.worker("task", "list", "--agent", "reader", "--json").stdout)
+    files = task_in(here, listed[0]["id"])["input"]["files"]
+    assert files[0].startswith("worker:")
+    again = here.worker("task", "create", "--agent", "reader", "--file", files[0], "--wait")
+    assert json.loads(again.stdout) == ["from a path"]
+
+
+def test_a_reader_that_has_seen_enough_ends_the_events_quietly(here: Shell) -> None:
+    created = here.worker("task", "create", "--agent", "nobody", "--text", "x")
+    task_id = created.stdout.strip()
+    process = subprocess.Popen(
+        here.command("task", "events", task_id, "--follow", "--json"),
+        cwd=here.folder,
+        env=here.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    first = json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert (first["number"], first["type"], first["task_id"]) == (1, "task_created", task_id)
+
+    here.worker("task", "stop", task_id)
+
+    assert process.wait(SECONDS) == 141
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+async def test_a_worker_does_not_start_with_a_mistake_in_its_handlers(here: Shell) -> None:
+    here.handlers("""
+        from worker import on
+
+        @on("task_creatd")
+        async def work(task): ...
+    """)
+    started = here.worker("run")
+    assert started.returncode == 1
+    assert started.stderr == (
+        "worker: handlers/mine.py:4: no handler can be bound to 'task_creatd'; did you mean 'task_created'?\n"
+    )
+
+
+async def test_the_default_webhook_handler_posts_a_finished_task_until_it_is_taken(here: Shell) -> None:
+    received: list[dict[str, Any]] = []
+    answers = ["503 Service Unavailable", "204 No Content"]
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length:")[1].split("\r\n")[0])
+        received.append(json.loads(await reader.readexactly(length)))
+        answer = answers[min(len(received), len(answers)) - 1]
+        writer.write(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    source = (Path(__file__).parents[2] / "handlers" / "webhook.py").read_text()
+    here.handlers(GREETER)
+    (here.folder / "handlers" / "webhook.py").write_text(source)
+    async with await asyncio.start_server(receive, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        os.environ["WORKER_WEBHOOK_URL"] = f"http://127.0.0.1:{port}/secret-path"  # undone with the environment
+        try:
+            worker = here.start("run")
+        finally:
+            del os.environ["WORKER_WEBHOOK_URL"]
+        await worker.says("worker ready")
+        created = here.start("task", "create", "--agent", "greeter", "--text", "Ada", "--wait")
+        await wait_until(lambda: len(received) > 1, "the webhook was called again after a refusal", SECONDS)
+        await asyncio.to_thread(created.process.wait, SECONDS)
+        await worker.says("the webhook answered 503")
+    assert received[0] == received[1]
+    assert (received[1]["status"], received[1]["result"]) == ("completed", "Hello, Ada!")
+    assert received[1]["internal_status"] == "greeted"
+    assert "secret-path" not in worker.log
