@@ -42,5 +42,9 @@ def noop_agent() -> "Agent":
 
 async def warm_up() -> None:
     """Load Agno and run the agent once, as any worker that has run a task has."""
-    async for _ in noop_agent().arun("warm up", stream=True, stream_events=True):
-        pass
+    from datetime import UTC, datetime
+
+    from worker.words.tasks import AgentExecutionInput
+
+    question = AgentExecutionInput(text="warm up")
+    await run_agent(noop_agent(), Task(id="warm", agent_id="agent", input=question, created_at=datetime.now(UTC)))

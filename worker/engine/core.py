@@ -56,7 +56,7 @@ class Core:
             finally:
                 await first.close()
             self.hub = Hub(asyncio.get_running_loop())
-            self._teller = Teller(self._notify)
+            self._teller = Teller(self.hub.name, self._notify)
             self.writer = Writer(self.url, self.hub, self._teller.tell, pooled=self.pooled)
             self.pulse = Pulse(self.url, self.hub, None, pooled=self.pooled)
             options: dict[str, Any] = {"autocommit": True, "application_name": "agno-worker"}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
+from secrets import token_hex
 
 WORK, DELIVERIES = "w", "d"
 """Flags of a hint: a task can be claimed; an event can be delivered."""
@@ -18,7 +19,7 @@ class Hub:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.own_backends: set[int] = set()  # our writers: their hints have reached us already
+        self.name = token_hex(4)  # marks our own hints, which have reached us already
         self._flags = {WORK: asyncio.Event(), DELIVERIES: asyncio.Event()}
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listeners: list[Callable[[Collection[str]], None]] = []
@@ -43,11 +44,12 @@ class Hub:
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop's handler reports it
             self.loop.call_exception_handler({"message": "a listener of changed tasks raised", "exception": error})
 
-    def hint(self, payload: str, backend: int) -> None:
+    def hint(self, payload: str) -> None:
         """Take in a notification, on any thread; what nobody here waits for stays off the loop."""
-        if backend in self.own_backends:
+        sender, _, rest = payload.partition(";")
+        if sender == self.name:
             return
-        flags, _, rest = payload.partition(";")
+        flags, _, rest = rest.partition(";")
         known = "".join(flag for flag in flags if flag in self._flags)
         ids = [task_id for task_id in rest.split(",") if task_id in self._watchers or self._listeners]
         if known or ids:
@@ -92,7 +94,7 @@ class Hub:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
 
-def hint(flags: str, task_ids: Collection[str]) -> str:
-    """Write a hint: flags, and as many ids as fit; watchers of the others look by themselves in time."""
-    text = f"{flags};{','.join(task_ids)}"
+def hint(sender: str, flags: str, task_ids: Collection[str]) -> str:
+    """Write a hint: who sends it, flags, and as many ids as fit; watchers of the others look by themselves in time."""
+    text = f"{sender};{flags};{','.join(task_ids)}"
     return text if len(text) <= HINT_BYTES else text[:HINT_BYTES].rpartition(",")[0]

@@ -130,7 +130,7 @@ class Pulse:
             self._stop.wait(BEAT)
             return
         for notification in connection.notifies(timeout=BEAT):
-            self._hub.hint(notification.payload, notification.pid)
+            self._hub.hint(notification.payload)
 
     def _keep(self, connection: "Connection[Any]") -> None:
         """Hold the session lock and renew the lease, when it is time."""

@@ -85,6 +85,7 @@ _DUE = """
     ) due
 """
 
+# An array rather than a join: by any() the planner takes the primary key, however stale its statistics are.
 # Agents take turns by chance, so that a long queue of one starves no other. A worker that was taken for dead gets
 # nothing before it has renewed its lease: its new tasks would be taken from it again.
 _CLAIM = """
@@ -97,7 +98,7 @@ _CLAIM = """
         update worker.tasks t
            set status = 'executing', attempt = t.attempt + 1, worker_id = %(worker)s, updated_at = now(),
                started_at = coalesce(t.started_at, now()), last_event = t.last_event + 1
-          from picked p where t.id = p.id
+         where t.id = any(array(select id from picked))
         returning {columns}
     ), logged as (
         insert into worker.events (task_id, number, type, time, attempt, data)

@@ -15,10 +15,12 @@ class Teller:
     """Sends hints, joined while one is under way.
 
     Args:
+        sender: The name of this process's hub, which needs no telling.
         notify: Sends one payload.
     """
 
-    def __init__(self, notify: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, sender: str, notify: Callable[[str], Awaitable[None]]) -> None:
+        self._sender = sender
         self._notify = notify
         self._flags = ""
         self._ids: dict[str, None] = {}
@@ -38,7 +40,7 @@ class Teller:
 
     async def _send(self) -> None:
         while self._flags or self._ids:
-            payload = hint(self._flags, self._ids)
+            payload = hint(self._sender, self._flags, self._ids)
             self._flags, self._ids = "", {}
             try:
                 await self._notify(payload)

@@ -259,7 +259,6 @@ class Writer:
     async def _connected(self) -> "AsyncConnection[Any]":
         if self._connection is None or self._connection.closed:
             self._connection = await self._reconnect()
-            self._hub.own_backends = {self._connection.info.backend_pid}
         return self._connection
 
     async def _reconnect(self) -> "AsyncConnection[Any]":
@@ -311,7 +310,8 @@ class Writer:
         if plan.new:
             await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
         for columns, rows in _by_shape([row for row in plan.rows.values() if row.changed]).items():
-            await connection.execute(_update(columns), (encode([_values(row, columns) for row in rows]),))
+            values = encode([_values(row, columns) for row in rows])
+            await connection.execute(_update(columns), (values, [row.id for row in rows]))
         if plan.dropped_journals:
             await connection.execute(statements.DROP_JOURNAL, (plan.dropped_journals,))
         if plan.journal:
@@ -374,7 +374,8 @@ def _update(columns: tuple[str, ...]) -> bytes:
         types = ", ".join(f"{name} {_TYPES[name]}" for name in columns)
         _updates[columns] = (
             f"update worker.tasks t set {sets}, updated_at = now()"  # noqa: S608 - names from a constant
-            f" from json_to_recordset(%s::json) as c(id text, {types}) where t.id = c.id"
+            f" from json_to_recordset(%s::json) as c(id text, {types})"
+            " where t.id = any(%s::text[]) and t.id = c.id"  # the array has the planner take the primary key
         ).encode()
     return _updates[columns]
 
