@@ -12,7 +12,7 @@ _agents: dict[str, "Agent"] = {}
 
 
 @on_task(agent_id="noop")
-async def noop(task: Task) -> str:
+async def noop(task: Task) -> str:  # noqa: ARG001 - a handler of the usual form
     return "done"
 
 
@@ -22,7 +22,7 @@ async def agent(task: Task) -> Task:
 
 
 @on_task(agent_id="slow")
-async def slow(task: Task) -> str:
+async def slow(task: Task) -> str:  # noqa: ARG001 - the same
     """A model that takes long: what a waiting task costs in memory."""
     await asyncio.sleep(3600)
     return "never"

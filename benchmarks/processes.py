@@ -60,7 +60,7 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 async def work(count: int, *, warm: bool) -> None:
     """Serve until ``count`` tasks have ended; log lines go where a worker's go, to a file here."""
-    with Path(os.devnull).open("w") as log:
+    with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - before anything runs
         kept, sys.stdout = sys.stdout, log
         logs.configure(Settings())
         sys.stdout = kept

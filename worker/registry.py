@@ -81,9 +81,10 @@ class Registry:
         function: Callable[..., Any],
         event_type: TaskUpdateEventType | str,
         agent_id: str | None,
-        timeout: float | None,
-        retries: int | RetryPolicy | None,
-        concurrency: int | None,
+        *,
+        timeout: float | None = None,
+        retries: int | RetryPolicy | None = None,
+        concurrency: int | None = None,
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
         try:
@@ -178,7 +179,7 @@ def on(
     def bind(function: Function) -> Function:
         agents: Iterable[str | None] = [agent_id] if agent_id is None or isinstance(agent_id, str) else agent_id
         for each in agents:
-            default.add(function, event_type, each, timeout, retries, concurrency)
+            default.add(function, event_type, each, timeout=timeout, retries=retries, concurrency=concurrency)
         return function
 
     return bind
@@ -222,7 +223,7 @@ def discover(folder: Path) -> list[str]:
         The names of the modules.
 
     Raises:
-        ConfigurationError: The folder is missing, or a module cannot be imported.
+        ConfigurationError: The folder is missing, or modules cannot be imported: one line each.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"there is no folder {folder.name!r} here: make one, with a module that uses @on(...)")
@@ -230,11 +231,14 @@ def discover(folder: Path) -> list[str]:
     if parent not in sys.path:
         sys.path.insert(0, parent)
     names = [f"{folder.name}.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    problems: list[str] = []
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:
-            raise ConfigurationError(f"{_where(error, folder)}: {type(error).__name__}: {error}") from error
+        except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
+            problems.append(f"{_where(error, folder)}: {type(error).__name__}: {error}")
+    if problems:
+        raise ConfigurationError("\n".join(problems))
     return names
 
 

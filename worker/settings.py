@@ -26,7 +26,9 @@ class Settings(BaseSettings):
     base_url: str | None = Field(
         default=None, validation_alias="XPANDER_BASE_URL", description="a platform to work against over HTTP"
     )
-    api_key: SecretStr | None = Field(default=None, validation_alias="XPANDER_API_KEY", description="key for that platform")
+    api_key: SecretStr | None = Field(
+        default=None, validation_alias="XPANDER_API_KEY", description="key for that platform"
+    )
     organization_id: str = Field(
         default="default", validation_alias="XPANDER_ORGANIZATION_ID", description="organization whose tasks are served"
     )
@@ -35,7 +37,9 @@ class Settings(BaseSettings):
         validation_alias="XPANDER_AGENT_ID",
         description="agent or agents (comma-separated) to serve; none: those of the registered handlers",
     )
-    home: Path = Field(default=Path(".worker"), validation_alias="WORKER_HOME", description="folder of the embedded PostgreSQL")
+    home: Path = Field(
+        default=Path(".worker"), validation_alias="WORKER_HOME", description="folder of the embedded PostgreSQL"
+    )
     concurrency: int = Field(
         default=10, validation_alias="WORKER_CONCURRENCY", ge=1, le=10_000, description="tasks a worker runs at once"
     )

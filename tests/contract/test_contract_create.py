@@ -160,3 +160,11 @@ async def test_hostile_characters_in_a_task_come_back_as_replacement_characters(
     assert (task.input.text, task.title, task.additional_context) == ("a\ufffdb", "t\ufffd", "c\ufffd")
     assert task.parent_execution == "p\ufffd"
     assert task.payload_extension == {"k\ufffd": ["v\ufffd", None, "\\u0000", "\\\ufffd"]}
+
+
+async def test_a_task_cannot_run_again_as_another_agents(platform: Platform) -> None:
+    before = await create(platform)
+    await platform.tasks.stop(before.id)
+    with pytest.raises(Conflict, match="cannot run again as another's"):
+        await platform.tasks.create(wish("Something else.", id=before.id).model_copy(update={"agent_id": "another"}))
+    assert (await platform.tasks.get(before.id)).status is Status.Stopped

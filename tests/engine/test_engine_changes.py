@@ -31,7 +31,7 @@ from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEven
 from worker.words.tasks import TaskRecord
 
 Status = AgentExecutionStatus
-ORGANIZATION, TASK, WORKER = "o", "t", "w"
+ORGANIZATION, AGENT, TASK, WORKER = "o", "a", "t", "w"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NOTE = NewEvent(type=TaskUpdateEventType.Note, data={"text": "x"})
 
@@ -40,7 +40,7 @@ def row(status: Status = Status.Executing, attempt: int = 1, **fields: Any) -> R
     given: dict[str, Any] = {
         "id": TASK,
         "organization_id": ORGANIZATION,
-        "agent_id": "a",
+        "agent_id": AGENT,
         "status": status,
         "attempt": attempt,
         "crashes": 0,
@@ -174,7 +174,7 @@ def given_back(attempt: int, delay: float, error: str | None) -> Change:
 
 
 def renewed(text: str) -> Change:
-    return Retry(ORGANIZATION, TASK, Renewal({"settings": {"input": {"text": text}}}, {"source": text}))
+    return Retry(ORGANIZATION, TASK, Renewal(AGENT, {"settings": {"input": {"text": text}}}, {"source": text}))
 
 
 def bereaved(worker: str, *, charged: bool) -> Change:
@@ -203,7 +203,7 @@ class Store:
         default_factory=lambda: {
             "id": TASK,
             "organization_id": ORGANIZATION,
-            "agent_id": "a",
+            "agent_id": AGENT,
             "status": Status.Pending,
             "internal_status": None,
             "result": None,
@@ -227,7 +227,7 @@ class Store:
     second: int = 0
 
     def __post_init__(self) -> None:
-        created = LoggedEvent(TASK, 1, TaskUpdateEventType.TaskCreated, {"title": "T"}, None, None, ORGANIZATION, "a")
+        created = LoggedEvent(TASK, 1, TaskUpdateEventType.TaskCreated, {"title": "T"}, None, None, ORGANIZATION, AGENT)
         self.events.append((created, BEGIN))
         self.seen[1] = task_record(self.columns)
 
@@ -254,7 +254,7 @@ class Store:
             "last_event": number,
         }
         data = {"status": Status.Executing, "execution_attempts": attempt, "_worker": WORKER}
-        event = LoggedEvent(TASK, number, TaskUpdateEventType.TaskUpdated, data, attempt, None, ORGANIZATION, "a")
+        event = LoggedEvent(TASK, number, TaskUpdateEventType.TaskUpdated, data, attempt, None, ORGANIZATION, AGENT)
         self.events.append((event, now))
 
     def _decide(self, change: Change, now: datetime) -> None:

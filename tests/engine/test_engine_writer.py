@@ -363,17 +363,17 @@ async def test_the_hint_of_a_last_write_before_closing_reaches_another_process(
 @pytest.mark.parametrize("length", [10, 128])
 def test_a_hint_is_cut_at_the_border_of_an_id(length: int) -> None:
     ids = [str(number).zfill(length) for number in range(2000)]
-    text = hubs.hint("wd", ids)
-    flags, _, rest = text.partition(";")
-    assert flags == "wd"
+    text = hubs.hint("me", "wd", ids)
+    sender, flags, rest = text.split(";")
+    assert (sender, flags) == ("me", "wd")
     assert len(text) <= 7900
     assert len(text) >= 7900 - length - 1
     assert rest.split(",") == ids[: len(rest.split(","))]
 
 
 def test_a_short_hint_is_whole() -> None:
-    assert hubs.hint("w", ["a", "b"]) == "w;a,b"
-    assert hubs.hint("", []) == ";"
+    assert hubs.hint("me", "w", ["a", "b"]) == "me;w;a,b"
+    assert hubs.hint("me", "", []) == "me;;"
 
 
 async def test_more_ids_than_a_hint_holds_are_still_committed_and_told(

@@ -26,8 +26,7 @@ class Handlers(Registry):
         **options: Any,
     ) -> None:
         """Bind a function."""
-        chosen: dict[str, Any] = {"timeout": None, "retries": None, "concurrency": None, **options}
-        self.add(function, event, agent, chosen["timeout"], chosen["retries"], chosen["concurrency"])
+        self.add(function, event, agent, **options)
 
 
 async def create(engine: Engine, agent: str = "agent", text: str = "a question", **fields: Any) -> TaskRecord:

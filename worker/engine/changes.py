@@ -25,6 +25,9 @@ TRIES_BY_CRASHES = 3  # promise 10: the third death of a task's worker ends it a
 
 LONGEST_DURATION = 1e12  # seconds, 30,000 years: beyond it a number is a mistake
 
+RENEWED = "_renewed"
+"""Key in a task's ``state``: its settings were other ones before, and the log says which."""
+
 COLUMNS = ("status", "result", "internal_status")
 """Changeable fields that have a column; the others live in ``state``."""
 
@@ -289,6 +292,7 @@ class Stop:
 class Renewal:
     """What a task that is created again gets anew: columns, and what of ``state`` was given."""
 
+    agent_id: str
     columns: dict[str, Any]
     state: dict[str, Any]
 
@@ -306,6 +310,8 @@ class Retry:
         """Queue it afresh. Raises: Conflict."""
         if not row.is_terminal and row.status != Status.Paused:
             raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
+        if self.renewal is not None and self.renewal.agent_id != row.agent_id:
+            raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
         resumes = row.status == Status.Paused
         cleared = {"is_manually_stopped": False, "hitl_request": None}
         row.set(
@@ -324,7 +330,7 @@ class Retry:
         delta["internal_status"] = row.internal_status  # on a terminal task it may have changed without an event
         if self.renewal is not None:
             delta |= {"_settings_before": row.settings, **self.renewal.state}
-            row.set(state={**row.state, **self.renewal.state}, **self.renewal.columns)
+            row.set(state={**row.state, **self.renewal.state, RENEWED: True}, **self.renewal.columns)
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta)]
         return Effect(events=events, drop_journal=not resumes, wakes_work=True)
 

@@ -9,17 +9,17 @@ from urllib.parse import quote, unquote
 
 from worker.engine import statements
 from worker.engine.activity import compose
-from worker.engine.changes import Append, Renewal, Retry, Save, Stop, check_changes, text_size
+from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, check_changes, text_size
 from worker.engine.core import Core
 from worker.engine.payloads import clean, encode
-from worker.engine.records import TASK_COLUMNS, History, split, task_item, task_record
+from worker.engine.records import TASK_COLUMNS, History, is_renewal, split, task_item, task_record
 from worker.engine.writer import NewRow, settings_columns
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.errors import AgentNotFound, FileNotStored, TaskNotFound, TooLarge, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
-from worker.words.statuses import TERMINAL
+from worker.words.statuses import TERMINAL, WHOLE_TASK
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.work import StoredFile
 
@@ -39,7 +39,7 @@ class EngineTasks:
         """Store a pending task; a known id runs a finished task again with the new input."""
         settings, state = split(new)
         if new.id is not None:
-            renewal = Renewal(settings_columns(settings), state)
+            renewal = Renewal(new.agent_id, settings_columns(settings), state)
             await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
             return await self.get(new.id)
         row = NewRow(new_id(), self._organization, new.agent_id, settings, state, text_size([settings, state]))
@@ -118,33 +118,44 @@ class EngineTasks:
 
     async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
         """Read a task's log from a number on, and wait for more."""
-        row = await self._row(task_id)
         if follow:
             self._core.listen()
-        history = History(row, await self._renewals(task_id))
-        if after:
-            for change in await self._core.rows(statements.READ_CHANGES, (task_id, after)):
-                history.fold(change["number"], change["type"], change["time"], change["data"] or {})
+        history = await self._history(task_id, after)
         with self._core.hub.watch(task_id) as changed:
             while True:
                 changed.clear()
-                rows = await self._core.rows(statements.READ_EVENTS, (task_id, after, EVENTS_A_READ))
-                for each in rows:
-                    yield history.event(each)
-                    after = each["number"]
+                rows = await self._core.rows(statements.READ_LOG, (after, EVENTS_A_READ, task_id))
+                for row in rows:
+                    if row["number"] is None:
+                        continue
+                    if is_renewal(row):  # the task's row holds what it was given anew
+                        history = await self._history(task_id, after)
+                    yield history.event(row)
+                    after = row["number"]
                 if len(rows) == EVENTS_A_READ:
                     continue
-                if not follow or await self._is_over(task_id, after):
+                if not follow or not rows or _is_over(rows[0], after):
                     return
                 await _wait(changed, self._core.poll)
 
-    async def _renewals(self, task_id: str) -> dict[int, dict[str, Any]]:
-        async with self._core.connection() as connection:
-            return {row[0]: row[1] async for row in await connection.execute(statements.READ_RENEWALS, (task_id,))}
+    async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
+        """Read one event."""
+        (row,) = await self._core.rows(statements.READ_EVENT, (task_id, number))
+        history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
+        return history.event(row)
 
-    async def _is_over(self, task_id: str, seen: int) -> bool:
-        rows = await self._core.rows("select status, last_event from worker.tasks where id = %s", (task_id,))
-        return not rows or (rows[0]["status"] in TERMINAL and rows[0]["last_event"] <= seen)
+    async def _history(self, task_id: str, upto: int) -> History:
+        """The task as it stood at an event, ready to be told on from there."""
+        row = await self._row(task_id)
+        renewals: dict[int, dict[str, Any]] = {}
+        if row["state"].get(RENEWED):
+            rows = await self._core.rows(statements.READ_RENEWALS, (task_id,))
+            renewals = {each["number"]: each["before"] for each in rows}
+        history = History(row, renewals)
+        if upto:
+            for change in await self._core.rows(statements.READ_CHANGES, (task_id, upto)):
+                history.fold(change["number"], change["type"], change["time"], change["data"] or {})
+        return history
 
     async def activity(self, task_id: str) -> AgentActivityThread:
         """Compose the activity log."""
@@ -202,6 +213,10 @@ class EngineTasks:
                 "created_at": row["created_at"],
             }
         )
+
+
+def _is_over(row: Mapping[str, Any], seen: int) -> bool:
+    return row["status"] in TERMINAL and row["last_event"] <= seen
 
 
 async def _wait(changed: asyncio.Event, seconds: float) -> None:

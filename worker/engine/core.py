@@ -57,7 +57,7 @@ class Core:
                 await first.close()
             self.hub = Hub(asyncio.get_running_loop())
             self._teller = Teller(self.hub.name, self._notify)
-            self.writer = Writer(self.url, self.hub, self._teller.tell, pooled=self.pooled)
+            self.writer = Writer(self.url, self.tell, pooled=self.pooled)
             self.pulse = Pulse(self.url, self.hub, None, pooled=self.pooled)
             options: dict[str, Any] = {"autocommit": True, "application_name": "agno-worker"}
             if self.pooled:
@@ -108,6 +108,11 @@ class Core:
             await cursor.execute(sql, parameters)
             return await cursor.fetchall() if cursor.description else []
 
+    def tell(self, flags: str, task_ids: list[str]) -> None:
+        """Wake those who wait here, and hint to other processes."""
+        self.hub.wake(flags, task_ids)
+        self._teller.tell(flags, task_ids)
+
     async def _notify(self, payload: str) -> None:
         await self.rows(statements.NOTIFY, (payload,))
 
@@ -148,7 +153,7 @@ class Core:
         orphans = await self.rows(statements.ORPHANS)
         await self.give_back(orphans, charged=True)
         await self.rows(statements.RELEASE_ORPHANED_CURSORS)
-        self.hub.wake(WORK + DELIVERIES)
+        self.tell(WORK + DELIVERIES, [])
         return len(orphans)
 
     async def give_back(self, held: Sequence[Mapping[str, Any]], *, charged: bool) -> None:

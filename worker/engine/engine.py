@@ -10,6 +10,7 @@ from worker.engine.client import EngineTasks
 from worker.engine.connections import connect, errors, shown
 from worker.engine.core import Core
 from worker.engine.working import EngineWork
+from worker.words.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from worker.engine.embedded import Embedded
@@ -52,10 +53,15 @@ class Engine:
                 self._work = EngineWork(self._core, self._organization, self._tasks)
 
     async def _start_embedded(self) -> str:
-        from worker.engine.embedded import Embedded
+        from worker.engine.embedded import Embedded, EmbeddedFailed, EmbeddedUnavailable
 
         if self._embedded is None:
-            self._embedded = await asyncio.to_thread(Embedded.start, self._home)
+            try:
+                self._embedded = await asyncio.to_thread(Embedded.start, self._home)
+            except EmbeddedUnavailable as error:
+                raise ConfigurationError(str(error)) from error
+            except EmbeddedFailed as error:
+                raise Unavailable(str(error)) from error
         return self._embedded.url
 
     async def close(self) -> None:

@@ -74,6 +74,11 @@ def task_item(row: Mapping[str, Any]) -> TaskItem:
     )
 
 
+def is_renewal(row: Mapping[str, Any]) -> bool:
+    """Whether an event gave its task new settings."""
+    return isinstance(row["data"], dict) and "_settings_before" in row["data"]
+
+
 class History:
     """A task as it stood at each of its events: changes folded one after another.
 

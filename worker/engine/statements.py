@@ -120,11 +120,11 @@ _CLAIM = """
 # Claim what named agents have waiting, each up to its own free count.
 CLAIM_NAMED = _CLAIM.format(waiting="", due=_DUE.format(source="wanted"), columns=TASK_COLUMNS)
 
-# The same, and whatever other agents have waiting, in an order of chance so that none starves.
-CLAIM_ANY = _CLAIM.format(
-    waiting=_WAITING_AGENTS,
-    due=f"({_DUE.format(source='wanted')}) union all ({_DUE.format(source='others')} limit %(others)s)",
-    columns=TASK_COLUMNS,
+# The same, and whatever other agents have waiting; which of the two comes first is the caller's throw of a coin.
+_NAMED, _OTHERS = f"({_DUE.format(source='wanted')})", f"({_DUE.format(source='others')} limit %(others)s)"
+CLAIM_ANY, CLAIM_ANY_OTHERS_FIRST = (
+    _CLAIM.format(waiting=_WAITING_AGENTS, due=due, columns=TASK_COLUMNS)
+    for due in (f"{_NAMED} union all {_OTHERS}", f"{_OTHERS} union all {_NAMED}")
 )
 
 GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.organization_id = %s"  # noqa: S608 - constants
@@ -137,10 +137,17 @@ LOST = """
     where t.id is null or t.status <> 'executing' or t.attempt <> h.attempt
 """
 
-READ_EVENTS = """
-    select task_id, number, type, time, attempt, data from worker.events
-    where task_id = %s and number > %s order by number limit %s
+# What of a task's log a reader has not seen, and whether there will be more: one row with no event where there is none.
+READ_LOG = """
+    select t.status, t.last_event, e.task_id, e.number, e.type, e.time, e.attempt, e.data
+    from worker.tasks t left join lateral (
+        select * from worker.events where task_id = t.id and number > %s order by number limit %s
+    ) e on true
+    where t.id = %s order by e.number
 """
+
+# One event of a task.
+READ_EVENT = "select task_id, number, type, time, attempt, data from worker.events where task_id = %s and number = %s"
 
 # The events that carry a task's changes, up to where a reader begins.
 READ_CHANGES = """
@@ -150,7 +157,7 @@ READ_CHANGES = """
 
 # Settings a task had before it was created again with a new input.
 READ_RENEWALS = """
-    select number, data->'_settings_before' from worker.events
+    select number, data->'_settings_before' as before from worker.events
     where task_id = %s and type = 'task_updated' and data->'_settings_before' is not null
 """
 

@@ -1,10 +1,10 @@
 """The verbs of workers, on PostgreSQL."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any
+from typing import Any, LiteralString
 
 from worker.engine import statements
 from worker.engine.changes import Append, Finish, GiveBack, check_changes
@@ -86,7 +86,7 @@ class EngineWork:
         if not wanted and not others:
             return []
         rows = await self._core.rows(
-            statements.CLAIM_ANY if others else statements.CLAIM_NAMED,
+            _claim_statement(others=bool(others)),
             {
                 "organization": self._organization,
                 "worker": worker_id,
@@ -99,7 +99,7 @@ class EngineWork:
         )
         self._core.claims += 1
         if rows:
-            self._core.hub.wake(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
+            self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
         return [Assignment(task_record(row), row["attempt"]) for row in rows]
 
     async def emit(
@@ -169,8 +169,7 @@ class EngineWork:
                 {**keys, "newest": row["newest"]},
             )
             return None
-        async with aclosing(self._tasks.events(row["task_id"], after=number - 1, follow=False)) as events:
-            event = await anext(events)
+        event = await self._tasks.event(row["task_id"], number)
         return Delivery(
             subscription=self._subscriptions[row["subscription_id"]],
             subscription_id=row["subscription_id"],
@@ -200,7 +199,7 @@ class EngineWork:
             row = await (await connection.execute(statements.SETTLE, keys)).fetchone()
             self._held(delivery, row)
         if row is not None and row[0]:
-            self._core.hub.wake(DELIVERIES)
+            self._core.tell(DELIVERIES, [])
         return error is not None
 
     def _held(self, delivery: Delivery, answer: object) -> None:
@@ -222,3 +221,10 @@ class EngineWork:
         await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
         self._core.pulse.release()
         await self._core.rows(statements.LEAVE, (worker_id,))
+
+
+def _claim_statement(*, others: bool) -> LiteralString:
+    """Named agents and all others take turns by chance, so that a backlog of the one starves nobody of the other."""
+    if not others:
+        return statements.CLAIM_NAMED
+    return random.choice((statements.CLAIM_ANY, statements.CLAIM_ANY_OTHERS_FIRST))  # noqa: S311 - no secret

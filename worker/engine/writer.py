@@ -6,6 +6,7 @@ only then hints. A group that fails is split until the bad item stands alone, so
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from worker.engine import statements
 from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.connections import connect, translated
-from worker.engine.hub import DELIVERIES, WORK, Hub
+from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.payloads import encode
 from worker.words.errors import ModuleException, TaskNotFound, Unavailable
 from worker.words.ids import is_id
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 GROUP_ITEMS = 256  # beyond it a commit takes longer than its fsync, and everybody waits
 GROUP_BYTES = 1024 * 1024
 LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
+AWAY_SECONDS = 10.0  # a write that waited so long for a connection is told that there is none, as a read is
 RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -135,7 +137,7 @@ class _Plan:
         self.wakes_work |= effect.wakes_work
 
 
-Announce = Callable[[str, list[str]], None]
+Tell = Callable[[str, list[str]], None]
 """Called after a commit with a hint's flags and the ids of changed tasks."""
 
 
@@ -144,15 +146,13 @@ class Writer:
 
     Args:
         url: The database.
-        hub: Who waits in this process.
-        announce_change: How other processes hear of it.
+        tell: How those who wait hear of it.
         pooled: A transaction pooler stands between.
     """
 
-    def __init__(self, url: str, hub: Hub, announce_change: Announce, *, pooled: bool) -> None:
+    def __init__(self, url: str, tell: Tell, *, pooled: bool) -> None:
         self._url = url
-        self._hub = hub
-        self._announce = announce_change
+        self._told = tell
         self._pooled = pooled
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -262,13 +262,14 @@ class Writer:
         return self._connection
 
     async def _reconnect(self) -> "AsyncConnection[Any]":
-        """Connect, however long the database is away; a wrong configuration ends it at once."""
+        """Connect; whoever waits hears after a while that the database is away, of a wrong configuration at once."""
         wait, longest = RECONNECT_SECONDS
+        until = time.monotonic() + AWAY_SECONDS
         while True:
             try:
                 return await connect(self._url, pooled=self._pooled)
             except Unavailable as error:
-                if self._closing:
+                if self._closing or time.monotonic() >= until:
                     raise
                 announce(PlatformTrouble(doing="connecting to write", error=error, again_in=wait))
                 await asyncio.sleep(wait)
@@ -326,8 +327,7 @@ class Writer:
         flags = WORK * plan.wakes_work + DELIVERIES * plan.wakes_deliveries
         ids = list(dict.fromkeys(event.task_id for event in plan.events))
         if flags or ids:
-            self._hub.wake(flags, ids)
-            self._announce(flags, ids)
+            self._told(flags, ids)
 
 
 def _apply(plan: _Plan, item: Item) -> Exception | None:
