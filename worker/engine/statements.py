@@ -121,10 +121,11 @@ _CLAIM = """
 CLAIM_NAMED = _CLAIM.format(waiting="", due=_DUE.format(source="wanted"), columns=TASK_COLUMNS)
 
 # The same, and whatever other agents have waiting; which of the two comes first is the caller's throw of a coin.
-_NAMED, _OTHERS = f"({_DUE.format(source='wanted')})", f"({_DUE.format(source='others')} limit %(others)s)"
-CLAIM_ANY, CLAIM_ANY_OTHERS_FIRST = (
-    _CLAIM.format(waiting=_WAITING_AGENTS, due=due, columns=TASK_COLUMNS)
-    for due in (f"{_NAMED} union all {_OTHERS}", f"{_OTHERS} union all {_NAMED}")
+_NAMED = "(" + _DUE.format(source="wanted") + ")"
+_OTHERS = "(" + _DUE.format(source="others") + " limit %(others)s)"
+CLAIM_ANY = _CLAIM.format(waiting=_WAITING_AGENTS, due=_NAMED + " union all " + _OTHERS, columns=TASK_COLUMNS)
+CLAIM_ANY_OTHERS_FIRST = _CLAIM.format(
+    waiting=_WAITING_AGENTS, due=_OTHERS + " union all " + _NAMED, columns=TASK_COLUMNS
 )
 
 GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.organization_id = %s"  # noqa: S608 - constants
