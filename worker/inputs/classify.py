@@ -11,7 +11,9 @@ _HEAD = 1024  # bytes in which a PDF may begin (PDF 1.7, appendix H, note 13) an
 _SURE = 0.5  # of 1: below that a match is two or three bytes of luck
 _SNIFFED = 8 * 1024  # bytes that the library for rarer formats sees
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
-# Names that the system's own table lacks or has differently from one machine to the next.
+# Python's own table, without the system's files, which differ from one machine to the next.
+_PYTHONS = mimetypes.MimeTypes(filenames=())
+# Names that it lacks, or has differently from one version to the next.
 _BY_ENDING = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -149,4 +151,4 @@ def _charset(declared: str) -> str:
 
 def _type_of_name(name: str) -> str:
     ending = name.rpartition(".")[2].lower() if "." in name else ""
-    return _BY_ENDING.get(ending) or (mimetypes.types_map.get(f".{ending}", "") if ending else "")
+    return _BY_ENDING.get(ending) or (_PYTHONS.types_map[True].get(f".{ending}", "") if ending else "")
