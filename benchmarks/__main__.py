@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import scenarios
-from benchmarks.machine import describe
+from benchmarks.machine import describe, fsync_milliseconds
+from benchmarks.profile import profile
 from benchmarks.scenarios import LINES
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
@@ -28,6 +29,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "bare-agent": (scenarios.bare_agent, 3_000),
     "agent-backlog": (_of(scenarios.backlog, "agent"), 5_000),
     "agent-live": (_of(scenarios.live, "agent"), 5_000),
+    "profile": (profile, 5_000),
     "latency-near": (scenarios.latency_one_process, 200),
     "latency-far": (scenarios.latency_two_processes, 200),
     "memory": (scenarios.memory, 1_000),
@@ -46,8 +48,10 @@ async def run(names: list[str], scale: float, home: Path) -> None:
         print(f"machine: {describe(home)}")
         for name in names:
             scenario, count = SCENARIOS[name]
-            for label, figure in await scenario(engine, max(5, int(count * scale))):
-                print(f"{label:<70} {figure}", flush=True)
+            lines = await scenario(engine, max(5, int(count * scale)))
+            fsync = f"  [one fsync {fsync_milliseconds(home):.2f} ms]"
+            for label, figure in lines:
+                print(f"{label:<70} {figure}{fsync}", flush=True)
         print(f"machine: {describe(home)}")
     finally:
         await engine.close()
