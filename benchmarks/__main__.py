@@ -30,6 +30,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "agent-backlog": (_of(scenarios.backlog, "agent"), 5_000),
     "agent-live": (_of(scenarios.live, "agent"), 5_000),
     "profile": (profile, 5_000),
+    "latency-floor": (scenarios.latency_floor, 200),
     "latency-near": (scenarios.latency_one_process, 200),
     "latency-far": (scenarios.latency_two_processes, 200),
     "memory": (scenarios.memory, 1_000),
@@ -51,7 +52,7 @@ async def run(names: list[str], scale: float, home: Path) -> None:
             lines = await scenario(engine, max(5, int(count * scale)))
             fsync = f"  [one fsync {fsync_milliseconds(home):.2f} ms]"
             for label, figure in lines:
-                print(f"{label:<70} {figure}{fsync}", flush=True)
+                print(f"{label:<86} {figure}{fsync}", flush=True)
         print(f"machine: {describe(home)}")
     finally:
         await engine.close()

@@ -128,6 +128,21 @@ async def ceiling(engine: Engine, count: int) -> LINES:
     ]
 
 
+async def latency_floor(engine: Engine, count: int) -> LINES:
+    """What the machine itself takes when idle: one row inserted and committed, by the engine's own connection."""
+    await engine.core.rows("create table if not exists worker.floor (at timestamptz)")
+    times: list[float] = []
+    for _ in range(count):
+        await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        await engine.core.rows("insert into worker.floor values (now())")
+        times.append(time.perf_counter() - began)
+    await engine.core.rows("drop table worker.floor")
+    return [
+        ("idle: one row inserted and committed (a create, a claim, a finish are one commit each)", percentiles(times))
+    ]
+
+
 async def latency_one_process(engine: Engine, count: int) -> LINES:
     """An idle worker in this process: create to handler's start, create to result seen."""
     starts: dict[str, float] = {}

@@ -9,17 +9,33 @@ LOCK_TASKS = """
     from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """
 
+# New tasks, the first event of each, and the cursors of who wants to hear of it. Answers the time and whether any does.
 INSERT_TASKS = """
-    insert into worker.tasks (
-        id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, last_event, settings, state,
-        attempt, created_at, updated_at, available_at, started_at
+    with fresh as materialized (
+        select * from json_to_recordset(%s::json) as r(
+            id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
+            status text, attempt integer, settings json, state json, told json
+        )
+    ), made as (
+        insert into worker.tasks (
+            id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, last_event, settings, state,
+            attempt, created_at, updated_at, available_at, started_at
+        )
+        select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, 1, settings, state,
+            attempt, now(), now(), now(), case when status = 'executing' then now() end
+        from fresh
+    ), logged as (
+        insert into worker.events (task_id, number, type, time, data)
+        select id, 1, 'task_created', now(), told from fresh
+    ), due as (
+        insert into worker.cursors (subscription_id, task_id, position, newest)
+        select s.id, f.id, 0, 1 from fresh f join worker.subscriptions s
+          on s.organization_id = f.organization_id and s.event_type = 'task_created'
+         and (s.agent_id is null or s.agent_id = f.agent_id)
+        order by s.id, f.id
+        returning 1
     )
-    select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, 1, settings, state,
-        attempt, now(), now(), now(), case when status = 'executing' then now() end
-    from json_to_recordset(%s::json) as r(
-        id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
-        status text, attempt integer, settings json, state json
-    )
+    select now(), exists (select from due)
 """
 
 # Events of a group, and for each subscription that wants one, the cursor that says so. No subscription: no cost.

@@ -81,6 +81,7 @@ class NewRow:
             "status": self.status,
             "attempt": self.attempt,
             "state": self.state,
+            "told": self.told(),
             **settings_columns(self.settings),
         }
 
@@ -119,6 +120,7 @@ class _Plan:
 
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
     new: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    created: list[str] = field(default_factory=list[str])
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     journal: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_journals: list[str] = field(default_factory=list[str])
@@ -276,22 +278,43 @@ class Writer:
                 wait = min(wait * 2, longest)
 
     async def _commit(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> _Plan:
-        """One transaction for many items, in one pipeline. Raises only where the whole transaction failed."""
+        """One transaction for many items. Raises only where the whole transaction failed."""
+        if all(isinstance(item, NewRow) for item in items):
+            plan = await self._create(connection, items)
+        else:
+            plan = await self._change(connection, items)
+        self.commits += 1
+        self.items += len(items)
+        return plan
+
+    async def _create(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> _Plan:
+        """New tasks alone need no lock and no decision: one statement, which is its own transaction."""
+        plan = _Plan(errors=[None] * len(items))
+        for item in items:
+            _apply(plan, item)
+        made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
+        await self._note_created(made, plan)
+        return plan
+
+    async def _note_created(self, made: "AsyncCursor[Any]", plan: _Plan) -> None:
+        ((plan.now, due),) = await made.fetchall()
+        plan.wakes_deliveries |= due
+
+    async def _change(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> _Plan:
+        """Lock, decide, store: one pipeline, with one wait in it."""
         try:
             async with connection.pipeline():
                 await connection.execute("begin")
-                clock = await connection.execute("select now()")
                 plan = await self._decide(connection, items)
-                cursors = await self._store(connection, plan)
+                made, cursors = await self._store(connection, plan)
                 await connection.execute("commit")
         except BaseException:
             if not connection.closed:
                 await connection.rollback()
             raise
-        plan.now = (await clock.fetchall())[0][0]
-        plan.wakes_deliveries = cursors is not None and cursors.rowcount > 0
-        self.commits += 1
-        self.items += len(items)
+        if made is not None:
+            await self._note_created(made, plan)
+        plan.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
         return plan
 
     async def _decide(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> _Plan:
@@ -302,14 +325,18 @@ class Writer:
             renewing = [item.task_id for item in items if getattr(item, "renewal", None)]
             locked = await connection.execute(statements.LOCK_TASKS, {"ids": ids, "settings": renewing})
             plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
+            plan.now = next((row.now for row in plan.rows.values()), NEVER)
         for item in items:
             plan.errors.append(_apply(plan, item))
         return plan
 
-    async def _store(self, connection: "AsyncConnection[Any]", plan: _Plan) -> "AsyncCursor[Any] | None":
-        """Send what the group writes; the cursor of the statement that also marks what is to be delivered."""
+    async def _store(
+        self, connection: "AsyncConnection[Any]", plan: _Plan
+    ) -> "tuple[AsyncCursor[Any] | None, AsyncCursor[Any] | None]":
+        """Send what the group writes; the cursors of the statements that say what was created and what is due."""
+        made = cursors = None
         if plan.new:
-            await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
+            made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
         for columns, rows in _by_shape([row for row in plan.rows.values() if row.changed]).items():
             values = encode([_values(row, columns) for row in rows])
             await connection.execute(_update(columns), (values, [row.id for row in rows]))
@@ -319,13 +346,13 @@ class Writer:
             columns = zip(*((each["task_id"], each["key"], each["value"]) for each in plan.journal), strict=True)
             await connection.execute(statements.INSERT_JOURNAL, [list(column) for column in columns])
         if plan.events:
-            return await connection.execute(statements.INSERT_EVENTS, (_events(plan.events),))
-        return None
+            cursors = await connection.execute(statements.INSERT_EVENTS, (_events(plan.events),))
+        return made, cursors
 
     def _tell(self, plan: _Plan) -> None:
         """Hint at what was committed."""
         flags = WORK * plan.wakes_work + DELIVERIES * plan.wakes_deliveries
-        ids = list(dict.fromkeys(event.task_id for event in plan.events))
+        ids = [*plan.created, *dict.fromkeys(event.task_id for event in plan.events)]
         if flags or ids:
             self._told(flags, ids)
 
@@ -333,9 +360,7 @@ class Writer:
 def _apply(plan: _Plan, item: Item) -> Exception | None:
     if isinstance(item, NewRow):
         plan.new.append(item.columns())
-        plan.events.append(
-            LoggedEvent(item.id, 1, "task_created", item.told(), None, None, item.organization_id, item.agent_id)
-        )
+        plan.created.append(item.id)
         plan.wakes_work |= item.status == "pending"
         return None
     row = plan.rows.get(item.task_id)
