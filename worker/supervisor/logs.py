@@ -14,6 +14,9 @@ from worker.words.errors import ModuleException
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio")
+"""Loggers whose information is ours to give, or holds what must not be shown: httpx logs whole URLs."""
+
 OURS = str(Path(__file__).resolve().parent.parent)
 
 _configured = False
@@ -40,9 +43,30 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=False,
     )
+    _take_over_logging()
     if not _configured:
         notices.subscribe(write)
         _configured = True
+
+
+class Forwarder(logging.Handler):
+    """Writes what libraries and handlers log by Python's own ``logging`` in the same form, one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        try:
+            fields = {"exc_info": record.exc_info} if record.exc_info else {}
+            structlog.get_logger("worker").log(record.levelno, record.getMessage(), logger=record.name, **fields)
+        except Exception:  # noqa: BLE001 - logging's own way: a line that cannot be written ends nothing
+            self.handleError(record)
+
+
+def _take_over_logging() -> None:
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, Forwarder)] + [Forwarder()]
+    root.setLevel(_least)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(_least, logging.WARNING))
 
 
 def _rendering(form: str) -> list[Any]:
