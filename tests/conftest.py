@@ -39,6 +39,9 @@ TABLES = (
     "workers",
     "agents",
     "files",
+    "keys",
+    "secrets",
+    "repeats",
 )
 EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants
 OTHERS = """
@@ -61,6 +64,8 @@ hypothesis.settings.load_profile("worker")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: its children would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*capabilities): what a platform of the contract suite must declare")
 
 

@@ -4,9 +4,10 @@ Two implementations obey them: the Engine (PostgreSQL) and Remote (HTTP). One be
 runs the same sentences against both.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
@@ -187,8 +188,157 @@ class Work(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the HTTP server, without the key itself.
+
+    Args:
+        agents: The agents it reaches; none: every one of its organization.
+    """
+
+    id: str
+    organization_id: str
+    name: str
+    agents: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker as the platform sees it.
+
+    Args:
+        is_busy: It said itself that it takes nothing more now.
+        bare: It speaks the platform's public protocol alone, and sends no attempts.
+        remote: Its lease is its only sign of life.
+        running: How many tasks it holds.
+    """
+
+    id: str
+    name: str
+    agents: tuple[str, ...]
+    any_agent: bool
+    concurrency: int
+    is_busy: bool
+    bare: bool
+    remote: bool
+    running: int
+    started_at: datetime
+    lease_until: datetime
+    gone_at: datetime | None = None
+
+
+class HeldTask(NamedTuple):
+    """A task that a worker holds, and whether it has said that it began."""
+
+    task_id: str
+    attempt: int
+    begun: bool
+
+
+class Presence(Protocol):
+    """What the server asks about workers that reach it over HTTP, for one organization."""
+
+    async def workers(self) -> list[WorkerState]:
+        """Anyone; all workers that are here."""
+        ...
+
+    async def worker(self, worker_id: str) -> WorkerState:
+        """Anyone; one worker, also one that was taken for dead. Raises: NotFound."""
+        ...
+
+    async def free(self, worker_id: str) -> bool:
+        """The server; whether no worker of any organization has this id."""
+        ...
+
+    async def enter(self, card: WorkerCard, peer: str, stream: str) -> str:
+        """The server; registers a bare worker and answers its id: the one it had, if it came back within 60 s."""
+        ...
+
+    async def touch(self, worker_id: str, stream: str) -> bool:
+        """The server, while the stream is open; holds the lease; false once a newer stream has replaced it."""
+        ...
+
+    async def drop(self, worker_id: str, stream: str) -> None:
+        """The server, when the stream has ended; what was not begun is pending again, uncharged."""
+        ...
+
+    async def heard(self, worker_id: str) -> None:
+        """A bare worker's heartbeat; holds its lease. Raises: NotFound."""
+        ...
+
+    async def busy(self, worker_id: str, *, is_busy: bool) -> None:
+        """A bare worker; nothing is claimed for it while it is busy. Raises: NotFound."""
+        ...
+
+    async def held(self, worker_id: str) -> list[HeldTask]:
+        """The server; what the worker holds."""
+        ...
+
+    async def give_back(self, held: Sequence[HeldTask]) -> None:
+        """The server; tasks that never reached the worker are pending again, uncharged."""
+        ...
+
+    def seen(self) -> dict[str, int]:
+        """The server; marks of the hints ``work`` and ``deliveries`` so far."""
+        ...
+
+    async def hint(self, name: str, seen: int, seconds: float) -> bool:
+        """The server; waits for a hint newer than a mark; whether one came in time."""
+        ...
+
+    async def pending(self, agent_id: str, limit: int) -> int:
+        """The server; how many tasks of the agent wait, counted up to a limit."""
+        ...
+
+
+class Keys(Protocol):
+    """What the server keeps beside the tasks, for all organizations."""
+
+    async def create(
+        self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
+    ) -> tuple[str, Key]:
+        """Operator; makes a key and answers it, this once. ``seconds``: its life. Raises: ValidationError."""
+        ...
+
+    async def list(self, organization_id: str | None = None) -> list[Key]:
+        """Operator; all keys, the expired and revoked too."""
+        ...
+
+    async def revoke(self, key_id: str) -> Key:
+        """Operator; the key opens nothing any more. Raises: NotFound."""
+        ...
+
+    async def find(self, text: str) -> Key | None:
+        """The server; the key that this text is, if it opens anything now."""
+        ...
+
+    async def exist(self) -> bool:
+        """The server; whether any key opens anything now."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """The server; a secret of its own, the same in every process."""
+        ...
+
+    async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
+        """The server; the task of an Idempotency-Key, and whether it was unknown before. Raises: Conflict."""
+        ...
+
+    async def release(self, organization_id: str, key: str, task_id: str) -> None:
+        """The server; gives up the key of a create that failed."""
+        ...
+
+
 class Admin(Protocol):
     """What only the Engine can do, for commands that look after it."""
+
+    @property
+    def keys(self) -> Keys:
+        """Keys of the HTTP server."""
+        ...
 
     async def migrate(self) -> list[str]:
         """Operator; brings the schema up to date under an advisory lock; the names of what was applied."""
@@ -196,6 +346,89 @@ class Admin(Protocol):
 
     async def pending_migrations(self) -> list[str]:
         """Anyone; the names of what ``migrate`` would apply; changes nothing."""
+        ...
+
+
+class RemoteWork(Work, Protocol):
+    """The verbs of workers, as the server passes them on."""
+
+    async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
+        """The server; a ``remote`` worker's lease is its only sign of life, and ``renew`` alone holds it."""
+        ...
+
+
+class NamedTasks(Tasks, Protocol):
+    """The verbs of clients, as the server passes them on."""
+
+    async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
+        """The server; ``under`` is the id of a task that does not exist yet. Raises: Conflict (it does)."""
+        ...
+
+    def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
+        """The server; as ``Tasks.events``, and it can be closed before its end."""
+        ...
+
+
+class Room(Protocol):
+    """A platform as one organization sees it."""
+
+    @property
+    def organization_id(self) -> str:
+        """Whose."""
+        ...
+
+    @property
+    def tasks(self) -> NamedTasks:
+        """The verbs of clients."""
+        ...
+
+    @property
+    def work(self) -> RemoteWork:
+        """The verbs of workers."""
+        ...
+
+    @property
+    def presence(self) -> Presence:
+        """Workers that reach it over HTTP."""
+        ...
+
+
+class Host(Admin, Protocol):
+    """What the HTTP server stands on: every organization of a platform. The Engine alone is one."""
+
+    @property
+    def organization_id(self) -> str:
+        """The organization where nobody names another."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Where it is, for people; no secret in it."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    def room(self, organization_id: str) -> Room:
+        """The verbs of one organization; connections are shared by all."""
+        ...
+
+    def guard(self) -> None:
+        """Look for dead workers from now on."""
+        ...
+
+    async def end_silent(self) -> int:
+        """End tasks whose outside holder has said nothing for an hour; how many that were."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. Raises: Unavailable, ConfigurationError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection; idempotent."""
         ...
 
 

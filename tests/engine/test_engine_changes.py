@@ -21,8 +21,8 @@ from worker.engine.changes import (
     Row,
     Save,
     Stop,
-    check_changes,
 )
+from worker.engine.checks import check_changes
 from worker.engine.records import History, task_record
 from worker.words.errors import Conflict, LeaseLost, ModuleException, ValidationError
 from worker.words.events import NewEvent

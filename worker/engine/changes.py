@@ -4,26 +4,25 @@ The grouped writer locks the rows, asks each change what it does to its row, and
 here does I/O, so every rule can be read, and tested, in one place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from pydantic import BaseModel
-
-from worker.engine.payloads import clean, encode
-from worker.words.errors import Conflict, LeaseLost, TaskNotFound, ValidationError
+from worker.engine.payloads import clean
+from worker.words.errors import Conflict, LeaseLost, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import DeepPlanning, TaskRecord, Tokens, check_internal_status
 from worker.words.work import JournalEntry
 
 Status = AgentExecutionStatus
 
 TRIES_BY_CRASHES = 3  # promise 10: the third death of a task's worker ends it as failed
 
-LONGEST_DURATION = 1e12  # seconds, 30,000 years: beyond it a number is a mistake
+
+BEGUN = "_begun"
+"""Key in a task's ``state``: the attempt that an outside holder said it has begun."""
 
 RENEWED = "_renewed"
 """Key in a task's ``state``: its settings were other ones before, and the log says which."""
@@ -211,6 +210,8 @@ class Save:
         if status == Status.Executing and row.status == Status.Pending:
             row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.now)
             delta |= {"status": Status.Executing, "execution_attempts": row.attempt, "started_at": row.now}
+        elif status == Status.Executing and row.worker_id is not None and row.state.get(BEGUN) != row.attempt:
+            row.set(state={**row.state, BEGUN: row.attempt})  # who sends no attempt has begun what it was given
         elif status == Status.Paused and row.status != Status.Paused:
             row.set(status=Status.Paused, worker_id=None, paused_at=row.now)
             delta["status"] = Status.Paused
@@ -384,91 +385,6 @@ def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
     if rest:
         row.set(state={**row.state, **rest})
     return {**columns, **rest}
-
-
-def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what somebody wants to save, before anything is stored.
-
-    Args:
-        changes: Field by field; fields fixed at create are ignored, as unmodified clients send whole tasks.
-
-    Returns:
-        What is to be stored: plain JSON values and clean texts.
-
-    Raises:
-        ValidationError: A value does not fit its field; the first such field is named.
-    """
-    checked: dict[str, Any] = {}
-    for name, value in changes.items():
-        if name in TaskRecord.MUTABLE and value is not None:
-            checked[name] = _CHECKS.get(name, _text)(name, value)
-    return checked
-
-
-def _status(name: str, value: Any) -> str:
-    try:
-        return AgentExecutionStatus(value)
-    except ValueError:
-        known = ", ".join(AgentExecutionStatus)
-        raise ValidationError(f"{name} {value!r} is none of {known}", field=name) from None
-
-
-def _result(name: str, value: Any) -> str:  # noqa: ARG001 - one signature for all checks
-    return (clean(value) if isinstance(value, str) else encode(value)) or ""
-
-
-def _internal_status(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signature for all checks
-    return clean(check_internal_status(value))
-
-
-def _text(name: str, value: Any) -> str | None:
-    if not isinstance(value, str):
-        raise ValidationError(f"{name} must be text", field=name)
-    return clean(value)
-
-
-def _object(name: str, value: Any) -> dict[str, Any]:
-    value = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-    if not isinstance(value, dict):
-        raise ValidationError(f"{name} must be an object", field=name)
-    return dict(value)
-
-
-def _texts(name: str, value: Any) -> list[str]:
-    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        raise ValidationError(f"{name} must be a list of texts", field=name)
-    return [clean(each) or "" for each in value]
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_DURATION:
-        raise ValidationError(f"{name} must be a number, 0 or more", field=name)
-    return float(value)
-
-
-def _modelled(model: type[BaseModel]) -> Callable[[str, Any], dict[str, Any]]:
-    """A check that a value has a model's form: what was stored in another could never be read again."""
-
-    def check(name: str, value: Any) -> dict[str, Any]:
-        try:
-            return model.model_validate(_object(name, value)).model_dump(mode="json")
-        except ValueError:
-            raise ValidationError(f"{name} is not of its form: {', '.join(model.model_fields)}", field=name) from None
-
-    return check
-
-
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "status": _status,
-    "result": _result,
-    "internal_status": _internal_status,
-    "tokens": _modelled(Tokens),
-    "deep_planning": _modelled(DeepPlanning),
-    "hitl_request": _object,
-    "payload_extension": _object,
-    "used_tools": _texts,
-    "duration": _number,
-}
 
 
 def not_found(change: Change) -> TaskNotFound:

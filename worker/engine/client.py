@@ -9,17 +9,18 @@ from urllib.parse import quote, unquote
 
 from worker.engine import statements
 from worker.engine.activity import compose
-from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, check_changes, text_size
+from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, text_size
+from worker.engine.checks import check_changes
 from worker.engine.core import Core
 from worker.engine.payloads import clean, encode
+from worker.engine.plan import NewRow, settings_columns
 from worker.engine.records import TASK_COLUMNS, History, is_renewal, split, task_item, task_record
-from worker.engine.writer import NewRow, settings_columns
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.errors import AgentNotFound, FileNotStored, TaskNotFound, TooLarge, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
-from worker.words.statuses import TERMINAL, WHOLE_TASK
+from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.work import StoredFile
 
@@ -35,14 +36,19 @@ class EngineTasks:
         self._core = core
         self._organization = organization_id
 
-    async def create(self, new: NewTask) -> TaskRecord:
-        """Store a pending task; a known id runs a finished task again with the new input."""
+    async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
+        """Store a pending task; a known id runs a finished task again with the new input.
+
+        Args:
+            new: The wish.
+            under: The id of a task that does not exist yet, where the caller had to know it beforehand.
+        """
         settings, state = split(new)
         if new.id is not None:
             renewal = Renewal(new.agent_id, settings_columns(settings), state)
             await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
             return await self.get(new.id)
-        row = NewRow(new_id(), self._organization, new.agent_id, settings, state, text_size([settings, state]))
+        row = NewRow(under or new_id(), self._organization, new.agent_id, settings, state, text_size([settings, state]))
         if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
             row = NewRow(row.id, self._organization, new.agent_id, settings, state, row.size, "executing", 1)
         created_at = await self._core.writer.write(row)
@@ -99,6 +105,8 @@ class EngineTasks:
         checked = check_changes(changes)
         if checked or attempt is not None:
             await self._core.writer.write(Save(self._organization, task_id, attempt, checked, origin))
+            if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
+                self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
         return await self.get(task_id)
 
     async def stop(self, task_id: str) -> TaskRecord:

@@ -1,11 +1,12 @@
 """Connections to PostgreSQL: how they are made, what is said of them, what their errors mean to a caller."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
+from worker.words.errors import ConfigurationError, Conflict, ModuleException, Unavailable, ValidationError
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,6 +39,18 @@ def shown(url: str) -> str:
     return f"PostgreSQL at {host}, database {parts.get('dbname') or 'default'}"
 
 
+def check_url(url: str) -> None:
+    """See whether a URL can be read at all, before anything is started. Raises: ConfigurationError."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        ports = str(conninfo_to_dict(normal_url(url)).get("port") or "")
+        [int(port) for port in ports.split(",") if port]  # libpq looks at them only once it connects
+    except (ProgrammingError, ValueError):
+        raise ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL") from None
+
+
 def _options(pooled: bool) -> dict[str, Any]:
     options: dict[str, Any] = {"autocommit": True, "application_name": NAME, "connect_timeout": CONNECT_SECONDS}
     if pooled:
@@ -49,8 +62,11 @@ async def connect(url: str, *, pooled: bool = False) -> "AsyncConnection[Any]":
     """Open a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
     import psycopg
 
-    with errors():
-        connection = await psycopg.AsyncConnection.connect(normal_url(url), **_options(pooled))
+    try:
+        with errors():
+            connection = await psycopg.AsyncConnection.connect(normal_url(url), **_options(pooled))
+    except Unavailable as error:
+        raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
     await _accept_text_json(connection)
     return connection
 
@@ -70,9 +86,18 @@ async def configure(connection: "AsyncConnection[Any]") -> None:
 
 async def _accept_text_json(connection: "AsyncConnection[Any]") -> None:
     from psycopg.types.json import set_json_loads
+
+    set_json_loads(loads, connection)
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON: the quick way, and where a value is nested too deeply for it the patient one."""
     from pydantic_core import from_json
 
-    set_json_loads(from_json, connection)
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)
 
 
 async def is_pooled(connection: "AsyncConnection[Any]") -> bool:
@@ -118,6 +143,8 @@ def translated(error: BaseException) -> ModuleException | None:
             return Unavailable("the database's disk is full", retry_after=30)
         case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed() | psycopg_pool.TooManyRequests():
             return Unavailable("the database cannot be reached", retry_after=5)
+        case psycopg.errors.UniqueViolation():
+            return Conflict("there is one of that id already")
         case psycopg.DataError() | psycopg.errors.CheckViolation() | UnicodeEncodeError():
             return ValidationError("a value does not fit into the database")
         case psycopg.OperationalError() | psycopg.InterfaceError() | psycopg.ProgrammingError():

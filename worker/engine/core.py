@@ -121,6 +121,15 @@ class Core:
         if not self.pulse.running:
             self.pulse.start()
 
+    def guard(self) -> None:
+        """Look for dead workers from now on; a server does, since its remote workers have no pulse of their own."""
+        if self.pulse.running and self.pulse.buries:
+            return
+        if self.pulse.running:
+            self.pulse.stop()
+        self.pulse = Pulse(self.url, self.hub, self._bury, pooled=self.pooled)
+        self.pulse.start()
+
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep a worker alive, and look for dead ones."""
         if self.pulse.running:

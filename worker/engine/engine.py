@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING
 from worker.contracts import Capabilities
 from worker.engine import migrate
 from worker.engine.client import EngineTasks
-from worker.engine.connections import connect, errors, shown
+from worker.engine.connections import check_url, connect, errors, shown
 from worker.engine.core import Core
+from worker.engine.keys import EngineKeys
+from worker.engine.presence import EnginePresence, end_silent
 from worker.engine.working import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from worker.engine.embedded import Embedded
+
+
+class Room:
+    """The engine as one organization sees it."""
+
+    def __init__(self, core: Core, organization_id: str) -> None:
+        self.organization_id = organization_id
+        self.tasks = EngineTasks(core, organization_id)
+        self.work = EngineWork(core, organization_id, self.tasks)
+        self.presence = EnginePresence(core, organization_id, self.work)
 
 
 class Engine:
@@ -24,6 +36,9 @@ class Engine:
         home: The folder of the embedded PostgreSQL.
         organization_id: Whose tasks.
         poll: Seconds between looks where nobody hints.
+
+    Raises:
+        ConfigurationError: The URL cannot be read.
     """
 
     def __init__(
@@ -34,12 +49,15 @@ class Engine:
         organization_id: str = "default",
         poll: float = 1.0,
     ) -> None:
+        if url is not None:
+            check_url(url)
         self._url = url
         self._home = home
         self._poll = poll
         self._organization = organization_id
         self._embedded: Embedded | None = None
         self._core: Core | None = Core(url, poll=poll) if url else None
+        self._rooms: dict[str, Room] = {}
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
@@ -49,8 +67,9 @@ class Engine:
                 self._core = Core(await self._start_embedded(), poll=self._poll)
                 await self.migrate()
             if await self._core.open():
-                self._tasks = EngineTasks(self._core, self._organization)
-                self._work = EngineWork(self._core, self._organization, self._tasks)
+                self._rooms.clear()
+                room = self.room(self._organization)
+                self._tasks, self._work = room.tasks, room.work
 
     async def _start_embedded(self) -> str:
         from worker.engine.embedded import Embedded, EmbeddedFailed, EmbeddedUnavailable
@@ -72,6 +91,35 @@ class Engine:
             embedded, self._embedded = self._embedded, None
             self._core = None
             await asyncio.to_thread(embedded.close)
+
+    def room(self, organization_id: str) -> Room:
+        """The verbs as one organization sees them; connections are shared by all."""
+        if organization_id not in self._rooms:
+            self._rooms[organization_id] = Room(self.core, organization_id)
+        return self._rooms[organization_id]
+
+    def guard(self) -> None:
+        """Look for dead workers from now on."""
+        self.core.guard()
+
+    async def end_silent(self) -> int:
+        """End tasks whose outside holder has said nothing for an hour; how many that were."""
+        return await end_silent(self.core)
+
+    @property
+    def organization_id(self) -> str:
+        """Whose tasks, where nobody says otherwise."""
+        return self._organization
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected."""
+        return self._core is not None and bool(self._rooms)
+
+    @property
+    def keys(self) -> EngineKeys:
+        """Keys of the HTTP server."""
+        return EngineKeys(self.core)
 
     @property
     def tasks(self) -> EngineTasks:

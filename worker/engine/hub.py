@@ -21,13 +21,16 @@ class Hub:
         self.loop = loop
         self.name = token_hex(4)  # marks our own hints, which have reached us already
         self._flags = {WORK: asyncio.Event(), DELIVERIES: asyncio.Event()}
+        self._raised = {WORK: 0, DELIVERIES: 0}  # many may wait for one flag, so each compares with what it saw
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listeners: list[Callable[[Collection[str]], None]] = []
 
     def wake(self, flags: str, task_ids: Iterable[str] = ()) -> None:
         """Wake on the loop: those who wait for work or deliveries, and who watch these tasks."""
         for flag in flags:
+            self._raised[flag] += 1
             self._flags[flag].set()
+            self._flags[flag] = asyncio.Event()
         ids = list(task_ids)
         if self._watchers:
             for task_id in ids:
@@ -62,8 +65,10 @@ class Hub:
     def _wake_everyone(self) -> None:
         self.wake(WORK + DELIVERIES, tuple(self._watchers))
 
-    async def flagged(self, flag: str, seconds: float) -> bool:
-        """Wait for work or deliveries, at most so long; whether somebody woke us."""
+    async def flagged(self, flag: str, seconds: float, seen: int) -> bool:
+        """Wait for work or deliveries, at most so long; whether there was a wake since ``seen``."""
+        if self._raised[flag] != seen:
+            return True
         event = self._flags[flag]
         try:
             async with asyncio.timeout(seconds):
@@ -72,9 +77,9 @@ class Hub:
             return False
         return True
 
-    def lower(self, flag: str) -> None:
-        """Say that we look now: a wake from here on is for something newer."""
-        self._flags[flag].clear()
+    def seen(self, flag: str) -> int:
+        """Say that we look now: a wake after this mark is for something newer."""
+        return self._raised[flag]
 
     @contextmanager
     def watch(self, task_id: str) -> Generator[asyncio.Event]:

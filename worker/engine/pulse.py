@@ -25,6 +25,7 @@ TRUST_SECONDS = (
     10.0  # a rescuer's own connection must have lived so long: after a restart a live worker's lock is free too
 )
 RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
+TIDY_SECONDS = 10.0
 RECONNECT_SECONDS = 0.2, 5.0
 
 Bury = Callable[[str, str, str], None]
@@ -61,6 +62,11 @@ class Pulse:
         """Begin to beat."""
         self._thread = threading.Thread(target=self._run, name="worker pulse", daemon=True)
         self._thread.start()
+
+    @property
+    def buries(self) -> bool:
+        """Whether it looks for dead workers."""
+        return self._bury is not None
 
     @property
     def running(self) -> bool:
@@ -135,6 +141,8 @@ class Pulse:
     def _keep(self, connection: "Connection[Any]") -> None:
         """Hold the session lock and renew the lease, when it is time."""
         worker = self._worker
+        if worker is None and self._bury is not None:
+            self._tidy_for_others(connection)
         if worker is None:
             if self._locked is not None:
                 connection.execute("select pg_advisory_unlock(%s, %s)", (LOCK_CLASS, self._locked))
@@ -148,9 +156,18 @@ class Pulse:
             connection.execute(statements.RENEW, (worker_id,))
             if self._subscriptions:
                 connection.execute(statements.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
-            connection.execute(statements.RETIRE_SUBSCRIPTIONS)
-            connection.execute(statements.FORGET_WORKERS)
+            self._tidy(connection)
             self._renew_at = time.monotonic() + lease_seconds / RENEWALS_A_LEASE
+
+    def _tidy_for_others(self, connection: "Connection[Any]") -> None:
+        """What a worker does beside its renewals, a server does for its remote ones."""
+        if time.monotonic() >= self._renew_at:
+            self._tidy(connection)
+            self._renew_at = time.monotonic() + TIDY_SECONDS
+
+    def _tidy(self, connection: "Connection[Any]") -> None:
+        connection.execute(statements.RETIRE_SUBSCRIPTIONS)
+        connection.execute(statements.FORGET_WORKERS)
 
     def _scan(self, connection: "Connection[Any]", *, trusted: bool) -> None:
         """Look for the dead. Neither sign counts until this connection is old enough to be believed."""

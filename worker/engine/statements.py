@@ -87,7 +87,8 @@ _WAITING_AGENTS = """
     ), others(agent_id, free) as (
         select agent_id, %(others)s from waiting
          where agent_id is not null and agent_id <> all(%(named)s::text[])
-           and exists (select from worker.workers where id = %(worker)s and gone_at is null) order by random()
+           and exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
+         order by random()
     ),
 """
 
@@ -107,7 +108,8 @@ _DUE = """
 _CLAIM = """
     with recursive {waiting} wanted(agent_id, free) as (
         select * from unnest(%(agents)s::text[], %(free)s::integer[])
-         where exists (select from worker.workers where id = %(worker)s and gone_at is null) order by random()
+         where exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
+         order by random()
     ), picked as materialized (
         {due} limit %(total)s
     ), claimed as (

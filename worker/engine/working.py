@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
-from worker.engine import statements
-from worker.engine.changes import Append, Finish, GiveBack, check_changes
+from worker.engine import presence_statements, statements
+from worker.engine.changes import Append, Finish, GiveBack
+from worker.engine.checks import check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES, WORK
@@ -16,7 +17,7 @@ from worker.engine.records import task_record
 from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import AgentExecutionStatus
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, Subscription, WorkerCard
 
 DELIVERY_TRIES = 10  # then it is set aside
@@ -30,11 +31,16 @@ class EngineWork:
         self._core = core
         self._organization = organization_id
         self._tasks = tasks
-        self._cards: dict[str, WorkerCard] = {}
-        self._subscriptions: dict[int, Subscription] = {}
+        self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
+        self._subscriptions: dict[str, dict[int, Subscription]] = {}
 
-    async def register(self, card: WorkerCard) -> None:
-        """List the worker, announce its agents, keep its subscriptions, begin to hold its lease."""
+    async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
+        """List the worker, announce its agents, keep its subscriptions, begin to hold its lease.
+
+        Args:
+            card: The worker.
+            remote: It lives elsewhere: its lease is its only sign of life, and ``renew`` alone holds it.
+        """
         row = (
             await self._core.rows(
                 statements.REGISTER,
@@ -45,34 +51,40 @@ class EngineWork:
                     "agents": list(card.agents),
                     "any_agent": card.any_agent,
                     "concurrency": card.concurrency,
-                    "has_lock": not self._core.pooled,
+                    "has_lock": not self._core.pooled and not remote,
                     "lease": card.lease_seconds,
                 },
             )
         )[0]
         if card.agents:
             await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
+        subscriptions: dict[int, Subscription] = {}
         for subscription in card.subscriptions:
             answer = await self._core.rows(
                 statements.SUBSCRIBE,
                 (self._organization, subscription.handler, subscription.agent_id, subscription.event_type),
             )
-            self._subscriptions[answer[0]["id"]] = subscription
-        self._cards[card.id] = card
-        self._core.beat(card.id, row["lock_key"], card.lease_seconds, list(self._subscriptions))
+            subscriptions[answer[0]["id"]] = subscription
+        await self._core.rows(presence_statements.SUBSCRIBED, (list(subscriptions), card.id))
+        self._subscriptions[card.id] = subscriptions
+        if remote:
+            self._core.guard()
+            return
+        self._local.add(card.id)
+        self._core.beat(card.id, row["lock_key"], card.lease_seconds, list(subscriptions))
         await asyncio.to_thread(self._core.pulse.ready, 5)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """Claim what the worker can start; wait for it where there is none."""
         until = time.monotonic() + seconds
         while True:
-            self._core.hub.lower(WORK)
+            seen = self._core.hub.seen(WORK)
             wanted = demand()
             claimed = await self._claim(worker_id, wanted)
             left = until - time.monotonic()
             if claimed or left <= 0 or wanted.total <= 0:
                 return claimed
-            await self._core.hub.flagged(WORK, min(left, self._core.poll))
+            await self._core.hub.flagged(WORK, min(left, self._core.poll), seen)
 
     def nudge(self) -> None:
         """Ask for the demand again at once."""
@@ -142,23 +154,34 @@ class EngineWork:
     async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
         until = time.monotonic() + seconds
+        wishes = await self._wishes(worker_id)
         while True:
-            self._core.hub.lower(DELIVERIES)
+            seen = self._core.hub.seen(DELIVERIES)
             count = limit()
             if count <= 0:
                 return []
             rows = await self._core.rows(
                 statements.CLAIM_DELIVERIES,
-                {"ids": list(self._subscriptions), "limit": count, "worker": worker_id},
+                {"ids": list(wishes), "limit": count, "worker": worker_id},
             )
-            found = [delivery for row in rows if (delivery := await self._delivery(row)) is not None]
+            found = [delivery for row in rows if (delivery := await self._delivery(row, wishes)) is not None]
             left = until - time.monotonic()
             if found or left <= 0:
                 return found
             if not rows:
-                await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll))
+                await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll), seen)
 
-    async def _delivery(self, row: Mapping[str, Any]) -> Delivery | None:
+    async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
+        """A worker's subscriptions; one that registered elsewhere is looked up once."""
+        if worker_id not in self._subscriptions:
+            rows = await self._core.rows(presence_statements.SUBSCRIPTIONS_OF, (worker_id, self._organization))
+            self._subscriptions[worker_id] = {
+                row["id"]: Subscription(row["handler"], TaskUpdateEventType(row["event_type"]), row["agent_id"])
+                for row in rows
+            }
+        return self._subscriptions[worker_id]
+
+    async def _delivery(self, row: Mapping[str, Any], wishes: Mapping[int, Subscription]) -> Delivery | None:
         """Compose a delivery; a cursor whose event is none of its handler's moves on at once."""
         number = row["number"]
         keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
@@ -171,7 +194,7 @@ class EngineWork:
             return None
         event = await self._tasks.event(row["task_id"], number)
         return Delivery(
-            subscription=self._subscriptions[row["subscription_id"]],
+            subscription=wishes[row["subscription_id"]],
             subscription_id=row["subscription_id"],
             event=event,
             task=await self._tasks.get(row["task_id"]),
@@ -208,7 +231,7 @@ class EngineWork:
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
-        if not await self._core.rows(statements.RENEW, (worker_id,)):
+        if not await self._core.rows(presence_statements.RENEW_OF, (worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def leave(self, worker_id: str) -> None:
@@ -219,7 +242,10 @@ class EngineWork:
         held = await self._core.rows(statements.HELD_BY, (worker_id,))
         await self._core.give_back(held, charged=False)
         await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
-        self._core.pulse.release()
+        if worker_id in self._local:
+            self._local.discard(worker_id)
+            self._core.pulse.release()
+        self._subscriptions.pop(worker_id, None)
         await self._core.rows(statements.LEAVE, (worker_id,))
 
 

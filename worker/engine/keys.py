@@ -1,0 +1,103 @@
+"""Keys of the HTTP server, its own secrets, and creates that may be repeated."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from worker.contracts import Key
+from worker.engine import presence_statements as statements
+from worker.engine.core import Core
+from worker.words.errors import Conflict, NotFound, ValidationError
+from worker.words.ids import check_id, new_id
+
+KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
+SECRET_BYTES = 32
+FIELDS = ("id", "organization_id", "name", "agents", "created_at", "expires_at", "revoked_at")
+
+
+def digest_of(key: str) -> str:
+    """What is stored of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class EngineKeys:
+    """What the server keeps beside the tasks, for all organizations."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def create(
+        self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
+    ) -> tuple[str, Key]:
+        """Make a key; it can be read here and never again."""
+        check_id(organization_id, "organization")
+        for agent in agents:
+            check_id(agent, "agents")
+        text = f"wk_{secrets.token_urlsafe(KEY_BYTES)}"
+        rows = await self._core.rows(
+            statements.CREATE_KEY,
+            {
+                "id": new_id(),
+                "organization": organization_id,
+                "digest": digest_of(text),
+                "name": name.replace("\0", ""),
+                "agents": list(agents) or None,
+                "seconds": seconds,
+            },
+        )
+        return text, _key(rows[0])
+
+    async def list(self, organization_id: str | None = None) -> list[Key]:
+        """All keys, the expired and revoked too; never what they are."""
+        return [_key(row) for row in await self._core.rows(statements.LIST_KEYS, {"organization": organization_id})]
+
+    async def revoke(self, key_id: str) -> Key:
+        """Have a key open nothing any more. Raises: NotFound."""
+        rows = await self._core.rows(statements.REVOKE_KEY, (key_id.replace("\0", ""),))
+        if not rows:
+            raise NotFound(f"There is no key {key_id!r}.")
+        return _key(rows[0])
+
+    async def find(self, text: str) -> Key | None:
+        """The key that this is, if it opens anything now."""
+        digest = digest_of(text)
+        rows = await self._core.rows(statements.FIND_KEY, (digest,))
+        return next((_key(row) for row in rows if secrets.compare_digest(row["digest"], digest)), None)
+
+    async def exist(self) -> bool:
+        """Whether there is any key that opens something."""
+        return (await self._core.rows(statements.HAS_KEYS))[0]["any"]
+
+    async def secret(self, name: str) -> bytes:
+        """A secret of the server's own, made when it is first asked for and the same for every process."""
+        return bytes((await self._core.rows(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
+
+    async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
+        """Keep a place for a create that may be repeated.
+
+        Returns:
+            The id of its task, and whether this is the first to ask.
+
+        Raises:
+            Conflict: The same key came with another wish before.
+            ValidationError: The key is none.
+        """
+        if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the length that others allow too
+            raise ValidationError("Idempotency-Key must be 1 to 255 printable characters", field="Idempotency-Key")
+        asked = {"organization": organization_id, "key": key, "digest": digest, "task": task_id}
+        row = (await self._core.rows(statements.RESERVE, asked))[0]
+        if row["digest"] != digest:
+            raise Conflict("This Idempotency-Key was used for another request before.")
+        return row["task_id"], row["fresh"]
+
+    async def release(self, organization_id: str, key: str, task_id: str) -> None:
+        """Give up the place of a create that failed."""
+        await self._core.rows(statements.RELEASE, (organization_id, key, task_id))
+
+
+def _key(row: dict[str, Any]) -> Key:
+    fields: dict[str, Any] = {name: row[name] for name in FIELDS}
+    fields["agents"] = tuple(row["agents"]) if row["agents"] else None
+    return Key(**fields)

@@ -1,0 +1,170 @@
+"""What a group writes: the effects of its items on rows that are locked, gathered into few statements. No I/O."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
+from worker.engine.payloads import encode
+from worker.words.errors import ModuleException
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+_TYPES = {
+    "status": "text",
+    "attempt": "integer",
+    "crashes": "integer",
+    "errors": "integer",
+    "worker_id": "text",
+    "available_at": "timestamptz",
+    "last_event": "bigint",
+    "started_at": "timestamptz",
+    "paused_at": "timestamptz",
+    "finished_at": "timestamptz",
+    "internal_status": "text",
+    "result": "text",
+    "user_id": "text",
+    "parent_id": "text",
+    "triggering_agent_id": "text",
+    "settings": "json",
+    "state": "json",
+}
+"""Columns that changes set, with their types."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A task to be inserted, checked and split already."""
+
+    id: str
+    organization_id: str
+    agent_id: str
+    settings: dict[str, Any]
+    state: dict[str, Any]
+    size: int
+    status: str = "pending"
+    attempt: int = 0
+
+    @property
+    def task_id(self) -> str:
+        """The task."""
+        return self.id
+
+    def columns(self) -> dict[str, Any]:
+        """The row, as the insert wants it."""
+        return {
+            "id": self.id,
+            "organization_id": self.organization_id,
+            "agent_id": self.agent_id,
+            "status": self.status,
+            "attempt": self.attempt,
+            "state": self.state,
+            "told": self.told(),
+            **settings_columns(self.settings),
+        }
+
+    def told(self) -> dict[str, Any]:
+        """What its first event tells beyond the settings."""
+        if self.status == "pending":
+            return self.state
+        return {**self.state, "status": self.status, "execution_attempts": self.attempt}
+
+
+def settings_columns(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, and what of them lists ask for."""
+    user = (settings.get("input") or {}).get("user") or {}
+    return {
+        "user_id": user.get("id"),
+        "parent_id": settings.get("parent_execution"),
+        "triggering_agent_id": settings.get("triggering_agent_id"),
+        "settings": settings,
+    }
+
+
+Item = NewRow | Change
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a group writes."""
+
+    rows: dict[str, Row] = field(default_factory=dict[str, Row])
+    new: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    created: list[str] = field(default_factory=list[str])
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    journal: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    dropped_journals: list[str] = field(default_factory=list[str])
+    wakes_work: bool = False
+    wakes_deliveries: bool = False
+    errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
+    now: datetime = NEVER
+
+    def take(self, item: Item) -> None:
+        """Take in one item: a new task as it is, a change by what it decides on its locked row."""
+        self.errors.append(self._created(item) if isinstance(item, NewRow) else self._changed(item))
+
+    def _created(self, item: NewRow) -> None:
+        self.new.append(item.columns())
+        self.created.append(item.id)
+        self.wakes_work |= item.status == "pending"
+
+    def _changed(self, change: Change) -> Exception | None:
+        row = self.rows.get(change.task_id)
+        if row is None or row.organization_id != change.organization_id:
+            return not_found(change)
+        try:
+            effect = change.decide(row)
+        except ModuleException as error:
+            return error
+        self._add(effect, change.task_id)
+        return None
+
+    def _add(self, effect: Effect, task_id: str) -> None:
+        self.events += effect.events
+        if effect.drop_journal:  # also what came earlier in this very group
+            self.journal = [entry for entry in self.journal if entry["task_id"] != task_id]
+        self.journal += [{"task_id": task_id, "key": key, "value": value} for key, value in effect.journal]
+        if effect.drop_journal:
+            self.dropped_journals.append(task_id)
+        self.wakes_work |= effect.wakes_work
+
+    @property
+    def changed_tasks(self) -> list[str]:
+        """Every task that the group touched, once."""
+        return [*self.created, *dict.fromkeys(event.task_id for event in self.events)]
+
+    def updates(self) -> Iterator[tuple[bytes, str, list[str]]]:
+        """One UPDATE for each set of columns that some rows change: the statement, the values, the ids."""
+        shapes: dict[tuple[str, ...], list[Row]] = {}
+        for row in self.rows.values():
+            if row.changed:
+                shapes.setdefault(tuple(sorted(row.changed)), []).append(row)
+        for columns, rows in shapes.items():
+            values = [{"id": row.id, **{name: row.changed[name] for name in columns}} for row in rows]
+            yield _update(columns), encode(values), [row.id for row in rows]
+
+    def journal_columns(self) -> list[list[str]]:
+        """Task ids, keys and values of the journal entries, each a column of its own."""
+        return [[entry[name] for entry in self.journal] for name in ("task_id", "key", "value")]
+
+    def logged(self) -> str:
+        """The events, as their insert wants them."""
+        return encode([{name: getattr(event, name) for name in _EVENT} for event in self.events])
+
+
+_EVENT = tuple(each.name for each in fields(LoggedEvent))
+_updates: dict[tuple[str, ...], bytes] = {}
+
+
+def _update(columns: tuple[str, ...]) -> bytes:
+    """The UPDATE for a shape; names come from the table above, never from outside."""
+    if columns not in _updates:
+        sets = ", ".join(f"{name} = c.{name}" for name in columns)
+        types = ", ".join(f"{name} {_TYPES[name]}" for name in columns)
+        _updates[columns] = (
+            f"update worker.tasks t set {sets}, updated_at = now()"  # noqa: S608 - names from a constant
+            f" from json_to_recordset(%s::json) as c(id text, {types})"
+            " where t.id = any(%s::text[]) and t.id = c.id"  # the array has the planner take the primary key
+        ).encode()
+    return _updates[columns]

@@ -1,0 +1,114 @@
+"""Remote workers as the server sees them: who is there, by which stream, and what it holds."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from worker.contracts import HeldTask, WorkerState
+from worker.engine import presence_statements as statements
+from worker.engine.changes import Save
+from worker.engine.core import Core
+from worker.engine.hub import DELIVERIES, WORK
+from worker.engine.working import EngineWork
+from worker.words.errors import LeaseLost, NotFound, TaskNotFound
+from worker.words.outcomes import HandBack
+from worker.words.work import WorkerCard
+
+SILENCE_SECONDS = 3600.0  # the wire protocol: an outside holder without a lease is given up after 60 minutes of silence
+FLAGS = {WORK: "work", DELIVERIES: "deliveries"}
+
+
+class EnginePresence:
+    """Remote workers of one organization. All of it acts through the database: any server process may be asked."""
+
+    def __init__(self, core: Core, organization_id: str, work: EngineWork) -> None:
+        self._core = core
+        self._organization = organization_id
+        self._work = work
+
+    async def workers(self) -> list[WorkerState]:
+        """All workers that are here."""
+        return [_state(row) for row in await self._core.rows(statements.LIST_WORKERS, (self._organization,))]
+
+    async def worker(self, worker_id: str) -> WorkerState:
+        """One worker, also one that was taken for dead."""
+        rows = await self._core.rows(statements.GET_WORKER, (worker_id.replace("\0", ""), self._organization))
+        if not rows:
+            raise NotFound(f"There is no worker {worker_id!r}.")
+        return _state(rows[0])
+
+    async def free(self, worker_id: str) -> bool:
+        """Whether no worker of any organization has this id."""
+        return not await self._core.rows(statements.ANY_WORKER, (worker_id,))
+
+    async def enter(self, card: WorkerCard, peer: str, stream: str) -> str:
+        """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
+        keys = {"organization": self._organization, "peer": peer, "stream": stream, "id": card.id}
+        rows = await self._core.rows(statements.COME_BACK, keys)
+        if rows:
+            return rows[0]["id"]
+        await self._work.register(card, remote=True)
+        await self._core.rows(statements.ENTER, keys)
+        return card.id
+
+    async def touch(self, worker_id: str, stream: str) -> bool:
+        """Say that a worker's stream is open, which holds its lease; whether no newer one has replaced it."""
+        return bool(await self._core.rows(statements.TOUCH, (worker_id, self._organization, stream)))
+
+    async def drop(self, worker_id: str, stream: str) -> None:
+        """Say that a worker's stream has ended: what it was given and has not begun is pending again."""
+        held = await self.held(worker_id)  # before: what a newer stream is given is its own
+        if await self._core.rows(statements.DROPPED, (worker_id, self._organization, stream)):
+            await self.give_back([each for each in held if not each.begun])
+
+    async def heard(self, worker_id: str) -> None:
+        """Take a worker's heartbeat: its leases hold on from now."""
+        await self._work.renew(worker_id)
+        await self._core.rows(statements.HEARD, (worker_id, self._organization))
+
+    async def busy(self, worker_id: str, *, is_busy: bool) -> None:
+        """Note whether a worker is at its limit: then nothing is claimed for it."""
+        if not await self._core.rows(statements.BUSY, (is_busy, worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+        if not is_busy:
+            self._core.tell(WORK, [])
+
+    async def held(self, worker_id: str) -> list[HeldTask]:
+        """What a worker holds, and whether it has begun it."""
+        rows = await self._core.rows(statements.HELD, (worker_id, self._organization))
+        return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
+
+    async def give_back(self, held: Sequence[HeldTask]) -> None:
+        """Queue tasks again that a worker never got or never began, uncharged; what moved on meanwhile is left."""
+        for each in held:
+            with suppress(LeaseLost, TaskNotFound):
+                await self._work.hand_back(each.task_id, each.attempt, HandBack())
+
+    def seen(self) -> dict[str, int]:
+        """The marks of hints that came so far, for ``hint``."""
+        return {name: self._core.hub.seen(flag) for flag, name in FLAGS.items()}
+
+    async def hint(self, name: str, seen: int, seconds: float) -> bool:
+        """Wait for a hint that ``work`` can be claimed or ``deliveries`` are due; whether one came."""
+        flag = next(flag for flag, each in FLAGS.items() if each == name)
+        return await self._core.hub.flagged(flag, seconds, seen)
+
+    async def pending(self, agent_id: str, limit: int) -> int:
+        """How many tasks of an agent wait, counted up to a limit."""
+        rows = await self._core.rows(statements.COUNT_PENDING, (self._organization, agent_id, limit))
+        return rows[0]["pending"]
+
+
+async def end_silent(core: Core) -> int:
+    """End tasks whose outside holder has said nothing for an hour; how many that were."""
+    rows = await core.rows(statements.SILENT, (SILENCE_SECONDS,))
+    reason = f"whoever took it said nothing for {SILENCE_SECONDS / 60:.0f} minutes"
+    for row in rows:
+        changes: dict[str, Any] = {"status": "failed", "result": reason}
+        await core.writer.write(Save(row["organization_id"], row["id"], None, changes))
+    return len(rows)
+
+
+def _state(row: dict[str, Any]) -> WorkerState:
+    fields: dict[str, Any] = {**row, "agents": tuple(row["agents"])}
+    return WorkerState(**fields)

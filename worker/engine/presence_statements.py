@@ -1,0 +1,138 @@
+"""The SQL of remote workers, of keys and of what else the server keeps, named."""
+
+# A remote worker says that it lives. Its subscriptions are served, which is noted once an hour at the most.
+RENEW_OF = """
+    with renewed as (
+        update worker.workers set gone_at = null, lease_until = now() + make_interval(secs => lease_seconds)
+        where id = %s and organization_id = %s returning subscriptions
+    ), seen as (
+        update worker.subscriptions s set seen_at = now() from renewed r
+        where s.id = any(r.subscriptions) and s.seen_at < now() - interval '1 hour'
+    )
+    select 1 from renewed
+"""
+
+SUBSCRIBED = "update worker.workers set subscriptions = %s where id = %s"
+
+SUBSCRIPTIONS_OF = """
+    select s.id, s.handler, s.event_type, s.agent_id
+    from worker.subscriptions s join worker.workers w on s.id = any(w.subscriptions)
+    where w.id = %s and w.organization_id = %s
+"""
+
+_WORKER = """
+    w.id, w.name, w.agents, w.any_agent, w.concurrency, w.is_busy, w.started_at, w.lease_until, w.gone_at,
+    w.peer is not null as bare, not w.has_lock as remote,
+    (select count(*) from worker.tasks t where t.worker_id = w.id and t.status = 'executing') as running
+"""
+
+LIST_WORKERS = f"""
+    select {_WORKER} from worker.workers w where w.organization_id = %s and w.gone_at is null
+    order by w.started_at, w.id
+"""  # noqa: S608 - constants
+
+GET_WORKER = f"select {_WORKER} from worker.workers w where w.id = %s and w.organization_id = %s"  # noqa: S608 - constants
+
+ANY_WORKER = "select 1 from worker.workers where id = %s"
+
+# A worker that has no id of its own comes back within a minute: it is the one whose stream has ended, or whose stream
+# nobody holds any more, or whose heartbeats have stopped.
+COME_BACK = """
+    update worker.workers set stream = %(stream)s, stream_seen = now(), dropped_at = null, heard_at = null,
+           gone_at = null, is_busy = false, lease_until = now() + make_interval(secs => lease_seconds)
+    where id = (
+        select id from worker.workers
+        where organization_id = %(organization)s and peer = %(peer)s
+          and (dropped_at > now() - interval '60 seconds'
+               or (dropped_at is null and greatest(stream_seen, heard_at) > now() - interval '60 seconds'
+                   and (stream_seen < now() - interval '15 seconds' or heard_at < now() - interval '10 seconds')))
+        order by started_at limit 1 for update skip locked
+    ) returning id
+"""
+
+ENTER = """
+    update worker.workers set peer = %(peer)s, stream = %(stream)s, stream_seen = now(), dropped_at = null
+    where id = %(id)s and organization_id = %(organization)s
+"""
+
+# The stream is open; a newer one may have taken its place.
+TOUCH = """
+    update worker.workers set stream_seen = now(), gone_at = null,
+           lease_until = now() + make_interval(secs => lease_seconds)
+    where id = %s and organization_id = %s and stream = %s returning 1
+"""
+
+# Its stream has ended: from now on its heartbeats alone hold its lease.
+DROPPED = """
+    update worker.workers set dropped_at = now(), lease_until = now() + make_interval(secs => lease_seconds)
+    where id = %s and organization_id = %s and stream = %s returning 1
+"""
+
+HEARD = "update worker.workers set heard_at = now() where id = %s and organization_id = %s"
+
+BUSY = "update worker.workers set is_busy = %s where id = %s and organization_id = %s returning 1"
+
+HELD = """
+    select id, attempt, coalesce((state->>'_begun')::integer, 0) = attempt as begun from worker.tasks
+    where worker_id = %s and organization_id = %s and status = 'executing'
+"""
+
+# Tasks that somebody outside took and has been silent about for an hour.
+SILENT = """
+    select id, organization_id from worker.tasks
+    where status = 'executing' and worker_id is null and updated_at < now() - make_interval(secs => %s)
+    limit 500
+"""
+
+COUNT_PENDING = """
+    select count(*) as pending from (
+        select from worker.tasks where organization_id = %s and agent_id = %s and status = 'pending' limit %s
+    ) waiting
+"""
+
+# The first create with a key keeps its place; the others learn which task it made. What is older than a day goes.
+RESERVE = """
+    with forgotten as (
+        delete from worker.repeats where created_at < now() - interval '1 day'
+           and (organization_id, key) <> (%(organization)s, %(key)s)
+    )
+    insert into worker.repeats as r (organization_id, key, digest, task_id)
+    values (%(organization)s, %(key)s, %(digest)s, %(task)s)
+    on conflict (organization_id, key) do update set key = r.key
+    returning digest, task_id, xmax = 0 as fresh
+"""
+
+RELEASE = "delete from worker.repeats where organization_id = %s and key = %s and task_id = %s"
+
+CREATE_KEY = """
+    insert into worker.keys (id, organization_id, digest, name, agents, expires_at)
+    values (%(id)s, %(organization)s, %(digest)s, %(name)s, %(agents)s,
+            now() + make_interval(secs => %(seconds)s::double precision))
+    returning id, organization_id, name, agents, created_at, expires_at, revoked_at
+"""
+
+LIST_KEYS = """
+    select id, organization_id, name, agents, created_at, expires_at, revoked_at from worker.keys
+    where %(organization)s::text is null or organization_id = %(organization)s order by created_at, id
+"""
+
+REVOKE_KEY = """
+    update worker.keys set revoked_at = coalesce(revoked_at, now()) where id = %s
+    returning id, organization_id, name, agents, created_at, expires_at, revoked_at
+"""
+
+FIND_KEY = """
+    select id, organization_id, name, agents, created_at, expires_at, revoked_at, digest from worker.keys
+    where digest = %s and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+
+HAS_KEYS = """
+    select exists (
+        select from worker.keys where revoked_at is null and (expires_at is null or expires_at > now())
+    ) as any
+"""
+
+SERVER_OWN = """
+    insert into worker.secrets as s (name, value) values (%s, %s)
+    on conflict (name) do update set name = s.name returning value
+"""
