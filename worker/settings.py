@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     server_key: SecretStr | None = Field(
         default=None, validation_alias="WORKER_API_KEY", description="key that the server accepts"
     )
+    max_queued: int = Field(
+        default=100_000,
+        validation_alias="WORKER_MAX_QUEUED",
+        ge=1,
+        description="pending tasks of one agent, beyond which the server takes no more of them",
+    )
     log: Literal["json", "logfmt", "console"] | None = Field(
         default=None,
         validation_alias="WORKER_LOG",

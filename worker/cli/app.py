@@ -8,6 +8,8 @@ from typer.core import TyperGroup
 
 from worker.cli import failures, worker_commands
 from worker.cli.demo_command import demo
+from worker.cli.key_commands import keys
+from worker.cli.serve_command import serve
 from worker.cli.task_commands import tasks
 
 
@@ -43,10 +45,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(worker_commands.run)
+app.command()(serve)
 app.command()(worker_commands.migrate)
 app.command()(worker_commands.check)
 app.command()(demo)
 app.add_typer(tasks, name="task")
+app.add_typer(keys, name="key")
 
 
 def show_version(wanted: bool) -> None:

@@ -1,0 +1,171 @@
+"""Keys: what each opens, and what it does not."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.server.conftest import KEY, Start
+from tests.server.serving import Serving
+from worker.engine.engine import Engine
+from worker.server import service
+from worker.server.main import is_loopback, serve
+from worker.settings import Settings
+from worker.words.errors import ConfigurationError
+
+Keyed = Callable[[str], Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def keyed(serving: Serving) -> AsyncIterator[Keyed]:
+    """A client with a key of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def one(key: str) -> httpx.AsyncClient:
+            client = httpx.AsyncClient(
+                base_url=serving.base, headers=httpx.Headers([(b"x-api-key", key.encode())] if key else [])
+            )
+            return await stack.enter_async_context(client)
+
+        yield one
+
+
+async def create(client: httpx.AsyncClient, agent: str = "analyst") -> dict[str, Any]:
+    answer = await client.post(f"/agent-execution/{agent}", json={"input": {"text": "x"}})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "wk_wrong", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+async def test_a_wrong_key_opens_nothing(keyed: Keyed, key: str) -> None:
+    client = await keyed(key)
+    for method, path in (
+        ("GET", "/agents/list"),
+        ("GET", "/agent-execution/any/status"),
+        ("POST", "/agent-execution/a"),
+        ("GET", "/workers"),
+        ("POST", "/work"),
+        ("GET", "/agent-execution/any/events"),
+        ("GET", f"/files/{'0' * 64}/a"),
+        ("POST", "/events/w"),
+    ):
+        answer = await client.request(method, path, json={"input": {"text": "x"}, "verbs": [{}], "event": "x"})
+        assert answer.status_code == 401, (path, answer.text)
+        assert answer.json()["kind"] == "Unauthorized"
+    assert (await client.get("/health")).status_code == 200
+
+
+async def test_another_organizations_task_is_not_found(client: httpx.AsyncClient, keyed: Keyed, engine: Engine) -> None:
+    task = await create(client)
+    text, _ = await engine.keys.create("strangers")
+    stranger = await keyed(text)
+    task_id = task["id"]
+    for method, path in (
+        ("GET", f"/agent-execution/{task_id}/status"),
+        ("PATCH", f"/agent-execution/{task_id}/update"),
+        ("DELETE", f"/agent-execution/{task_id}"),
+        ("POST", f"/agent-execution/{task_id}/retry"),
+        ("GET", f"/agent-execution/{task_id}/events"),
+        ("GET", f"/activity/analyst/{task_id}"),
+        ("GET", f"/default/agent-execution/{task_id}/status"),
+    ):
+        answer = await stranger.request(method, path, json={"status": "completed"})
+        assert answer.status_code == 404, (path, answer.text)
+    pushed = await stranger.post(f"/agent-execution/{task_id}/events/push", json=[{"type": "chunk"}])
+    assert pushed.status_code == 404
+    assert (await stranger.get("/agent-execution/executions/history/analyst")).json() == []
+    assert (await client.get(f"/agent-execution/{task_id}/status")).json() == task
+    mine = await create(stranger)
+    assert mine["organization_id"] == "strangers"
+    assert (await stranger.get(f"/strangers/agent-execution/{mine['id']}/status")).status_code == 200
+
+
+async def test_a_keys_agents_restrict_what_it_reaches(client: httpx.AsyncClient, keyed: Keyed, engine: Engine) -> None:
+    text, _ = await engine.keys.create("default", agents=["analyst"])
+    narrow = await keyed(text)
+    mine, other = await create(narrow), await create(client, "writer")
+    assert (await narrow.post("/agent-execution/writer", json={"input": {"text": "x"}})).status_code == 404
+    assert (await narrow.get(f"/agent-execution/{other['id']}/status")).status_code == 404
+    assert (await narrow.patch(f"/agent-execution/{other['id']}/update", json={"title": "x"})).status_code == 404
+    assert (await narrow.delete(f"/agent-execution/{other['id']}")).status_code == 404
+    assert (await narrow.get("/default/events/writer/")).status_code == 404
+    assert (await narrow.get("/agent-execution/executions/history/writer")).status_code == 404
+    found = (await narrow.get("/agent-execution/executions/history")).json()
+    assert [item["id"] for item in found] == [mine["id"]]
+    verbs = [{"verb": "save", "task_id": other["id"], "changes": {"title": "x"}}]
+    (result,) = (await narrow.post("/work", json={"worker_id": "w", "verbs": verbs})).json()["results"]
+    assert result["error"]["status_code"] == 404
+    card = {"id": "w", "name": "w", "agents": ["writer"]}
+    cards = [card, {**card, "agents": [], "any_agent": True}]
+    verbs = [{"verb": "register", "card": each} for each in cards]
+    results = (await narrow.post("/work", json={"worker_id": None, "verbs": verbs})).json()["results"]
+    assert [result["error"]["status_code"] for result in results] == [404, 422]
+    allowance = await client.post("/metadata/api_key_allowance", json={"api_key": text})
+    assert allowance.json() == {"api_key": text, "agent_ids": ["analyst"]}
+    assert (await client.post("/metadata/api_key_allowance", json={"api_key": "x"})).json()["agent_ids"] == []
+
+
+async def test_a_revoked_or_expired_key_opens_nothing(
+    keyed: Keyed, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "KEY_SECONDS", 0)
+    revoked, key = await engine.keys.create("default")
+    expired, old = await engine.keys.create("default", seconds=3600)
+    clients = [await keyed(revoked), await keyed(expired)]
+    assert [(await each.get("/agents/list")).status_code for each in clients] == [200, 200]
+    await engine.keys.revoke(key.id)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update worker.keys set expires_at = now() where id = %s", (old.id,))
+    assert [(await each.get("/agents/list")).status_code for each in clients] == [401, 401]
+
+
+async def test_a_key_is_stored_as_its_digest_alone(engine: Engine, database_url: str) -> None:
+    text, _ = await engine.keys.create("default", name="of a test")
+    with psycopg.connect(database_url) as connection:
+        rows = str(connection.execute("select * from worker.keys").fetchall())
+    assert "of a test" in rows
+    assert text not in rows
+    assert text.removeprefix("wk_") not in rows
+
+
+async def test_a_server_without_any_key_is_open_until_there_is_one(
+    start: Start, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "KEY_SECONDS", 0)
+    serving = await start()
+    async with httpx.AsyncClient(base_url=serving.base) as client:
+        await create(client)
+        await engine.keys.create("default")
+        assert (await client.get("/agents/list")).status_code == 401
+
+
+def test_beyond_loopback_a_server_without_a_key_does_not_start(
+    database_url: str, environment: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"does not listen on 0\.0\.0\.0 without a key: set WORKER_API_KEY"):
+        serve(Settings(), host="0.0.0.0")  # noqa: S104 - what is refused
+    monkeypatch.setenv("PORT", "0")
+    with pytest.raises(ConfigurationError, match="without a key"):
+        serve(Settings())
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 - what is told apart
+        ("example.com", False),
+        ("::", False),
+    ],
+)
+def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_the_tests_key_is_none_of_the_stored_form() -> None:
+    assert not KEY.startswith("wk_")

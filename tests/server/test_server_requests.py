@@ -1,0 +1,240 @@
+"""What a request may ask, and how it is refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.server.conftest import KEY, Start
+from tests.server.serving import Serving
+
+
+async def create(client: httpx.AsyncClient, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+    return await client.post("/agent-execution/analyst", json={"input": {"text": "x"}, **fields}, headers=headers)
+
+
+async def made(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    answer = await create(client, **fields)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"input": {}}, "input"),
+        ({"input": {"text": "", "files": []}}, "input"),
+        ({"output_format": "papyrus"}, "output_format"),
+        ({"tool_call_limit": 0}, "tool_call_limit"),
+        ({"think_mode": "hardest"}, "think_mode"),
+        ({"id": "no id"}, "id"),
+        ({"input": {"files": ["/etc/passwd"]}}, "input.files"),
+        ({"input": {"files": ["file:///etc/passwd"]}}, "input.files"),
+        ({"input": {"files": ["C:\\secret.txt"]}}, "input.files"),
+    ],
+)
+async def test_a_value_that_does_not_fit_is_refused_by_name(
+    client: httpx.AsyncClient, fields: dict[str, Any], field: str
+) -> None:
+    answer = await create(client, **fields)
+    body = answer.json()
+    assert (answer.status_code, body["status_code"], body["field"]) == (422, 422, field), body
+    assert body["kind"] == "ValidationError"
+    assert field in body["errors"][0]["field"]
+    assert (await client.get("/agent-execution/executions/history")).json() == []
+
+
+async def test_an_internal_status_over_255_characters_is_refused_and_nothing_is_stored(
+    client: httpx.AsyncClient,
+) -> None:
+    task = await made(client)
+    answer = await client.patch(f"/agent-execution/{task['id']}/update", json={"internal_status": "x" * 256})
+    assert (answer.status_code, answer.json()["field"]) == (422, "internal_status")
+    assert (await client.get(f"/agent-execution/{task['id']}/status")).json() == task
+
+
+async def test_a_body_over_the_limit_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/agent-execution/a", content=b"x" * (10 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()["kind"]) == (413, "TooLarge")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b" " * 1024 * 1024
+
+    answer = await client.post("/agent-execution/a", content=pieces(), headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+async def test_one_idempotency_key_makes_one_task(client: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = await create(client, headers, title="T")
+    again = await create(client, headers, title="T")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = await create(client, headers, title="U")
+    assert (other.status_code, other.json()["kind"]) == (409, "Conflict")
+    assert len((await client.get("/agent-execution/executions/history")).json()) == 1
+    assert (await create(client, {"Idempotency-Key": "k2"}, title="T")).json()["id"] != first.json()["id"]
+
+
+async def test_a_create_that_broke_off_after_its_key_was_kept_is_made_by_its_repeat(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = (await create(client, headers)).json()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("delete from worker.events")
+        connection.execute("delete from worker.tasks")
+    again = await create(client, headers)
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+
+
+async def test_one_idempotency_key_runs_a_finished_task_again_once(client: httpx.AsyncClient) -> None:
+    task, headers = await made(client), {"Idempotency-Key": "k1"}
+    early = await create(client, headers, id=task["id"])
+    assert early.status_code == 409  # refused, so the key is free again
+    await client.delete(f"/agent-execution/{task['id']}")
+    assert (await create(client, headers, id=task["id"])).json()["status"] == "pending"
+    await client.delete(f"/agent-execution/{task['id']}")
+    repeat = await create(client, headers, id=task["id"])
+    assert (repeat.status_code, repeat.json()["status"]) == (200, "stopped")  # it ran nothing
+
+
+async def test_a_full_queue_takes_no_more(start: Start) -> None:
+    serving = await start(key=KEY, max_queued=3)
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+        for _ in range(3):
+            await made(client)
+        refused = await create(client)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        assert "WORKER_MAX_QUEUED" in refused.json()["description"]
+        other = await client.post("/agent-execution/writer", json={"input": {"text": "x"}})
+        assert other.status_code == 200
+
+
+async def test_a_known_id_runs_a_finished_task_again_and_no_other(client: httpx.AsyncClient) -> None:
+    task = await made(client)
+    busy = await create(client, id=task["id"])
+    assert (busy.status_code, busy.json()["kind"]) == (409, "Conflict")
+    unknown = await create(client, id="unknown")
+    assert (unknown.status_code, unknown.json()["kind"]) == (404, "TaskNotFound")
+    await client.delete(f"/agent-execution/{task['id']}")
+    again = (await create(client, id=task["id"], input={"text": "anew"})).json()
+    assert (again["id"], again["status"], again["input"]["text"]) == (task["id"], "pending", "anew")
+
+
+async def test_a_whole_dumped_task_changes_only_what_a_save_may(client: httpx.AsyncClient) -> None:
+    task = await made(client, title="T", payload_extension={"a": 1})
+    dump = {
+        **task,
+        "agent_id": "other",
+        "input": {"text": "other"},
+        "created_at": None,
+        "title": None,
+        "execution_attempts": 7,
+        "payload_extension": {"b": 2},
+        "result": {"any": ["json"]},
+        "configuration": {"x": 1},
+        "a_field_of_tomorrow": 1,
+    }
+    saved = (await client.patch(f"/agent-execution/{task['id']}/update", json=dump)).json()
+    assert (saved["agent_id"], saved["input"]["text"], saved["title"]) == ("analyst", "x", "T")
+    assert (saved["result"], saved["execution_attempts"]) == ('{"any":["json"]}', 0)
+    assert saved["payload_extension"] == {"a": 1, "b": 2}
+    assert saved["status"] == "pending"
+
+
+async def test_on_a_terminal_task_the_first_word_wins_and_a_repeat_is_no_conflict(client: httpx.AsyncClient) -> None:
+    task = await made(client)
+    path = f"/agent-execution/{task['id']}/update"
+    first = await client.patch(path, json={"status": "completed", "result": "first"})
+    again = await client.patch(path, json={"status": "error", "result": "second", "internal_status": "read"})
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (again.json()["status"], again.json()["result"]) == ("completed", "first")
+    assert again.json()["internal_status"] == "read"
+
+
+async def test_a_stale_attempt_is_refused(client: httpx.AsyncClient) -> None:
+    task = await made(client)
+    answer = await client.patch(
+        f"/agent-execution/{task['id']}/update", json={"result": "x"}, headers={"x-attempt": "7"}
+    )
+    assert (answer.status_code, answer.json()["kind"]) == (409, "LeaseLost")
+
+
+async def test_an_outside_holder_that_is_silent_for_an_hour_is_given_up(
+    serving: Serving, client: httpx.AsyncClient, database_url: str
+) -> None:
+    silent, alive = await made(client), await made(client)
+    for task in (silent, alive):
+        await client.patch(f"/agent-execution/{task['id']}/update", json={"status": "executing"})
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        sql = "update worker.tasks set updated_at = now() - interval '61 minutes' where id = %s"
+        connection.execute(sql, (silent["id"],))
+    loop = serving.engine.core.hub.loop
+    count = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(serving.engine.end_silent(), loop))
+    assert count == 1
+    ended = (await client.get(f"/agent-execution/{silent['id']}/status")).json()
+    assert (ended["status"], ended["result"]) == ("failed", "whoever took it said nothing for 60 minutes")
+    assert (await client.get(f"/agent-execution/{alive['id']}/status")).json()["status"] == "executing"
+
+
+async def test_a_file_comes_back_in_parts_and_never_as_a_page(client: httpx.AsyncClient) -> None:
+    content = bytes(range(256))
+    stored = await client.post("/files?name=a%2Fb.html", content=content, headers={"content-type": "text/html"})
+    reference = stored.json()["reference"]
+    path = "/files/" + reference.removeprefix("worker:")
+    whole = await client.get(path)
+    assert (whole.status_code, whole.content) == (200, content)
+    assert whole.headers["content-type"].startswith("text/html")
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    assert whole.headers["content-disposition"].startswith("attachment; filename*=UTF-8''a%2Fb.html")
+    for wanted, part, told in (
+        ("bytes=0-9", content[:10], "bytes 0-9/256"),
+        ("bytes=250-", content[250:], "bytes 250-255/256"),
+        ("bytes=-6", content[250:], "bytes 250-255/256"),
+        ("bytes=200-9999", content[200:], "bytes 200-255/256"),
+    ):
+        answer = await client.get(path, headers={"range": wanted})
+        assert (answer.status_code, answer.content, answer.headers["content-range"]) == (206, part, told)
+    beyond = await client.get(path, headers={"range": "bytes=256-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */256")
+    assert (await client.get(f"/files/{'0' * 64}/x")).status_code == 404
+
+
+async def test_an_uploaded_file_is_a_signed_url_on_the_wire(serving: Serving, client: httpx.AsyncClient) -> None:
+    stored = await client.post("/files?name=r%C3%BC.txt", content=b"content", headers={"content-type": "text/plain"})
+    reference = stored.json()["reference"]
+    task = await made(client, input={"text": "x", "files": [reference, "https://example.com/a"]})
+    url, other = task["input"]["files"]
+    assert url.startswith(f"{serving.base}/files/")
+    assert other == "https://example.com/a"
+    async with httpx.AsyncClient() as stranger:
+        assert (await stranger.get(url)).content == b"content"
+        assert (await stranger.get(url.replace("expires=", "expires=1"))).status_code == 401
+        assert (await stranger.get(url.replace("organization=default", "organization=other"))).status_code == 401
+        assert (await stranger.get(url[:-1] + ("0" if url[-1] != "0" else "1"))).status_code == 401
+        assert (await stranger.get(url.split("?")[0])).status_code == 401
+    native = await client.get(f"/agent-execution/{task['id']}/status", headers={"x-dialect": "native"})
+    assert native.json()["input"]["files"][0] == reference
+
+
+async def test_a_signed_url_expires(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.server.links.LINK_SECONDS", -10_000)
+    stored = (await client.post("/files?name=a", content=b"x")).json()
+    assert (await client.get(stored["url"])).status_code == 401
+
+
+async def test_an_agent_is_saved_and_read_back(client: httpx.AsyncClient) -> None:
+    record = {"id": "a1", "name": "Analyst", "unique_name": "analyst", "instructions": {"role": ["r"]}}
+    saved = await client.put("/agents/a1", json=record)
+    assert (saved.status_code, saved.json()["version"]) == (200, 1)
+    assert (await client.put("/agents/a1", json={**record, "name": "B"})).json()["version"] == 2
+    assert (await client.get("/agents/a1")).json()["name"] == "B"
+    assert (await client.put("/agents/other", json=record)).status_code == 422
+    assert (await client.get("/agents/unknown")).json()["kind"] == "AgentNotFound"
+    assert (await client.get("/agents/a1/db")).status_code == 404

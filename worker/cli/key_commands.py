@@ -1,0 +1,110 @@
+"""``worker key …``: keys of the HTTP server."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import read_settings
+
+if TYPE_CHECKING:
+    from worker.contracts import Key, Keys
+
+T = TypeVar("T")
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LONGEST = 100 * 365 * 86_400  # seconds; who wants a key for longer leaves the limit out
+
+keys = typer.Typer(no_args_is_help=True, help="Keys of the HTTP server.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
+
+
+def lifetime(text: str | None) -> float | None:
+    """Seconds of a span such as ``90d``."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9})([smhdw])", text)
+    if match is None or not 0 < int(match[1]) * UNITS[match[2]] <= LONGEST:
+        raise typer.BadParameter("give a number and s, m, h, d or w, such as 90d", param_hint="--expires")
+    return float(int(match[1]) * UNITS[match[2]])
+
+
+def ask(call: "Callable[[Keys], Awaitable[T]]") -> T:
+    """Open the engine, ask it, close it."""
+    return asyncio.run(_asked(call))
+
+
+async def _asked(call: "Callable[[Keys], Awaitable[T]]") -> T:
+    from worker import wiring
+
+    engine = wiring.engine(read_settings())
+    try:
+        await engine.open()
+        return await call(engine.keys)
+    finally:
+        await engine.close()
+
+
+@keys.command()
+def create(
+    organization: Annotated[str, typer.Option(metavar="ID", help="Whose tasks it reaches.")],
+    agents: Annotated[str | None, typer.Option(metavar="A,B", help="Agents it reaches. Default: all.")] = None,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires: Annotated[str | None, typer.Option(metavar="SPAN", help="Its life, such as 90d. Default: no end.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a key and print it: this once, since only its digest is stored."""
+    seconds = lifetime(expires)
+    named = [each.strip() for each in (agents or "").split(",") if each.strip()]
+    text, key = ask(lambda held: held.create(organization, name=name, agents=named, seconds=seconds))
+    if as_json:
+        output.say(_json({"key": text, **_plain(key)}))
+        return
+    output.aside(f"key {key.id} of {key.organization_id}; it is shown this once")
+    output.say(text)
+
+
+@keys.command("list")
+def list_keys(
+    organization: Annotated[str | None, typer.Option(metavar="ID", help="Of one organization.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List keys: what they are for, never what they are."""
+    found = ask(lambda held: held.list(organization))
+    if as_json:
+        output.say(_json([_plain(key) for key in found]))
+        return
+    rows = ((key.id, key.organization_id, key.name, ",".join(key.agents or ("all",)), _state(key)) for key in found)
+    output.print_rows(("key", "organization", "name", "agents", "state"), rows)
+
+
+@keys.command()
+def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, from `worker key list`.")]) -> None:
+    """Have a key open nothing any more; a running server knows within five seconds."""
+    key = ask(lambda held: held.revoke(key_id))
+    output.say(f"{key.id} revoked")
+
+
+def _state(key: "Key") -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is None:
+        return "valid"
+    return f"until {key.expires_at.astimezone().isoformat(' ', 'seconds')}"
+
+
+def _plain(key: "Key") -> dict[str, Any]:
+    moments = ("created_at", "expires_at", "revoked_at")
+    plain = asdict(key)
+    return {**plain, **{name: plain[name].isoformat() if plain[name] else None for name in moments}}
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))

@@ -1,0 +1,64 @@
+"""Agents and what clients ask about themselves."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from worker.server.bodies import AgentBody, AllowanceBody
+from worker.server.common import Admitted, answers, service_of
+from worker.server.failures import documented
+from worker.words.agents import AgentRecord
+from worker.words.errors import ValidationError
+
+router = APIRouter(tags=["agents"])
+
+
+def told(agent: AgentRecord) -> dict[str, Any]:
+    """An agent as the wire tells it: with what the public client cannot do without."""
+    record = agent.model_dump(mode="json")
+    return {
+        **record,
+        "environment_id": agent.organization_id,
+        "agno_settings": {"session_storage": False},  # else the client asks for a database of the agent's own
+        "graph": [],
+        "tools": [],
+        "knowledge_bases": [],
+    }
+
+
+@router.get("/agents/list", response_model=list[AgentRecord], responses=documented())
+async def list_agents(access: Admitted) -> Response:
+    """List the agents within reach, by name."""
+    agents = await access.room.tasks.list_agents()
+    return answers(list[dict[str, Any]], [told(agent) for agent in agents if access.reaches(agent.id)])
+
+
+@router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
+async def get(access: Admitted, agent_id: str) -> Response:
+    """Read an agent."""
+    access.check(agent_id)
+    return answers(dict[str, Any], told(await access.room.tasks.get_agent(agent_id)))
+
+
+@router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
+async def save(access: Admitted, agent_id: str, body: AgentBody) -> Response:
+    """Make an agent, or change it under the next version."""
+    access.check(agent_id)
+    agent = body.record()
+    if agent.id != agent_id:
+        raise ValidationError("id is not the one that the address names", field="id")
+    return answers(dict[str, Any], told(await access.room.tasks.save_agent(agent)))
+
+
+@router.post("/metadata/api_key_allowance", responses=documented())
+async def allowance(request: Request, access: Admitted, body: AllowanceBody) -> dict[str, Any]:
+    """Say which agents a key may call; a wrong one none."""
+    return {"api_key": body.api_key, "agent_ids": await service_of(request).allowance(body.api_key, access)}
+
+
+@router.get("/metadata/default_llm_extra_headers", responses=documented())
+async def extra_headers(access: Admitted) -> dict[str, str]:
+    """Headers for model calls: none."""
+    del access
+    return {}

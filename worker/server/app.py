@@ -1,0 +1,93 @@
+"""The application: routes over a platform."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, FastAPI, Request
+
+from worker.contracts import Host
+from worker.server import (
+    agent_routes,
+    event_routes,
+    failures,
+    file_routes,
+    task_routes,
+    work_route,
+    worker_routes,
+)
+from worker.server.common import service_of
+from worker.server.doors import Doors
+from worker.server.service import Service
+from worker.settings import Settings
+
+ABOUT = """
+The public protocol of an xpander platform, and a route of our own (`POST /work`).
+
+Every route is also served under `/{organization_id}`, and with a slash at its end. Errors have one shape everywhere.
+"""
+
+health = APIRouter(tags=["health"])
+
+
+@health.get("/health")
+async def alive() -> dict[str, str]:
+    """Say that the process lives."""
+    return {"status": "alive"}
+
+
+@health.get("/ready", responses={503: failures.documented()[503]})
+async def ready(request: Request) -> dict[str, str]:
+    """Say whether requests can be served: the database answers and its schema is current."""
+    await service_of(request).readiness()
+    return {"status": "ready"}
+
+
+def create_app(platform: Host, settings: Settings, *, open_without_key: bool = True) -> FastAPI:
+    """Make the application.
+
+    Args:
+        platform: What it serves; opened when the application starts, closed when it ends.
+        settings: The key, the organization, the limits.
+        open_without_key: Whether requests need no key while there is none at all. Only right on loopback.
+    """
+    service = Service(platform, settings, open_without_key=open_without_key)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+            await platform.close()
+
+    app = FastAPI(
+        title="agno-worker",
+        description=ABOUT,
+        version=_version(),
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for router in (
+        health,
+        task_routes.router,
+        event_routes.router,
+        file_routes.router,
+        agent_routes.router,
+        worker_routes.router,
+        work_route.router,
+    ):
+        app.include_router(router)
+    failures.install(app)
+    app.add_middleware(Doors)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("agno-worker")
+    except PackageNotFoundError:
+        return "0"

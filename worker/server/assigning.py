@@ -1,0 +1,233 @@
+"""The stream that assigns work to a bare worker: one that speaks the public protocol alone and sends no attempts."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any
+
+from worker.contracts import HeldTask, WorkerState
+from worker.server import bare
+from worker.server.feeds import COMMENT, COMMENT_SECONDS
+from worker.server.service import Access, Service
+from worker.server.streaming import frame
+from worker.words.errors import ModuleException, Unavailable
+from worker.words.ids import new_id
+from worker.words.notices import PlatformTrouble, announce
+from worker.words.outcomes import Outcome
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.work import Assignment, Demand, WorkerCard
+
+LEASE_SECONDS = 60.0  # promise 2: such a task is given again only when stream and heartbeats are both gone for 60 s
+TOUCH_SECONDS = 5.0
+WAIT_SECONDS = 5.0  # one wait for work; between two the stream is looked after
+LOOK_SECONDS = 1.0  # between looks at what a worker holds where nobody hints
+AWAY_SECONDS = 1.0
+SUBJECTS = {AgentExecutionStatus.Completed, AgentExecutionStatus.Error}
+"""Ends that a worker brings about itself; of all others it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who opens a stream.
+
+    Args:
+        key: The key it sent.
+        organization_id: The organization that the address names.
+        agent_id: The agent whose tasks it serves.
+        address: Where it calls from.
+        base: The address by which it calls us.
+    """
+
+    key: str | None
+    organization_id: str | None
+    agent_id: str
+    address: str
+    base: str
+
+    @property
+    def peer(self) -> str:
+        """What it is known by when it comes back; the key cannot be read from it."""
+        text = "\0".join((self.key or "", self.agent_id, self.address))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def registration(worker: WorkerState, organization_id: str, agent_id: str | None) -> bytes:
+    """What tells a worker its id."""
+    now = datetime.now(UTC).isoformat()
+    told = {
+        "id": worker.id,
+        "name": worker.name,
+        "organization_id": organization_id,
+        "type": "worker",
+        "created_at": worker.started_at.isoformat(),
+        "created_by": organization_id,
+        "last_heartbeat": now,
+        "dedicated_agent_id": agent_id,
+        "parent_asset_id": agent_id,
+        "is_busy": False,
+        "metadata": {"name": agent_id or worker.name, "unique_name": agent_id or worker.name},
+    }
+    return frame(told, event="worker-registration")
+
+
+async def serve(service: Service, visitor: Visitor, access: Access | None) -> AsyncGenerator[bytes]:
+    """Everything that goes over a bare worker's stream, from its registration on.
+
+    Args:
+        service: The server.
+        visitor: Who opened it.
+        access: What it may reach; none: the database was away when it came, so that is decided once it is back.
+    """
+    yield COMMENT  # the answer begins at once
+    while access is None:
+        try:
+            access = await service.admit(visitor.key, visitor.organization_id)
+            access.check(visitor.agent_id)
+            await service.links.load()
+        except Unavailable:
+            access = None
+            yield COMMENT
+            if await service.pause(AWAY_SECONDS):
+                return
+        except ModuleException as error:
+            yield frame({"error": error.description}, event="worker-environment-conflict")
+            return
+    desk = Desk(service, access, visitor)
+    try:
+        async for piece in desk.work():
+            yield piece
+    finally:
+        desk.leave()
+
+
+@dataclass(slots=True)
+class Desk:
+    """One bare worker and what it has been given."""
+
+    service: Service
+    access: Access
+    visitor: Visitor
+    stream: str = field(default_factory=lambda: token_hex(8))
+    worker_id: str | None = None
+    held: dict[str, HeldTask] = field(default_factory=dict[str, HeldTask])
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    touch_at: float = 0.0
+    said_at: float = field(default_factory=time.monotonic)
+    away: bool = False
+
+    async def work(self) -> AsyncGenerator[bytes]:
+        """Register the worker, then give it one task after another."""
+        end_listening = self.access.room.work.on_change(self._hear)
+        try:
+            while not self.service.closing.is_set():
+                try:
+                    if self.worker_id is None:
+                        yield await self._register()
+                    async for piece in self._turn():
+                        self.said_at = time.monotonic()
+                        yield piece
+                except Unavailable as error:
+                    announce(PlatformTrouble(doing="assigning work", error=error, again_in=AWAY_SECONDS))
+                    yield COMMENT
+                    await self.service.pause(AWAY_SECONDS)
+                    continue
+                if self.touch_at < 0:
+                    return  # a newer stream has taken this one's place
+                if time.monotonic() - self.said_at >= COMMENT_SECONDS:
+                    self.said_at = time.monotonic()
+                    yield COMMENT
+        finally:
+            end_listening()
+
+    async def _register(self) -> bytes:
+        presence, agent_id = self.access.room.presence, self.visitor.agent_id
+        card = WorkerCard(
+            id=new_id(),
+            name=f"{agent_id} at {self.visitor.address}",
+            agents=(agent_id,),
+            lease_seconds=LEASE_SECONDS,
+        )
+        worker_id = await presence.enter(card, self.visitor.peer, self.stream)
+        held = await presence.held(worker_id)
+        await presence.give_back([each for each in held if not each.begun])  # sent on a stream that was cut
+        self.held = {each.task_id: each for each in held if each.begun}
+        self.worker_id = worker_id
+        return registration(await presence.worker(worker_id), self.access.room.organization_id, agent_id)
+
+    def leave(self) -> None:
+        """Say that the stream has ended; beside, since whoever ends it does not wait."""
+        if self.worker_id is not None:
+            self.service.beside(self._drop(self.worker_id))
+
+    async def _drop(self, worker_id: str) -> None:
+        with suppress(ModuleException):  # else its lease says so in time
+            await self.access.room.presence.drop(worker_id, self.stream)
+
+    def _hear(self, task_ids: Collection[str]) -> None:
+        if not self.held.keys().isdisjoint(task_ids):
+            self.changed.set()
+
+    async def _turn(self) -> AsyncGenerator[bytes]:
+        """Look after what it holds; where all of it has begun, give it the next."""
+        await self._touch()
+        if self.touch_at < 0:
+            return
+        self.changed.clear()
+        for status, task_id in await self._look():
+            yield frame({"task_id": task_id, "status": status}, event="task-stop")
+        if any(not each.begun for each in self.held.values()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.changed.wait()
+            return
+        for assignment in await self._next():
+            piece = await self._told(assignment)
+            if piece is not None:
+                self.held[assignment.task.id] = HeldTask(assignment.task.id, assignment.attempt, begun=False)
+                yield piece
+
+    async def _touch(self) -> None:
+        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        if time.monotonic() >= self.touch_at:
+            here = await self.access.room.presence.touch(self.worker_id, self.stream)
+            self.touch_at = time.monotonic() + TOUCH_SECONDS if here else -1.0
+
+    async def _look(self) -> list[tuple[str, str]]:
+        """Bring up to date what it holds; what of it was ended by somebody else, with how it stands."""
+        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        now = {each.task_id: each for each in await self.access.room.presence.held(self.worker_id)}
+        gone = {each.task_id: each.attempt for each in self.held.values() if each.task_id not in now}
+        self.held = now
+        lost = await self.access.room.work.lost(gone) if gone else {}
+        return [(str(status), task_id) for task_id, status in lost.items() if status not in SUBJECTS]
+
+    async def _next(self) -> list[Assignment]:
+        """Wait for the next task, but not so long that what it holds is forgotten."""
+        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        seconds = min(WAIT_SECONDS, LOOK_SECONDS) if self.held else WAIT_SECONDS
+        return await self.access.room.work.assignments(self.worker_id, self._demand, seconds)
+
+    def _demand(self) -> Demand:
+        if self.service.closing.is_set():
+            return Demand(total=0)
+        return Demand(total=1, agents={self.visitor.agent_id: 1})
+
+    async def _told(self, assignment: Assignment) -> bytes | None:
+        """The task as the worker can read it; one that it cannot read ends here."""
+        task = self.service.links.in_task(assignment.task, self.visitor.base)
+        told, problem = bare.readable(task)
+        if problem is None:
+            return frame(told, event="agent-execution")
+        await self._refuse(assignment, problem)
+        return None
+
+    async def _refuse(self, assignment: Assignment, problem: str) -> None:
+        changes: dict[str, Any] = {"result": f"it could not be given to a worker: {problem}"}
+        outcome = Outcome(AgentExecutionStatus.Failed, changes)
+        with suppress(ModuleException):
+            await self.access.room.work.finish(assignment.task.id, assignment.attempt, outcome)

@@ -1,0 +1,103 @@
+"""The stream of a worker of our own: what was taken from it, and hints. Its work comes by ``POST /work``."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from worker.contracts import WorkerState
+from worker.server.assigning import registration
+from worker.server.feeds import COMMENT, COMMENT_SECONDS
+from worker.server.service import Access, Service
+from worker.server.streaming import frame
+from worker.words.errors import Unavailable
+
+RENEW_SECONDS = 2.0  # as often as the worker's own heartbeat: three missed ones are 6 s, its lease
+LOOK_SECONDS = 1.0
+HINT_SECONDS = 0.05  # hints come no closer together; one says as much as ten
+
+
+async def serve(service: Service, access: Access, worker: WorkerState) -> AsyncGenerator[bytes]:
+    """Everything that goes over a native worker's stream.
+
+    Args:
+        service: The server.
+        access: What it may reach.
+        worker: The worker, which has registered by ``POST /work``.
+    """
+    service.holdings.setdefault(worker.id, {})
+    attendance = Attendance(service, access, worker.id)
+    yield registration(worker, access.room.organization_id, None)
+    end_listening = access.room.work.on_change(attendance.hear)
+    hints = [asyncio.create_task(attendance.listen(name, seen)) for name, seen in access.room.presence.seen().items()]
+    try:
+        async for piece in attendance.attend():
+            yield piece
+    finally:
+        end_listening()
+        for task in hints:
+            task.cancel()
+        await asyncio.gather(*hints, return_exceptions=True)
+        service.holdings.pop(worker.id, None)
+
+
+@dataclass(slots=True)
+class Attendance:
+    """One native worker while its stream is open."""
+
+    service: Service
+    access: Access
+    worker_id: str
+    hints: set[str] = field(default_factory=set[str])
+    look: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, task_ids: Collection[str]) -> None:
+        """Take in that tasks changed."""
+        held = self.service.holdings.get(self.worker_id, {})
+        if not held.keys().isdisjoint(task_ids):
+            self.look = True
+            self.woken.set()
+
+    async def listen(self, name: str, seen: int) -> None:
+        """Take in hints that there may be work, or deliveries."""
+        presence = self.access.room.presence
+        while True:
+            if await presence.hint(name, seen, COMMENT_SECONDS):
+                seen = presence.seen()[name]
+                self.hints.add(name)
+                self.woken.set()
+                await asyncio.sleep(HINT_SECONDS)
+
+    async def attend(self) -> AsyncGenerator[bytes]:
+        """Renew its lease, tell it what was taken, pass hints on, and say something now and then."""
+        renew_at = look_at = 0.0
+        said_at = time.monotonic()
+        while not self.service.closing.is_set():
+            pieces: list[bytes] = []
+            self.woken.clear()
+            with suppress(Unavailable):  # heartbeats and the next turn come again
+                if time.monotonic() >= renew_at:
+                    renew_at = time.monotonic() + RENEW_SECONDS
+                    await self.access.room.work.renew(self.worker_id)
+                if self.look or time.monotonic() >= look_at:
+                    self.look, look_at = False, time.monotonic() + LOOK_SECONDS
+                    pieces += await self._taken()
+            hints, self.hints = self.hints, set()
+            pieces += [frame({}, event=name) for name in sorted(hints)]
+            if not pieces and time.monotonic() - said_at >= COMMENT_SECONDS:
+                pieces.append(COMMENT)
+            if pieces:
+                said_at = time.monotonic()
+                yield b"".join(pieces)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.woken.wait()
+
+    async def _taken(self) -> list[bytes]:
+        held = self.service.holdings.get(self.worker_id, {})
+        lost = await self.access.room.work.lost(dict(held)) if held else {}
+        for task_id in lost:
+            held.pop(task_id, None)
+        return [frame({"task_id": task_id, "status": status}, event="task-stop") for task_id, status in lost.items()]

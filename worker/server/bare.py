@@ -1,0 +1,171 @@
+"""What the public client's Task can hold.
+
+One Task that it cannot read ends its whole worker process. So a Task for a bare worker's stream is checked against
+this table of that client's field types: an optional field that does not fit goes as null; where a required one does
+not, the task cannot be sent at all.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from worker.words.tasks import TaskRecord
+
+Check = Callable[[Any], bool]
+
+FORBIDDEN = frozenset({"configuration"})
+"""Names that the client takes for something else."""
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _filled(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _moment(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _one_of(*values: str) -> Check:
+    return lambda value: value in values
+
+
+def _tokens(value: Any) -> bool:
+    return isinstance(value, dict) and all(_whole(each) for each in value.values())
+
+
+def _planning(value: Any) -> bool:
+    steps = value.get("tasks") if isinstance(value, dict) else None
+    return isinstance(steps, list) and all(_filled(each.get("id")) and _text(each.get("title")) for each in steps)
+
+
+def _waits_for_a_node(value: Any) -> bool:
+    return isinstance(value, dict) and _filled(value.get("wait_node_id"))
+
+
+def _user(value: Any) -> bool:
+    return isinstance(value, dict) and _filled(value.get("email"))  # a user without an address ends the client
+
+
+REQUIRED: dict[str, Check] = {
+    "id": _filled,
+    "agent_id": _filled,
+    "organization_id": _filled,
+    "input": _object,
+    "created_at": _moment,
+}
+
+OPTIONAL: dict[str, Check] = {
+    "status": _one_of("pending", "executing", "paused", "error", "failed", "completed", "stopped"),
+    "internal_status": _text,
+    "started_at": _moment,
+    "paused_at": _moment,
+    "finished_at": _moment,
+    "updated_at": _moment,
+    "result": _text,
+    "title": _text,
+    "source": _filled,
+    "worker_id": _text,
+    "parent_execution": _text,
+    "sub_executions": _texts,
+    "conversation_id": _text,
+    "payload_extension": _object,
+    "output_format": _one_of("text", "json", "markdown", "voice"),
+    "output_schema": _object,
+    "events_streaming": _flag,
+    "run_locally": _flag,
+    "disable_attachment_injection": _flag,
+    "return_metrics": _flag,
+    "additional_context": _text,
+    "instructions_override": _text,
+    "expected_output": _text,
+    "mcp_servers": _objects,
+    "triggering_agent_id": _text,
+    "think_mode": _one_of("default", "harder"),
+    "tool_call_limit": _whole,
+    "agent_version": _text,
+    "execution_attempts": _whole,
+    "is_manually_stopped": _flag,
+    "deep_planning": _planning,
+    "hitl_request": _waits_for_a_node,
+    "last_executed_node_id": _text,
+    "llm_model_provider": _text,
+    "llm_model_name": _text,
+    "llm_reasoning_effort": _one_of("low", "medium", "high", "xhigh"),
+    "tokens": _tokens,
+    "used_tools": _texts,
+    "duration": _number,
+    "user_tokens": _object,
+    "user_oidc_token": _text,
+    "test_run_node_id": _text,
+    "harness_cli": _text,
+    "permission_mode": _text,
+}
+"""Fields that go as null where they do not fit; a field of neither table goes as it is, for it passes them over."""
+
+INPUT: dict[str, Check] = {"text": _text, "files": _texts, "user": _user}
+
+NEVER_NULL: dict[str, Any] = {"source": "sdk"}
+
+
+def readable(task: TaskRecord) -> tuple[dict[str, Any], str | None]:
+    """A task as the public client can read it.
+
+    Returns:
+        The task, and why it cannot be sent, if it cannot.
+    """
+    told = task.model_dump(mode="json", warnings="none")
+    return fit(told)
+
+
+def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Make a dumped task fit the tables."""
+    for name in FORBIDDEN & told.keys():
+        del told[name]
+    for name, check in REQUIRED.items():
+        if not check(told.get(name)):
+            return told, f"its {name} is not of a form that the worker can read"
+    _empty_what_does_not_fit(told, OPTIONAL)
+    told |= {name: value for name, value in NEVER_NULL.items() if told.get(name) is None}
+    given = told["input"]
+    _empty_what_does_not_fit(given, INPUT)
+    if not given.get("text") and not given.get("files"):
+        return told, "its input has neither text nor files that the worker can read"
+    return told, None
+
+
+def _empty_what_does_not_fit(told: dict[str, Any], checks: dict[str, Check]) -> None:
+    for name, check in checks.items():
+        if told.get(name) is not None and not check(told[name]):
+            told[name] = None

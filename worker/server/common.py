@@ -1,0 +1,65 @@
+"""What the routes share: who asks, in which dialect, and records as answers."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel, TypeAdapter
+from starlette.responses import Response
+
+from worker.server.service import Access, Service
+from worker.words.tasks import TaskRecord
+
+KEY = APIKeyHeader(name="x-api-key", auto_error=False, description="a key made by `worker key create`")
+NATIVE = "native"
+JSON = "application/json"
+
+
+def service_of(request: Request) -> Service:
+    """The server's own state."""
+    return request.app.state.service
+
+
+async def admit(request: Request, key: Annotated[str | None, Security(KEY)] = None) -> Access:
+    """Admit a request, or refuse it."""
+    service = service_of(request)
+    access = await service.admit(key, request.scope.get("organization_id"))
+    await service.links.load()
+    return access
+
+
+Admitted = Annotated[Access, Depends(admit)]
+
+
+def base_of(request: Request) -> str:
+    """The address by which the server was asked."""
+    return str(request.base_url).rstrip("/")
+
+
+def is_native(request: Request) -> bool:
+    """Whether the client is one of ours, which fetches uploaded files by their references."""
+    return request.headers.get("x-dialect") == NATIVE
+
+
+def shown(request: Request, task: TaskRecord) -> TaskRecord:
+    """A task as this client can use it: uploaded files are URLs, and its source is never null."""
+    if is_native(request):
+        return task
+    if task.source is None:
+        task = task.model_copy(update={"source": "sdk"})
+    return service_of(request).links.in_task(task, base_of(request))
+
+
+def task_answer(request: Request, task: TaskRecord) -> Response:
+    """A task as an answer."""
+    return answer(shown(request, task))
+
+
+def answer(record: BaseModel) -> Response:
+    """A record as an answer."""
+    return Response(record.model_dump_json(warnings="none"), media_type=JSON)
+
+
+def answers(kind: Any, records: Any) -> Response:
+    """Records as an answer."""
+    return Response(TypeAdapter(kind).dump_json(records, warnings="none"), media_type=JSON)

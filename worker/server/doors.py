@@ -1,0 +1,105 @@
+"""What every request passes first: its address made plain, its body kept within bounds."""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.words.ids import is_id
+
+BODY_BYTES = 10 * 1024 * 1024
+FILE_BYTES = 50 * 1024 * 1024
+
+ROOTS = frozenset(
+    {
+        "activity",
+        "agent-execution",
+        "agents",
+        "agents-metrics",
+        "docs",
+        "events",
+        "files",
+        "health",
+        "metadata",
+        "openapi.json",
+        "ready",
+        "work",
+        "workers",
+    }
+)
+"""First segments of our own routes. Any other first segment is an organization."""
+
+CONTROLLER = "agent-controller"
+"""A first segment that some base URLs carry; the organization follows it."""
+
+
+class Doors:
+    """Serves every route bare and under ``/{organization_id}``, with and without a slash at its end.
+
+    Redirects would do too, but the public client follows them on some of its calls alone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        organization_id, path = split(scope["path"])
+        most = FILE_BYTES if path == "/files" else BODY_BYTES
+        announced = _length(scope)
+        told = too_large(most) if path != "/files" else file_too_large(scope, announced)
+        inner = {**scope, "path": path, "raw_path": path.encode("utf-8", "replace"), "organization_id": organization_id}
+        await self._app(inner, _Bounded(receive, most, announced, told), send)
+
+
+def split(path: str) -> tuple[str | None, str]:
+    """Divide a path into the organization it names, if any, and the route."""
+    parts = path.rstrip("/").split("/")[1:]
+    if parts and parts[0] == CONTROLLER:
+        parts = parts[1:]
+    if len(parts) > 1 and parts[0] not in ROOTS and is_id(parts[0]):
+        return parts[0], "/" + "/".join(parts[1:])
+    return None, "/" + "/".join(parts)
+
+
+def _length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0
+
+
+class _Bounded:
+    """A body that ends in 413 where it grows too large."""
+
+    def __init__(self, receive: Receive, most: int, announced: int, told: HTTPException) -> None:
+        self._told = told
+        self._receive = receive
+        self._most = most
+        self._size = 0
+        self._announced = announced
+
+    async def __call__(self) -> Message:
+        if self._announced > self._most:
+            raise self._told
+        message: dict[str, Any] = dict(await self._receive())
+        self._size += len(message.get("body", b""))
+        if self._size > self._most:
+            raise self._told
+        return message
+
+
+def file_too_large(scope: Scope, announced: int) -> HTTPException:
+    """The answer to a file over the limit."""
+    name = dict(parse_qsl(scope.get("query_string", b"").decode("ascii", "replace"))).get("name", "the file")
+    has = f"{name[:255]} has {announced} bytes" if announced else f"{name[:255]} is too large"
+    return HTTPException(413, f"{has}; at most {FILE_BYTES} are taken")
+
+
+def too_large(most: int) -> HTTPException:
+    """The answer to a body over the limit."""
+    return HTTPException(413, f"The body is larger than {most:,} bytes.")

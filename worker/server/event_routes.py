@@ -1,0 +1,119 @@
+"""A task's events over HTTP: followed as a stream, and pushed."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from worker.contracts import Room
+from worker.server.bodies import PushedEvent
+from worker.server.common import Admitted, base_of, is_native, service_of, shown
+from worker.server.failures import documented
+from worker.server.feeds import read
+from worker.server.service import Service
+from worker.server.streaming import EventStream, frame, framed
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+router = APIRouter(tags=["events"])
+
+STREAM = {
+    200: {
+        "description": "server-sent events: `connected` first, then each event with its number as `id:`",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+HIGHEST = 2**53  # no log is longer; beyond it a number is a mistake
+
+
+@router.get("/agent-execution/{task_id}/events", response_class=Response, responses={**STREAM, **documented(404)})
+async def follow(
+    *,
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    after: Annotated[int, Query(ge=0, le=HIGHEST, description="only events numbered above this")] = 0,
+    last_event_id: Annotated[str | None, Header(description="the number of the last event seen")] = None,
+    follow: Annotated[bool, Query(description="wait for more until the task is finished")] = True,
+) -> Response:
+    """Follow a task's events: each once, in order; resumes after the number that was seen last."""
+    task = await access.task(task_id)
+    service = service_of(request)
+    start = max(after, _number(last_event_id))
+    base = "" if is_native(request) else base_of(request)
+    encode = _encoder(request)
+    reading = Reading(access.room, task, start, base, encode)
+    return EventStream(service, _followed(service, reading) if follow else _there(reading))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Who reads what: a task's log after a number, told by one address."""
+
+    room: Room
+    task: TaskRecord
+    after: int
+    base: str
+    encode: Callable[[TaskUpdateEvent], bytes]
+
+
+def _number(text: str | None) -> int:
+    return min(int(text[:20]), HIGHEST) if text and text.isascii() and text.isdigit() else 0
+
+
+def _encoder(request: Request) -> Callable[[TaskUpdateEvent], bytes]:
+    def encode(event: TaskUpdateEvent) -> bytes:
+        if isinstance(event.data, TaskRecord):
+            event = event.model_copy(update={"data": shown(request, event.data)})
+        return framed(event.model_dump_json(warnings="none"), number=event.number)
+
+    return encode
+
+
+def connected(task: TaskRecord) -> bytes:
+    """What comes first on every stream; it is no event of the task, so it has no number."""
+    return frame(
+        {
+            "type": TaskUpdateEventType.Connected,
+            "task_id": task.id,
+            "organization_id": task.organization_id,
+            "time": datetime.now(UTC).isoformat(),
+            "data": {},
+        }
+    )
+
+
+async def _followed(service: Service, reading: Reading) -> AsyncGenerator[bytes]:
+    room, task, after = reading.room, reading.task, reading.after
+    yield connected(task)
+    async with service.feeds.share(room, task.id, after, reading.base, reading.encode) as feed:
+        async for piece in feed.follow(after):
+            yield piece
+
+
+async def _there(reading: Reading) -> AsyncGenerator[bytes]:
+    yield connected(reading.task)
+    async for piece, _ in read(reading.room, reading.task.id, reading.after, reading.encode):
+        yield piece
+
+
+@router.post("/agent-execution/{task_id}/events/push", responses=documented(404, 409))
+async def push(
+    access: Admitted,
+    task_id: str,
+    events: list[PushedEvent],
+    x_attempt: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
+) -> dict[str, int]:
+    """Append events; types that are not known here are passed over. Answers how many were kept."""
+    await access.check_task(task_id)
+    known = {str(kind) for kind in TaskUpdateEventType} - {str(TaskUpdateEventType.Connected)}
+    kept = [NewEvent(type=TaskUpdateEventType(each.type), data=each.data) for each in events if each.type in known]
+    if kept:
+        await access.room.tasks.push(task_id, kept, attempt=x_attempt)
+    else:
+        await access.task(task_id)
+    return {"kept": len(kept)}

@@ -1,0 +1,115 @@
+"""Uploaded files over HTTP."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Security
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from worker.contracts import Room
+from worker.server.common import KEY, Admitted, base_of, service_of
+from worker.server.failures import documented, response
+from worker.server.service import Unauthorized
+from worker.words.errors import ModuleException
+from worker.words.work import StoredFile
+
+router = APIRouter(tags=["files"])
+
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(;\s*charset=[\w-]{1,32})?", re.ASCII)
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+UNKNOWN = "application/octet-stream"
+
+
+class Uploaded(BaseModel):
+    """A file that was stored."""
+
+    reference: str
+    url: str
+
+
+@router.post(
+    "/files",
+    responses=documented(),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def store(request: Request, access: Admitted, name: Annotated[str, Query(max_length=255)] = "file") -> Uploaded:
+    """Store a file, the body as it is; its reference can be named among the files of a task."""
+    media_type = request.headers.get("content-type", "")
+    media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else UNKNOWN
+    reference = await access.room.tasks.store_file(name, media_type, await request.body())
+    url = service_of(request).links.url(reference, access.room.organization_id, base_of(request))
+    return Uploaded(reference=reference, url=url)
+
+
+@router.get(
+    "/files/{sha256}/{name:path}",
+    response_class=Response,
+    responses={
+        200: {"description": "the file", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"description": "a part of it", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(404, 416),
+    },
+)
+async def fetch(
+    *,
+    request: Request,
+    sha256: str,
+    name: str,
+    key: Annotated[str | None, Security(KEY)] = None,
+    organization: Annotated[str | None, Query()] = None,
+    expires: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    signature: Annotated[str | None, Query(max_length=128)] = None,
+) -> Response:
+    """Fetch a file, by key or by the signature in its URL; a range of it where one is asked for."""
+    service = service_of(request)
+    signed = organization, expires, signature
+    room = await _room(request, sha256, name, key, signed)
+    del service
+    file = await room.tasks.open_file(f"worker:{sha256}/{quote(name, safe='')}")
+    return _part(file, request.headers.get("range"))
+
+
+async def _room(request: Request, sha256: str, name: str, key: str | None, signed: tuple[Any, Any, Any]) -> Room:
+    """The organization whose file it is: the signature's, or the key's."""
+    service = service_of(request)
+    organization, expires, signature = signed
+    if organization is None or expires is None or signature is None:
+        return (await service.admit(key, request.scope.get("organization_id"))).room
+    if not service.is_open:
+        await service.admit(key, None)
+    await service.links.load()
+    if not service.links.fits(organization, sha256, name, expires, signature):
+        raise Unauthorized(description="The signature of this URL is wrong, or it has expired.")
+    return service.host.room(organization)
+
+
+def _part(file: StoredFile, wanted: str | None) -> Response:
+    headers = {
+        "accept-ranges": "bytes",
+        "cache-control": "private, max-age=3600",
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
+        "content-security-policy": "sandbox",
+        "x-content-type-options": "nosniff",
+    }
+    media_type = file.media_type if _MEDIA_TYPE.fullmatch(file.media_type) else UNKNOWN
+    size = len(file.content)
+    match = _RANGE.fullmatch(wanted or "")
+    if match is None or not (match[1] or match[2]):
+        return Response(file.content, 200, headers, media_type)
+    if match[1]:
+        first, last = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
+    else:
+        first, last = max(0, size - int(match[2])), size - 1
+    if first > last:
+        refused = response(ModuleException(416, f"The file has {size} bytes."))
+        refused.headers["content-range"] = f"bytes */{size}"
+        return refused
+    headers["content-range"] = f"bytes {first}-{last}/{size}"
+    return Response(file.content[first : last + 1], 206, headers, media_type)

@@ -1,0 +1,288 @@
+"""Tasks over HTTP: create, get, list, change, stop, retry, report."""
+
+import hashlib
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody
+from worker.server.common import Admitted, answer, answers, service_of, task_answer
+from worker.server.failures import documented
+from worker.server.service import Access
+from worker.words.activity import AgentActivityThread
+from worker.words.errors import Conflict, ModuleException, TaskNotFound, ValidationError
+from worker.words.ids import check_id, new_id
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens
+
+router = APIRouter(tags=["tasks"])
+
+SCHEMES = ("http:", "https:", "data:", "worker:")
+"""What a task's file can be named by; a path, or ``file:``, would name one of the worker's own machine."""
+
+Attempt = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
+Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
+Text = Annotated[str | None, Query()]
+
+
+@router.post("/agent-execution/{agent_id}", response_model=TaskRecord, responses=documented(404, 409, 429))
+async def create(
+    *,
+    request: Request,
+    access: Admitted,
+    agent_id: str,
+    body: CreateBody,
+    x_agent_version: Annotated[str | None, Header()] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="the same key and body make one task; another body: 409")
+    ] = None,
+) -> Response:
+    """Create a task; an existing finished task's ``id`` runs it again with this input."""
+    access.check(agent_id)
+    new = body.new_task(agent_id, x_agent_version)
+    check_files(new.input)
+    if new.id is not None:
+        await access.check_task(new.id)
+    await service_of(request).queues.enter(access.room, agent_id)
+    if idempotency_key is None:
+        return task_answer(request, await access.room.tasks.create(new))
+    return task_answer(request, await _create_once(request, access, new, idempotency_key))
+
+
+async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
+    """Create under an id that is kept beforehand: whoever repeats the wish finds the same task, or makes it."""
+    keys = service_of(request).host.keys
+    organization_id, tasks = access.room.organization_id, access.room.tasks
+    digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
+    task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
+    if not first:
+        with suppress(TaskNotFound):  # then whoever came first broke off before it was made
+            known = await access.task(task_id)
+            if new.id is None or known.input == new.input or not known.status.is_terminal:
+                return known
+    try:
+        return await tasks.create(new, under=None if new.id else task_id)
+    except ModuleException as error:
+        if new.id is None and isinstance(error, Conflict):  # a repeat at the same moment made it
+            return await tasks.get(task_id)
+        if new.id is not None:
+            await keys.release(organization_id, key, task_id)
+        raise
+
+
+def check_files(given: AgentExecutionInput) -> None:
+    """Refuse files that name something on the machine of whoever reads them. Raises: ValidationError."""
+    for each in given.files or ():
+        if not each.lower().startswith(SCHEMES):
+            shown = each[:100].encode("utf-8", "replace").decode()
+            raise ValidationError(
+                f"{shown!r} is no URL of http, https or data; upload the file first (POST /files)", field="input.files"
+            )
+
+
+@router.get("/agent-execution/{task_id}/status", response_model=TaskRecord, responses=documented(404))
+async def get(request: Request, access: Admitted, task_id: str) -> Response:
+    """Read a task."""
+    return task_answer(request, await access.task(task_id))
+
+
+@router.patch("/agent-execution/{task_id}/update", response_model=TaskRecord, responses=documented(404, 409))
+async def update(
+    *,
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    body: Changes,
+    x_attempt: Attempt = None,
+    x_origin: Origin = None,
+) -> Response:
+    """Save fields of a task, or a whole one; what is fixed at create is ignored, and null means unchanged."""
+    await access.check_task(task_id)
+    task = await access.room.tasks.update(task_id, body.root, attempt=x_attempt, origin=x_origin)
+    return task_answer(request, task)
+
+
+@router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
+async def stop(request: Request, access: Admitted, task_id: str) -> Response:
+    """Stop a task; a finished one stays as it is."""
+    await access.check_task(task_id)
+    return task_answer(request, await access.room.tasks.stop(task_id))
+
+
+@router.post("/agent-execution/{task_id}/retry", response_model=TaskRecord, responses=documented(404, 409))
+async def retry(request: Request, access: Admitted, task_id: str) -> Response:
+    """Have a finished or paused task done again, from its start."""
+    await access.check_task(task_id)
+    return task_answer(request, await access.room.tasks.retry(task_id))
+
+
+@router.get(
+    "/agent-execution/executions/history/user/{user_id}", response_model=list[TaskItem], responses=documented(404)
+)
+async def of_user(
+    *,
+    access: Admitted,
+    user_id: str,
+    parent_task_id: Text = None,
+    triggering_agent_id: Text = None,
+    status: Text = None,
+    internal_status: Text = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Text = None,
+) -> Response:
+    """List tasks done for a user, newest first."""
+    query = TaskQuery(
+        user_id=user_id,
+        parent_task_id=parent_task_id or None,
+        triggering_agent_id=triggering_agent_id or None,
+        status=_status(status),
+        internal_status=internal_status or None,
+        limit=limit,
+        before=before or None,
+    )
+    return answers(list[TaskItem], await _found(access, query))
+
+
+@router.get("/agent-execution/executions/history/{agent_id}", response_model=list[TaskItem], responses=documented(404))
+async def of_agent(
+    *,
+    access: Admitted,
+    agent_id: str,
+    user_id: Text = None,
+    parent_task_id: Text = None,
+    triggering_agent_id: Text = None,
+    status: Text = None,
+    internal_status: Text = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Text = None,
+) -> Response:
+    """List an agent's tasks, newest first."""
+    access.check(agent_id)
+    query = TaskQuery(
+        agent_id=agent_id,
+        user_id=user_id or None,
+        parent_task_id=parent_task_id or None,
+        triggering_agent_id=triggering_agent_id or None,
+        status=_status(status),
+        internal_status=internal_status or None,
+        limit=limit,
+        before=before or None,
+    )
+    return answers(list[TaskItem], await access.room.tasks.find(query))
+
+
+@router.get("/agent-execution/executions/history", response_model=list[TaskItem], responses=documented(404))
+async def of_all(
+    *,
+    access: Admitted,
+    agent_id: Text = None,
+    user_id: Text = None,
+    parent_task_id: Text = None,
+    triggering_agent_id: Text = None,
+    status: Text = None,
+    internal_status: Text = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Text = None,
+) -> Response:
+    """List tasks of every agent within reach, newest first."""
+    query = TaskQuery(
+        agent_id=agent_id or None,
+        user_id=user_id or None,
+        parent_task_id=parent_task_id or None,
+        triggering_agent_id=triggering_agent_id or None,
+        status=_status(status),
+        internal_status=internal_status or None,
+        limit=limit,
+        before=before or None,
+    )
+    return answers(list[TaskItem], await _found(access, query))
+
+
+async def _found(access: Access, query: TaskQuery) -> list[TaskItem]:
+    """Tasks of agents within reach, as many as were asked for."""
+    found: list[TaskItem] = []
+    while True:
+        page = await access.room.tasks.find(query)
+        found += [item for item in page if access.reaches(item.agent_id)]
+        if len(found) >= query.limit or len(page) < query.limit:
+            return found[: query.limit]
+        query = query.model_copy(update={"before": page[-1].id})
+
+
+def _status(text: str | None) -> AgentExecutionStatus | None:
+    if not text:
+        return None
+    try:
+        return AgentExecutionStatus(text.lower())
+    except ValueError:
+        raise ValidationError(f"status is none of {', '.join(AgentExecutionStatus)}", field="status") from None
+
+
+@router.get("/activity/{agent_id}/{task_id}", response_model=AgentActivityThread, responses=documented(404))
+async def activity(access: Admitted, agent_id: str, task_id: str) -> Response:
+    """Read the activity log of a task."""
+    task = await access.task(task_id)
+    if task.agent_id != agent_id:
+        raise TaskNotFound(task_id)
+    return answer(await access.room.tasks.activity(task_id))
+
+
+@router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))
+async def report(request: Request, access: Admitted, agent_id: str, body: ReportBody) -> Response:
+    """Record a run that took place elsewhere, under the id it had there or under a new one."""
+    access.check(agent_id)
+    task = await _reported(access, agent_id, body)
+    changes: dict[str, Any] = {
+        "status": "completed" if body.is_success else "failed",
+        "result": body.result if body.result is not None else body.llm_response,
+        "tokens": _tokens(body.tokens),
+        "duration": body.duration,
+        "used_tools": body.used_tools or None,
+    }
+    return task_answer(request, await access.room.tasks.update(task.id, changes))
+
+
+async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskRecord:
+    """The task of a report: the one that is there, or one that was never dispatched."""
+    if body.id is not None:
+        check_id(body.id)
+        try:
+            task = await access.task(body.id)
+        except TaskNotFound:
+            pass
+        else:
+            if task.agent_id != agent_id:
+                raise TaskNotFound(body.id)
+            return task
+    given = (
+        AgentExecutionInput(text=body.input or "(a run reported without its input)")
+        if not isinstance(body.input, AgentExecutionInput)
+        else body.input
+    )
+    check_files(given)
+    new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
+    return await access.room.tasks.create(new, under=body.id)
+
+
+def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Token counts in either of the forms that are sent; what is no count is passed over."""
+    if given is None:
+        return None
+    worker = given.get("worker")
+    counts: dict[str, Any] = worker if isinstance(worker, dict) else given
+    fit = {
+        name: counts[name]
+        for name in Tokens.model_fields
+        if isinstance(counts.get(name), int) and not isinstance(counts.get(name), bool) and 0 <= counts[name] < 2**53
+    }
+    return fit or None
+
+
+@router.post("/agents-metrics/{agent_id}/execution", responses=documented(404))
+async def metrics(access: Admitted, agent_id: str, body: MetricsBody) -> dict[str, str]:
+    """Take the figures of a run; the task itself has what is kept of them."""
+    del body
+    access.check(agent_id)
+    return {}

@@ -1,0 +1,91 @@
+"""``POST /work``: a batch of a native worker's verbs, each with its own outcome."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from worker.server.bodies import WorkBody
+from worker.server.common import JSON, Admitted, service_of
+from worker.server.failures import documented, told
+from worker.server.verbs import POLLS, Clerk
+from worker.words.errors import ModuleException, ValidationError
+
+router = APIRouter(tags=["work"])
+
+
+class WorkAnswer(BaseModel):
+    """A value or an error for each verb, in order."""
+
+    results: list[dict[str, Any]]
+
+
+@router.post("/work", response_model=WorkAnswer, responses=documented(404, 409))
+async def work(
+    request: Request,
+    access: Admitted,
+    body: WorkBody,
+    idempotency_key: Annotated[str | None, Header(max_length=255, description="repeats get the first answer")] = None,
+) -> Response:
+    """Carry out verbs: those about one task in their order, those about different tasks at once."""
+    names = [verb.get("verb") for verb in body.verbs]
+    waits = any(name in POLLS for name in names)
+    if waits and len(names) > 1:
+        raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
+    service = service_of(request)
+    clerk = Clerk(service, access, body.worker_id)
+    if not waits:
+        asked = (access.room.organization_id, body.worker_id or "", idempotency_key)
+        return _answer(await service.answers.once(asked, lambda: _all(clerk, body.verbs)))
+    watching = asyncio.create_task(_watch(request, clerk))
+    try:
+        result = await _one(clerk, body.verbs[0])
+        if clerk.gone:  # nobody is there to take it
+            await clerk.take_back(result)
+        return _answer([result])
+    finally:
+        watching.cancel()
+
+
+async def _watch(request: Request, clerk: Clerk) -> None:
+    """Notice that the client has gone: then nothing is claimed for it."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    clerk.leave()
+
+
+async def _all(clerk: Clerk, verbs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    chains: dict[str, list[int]] = {}
+    for index, verb in enumerate(verbs):
+        chains.setdefault(_subject(verb), []).append(index)
+    results: list[dict[str, Any]] = [{}] * len(verbs)
+
+    async def carry_out(indices: list[int]) -> None:
+        for index in indices:
+            results[index] = await _one(clerk, verbs[index])
+
+    own = chains.pop("", None)  # what concerns no task, such as its registration, comes before all else
+    if own is not None:
+        await carry_out(own)
+    await asyncio.gather(*(carry_out(indices) for indices in chains.values()))
+    return results
+
+
+def _subject(verb: dict[str, Any]) -> str:
+    delivery = verb.get("delivery")
+    subject = delivery.get("task_id") if isinstance(delivery, dict) else verb.get("task_id")
+    return subject if isinstance(subject, str) else ""
+
+
+async def _one(clerk: Clerk, verb: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"value": await clerk.carry_out(verb)}
+    except ModuleException as error:
+        return {"error": told(error)}
+
+
+def _answer(results: list[dict[str, Any]]) -> Response:
+    return Response(to_json({"results": results}, inf_nan_mode="null"), media_type=JSON)
