@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from worker.contracts import Platform
 from worker.settings import Settings
-from worker.words.errors import Unsupported
 
 if TYPE_CHECKING:
     from worker.engine.engine import Engine
+    from worker.remote.remote import Remote
 
 
 def choose(settings: Settings) -> Platform:
@@ -17,11 +17,17 @@ def choose(settings: Settings) -> Platform:
     Else the embedded PostgreSQL under ``WORKER_HOME``.
 
     Raises:
-        Unsupported: The settings name a platform that this version cannot speak to.
+        ConfigurationError: The base URL is none.
     """
-    if settings.base_url or settings.api_key:
-        raise Unsupported("work against a platform over HTTP yet (unset XPANDER_BASE_URL and XPANDER_API_KEY)", "It")
-    return engine(settings)
+    return remote(settings) if settings.base_url or settings.api_key else engine(settings)
+
+
+def remote(settings: Settings) -> "Remote":
+    """The platform over HTTP; without a base URL xpander's cloud."""
+    from worker.remote.remote import Remote
+
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return Remote(settings.base_url, key, organization_id=settings.organization_id)
 
 
 def engine(settings: Settings) -> "Engine":

@@ -1,12 +1,4 @@
-"""For tests of handlers and agents: a model that says what it is told to, offline and in no time.
-
-    from agno.agent import Agent
-    from worker.testing import Call, ScriptedModel
-
-    def add(a: int, b: int) -> int:
-        return a + b
-
-    agent = Agent(model=ScriptedModel([Call("add", {"a": 1, "b": 2}), "It is 3."]), tools=[add])
+"""A model that says what it is told to.
 
 Which turn it is follows from the conversation: as many turns were taken as it holds answers of the model. So one model
 serves any number of runs at once, and a run that is taken up again goes on where it stood.

@@ -1,0 +1,244 @@
+"""Remote in front of our own server: its worker does what a worker on the database does."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.remote.stories import KEY, SECONDS, OpenRemote
+from tests.server.serving import Serving
+from tests.supervisor.stories import Handlers, create, done
+from tests.support import wait_until
+from worker import Task
+from worker.contracts import Capabilities
+from worker.engine import pulse
+from worker.remote.native import NativeWork
+from worker.remote.remote import Remote
+from worker.settings import Settings
+from worker.supervisor import Supervisor
+from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.ids import new_id
+from worker.words.statuses import AgentExecutionStatus as Status
+from worker.words.statuses import TaskUpdateEventType as Type
+from worker.words.tasks import TaskQuery
+from worker.words.work import Demand, WorkerCard
+
+Serve = Callable[..., AbstractAsyncContextManager[Supervisor]]
+
+
+@pytest.fixture
+async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
+    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    serving = Serving(database_url, key=KEY).start()
+    await serving.started()
+    yield serving
+    serving.stop()
+
+
+@pytest.fixture
+async def remote(serving: Serving, open_remote: OpenRemote) -> Remote:
+    return await open_remote(serving.base)
+
+
+@pytest.fixture
+def serve(serving: Serving, handlers: Handlers, open_remote: OpenRemote) -> Serve:
+    @asynccontextmanager
+    async def start(**settings: Any) -> AsyncGenerator[Supervisor]:
+        supervisor = Supervisor(
+            await open_remote(serving.base), handlers, Settings.model_validate({"drain_seconds": 1, **settings})
+        )
+        running = asyncio.create_task(supervisor.run())
+        await supervisor.ready()
+        try:
+            yield supervisor
+        finally:
+            supervisor.stop()
+            await running
+
+    return start
+
+
+async def test_our_own_server_is_known_by_its_extra_route(remote: Remote) -> None:
+    assert await remote.survey() == Capabilities()
+
+
+async def test_a_task_runs_and_everything_about_it_arrives(remote: Remote, handlers: Handlers, serve: Serve) -> None:
+    async def work(task: Task) -> str:
+        task.internal_status = "half"
+        await task.asave()
+        return "done"
+
+    handlers.bind(work)
+    async with serve():
+        task = await done(remote)  # type: ignore[arg-type] - any platform will do
+    assert (task.status, task.result, task.internal_status) == (Status.Completed, "done", "half")
+    events = [event async for event in remote.tasks.events(task.id)]
+    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    assert [str(event.type) for event in events][-1] == "task_finished"
+
+
+async def test_many_tasks_are_done_by_two_workers_each_under_its_first_attempt(
+    remote: Remote, handlers: Handlers, serve: Serve
+) -> None:
+    async def work(task: Task) -> str:
+        return "done"
+
+    handlers.bind(work)
+    async with serve(), serve():
+        tasks = await asyncio.gather(*(create(remote) for _ in range(100)))  # type: ignore[arg-type] - the same
+
+        async def all_done() -> bool:
+            return len(await remote.tasks.find(TaskQuery(status=Status.Completed))) == len(tasks)
+
+        await wait_until(all_done, "all are completed", SECONDS)
+    stand = await asyncio.gather(*(remote.tasks.get(task.id) for task in tasks))
+    assert {each.execution_attempts for each in stand} == {1}
+
+
+async def test_a_stopped_run_is_ended_at_once_and_nothing_overwrites_stopped(
+    remote: Remote, handlers: Handlers, serve: Serve
+) -> None:
+    ended = asyncio.Event()
+    started = asyncio.Event()
+
+    async def work(task: Task) -> str:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return "never"
+
+    handlers.bind(work)
+    async with serve():
+        task = await create(remote)  # type: ignore[arg-type] - the same
+        await asyncio.wait_for(started.wait(), SECONDS)
+        await remote.tasks.stop(task.id)
+        await asyncio.wait_for(ended.wait(), 2)  # supervisors ask every 5 s: it was told
+    assert (await remote.tasks.get(task.id)).status is Status.Stopped
+
+
+async def test_deliveries_come_over_http(remote: Remote, handlers: Handlers, serve: Serve) -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def work(task: Task) -> str:
+        return "done"
+
+    async def listen(task: Task, event: TaskUpdateEvent) -> None:
+        heard.append((task.id, str(event.data.status)))
+
+    handlers.bind(work)
+    handlers.bind(listen, event="task_finished")
+    async with serve():
+        task = await done(remote)  # type: ignore[arg-type] - the same
+        await wait_until(lambda: heard == [(task.id, "completed")], "the end is heard of once")
+
+
+async def test_what_a_drain_cuts_short_is_pending_again_uncharged(
+    remote: Remote, handlers: Handlers, serve: Serve
+) -> None:
+    started = asyncio.Event()
+
+    async def work(task: Task) -> str:
+        started.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    handlers.bind(work)
+    async with serve(drain_seconds=0):
+        task = await create(remote)  # type: ignore[arg-type] - the same
+        await asyncio.wait_for(started.wait(), SECONDS)
+    task = await remote.tasks.get(task.id)
+    assert (task.status, task.errors, task.crashes) == (Status.Pending, 0, 0)
+
+
+async def test_tasks_whose_assignment_was_lost_on_its_way_are_queued_again_and_those_in_hand_stay(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = WorkerCard(id=new_id(), name="w", agents=("agent",))
+    await remote.work.register(card)
+    kept = await create(remote)  # type: ignore[arg-type] - the same
+    wanted = Demand(1, {"agent": 1})
+    (first,) = await remote.work.assignments(card.id, lambda: wanted, 5)
+    assert first.task.id == kept.id
+    lost = await create(remote)  # type: ignore[arg-type] - the same
+
+    real = NativeWork._request
+
+    async def claim_and_lose(self: NativeWork, *arguments: Any) -> list[Any]:
+        await real(self, *arguments)
+        monkeypatch.setattr(NativeWork, "_request", real)
+        raise Unavailable("the connection broke while the answer was on its way")
+
+    monkeypatch.setattr(NativeWork, "_request", claim_and_lose)
+    with pytest.raises(Unavailable):
+        await remote.work.assignments(card.id, lambda: wanted, 0)
+    assert (await remote.tasks.get(lost.id)).status is Status.Executing  # and nobody runs it
+
+    (again,) = await remote.work.assignments(card.id, lambda: wanted, 5)
+    assert (again.task.id, again.attempt) == (lost.id, 2)
+    assert await remote.work.lost({kept.id: first.attempt, lost.id: again.attempt}) == {}
+
+
+async def test_a_create_whose_answer_was_lost_makes_one_task(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.remote.transport import Failed, Transport, Unanswered
+
+    real = Transport._try
+    cut = 0
+
+    async def answer_lost(self: Transport, request: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal cut
+        response = await real(self, request, *arguments, **options)
+        if request.url.path.endswith("/agent") and cut < 2:
+            cut += 1
+            raise Failed(Unanswered("cut"), 0, acted=True)
+        return response
+
+    monkeypatch.setattr(Transport, "_try", answer_lost)
+    task = await create(remote)  # type: ignore[arg-type] - the same
+    assert cut == 2
+    assert [each.id for each in await remote.tasks.find(TaskQuery())] == [task.id]
+
+
+async def test_errors_arrive_as_what_they_are(remote: Remote) -> None:
+    task = await create(remote)  # type: ignore[arg-type] - the same
+    with pytest.raises(TaskNotFound):
+        await remote.tasks.get("unknown")
+    with pytest.raises(ValidationError) as refused:
+        await remote.tasks.update(task.id, {"title": ["no"]})
+    assert refused.value.field == "title"
+    with pytest.raises(LeaseLost):
+        await remote.tasks.update(task.id, {"result": "x"}, attempt=7)
+    with pytest.raises(LeaseLost) as stale:
+        await remote.work.emit(task.id, 7, [NewEvent(type=Type.Chunk, data="x")])
+    assert (stale.value.task_id, stale.value.attempt) == (task.id, 7)
+
+
+async def test_writes_that_meet_travel_together(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = WorkerCard(id=new_id(), name="w", agents=("agent",))
+    await remote.work.register(card)
+    await asyncio.gather(*(create(remote) for _ in range(50)))  # type: ignore[arg-type] - the same
+    held = await remote.work.assignments(card.id, lambda: Demand(50, {"agent": 50}), 5)
+    sizes: list[int] = []
+    real = NativeWork._send
+
+    async def count(self: NativeWork, verbs: Any) -> list[Any]:
+        sizes.append(len(verbs))
+        return await real(self, verbs)
+
+    monkeypatch.setattr(NativeWork, "_send", count)
+    side = remote.work._side
+    assert isinstance(side, NativeWork)
+    monkeypatch.setattr(side._batches, "_send", side._send)
+    chunk = [NewEvent(type=Type.Chunk, data="x")]
+    stale = remote.work.emit(held[0].task.id, 9, chunk)
+    outcomes = await asyncio.gather(
+        stale, *(remote.work.emit(each.task.id, each.attempt, chunk) for each in held), return_exceptions=True
+    )
+    assert isinstance(outcomes[0], LeaseLost)
+    assert outcomes[1:] == [None] * len(held)
+    assert sum(sizes) == 51
+    assert len(sizes) <= 3

@@ -1,0 +1,344 @@
+"""The verbs of workers on a platform that speaks the bare protocol: no attempts, no journal, no hints.
+
+What such a platform cannot do is made up for where that is possible: assignments are deduplicated by task id, a task's
+status is asked before it starts, while it runs and before its result is written, and retries happen in this process.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any
+
+from worker.remote.batches import Batches
+from worker.remote.client import RemoteTasks
+from worker.remote.heart import Heart
+from worker.remote.holding import Held, Holding, Waiting
+from worker.remote.hub import WORK, Hub
+from worker.remote.mail import Mail
+from worker.remote.metrics import metrics
+from worker.remote.refusals import BUSY
+from worker.remote.repeating import forever
+from worker.remote.stations import Station
+from worker.remote.transport import Repeat, Transport
+from worker.remote.wire import Unreadable
+from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
+from worker.words.events import NewEvent
+from worker.words.notices import PlatformTrouble, announce
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import TERMINAL, AgentExecutionStatus
+from worker.words.tasks import TaskRecord
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, WorkerCard
+
+Status = AgentExecutionStatus
+
+POLL = 1.0  # seconds between looks for a task whose time to be tried again has come
+AGAIN_SECONDS = 1.0  # before a task is started again whose start the platform did not confirm
+AGENTS_SECONDS = 30.0  # how often a worker for any agent asks which agents there are
+ASKED_AT_ONCE = 8  # statuses
+LEAVE_SECONDS = 5.0  # for all that is written when leaving; a worker that drains has six left
+
+
+class BareWork:
+    """What workers ask for, of a platform that speaks the bare protocol."""
+
+    def __init__(self, transport: Transport, tasks: RemoteTasks, hub: Hub, heart: Heart) -> None:
+        self._transport = transport
+        self._tasks = tasks
+        self._hub = hub
+        self._heart = heart
+        self._mail = Mail(tasks, hub)
+        self._holding = Holding()
+        self._stations: dict[str, Station] = {}
+        self._answered = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def register(self, card: WorkerCard) -> None:
+        """Open a stream for each agent; return once the platform has registered one of them.
+
+        Raises:
+            ConfigurationError: The platform refuses this worker. KeyRefused: it does not take the key.
+        """
+        self._mail.subscribe(card.subscriptions)
+        for agent_id in card.agents:
+            self._open(agent_id)
+        if card.any_agent:
+            self._later(forever("asking for agents", self._open_all))
+        await self._answered.wait()
+        self._raise_failure()
+
+    def _open(self, agent_id: str) -> None:
+        if agent_id not in self._stations:
+            self._stations[agent_id] = Station(
+                self._transport, self._heart, agent_id, self._assigned, self._station_answered
+            )
+
+    async def _open_all(self, well: Callable[[], None]) -> None:
+        """Open a stream for every agent that the platform has, and for those that are made later."""
+        while True:
+            for agent in await self._tasks.list_agents():
+                self._open(agent.id)
+            well()
+            await asyncio.sleep(AGENTS_SECONDS)
+
+    async def _station_answered(self) -> None:
+        self._answered.set()
+        self._hub.wake(WORK)
+
+    def _raise_failure(self) -> None:
+        for station in self._stations.values():
+            if station.failure is not None:
+                raise station.failure
+
+    def _assigned(self, data: dict[str, Any]) -> None:
+        task_id, agent_id = data.get("id"), data.get("agent_id")
+        if isinstance(task_id, str) and isinstance(agent_id, str) and self._holding.assign(task_id, agent_id):
+            self._hub.wake(WORK)
+
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:  # noqa: ARG002 - the platform knows it by other names, one a stream
+        """Start what was assigned and can start; wait for it where there is none."""
+        until = time.monotonic() + seconds
+        while True:
+            self._hub.lower(WORK)
+            self._raise_failure()
+            wanted = demand()
+            await self._tell_capacity(wanted)
+            if wanted.total <= 0:
+                return []
+            picked = self._holding.pick(wanted)
+            started = await self._start(picked)
+            if started:
+                await self._tell_capacity(wanted, Counter(each.task.agent_id for each in started))
+            elif picked:
+                continue  # all of them were over already
+            left = until - time.monotonic()
+            if started or left <= 0:
+                return started
+            await self._hub.flagged(WORK, min(left, POLL))
+
+    async def _tell_capacity(self, demand: Demand, taken: Mapping[str, int] | None = None) -> None:
+        """Tell each stream whether more may come; a draining worker wants nothing and says so first of all."""
+        reports = (
+            station.tell_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
+            for agent_id, station in self._stations.items()
+        )
+        await asyncio.gather(*reports)
+
+    async def _start(self, picked: Sequence[Waiting]) -> list[Assignment]:
+        started = await asyncio.gather(*(self._start_one(each) for each in picked))
+        return [each for each in started if each is not None]
+
+    async def _start_one(self, waiting: Waiting) -> Assignment | None:
+        """Start a task, unless it is over, or runs elsewhere; what the platform does not confirm waits again."""
+        try:
+            return await self._begin(waiting)
+        except TaskNotFound:
+            return None
+        except Unreadable as error:
+            await self._fail(waiting.task_id, error)
+            return None
+        except ModuleException as error:
+            held = self._holding.held.pop(waiting.task_id, None)
+            if error.status_code < 500 and not _may_pass(error):  # noqa: PLR2004 - HTTP: the server's fault
+                announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=0.0))
+                return None
+            waiting.begun = waiting.begun or held is not None
+            waiting.due = time.monotonic() + AGAIN_SECONDS
+            self._holding.waiting.setdefault(waiting.task_id, waiting)
+            announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=AGAIN_SECONDS))
+            return None
+
+    async def _fail(self, task_id: str, error: ModuleException) -> None:
+        """End a task that no handler can be given."""
+        announce(PlatformTrouble(doing=f"starting task {task_id}", error=error, again_in=0.0))
+        self._holding.held.pop(task_id, None)
+        try:
+            await self._tasks.update(task_id, {"status": Status.Failed, "result": error.description})
+        except ModuleException:
+            return  # the answer cannot be read either; or it is tried when the task is assigned again
+
+    async def _begin(self, waiting: Waiting) -> Assignment | None:
+        task = await self._tasks.get(waiting.task_id)
+        if not (task.status is Status.Pending or (task.status is Status.Executing and waiting.begun)):
+            return None
+        held = self._hold(task, waiting)
+        if task.status is Status.Pending:
+            task = await self._tasks.update(task.id, {"status": Status.Executing})
+            if task.status is not Status.Executing:
+                self._holding.held.pop(task.id, None)
+                return None
+        self._mail.watch(task)
+        return Assignment(task.model_copy(update={"errors": waiting.errors}), held.attempt)
+
+    def _hold(self, task: TaskRecord, waiting: Waiting) -> Held:
+        async def push(batch: Sequence[list[NewEvent]]) -> list[None]:
+            await self._tasks.push(task.id, [event for events in batch for event in events])
+            return [None] * len(batch)
+
+        attempt = self._holding.next_attempt(task.id, task.execution_attempts)
+        held = Held(task.id, task.agent_id, attempt, waiting.errors, Batches(push))
+        self._holding.held[task.id] = held
+        return held
+
+    async def emit(
+        self,
+        task_id: str,
+        attempt: int,
+        events: Sequence[NewEvent],
+        journal: Sequence[JournalEntry] = (),  # noqa: ARG002 - ``resume`` is declared missing: nothing reads it
+    ) -> None:
+        """Push events."""
+        held = self._holding.owned(task_id, attempt)
+        if events:
+            await held.pushes.ask(list(events))
+
+    async def journal(self, task_id: str) -> dict[str, str]:  # noqa: ARG002 - the same
+        """There is none."""
+        return {}
+
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
+        """Write the attempt's last word, unless the task was ended meanwhile."""
+        if not outcome.status.is_terminal and outcome.status is not Status.Paused:
+            raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
+        held = self._holding.owned(task_id, attempt)
+        if held.ended is None:  # else an earlier try may have arrived, and its status is ours
+            await self._check_open(held)
+        held.ended = outcome.status
+        record = await self._tasks.update(task_id, {**outcome.changes, "status": outcome.status})
+        self._holding.held.pop(task_id, None)
+        if record.status is not outcome.status:
+            raise LeaseLost(task_id, attempt)
+        self._later(self._report(record, outcome, held), f"metrics of {task_id}")
+
+    async def _check_open(self, held: Held) -> None:
+        """Nothing overwrites the end of a task.
+
+        Raises:
+            LeaseLost: It is over already.
+        """
+        try:
+            task = await self._tasks.get(held.task_id)
+        except TaskNotFound:
+            task = None
+        if task is None or task.status in TERMINAL:
+            self._holding.held.pop(held.task_id, None)
+            raise LeaseLost(held.task_id, held.attempt)
+
+    async def _report(self, record: TaskRecord, outcome: Outcome, held: Held) -> None:
+        path = f"/agents-metrics/{record.agent_id}/execution"
+        try:
+            await self._transport.call(
+                "POST", path, body=metrics(record, outcome, time.monotonic() - held.started), repeat=Repeat.NEVER
+            )
+        except ModuleException as error:
+            announce(PlatformTrouble(doing="reporting metrics", error=error, again_in=0.0))
+
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
+        """After an error: try again in this process. Without one: ask the platform to queue it again."""
+        held = self._holding.owned(task_id, attempt)
+        await self._check_open(held)
+        if back.error is None:
+            await self._give_up(task_id)
+            self._holding.held.pop(task_id, None)
+            return
+        self._holding.held.pop(task_id, None)
+        self._holding.waiting[task_id] = Waiting(
+            task_id,
+            held.agent_id,
+            due=time.monotonic() + back.delay,
+            begun=True,
+            errors=held.errors + 1,
+            error=back.error,
+        )
+
+    async def _give_up(self, task_id: str) -> None:
+        """Ask for a task to be queued again; where the platform does not do that, say so: the task stays as it is."""
+        record = await self._tasks.update(task_id, {"status": Status.Pending})
+        if record.status is Status.Executing:
+            refused = Unsupported(f"take task {task_id} back: it stays executing", self._transport.addresses.shown)
+            announce(PlatformTrouble(doing="handing back", error=refused, again_in=0.0))
+
+    async def lost(self, held: Mapping[str, int]) -> dict[str, Status]:
+        """Ask how the tasks in hand stand: those that are over, or gone, are lost."""
+        statuses = await asyncio.gather(*(self._status(task_id) for task_id in held))
+        lost = {task_id: status for task_id, status in zip(held, statuses, strict=True) if status in TERMINAL}
+        return {task_id: status for task_id, status in lost.items() if self._let_go(task_id, held[task_id])}
+
+    def _let_go(self, task_id: str, attempt: int) -> bool:
+        """Hold a lost task no longer. Returns: whether it is lost, and not just being finished by its own run."""
+        held = self._holding.held.get(task_id)
+        if held is not None and held.attempt == attempt:
+            if held.ended is not None:
+                return False
+            del self._holding.held[task_id]
+        return True
+
+    async def _status(self, task_id: str) -> Status:
+        async with self._asking:
+            try:
+                return (await self._tasks.get(task_id)).status
+            except TaskNotFound:
+                return Status.Stopped
+            except ModuleException:
+                return Status.Executing  # not known; asked again in a few seconds
+
+    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:  # noqa: ARG002 - the only one here
+        """Answer events of the tasks that this worker runs, for its handlers."""
+        return await self._mail.deliveries(limit, seconds)
+
+    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+        """Go on to the next event, or try this one again later."""
+        return self._mail.settle(delivery, error)
+
+    async def renew(self, worker_id: str) -> None:
+        """The heartbeats do that."""
+
+    async def leave(self, worker_id: str) -> None:  # noqa: ARG002 - the only one here
+        """Hand back what is left, say goodbye."""
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await asyncio.gather(*(self._leave_one(task_id) for task_id in self._left()))
+                await asyncio.gather(*(station.leave() for station in self._stations.values()))
+                await asyncio.gather(*self._reports())
+        except TimeoutError:
+            announce(PlatformTrouble(doing="leaving", error=TimeoutError("no answer"), again_in=0.0))
+
+    def _left(self) -> list[str]:
+        return [*self._holding.held, *(each.task_id for each in self._holding.waiting.values() if each.begun)]
+
+    async def _leave_one(self, task_id: str) -> None:
+        self._holding.held.pop(task_id, None)
+        waiting = self._holding.waiting.pop(task_id, None)
+        try:
+            record = await self._tasks.update(task_id, {"status": Status.Pending})
+            if record.status is Status.Executing and waiting is not None:  # its next try would have been here
+                await self._tasks.update(task_id, {"status": Status.Error, "result": waiting.error})
+        except ModuleException as error:
+            announce(PlatformTrouble(doing=f"handing back task {task_id}", error=error, again_in=0.0))
+
+    def _reports(self) -> list[asyncio.Task[None]]:
+        return [each for each in self._background if each.get_name().startswith("metrics")]
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        background = list(self._background)
+        for each in background:
+            each.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*(station.close() for station in self._stations.values()))
+        await self._mail.close()
+
+    def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Hear of changed tasks."""
+        return self._hub.listen(wake)
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _may_pass(error: ModuleException) -> bool:
+    """Whether an error may be none in a moment."""
+    return error.status_code in BUSY

@@ -1,0 +1,285 @@
+"""The verbs of clients, over the bare routes."""
+
+import math
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import quote, unquote
+
+from worker.remote.dialect import Dialect
+from worker.remote.following import Following
+from worker.remote.refusals import Subject
+from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
+from worker.remote.wire import agent_of, clean, decode, item_of, task_of
+from worker.words.activity import AgentActivityThread
+from worker.words.agents import AgentRecord
+from worker.words.errors import (
+    AgentNotFound,
+    FileNotStored,
+    ModuleException,
+    TaskNotFound,
+    TooLarge,
+    Unsupported,
+    ValidationError,
+)
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.ids import check_id, new_id
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
+from worker.words.work import StoredFile
+
+EXECUTION = "/agent-execution"
+FILE_BYTES = 50 * 1024 * 1024  # the protocol's; a larger one is not even sent
+UNKNOWN_ROUTE = frozenset({404, 405})
+_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")
+
+
+class RemoteTasks:
+    """What clients ask for, over HTTP."""
+
+    def __init__(self, transport: Transport, dialect: Dialect, organization_id: str) -> None:
+        self._transport = transport
+        self._dialect = dialect
+        self._organization = organization_id
+
+    async def create(self, new: NewTask) -> TaskRecord:
+        """Store a pending task.
+
+        The request is repeated where the platform surely did not act on it; where it may have, only on a platform that
+        knows the idempotency key that goes with it.
+        """
+        headers = {"idempotency-key": new_id()}
+        if new.agent_version is not None:
+            headers["x-agent-version"] = new.agent_version
+        try:
+            return await self._create(new, headers, Repeat.UNSENT)
+        except Unanswered:
+            if not await self._dialect.native():
+                raise
+            return await self._create(new, headers, Repeat.ALWAYS)
+
+    async def _create(self, new: NewTask, headers: Mapping[str, str], repeat: Repeat) -> TaskRecord:
+        subject = Subject(task_id=new.id) if new.id is not None else Subject(agent_id=new.agent_id)
+        body = new.model_dump(exclude={"agent_id"})
+        answer = await self._transport.call(
+            "POST", f"{EXECUTION}/{_in_path(new.agent_id)}", body=body, headers=headers, subject=subject, repeat=repeat
+        )
+        return task_of(decode(answer.content, "a task"))
+
+    async def get(self, task_id: str) -> TaskRecord:
+        """Read a task."""
+        return await self._task("GET", task_id, "/status")
+
+    async def find(self, query: TaskQuery) -> list[TaskItem]:
+        """List tasks, newest first; what the platform does not filter is filtered here."""
+        history = f"{EXECUTION}/executions/history"
+        if query.agent_id is not None:
+            items = await self._history(f"{history}/{_in_path(query.agent_id)}", query)
+        elif query.user_id is not None:
+            items = await self._history(f"{history}/user/{_in_path(query.user_id)}", query)
+        elif await self._dialect.native():
+            items = await self._history(history, query)
+        else:
+            agents = await self.list_agents()
+            items = [item for agent in agents for item in await self._history(f"{history}/{_in_path(agent.id)}", query)]
+        return _page(items, query)
+
+    async def _history(self, path: str, query: TaskQuery) -> list[TaskItem]:
+        answer = await self._transport.call("GET", path, params=query.model_dump(mode="json", exclude={"agent_id"}))
+        rows = decode(answer.content, "a list of tasks")
+        return [item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    async def update(
+        self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
+    ) -> TaskRecord:
+        """Store changed fields; answers the task as it stands then."""
+        check_changes(changes)
+        headers = {"x-attempt": None if attempt is None else str(attempt), "x-origin": origin}
+        return await self._task(
+            "PATCH",
+            task_id,
+            "/update",
+            body=dict(changes),
+            headers={name: value for name, value in headers.items() if value is not None},
+            subject=Subject(task_id=task_id, attempt=attempt),
+        )
+
+    async def stop(self, task_id: str) -> TaskRecord:
+        """End a task as stopped."""
+        return await self._task("DELETE", task_id)
+
+    async def retry(self, task_id: str) -> TaskRecord:
+        """Queue a finished or paused task again."""
+        try:
+            return await self._task("POST", task_id, "/retry", repeat=Repeat.UNSENT)
+        except ModuleException as error:
+            if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
+                raise
+        await self.get(task_id)
+        raise self._unsupported("retry a task")
+
+    async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
+        """Append events."""
+        if not events:
+            return
+        time = datetime.now(UTC)
+        body = [
+            {
+                "type": each.type,
+                "task_id": task_id,
+                "organization_id": self._organization,
+                "time": time,
+                "data": each.data,
+            }
+            for each in events
+        ]
+        await self._transport.call(
+            "POST",
+            f"{_task_path(task_id)}/events/push",
+            body=body,
+            headers={} if attempt is None else {"x-attempt": str(attempt)},
+            subject=Subject(task_id=task_id, attempt=attempt),
+            repeat=Repeat.UNSENT,  # twice would be two events
+        )
+
+    async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
+        """Read a task's events from a number on, and wait for more."""
+        if not after and not follow:
+            await self.get(task_id)  # an unknown task is not found, also where a stream would just be empty
+        following = Following(self._transport, self._dialect, _task_path(task_id), task_id, get=self.get, after=after)
+        events = following.follow() if follow else following.so_far()
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    async def activity(self, task_id: str) -> AgentActivityThread:
+        """Read the activity log."""
+        task = await self.get(task_id)
+        path = f"/activity/{_in_path(task.agent_id)}/{_in_path(task_id)}"
+        answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
+        return AgentActivityThread.model_validate(decode(answer.content, "an activity log"))
+
+    async def store_file(self, name: str, media_type: str, content: bytes) -> str:
+        """Upload a file."""
+        if not content:
+            raise ValidationError(f"{name} is empty", field="file")
+        if len(content) > FILE_BYTES:
+            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
+        try:
+            answer = await self._transport.call(
+                "POST",
+                "/files",
+                params={"name": name},
+                headers={"content-type": media_type},
+                content=content,
+                seconds=FILE_SECONDS,
+            )
+        except ModuleException as error:
+            if error.status_code in UNKNOWN_ROUTE:
+                raise self._unsupported("store files; give a URL instead") from None
+            raise
+        return str(decode(answer.content, "a reference")["reference"])
+
+    async def open_file(self, reference: str) -> StoredFile:
+        """Download a stored file."""
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise FileNotStored(reference)
+        digest, name = match[1], match[2] or match[1][:12]
+        answer = await self._transport.call(
+            "GET", f"/files/{digest}/{name}", subject=Subject(reference=reference), seconds=FILE_SECONDS
+        )
+        media_type = answer.headers.get("content-type", "application/octet-stream")
+        return StoredFile(reference, unquote(name), media_type, answer.content)
+
+    async def get_agent(self, agent_id: str) -> AgentRecord:
+        """Read an agent."""
+        if not agent_id:
+            raise AgentNotFound(agent_id)
+        answer = await self._transport.call("GET", f"/agents/{_in_path(agent_id)}", subject=Subject(agent_id=agent_id))
+        return agent_of(decode(answer.content, "an agent"))
+
+    async def list_agents(self) -> list[AgentRecord]:
+        """Read all agents."""
+        rows = decode((await self._transport.call("GET", "/agents/list")).content, "a list of agents")
+        return [agent_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    async def save_agent(self, agent: AgentRecord) -> AgentRecord:
+        """Store an agent under its next version."""
+        check_id(agent.id, "id")
+        try:
+            answer = await self._transport.call("PUT", f"/agents/{_in_path(agent.id)}", body=agent)
+        except ModuleException as error:
+            if error.status_code in UNKNOWN_ROUTE:
+                raise self._unsupported("save agents") from None
+            raise
+        return agent_of(decode(answer.content, "an agent"))
+
+    async def _task(
+        self,
+        method: str,
+        task_id: str,
+        path: str = "",
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        subject: Subject | None = None,
+        repeat: Repeat = Repeat.ALWAYS,
+    ) -> TaskRecord:
+        answer = await self._transport.call(
+            method,
+            _task_path(task_id) + path,
+            body=body,
+            headers=headers,
+            subject=subject or Subject(task_id=task_id),
+            repeat=repeat,
+        )
+        return task_of(decode(answer.content, "a task"))
+
+    def _unsupported(self, what: str) -> Unsupported:
+        return Unsupported(what, self._transport.addresses.shown)
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Check what JSON could not carry, or what a platform might cut.
+
+    Raises:
+        ValidationError: A value does not fit; nothing was sent.
+    """
+    check_internal_status(changes.get("internal_status"))
+    status = changes.get("status")
+    if status is not None and status not in set(AgentExecutionStatus):
+        raise ValidationError(f"there is no status {status!r}", field="status")
+    for name, value in changes.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValidationError(f"{name} must be a finite number", field=name)
+
+
+def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
+    """Do what a platform that knows neither limit nor order nor some filter has left undone."""
+    items = sorted(items, key=lambda item: (item.created_at, item.id), reverse=True)
+    place = next((place for place, item in enumerate(items) if item.id == query.before), None)
+    if place is not None:
+        items = items[place + 1 :]
+    return [item for item in items if _fits(item, query)][: query.limit]
+
+
+def _fits(item: TaskItem, query: TaskQuery) -> bool:
+    """Whether an item is wanted; what it does not tell is taken to be as the platform was asked for it."""
+    told = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
+    return all(getattr(query, name) in (None, value) for name, value in told.items())
+
+
+def _task_path(task_id: str) -> str:
+    if not task_id:
+        raise TaskNotFound(task_id)
+    return f"{EXECUTION}/{_in_path(task_id)}"
+
+
+def _in_path(text: str) -> str:
+    """One segment of a path; dots alone would be taken for a way up."""
+    quoted = quote(clean(text), safe="")
+    return quoted.replace(".", "%2E") if quoted.strip(".") == "" else quoted

@@ -1,0 +1,169 @@
+"""Following a task's events: over one connection after another, each number once, until the task is over."""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from worker.remote.dialect import Dialect
+from worker.remote.refusals import BUSY, KEY_REFUSED, Subject
+from worker.remote.transport import Transport
+from worker.remote.wire import Unreadable, decode, event_of
+from worker.words.errors import ModuleException, TaskNotFound
+from worker.words.events import TaskUpdateEvent
+from worker.words.statuses import TERMINAL, TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+if TYPE_CHECKING:
+    from httpx_sse import ServerSentEvent
+
+FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds before the stream is opened again, doubling; an event resets it
+SILENCE = 2.0  # seconds after which a stream without numbers, asked for what there is now, has said it all
+REMEMBERED = 1000  # events without a number, to know one that a new connection repeats
+
+
+class Following:
+    """The events of one task.
+
+    Args:
+        transport: The way to the platform.
+        dialect: Whether the platform ends a stream that was asked for what is there now.
+        path: Of the task.
+        task_id: The task's.
+        get: Reads the task.
+        after: The number of the last event seen.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        dialect: Dialect,
+        path: str,
+        task_id: str,
+        *,
+        get: Callable[[str], Awaitable[TaskRecord]],
+        after: int,
+    ) -> None:
+        self._transport = transport
+        self._dialect = dialect
+        self._path = path
+        self._task_id = task_id
+        self._get = get
+        self._after = after
+        self._numbered = after > 0
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._before: frozenset[int] = frozenset()  # what earlier connections brought
+        self._wait = FIRST_WAIT
+        self._told_end = False  # the last event that tells the task's state told a terminal one
+
+    async def follow(self) -> AsyncGenerator[TaskUpdateEvent]:
+        """Yield events until the task is over, whatever happens to the connection."""
+        while True:
+            events = self._connection(follow=True)
+            try:
+                async for event in events:
+                    yield event
+                    if self._told_end and not self._numbered and await self._ended():
+                        return
+            except ModuleException as error:
+                if isinstance(error, TaskNotFound) or error.status_code in KEY_REFUSED:
+                    raise
+                if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
+                    self._wait = max(self._wait, SILENCE)  # the stream is refused: the status is asked now and then
+            finally:
+                await events.aclose()
+            ended = await self._ended()
+            if ended is not None:
+                if not self._told_end and not self._numbered:
+                    yield _finished(ended)
+                return
+            await asyncio.sleep(random.uniform(self._wait / 2, self._wait))  # noqa: S311 - jitter, not a secret
+            self._wait = min(self._wait * 2, LONGEST_WAIT)
+
+    async def so_far(self) -> AsyncGenerator[TaskUpdateEvent]:
+        """Yield the events that are there now; where the platform cannot say which, those of the first moments."""
+        limit = None if await self._dialect.native() else SILENCE
+        events = self._connection(follow=False)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(limit):
+                        event = await anext(events, None)
+                except TimeoutError:
+                    return
+                if event is None:
+                    return
+                yield event
+        finally:
+            await events.aclose()
+
+    async def _connection(self, *, follow: bool) -> AsyncGenerator[TaskUpdateEvent]:
+        """Yield the new events of one connection."""
+        headers = {"last-event-id": str(self._after)} if self._after else {}
+        params = {"after": self._after or None, "follow": None if follow else "false"}
+        subject = Subject(task_id=self._task_id)
+        path = f"{self._path}/events"
+        self._before = frozenset(self._seen)
+        async with self._transport.stream(path, params=params, headers=headers, subject=subject) as sent:
+            async for each in sent:
+                event = self._new(each)
+                if event is not None:
+                    self._wait = FIRST_WAIT
+                    yield event
+
+    def _new(self, sent: "ServerSentEvent") -> TaskUpdateEvent | None:
+        """Read an event; one seen before, or of a type that we do not know, is none."""
+        number = int(sent.id) if sent.id.isdecimal() else None
+        if number is not None:
+            if number <= self._after:
+                return None
+            self._after, self._numbered = number, True
+        elif self._is_repeated(sent.data):
+            return None
+        event: TaskUpdateEvent | None = None
+        with suppress(Unreadable):
+            event = event_of(decode(sent.data, "an event"), number)
+        if event is None or event.type is TaskUpdateEventType.Connected:
+            return None
+        status = getattr(event.data, "status", None)
+        if status is not None:
+            self._told_end = status in TERMINAL
+        return event
+
+    def _is_repeated(self, data: str) -> bool:
+        digest = hash(data)
+        self._seen[digest] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return digest in self._before
+
+    async def _ended(self) -> TaskRecord | None:
+        """The task, if it is over and its last event was seen; none while the platform does not say.
+
+        Raises:
+            TaskNotFound: It is gone.
+        """
+        try:
+            task = await self._get(self._task_id)
+        except TaskNotFound:
+            raise
+        except ModuleException as error:
+            if error.status_code in KEY_REFUSED:
+                raise
+            return None
+        seen_all = not self._numbered or task.last_event <= self._after
+        return task if task.status in TERMINAL and seen_all else None
+
+
+def _finished(task: TaskRecord) -> TaskUpdateEvent:
+    """The end that no connection was there to tell."""
+    return TaskUpdateEvent(
+        type=TaskUpdateEventType.TaskFinished,
+        task_id=task.id,
+        organization_id=task.organization_id,
+        time=task.finished_at or task.updated_at or datetime.now(UTC),
+        data=task,
+    )

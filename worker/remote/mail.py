@@ -1,0 +1,113 @@
+"""Deliveries where the platform keeps none: from the event streams of the tasks that this worker runs. Best effort."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from worker.remote.client import RemoteTasks
+from worker.remote.hub import DELIVERIES, Hub
+from worker.words.errors import LeaseLost, ModuleException
+from worker.words.notices import PlatformTrouble, announce
+from worker.words.statuses import TERMINAL
+from worker.words.tasks import TaskRecord
+from worker.words.work import Delivery, Subscription
+
+TRIES = 10  # as on a platform that keeps deliveries; then it is set aside
+BASE, CAP = 1.0, 60.0  # seconds before the second try, doubling; the process may not live for an hour
+POLL = 1.0  # seconds between looks for one whose time has come
+
+
+@dataclass(slots=True)
+class Lane:
+    """The deliveries of one task to one subscription, in order; the first is due, or out, or waits."""
+
+    waiting: deque[Delivery] = field(default_factory=deque[Delivery])
+    out: bool = False
+    due: float = 0.0
+
+
+class Mail:
+    """What was heard of the tasks in hand and is still to be delivered."""
+
+    def __init__(self, tasks: RemoteTasks, hub: Hub) -> None:
+        self._tasks = tasks
+        self._hub = hub
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._lanes: dict[tuple[int, str], Lane] = {}
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._claims = 0
+
+    def subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
+        """Deliver to these."""
+        self._subscriptions = subscriptions
+
+    def watch(self, task: TaskRecord) -> None:
+        """Follow a task that this worker starts, to its end."""
+        wanted = [each for each in self._subscriptions if each.agent_id in (None, task.agent_id)]
+        if wanted and task.id not in self._watching:
+            watching = asyncio.create_task(self._watch(task), name=f"events of {task.id}")
+            self._watching[task.id] = watching
+            watching.add_done_callback(lambda _: self._watching.pop(task.id, None))
+
+    async def _watch(self, task: TaskRecord) -> None:
+        try:
+            async for event in self._tasks.events(task.id):
+                if isinstance(event.data, TaskRecord):
+                    task = event.data
+                    if task.status in TERMINAL:
+                        self._hub.changed(task.id)
+                for number, subscription in enumerate(self._subscriptions):
+                    if subscription.event_type is event.type and subscription.agent_id in (None, task.agent_id):
+                        self._claims += 1
+                        lane = self._lanes.setdefault((number, task.id), Lane())
+                        lane.waiting.append(Delivery(subscription, number, event, task, self._claims))
+                        self._hub.wake(DELIVERIES)
+        except ModuleException as error:
+            announce(PlatformTrouble(doing=f"following task {task.id}", error=error, again_in=0.0))
+
+    async def deliveries(self, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+        """Answer what is due; wait where nothing is."""
+        until = time.monotonic() + seconds
+        while True:
+            self._hub.lower(DELIVERIES)
+            count = limit()
+            found = list(islice(self._due(), max(0, count)))
+            left = until - time.monotonic()
+            if found or count <= 0 or left <= 0:
+                return found
+            await self._hub.flagged(DELIVERIES, min(left, POLL))
+
+    def _due(self) -> Iterator[Delivery]:
+        for lane in list(self._lanes.values()):
+            if lane.waiting and not lane.out and lane.due <= time.monotonic():
+                lane.out = True
+                yield lane.waiting[0]
+
+    def settle(self, delivery: Delivery, error: str | None) -> bool:
+        """Take the next of the lane's turn, or try this one again later. Returns: whether it was set aside."""
+        key = (delivery.subscription_id, delivery.event.task_id)
+        lane = self._lanes.get(key)
+        if lane is None or not lane.out or lane.waiting[0].claim != delivery.claim:
+            raise LeaseLost(delivery.event.task_id, delivery.claim)
+        lane.out = False
+        tries = delivery.tries + 1
+        if error is not None and tries < TRIES:
+            lane.waiting[0] = replace(lane.waiting[0], tries=tries)
+            lane.due = time.monotonic() + min(CAP, BASE * 2**delivery.tries)
+            return False
+        lane.waiting.popleft()
+        lane.due = 0.0
+        if not lane.waiting:
+            del self._lanes[key]
+        self._hub.wake(DELIVERIES)
+        return error is not None
+
+    async def close(self) -> None:
+        """Follow nothing more."""
+        watching = list(self._watching.values())
+        for each in watching:
+            each.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)

@@ -1,0 +1,124 @@
+"""From what a platform answers to our errors."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.words.errors import (
+    AgentNotFound,
+    Conflict,
+    FileNotStored,
+    LeaseLost,
+    ModuleException,
+    NotFound,
+    TaskNotFound,
+    TooLarge,
+    Unavailable,
+    ValidationError,
+)
+
+BUSY = frozenset({408, 425, 429, 502, 503, 504})
+"""Answers that say: not now. A 500 is a fault of the server's that another try may meet again."""
+
+AGAIN = BUSY | {500}
+"""Answers after which a request is tried again."""
+
+KEY_REFUSED = frozenset({401, 403})
+TEXT_CHARACTERS = 500  # of a body that is no JSON of ours; it may be a proxy's whole page
+
+
+class KeyRefused(ModuleException):
+    """The platform refused the key; look at XPANDER_API_KEY."""
+
+    status = 401
+
+    def __init__(self, platform: str, status_code: int = 401) -> None:
+        super().__init__(status_code, f"{platform} refused the key ({status_code}); look at XPANDER_API_KEY.")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request is about, to name it where it is not found or not owned."""
+
+    task_id: str | None = None
+    attempt: int | None = None
+    agent_id: str | None = None
+    reference: str | None = None
+
+
+NOTHING = Subject()
+
+
+def refusal(status: int, body: Mapping[str, Any], subject: Subject, platform: str) -> ModuleException:
+    """Make the error that an answer stands for.
+
+    Args:
+        status: The HTTP status, or the one of a verb's own outcome.
+        body: What came with it: ``description``, ``kind``, ``field``, ``retry_after``.
+        subject: What was asked about.
+        platform: Its name for people.
+    """
+    text = str(body.get("description") or f"{platform} answered {status}.")
+    match status:
+        case 401 | 403:
+            return KeyRefused(platform, status)
+        case 404:
+            return _not_found(text, body.get("kind"), subject)
+        case 409:
+            return _conflict(text, body.get("kind"), subject)
+        case 413:
+            return TooLarge(text)
+        case 422:
+            return ValidationError(text, field=_field(body))
+        case _ if status in BUSY:
+            error = Unavailable(text, retry_after=_seconds(body.get("retry_after")))
+            error.status_code = status
+            return error
+        case _:
+            return ModuleException(status, text)
+
+
+def body_of(text: str) -> dict[str, Any]:
+    """Read the body of an error: our own form, FastAPI's, or any text."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return {"description": text.strip()[:TEXT_CHARACTERS]} if text.strip() else {}
+    detail = body.get("detail")
+    if "description" in body or detail is None:
+        return body
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        location = [str(part) for part in detail[0].get("loc", ()) if part != "body"]
+        return {"description": f"{'.'.join(location)}: {detail[0].get('msg')}", "field": ".".join(location) or None}
+    return {"description": str(detail)[:TEXT_CHARACTERS]}
+
+
+def _not_found(text: str, kind: Any, subject: Subject) -> ModuleException:
+    if kind == "NotFound":
+        return NotFound(text)
+    if subject.task_id is not None:
+        return TaskNotFound(subject.task_id)
+    if subject.agent_id is not None:
+        return AgentNotFound(subject.agent_id)
+    return NotFound(text) if subject.reference is None else FileNotStored(subject.reference)
+
+
+def _conflict(text: str, kind: Any, subject: Subject) -> ModuleException:
+    if subject.task_id is not None and subject.attempt is not None and kind in ("LeaseLost", None):
+        return LeaseLost(subject.task_id, subject.attempt)
+    return Conflict(text)
+
+
+def _field(body: Mapping[str, Any]) -> str | None:
+    field = body.get("field")
+    return field if isinstance(field, str) else None
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,68 @@
+"""The platform over HTTP."""
+
+from worker.contracts import Capabilities
+from worker.remote.addresses import Addresses
+from worker.remote.client import RemoteTasks
+from worker.remote.dialect import Dialect
+from worker.remote.transport import Transport
+from worker.remote.working import RemoteWork
+
+
+class Remote:
+    """Tasks on a server that speaks xpander's protocol: xpander's cloud, ``worker serve``, or any other.
+
+    Args:
+        base_url: The platform; none: xpander's cloud.
+        api_key: The key for it.
+        organization_id: Whose tasks.
+
+    Raises:
+        ConfigurationError: The base URL is none.
+    """
+
+    def __init__(
+        self, base_url: str | None = None, api_key: str | None = None, *, organization_id: str = "default"
+    ) -> None:
+        self._transport = Transport(Addresses.of(base_url, organization_id), api_key)
+        self._dialect = Dialect(self._transport)
+        self._tasks = RemoteTasks(self._transport, self._dialect, organization_id)
+        self._work = RemoteWork(self._transport, self._dialect, self._tasks)
+
+    async def open(self) -> None:
+        """Make ready; nothing is sent yet, so a platform that is away keeps no worker from starting."""
+        await self._transport.open()
+
+    async def close(self) -> None:
+        """Let go of every connection; idempotent."""
+        await self._work.close()
+        await self._transport.close()
+
+    async def survey(self) -> Capabilities:
+        """Find out what the platform can do.
+
+        Raises:
+            KeyRefused: It does not take the key. Unavailable: it cannot be reached.
+        """
+        await self._dialect.native()
+        return self._dialect.capabilities
+
+    @property
+    def tasks(self) -> RemoteTasks:
+        """The verbs of clients."""
+        return self._tasks
+
+    @property
+    def work(self) -> RemoteWork:
+        """The verbs of workers."""
+        return self._work
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; before ``survey`` or the first verb of a worker, what every platform can."""
+        return self._dialect.capabilities
+
+    @property
+    def description(self) -> str:
+        """Where it is; no secret in it."""
+        spoken = " (bare protocol: no fencing, no resume)" if self._dialect.known is False else ""
+        return f"the platform at {self._transport.addresses.shown}{spoken}"

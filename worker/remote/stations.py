@@ -1,0 +1,154 @@
+"""Stations of a bare worker: one event stream an agent, on which its tasks are assigned."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from worker.remote.heart import Beat, Heart
+from worker.remote.refusals import KeyRefused
+from worker.remote.repeating import forever
+from worker.remote.transport import Repeat, Transport
+from worker.remote.wire import Unreadable, decode, encode
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable
+from worker.words.notices import PlatformTrouble, announce
+
+if TYPE_CHECKING:
+    from httpx_sse import ServerSentEvent
+
+REPORT_SECONDS = 5.0  # for one report; the next one says the same again
+
+
+class Station:
+    """One agent's stream.
+
+    Args:
+        transport: The way to the platform.
+        heart: Sends the heartbeats.
+        agent_id: Whose tasks.
+        assigned: Called with each task as it came.
+        registered: Called when the platform has answered who this worker is, or that it gives up.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        heart: Heart,
+        agent_id: str,
+        assigned: Callable[[dict[str, Any]], None],
+        registered: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._transport = transport
+        self._heart = heart
+        self.agent_id = agent_id
+        self._assigned = assigned
+        self._registered = registered
+        self.worker_id: str | None = None
+        self.failure: ModuleException | None = None
+        self._busy = False
+        self._told_busy: bool | None = (
+            False  # as whoever registers is taken to be; none: the report may not have arrived
+        )
+        self._following = asyncio.create_task(self._follow(), name=f"assignments of {agent_id}")
+
+    async def tell_capacity(self, *, busy: bool) -> None:
+        """Report whether it can take more, if the platform does not know that already."""
+        self._busy = busy
+        if busy == self._told_busy or self.worker_id is None:
+            return
+        self._told_busy = busy if await self._report("worker-capacity-update", {"is_busy": busy}) else None
+
+    async def leave(self) -> None:
+        """Say that it leaves, then let go of the stream."""
+        self._heart.drop(self.agent_id)
+        if self.worker_id is not None:
+            await self._report("worker-finished", {})
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the stream."""
+        self._following.cancel()
+        await asyncio.gather(self._following, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        """Hold the stream open for ever."""
+        try:
+            await forever(f"following agent {self.agent_id}", self._once, (ConfigurationError, KeyRefused))
+        except ModuleException as error:
+            self.failure = error
+            await self._registered()
+
+    async def _once(self, well: Callable[[], None]) -> None:
+        path = f"/events/{quote(self.agent_id, safe='')}/"
+        params = {"environment": "local", "supports_llm_gateway": "true"}
+        try:
+            async with self._transport.stream(path, params=params, redirects=True) as sent:
+                async for each in sent:
+                    if await self._take(each):
+                        well()
+        except KeyRefused as error:
+            if self.worker_id is None:
+                raise
+            raise Unavailable(error.description) from error  # it was good before: perhaps it will be again
+        raise Unavailable("The stream of assignments ended.")
+
+    async def _take(self, sent: "ServerSentEvent") -> bool:
+        """Act on an event. Returns: whether the worker was registered by it."""
+        try:
+            data = decode(sent.data, f"a {sent.event}")
+        except Unreadable:
+            return False
+        if not isinstance(data, dict):
+            return False
+        told = cast("dict[str, Any]", data)
+        match sent.event:
+            case "worker-registration":
+                await self._register(str(told.get("id")))
+                return True
+            case "agent-execution":
+                self._assigned(told)
+            case "worker-environment-conflict":
+                why = told.get("error") or "another worker serves this agent in another environment"
+                raise ConfigurationError(f"{self._transport.addresses.shown} refuses this worker: {why}")
+            case _:
+                pass
+        return False
+
+    async def _register(self, worker_id: str) -> None:
+        self.worker_id = worker_id
+        url = f"{self._url}?{self._query}"
+
+        def body() -> bytes:
+            time = datetime.now(UTC).isoformat()
+            return encode({"id": worker_id, "event": "worker-heartbeat", "data": time})
+
+        self._heart.keep(self.agent_id, Beat(url, body))
+        self._told_busy = False
+        await self.tell_capacity(busy=self._busy)
+        await self._registered()
+
+    @property
+    def _url(self) -> str:
+        return f"{self._transport.addresses.streams}/events/{quote(str(self.worker_id), safe='')}"
+
+    @property
+    def _query(self) -> str:
+        return f"type=worker&agent_id={quote(self.agent_id, safe='')}"
+
+    async def _report(self, event: str, data: dict[str, Any]) -> bool:
+        """Report something, once. Returns: whether it arrived; the worker goes on without."""
+        body = {"id": self.worker_id, "event": event, "data": data}
+        try:
+            await self._transport.call(
+                "POST",
+                f"{self._url}?{self._query}",
+                body=body,
+                repeat=Repeat.NEVER,
+                seconds=REPORT_SECONDS,
+                redirects=True,
+            )
+        except ModuleException as error:
+            announce(PlatformTrouble(doing=f"reporting {event}", error=error, again_in=0.0))
+            return False
+        return True

@@ -1,0 +1,292 @@
+"""One HTTP client, kept alive: requests with retries, event streams, redirects within the platform's own hosts."""
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from worker.remote.addresses import Addresses
+from worker.remote.refusals import AGAIN, NOTHING, Subject, body_of, refusal
+from worker.remote.wire import clean, encode
+from worker.words.errors import ModuleException, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
+    from httpx_sse import ServerSentEvent
+    from tenacity import RetryCallState
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 15.0  # between two bytes of an answer; a server that accepts and never answers is given up then
+FILE_SECONDS = 120.0  # the same for files
+STREAM_SECONDS = 45.0  # three comments missed: servers send one every 15 s
+KEPT_SECONDS = 4.0  # an idle connection; servers close theirs after 5, and a request must not meet that moment
+TRIES = 5
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries, doubling, with jitter
+RETRY_AFTER_SECONDS = 60.0  # a server's Retry-After is obeyed up to here
+TOTAL_SECONDS = 120.0  # no further try after so long
+REDIRECTS = 5
+NOT_ACTED = frozenset({408, 425, 429, 503})  # a gateway's 502 and 504 leave it open
+_UNFIT = re.compile(r"[^\x20-\x7e]")  # what a header cannot carry
+
+
+class Repeat(Enum):
+    """When a request is tried again."""
+
+    ALWAYS = "it may be repeated: twice is as good as once"
+    UNSENT = "only where the platform surely did not act on it"
+    NEVER = "one try"
+
+
+class Failed(Exception):  # noqa: N818 - it is caught here and never seen outside
+    """A try failed.
+
+    Args:
+        error: What it means.
+        status: The answer's; 0: there was none.
+        acted: Whether the platform may have acted on the request all the same.
+    """
+
+    def __init__(self, error: ModuleException, status: int, *, acted: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.status = status
+        self.acted = acted
+
+
+class Unanswered(Unavailable):
+    """A request was sent and no answer came: whether the platform acted on it is not known."""
+
+
+class Transport:
+    """The way to a platform. Lives on the loop that it is opened on.
+
+    Args:
+        addresses: Where requests go.
+        key: Sent with everything as ``x-api-key``; it is in no error and no log line.
+    """
+
+    def __init__(self, addresses: Addresses, key: str | None) -> None:
+        self.addresses = addresses
+        self._key = key
+        self._client: httpx.AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        return f"Transport({self.addresses.shown!r})"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request carries; a server of ours then answers references of files, others pass it over."""
+        return {"x-dialect": "native", **({"x-api-key": self._key} if self._key else {})}
+
+    async def open(self) -> None:
+        """Make the client; nothing is sent yet."""
+        import httpx
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                headers=self.headers,
+                timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_SECONDS),
+            )
+
+    async def close(self) -> None:
+        """Close every connection; idempotent."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Any = None,
+        content: bytes | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        subject: Subject = NOTHING,
+        repeat: Repeat = Repeat.ALWAYS,
+        seconds: float | None = None,
+        redirects: bool = False,
+    ) -> "httpx.Response":
+        """Send a request, and again where that may help.
+
+        Args:
+            method: GET, POST …
+            url: Whole, or from a slash on below the base of calls.
+            body: Sent as JSON.
+            content: Sent as it is.
+            params: The query; what is none is left out.
+            headers: Beside those that every request carries.
+            subject: What it is about, for errors.
+            repeat: When it may be tried again.
+            seconds: Between two bytes of the answer; none: 15.
+            redirects: Whether they are followed, within the platform's own hosts.
+
+        Raises:
+            ModuleException: What the answer stands for. Unavailable: no answer. Unanswered: no answer, and the
+                platform may have acted on it.
+        """
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay
+
+        sent = {"content-type": "application/json"} if body is not None else {}
+        request = self._build(
+            method,
+            url,
+            params=params,
+            headers={**sent, **(headers or {})},
+            content=content if body is None else encode(body),
+            seconds=seconds,
+        )
+        tries = AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Failed) and _again(error, repeat)),
+            wait=_wait,
+            stop=stop_after_attempt(TRIES) | stop_after_delay(TOTAL_SECONDS),
+            reraise=True,
+        )
+        try:
+            return await tries(self._try, request, subject, redirects=redirects)
+        except Failed as failed:
+            raise failed.error from failed.__cause__
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        subject: Subject = NOTHING,
+        redirects: bool = False,
+    ) -> "AsyncGenerator[AsyncGenerator[ServerSentEvent, None], None]":
+        """Open an event stream; leaving the block closes it.
+
+        Raises:
+            ModuleException: What the answer stands for. Unavailable: it broke, or was silent for 45 seconds.
+        """
+        import httpx
+        from httpx_sse import EventSource, SSEError
+
+        asked = {"accept": "text/event-stream", "cache-control": "no-store", **(headers or {})}
+        request = self._build(
+            "GET", self.addresses.streams + path, params=params, headers=asked, seconds=STREAM_SECONDS
+        )
+        try:
+            response = await self._try(request, subject, redirects=redirects, stream=True)
+        except Failed as failed:
+            raise failed.error from failed.__cause__
+        try:
+            events = EventSource(response).aiter_sse()
+            try:
+                yield events
+            finally:
+                await events.aclose()
+        except (httpx.TransportError, SSEError) as error:
+            raise Unavailable(f"The event stream of {self.addresses.shown} broke: {self._said(error)}") from error
+        finally:
+            await response.aclose()
+
+    def _build(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        seconds: float | None,
+        content: bytes | None = None,
+    ) -> "httpx.Request":
+        import httpx
+
+        query = {name: clean(str(value)) for name, value in (params or {}).items() if value is not None}
+        return self._open_client().build_request(
+            method,
+            self.addresses.calls + url if url.startswith("/") else url,
+            params=query or None,
+            headers={name: _UNFIT.sub("?", value) for name, value in headers.items()},
+            content=content,
+            timeout=httpx.Timeout(seconds or ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        )
+
+    async def _try(
+        self, request: "httpx.Request", subject: Subject, *, redirects: bool, stream: bool = False
+    ) -> "httpx.Response":
+        """Send once.
+
+        Raises:
+            Failed: There is no answer, or it is an error.
+        """
+        import httpx
+
+        try:
+            response = await self._send(request, redirects=redirects)
+            if stream and response.is_success:
+                return response
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            away = Unavailable(f"{self.addresses.shown} cannot be reached: {self._said(error)}")
+            raise Failed(away, 0, acted=False) from error
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            unanswered = Unanswered(f"{self.addresses.shown} did not answer: {self._said(error)}")
+            raise Failed(unanswered, 0, acted=True) from error
+        if not response.is_success:
+            raise self._failure(response, subject)
+        return response
+
+    async def _send(self, request: "httpx.Request", *, redirects: bool) -> "httpx.Response":
+        client = self._open_client()
+        response = await client.send(request, stream=True)
+        for _ in range(REDIRECTS):
+            following = next_request(request, response) if redirects else None
+            if following is None:
+                break
+            await response.aclose()
+            response = await client.send(following, stream=True)
+        return response
+
+    def _failure(self, response: "httpx.Response", subject: Subject) -> Failed:
+        status = response.status_code
+        body = body_of(self._without_key(response.text))
+        if "retry-after" in response.headers:
+            body.setdefault("retry_after", response.headers["retry-after"])
+        if response.is_redirect:
+            body = {"description": f"{self.addresses.shown} answered with a redirect, which is not followed here."}
+        error = refusal(status, body, subject, self.addresses.shown)
+        return Failed(error, status, acted=status not in NOT_ACTED)
+
+    def _said(self, error: Exception) -> str:
+        return self._without_key(str(error)) or type(error).__name__
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+    def _open_client(self) -> "httpx.AsyncClient":
+        if self._client is None:
+            raise Unavailable(f"The connection to {self.addresses.shown} was closed.")
+        return self._client
+
+
+def next_request(request: "httpx.Request", response: "httpx.Response") -> "httpx.Request | None":
+    """The request that a redirect asks for, if it stays on the same host: the key goes nowhere else."""
+    following = response.next_request
+    return following if following is not None and following.url.host == request.url.host else None
+
+
+def _again(failed: Failed, repeat: Repeat) -> bool:
+    if failed.status and failed.status not in AGAIN:
+        return False
+    return repeat is Repeat.ALWAYS or (repeat is Repeat.UNSENT and not failed.acted)
+
+
+def _wait(state: "RetryCallState") -> float:
+    from tenacity import wait_random_exponential
+
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = getattr(error.error, "retry_after", None) if isinstance(error, Failed) else None
+    if asked is not None:
+        return min(asked, RETRY_AFTER_SECONDS)
+    return wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)(state)

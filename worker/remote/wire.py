@@ -1,0 +1,162 @@
+"""Between records and JSON: what is sent is always valid JSON, what comes is read as far as it can be."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+import pydantic
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from worker.words.agents import AgentRecord
+from worker.words.errors import ModuleException
+from worker.words.events import TaskUpdateEvent, typed_data
+from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
+from worker.words.tasks import TaskItem, TaskRecord
+
+T = TypeVar("T", bound=BaseModel)
+
+REQUIRED: dict[type[BaseModel], frozenset[str]] = {
+    TaskRecord: frozenset({"id", "agent_id", "input", "created_at", "status"}),
+    TaskItem: frozenset({"id", "agent_id", "status", "created_at"}),
+    AgentRecord: frozenset({"id"}),
+}
+"""Fields without which a record means nothing; any other that does not fit is left out."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_KNOWN = frozenset(TaskUpdateEventType)
+
+
+class Unreadable(ModuleException):
+    """The platform sent something that cannot be read."""
+
+    status = 502
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(None, f"The platform sent {what} that cannot be read: {why}")
+
+
+def encode(value: Any) -> bytes:
+    """Encode a value as JSON: NaN and infinities null, lone surrogates U+FFFD; what JSON does not know becomes text."""
+    try:
+        return to_json(value, inf_nan_mode="null", serialize_unknown=True)
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError):
+        return to_json(_plain(value), inf_nan_mode="null", serialize_unknown=True)
+
+
+def clean(text: str) -> str:
+    """Replace what neither a URL nor JSON can carry."""
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+
+
+def decode(content: bytes | str, what: str) -> Any:
+    """Decode JSON.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    try:
+        return from_json(content)
+    except ValueError as error:
+        raise Unreadable(what, str(error)) from None
+
+
+def task_of(data: Any) -> TaskRecord:
+    """Read a task."""
+    return _read(TaskRecord, data, "a task")
+
+
+def item_of(data: Any) -> TaskItem:
+    """Read a list's item."""
+    return _read(TaskItem, data, "a list's item")
+
+
+def agent_of(data: Any) -> AgentRecord:
+    """Read an agent."""
+    if isinstance(data, dict):
+        data = {"name": data.get("id"), "unique_name": data.get("id"), **cast("dict[str, Any]", data)}
+    return _read(AgentRecord, data, "an agent")
+
+
+def event_of(data: Any, number: int | None = None) -> TaskUpdateEvent | None:
+    """Read an event.
+
+    Args:
+        data: As it came.
+        number: Its number, where that came beside it.
+
+    Returns:
+        The event; none where it is of a type that we do not know, or no event at all: it is passed over.
+    """
+    if not isinstance(data, dict) or data.get("type") not in _KNOWN:
+        return None
+    try:
+        event = TaskUpdateEvent.model_validate(data)
+    except pydantic.ValidationError:
+        return None
+    event.data = _event_data(event)
+    if number is not None:
+        event.number = number
+    return event
+
+
+def _event_data(event: TaskUpdateEvent) -> Any:
+    if event.type not in WHOLE_TASK:
+        return typed_data(event.type, event.data)
+    try:
+        return task_of(event.data)
+    except Unreadable:
+        return event.data
+
+
+def _read(model: type[T], data: Any, what: str) -> T:
+    """Read a record; in a second try without what is null or does not fit and can be left out."""
+    if not isinstance(data, dict):
+        raise Unreadable(what, "it is no object")
+    given = cast("dict[str, Any]", data)
+    try:
+        return model.model_validate(given)
+    except pydantic.ValidationError:
+        given = _mended(given)
+    try:
+        return model.model_validate(given)
+    except pydantic.ValidationError as error:
+        wrong = _fields(error)
+        if wrong & REQUIRED[model] or not wrong:
+            raise Unreadable(what, _reasons(error)) from None
+    try:
+        return model.model_validate({name: value for name, value in given.items() if name not in wrong})
+    except pydantic.ValidationError as error:
+        raise Unreadable(what, _reasons(error)) from None
+
+
+def _mended(given: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in given.items() if value is not None}
+    if isinstance(kept.get("agent_version"), int):
+        kept["agent_version"] = str(kept["agent_version"])
+    return kept
+
+
+def _fields(error: pydantic.ValidationError) -> set[str]:
+    return {str(each["loc"][0]) for each in error.errors(include_input=False, include_url=False) if each["loc"]}
+
+
+def _reasons(error: pydantic.ValidationError) -> str:
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in problems[:3])
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {clean(str(key)): _plain(each) for key, each in cast("dict[Any, Any]", value).items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(each) for each in cast("list[Any]", value)]
+        case BaseModel():
+            return _plain(value.model_dump(warnings="none"))
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return clean(str(value))

@@ -1,0 +1,145 @@
+"""The verbs of workers, over HTTP: native where the platform can, bare elsewhere; found out at the first of them."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from worker.remote.bare import BareWork
+from worker.remote.client import RemoteTasks
+from worker.remote.dialect import Dialect
+from worker.remote.heart import Heart
+from worker.remote.hub import DELIVERIES, NUDGE, WORK, Hub
+from worker.remote.native import NativeWork
+from worker.remote.refusals import KeyRefused
+from worker.remote.repeating import forever
+from worker.remote.transport import Transport
+from worker.words.errors import ConfigurationError, ValidationError
+from worker.words.events import NewEvent
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, WorkerCard
+
+REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
+
+
+class RemoteWork:
+    """What workers ask for, over HTTP."""
+
+    def __init__(self, transport: Transport, dialect: Dialect, tasks: RemoteTasks) -> None:
+        self._transport = transport
+        self._dialect = dialect
+        self._tasks = tasks
+        self._hub = Hub()
+        self._heart = Heart(transport.headers)
+        self._side: NativeWork | BareWork | None = None
+        self._registering: asyncio.Task[None] | None = None
+
+    async def register(self, card: WorkerCard) -> None:
+        """Introduce the worker; a platform that is away is waited for in the background.
+
+        Raises:
+            KeyRefused: The platform does not take the key. ConfigurationError: it refuses this worker.
+        """
+
+        async def once(_: Callable[[], None]) -> None:
+            await (await self._chosen()).register(card)
+
+        final = (KeyRefused, ConfigurationError, ValidationError)
+        self._registering = asyncio.create_task(forever("registering", once, final), name="registering")
+        await asyncio.wait([self._registering], timeout=REGISTER_SECONDS)
+        if self._registering.done():
+            self._registering.result()
+
+    async def _chosen(self) -> NativeWork | BareWork:
+        if self._side is None:
+            native = await self._dialect.native()
+            if self._side is None:  # two may have asked
+                self._side = (
+                    NativeWork(self._transport, self._hub, self._heart)
+                    if native
+                    else BareWork(self._transport, self._tasks, self._hub, self._heart)
+                )
+        return self._side
+
+    async def _is_registered(self, seconds: float) -> bool:
+        """Wait for the registration, at most so long. Raises: what it ended with."""
+        if self._registering is None:
+            return True
+        done, _ = await asyncio.wait([self._registering], timeout=seconds)
+        if done:
+            self._registering.result()
+        return bool(done)
+
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
+        """Claim what the worker can start; wait for it where there is none."""
+        if demand().total <= 0 and not self._registered:
+            return []
+        if not await self._is_registered(seconds):
+            return []
+        return await (await self._chosen()).assignments(worker_id, demand, seconds)
+
+    @property
+    def _registered(self) -> bool:
+        return self._registering is None or self._registering.done()
+
+    def nudge(self) -> None:
+        """Ask for the demand again at once."""
+        self._hub.wake(WORK, DELIVERIES, NUDGE)
+
+    async def emit(
+        self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
+    ) -> None:
+        """Append events and journal entries."""
+        await (await self._chosen()).emit(task_id, attempt, events, journal)
+
+    async def journal(self, task_id: str) -> dict[str, str]:
+        """Read the journal."""
+        return await (await self._chosen()).journal(task_id)
+
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
+        """Write the attempt's last word."""
+        await (await self._chosen()).finish(task_id, attempt, outcome)
+
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
+        """Queue the task again."""
+        await (await self._chosen()).hand_back(task_id, attempt, back)
+
+    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+        """Which attempts own their task no longer."""
+        return await (await self._chosen()).lost(held) if held else {}
+
+    def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Hear of changed tasks."""
+        return self._hub.listen(wake)
+
+    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+        """Claim due events of this worker's subscriptions; wait where there is none."""
+        if not await self._is_registered(seconds):
+            return []
+        return await (await self._chosen()).deliveries(worker_id, limit, seconds)
+
+    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+        """Move the cursor on, try again later, or set the event aside."""
+        return await (await self._chosen()).settle(delivery, error)
+
+    async def renew(self, worker_id: str) -> None:
+        """Hold on to a worker's leases."""
+        await (await self._chosen()).renew(worker_id)
+
+    async def leave(self, worker_id: str) -> None:
+        """Hand back what is held, take the worker off the list."""
+        if not self._registered:  # there is nothing to leave
+            await self.close()
+            return
+        await (await self._chosen()).leave(worker_id)
+
+    async def close(self) -> None:
+        """End what runs in the background; idempotent."""
+        if self._registering is not None:
+            self._registering.cancel()
+            await asyncio.gather(self._registering, return_exceptions=True)
+        side, self._side = self._side, None
+        if side is not None:
+            await side.close()
+        thread = self._heart.close()
+        if thread is not None:
+            await asyncio.to_thread(thread.join)
