@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import scenarios
+from benchmarks.journal import journal
 from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
 from benchmarks.scenarios import LINES
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "latency-floor": (scenarios.latency_floor, 200),
     "latency-near": (scenarios.latency_one_process, 200),
     "latency-far": (scenarios.latency_two_processes, 200),
+    "journal": (journal, 200),
     "memory": (scenarios.memory, 1_000),
     "import": (scenarios.import_time, 9),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from worker import aliases as _aliases
 
 if TYPE_CHECKING:
+    from worker.current import idempotency_key
     from worker.face.agent import Agent
     from worker.face.agents import Agents
     from worker.face.backend import Backend
@@ -103,6 +104,7 @@ __all__ = [
     "Unavailable",
     "User",
     "ValidationError",
+    "idempotency_key",
     "on",
     "on_boot",
     "on_shutdown",

@@ -4,8 +4,20 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from worker.contracts import Work
+
+if TYPE_CHECKING:
+    from worker.agents.journal import Journal
+
+REASON_DRAIN = "drain"
+"""Why a run ends whose worker leaves: it is handed back and goes on elsewhere."""
+
+
+def staying() -> bool:
+    """A worker that does not leave."""
+    return False
 
 
 class Stopping:
@@ -53,6 +65,8 @@ class Run:
         deadline: ``time.monotonic()`` at which the time limit ends it; none: no limit.
         origin: The delivery handler's name, where this is a delivery: its saves raise no delivery to itself.
         attempt: The fencing number that every write carries; none in a delivery, which owns no task.
+        journal: What earlier attempts completed; none where the platform keeps no journals, or in a delivery.
+        leaving: Whether the worker leaves: what fails now may be the doing of the signal that it got.
     """
 
     task_id: str
@@ -63,6 +77,23 @@ class Run:
     origin: str | None = None
     stopping: Stopping = field(default_factory=Stopping)
     agent_runs: int = 0  # how many run_agent calls the handler has made
+    journal: "Journal | None" = None
+    leaving: Callable[[], bool] = staying
 
 
 run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)
+call_in_hand: ContextVar[str | None] = ContextVar("call_in_hand", default=None)
+
+
+def idempotency_key() -> str | None:
+    """Answer the key of the tool call in hand: the same each time that this very call is made, and no other's.
+
+    A tool whose effect must not happen twice passes it on, or keeps a record of it: a call that a crash cut off before
+    it was journaled is made again under the same key. It holds in threads that Agno runs tools in, and within
+    ``context.step``.
+
+    Returns:
+        The task's id, the call's id and a digest of where the call stands; none outside a call, such as in a test of
+        the tool alone.
+    """
+    return call_in_hand.get()

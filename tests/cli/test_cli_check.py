@@ -93,3 +93,28 @@ def test_nothing_is_started(here: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "platform: the embedded PostgreSQL in .worker" in checked.stdout
     assert "serves task_created of any agent" in checked.stdout
     assert not (here.folder / ".worker").exists()
+
+
+def test_a_database_url_that_cannot_be_read_is_a_problem_and_is_not_shown(
+    here: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "canary://secret@nowhere")
+    here.handlers("""
+        from worker import on_task
+
+        @on_task
+        async def first(task): ...
+    """)
+    checked = here.worker("check")
+    assert checked.returncode == 1
+    assert "DATABASE_URL cannot be read" in checked.stderr
+    assert "canary" not in checked.stdout + checked.stderr
+
+
+def test_a_database_that_is_away_is_named_without_its_password(here: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody:canary@127.0.0.1:1/tasks")
+    listed = here.worker("task", "list")
+    assert listed.returncode == 1
+    assert listed.stderr.strip() == (
+        "worker: PostgreSQL at 127.0.0.1:1, database tasks: the database cannot be reached"
+    )

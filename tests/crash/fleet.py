@@ -1,5 +1,6 @@
 """A fleet of real workers, and the three sentences that every story ends with."""
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -60,7 +61,11 @@ class Fleet:
     async def count(self, *statuses: str) -> int:
         """How many tasks stand so."""
         query = "select count(*) as n from worker.tasks where status = any(%s)"
-        return (await self.engine.core.rows(query, (list(statuses),)))[0]["n"]
+        while True:
+            try:
+                return (await self.engine.core.rows(query, (list(statuses),)))[0]["n"]
+            except Unavailable:  # a story may be that the database is away; whoever waits has a limit of his own
+                await asyncio.sleep(0.05)
 
     async def oldest_worker(self, seconds: float) -> bool:
         """Whether every worker has been there so long."""
@@ -71,10 +76,7 @@ class Fleet:
         """The first sentence: every accepted task is terminal."""
 
         async def none_left() -> bool:
-            try:
-                return await self.count("pending", "executing", "paused") == 0
-            except Unavailable:
-                return False
+            return await self.count("pending", "executing", "paused") == 0
 
         await wait_until(none_left, "every accepted task is terminal", seconds)
 

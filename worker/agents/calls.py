@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from worker.current import Run
+from worker.agents.replay import ParsedCall, Question, Replay, ToolCall, place_and_key, with_ids
+from worker.current import Run, call_in_hand
 
 if TYPE_CHECKING:
     from agno.models.base import Model
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 AnyModel = TypeVar("AnyModel", bound="Model")
 
 KEPT_FAILURES = 20  # of a run that fails over and over; the last ones explain its end
+ENDING_SECONDS = 1.0  # what a cancelled run's members get to end; a stop is to be felt within a second
 
 _wrapped_classes: dict[type, type] = {}
 
@@ -25,18 +27,39 @@ class Calls:
     """What one run's model and tool calls leave behind.
 
     Args:
+        task_id: The task.
         run: The attempt in whose name the calls are made, if it is one.
     """
 
-    def __init__(self, run: Run | None = None) -> None:
-        self._run = run
+    def __init__(self, task_id: str = "", run: Run | None = None) -> None:
+        self.task_id = task_id
         self.failures: deque[BaseException] = deque(maxlen=KEPT_FAILURES)
         self.results: dict[str, Any] = {}
+        self.replay: Replay | None = None
+        self._run = run
+        self._owner: asyncio.Task[Any] | None = None
+        self._others: set[asyncio.Task[Any]] = set()
+        self._ended = False
 
     def check(self) -> None:
         """Raise ``CancelledError`` if the run should end."""
         if self._run is not None and self._run.stopping:
             raise asyncio.CancelledError(self._run.stopping.reason)
+        if self._ended:
+            raise asyncio.CancelledError("the run has ended")
+        self._remember(asyncio.current_task())
+
+    def begin(self) -> None:
+        """The run begins, in this task."""
+        self._owner = asyncio.current_task()
+
+    async def end(self) -> None:
+        """The run was cancelled: so is what Agno started for it and leaves to itself, a team's members above all."""
+        self._ended = True
+        for task in self._others:
+            task.cancel()
+        if self._others:
+            await asyncio.wait(self._others, timeout=ENDING_SECONDS)
 
     def failure(self, text: str) -> BaseException | None:
         """The exception whose text Agno reports, the latest first."""
@@ -44,6 +67,11 @@ class Calls:
             if str(each) == text:
                 return each
         return next((each for each in reversed(self.failures) if str(each) and str(each) in text), None)
+
+    def _remember(self, task: asyncio.Task[Any] | None) -> None:
+        if task is not None and task is not self._owner and task not in self._others:
+            self._others.add(task)
+            task.add_done_callback(self._others.discard)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Calls":
         return self  # Agno copies models for its own helpers; their calls are this run's too
@@ -56,37 +84,100 @@ class WatchedCalls:
 
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         """One answer of the model."""
-        calls = self._worker_calls
-        calls.check()
+        question = self._question(kwargs)
         try:
-            return await super().ainvoke(*args, **kwargs)  # type: ignore[misc] - the provider's class is mixed in
+            known = question.known() if question else None
+            if known:
+                return known[0]
+            answer = await super().ainvoke(*args, **kwargs)  # type: ignore[misc] - the provider's class is mixed in
         except Exception as error:
-            calls.failures.append(error)
+            self._failed(question, error)
             raise
+        if question:
+            await question.answered(answer)
+        return answer
 
     async def ainvoke_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """One answer of the model, piece by piece."""
-        calls = self._worker_calls
-        calls.check()
-        stream = super().ainvoke_stream(*args, **kwargs)  # type: ignore[misc] - the provider's class is mixed in
+        question = self._question(kwargs)
+        stream: Any = None
+        is_complete = False
         try:
-            async for delta in stream:
+            known = question.known() if question else None
+            if question and known is None:
+                question.begin_stream()
+            stream = super().ainvoke_stream(*args, **kwargs) if known is None else None  # type: ignore[misc] - the same
+            async for delta in stream if known is None else _all(known):
+                if question and known is None:
+                    question.hear(delta)
                 yield delta
+            is_complete = True
         except Exception as error:
-            calls.failures.append(error)
+            self._failed(question, error)
             raise
         finally:
+            if question and not is_complete:
+                question.broke_off()
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()  # a cancelled run must let go of the connection now, not when it is collected
+        if question and known is None:
+            await question.heard(self)
 
     async def arun_function_call(self, function_call: Any) -> Any:
         """One tool call. Agno turns its result into text; the event about it carries the value itself."""
+        calls = self._worker_calls
+        calls.check()
+        place, key = place_and_key(calls.task_id, function_call, calls.replay)
+        token = call_in_hand.set(key)
+        try:
+            if calls.replay is not None:
+                return await self._journaled(ToolCall(calls.replay, place, function_call), function_call)
+            return await self._called(function_call)
+        finally:
+            call_in_hand.reset(token)
+
+    def parse_tool_calls(self, tool_calls_data: list[Any]) -> list[dict[str, Any]]:
+        """Tool calls from the pieces of a stream; those of the journal are whole already."""
+        if tool_calls_data and all(isinstance(each, ParsedCall) for each in tool_calls_data):
+            return [dict(each) for each in tool_calls_data]
+        calls = super().parse_tool_calls(tool_calls_data)  # type: ignore[misc] - the provider's class is mixed in
+        with_ids(calls)
+        return calls
+
+    def _question(self, arguments: dict[str, Any]) -> Question | None:
+        calls = self._worker_calls
+        calls.check()
+        return calls.replay.question(self, arguments) if calls.replay is not None else None
+
+    def _failed(self, question: Question | None, error: Exception) -> None:
+        self._worker_calls.failures.append(error)
+        if question is not None:
+            question.failed(error)
+
+    async def _journaled(self, call: ToolCall, function_call: Any) -> Any:
+        done = call.known()
+        if done is not None:
+            return done
+        call.told()
+        try:
+            done = await self._called(function_call)
+        except asyncio.CancelledError:
+            call.cut()
+            raise
+        return call.completed(done)
+
+    async def _called(self, function_call: Any) -> Any:
         done = await super().arun_function_call(function_call)  # type: ignore[misc] - the provider's class is mixed in
         result = done[2].result
         if not hasattr(result, "__next__") and not hasattr(result, "__anext__"):
             self._worker_calls.results[function_call.call_id] = result
         return done
+
+
+async def _all(items: list[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
 
 
 def wrapped(model: AnyModel, calls: Calls) -> AnyModel:

@@ -76,7 +76,7 @@ class Copies:
 
         if self.last_model is None:
             return None
-        own = Agent(model=self.last_model, telemetry=False)
+        own = Agent(id="repair", model=self.last_model, telemetry=False)  # a name that another attempt knows again
         self._ask(own)
         return own
 

@@ -7,12 +7,16 @@ from typing import Any
 
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
+from worker.words.work import JournalEntry
 
-Emit = Callable[[Sequence[NewEvent]], Awaitable[None]]
-"""Appends events to the task's log; raises LeaseLost where the attempt no longer owns the task."""
+Emit = Callable[..., Awaitable[None]]
+"""Appends events to the task's log, and rows of its journal where a second argument holds some, in one transaction;
+raises LeaseLost where the attempt no longer owns the task."""
 
 PIECE_SECONDS = 0.05  # text that streams within 50 ms is one event: readers see no difference, the log does
 WAITING_EVENTS = 1_000  # that many not yet stored hold up the run, so that a slow log cannot fill the memory
+SOON_SECONDS = 0.02  # a quick tool's request and result are one write; a reader of the log sees no difference
+LAST_SECONDS = 2.0  # what a cancelled run's rows get to be stored; a worker that leaves has 4 s to hand back
 
 
 class Outlet:
@@ -27,31 +31,60 @@ class Outlet:
         self._owner = asyncio.current_task()
         self._cancelled_before = self._owner.cancelling() if self._owner else 0
         self._waiting: list[NewEvent] = []
+        self._rows: list[JournalEntry] = []
+        self._text_rows: list[JournalEntry] = []
+        self._stored: asyncio.Future[None] | None = None  # of what waits now
+        self._storing = False  # rows are on their way
+        self._closed = False
         self._pump: asyncio.Task[None] | None = None
         self._text: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._error: Exception | None = None
         self._cancelled_owner = False
 
-    async def put(self, events: Sequence[NewEvent]) -> None:
-        """Take events; waits only while too many are on their way."""
-        self._cut()
-        self._take(events)
+    async def pause(self) -> None:
+        """Wait while too many are on their way."""
         if len(self._waiting) >= WAITING_EVENTS and self._pump is not None:
             await asyncio.wait([self._pump])
 
-    async def put_text(self, text: str) -> None:
-        """Take a piece of text; pieces of 50 ms become one event."""
+    def add(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        """Take events and rows that belong together, without waiting."""
+        self._cut()
+        self._take(events, rows)
+
+    def add_soon(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        """Take events and rows that may wait a moment for what comes next."""
+        self._cut()
+        if self._closed or self._error is not None:
+            return
+        self._waiting.extend(events)
+        self._rows.extend(rows)
+        if self._pump is None and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._take, (), ())
+
+    async def store(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry]) -> None:
+        """Take events and rows, and wait until they are stored; cancelled where they never will be."""
+        self.add(events, rows)
+        if self._closed or self._error is not None:
+            raise asyncio.CancelledError("the run has ended")
+        if self._stored is None:
+            self._stored = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._stored)  # one waiter that is cancelled takes nothing from the others
+
+    async def put_text(self, text: str, rows: Sequence[JournalEntry] = ()) -> None:
+        """Take a piece of text, with rows that belong to it; pieces of 50 ms become one event."""
         self._text.append(text)
+        self._text_rows += rows
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PIECE_SECONDS, self._cut)
-        if len(self._waiting) >= WAITING_EVENTS and self._pump is not None:
-            await asyncio.wait([self._pump])
+        await self.pause()
 
     async def settle(self) -> None:
         """Wait until all is stored. Raises what an emit raised."""
         self._cut()
         self._owner = None
+        self._take(())
         if self._pump is not None:
             await asyncio.wait([self._pump])
         if self._error is not None:
@@ -59,10 +92,20 @@ class Outlet:
             raise self._error
 
     async def abandon(self) -> None:
-        """Let go of what is not stored: the run was cancelled."""
+        """Let go of what is not stored: the run was cancelled. What the journal should know is stored first."""
+        self._owner = None
+        if self._rows or self._text_rows:
+            self._cut()
+            self._take(())
         if self._timer is not None:
             self._timer.cancel()
+        if self._pump is not None and (self._rows or self._storing):
+            await asyncio.wait([self._pump], timeout=LAST_SECONDS)
+        self._closed = True
+        if self._soon is not None:
+            self._soon.cancel()
         self._waiting.clear()
+        self._rows.clear()
         if self._pump is not None:
             self._pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -82,26 +125,43 @@ class Outlet:
         self._timer.cancel()
         self._timer = None
         text, self._text = "".join(self._text), []
-        self._take([NewEvent(type=TaskUpdateEventType.Chunk, data=text)])
+        rows, self._text_rows = self._text_rows, []
+        self._take([NewEvent(type=TaskUpdateEventType.Chunk, data=text)], rows)
 
-    def _take(self, events: Sequence[NewEvent]) -> None:
+    def _take(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        if self._closed or self._error is not None:
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         self._waiting.extend(events)
-        if self._pump is None and self._waiting and self._error is None:
+        self._rows.extend(rows)
+        if self._pump is None and (self._waiting or self._rows):
             self._pump = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
+        stored: asyncio.Future[None] | None = None
         try:
-            while self._waiting:
+            while self._waiting or self._rows:
                 batch, self._waiting = self._waiting, []
-                await self._emit(batch)
+                rows, self._rows = self._rows, []
+                self._storing = bool(rows)
+                stored, self._stored = self._stored, None
+                await (self._emit(batch, rows) if rows else self._emit(batch))
+                if stored is not None and not stored.done():
+                    stored.set_result(None)
         except Exception as error:  # noqa: BLE001 - raised in the run itself, by settle or in place of its cancellation
             self._error = error
             self._waiting.clear()
+            self._rows.clear()
             if self._owner is not None:
                 self._cancelled_owner = True
                 self._owner.cancel()
         finally:
             self._pump = None
+            for each in (stored, self._stored):
+                if each is not None and not each.done():
+                    each.cancel()
 
 
 def plain(value: Any) -> Any:

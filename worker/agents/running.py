@@ -11,7 +11,9 @@ from worker.agents.calls import Calls
 from worker.agents.copies import Copies, kind_of, workflow_input
 from worker.agents.endings import ENDINGS, STARTS, Ending, added, ending_of
 from worker.agents.errors import AgentFailed, ResultInvalid
+from worker.agents.journal import Journal
 from worker.agents.outlet import Emit, Outlet
+from worker.agents.replay import Replay, Replayed
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
 from worker.current import run_in_hand
@@ -78,15 +80,26 @@ async def run(agent: Any, record: TaskRecord, material: Material, emit: Emit, *,
     """
     started = time.perf_counter()
     kind, want = kind_of(agent), wanted(agent, record)
-    calls = Calls(run_in_hand.get())
+    calls = Calls(record.id, run_in_hand.get())
     copies = Copies(record, want, calls)
     own = copies.of(agent, kind)
+    journal = await _journal(record)
     async with _Going(record, calls, copies, emit, f"{record.id}.{ordinal}") as going:
-        await going.tell_what_is_ignored()
+        going.replay(journal, by_beginning=kind == "workflow")
+        going.tell_what_is_ignored()
         ending = await going.follow(own, _request(kind, record, material, want), going.run_id)
         content = None if ending.paused else await going.checked(ending.content, material, want)
     seconds = time.perf_counter() - started
     return RunResult(content, going.tokens, list(going.used_tools), ending.paused, going.run_id, seconds)
+
+
+async def _journal(record: TaskRecord) -> Journal | None:
+    """The journal of the attempt in hand, read; none where there is none, or where another task is run."""
+    run = run_in_hand.get()
+    if run is None or run.journal is None or run.task_id != record.id:
+        return None
+    await run.journal.load(run.work)
+    return run.journal
 
 
 class _Going:
@@ -101,6 +114,7 @@ class _Going:
         self._outlet = Outlet(emit)
         self._translation = Translation(run_id, calls)
         self._run = run_in_hand.get()
+        self._replay: Replay | None = None
         self._forget: Callable[[], None] = lambda: None
 
     @property
@@ -110,6 +124,7 @@ class _Going:
 
     async def __aenter__(self) -> Self:
         """Have the run cancelled when its attempt should end, on whatever thread that is found out."""
+        self._calls.begin()
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if self._run is not None and task is not None:
             cancel = task.cancel
@@ -127,11 +142,25 @@ class _Going:
         if cause is not None:
             raise cause from None
 
-    async def tell_what_is_ignored(self) -> None:
+    def replay(self, journal: Journal | None, *, by_beginning: bool) -> None:
+        """Answer from the journal what earlier attempts completed, and note what this one does."""
+        if journal is None or self._run is None:
+            return
+        replay = Replay(journal, self._run, self.run_id, self._outlet, by_beginning=by_beginning)
+        self._calls.replay = self._replay = replay
+        replay.take_back()
+
+    def tell_what_is_ignored(self) -> None:
         """Nothing that a task asks for is passed over in silence."""
         if self._copies.effort_ignored:
             text = f"llm_reasoning_effort is ignored: the model {self._copies.last_model.id} knows no such setting."
-            await self._outlet.put([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
+            self._tell([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
+
+    def _tell(self, events: Sequence[NewEvent]) -> None:
+        if self._replay is None:
+            self._outlet.add(events)
+        else:
+            self._replay.tell(events)
 
     async def follow(self, own: Any, request: dict[str, Any], run_id: str) -> Ending:
         """Run a copy to its end, tell its events, count its tokens.
@@ -155,21 +184,30 @@ class _Going:
         streaming = self._record.events_streaming and run_id == self.run_id  # a repair's text is not the answer's
         with _NoCancelledRuns() as runs:
             runs.add(run_id)
-            async with contextlib.aclosing(own.arun(stream=True, stream_events=True, **request)) as items:
-                async for item in items:
-                    name = getattr(item, "event", None)
-                    if name is None:
-                        output = item
-                        continue
-                    if name in ENDINGS and item.run_id == run_id:
-                        last = item
-                    elif name in STARTS:
-                        runs.add(item.run_id)
-                    if streaming and (text := self._translation.text(item)):
-                        await self._outlet.put_text(text)
-                    elif events := self._translation.events(item):
-                        await self._outlet.put(events)
+            try:
+                async with contextlib.aclosing(own.arun(stream=True, stream_events=True, **request)) as items:
+                    async for item in items:
+                        name = getattr(item, "event", None)
+                        if name is None:
+                            output = item
+                            continue
+                        if name in ENDINGS and item.run_id == run_id:
+                            last = item
+                        elif name in STARTS:
+                            runs.add(item.run_id)
+                        await self._pass_on(item, streaming=streaming)
+            except asyncio.CancelledError:
+                await self._calls.end()
+                raise
         return last, output
+
+    async def _pass_on(self, item: Any, *, streaming: bool) -> None:
+        text = self._translation.text(item) if streaming else None
+        if text and not isinstance(text, Replayed):
+            await self._outlet.put_text(text, self._replay.opens(item.run_id) if self._replay else ())
+        elif not text and (events := self._translation.events(item)):
+            self._tell(events)
+            await self._outlet.pause()
 
     async def checked(self, content: Any, material: Material, want: Wanted) -> str:
         """The result as text, after one repair if it does not have the form that is wanted.

@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from worker.agents.calls import Calls
-from worker.agents.outlet import plain
+from worker.agents.tool_events import DELEGATIONS, is_told, request_event, result_event
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
-
-DELEGATIONS = frozenset({"delegate_task_to_member", "delegate_task_to_members"})
-"""Tools that Agno gives a team's leader: told as ``sub_agent_trigger``, and not counted among the tools used."""
 
 _NOTHING: tuple[NewEvent, ...] = ()
 
@@ -79,21 +76,24 @@ class Translation:
         return _NOTHING
 
     def _tool_started(self, event: Any) -> Sequence[NewEvent]:
-        tool = event.tool
-        if is_reasoning(tool):
+        tool, replay = event.tool, self._calls.replay
+        if not is_told(tool.tool_name, tool.tool_args):
             return _NOTHING
         self.used_tools[tool.tool_name] = None
-        return [NewEvent(type=TaskUpdateEventType.ToolCallRequest, data=_request(tool))]
+        if replay is not None and not replay.is_due(tool.tool_call_id, by_event=True):
+            return _NOTHING
+        return [request_event(tool.tool_call_id, tool.tool_name, tool.tool_args)]
 
     def _tool_completed(self, event: Any) -> Sequence[NewEvent]:
-        tool = event.tool
+        tool, replay = event.tool, self._calls.replay
         value = self._calls.results.pop(tool.tool_call_id, None)
-        if tool.tool_name in DELEGATIONS or is_reasoning(tool):
+        if replay is not None and replay.is_answered(tool.tool_call_id):
+            return _NOTHING
+        if not is_told(tool.tool_name, tool.tool_args):
             return _NOTHING
         failed = bool(tool.tool_call_error)
         result = tool.result if failed or value is None else value
-        data = {**_request(tool), "result": plain(result), "is_error": failed}
-        return [NewEvent(type=TaskUpdateEventType.ToolCallResult, data=data)]
+        return [result_event(tool.tool_call_id, tool.tool_name, tool.tool_args, result, is_error=failed)]
 
     def _reasoning_step(self, event: Any) -> Sequence[NewEvent]:
         step = event.content
@@ -109,21 +109,3 @@ class Translation:
             "analysis" if analysis else "thought": step.reasoning,
         }
         return [NewEvent(type=TaskUpdateEventType.Analyze if analysis else TaskUpdateEventType.Think, data=data)]
-
-
-def is_reasoning(tool: Any) -> bool:
-    """Whether a call is one of Agno's reasoning tools, which it also tells as a ReasoningStep."""
-    arguments = tool.tool_args or {}
-    return (tool.tool_name == "think" and "thought" in arguments) or (
-        tool.tool_name == "analyze" and "title" in arguments
-    )
-
-
-def _request(tool: Any) -> dict[str, Any]:
-    return {
-        "request_id": tool.tool_call_id,
-        "operation_id": tool.tool_call_id,
-        "tool_call_id": tool.tool_call_id,
-        "tool_name": tool.tool_name,
-        "payload": plain(tool.tool_args or {}),
-    }

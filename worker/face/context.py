@@ -1,11 +1,13 @@
 """What a handler may know of its attempt."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from worker.current import Run, Stopping
+from worker.face import steps
 from worker.words.events import TaskUpdateEvent
 
 if TYPE_CHECKING:
@@ -56,6 +58,30 @@ class Context:
         A handler in a thread asks it now and then; ``context.stopping.wait(seconds)`` sleeps until it is so.
         """
         return self.run.stopping
+
+    async def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Do a step of the handler once: a later attempt gets its result without doing it again.
+
+        The same name again is another step, counted in the order of the calls. A step that raises is not kept, nor is
+        one that a crash cut off: then ``idempotency_key()`` within the function is the same as before.
+
+        Args:
+            name: What the step is called, for the journal.
+            function: Async, or not: then it runs in a thread.
+            *arguments: What it is called with. They play no part in whether its result is found again.
+
+        Returns:
+            What the function answered, as JSON gives it back: a tuple comes as a list.
+
+        Raises:
+            ValidationError: The function answered what JSON cannot say.
+            LeaseLost: The attempt owns its task no longer.
+        """
+        return await steps.step(self.run, name, function, arguments)
+
+    def step_sync(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Do a step, as ``step`` does, and block this thread until it is done."""
+        return steps.step_sync(self.run, name, function, arguments)
 
     @cached_property
     def logger(self) -> "structlog.stdlib.BoundLogger":

@@ -13,6 +13,7 @@ from worker.words.errors import Unavailable
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import Tokens
+from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
     from worker.agents.running import Material, RunResult
@@ -74,7 +75,7 @@ async def _perform(agent: Any, task: Task, run: Run | None) -> Task:
     outlet = _Outlet(task.id)
     material, notes = await _material(agent, task)
     if ordinal == 0 and notes:
-        await outlet.emit([NewEvent(type=TaskUpdateEventType.Note, data=_note(text)) for text in notes])
+        await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(text)) for text in notes])
     result = await run_on(agent, task, material, outlet.emit, ordinal=ordinal)
     _record(task, result, is_first=ordinal == 0)
     return task
@@ -87,10 +88,21 @@ class _Outlet:
         run = run_in_hand.get()
         self._run = run if run is not None and run.task_id == task_id and run.attempt is not None else None
 
-    async def emit(self, events: Sequence[NewEvent]) -> None:
-        """Append events. Raises: LeaseLost."""
+    async def emit(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        """Append events, and rows of the journal with them. Raises: LeaseLost."""
         if self._run is not None and self._run.attempt is not None:
-            await self._run.work.emit(self._run.task_id, self._run.attempt, events)
+            await self._run.work.emit(self._run.task_id, self._run.attempt, events, rows)
+
+    async def tell(self, events: Sequence[NewEvent]) -> None:
+        """Append events, but for those that an earlier attempt has told. Raises: LeaseLost."""
+        journal = self._run.journal if self._run is not None else None
+        if self._run is None or journal is None:
+            await self.emit(events)
+            return
+        await journal.load(self._run.work)
+        fresh, rows = journal.untold(self._run.task_id, events)
+        if fresh:
+            await self.emit(fresh, rows)
 
 
 async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from worker.agents.journal import Journal
 from worker.contracts import Platform, Work
 from worker.current import Run
 from worker.face.task import Task
@@ -63,6 +64,7 @@ class Executor:
         self, platform: Platform, caller: Caller, draining: Callable[[], bool], handled: Callable[[Handler], None]
     ) -> None:
         self._work: Work = platform.work
+        self._resumes = platform.capabilities.resume
         self._caller = caller
         self._draining = draining
         self._handled = handled
@@ -70,7 +72,15 @@ class Executor:
     def prepare(self, assignment: Assignment, handler: Handler) -> Execution:
         """Make what the run of an assignment needs."""
         task = Task.of(assignment.task)
-        run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, attempt=assignment.attempt)
+        journal = Journal(task.id, assignment.attempt) if self._resumes else None
+        run = Run(
+            task_id=task.id,
+            agent_id=task.agent_id,
+            work=self._work,
+            attempt=assignment.attempt,
+            journal=journal,
+            leaving=self._draining,
+        )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 
     async def execute(self, execution: Execution) -> None:
@@ -126,12 +136,21 @@ class Executor:
             case Taken():
                 announce(self._taken(execution, execution.run.stopping.reason or REASON_LOST))
             case HandBack():
+                if verdict.repeats(error):
+                    await self._forget_last_answer(execution)
                 await self._work.hand_back(task.id, attempt, decision)
                 announce(_handed_back(execution, decision, error))
             case Outcome():
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
                 await self._work.finish(task.id, attempt, decision)
                 announce(self._ended(execution, decision, error))
+
+    async def _forget_last_answer(self, execution: Execution) -> None:
+        """An error that is the run's own comes of what its model said last: another try asks again."""
+        journal = execution.run.journal
+        row = journal.without_last_answer() if journal is not None else None
+        if row is not None:
+            await self._work.emit(execution.task.id, execution.attempt, (), [row])
 
     def _taken(self, execution: Execution, status: str) -> Notice:
         return TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, status)

@@ -9,14 +9,15 @@ from collections.abc import Collection, Coroutine
 from typing import Any
 
 from worker.contracts import Platform
+from worker.current import REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Handler, Registry
 from worker.settings import Settings
 from worker.supervisor.calls import Caller
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.listening import Listening
-from worker.supervisor.verdict import REASON_DRAIN, REASON_LOST
-from worker.words.errors import ModuleException
+from worker.supervisor.verdict import REASON_LOST
+from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.ids import new_id
 from worker.words.notices import (
     PlatformTrouble,
@@ -142,6 +143,8 @@ class Supervisor:
             try:
                 claimed = await self._platform.work.assignments(self.card.id, self._demand, PATIENCE)
                 wait = AGAIN[0]
+            except ConfigurationError:
+                raise  # the platform refuses this worker for good: asking again would only hide it
             except ModuleException as error:
                 announce(PlatformTrouble(doing="asking for tasks", error=error, again_in=wait))
                 await self._pause(wait)

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import Run
+from worker.current import REASON_DRAIN, Run
 from worker.face.changes import result_text
 from worker.face.task import Task
 from worker.registry import Handler
@@ -16,8 +16,8 @@ from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
 Status = AgentExecutionStatus
 
-REASON_LOST, REASON_DRAIN = "lost", "drain"
-"""Why the supervisor itself ends a run: the attempt owns its task no longer; the worker leaves."""
+REASON_LOST = "lost"
+"""Why the supervisor itself ends a run whose attempt owns its task no longer."""
 
 MESSAGE_CHARACTERS = 10_000  # of an error's message as a result; a provider may answer with a whole page
 
@@ -60,6 +60,11 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
         asked = retry_after(error)
         return HandBack(delay=handler.retries.delay(tries) if asked is None else asked, error=message(error))
     return Outcome(Status.Error, {"result": message(error), **kept(task)})
+
+
+def repeats(error: BaseException | None) -> bool:
+    """Whether a run that is taken up again after an error, where it stood, would only meet the same error."""
+    return error is not None and not isinstance(error, asyncio.CancelledError) and not is_retryable(error)
 
 
 def message(error: BaseException) -> str:

@@ -1,0 +1,88 @@
+"""What the journal costs: runs of ten tool calls on a model that takes 50 ms, with and without it."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.processes import cpu_seconds, create_many
+from benchmarks.scenarios import LINES, fresh, serving, until_finished
+from worker import Task, run_agent
+from worker.contracts import Capabilities
+from worker.engine.engine import Engine
+from worker.registry import Registry
+from worker.words.statuses import TaskUpdateEventType
+
+MODEL_SECONDS = 0.05
+TOOL_CALLS = 10
+
+
+class WithoutJournals(Engine):
+    """The same engine, as a platform that keeps no journals."""
+
+    def __init__(self, engine: Engine) -> None:
+        vars(self).update(vars(engine))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """No journal."""
+        return replace(super().capabilities, resume=False)
+
+
+async def journal(engine: Engine, count: int) -> LINES:
+    """So many runs, fifty at once, each way in turn; the best of three, since a busy machine only adds."""
+    registry = Registry()
+    registry.add(handler_of(agent_of(TOOL_CALLS)), TaskUpdateEventType.TaskCreated, "worker")
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    used: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(7):
+        keeps = bool(turn % 2)
+        took, cpu = await measure(engine if keeps else WithoutJournals(engine), registry, count)
+        if turn:  # the first warms up
+            seconds[keeps].append(took)
+            used[keeps].append(cpu)
+    with_it, without = min(seconds[True]), min(seconds[False])
+    return [
+        (f"journal: {count} runs of {TOOL_CALLS} tool calls, 50 at once, without it", f"{without:.2f} s"),
+        ("journal: the same with it", f"{with_it:.2f} s ({(with_it / without - 1) * 100:+.1f} %)"),
+        ("journal: processor time a run, without and with", cpu_line(used, count)),
+    ]
+
+
+def cpu_line(used: dict[bool, list[float]], count: int) -> str:
+    return f"{min(used[False]) / count * 1e3:.1f} ms, {min(used[True]) / count * 1e3:.1f} ms"
+
+
+async def measure(platform: Engine, registry: Registry, count: int) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, until so many tasks are finished."""
+    await fresh(platform)
+    async with serving(platform, registry):
+        began, cpu = time.perf_counter(), cpu_seconds()
+        await create_many(platform, "worker", count)
+        await until_finished(platform, count)
+        return time.perf_counter() - began, cpu_seconds() - cpu
+
+
+def agent_of(calls: int) -> Any:
+    """An agent that calls a tool so many times, one after another."""
+    from agno.agent import Agent
+
+    from worker.testing import Call, ScriptedModel
+
+    def look_up(number: int) -> dict[str, str]:
+        """Look something up."""
+        return {"found": f"row {number} of the table, with a few words in it"}
+
+    async def think(_: Sequence[Any]) -> None:
+        await asyncio.sleep(MODEL_SECONDS)
+
+    script: Any = [*(Call("look_up", {"number": number}) for number in range(calls)), "All is found."]
+    return Agent(id="worker", model=ScriptedModel(script, before=think), tools=[look_up], telemetry=False)
+
+
+def handler_of(agent: Any) -> Any:
+    async def handle(task: Task) -> Task:
+        return await run_agent(agent, task)
+
+    return handle

@@ -1,0 +1,103 @@
+"""A task taken up several times: each attempt may die at any of its writes, the next one finds what was stored."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from runs import task
+
+from worker.agents.journal import Journal
+from worker.agents.running import Material, RunResult, run
+from worker.contracts import Work
+from worker.current import Run, run_in_hand
+from worker.words.errors import LeaseLost
+from worker.words.events import NewEvent
+from worker.words.work import JournalEntry
+
+Handler = Callable[[Callable[..., Awaitable[RunResult]]], Awaitable[Any]]
+
+
+class Task:
+    """What a platform keeps of one task: events and journal, written together or not at all."""
+
+    def __init__(self, **wishes: Any) -> None:
+        self.record = task(**wishes)
+        self.events: list[NewEvent] = []
+        self.rows: dict[str, str] = {}
+        self.attempt = 0
+        self.writes = 0
+        self.last_run: Run | None = None
+        self.leaving = False
+        self._dies_at: int | None = None
+        self._died = asyncio.Event()
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def journal(self, task_id: str) -> dict[str, str]:
+        assert task_id == self.record.id
+        return dict(self.rows)
+
+    def emitter(self) -> Callable[..., Awaitable[None]]:
+        """Write in the name of the attempt that begins now."""
+        attempt = self.attempt
+
+        async def emit(events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+            await asyncio.sleep(0)
+            if attempt != self.attempt:
+                raise LeaseLost(self.record.id, attempt)
+            if self.writes == self._dies_at:
+                self._died.set()
+                await asyncio.Event().wait()
+            self.writes += 1
+            self.events += events
+            assert not {row.key for row in rows} & self.rows.keys(), "a key was given twice"
+            self.rows |= {row.key: row.value for row in rows}
+
+        return emit
+
+    async def attempted(self, handler: Handler, *, dies_at: int | None = None) -> Any:
+        """Run a handler; what it answered, or none if it died, having stored so many writes."""
+        self.attempt += 1
+        self.writes, self._dies_at = 0, dies_at
+        self._died.clear()
+        emit, ordinals = self.emitter(), iter(range(100))
+        record = Run(
+            self.record.id,
+            "agent-1",
+            cast("Work", self),
+            attempt=self.attempt,
+            journal=Journal(self.record.id, self.attempt),
+            leaving=lambda: self.leaving,
+        )
+        self.last_run = record
+
+        async def run_agent(agent: Any, material: Material | None = None) -> RunResult:
+            return await run(agent, self.record, material or Material("the question"), emit, ordinal=next(ordinals))
+
+        async def going() -> Any:
+            run_in_hand.set(record)
+            return await handler(run_agent)
+
+        running, died = asyncio.create_task(going()), asyncio.create_task(self._died.wait())
+        await asyncio.wait([running, died], return_when=asyncio.FIRST_COMPLETED)
+        died.cancel()
+        if self._died.is_set():
+            self.attempt += 1  # whatever it still tries to write is refused
+            running.cancel()
+            await asyncio.wait([running])
+            return None
+        return await running
+
+    def rows_of(self, kind: str) -> list[dict[str, Any]]:
+        return [body for text in self.rows.values() if (body := json.loads(text))["kind"] == kind]
+
+    def told(self) -> list[tuple[str, Any]]:
+        """The events, but for streamed text."""
+        return [(str(event.type), event.data) for event in self.events if event.type != "chunk"]
+
+    def notes(self) -> list[str]:
+        return [event.data["kind"] for event in self.events if event.type == "note"]
+
+    @property
+    def text(self) -> str:
+        return "".join(event.data for event in self.events if event.type == "chunk")

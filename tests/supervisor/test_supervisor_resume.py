@@ -1,0 +1,215 @@
+"""A task that a worker takes up again goes on where it stood: on the real engine, with the real supervisor."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.exceptions import ModelProviderError
+
+from tests.supervisor.stories import Handlers, Serve, create, done, finished, within
+from tests.support import wait_until
+from worker import Context, Task, idempotency_key, run_agent, run_agent_sync
+from worker.engine.engine import Engine
+from worker.testing import Call, ScriptedModel
+from worker.words.retry import RetryPolicy
+from worker.words.statuses import AgentExecutionStatus as Status
+from worker.words.tasks import TaskRecord
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+AT_ONCE = RetryPolicy(attempts=3, base=0.001)
+
+
+class Shop:
+    """An agent with two tools, of which the second one may wait or fail."""
+
+    def __init__(self) -> None:
+        self.ran: Counter[str] = Counter()
+        self.keys: list[str | None] = []
+        self.stuck = asyncio.Event()
+        self.model = ScriptedModel([Call("weigh", {"what": "a"}), Call("pack", {"what": "a"}), "Sent."])
+        self.agent = Agent(id="agent", model=self.model, tools=[self.weigh, self.pack], telemetry=False)
+        self.trouble: list[Any] = []
+
+    async def weigh(self, what: str) -> dict[str, str]:
+        """Weigh."""
+        self.ran["weigh"] += 1
+        return {"weighed": what}
+
+    async def pack(self, what: str) -> str:
+        """Pack."""
+        self.ran["pack"] += 1
+        self.keys.append(idempotency_key())
+        if self.trouble:
+            self.stuck.set()
+            await self.trouble.pop().wait()
+        return f"packed {what}"
+
+
+async def told(engine: Engine, task: TaskRecord) -> list[str]:
+    events = [event async for event in engine.tasks.events(task.id, follow=False)]
+    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    return [str(event.type) for event in events if not event.type.startswith("task_")]
+
+
+async def test_a_drain_hands_back_and_another_worker_goes_on(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    shop = Shop()
+    shop.trouble = [asyncio.Event()]
+
+    async def handler(task: Task) -> Task:
+        return await run_agent(shop.agent, task)
+
+    handlers.bind(handler)
+    async with serve(drain_seconds=0.1):
+        task = await create(engine)
+        await within(10, shop.stuck.wait())
+    assert (await engine.tasks.get(task.id)).status is Status.Pending
+    async with serve():
+        task = await finished(engine, task)
+    assert (task.status, task.result, task.errors, task.crashes) == (Status.Completed, "Sent.", 0, 0)
+    assert shop.ran == {"weigh": 1, "pack": 2}
+    assert shop.keys[0] == shop.keys[1] is not None
+    assert len(shop.model.requests) == 3
+    assert (task.tokens and task.tokens.prompt_tokens, task.used_tools) == (30, ["weigh", "pack"])
+    assert await told(engine, task) == ["tool_call_request", "tool_call_result"] * 2
+
+
+async def test_a_retryable_error_goes_on_where_it_stood(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    shop, busy = Shop(), [ModelProviderError("overloaded", status_code=529)]
+    script = shop.model.script
+
+    def turn(messages: list[Any]) -> Any:
+        taken = sum(each.role == "assistant" for each in messages)
+        if taken == 2 and busy:
+            return busy.pop()
+        assert not callable(script)
+        return script[taken]
+
+    shop.model.script = turn
+
+    def handler(task: Task) -> Task:
+        return run_agent_sync(shop.agent, task)
+
+    handlers.bind(handler, retries=AT_ONCE)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result, task.execution_attempts) == (Status.Completed, "Sent.", 2)
+    assert (shop.ran, len(shop.model.requests)) == ({"weigh": 1, "pack": 1}, 4)
+    assert task.tokens is not None
+    assert task.tokens.prompt_tokens == 30
+    assert await told(engine, task) == ["tool_call_request", "tool_call_result"] * 2
+
+
+async def test_a_run_that_fails_by_itself_while_the_worker_leaves_asks_its_model_again(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    shop, ready, fail = Shop(), asyncio.Event(), asyncio.Event()
+    failures = ["once"]
+
+    async def handler(task: Task) -> Task:
+        await run_agent(shop.agent, task)
+        if failures.pop() if failures else None:
+            ready.set()
+            await fail.wait()
+            raise ValueError("the answer makes no sense")
+        return task
+
+    handlers.bind(handler)
+    async with serve(drain_seconds=20) as supervisor:
+        task = await create(engine)
+        await within(10, ready.wait())
+        supervisor.stop()
+        fail.set()
+    async with serve():
+        task = await finished(engine, task)
+    assert task.result == "Sent."
+    assert (shop.ran, len(shop.model.requests)) == ({"weigh": 1, "pack": 1}, 4), "the last answer alone is given anew"
+
+
+async def test_a_retry_by_hand_begins_anew(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    shop = Shop()
+
+    async def handler(task: Task) -> Task:
+        return await run_agent(shop.agent, task)
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+        await engine.tasks.retry(task.id)
+
+        async def is_finished() -> bool:
+            return (await engine.tasks.get(task.id)).status is Status.Completed
+
+        await wait_until(is_finished, "it is finished again")
+    assert shop.ran == {"weigh": 2, "pack": 2}
+    assert len(set(shop.keys)) == 2, "calls of a run that begins anew are other calls"
+
+
+async def test_steps_of_a_handler_are_done_once(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    ran: Counter[str] = Counter()
+    keys: list[str | None] = []
+    answers: list[Any] = []
+
+    async def load(number: int) -> tuple[int, str]:
+        ran["load"] += 1
+        keys.append(idempotency_key())
+        return number, "rows"
+
+    def save(number: int) -> dict[str, int]:
+        ran["save"] += 1
+        keys.append(idempotency_key())
+        if ran["save"] == 1:
+            raise ConnectionError("the warehouse is away")
+        return {"saved": number}
+
+    async def handler(task: Task, context: Context) -> str:
+        answers.append([await context.step("load", load, number) for number in (1, 2)])
+        answers.append(await context.step("save", save, 3))
+        answers.append(await asyncio.to_thread(context.step_sync, "count", ran.total))
+        assert idempotency_key() is None
+        if ran["again"] == 0:
+            ran["again"] += 1
+            raise ConnectionError("and once more")
+        return "done"
+
+    handlers.bind(handler, retries=AT_ONCE)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result, task.execution_attempts) == (Status.Completed, "done", 3)
+    assert ran == {"load": 2, "save": 2, "again": 1}
+    assert answers == [[[1, "rows"], [2, "rows"]]] * 2 + [{"saved": 3}, 4, [[1, "rows"], [2, "rows"]], {"saved": 3}, 4]
+    assert keys == [f"{task.id}:step:{each}" for each in ("load.0", "load.1", "save.0", "save.0")]
+
+
+async def test_a_step_of_a_sync_handler_is_done_once(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    ran: Counter[str] = Counter()
+
+    def count() -> int:
+        ran["count"] += 1
+        return ran["count"]
+
+    def handler(task: Task, context: Context) -> str:
+        answer = context.step_sync("count", count)
+        if context.attempt == 1:
+            raise ConnectionError("once")
+        return str(answer)
+
+    handlers.bind(handler, retries=AT_ONCE)
+    async with serve():
+        task = await done(engine)
+    assert (task.result, ran["count"]) == ("1", 1)
+
+
+async def test_a_step_that_json_cannot_say_is_an_error_by_name(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    async def handler(task: Task, context: Context) -> None:
+        await context.step("strange", lambda: {1, 2})
+
+    handlers.bind(handler)
+    async with serve():
+        task = await done(engine)
+    assert task.status is Status.Error
+    assert "Step 'strange' answered a set" in (task.result or "")

@@ -1,0 +1,85 @@
+"""Agno's values as JSON and back: answers of models, results of tools, with images and files."""
+
+import base64
+import dataclasses
+import math
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, cast
+
+from worker.agents.outlet import plain
+
+TAG = "$"  # a dictionary with this key stands for something that JSON has no word for
+PLAIN_TYPES = frozenset({str, bool, int, float, type(None)})
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON gives back the very same value."""
+    kind = type(value)
+    if kind in PLAIN_TYPES:
+        return kind is not float or math.isfinite(value)
+    if kind is list:
+        return all(is_json(each) for each in value)
+    return kind is dict and all(type(key) is str and is_json(each) for key, each in value.items())
+
+
+def packed(value: Any) -> Any:
+    """A value as JSON can say it. Agno's own records keep their class; what nobody knows becomes plain or text."""
+    match value:
+        case str():
+            return str(value)
+        case float() if not math.isfinite(value):
+            return {TAG: "float", "value": repr(value)}
+        case None | bool() | int() | float():
+            return value
+        case bytes():
+            return {TAG: "bytes", "value": base64.b64encode(value).decode()}
+        case tuple():
+            return {TAG: "tuple", "value": [packed(each) for each in cast("tuple[Any, ...]", value)]}
+        case list():
+            return [packed(each) for each in cast("list[Any]", value)]
+        case dict() if all(type(key) is str and key != TAG for key in cast("dict[Any, Any]", value)):
+            return {key: packed(each) for key, each in cast("dict[str, Any]", value).items()}
+        case _:
+            return _record(value)
+
+
+def unpacked(value: Any) -> Any:
+    """The value that ``packed`` was given."""
+    if isinstance(value, list):
+        return [unpacked(each) for each in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    fields = cast("dict[str, Any]", value)
+    inside = fields.get("value")
+    match fields.get(TAG):
+        case None:
+            return {key: unpacked(each) for key, each in fields.items()}
+        case "bytes":
+            return base64.b64decode(str(inside))
+        case "float":
+            return float(str(inside))
+        case "tuple":
+            return tuple(unpacked(inside))
+        case name:
+            module, _, kind = name.partition(":")
+            return getattr(import_module(module), kind)(**unpacked(inside))
+
+
+def _record(value: Any) -> Any:
+    kind = type(value)
+    names = _field_names(kind)
+    if names is None:
+        return plain(value)
+    fields = {name: each for name in names if (each := getattr(value, name)) or each is False or each == ""}
+    return {TAG: f"{kind.__module__}:{kind.__qualname__}", "value": packed(fields)}
+
+
+@lru_cache(maxsize=100)  # Agno's records are a few dozen
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a record of Agno's, whose zeros and empty lists are their defaults; none: it is none."""
+    if not kind.__module__.startswith("agno."):  # nothing else is ever imported by its name
+        return None
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind) if field.init and field.name != "timer")
+    return tuple(cast("Any", kind).model_fields) if hasattr(kind, "model_fields") else None
