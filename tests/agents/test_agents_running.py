@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import threading
 import time
 from typing import Any
@@ -331,3 +332,12 @@ async def test_what_is_no_agent_is_refused_by_name(running: Runner) -> None:
 
 def _no_work() -> Work:
     return object()  # type: ignore[return-value] - these runs emit to the log alone
+
+
+async def test_agnos_log_lines_go_where_all_lines_go(caplog: pytest.LogCaptureFixture) -> None:
+    from worker.agents import logs
+
+    logs.take_over()  # pytest listens at the root, as a worker does
+    logging.getLogger("agno").warning("a line of Agno's")
+    assert "a line of Agno's" in caplog.text
+    assert not logging.getLogger("agno").handlers

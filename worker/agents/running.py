@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from worker.agents import logs
 from worker.agents.calls import Calls
 from worker.agents.copies import Copies, kind_of, workflow_input
 from worker.agents.endings import ENDINGS, STARTS, Ending, added, ending_of
@@ -83,6 +84,7 @@ async def run(agent: Any, record: TaskRecord, material: Material, emit: Emit, *,
     calls = Calls(record.id, run_in_hand.get())
     copies = Copies(record, want, calls)
     own = copies.of(agent, kind)
+    logs.take_over()  # Agno has been imported by now, and has made its loggers
     journal = await _journal(record)
     async with _Going(record, calls, copies, emit, f"{record.id}.{ordinal}") as going:
         going.replay(journal, by_beginning=kind == "workflow")

@@ -142,7 +142,7 @@ class Core:
         self.hub.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)
 
     def _start_rescue(self, worker_id: str, name: str, sign: str) -> None:
-        if self._pool is None:
+        if self._pool is None or (not worker_id and self._tasks):  # whoever rescues takes all orphans there are
             return
         task = self.hub.loop.create_task(self._rescue(worker_id, name, sign), name="rescue")
         self._tasks.add(task)
