@@ -223,9 +223,10 @@ FORGET_WORKERS = """
 
 LEAVE = "update worker.workers set gone_at = coalesce(gone_at, now()) where id = %s"
 
-HELD_BY = (
-    "select id, organization_id, worker_id from worker.tasks where worker_id = %s and status = 'executing' order by id"
-)
+HELD_BY = """
+    select id, organization_id, worker_id, attempt from worker.tasks
+    where worker_id = %s and status = 'executing' order by id
+"""
 
 # In the order in which writers touch cursors, so that they cannot deadlock.
 RELEASE_CURSORS = """

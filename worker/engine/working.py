@@ -33,6 +33,8 @@ class EngineWork:
         self._tasks = tasks
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._subscriptions: dict[str, dict[int, Subscription]] = {}
+        self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
+        self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
 
     async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
         """List the worker, announce its agents, keep its subscriptions, begin to hold its lease.
@@ -97,22 +99,38 @@ class EngineWork:
         others = min(demand.others, demand.total)
         if not wanted and not others:
             return []
-        rows = await self._core.rows(
-            _claim_statement(others=bool(others)),
-            {
-                "organization": self._organization,
-                "worker": worker_id,
-                "agents": list(wanted),
-                "free": list(wanted.values()),
-                "named": list(demand.agents),
-                "others": others,
-                "total": demand.total,
-            },
-        )
+        await self._give_back_unheard(worker_id)
+        try:
+            rows = await self._core.rows(
+                _claim_statement(others=bool(others)),
+                {
+                    "organization": self._organization,
+                    "worker": worker_id,
+                    "agents": list(wanted),
+                    "free": list(wanted.values()),
+                    "named": list(demand.agents),
+                    "others": others,
+                    "total": demand.total,
+                },
+            )
+        except BaseException:
+            self._unheard.add(worker_id)
+            raise
         self._core.claims += 1
         if rows:
             self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
+        if worker_id in self._local:
+            self._given.update((row["id"], row["attempt"]) for row in rows)
         return [Assignment(task_record(row), row["attempt"]) for row in rows]
+
+    async def _give_back_unheard(self, worker_id: str) -> None:
+        """Queue again what a claim took whose answer never came: the connection broke between commit and answer."""
+        if worker_id not in self._unheard or worker_id not in self._local:
+            return
+        held = await self._core.rows(statements.HELD_BY, (worker_id,))
+        unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
+        await self._core.give_back(unknown, charged=False)
+        self._unheard.discard(worker_id)
 
     async def emit(
         self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
@@ -135,16 +153,20 @@ class EngineWork:
             raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
         checked = Outcome(outcome.status, check_changes(outcome.changes))
         await self._core.writer.write(Finish(self._organization, task_id, attempt, checked))
+        self._given.pop(task_id, None)
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back))
+        self._given.pop(task_id, None)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Which attempts own their task no longer."""
         if not held:
             return {}
         rows = await self._core.rows(statements.LOST, (list(held), list(held.values()), self._organization))
+        for row in rows:
+            self._given.pop(row["id"], None)
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
