@@ -1,0 +1,29 @@
+"""The protocols that everything above the platforms talks to: one sentence a verb.
+
+Two implementations obey them: the Engine (PostgreSQL) and Remote (HTTP). One behavioural suite, ``tests/contract``,
+runs the same sentences against both.
+"""
+
+from worker.contracts.clients import Tasks
+from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
+from worker.contracts.keys import Key, Keys
+from worker.contracts.platforms import Capabilities, Platform
+from worker.contracts.presence import HeldTask, Presence, WorkerState
+from worker.contracts.workers import Work
+
+__all__ = [
+    "Admin",
+    "Capabilities",
+    "HeldTask",
+    "Host",
+    "Key",
+    "Keys",
+    "NamedTasks",
+    "Platform",
+    "Presence",
+    "RemoteWork",
+    "Room",
+    "Tasks",
+    "Work",
+    "WorkerState",
+]

@@ -1,0 +1,92 @@
+"""What clients ask a platform for."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from worker.words.activity import AgentActivityThread
+from worker.words.agents import AgentRecord
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.work import StoredFile
+
+
+class Tasks(Protocol):
+    """What clients ask for. Every verb sees its own organization alone; another's task is not found."""
+
+    async def create(self, new: NewTask) -> TaskRecord:
+        """Anyone; stores a pending task and ``task_created``; durable on return; a known id runs a finished task again.
+
+        Raises: NotFound (``id`` unknown where the platform makes ids), Conflict (that task is not finished),
+        ValidationError.
+        """
+        ...
+
+    async def get(self, task_id: str) -> TaskRecord:
+        """Anyone; changes nothing. Raises: TaskNotFound."""
+        ...
+
+    async def find(self, query: TaskQuery) -> list[TaskItem]:
+        """Anyone; newest first, at most ``query.limit``, after ``query.before``; changes nothing."""
+        ...
+
+    async def update(
+        self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
+    ) -> TaskRecord:
+        """Anyone without an attempt, the owner with one; stores the changed fields and ``task_updated``.
+
+        Without an attempt: ``pending`` is ignored, ``executing`` takes a pending task out of the queue for an outside
+        holder, a terminal status ends the task and fences its run; on a terminal task the first terminal status wins
+        and only ``internal_status`` changes. ``origin`` is the delivery handler that saves: it gets no delivery of it.
+        Raises: TaskNotFound, LeaseLost, ValidationError.
+        """
+        ...
+
+    async def stop(self, task_id: str) -> TaskRecord:
+        """Anyone; a task that is not terminal ends ``stopped`` and its run is fenced; a terminal one is unchanged.
+
+        Raises: TaskNotFound.
+        """
+        ...
+
+    async def retry(self, task_id: str) -> TaskRecord:
+        """Anyone; a terminal or paused task is pending again, journal dropped. Raises: TaskNotFound, Conflict."""
+        ...
+
+    def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncIterator[TaskUpdateEvent]:
+        """Anyone; every event numbered above ``after``, in order, without a gap; changes nothing.
+
+        With ``follow`` it waits for more and ends when the task is terminal and its last event was seen.
+        Raises: TaskNotFound.
+        """
+        ...
+
+    async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
+        """Anyone; appends events to a task that is not terminal. Raises: TaskNotFound, Conflict, LeaseLost."""
+        ...
+
+    async def activity(self, task_id: str) -> AgentActivityThread:
+        """Anyone; the activity log, composed from the events. Raises: TaskNotFound."""
+        ...
+
+    async def store_file(self, name: str, media_type: str, content: bytes) -> str:
+        """Anyone; stores a file under its digest, once however often it comes, and answers its reference.
+
+        Raises: TooLarge, ValidationError (empty).
+        """
+        ...
+
+    async def open_file(self, reference: str) -> StoredFile:
+        """Anyone; a stored file. Raises: FileNotStored."""
+        ...
+
+    async def get_agent(self, agent_id: str) -> AgentRecord:
+        """Anyone; an agent that was made or that a worker announced. Raises: AgentNotFound."""
+        ...
+
+    async def list_agents(self) -> list[AgentRecord]:
+        """Anyone; all agents, by name."""
+        ...
+
+    async def save_agent(self, agent: AgentRecord) -> AgentRecord:
+        """Anyone; makes an agent, or changes it under the next version."""
+        ...

@@ -1,0 +1,113 @@
+"""What the HTTP server stands on: a platform as the host of every organization."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from worker.contracts.clients import Tasks
+from worker.contracts.keys import Keys
+from worker.contracts.platforms import Capabilities
+from worker.contracts.presence import Presence
+from worker.contracts.workers import Work
+from worker.words.events import TaskUpdateEvent
+from worker.words.tasks import NewTask, TaskRecord
+from worker.words.work import WorkerCard
+
+
+class Admin(Protocol):
+    """What only the Engine can do, for commands that look after it."""
+
+    @property
+    def keys(self) -> Keys:
+        """Keys of the HTTP server."""
+        ...
+
+    async def migrate(self) -> list[str]:
+        """Operator; brings the schema up to date under an advisory lock; the names of what was applied."""
+        ...
+
+    async def pending_migrations(self) -> list[str]:
+        """Anyone; the names of what ``migrate`` would apply; changes nothing."""
+        ...
+
+
+class RemoteWork(Work, Protocol):
+    """The verbs of workers, as the server passes them on."""
+
+    async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
+        """The server; a ``remote`` worker's lease is its only sign of life, and ``renew`` alone holds it."""
+        ...
+
+
+class NamedTasks(Tasks, Protocol):
+    """The verbs of clients, as the server passes them on."""
+
+    async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
+        """The server; ``under`` is the id of a task that does not exist yet. Raises: Conflict (it does)."""
+        ...
+
+    def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
+        """The server; as ``Tasks.events``, and it can be closed before its end."""
+        ...
+
+
+class Room(Protocol):
+    """A platform as one organization sees it."""
+
+    @property
+    def organization_id(self) -> str:
+        """Whose."""
+        ...
+
+    @property
+    def tasks(self) -> NamedTasks:
+        """The verbs of clients."""
+        ...
+
+    @property
+    def work(self) -> RemoteWork:
+        """The verbs of workers."""
+        ...
+
+    @property
+    def presence(self) -> Presence:
+        """Workers that reach it over HTTP."""
+        ...
+
+
+class Host(Admin, Protocol):
+    """What the HTTP server stands on: every organization of a platform. The Engine alone is one."""
+
+    @property
+    def organization_id(self) -> str:
+        """The organization where nobody names another."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Where it is, for people; no secret in it."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    def room(self, organization_id: str) -> Room:
+        """The verbs of one organization; connections are shared by all."""
+        ...
+
+    def guard(self) -> None:
+        """Look for dead workers from now on."""
+        ...
+
+    async def end_silent(self) -> int:
+        """End tasks whose outside holder has said nothing for an hour; how many that were."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. Raises: Unavailable, ConfigurationError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection; idempotent."""
+        ...

@@ -1,0 +1,61 @@
+"""What the HTTP server keeps beside the tasks, for all organizations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the HTTP server, without the key itself.
+
+    Args:
+        agents: The agents it reaches; none: every one of its organization.
+    """
+
+    id: str
+    organization_id: str
+    name: str
+    agents: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class Keys(Protocol):
+    """What the server keeps beside the tasks, for all organizations."""
+
+    async def create(
+        self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
+    ) -> tuple[str, Key]:
+        """Operator; makes a key and answers it, this once. ``seconds``: its life. Raises: ValidationError."""
+        ...
+
+    async def list(self, organization_id: str | None = None) -> list[Key]:
+        """Operator; all keys, the expired and revoked too."""
+        ...
+
+    async def revoke(self, key_id: str) -> Key:
+        """Operator; the key opens nothing any more. Raises: NotFound."""
+        ...
+
+    async def find(self, text: str) -> Key | None:
+        """The server; the key that this text is, if it opens anything now."""
+        ...
+
+    async def exist(self) -> bool:
+        """The server; whether any key opens anything now."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """The server; a secret of its own, the same in every process."""
+        ...
+
+    async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
+        """The server; the task of an Idempotency-Key, and whether it was unknown before. Raises: Conflict."""
+        ...
+
+    async def release(self, organization_id: str, key: str, task_id: str) -> None:
+        """The server; gives up the key of a create that failed."""
+        ...

@@ -1,0 +1,54 @@
+"""A place where tasks live, and what it can do."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.contracts.clients import Tasks
+from worker.contracts.workers import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can do; what it cannot is refused by name, never faked.
+
+    Args:
+        fencing: A stale attempt's write is refused.
+        resume: Journals are kept, so a retry does not repeat completed calls.
+        deliveries: ``exact`` (at least once across the fleet, in order) or ``best effort``.
+    """
+
+    fencing: bool = True
+    resume: bool = True
+    deliveries: str = "exact"
+
+
+class Platform(Protocol):
+    """A place where tasks live."""
+
+    @property
+    def tasks(self) -> Tasks:
+        """The verbs of clients."""
+        ...
+
+    @property
+    def work(self) -> Work:
+        """The verbs of workers."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Where it is, for people; no secret in it."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. Raises: Unavailable, ConfigurationError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection; idempotent."""
+        ...

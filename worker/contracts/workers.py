@@ -1,0 +1,82 @@
+"""What workers ask a platform for."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from worker.words.events import NewEvent
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, WorkerCard
+
+
+class Work(Protocol):
+    """What workers ask for. Writes of a run carry its attempt; a stale one raises LeaseLost and changes nothing."""
+
+    async def register(self, card: WorkerCard) -> None:
+        """A worker, once, before all else: it is listed, its agents announced, its subscriptions kept, its lease held.
+
+        From then on the platform's pulse renews the lease by itself until ``leave``.
+        """
+        ...
+
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
+        """A registered worker; waits up to ``seconds`` for tasks and claims at most what ``demand()`` says then.
+
+        What is returned is executing, under a new attempt, durably. Nothing came, or no demand: an empty list.
+        """
+        ...
+
+    def nudge(self) -> None:
+        """A worker; has its ``assignments`` and ``deliveries`` ask for the demand again at once."""
+        ...
+
+    async def emit(
+        self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
+    ) -> None:
+        """The owner; appends events and journal entries in one transaction. Raises: LeaseLost."""
+        ...
+
+    async def journal(self, task_id: str) -> dict[str, str]:
+        """The owner; the journal of the task: values as JSON text by key."""
+        ...
+
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
+        """The owner; result, status, ``finished_at`` and ``task_finished`` in one transaction. Raises: LeaseLost."""
+        ...
+
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
+        """The owner; the task is pending again, charged with an error or with nothing. Raises: LeaseLost."""
+        ...
+
+    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+        """A worker; which of the attempts it holds (task id → attempt) own their task no longer, and how it stands."""
+        ...
+
+    def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """A worker; ``wake`` is called on the platform's loop with ids of changed tasks; returns the way to end it.
+
+        A hint: it may come late, twice or never.
+        """
+        ...
+
+    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+        """A registered worker; waits up to ``seconds``; the next event of ``limit()`` (subscription, task) pairs.
+
+        Each pair is leased to this worker until ``settle``. Nothing is due, or the limit is 0: an empty list.
+        """
+        ...
+
+    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+        """The worker that holds it; the cursor moves on, or the event is tried again later and in the end set aside.
+
+        Returns whether the event was set aside. Raises: LeaseLost.
+        """
+        ...
+
+    async def renew(self, worker_id: str) -> None:
+        """A worker, or the server for a remote one: its leases hold on from now. Raises: NotFound (taken for dead)."""
+        ...
+
+    async def leave(self, worker_id: str) -> None:
+        """A worker, last of all: what it still holds is pending again, uncharged, and it is listed no more."""
+        ...
