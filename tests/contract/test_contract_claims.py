@@ -1,10 +1,11 @@
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.contract.conftest import OpenPlatform, Sql
-from tests.contract.steps import SECONDS, card, claim, create, finish, hand_back, log, numbers, run, worker
+from tests.contract.steps import AGENT, SECONDS, card, claim, create, finish, hand_back, log, numbers, run, worker
 from worker.contracts import Platform
 from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.outcomes import Outcome
@@ -221,6 +222,59 @@ async def test_a_task_handed_back_with_an_error_is_charged_for_it(platform: Plat
     await hand_back(platform, assignment, error="boom \0")
     task = await platform.tasks.get(assignment.task.id)
     assert (task.status, task.errors, task.crashes) == (Status.Pending, 1, 0)
+
+
+@pytest.mark.needs("isolation")
+async def test_the_death_of_the_process_that_ran_a_task_alone_is_charged_and_by_the_third_ends_it(
+    platform: Platform,
+) -> None:
+    by, assignment = await run(platform)
+    await platform.work.emit(assignment.task.id, assignment.attempt, [], [JournalEntry("k", "1")])
+    for count in (1, 2):
+        await platform.work.crashed(assignment.task.id, assignment.attempt, "exited with code \0 7")
+        task = await platform.tasks.get(assignment.task.id)
+        assert (task.status, task.crashes, task.errors, task.suspicions) == (Status.Pending, count, 0, 0)
+        assert await platform.work.journal(task.id) == {"k": "1"}
+        (assignment,) = await claim(platform, by)
+    await platform.work.crashed(assignment.task.id, assignment.attempt, "was killed by SIGSEGV")
+    task = await platform.tasks.get(assignment.task.id)
+    assert (task.status, task.crashes) == (Status.Failed, 3)
+    assert task.result == "its process died 3 times; the last time it was killed by SIGSEGV"
+    assert task.finished_at is not None
+    assert (await log(platform, task.id))[-1].type is Type.TaskFinished
+    again = await platform.tasks.retry(task.id)
+    assert (again.crashes, again.suspicions) == (0, 0)
+
+
+@pytest.mark.needs("isolation")
+async def test_a_crashed_task_waits_until_its_next_try(platform: Platform) -> None:
+    by, assignment = await run(platform)
+    await platform.work.crashed(assignment.task.id, assignment.attempt, "exited with code 7", 60)
+    task = await platform.tasks.get(assignment.task.id)
+    assert task.available_at is not None
+    assert 50 < (task.available_at - datetime.now(UTC)).total_seconds() <= 61
+    assert await claim(platform, by, seconds=0) == []
+    with pytest.raises(LeaseLost):
+        await platform.work.crashed(assignment.task.id, assignment.attempt, "twice")
+
+
+@pytest.mark.needs("isolation")
+async def test_suspects_are_claimed_only_as_far_as_they_can_run_apart(platform: Platform, sql: Sql) -> None:
+    by = await worker(platform)
+    suspects = {(await create(platform)).id for _ in range(3)}
+    await sql("update worker.tasks set suspicions = 2")
+    others = {(await create(platform)).id for _ in range(2)}
+    await sql("update worker.tasks set suspicions = 1 where suspicions = 0")
+    agents = {AGENT: 9}
+    assert await claim(platform, by, 9, seconds=0, agents={"nobody's": 9}, suspects=3) == []
+    none = await claim(platform, by, 9, agents=agents, seconds=0, suspects=0)
+    assert {each.task.id for each in none} == others
+    assert [each.task.suspicions for each in none] == [1, 1]
+    one = await claim(platform, by, 9, agents=agents, seconds=0, suspects=1)
+    assert len(one) == 1
+    assert {each.task.id for each in one} <= suspects
+    rest = await claim(platform, by, 9)
+    assert {each.task.id for each in one + rest} == suspects
 
 
 @pytest.mark.needs("fencing")

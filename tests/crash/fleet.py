@@ -93,7 +93,8 @@ class Fleet:
 
     async def tasks(self) -> list[dict[str, object]]:
         """Every task, as the database has it."""
-        return await self.engine.core.rows("select id, status, attempt, crashes, errors, result from worker.tasks")
+        query = "select id, status, attempt, suspicions, crashes, errors, result from worker.tasks"
+        return await self.engine.core.rows(query)
 
     def runs(self) -> list[tuple[str, int]]:
         """Every run that began: task and attempt."""

@@ -60,7 +60,7 @@ async def test_a_killed_workers_tasks_are_done_by_another_and_its_death_is_notic
     assert {task["status"] for task in tasks} == {"completed"}
     runs = fleet.runs()
     assert len(runs) == len(set(runs))  # no attempt began twice
-    assert all(task["attempt"] == 1 + int(str(task["crashes"])) for task in tasks)
+    assert all(task["attempt"] == 1 + int(str(task["suspicions"])) and task["crashes"] == 0 for task in tasks)
     await fleet.events_are_gapless()
 
 

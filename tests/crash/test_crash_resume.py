@@ -114,7 +114,7 @@ async def test_what_a_killed_worker_had_completed_is_not_done_again(here: Shell,
     ended = {agent: await engine.tasks.get(task.id) for agent, task in tasks.items()}
     assert {task.status for task in ended.values()} == {Status.Completed}
     assert {task.result for task in ended.values()} == {"all noted"}
-    assert {task.crashes for task in ended.values()} == {1}
+    assert {(task.suspicions, task.crashes) for task in ended.values()} == {(1, 0)}
     lines = (here.folder / "effects").read_text().splitlines()
     times = Counter(line.split()[0] for line in lines)
     assert times == {"model-1": 1, "tool-1": 1, "tool-2": 2, "tool-3": 1, "member-1": 1, "member-2": 2}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from worker.engine.changes import (
     Append,
     Bereave,
     Change,
+    Crash,
     Finish,
     GiveBack,
     LoggedEvent,
@@ -43,6 +44,7 @@ def row(status: Status = Status.Executing, attempt: int = 1, **fields: Any) -> R
         "agent_id": AGENT,
         "status": status,
         "attempt": attempt,
+        "suspicions": 0,
         "crashes": 0,
         "errors": 0,
         "worker_id": WORKER if status is Status.Executing else None,
@@ -64,6 +66,7 @@ OWNERS: list[Callable[[int], Change]] = [
     lambda attempt: save(attempt, status="paused"),
     lambda attempt: Finish(ORGANIZATION, TASK, attempt, Outcome(Status.Completed, {"result": "x"})),
     lambda attempt: GiveBack(ORGANIZATION, TASK, attempt, HandBack(error="x")),
+    lambda attempt: Crash(ORGANIZATION, TASK, attempt, "exited with code 7"),
 ]
 
 
@@ -103,10 +106,44 @@ def test_a_bereaved_task_that_moved_on_is_left_alone() -> None:
         assert moved.changed == {}
 
 
-def test_an_uncharged_bereavement_counts_no_crash_and_never_fails_a_task() -> None:
-    bereft = row(crashes=2)
-    Bereave(ORGANIZATION, TASK, WORKER, charged=False).decide(bereft)
-    assert (bereft.status, bereft.crashes) == (Status.Pending, 2)
+def bereave(suspicions: int, crashes: int = 0, **options: bool) -> Row:
+    bereft = row(suspicions=suspicions, crashes=crashes)
+    Bereave(ORGANIZATION, TASK, WORKER, **options).decide(bereft)
+    return bereft
+
+
+def test_a_worker_that_leaves_holds_nothing_against_its_tasks() -> None:
+    bereft = bereave(5, 2, suspected=False)
+    assert (bereft.status, bereft.suspicions, bereft.crashes) == (Status.Pending, 5, 2)
+
+
+@pytest.mark.parametrize("suspicions", [0, 1, 2, 18])
+def test_the_death_of_a_worker_that_runs_suspects_apart_is_a_suspicion_alone(suspicions: int) -> None:
+    bereft = bereave(suspicions, 2)
+    assert (bereft.status, bereft.suspicions, bereft.crashes) == (Status.Pending, suspicions + 1, 2)
+
+
+def test_what_so_many_workers_died_of_goes_on_no_longer() -> None:
+    bereft = bereave(19)
+    assert (bereft.status, bereft.crashes) == (Status.Failed, 0)
+    assert bereft.changed["result"] == "its worker died 20 times while it ran"
+
+
+def test_a_suspect_beside_others_in_a_worker_that_cannot_run_it_apart_is_charged_with_its_death() -> None:
+    for suspicions, crashes in ((0, 0), (1, 0), (2, 1)):
+        assert bereave(suspicions, isolates=False).crashes == crashes
+    ended = bereave(4, 2, isolates=False)
+    assert (ended.status, ended.changed["result"]) == (Status.Failed, "its worker died 5 times while it ran")
+
+
+def test_the_third_death_of_the_process_that_ran_it_alone_ends_a_task_with_its_reason() -> None:
+    crash = Crash(ORGANIZATION, TASK, 1, "was killed by SIGSEGV", 4)
+    first, third = row(suspicions=2), row(suspicions=2, crashes=2)
+    assert [event.type for event in crash.decide(first).events] == [TaskUpdateEventType.TaskUpdated]
+    assert (first.status, first.crashes, first.changed["available_at"] - BEGIN) == (Status.Pending, 1, timedelta(0, 4))
+    assert [event.type for event in crash.decide(third).events] == [TaskUpdateEventType.TaskFinished]
+    assert (third.status, third.crashes, third.suspicions) == (Status.Failed, 3, 2)
+    assert third.changed["result"] == "its process died 3 times; the last time it was killed by SIGSEGV"
 
 
 @pytest.mark.parametrize("status", [Status.Pending, Status.Executing])
@@ -154,7 +191,8 @@ VALUES = st.fixed_dictionaries(
 )
 ENDS = st.sampled_from([Status.Completed, Status.Error, Status.Failed, Status.Paused, Status.Stopped])
 CLAIM = "claim"
-LOCKED = ("status", "attempt", "crashes", "errors", "worker_id", "last_event", "state", "settings", "internal_status")
+COUNTS = ("suspicions", "crashes", "errors")
+LOCKED = ("status", "attempt", *COUNTS, "worker_id", "last_event", "state", "settings", "internal_status")
 
 
 def saved(attempt: int | None, values: dict[str, Any]) -> Change:
@@ -177,8 +215,12 @@ def renewed(text: str) -> Change:
     return Retry(ORGANIZATION, TASK, Renewal(AGENT, {"settings": {"input": {"text": text}}}, {"source": text}))
 
 
-def bereaved(worker: str, *, charged: bool) -> Change:
-    return Bereave(ORGANIZATION, TASK, worker, charged=charged)
+def bereaved(worker: str, *, suspected: bool, isolates: bool) -> Change:
+    return Bereave(ORGANIZATION, TASK, worker, suspected=suspected, isolates=isolates)
+
+
+def crashed(attempt: int, delay: float) -> Change:
+    return Crash(ORGANIZATION, TASK, attempt, "exited with code 7", delay)
 
 
 CHANGES: st.SearchStrategy[Change | str] = st.one_of(
@@ -191,7 +233,8 @@ CHANGES: st.SearchStrategy[Change | str] = st.one_of(
     st.just(Stop(ORGANIZATION, TASK)),
     st.just(Retry(ORGANIZATION, TASK)),
     st.builds(renewed, st.sampled_from(["second", "third"])),
-    st.builds(bereaved, st.sampled_from([WORKER, "another"]), charged=st.booleans()),
+    st.builds(bereaved, st.sampled_from([WORKER, "another"]), suspected=st.booleans(), isolates=st.booleans()),
+    st.builds(crashed, st.integers(0, 4), st.sampled_from([0, 60])),
 )
 
 
@@ -208,6 +251,7 @@ class Store:
             "internal_status": None,
             "result": None,
             "attempt": 0,
+            "suspicions": 0,
             "crashes": 0,
             "errors": 0,
             "worker_id": None,

@@ -129,7 +129,7 @@ async def test_the_lease_is_renewed_by_a_thread_while_the_loop_is_blocked(
         assert lost == []
 
 
-async def test_a_killed_workers_tasks_are_pending_again_and_charged_with_a_crash(
+async def test_a_killed_workers_tasks_are_pending_again_and_suspects_uncharged(
     rescuer: Engine, database_url: str, lost: list[WorkerLost]
 ) -> None:
     tasks = [await create(rescuer) for _ in range(3)]
@@ -143,7 +143,7 @@ async def test_a_killed_workers_tasks_are_pending_again_and_charged_with_a_crash
         await wait_until(freed, "the tasks of the killed worker are pending again")
     for task in tasks:
         found = await rescuer.tasks.get(task.id)
-        assert (found.crashes, found.errors, found.execution_attempts) == (1, 0, 1)
+        assert (found.suspicions, found.crashes, found.errors, found.execution_attempts) == (1, 0, 0, 1)
     await wait_until(lambda: lost, "the loss was announced")
     assert (lost[0].worker_id, lost[0].name, lost[0].sign, lost[0].tasks) == ("other-idle", "the other", "lock", 3)
     assert await sql(database_url, "select gone_at is not null from worker.workers where name = 'the other'") == [
@@ -151,14 +151,18 @@ async def test_a_killed_workers_tasks_are_pending_again_and_charged_with_a_crash
     ]
 
 
-@pytest.mark.parametrize(("crashes", "status"), [(1, Status.Pending), (2, Status.Failed)])
-async def test_the_third_crash_ends_a_task_as_failed(
-    rescuer: Engine, database_url: str, crashes: int, status: Status
+@pytest.mark.parametrize(
+    ("suspicions", "crashes", "isolates", "status"),
+    [(4, 0, True, Status.Pending), (3, 1, False, Status.Pending), (4, 2, False, Status.Failed)],
+)
+async def test_the_death_of_a_worker_is_charged_to_suspects_only_where_it_could_not_run_them_apart(
+    rescuer: Engine, database_url: str, *, suspicions: int, crashes: int, isolates: bool, status: Status
 ) -> None:
     task = await create(rescuer)
-    await sql(database_url, f"update worker.tasks set crashes = {crashes}")  # noqa: S608 - a number of ours
+    await sql(database_url, f"update worker.tasks set suspicions = {suspicions}, crashes = {crashes}")  # noqa: S608 - numbers of ours
     with other(database_url) as process:
         await holds(process)
+        await sql(database_url, f"update worker.workers set isolates = {isolates} where name = 'the other'")  # noqa: S608 - of ours
         process.kill()
 
         async def moved() -> bool:
@@ -166,9 +170,10 @@ async def test_the_third_crash_ends_a_task_as_failed(
 
         await wait_until(moved, "the task of the killed worker was dealt with")
     found = await rescuer.tasks.get(task.id)
-    assert (found.status, found.crashes) == (status, crashes + 1)
+    assert (found.status, found.suspicions) == (status, suspicions + 1)
+    assert found.crashes == crashes + (not isolates)
     if status is Status.Failed:
-        assert found.result == "its worker died 3 times while it ran"
+        assert found.result == "its worker died 5 times while it ran"
         assert found.finished_at is not None
 
 
@@ -223,7 +228,7 @@ async def test_a_worker_taken_for_dead_is_fenced_and_claims_again_once_it_has_re
     second = await create(engine)
     await sql(database_url, "update worker.workers set gone_at = now()")
     await engine.core.release_orphans()
-    assert (await engine.tasks.get(old.task.id)).crashes == 1
+    assert (await engine.tasks.get(old.task.id)).suspicions == 1
     with pytest.raises(LeaseLost):
         await finish(engine, old)
     assert await claim(engine, by, 9, seconds=0) == []
@@ -311,7 +316,7 @@ async def test_what_a_rescuer_that_died_halfway_left_is_found_by_the_next(rescue
 
 
 async def test_a_leaving_worker_is_no_rescuer_of_others(engine: Engine, database_url: str) -> None:
-    """What a dead worker held is charged to it, whoever leaves meanwhile."""
+    """What a dead worker held is suspected, whoever leaves meanwhile."""
     by, _ = await run(engine)
     dead = await create(engine, agent="other")
     await sql(
@@ -326,7 +331,7 @@ async def test_a_leaving_worker_is_no_rescuer_of_others(engine: Engine, database
     await engine.work.leave(by.id)
     assert (await engine.tasks.get(dead.id)).status is Status.Executing
     await engine.core.release_orphans()
-    assert (await engine.tasks.get(dead.id)).crashes == 1
+    assert (await engine.tasks.get(dead.id)).suspicions == 1
 
 
 def test_the_agent_of_the_other_process_is_the_suites() -> None:

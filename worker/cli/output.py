@@ -127,8 +127,9 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
 def _attempts(task: "TaskRecord") -> str | None:
     if not task.execution_attempts:
         return None
-    charged = [f"{count} {name}" for name, count in (("errors", task.errors), ("crashes", task.crashes)) if count]
-    return f"{task.execution_attempts}" + (f" ({', '.join(charged)})" if charged else "")
+    counts = ("errors", task.errors), ("crashes", task.crashes), ("suspicions", task.suspicions)
+    told = [f"{count} {name}" for name, count in counts if count]
+    return f"{task.execution_attempts}" + (f" ({', '.join(told)})" if told else "")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -15,11 +15,13 @@ class Capabilities:
         fencing: A stale attempt's write is refused.
         resume: Journals are kept, so a retry does not repeat completed calls.
         deliveries: ``exact`` (at least once across the fleet, in order) or ``best effort``.
+        isolation: Tasks whose worker died are counted, so that those it may have died of can be run apart.
     """
 
     fencing: bool = True
     resume: bool = True
     deliveries: str = "exact"
+    isolation: bool = True
 
 
 class Platform(Protocol):

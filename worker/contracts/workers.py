@@ -48,6 +48,14 @@ class Work(Protocol):
         """The owner; the task is pending again, charged with an error or with nothing. Raises: LeaseLost."""
         ...
 
+    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
+        """The owner; the process that ran the task alone died, and how: a crash is charged, and it is pending again.
+
+        It may be claimed after ``delay`` seconds. By the third crash it ends ``failed`` instead, ``reason`` in its
+        result. Raises: LeaseLost, Unsupported (the platform counts no deaths).
+        """
+        ...
+
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """A worker; which of the attempts it holds (task id → attempt) own their task no longer, and how it stands."""
         ...

@@ -13,13 +13,11 @@ from worker.engine.payloads import clean
 from worker.words.errors import Conflict, LeaseLost, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.retry import CRASHES, MOST_SUSPICIONS, SUSPICIONS
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.work import JournalEntry
 
 Status = AgentExecutionStatus
-
-TRIES_BY_CRASHES = 3  # promise 10: the third death of a task's worker ends it as failed
-
 
 BEGUN = "_begun"
 """Key in a task's ``state``: the attempt that an outside holder said it has begun."""
@@ -40,6 +38,7 @@ class Row:
     agent_id: str
     status: str
     attempt: int
+    suspicions: int
     crashes: int
     errors: int
     worker_id: str | None
@@ -319,6 +318,7 @@ class Retry:
             status=Status.Pending,
             worker_id=None,
             available_at=row.now,
+            suspicions=0,
             crashes=0,
             errors=0,
             result=None,
@@ -327,7 +327,8 @@ class Retry:
             paused_at=None,
             state={name: value for name, value in row.state.items() if name not in cleared},
         )
-        delta: dict[str, Any] = {"status": Status.Pending, "result": None, "crashes": 0, "errors": 0, **cleared}
+        counts = {"suspicions": 0, "crashes": 0, "errors": 0}
+        delta: dict[str, Any] = {"status": Status.Pending, "result": None, **counts, **cleared}
         delta["internal_status"] = row.internal_status  # on a terminal task it may have changed without an event
         if self.renewal is not None:
             delta |= {"_settings_before": row.settings, **self.renewal.state}
@@ -337,30 +338,74 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Crash:
+    """The owner's word that the process which ran the task alone died of it."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    reason: str
+    delay: float = 0.0
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Charge a crash, and queue the task again or, by the third, end it. Raises: LeaseLost."""
+        own(row, self.attempt)
+        reason = clean(self.reason)
+        row.set(crashes=row.crashes + 1)
+        delta: dict[str, Any] = {"crashes": row.crashes, "_error": reason}
+        if row.crashes >= CRASHES:
+            return _failed(row, f"its process died {row.crashes} times; the last time it {reason}", delta)
+        row.set(status=Status.Pending, worker_id=None, available_at=row.now + timedelta(seconds=self.delay))
+        delta |= {"status": Status.Pending, "available_at": row.changed["available_at"]}
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)], wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Bereave:
-    """A rescuer's word that the worker which held the task is dead."""
+    """The word that a worker holds its tasks no longer: a rescuer's of a dead one, or of one that leaves its own.
+
+    Args:
+        suspected: It died: the task may be what it died of.
+        isolates: It ran suspects apart. One that does not has a suspect among its tasks charged with its death.
+    """
 
     organization_id: str
     task_id: str
     worker_id: str
-    charged: bool = True
+    suspected: bool = True
+    isolates: bool = True
     size: int = 0
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any], *, suspected: bool, isolates: bool = True) -> "Bereave":
+        """Make it of a row that names task and worker."""
+        return cls(held["organization_id"], held["id"], held["worker_id"], suspected, isolates)
 
     def decide(self, row: Row) -> Effect:
         """Queue the task again, or end it where too many workers died of it; nothing where it moved on meanwhile."""
         if row.status != Status.Executing or row.worker_id != self.worker_id:
             return Effect()
-        if self.charged:
-            row.set(crashes=row.crashes + 1)
-        delta: dict[str, Any] = {"crashes": row.crashes} if self.charged else {}
-        if row.crashes >= TRIES_BY_CRASHES:
-            reason = f"its worker died {row.crashes} times while it ran"
-            row.set(result=reason)
-            return Effect(events=[end(row, Status.Failed, {**delta, "result": reason}, row.attempt)])
+        delta = self._suspect(row) if self.suspected else {}
+        if row.crashes >= CRASHES or row.suspicions >= MOST_SUSPICIONS:
+            return _failed(row, f"its worker died {row.suspicions} times while it ran", delta)
         row.set(status=Status.Pending, worker_id=None, available_at=row.now)
         delta["status"] = Status.Pending
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta, row.attempt)]
         return Effect(events=events, wakes_work=True)
+
+    def _suspect(self, row: Row) -> dict[str, Any]:
+        ran_beside_others = row.suspicions < SUSPICIONS
+        row.set(suspicions=row.suspicions + 1)
+        if ran_beside_others or self.isolates:
+            return {"suspicions": row.suspicions}
+        row.set(crashes=row.crashes + 1)
+        return {"suspicions": row.suspicions, "crashes": row.crashes}
+
+
+def _failed(row: Row, reason: str, delta: dict[str, Any]) -> Effect:
+    row.set(result=reason)
+    return Effect(events=[end(row, Status.Failed, {**delta, "result": reason}, row.attempt)])
 
 
 def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, origin: str | None = None) -> LoggedEvent:

@@ -160,12 +160,12 @@ class Core:
     async def release_orphans(self) -> int:
         """Queue again what workers that are gone still hold; how many tasks that were."""
         orphans = await self.rows(statements.ORPHANS)
-        await self.give_back(orphans, charged=True)
+        bereaved = [Bereave.of(row, suspected=True, isolates=row["isolates"]) for row in orphans]
+        await asyncio.gather(*(self.writer.write(change) for change in bereaved))
         await self.rows(statements.RELEASE_ORPHANED_CURSORS)
         self.tell(WORK + DELIVERIES, [])
         return len(orphans)
 
-    async def give_back(self, held: Sequence[Mapping[str, Any]], *, charged: bool) -> None:
-        """Queue tasks again that a worker holds; charged with a crash, or with nothing."""
-        changes = [Bereave(row["organization_id"], row["id"], row["worker_id"], charged=charged) for row in held]
-        await asyncio.gather(*(self.writer.write(change) for change in changes))
+    async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
+        """Queue tasks again that a living worker holds; nothing is held against them."""
+        await asyncio.gather(*(self.writer.write(Bereave.of(row, suspected=False)) for row in held))

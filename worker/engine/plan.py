@@ -14,6 +14,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 _TYPES = {
     "status": "text",
     "attempt": "integer",
+    "suspicions": "integer",
     "crashes": "integer",
     "errors": "integer",
     "worker_id": "text",

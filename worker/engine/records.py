@@ -11,8 +11,9 @@ from worker.words.tasks import NewTask, TaskItem, TaskRecord
 Status = AgentExecutionStatus
 
 TASK_COLUMNS = """
-    t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.crashes, t.errors, t.available_at,
-    t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at, t.result, t.settings, t.state
+    t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.suspicions, t.crashes, t.errors,
+    t.available_at, t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at, t.result,
+    t.settings, t.state
 """
 """What ``task_record`` wants of a row of worker.tasks t."""
 
@@ -41,6 +42,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "internal_status": row["internal_status"],
             "result": row["result"],
             "execution_attempts": row["attempt"],
+            "suspicions": row["suspicions"],
             "crashes": row["crashes"],
             "errors": row["errors"],
             "available_at": row["available_at"] if pending and row["attempt"] else None,

@@ -4,7 +4,7 @@ from worker.engine.records import TASK_COLUMNS
 
 # The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
 LOCK_TASKS = """
-    select id, organization_id, agent_id, status, attempt, crashes, errors, worker_id, last_event, now(),
+    select id, organization_id, agent_id, status, attempt, suspicions, crashes, errors, worker_id, last_event, now(),
            state, case when id = any(%(settings)s::text[]) then settings end as settings, internal_status
     from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """
@@ -92,12 +92,13 @@ _WAITING_AGENTS = """
     ),
 """
 
-# What waits of some agents, the longest waiting first, each agent's up to its free count.
+# What waits of some agents, the longest waiting first, each agent's up to its free count. Tasks that workers died of
+# more than once (words/retry.py: SUSPICIONS) are picked only as far as the worker can run them apart.
 _DUE = """
     select due.id from {source} w cross join lateral (
         select t.id from worker.tasks t
          where t.organization_id = %(organization)s and t.agent_id = w.agent_id and t.status = 'pending'
-           and t.available_at <= now()
+           and t.available_at <= now() and (t.suspicions < 2 or t.id = any(array(select id from suspects)))
          order by t.available_at, t.id limit w.free for update skip locked
     ) due
 """
@@ -110,6 +111,12 @@ _CLAIM = """
         select * from unnest(%(agents)s::text[], %(free)s::integer[])
          where exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
          order by random()
+    ), suspects as (
+        select t.id from worker.tasks t
+         where t.organization_id = %(organization)s and t.status = 'pending' and t.suspicions >= 2
+           and t.available_at <= now()
+           and (t.agent_id = any(%(agents)s::text[]) or (%(others)s > 0 and t.agent_id <> all(%(named)s::text[])))
+         order by t.available_at, t.id limit %(suspects)s
     ), picked as materialized (
         {due} limit %(total)s
     ), claimed as (
@@ -182,10 +189,10 @@ READ_RENEWALS = """
 
 REGISTER = """
     insert into worker.workers (
-        id, organization_id, name, agents, any_agent, concurrency, has_lock, lease_seconds, lease_until
+        id, organization_id, name, agents, any_agent, concurrency, isolates, has_lock, lease_seconds, lease_until
     ) values (
-        %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(has_lock)s, %(lease)s,
-        now() + make_interval(secs => %(lease)s)
+        %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(isolates)s, %(has_lock)s,
+        %(lease)s, now() + make_interval(secs => %(lease)s)
     )
     on conflict (id) do update set gone_at = null, lease_until = excluded.lease_until
     returning lock_key
@@ -254,7 +261,8 @@ BURY = "update worker.workers set gone_at = now() where id = %s and gone_at is n
 
 # What is still held by workers that are gone: the work of a rescuer that died half-way, too.
 ORPHANS = """
-    select t.id, t.organization_id, t.worker_id from worker.tasks t join worker.workers w on w.id = t.worker_id
+    select t.id, t.organization_id, t.worker_id, w.isolates
+    from worker.tasks t join worker.workers w on w.id = t.worker_id
     where t.status = 'executing' and w.gone_at is not null
     order by t.id limit 500
 """

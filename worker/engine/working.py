@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
 from worker.engine import presence_statements, statements
-from worker.engine.changes import Append, Finish, GiveBack
+from worker.engine.changes import Append, Crash, Finish, GiveBack
 from worker.engine.checks import check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
@@ -53,6 +53,7 @@ class EngineWork:
                     "agents": list(card.agents),
                     "any_agent": card.any_agent,
                     "concurrency": card.concurrency,
+                    "isolates": card.isolates,
                     "has_lock": not self._core.pooled and not remote,
                     "lease": card.lease_seconds,
                 },
@@ -110,6 +111,7 @@ class EngineWork:
                     "free": list(wanted.values()),
                     "named": list(demand.agents),
                     "others": others,
+                    "suspects": demand.total if demand.suspects is None else demand.suspects,
                     "total": demand.total,
                 },
             )
@@ -129,7 +131,7 @@ class EngineWork:
             return
         held = await self._core.rows(statements.HELD_BY, (worker_id,))
         unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
-        await self._core.give_back(unknown, charged=False)
+        await self._core.give_back(unknown)
         self._unheard.discard(worker_id)
 
     async def emit(
@@ -158,6 +160,11 @@ class EngineWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back))
+        self._given.pop(task_id, None)
+
+    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
+        """Charge a crash and queue the task again, or end it."""
+        await self._core.writer.write(Crash(self._organization, task_id, attempt, reason, delay))
         self._given.pop(task_id, None)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
@@ -259,10 +266,10 @@ class EngineWork:
     async def leave(self, worker_id: str) -> None:
         """Take the worker off the list; what it still holds is pending again, uncharged.
 
-        It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and charge.
+        It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and suspect.
         """
         held = await self._core.rows(statements.HELD_BY, (worker_id,))
-        await self._core.give_back(held, charged=False)
+        await self._core.give_back(held)
         await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:
             self._local.discard(worker_id)

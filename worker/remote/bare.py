@@ -252,6 +252,10 @@ class BareWork:
             error=back.error,
         )
 
+    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:  # noqa: ARG002 - refused
+        """A bare platform counts no deaths. Raises: Unsupported."""
+        raise Unsupported(f"count the deaths of what ran task {task_id}", self._transport.addresses.shown)
+
     async def _give_up(self, task_id: str) -> None:
         """Ask for a task to be queued again; where the platform does not do that, say so: the task stays as it is."""
         record = await self._tasks.update(task_id, {"status": Status.Pending})

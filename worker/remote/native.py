@@ -176,6 +176,10 @@ class NativeWork:
         """Queue the task again."""
         await self._end("hand_back", task_id, attempt, {"delay": back.delay, "error": back.error})
 
+    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
+        """Charge a crash and queue the task again, or end it."""
+        await self._end("crashed", task_id, attempt, {"reason": reason, "delay": delay})
+
     async def _end(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> None:
         """Write a last word; after it, or where it is refused for good, the task is held no more."""
         try:

@@ -103,6 +103,10 @@ class RemoteWork:
         """Queue the task again."""
         await (await self._chosen()).hand_back(task_id, attempt, back)
 
+    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
+        """Charge a crash and queue the task again, or end it."""
+        await (await self._chosen()).crashed(task_id, attempt, reason, delay)
+
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Which attempts own their task no longer."""
         return await (await self._chosen()).lost(held) if held else {}

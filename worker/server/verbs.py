@@ -26,6 +26,7 @@ MOST = 10_000  # tasks or deliveries at once
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=POLL_SECONDS)]
+Delay = Annotated[float, Field(ge=0, le=31_536_000)]  # seconds; a year
 Attempt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -46,6 +47,7 @@ class _Card(_Form):
     agents: list[str] = Field(default_factory=list[str])
     any_agent: bool = False
     concurrency: Annotated[int, Field(ge=1, le=MOST)] = 10
+    isolates: bool = False
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
     subscriptions: list[_Subscription] = Field(default_factory=list[_Subscription])
 
@@ -58,6 +60,7 @@ class _Demand(_Form):
     total: Count
     agents: dict[str, Count] = Field(default_factory=dict[str, int])
     others: Count = 0
+    suspects: Count | None = None
 
 
 class _Assignments(_Form):
@@ -100,8 +103,13 @@ class _Finish(_Run):
 
 
 class _HandBack(_Run):
-    delay: Annotated[float, Field(ge=0, le=31_536_000)] = 0
+    delay: Delay = 0
     error: str | None = None
+
+
+class _Crashed(_Run):
+    reason: Annotated[str, Field(min_length=1, max_length=10_000)]
+    delay: Delay = 0
 
 
 class _Lost(_Form):
@@ -198,6 +206,7 @@ class Clerk:
                 agents=tuple(card.agents),
                 any_agent=card.any_agent,
                 concurrency=card.concurrency,
+                isolates=card.isolates,
                 lease_seconds=min(card.lease_seconds, LEASE_SECONDS),
                 subscriptions=subscriptions,
             ),
@@ -226,7 +235,7 @@ class Clerk:
             for agent in asked.demand.agents:
                 self._access.check(agent)
         others = asked.demand.others if self._access.agents is None else 0
-        demand = Demand(asked.demand.total, asked.demand.agents, others)
+        demand = Demand(asked.demand.total, asked.demand.agents, others, asked.demand.suspects)
         if asked.held is not None:
             await self._recall(worker_id, set(asked.held))
         claimed = await self._room.work.assignments(
@@ -267,22 +276,28 @@ class Clerk:
         """Write an attempt's last word."""
         asked = _read(_Finish, verb)
         await self._access.check_task(asked.task_id)
-        await self._ending(asked, Outcome(asked.outcome.status, asked.outcome.changes))
+        last_word = Outcome(asked.outcome.status, asked.outcome.changes)
+        await self._ending(asked, self._room.work.finish(asked.task_id, asked.attempt, last_word))
 
     async def hand_back(self, verb: dict[str, Any]) -> None:
         """Queue a task again."""
         asked = _read(_HandBack, verb)
         await self._access.check_task(asked.task_id)
-        await self._ending(asked, HandBack(asked.delay, asked.error))
+        back = HandBack(asked.delay, asked.error)
+        await self._ending(asked, self._room.work.hand_back(asked.task_id, asked.attempt, back))
 
-    async def _ending(self, run: _Run, last_word: Outcome | HandBack) -> None:
+    async def crashed(self, verb: dict[str, Any]) -> None:
+        """Charge a task with the death of the process that ran it alone."""
+        asked = _read(_Crashed, verb)
+        await self._access.check_task(asked.task_id)
+        write = self._room.work.crashed(asked.task_id, asked.attempt, asked.reason, asked.delay)
+        await self._ending(asked, write)
+
+    async def _ending(self, run: _Run, last_word: Awaitable[None]) -> None:
         holdings = self._service.holdings.get(self._worker_id or "", {})
         known = holdings.pop(run.task_id, None)  # it ends by its own word, so it need not be told
         try:
-            if isinstance(last_word, Outcome):
-                await self._room.work.finish(run.task_id, run.attempt, last_word)
-            else:
-                await self._room.work.hand_back(run.task_id, run.attempt, last_word)
+            await last_word
         except ModuleException as error:
             if known is not None and not isinstance(error, LeaseLost | TaskNotFound):
                 holdings[run.task_id] = known
@@ -337,6 +352,7 @@ _VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
     "journal": Clerk.journal,
     "finish": Clerk.finish,
     "hand_back": Clerk.hand_back,
+    "crashed": Clerk.crashed,
     "lost": Clerk.lost,
     "deliveries": Clerk.deliveries,
     "settle": Clerk.settle,

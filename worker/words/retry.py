@@ -7,6 +7,10 @@ from dataclasses import dataclass
 RETRYABLE_CODES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Answers that may be different next time; every other 4xx is final."""
 
+SUSPICIONS = 2  # promise 10: from the second death of its worker on a task runs alone in a process of its own
+CRASHES = 3  # the third death of that process ends the task as failed
+MOST_SUSPICIONS = 20  # whatever ends so many workers, though it runs apart from them, must not go on for ever
+
 RETRY_AFTER_SECONDS = 300.0  # a server's Retry-After is obeyed up to 5 minutes
 
 FINAL_PHRASES = ("insufficient_quota", "insufficient quota", "credit balance is too low")

@@ -165,7 +165,8 @@ class TaskRecord(TaskSettings):
     available_at: datetime | None = None  # a waiting retry: when it may be claimed
     sub_executions: list[str] = Field(default_factory=list[str])
     execution_attempts: int = 0  # the attempt that owns it, or the last that did
-    crashes: int = 0
+    suspicions: int = 0  # deaths of a worker that ran it, and other tasks beside it: nothing is charged for them
+    crashes: int = 0  # deaths of the process that ran it alone
     errors: int = 0
     is_manually_stopped: bool = False
     deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)

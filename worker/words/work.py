@@ -28,6 +28,7 @@ class WorkerCard:
         any_agent: Whether it also serves agents that no handler names.
         concurrency: How many tasks it runs at once.
         lease_seconds: How long its hold on a task outlives its last sign of life.
+        isolates: Whether it runs suspects alone in a process of their own, so that its own death says nothing of them.
     """
 
     id: str
@@ -37,6 +38,7 @@ class WorkerCard:
     concurrency: int = 10
     lease_seconds: float = 30.0
     subscriptions: tuple[Subscription, ...] = ()
+    isolates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,14 @@ class Demand:
         total: In all; 0 means none.
         agents: At most so many of each agent that a handler names.
         others: At most so many of agents that none names.
+        suspects: At most so many, among them, of tasks that ran when their worker died, more than once; none: such a
+            task is as any other.
     """
 
     total: int
     agents: dict[str, int] = field(default_factory=dict[str, int])
     others: int = 0
+    suspects: int | None = None
 
 
 class Assignment(NamedTuple):
