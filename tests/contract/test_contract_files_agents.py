@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from tests.contract.conftest import Sql
+from tests.contract.conftest import OpenPlatform, Sql
 from tests.contract.steps import worker
 from worker.contracts import Platform
 from worker.words.agents import AgentRecord, Instructions
@@ -95,3 +95,28 @@ async def test_an_agent_with_an_id_of_another_form_is_refused(platform: Platform
     with pytest.raises(ValidationError, match="id must be 1 to 128 characters"):
         await platform.tasks.save_agent(AgentRecord(id="a b", name="A", unique_name="a"))
     assert await platform.tasks.list_agents() == []
+
+
+async def test_a_deleted_agent_is_gone_and_can_be_made_or_announced_anew(platform: Platform) -> None:
+    saved = await platform.tasks.save_agent(AgentRecord(id="a1", name="Analyst", unique_name="analyst"))
+    assert await platform.tasks.delete_agent("a1") == saved
+    assert await platform.tasks.list_agents() == []
+    with pytest.raises(AgentNotFound):
+        await platform.tasks.delete_agent("a1")
+    await worker(platform, "a1")
+    assert (await platform.tasks.get_agent("a1")).announced
+
+
+@pytest.mark.parametrize("agent_id", ["unknown", "\0", "\ud800", ""])
+async def test_an_unknown_agent_cannot_be_deleted(platform: Platform, agent_id: str) -> None:
+    with pytest.raises(AgentNotFound):
+        await platform.tasks.delete_agent(agent_id)
+
+
+async def test_an_agent_of_another_organization_cannot_be_deleted(
+    platform: Platform, open_platform: OpenPlatform
+) -> None:
+    saved = await platform.tasks.save_agent(AgentRecord(id="a1", name="Analyst", unique_name="analyst"))
+    with pytest.raises(AgentNotFound):
+        await (await open_platform("other")).tasks.delete_agent("a1")
+    assert await platform.tasks.get_agent("a1") == saved

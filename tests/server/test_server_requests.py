@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.server.conftest import KEY, Start
-from tests.server.serving import Serving
+from tests.server.serving import Serving, aevents_in
 
 
 async def create(client: httpx.AsyncClient, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
@@ -238,3 +238,74 @@ async def test_an_agent_is_saved_and_read_back(client: httpx.AsyncClient) -> Non
     assert (await client.put("/agents/other", json=record)).status_code == 422
     assert (await client.get("/agents/unknown")).json()["kind"] == "AgentNotFound"
     assert (await client.get("/agents/a1/db")).status_code == 404
+
+
+REQUIRED_OF_AGENTS = {"id", "organization_id", "name", "unique_name", "framework", "model_provider", "model_name"}
+REQUIRED_IN_LISTS = {"icon", "instructions", "status", "created_at", "environment_id"}
+
+
+@pytest.mark.parametrize(
+    ("record", "model"),
+    [
+        ({}, ("anthropic", "claude-x")),
+        ({"model_provider": "openai"}, ("anthropic", "claude-x")),
+        ({"model_name": "gpt-5"}, ("openai", "gpt-5")),
+        ({"model_name": "google:gemini-3"}, ("google", "gemini-3")),
+        ({"model_provider": "groq", "model_name": "llama"}, ("groq", "llama")),
+    ],
+)
+async def test_the_public_client_can_read_every_agent_it_is_sent(
+    start: Start, record: dict[str, str], model: tuple[str, str]
+) -> None:
+    serving = await start(key=KEY, model="anthropic:claude-x")
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+        body = {"id": "a", "name": "A", "unique_name": "a", "output_format": "html", **record}
+        for agent in (
+            (await client.put("/agents/a", json=body)).json(),
+            (await client.get("/agents/a")).json(),
+            (await client.get("/agents/list")).json()[0],
+            (await client.delete("/agents/a")).json(),
+        ):
+            filled = {name for name, value in agent.items() if value is not None}
+            assert filled >= REQUIRED_OF_AGENTS | REQUIRED_IN_LISTS
+            assert (agent["model_provider"], agent["model_name"]) == model
+            assert isinstance(agent["environment_id"], str)
+            assert agent["output_format"] is None  # a form that it does not know
+            assert agent["agno_settings"] == {"session_storage": False}
+        assert (await client.get("/agents/a")).status_code == 404
+        await client.put("/agents/a", json=body)
+        native = (await client.get("/agents/a", headers={"x-dialect": "native"})).json()
+        assert (native["model_name"], native["output_format"]) == (record.get("model_name"), "html")
+
+
+async def test_uploaded_files_are_signed_urls_wherever_the_wire_names_them(
+    serving: Serving, client: httpx.AsyncClient
+) -> None:
+    reference = (await client.post("/files?name=r.txt", content=b"content")).json()["reference"]
+    given = {"text": reference, "files": [reference], "attachments": [{"url": reference}]}
+    task = await made(client, input=given)
+    path = f"/agent-execution/{task['id']}"
+    pushed = [{"type": "sub_agent_trigger", "data": {"agent_id": "b", "query": reference, "files": [reference]}}]
+    await client.post(f"{path}/events/push", json=pushed)
+    await client.delete(path)
+    events = await _events(client, path)
+    said, triggered = (await client.get(f"/activity/analyst/{task['id']}")).json()["messages"]
+    signed = [
+        task["input"]["files"][0],
+        task["input"]["attachments"][0]["url"],
+        events["task_created"]["input"]["files"][0],
+        events["sub_agent_trigger"]["files"][0],
+        events["task_finished"]["input"]["files"][0],
+        said["content"]["files"][0],
+        triggered["files"][0],
+    ]
+    for url in signed:
+        assert url.startswith(f"{serving.base}/files/"), url
+    async with httpx.AsyncClient() as stranger:
+        assert (await stranger.get(signed[-1])).content == b"content"
+    assert (task["input"]["text"], triggered["query"]) == (reference, reference)  # what was said stays as it was
+
+
+async def _events(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    async with client.stream("GET", f"{path}/events") as response:
+        return {event["data"]["type"]: event["data"]["data"] async for event in aevents_in(response)}

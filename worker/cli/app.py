@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from worker.cli import failures, worker_commands
+from worker.cli.agent_commands import agents
 from worker.cli.demo_command import demo
 from worker.cli.key_commands import keys
 from worker.cli.serve_command import serve
@@ -50,6 +51,7 @@ app.command()(worker_commands.migrate)
 app.command()(worker_commands.check)
 app.command()(demo)
 app.add_typer(tasks, name="task")
+app.add_typer(agents, name="agent")
 app.add_typer(keys, name="key")
 
 

@@ -51,7 +51,7 @@ def create(
     options: dict[str, Any] = {
         "title": title,
         "output_format": output_format,
-        "output_schema": _schema(output_schema),
+        "output_schema": read_schema(output_schema),
         "user_details": {"id": user_id} if user_id else None,
         "existing_task_id": existing,
         "events_streaming": stream or follow,
@@ -172,7 +172,8 @@ def _source(given: str) -> "FileSource":
     return path
 
 
-def _schema(path: Path | None) -> dict[str, Any] | None:
+def read_schema(path: Path | None) -> dict[str, Any] | None:
+    """Read the file that ``--output-schema`` names. Raises: typer.BadParameter."""
     if path is None:
         return None
     try:

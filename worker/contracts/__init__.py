@@ -6,12 +6,13 @@ runs the same sentences against both.
 
 from worker.contracts.clients import Tasks
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
-from worker.contracts.keys import Key, Keys
+from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
 from worker.contracts.presence import HeldTask, Presence, WorkerState
 from worker.contracts.workers import Work
 
 __all__ = [
+    "RESERVED_ORGANIZATIONS",
     "Admin",
     "Capabilities",
     "HeldTask",
@@ -26,4 +27,5 @@ __all__ = [
     "Tasks",
     "Work",
     "WorkerState",
+    "check_organization",
 ]

@@ -90,3 +90,10 @@ class Tasks(Protocol):
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Anyone; makes an agent, or changes it under the next version."""
         ...
+
+    async def delete_agent(self, agent_id: str) -> AgentRecord:
+        """Anyone; the agent is listed no more, its tasks stay; a worker that serves it announces it at its next start.
+
+        Answers the agent as it was. Raises: AgentNotFound.
+        """
+        ...

@@ -5,6 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from worker.words.errors import ValidationError
+from worker.words.ids import check_id
+
+RESERVED_ORGANIZATIONS = frozenset(
+    {
+        "activity",
+        "agent-controller",
+        "agent-execution",
+        "agents",
+        "agents-metrics",
+        "events",
+        "files",
+        "ui",
+    }
+)
+"""Names that no organization with a key has: an address would leave it open whether they mean a route of the server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -29,7 +46,10 @@ class Keys(Protocol):
     async def create(
         self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
     ) -> tuple[str, Key]:
-        """Operator; makes a key and answers it, this once. ``seconds``: its life. Raises: ValidationError."""
+        """Operator; makes a key and answers it, this once. ``seconds``: its life.
+
+        Raises: ValidationError (no name of an organization, or a reserved one).
+        """
         ...
 
     async def list(self, organization_id: str | None = None) -> list[Key]:
@@ -59,3 +79,22 @@ class Keys(Protocol):
     async def release(self, organization_id: str, key: str, task_id: str) -> None:
         """The server; gives up the key of a create that failed."""
         ...
+
+
+def check_organization(organization_id: str) -> str:
+    """Check the name of an organization that a server is to serve.
+
+    Returns:
+        The same name.
+
+    Raises:
+        ValidationError: It is no identifier, or a reserved one.
+    """
+    check_id(organization_id, "organization")
+    if organization_id in RESERVED_ORGANIZATIONS:
+        raise ValidationError(
+            f"no organization can be named {organization_id!r}: its addresses could not be told from those of the"
+            f" server itself (reserved: {', '.join(sorted(RESERVED_ORGANIZATIONS))})",
+            field="organization",
+        )
+    return organization_id

@@ -210,6 +210,13 @@ class EngineTasks:
         await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
         return await self.get_agent(agent.id)
 
+    async def delete_agent(self, agent_id: str) -> AgentRecord:
+        """Take an agent off the list."""
+        rows = await self._core.rows(statements.DELETE_AGENT, (self._organization, clean(agent_id)))
+        if not rows:
+            raise AgentNotFound(agent_id)
+        return self._agent(rows[0])
+
     def _agent(self, row: Mapping[str, Any]) -> AgentRecord:
         return AgentRecord.model_validate(
             {

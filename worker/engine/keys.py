@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from worker.contracts import Key
+from worker.contracts import Key, check_organization
 from worker.engine import presence_statements as statements
 from worker.engine.core import Core
 from worker.words.errors import Conflict, NotFound, ValidationError
@@ -32,7 +32,7 @@ class EngineKeys:
         self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
     ) -> tuple[str, Key]:
         """Make a key; it can be read here and never again."""
-        check_id(organization_id, "organization")
+        check_organization(organization_id)
         for agent in agents:
             check_id(agent, "agents")
         text = f"wk_{secrets.token_urlsafe(KEY_BYTES)}"

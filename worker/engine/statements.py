@@ -342,3 +342,8 @@ SAVE_AGENT = """
         set record = excluded.record, announced = false, version = a.version + 1
     returning version, created_at
 """
+
+DELETE_AGENT = """
+    delete from worker.agents where organization_id = %s and id = %s
+    returning id, record, announced, version, created_at
+"""

@@ -218,6 +218,22 @@ class RemoteTasks:
             raise
         return agent_of(decode(answer.content, "an agent"))
 
+    async def delete_agent(self, agent_id: str) -> AgentRecord:
+        """Take an agent off the list."""
+        if not agent_id:
+            raise AgentNotFound(agent_id)
+        subject = Subject(agent_id=agent_id)
+        try:
+            answer = await self._transport.call(
+                "DELETE", f"/agents/{_in_path(agent_id)}", subject=subject, repeat=Repeat.UNSENT
+            )
+        except ModuleException as error:
+            if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
+                raise
+            await self.get_agent(agent_id)
+            raise self._unsupported("delete agents") from None
+        return agent_of(decode(answer.content, "an agent"))
+
     async def _task(
         self,
         method: str,

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from worker.server import bare
 from worker.server.bodies import AgentBody, AllowanceBody
-from worker.server.common import Admitted, answers, service_of
+from worker.server.common import Admitted, answers, is_native, service_of
 from worker.server.failures import documented
 from worker.words.agents import AgentRecord
 from worker.words.errors import ValidationError
@@ -14,9 +15,11 @@ from worker.words.errors import ValidationError
 router = APIRouter(tags=["agents"])
 
 
-def told(agent: AgentRecord) -> dict[str, Any]:
-    """An agent as the wire tells it: with what the public client cannot do without."""
+def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
+    """An agent as the wire tells it: to all but ours with what the public client cannot do without."""
     record = agent.model_dump(mode="json")
+    if not is_native(request):
+        record = bare.agent(record, service_of(request).settings.model)
     return {
         **record,
         "environment_id": agent.organization_id,
@@ -27,28 +30,39 @@ def told(agent: AgentRecord) -> dict[str, Any]:
     }
 
 
+def _answer(request: Request, agent: AgentRecord) -> Response:
+    return answers(dict[str, Any], told(request, agent))
+
+
 @router.get("/agents/list", response_model=list[AgentRecord], responses=documented())
-async def list_agents(access: Admitted) -> Response:
+async def list_agents(request: Request, access: Admitted) -> Response:
     """List the agents within reach, by name."""
     agents = await access.room.tasks.list_agents()
-    return answers(list[dict[str, Any]], [told(agent) for agent in agents if access.reaches(agent.id)])
+    return answers(list[dict[str, Any]], [told(request, agent) for agent in agents if access.reaches(agent.id)])
 
 
 @router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
-async def get(access: Admitted, agent_id: str) -> Response:
+async def get(request: Request, access: Admitted, agent_id: str) -> Response:
     """Read an agent."""
     access.check(agent_id)
-    return answers(dict[str, Any], told(await access.room.tasks.get_agent(agent_id)))
+    return _answer(request, await access.room.tasks.get_agent(agent_id))
 
 
 @router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
-async def save(access: Admitted, agent_id: str, body: AgentBody) -> Response:
+async def save(request: Request, access: Admitted, agent_id: str, body: AgentBody) -> Response:
     """Make an agent, or change it under the next version."""
     access.check(agent_id)
     agent = body.record()
     if agent.id != agent_id:
         raise ValidationError("id is not the one that the address names", field="id")
-    return answers(dict[str, Any], told(await access.room.tasks.save_agent(agent)))
+    return _answer(request, await access.room.tasks.save_agent(agent))
+
+
+@router.delete("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
+async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
+    """Take an agent off the list; its tasks stay, and a worker that serves it announces it anew."""
+    access.check(agent_id)
+    return _answer(request, await access.room.tasks.delete_agent(agent_id))
 
 
 @router.post("/metadata/api_key_allowance", responses=documented())

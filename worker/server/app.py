@@ -82,7 +82,7 @@ def create_app(platform: Host, settings: Settings, *, open_without_key: bool = T
     ):
         app.include_router(router)
     failures.install(app)
-    app.add_middleware(Doors)
+    app.add_middleware(Doors, routes=app.routes)
     return app
 
 

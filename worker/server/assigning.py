@@ -219,12 +219,14 @@ class Desk:
 
     async def _told(self, assignment: Assignment) -> bytes | None:
         """The task as the worker can read it; one that it cannot read ends here."""
-        task = self.service.links.in_task(assignment.task, self.visitor.base)
-        told, problem = bare.readable(task)
+        told, problem = bare.readable(assignment.task)
         if problem is None:
-            return frame(told, event="agent-execution")
+            return frame(self._signed(told), event="agent-execution")
         await self._refuse(assignment, problem)
         return None
+
+    def _signed(self, told: dict[str, Any]) -> dict[str, Any]:
+        return self.service.links.in_value(told, self.access.room.organization_id, self.visitor.base)
 
     async def _refuse(self, assignment: Assignment, problem: str) -> None:
         changes: dict[str, Any] = {"result": f"it could not be given to a worker: {problem}"}

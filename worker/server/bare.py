@@ -1,4 +1,4 @@
-"""What the public client's Task can hold.
+"""What the public client's Task can hold, and its agent.
 
 One Task that it cannot read ends its whole worker process. So a Task for a bare worker's stream is checked against
 this table of that client's field types: an optional field that does not fit goes as null; where a required one does
@@ -163,6 +163,38 @@ def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     if not given.get("text") and not given.get("files"):
         return told, "its input has neither text nor files that the worker can read"
     return told, None
+
+
+AGENT: dict[str, Check] = {
+    "description": _text,
+    "output_format": OPTIONAL["output_format"],
+    "output_schema": _object,
+    "expected_output": _text,
+    "llm_reasoning_effort": OPTIONAL["llm_reasoning_effort"],
+}
+"""Fields of an agent that go as null where they do not fit."""
+
+PROVIDER = "openai"
+MODEL = f"{PROVIDER}:gpt-5-mini"
+"""Told of agents that name no model where no setting does: that client cannot read an agent without one."""
+
+
+def agent(told: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """A dumped agent as the public client can read it.
+
+    Args:
+        told: The agent.
+        model: The model of agents that name none, as ``provider:name``.
+    """
+    _empty_what_does_not_fit(told, AGENT)
+    if not (told.get("model_provider") and told.get("model_name")):
+        provider, named, name = (told.get("model_name") or model or MODEL).partition(":")
+        told |= (
+            {"model_provider": provider, "model_name": name}
+            if named
+            else {"model_provider": PROVIDER, "model_name": provider}
+        )
+    return told
 
 
 def _empty_what_does_not_fit(told: dict[str, Any], checks: dict[str, Check]) -> None:

@@ -42,22 +42,21 @@ def is_native(request: Request) -> bool:
 
 
 def shown(request: Request, task: TaskRecord) -> TaskRecord:
-    """A task as this client can use it: uploaded files are URLs, and its source is never null."""
-    if is_native(request):
-        return task
-    if task.source is None:
-        task = task.model_copy(update={"source": "sdk"})
-    return service_of(request).links.in_task(task, base_of(request))
+    """A task as this client can use it: to all but ours its source is never null."""
+    if task.source is None and not is_native(request):
+        return task.model_copy(update={"source": "sdk"})
+    return task
+
+
+def sent(request: Request, record: BaseModel, organization_id: str) -> str:
+    """A record as the JSON that this client gets: to all but ours uploaded files are URLs."""
+    text = record.model_dump_json(warnings="none")
+    return text if is_native(request) else service_of(request).links.in_json(text, organization_id, base_of(request))
 
 
 def task_answer(request: Request, task: TaskRecord) -> Response:
     """A task as an answer."""
-    return answer(shown(request, task))
-
-
-def answer(record: BaseModel) -> Response:
-    """A record as an answer."""
-    return Response(record.model_dump_json(warnings="none"), media_type=JSON)
+    return Response(sent(request, shown(request, task), task.organization_id), media_type=JSON)
 
 
 def answers(kind: Any, records: Any) -> Response:

@@ -1,9 +1,11 @@
 """What every request passes first: its address made plain, its body kept within bounds."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.words.ids import is_id
@@ -22,13 +24,15 @@ ROOTS = frozenset(
         "files",
         "health",
         "metadata",
+        "metrics",
         "openapi.json",
         "ready",
+        "ui",
         "work",
         "workers",
     }
 )
-"""First segments of our own routes. Any other first segment is an organization."""
+"""First segments of our own routes; a path that begins with any other names an organization."""
 
 CONTROLLER = "agent-controller"
 """A first segment that some base URLs carry; the organization follows it."""
@@ -38,32 +42,49 @@ class Doors:
     """Serves every route bare and under ``/{organization_id}``, with and without a slash at its end.
 
     Redirects would do too, but the public client follows them on some of its calls alone.
+
+    Args:
+        app: What comes next.
+        routes: Every route of the application.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app = app
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        organization_id, path = split(scope["path"])
+        organization_id, path = self._split(scope)
         most = FILE_BYTES if path == "/files" else BODY_BYTES
         announced = _length(scope)
         told = too_large(most) if path != "/files" else file_too_large(scope, announced)
         inner = {**scope, "path": path, "raw_path": path.encode("utf-8", "replace"), "organization_id": organization_id}
         await self._app(inner, _Bounded(receive, most, announced, told), send)
 
+    def _split(self, scope: Scope) -> tuple[str | None, str]:
+        """Divide a path into the organization it names, if any, and the route.
 
-def split(path: str) -> tuple[str | None, str]:
-    """Divide a path into the organization it names, if any, and the route."""
-    parts = path.rstrip("/").split("/")[1:]
-    if parts and parts[0] == CONTROLLER:
-        parts = parts[1:]
-    if len(parts) > 1 and parts[0] not in ROOTS and is_id(parts[0]):
-        return parts[0], "/" + "/".join(parts[1:])
-    return None, "/" + "/".join(parts)
+        What is a route as it stands names no organization; an organization may be named like the first segment of a
+        route all the same, unless that leaves it open which of the two is meant (``RESERVED_ORGANIZATIONS``).
+        """
+        parts = scope["path"].rstrip("/").split("/")[1:]
+        if parts and parts[0] == CONTROLLER:
+            parts = parts[1:]
+        path = "/" + "/".join(parts)
+        if len(parts) < 2 or not is_id(parts[0]):  # noqa: PLR2004 - an organization, and what of it
+            return None, path
+        within = "/" + "/".join(parts[1:])
+        if parts[0] in ROOTS and (parts[1] not in ROOTS or self._leads(scope, path) or not self._leads(scope, within)):
+            return None, path
+        return parts[0], within
+
+    def _leads(self, scope: Scope, path: str) -> bool:
+        """Whether a path is a route's, with this method."""
+        asked = {**scope, "path": path, "root_path": ""}
+        return any(route.matches(asked)[0] is Match.FULL for route in self._routes)
 
 
 def _length(scope: Scope) -> int:

@@ -2,16 +2,20 @@
 
 import hashlib
 import hmac
+import json
 import re
 import time
+from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from worker.contracts import Host
-from worker.words.tasks import TaskRecord
 
 LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
 STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour
 SECRET = "file links"  # noqa: S105 - the name of a secret, not the secret
+FIELDS = frozenset({"files", "attachments"})
+"""Where records name files: a task's input, a message of its activity log, a trigger of another agent."""
+
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)
 
 
@@ -49,10 +53,32 @@ class Links:
         text = f"{organization_id}\n{sha256}\n{expires}\n{name}".encode("utf-8", "replace")
         return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
 
-    def in_task(self, task: TaskRecord, base: str) -> TaskRecord:
-        """A task whose uploaded files are URLs."""
-        files = task.input.files
-        if not files or not any(each.startswith("worker:") for each in files):
-            return task
-        signed = [self.url(each, task.organization_id, base) for each in files]
-        return task.model_copy(update={"input": task.input.model_copy(update={"files": signed})})
+    def in_json(self, text: str, organization_id: str, base: str) -> str:
+        """A record's JSON, in which uploaded files are URLs."""
+        if '"worker:' not in text:
+            return text
+        return json.dumps(
+            self.in_value(json.loads(text), organization_id, base), ensure_ascii=False, separators=(",", ":")
+        )
+
+    def in_value(self, value: Any, organization_id: str, base: str, *, named: bool = False) -> Any:
+        """A record as JSON has it, in which uploaded files are URLs.
+
+        Args:
+            value: The record, or what stands in it.
+            organization_id: Whose files.
+            base: The address by which the client reaches us.
+            named: Whether text in it names a file.
+        """
+        match value:
+            case str() if named:
+                return self.url(value, organization_id, base)
+            case list():
+                return [self.in_value(each, organization_id, base, named=named) for each in value]
+            case dict():
+                return {
+                    name: self.in_value(each, organization_id, base, named=named or name in FIELDS)
+                    for name, each in value.items()
+                }
+            case _:
+                return value

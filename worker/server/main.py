@@ -12,11 +12,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from worker import wiring
-from worker.contracts import Host
+from worker.contracts import Host, check_organization
 from worker.server.app import create_app
 from worker.server.service import Service
 from worker.settings import Settings
-from worker.words.errors import ConfigurationError, Unavailable
+from worker.words.errors import ConfigurationError, Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 
 LOOPBACK = "127.0.0.1"
@@ -68,8 +68,10 @@ def serve(settings: Settings, *, host: str | None = None) -> int:
         The exit code.
 
     Raises:
-        ConfigurationError: It would be open beyond loopback; nothing was started.
+        ConfigurationError: It would be open beyond loopback, or its organization has a reserved name; nothing was
+            started.
     """
+    _check_organization(settings)
     platform = wiring.engine(settings)
     has_key = settings.server_key is not None or asyncio.run(_has_stored_key(platform))
     address = host or (EVERYWHERE if has_key or "PORT" in os.environ else LOOPBACK)
@@ -84,6 +86,13 @@ def serve(settings: Settings, *, host: str | None = None) -> int:
     server = Server(application)
     server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def _check_organization(settings: Settings) -> None:
+    try:
+        check_organization(settings.organization_id)
+    except ValidationError as error:
+        raise ConfigurationError(f"XPANDER_ORGANIZATION_ID: {error.description}") from None
 
 
 async def _has_stored_key(platform: Host) -> bool:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody
-from worker.server.common import Admitted, answer, answers, service_of, task_answer
+from worker.server.common import JSON, Admitted, answers, sent, service_of, task_answer
 from worker.server.failures import documented
 from worker.server.service import Access
 from worker.words.activity import AgentActivityThread
@@ -221,12 +221,12 @@ def _status(text: str | None) -> AgentExecutionStatus | None:
 
 
 @router.get("/activity/{agent_id}/{task_id}", response_model=AgentActivityThread, responses=documented(404))
-async def activity(access: Admitted, agent_id: str, task_id: str) -> Response:
+async def activity(request: Request, access: Admitted, agent_id: str, task_id: str) -> Response:
     """Read the activity log of a task."""
     task = await access.task(task_id)
     if task.agent_id != agent_id:
         raise TaskNotFound(task_id)
-    return answer(await access.room.tasks.activity(task_id))
+    return Response(sent(request, await access.room.tasks.activity(task_id), task.organization_id), media_type=JSON)
 
 
 @router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))

@@ -1,0 +1,163 @@
+"""``worker agent …``: the agents of a platform."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask
+from worker.cli.task_commands import read_schema
+from worker.words.errors import AgentNotFound, Conflict
+from worker.words.statuses import LLMReasoningEffort, OutputFormat
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+    from worker.words.agents import AgentRecord
+
+agents = typer.Typer(no_args_is_help=True, help="Create, list, look at and delete agents.")
+
+AgentId = Annotated[str, typer.Argument(metavar="ID", help="The agent.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@agents.command()
+def create(
+    *,
+    agent_id: AgentId,
+    name: Annotated[str | None, typer.Option(help="Its name, for people. Default: its id.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A line of its role; may be repeated.")] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="A goal; may be repeated.")] = None,
+    instructions: Annotated[
+        str | None, typer.Option(metavar="FILE", help="All else it is told; - reads it from standard input.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="PROVIDER:NAME", help="Its model, such as openai:gpt-5-mini. Default: the worker's own."),
+    ] = None,
+    reasoning_effort: Annotated[LLMReasoningEffort | None, typer.Option(help="How long its model may think.")] = None,
+    output_format: Annotated[OutputFormat | None, typer.Option(help="The form of its results.")] = None,
+    output_schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="A JSON Schema that its results must fit."),
+    ] = None,
+    expected_output: Annotated[str | None, typer.Option(help="What a good result is, in words.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Change an agent that is there, under its next version.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create an agent; one that a worker only announced becomes a made one."""
+    from worker.words.agents import AgentRecord, Instructions
+    from worker.words.ids import check_id
+
+    provider, model_name = _model(model)
+    agent = AgentRecord(
+        id=check_id(agent_id, "ID"),
+        name=name or agent_id,
+        unique_name=agent_id,
+        description=description,
+        instructions=Instructions(role=role or [], goal=goal or [], general=_text(instructions)),
+        model_provider=provider,
+        model_name=model_name,
+        llm_reasoning_effort=reasoning_effort,
+        output_format=output_format,
+        output_schema=read_schema(output_schema),
+        expected_output=expected_output,
+    )
+    made = ask(lambda platform: _create(platform, agent, replace=replace), quiet=as_json)
+    if as_json:
+        output.print_json(made)
+    else:
+        output.say(f"{made.id} version {made.version}")
+
+
+@agents.command("list")
+def list_agents(as_json: AsJson = False) -> None:
+    """List agents: those that were made, and those that a worker serves."""
+    found = ask(lambda platform: platform.tasks.list_agents(), quiet=as_json)
+    if as_json:
+        output.print_json(found)
+        return
+    rows = ((each.id, each.name, _model_of(each) or "", str(each.version), _origin(each)) for each in found)
+    output.print_rows(("agent", "name", "model", "version", "made"), rows)
+
+
+@agents.command()
+def show(agent_id: AgentId, as_json: AsJson = False) -> None:
+    """Show an agent: what it is told, its model, its results' form."""
+    agent = ask(lambda platform: platform.tasks.get_agent(agent_id), quiet=as_json)
+    if as_json:
+        output.print_json(agent)
+        return
+    output.print_fields(_fields(agent))
+
+
+@agents.command()
+def delete(agent_id: AgentId) -> None:
+    """Delete an agent. Its tasks stay; a worker that serves it announces it anew when it starts."""
+    agent = ask(lambda platform: platform.tasks.delete_agent(agent_id))
+    output.say(f"{agent.id} deleted")
+
+
+async def _create(platform: "Platform", agent: "AgentRecord", *, replace: bool) -> "AgentRecord":
+    if not replace:
+        try:
+            there = await platform.tasks.get_agent(agent.id)
+        except AgentNotFound:
+            pass
+        else:
+            if not there.announced:
+                raise Conflict(f"There is an agent {agent.id!r} already; --replace changes it.")
+    return await platform.tasks.save_agent(agent)
+
+
+def _model(text: str | None) -> tuple[str | None, str | None]:
+    if text is None:
+        return None, None
+    provider, _, name = text.partition(":")
+    if not provider or not name:
+        raise typer.BadParameter("name it as provider:name, such as openai:gpt-5-mini", param_hint="--model")
+    return provider, name
+
+
+def _text(path: str | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return (sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} cannot be read as text: {error}", param_hint="--instructions") from None
+
+
+def _model_of(agent: "AgentRecord") -> str | None:
+    return ":".join(part for part in (agent.model_provider, agent.model_name) if part) or None
+
+
+def _origin(agent: "AgentRecord") -> str:
+    return "announced by a worker" if agent.announced else "by hand"
+
+
+def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:
+    """What a person wants to know of an agent, in the order of reading."""
+    import json
+
+    told = agent.instructions
+    schema: dict[str, Any] | None = agent.output_schema
+    return [
+        ("agent", agent.id),
+        ("name", agent.name),
+        ("made", _origin(agent)),
+        ("version", str(agent.version)),
+        ("description", agent.description),
+        ("model", _model_of(agent) or "the worker's own"),
+        ("reasoning effort", agent.llm_reasoning_effort),
+        ("output format", agent.output_format),
+        ("output schema", json.dumps(schema, ensure_ascii=False) if schema else None),
+        ("expected output", agent.expected_output),
+        ("role", "\n".join(told.role)),
+        ("goal", "\n".join(told.goal)),
+        ("instructions", told.general),
+    ]
