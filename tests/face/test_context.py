@@ -37,6 +37,4 @@ async def test_stopping_is_true_once_the_run_should_end(engine: Engine) -> None:
 async def test_the_logger_names_the_attempt(engine: Engine) -> None:
     with structlog.testing.capture_logs() as lines:
         Context(a_run(engine.work)).logger.info("halfway", done=5)
-    assert lines == [
-        {"task_id": "t", "agent_id": "a", "attempt": 3, "done": 5, "event": "halfway", "log_level": "info"}
-    ]
+    assert lines == [{"task": "t", "agent": "a", "attempt": 3, "done": 5, "event": "halfway", "log_level": "info"}]

@@ -22,7 +22,7 @@ def serve(
         from worker.words.errors import ConfigurationError
 
         raise ConfigurationError(f"{error.name} is not installed: pip install 'agno-worker[server]'") from None
-    from worker.supervisor import logs
+    from worker.telemetry import logs
 
     logs.configure(settings)
     raise typer.Exit(run_server(settings, host=host))

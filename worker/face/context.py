@@ -88,5 +88,5 @@ class Context:
         """A structlog logger that names task, agent and attempt in every line."""
         import structlog
 
-        bound: dict[str, Any] = {"task_id": self.task_id, "agent_id": self.agent_id, "attempt": self.attempt}
+        bound: dict[str, Any] = {"task": self.task_id, "agent": self.agent_id, "attempt": self.attempt}
         return structlog.stdlib.get_logger("worker.handler").bind(**bound)

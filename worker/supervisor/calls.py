@@ -12,19 +12,8 @@ from worker.current import Run, run_in_hand
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
+from worker.words.errors import TimeLimit
 from worker.words.events import TaskUpdateEvent
-
-
-class TimeLimit(Exception):  # noqa: N818 - it says what was reached, which is no defect
-    """The handler's time limit is reached.
-
-    Args:
-        seconds: The limit.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"time limit of {seconds:g} s")
-        self.seconds = seconds
 
 
 class Caller:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from worker import wiring
 from worker.registry import Registry
 from worker.settings import Settings
-from worker.supervisor import logs
 from worker.supervisor.supervisor import Supervisor
+from worker.telemetry import logs
 from worker.words.errors import ModuleException
 
 

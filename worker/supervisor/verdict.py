@@ -8,8 +8,7 @@ from worker.current import REASON_DRAIN, Run
 from worker.face.changes import result_text
 from worker.face.task import Task
 from worker.registry import Handler
-from worker.supervisor.calls import TimeLimit
-from worker.words.errors import LeaseLost, ModuleException
+from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.retry import is_retryable, retry_after
 from worker.words.statuses import TERMINAL, AgentExecutionStatus

@@ -132,3 +132,15 @@ class ConfigurationError(ModuleException):
 
     def __str__(self) -> str:
         return self.description
+
+
+class TimeLimit(Exception):  # noqa: N818 - it says what was reached, which is no defect
+    """The handler's time limit is reached.
+
+    Args:
+        seconds: The limit.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"time limit of {seconds:g} s")
+        self.seconds = seconds

@@ -1,90 +1,23 @@
-"""Log lines: structlog, fed by the notices."""
+"""Notices as log lines."""
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from worker.settings import Settings
-from worker.supervisor.calls import TimeLimit
 from worker.words import notices
-from worker.words.errors import ModuleException
-
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio")
-"""Loggers whose information is ours to give, or holds what must not be shown: httpx logs whole URLs."""
+from worker.words.errors import ModuleException, TimeLimit
 
 OURS = str(Path(__file__).resolve().parent.parent)
 
-_configured = False
 _least = logging.INFO
 
 
-def configure(settings: Settings) -> None:
-    """Write log lines in the form the settings name, one a line, to standard output; notices are among them.
-
-    Args:
-        settings: ``WORKER_LOG`` and ``WORKER_LOG_LEVEL``.
-    """
-    global _configured, _least  # noqa: PLW0603 - a process has one log
-    _least = LEVELS[settings.log_level]
-    form = settings.log or ("console" if sys.stdout.isatty() else "logfmt")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_rendering(form),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_least),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=False,
-    )
-    _take_over_logging()
-    if not _configured:
-        notices.subscribe(write)
-        _configured = True
-
-
-class Forwarder(logging.Handler):
-    """Writes what libraries and handlers log by Python's own ``logging`` in the same form, one line each."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on."""
-        try:
-            fields = {"exc_info": record.exc_info} if record.exc_info else {}
-            structlog.get_logger("worker").log(record.levelno, record.getMessage(), logger=record.name, **fields)
-        except Exception:  # noqa: BLE001 - logging's own way: a line that cannot be written ends nothing
-            self.handleError(record)
-
-
-def _take_over_logging() -> None:
-    root = logging.getLogger()
-    root.handlers = [each for each in root.handlers if not isinstance(each, Forwarder)] + [Forwarder()]
-    root.setLevel(_least)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(_least, logging.WARNING))
-
-
-def _rendering(form: str) -> list[Any]:
-    match form:
-        case "json":
-            return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        case "logfmt":
-            return [
-                structlog.processors.format_exc_info,
-                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
-            ]
-        case _:
-            return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
-
-
-def failed(error: ModuleException) -> None:
-    """Say why the worker does not start."""
-    structlog.get_logger("worker").error("the worker cannot start", reason=error.description)
+def begin(least: int) -> None:
+    """Write lines of this level and above."""
+    global _least  # noqa: PLW0603 - a process has one log
+    _least = least
 
 
 def write(notice: notices.Notice) -> None:

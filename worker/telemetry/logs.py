@@ -1,0 +1,124 @@
+"""The log: one form of line for ours, the handlers' and the libraries', each with the run it belongs to, no secret."""
+
+import logging
+import os
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from worker.current import run_in_hand
+from worker.settings import Settings
+from worker.telemetry import lines
+from worker.telemetry.redaction import Redactor
+from worker.words import notices
+from worker.words.errors import ModuleException
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio", "urllib3", "opentelemetry")
+"""Loggers whose information is ours to give, or holds what must not be shown: httpx logs whole URLs."""
+
+_configured = False
+_worker_name: str | None = None
+
+
+def configure(settings: Settings) -> None:
+    """Write log lines in the form the settings name, one a line, to standard output; notices are among them.
+
+    Args:
+        settings: ``WORKER_LOG`` and ``WORKER_LOG_LEVEL``; what else they hold that is secret is in no line.
+    """
+    global _configured  # noqa: PLW0603 - a process has one log
+    least = LEVELS[settings.log_level]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _bind_run,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_rendering(settings.log or ("console" if sys.stdout.isatty() else "logfmt")),
+            _redacting(Redactor.of(settings, os.environ)),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    _take_over_logging(least)
+    lines.begin(least)
+    if not _configured:
+        notices.subscribe(_remember_worker)  # before the lines, so that the first of them has its name
+        notices.subscribe(lines.write)
+        _configured = True
+
+
+class Forwarder(logging.Handler):
+    """Writes what libraries and handlers log by Python's own ``logging`` in the same form, one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        try:
+            fields = {"exc_info": record.exc_info} if record.exc_info else {}
+            structlog.get_logger("worker").log(record.levelno, record.getMessage(), logger=record.name, **fields)
+        except Exception:  # noqa: BLE001 - logging's own way: a line that cannot be written ends nothing
+            self.handleError(record)
+
+
+def failed(error: ModuleException) -> None:
+    """Say why the worker does not start."""
+    structlog.get_logger("worker").error("the worker cannot start", reason=error.description)
+
+
+def _bind_run(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name task, agent, attempt and worker: of the run in hand, in whatever thread of it the line is written.
+
+    Looked up when a line is written, so that a run whose handler writes none pays nothing.
+    """
+    run = run_in_hand.get()
+    if run is not None:
+        line.setdefault("task", run.task_id)
+        line.setdefault("agent", run.agent_id)
+        if run.attempt is not None:
+            line.setdefault("attempt", run.attempt)
+        elif run.origin is not None:
+            line.setdefault("handler", run.origin)
+    if _worker_name is not None:
+        line.setdefault("worker", _worker_name)
+    return line
+
+
+def _redacting(redact: Redactor) -> Any:
+    """The last of all processors, which has the line as it would be written: nothing comes past it."""
+
+    def hide(_logger: Any, _method: str, line: str) -> str:
+        return redact(line)
+
+    return hide
+
+
+def _remember_worker(notice: notices.Notice) -> None:
+    global _worker_name  # noqa: PLW0603 - a process is one worker
+    if isinstance(notice, notices.WorkerStarted):
+        _worker_name = notice.name
+
+
+def _take_over_logging(least: int) -> None:
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, Forwarder)] + [Forwarder()]
+    root.setLevel(least)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(least, logging.WARNING))
+
+
+def _rendering(form: str) -> list[Any]:
+    match form:
+        case "json":
+            return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        case "logfmt":
+            return [
+                structlog.processors.format_exc_info,
+                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+            ]
+        case _:
+            return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
