@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from tests.server.serving import Serving, aevents_in
 from tests.support import wait_until
+from worker.contracts import Capabilities
 
 CARD = {"id": "w1", "name": "a worker", "agents": ["analyst"], "concurrency": 5, "lease_seconds": 30}
 
@@ -39,7 +41,7 @@ def demand(count: int = 1, seconds: float = 5, **more: Any) -> Verb:
 async def register(ask: Ask) -> None:
     (result,) = await ask({"verb": "register", "card": CARD}, worker_id=None)
     assert result["value"]["server"] == "agno-worker"
-    assert result["value"]["capabilities"] == {"fencing": True, "resume": True, "deliveries": "exact"}
+    assert result["value"]["capabilities"] == asdict(Capabilities())
 
 
 async def test_a_tasks_life_in_verbs(client: httpx.AsyncClient, ask: Ask) -> None:
