@@ -56,6 +56,11 @@ class Handler:
         return f"{named.__module__}.{named.__qualname__}"
 
     @property
+    def key(self) -> tuple[str, str | None]:
+        """What it is known by across reloads: the same function for the same agent."""
+        return self.name, self.agent_id
+
+    @property
     def place(self) -> str:
         """File and line, for errors."""
         return place(self.function)

@@ -1,17 +1,31 @@
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.contract.conftest import OpenPlatform, Sql
-from tests.contract.steps import AGENT, SECONDS, card, claim, create, finish, hand_back, log, numbers, run, worker
+from tests.contract.steps import (
+    AGENT,
+    SECONDS,
+    card,
+    claim,
+    create,
+    deliver,
+    finish,
+    hand_back,
+    log,
+    numbers,
+    run,
+    worker,
+)
 from worker.contracts import Platform
 from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.work import Demand, JournalEntry
+from worker.words.work import Demand, JournalEntry, Subscription
 
 
 async def test_a_claimed_task_is_executing_under_a_new_attempt(platform: Platform, open_platform: OpenPlatform) -> None:
@@ -22,6 +36,19 @@ async def test_a_claimed_task_is_executing_under_a_new_attempt(platform: Platfor
     assert await (await open_platform()).tasks.get(assignment.task.id) == assignment.task
     event = (await log(platform, assignment.task.id))[-1]
     assert (event.type, event.attempt, event.data) == (Type.TaskUpdated, 1, assignment.task)
+
+
+async def test_a_worker_that_registers_again_serves_other_agents_and_keeps_what_it_holds(platform: Platform) -> None:
+    by, held = await run(platform)
+    again = replace(by, agents=("other",), subscriptions=(Subscription("h.other", Type.TaskFinished),))
+    await platform.work.register(again)
+    task = await create(platform, agent="other")
+    (assignment,) = await claim(platform, again)
+    assert assignment.task.id == task.id
+    await finish(platform, held)
+    (delivery,) = await deliver(platform, again)
+    assert (delivery.subscription.handler, delivery.task.id) == ("h.other", held.task.id)
+    assert (await platform.tasks.get(held.task.id)).status is Status.Completed
 
 
 async def test_nothing_to_claim_is_an_empty_list_after_the_wait(platform: Platform) -> None:

@@ -13,8 +13,9 @@ class Work(Protocol):
     """What workers ask for. Writes of a run carry its attempt; a stale one raises LeaseLost and changes nothing."""
 
     async def register(self, card: WorkerCard) -> None:
-        """A worker, once, before all else: it is listed, its agents announced, its subscriptions kept, its lease held.
+        """A worker, before all else: it is listed, its agents announced, its subscriptions kept, its lease held.
 
+        Again under the same id: what it serves has changed, and what it holds stays its own.
         From then on the platform's pulse renews the lease by itself until ``leave``.
         """
         ...

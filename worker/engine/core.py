@@ -132,6 +132,9 @@ class Core:
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep a worker alive, and look for dead ones."""
+        if self.pulse.running and self.pulse.buries and self.pulse.free_for(worker_id):
+            self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
+            return
         if self.pulse.running:
             self.pulse.stop()
         self.pulse = Pulse(self.url, self.hub, self._bury, pooled=self.pooled)

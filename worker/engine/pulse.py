@@ -77,6 +77,10 @@ class Pulse:
         """Wait until it listens, at most so long."""
         return self._listening.wait(seconds)
 
+    def free_for(self, worker_id: str) -> bool:
+        """Whether it keeps no other worker alive."""
+        return self._locked is None or (self._worker is not None and self._worker[0] == worker_id)
+
     def hold(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep this worker alive from now on."""
         self._subscriptions = subscriptions

@@ -194,7 +194,8 @@ REGISTER = """
         %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(isolates)s, %(has_lock)s,
         %(lease)s, now() + make_interval(secs => %(lease)s)
     )
-    on conflict (id) do update set gone_at = null, lease_until = excluded.lease_until
+    on conflict (id) do update set gone_at = null, lease_until = excluded.lease_until,
+        agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency
     returning lock_key
 """
 

@@ -65,7 +65,8 @@ class NativeWork:
         await self._introduce(card)
         self._worker_id = card.id
         self._heart.keep(card.id, self._beat(card))
-        self._streams[card.id] = asyncio.create_task(self._listen(card.id), name=f"hints {card.id}")
+        if card.id not in self._streams:
+            self._streams[card.id] = asyncio.create_task(self._listen(card.id), name=f"hints {card.id}")
 
     async def _introduce(self, card: WorkerCard) -> None:
         await self._ask(Verb({"verb": "register", "card": asdict(card)}), card.id)

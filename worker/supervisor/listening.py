@@ -33,8 +33,13 @@ class Listening:
         self._running: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a handler to deliver to."""
+        return bool(self._handlers)
+
     async def run(self, worker_id: str) -> None:
-        """Deliver until the worker drains."""
+        """Deliver until the worker drains, or has other handlers."""
         while not self._draining():
             if len(self._running) >= self._limit:
                 self._freed.clear()
@@ -56,6 +61,11 @@ class Listening:
             _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:
                 task.cancel()
+
+    async def idle(self) -> None:
+        """Wait until nothing runs; nothing new is begun by then."""
+        while self._running:
+            await asyncio.wait(self._running)
 
     def _free(self) -> int:
         return 0 if self._draining() else self._limit - len(self._running)

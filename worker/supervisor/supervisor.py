@@ -1,8 +1,6 @@
 """The supervisor: one long-running process that claims, runs, and leaves nothing behind."""
 
 import asyncio
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Coroutine
@@ -16,10 +14,11 @@ from worker.settings import Settings
 from worker.supervisor.calls import Caller
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.listening import Listening
+from worker.supervisor.serving import Serving
 from worker.supervisor.verdict import REASON_LOST
 from worker.words.errors import ConfigurationError, ModuleException
-from worker.words.ids import new_id
 from worker.words.notices import (
+    HandlersReloaded,
     PlatformTrouble,
     TaskTaken,
     WorkerDraining,
@@ -27,7 +26,7 @@ from worker.words.notices import (
     WorkerStopped,
     announce,
 )
-from worker.words.work import Assignment, Demand, Subscription, WorkerCard
+from worker.words.work import Assignment, Demand, WorkerCard
 
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
 AGAIN = 0.5, 10.0  # seconds: first and longest wait before a platform in trouble is asked again
@@ -46,24 +45,26 @@ class Supervisor:
 
     def __init__(self, platform: Platform, registry: Registry, settings: Settings) -> None:
         self._platform = platform
-        self._registry = registry
         self._settings = settings
-        self.card = introduce(registry, settings)
+        self._serving = self._asking = Serving(registry, settings)
         self._caller = Caller(settings.concurrency)
         self._executor = Executor(platform, self._caller, lambda: self.draining, self._handled)
-        self._listening = Listening(
-            platform, self._caller, registry.listeners(), settings.concurrency, lambda: self.draining
-        )
-        self._handlers = {agent: registry.handler_for(agent) for agent in self.card.agents}
-        self._general = registry.handler_for("")  # no agent has an empty name: the handler for any
+        self._listening = self._listen_with(self._serving)
+        self._former: dict[asyncio.Task[None], Listening] = {}  # what is leaving after a reload, until its runs end
+        self._reloaded = asyncio.Event()
         self._running: dict[tuple[str, int], Execution] = {}
-        self._busy: Counter[Handler] = Counter()  # handlers at work, which is less than what is in hand
+        self._busy: Counter[tuple[str, str | None]] = Counter()  # handlers at work, which is less than what is in hand
         self._freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
         self._look = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def card(self) -> WorkerCard:
+        """The worker as it introduces itself."""
+        return self._serving.card
 
     @property
     def draining(self) -> bool:
@@ -102,23 +103,72 @@ class Supervisor:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._hurry.set)
 
+    async def reload(self, registry: Registry) -> None:
+        """Serve other handlers from now on; what runs finishes with those it began with.
+
+        The new boot hooks run first; the old shutdown hooks once the last old run has ended.
+
+        Args:
+            registry: The handlers, checked.
+
+        Raises:
+            ModuleException: The platform cannot take them now; the old ones are served on.
+            Exception: What a boot hook raised; the same.
+        """
+        new, old = Serving(registry, self._settings, self.card.id), self._serving
+        for hook in registry.boot_hooks:
+            await self._caller.hook(hook)
+        await self._platform.work.register(new.card)
+        listening, self._listening = self._listening, self._listen_with(new)
+        self._serving = new
+        runs = [each.worker for each in self._running.values() if each.worker is not None]
+        leaving = asyncio.create_task(self._let_go(old.registry, listening, runs), name="handlers before a reload")
+        self._former[leaving] = listening
+        leaving.add_done_callback(lambda done: self._former.pop(done, None))
+        self._reloaded.set()
+        self._freed.set()
+        self._platform.work.nudge()
+        announce(HandlersReloaded(self.card.id, _names(registry)))
+
     async def _boot(self) -> None:
         self._loop = asyncio.get_running_loop()
         bridge.adopt(self._loop, self._platform)
-        for hook in self._registry.boot_hooks:
+        registry = self._serving.registry
+        for hook in registry.boot_hooks:
             await self._caller.hook(hook)
         await self._platform.work.register(self.card)
-        handlers = tuple(handler.name for handler in self._registry.handlers)
-        announce(
-            WorkerStarted(self.card.id, self.card.name, self._platform.description, self.card.concurrency, handlers)
-        )
+        card, where = self.card, self._platform.description
+        announce(WorkerStarted(card.id, card.name, where, card.concurrency, _names(registry)))
         self._ready.set()
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        loops: list[Coroutine[Any, Any, None]] = [self._intake(), self._look_for_lost()]
-        if self._registry.listeners():
-            loops.append(self._listening.run(self.card.id))
-        return loops
+        return [self._intake(), self._look_for_lost(), self._deliveries()]
+
+    def _listen_with(self, serving: Serving) -> Listening:
+        return Listening(
+            self._platform,
+            self._caller,
+            serving.registry.listeners(),
+            self._settings.concurrency,
+            lambda: self.draining or self._serving is not serving,
+        )
+
+    async def _deliveries(self) -> None:
+        """Deliver events to the handlers that there are, one set after another."""
+        while not self.draining:
+            self._reloaded.clear()
+            listening = self._listening
+            if listening.wanted:
+                await listening.run(self.card.id)
+            elif listening is self._listening:
+                await self._reloaded.wait()
+
+    async def _let_go(self, registry: Registry, listening: Listening, runs: list[asyncio.Task[None]]) -> None:
+        """Run the shutdown hooks of handlers that were replaced, once nothing of theirs runs."""
+        if runs:
+            await asyncio.wait(runs)
+        await listening.idle()
+        await self._call_shutdown_hooks(registry)
 
     async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
         """Wait for the wish to stop; a loop that ends by a defect ends the worker, loudly."""
@@ -166,32 +216,23 @@ class Supervisor:
         return min(concurrency - self._busy.total(), 2 * concurrency - len(self._running))
 
     def _demand(self) -> Demand:
-        """How many tasks could start now: the worker's free places, and each handler's own limit."""
-        total = 0 if self.draining else max(0, self._places())
-
-        def free(handler: Handler | None) -> int:
-            if handler is None:
-                return 0
-            return (
-                total if handler.concurrency is None else max(0, min(total, handler.concurrency - self._busy[handler]))
-            )
-
-        agents = {agent: free(handler) for agent, handler in self._handlers.items()}
-        return Demand(total, agents, free(self._general) if self.card.any_agent else 0)
+        self._asking = self._serving
+        return self._serving.demand(0 if self.draining else max(0, self._places()), self._busy)
 
     def _start(self, assignment: Assignment) -> None:
-        handler = self._handlers.get(assignment.task.agent_id) or self._general
+        agent = assignment.task.agent_id  # claimed for handlers that were replaced in between: those still do it
+        handler = self._serving.handler_for(agent) or self._asking.handler_for(agent)
         if handler is None:  # the demand names served agents alone
             raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
         execution = self._executor.prepare(assignment, handler)
         key = (assignment.task.id, assignment.attempt)
         self._running[key] = execution
-        self._busy[handler] += 1
+        self._busy[handler.key] += 1
         execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
         execution.worker.add_done_callback(lambda done: self._ended(key, done))
 
     def _handled(self, handler: Handler) -> None:
-        self._busy[handler] -= 1
+        self._busy[handler.key] -= 1
         self._freed.set()
         if handler.concurrency is not None:
             self._platform.work.nudge()  # its own limit has room again, which a wait for other agents does not see
@@ -249,7 +290,8 @@ class Supervisor:
         await self._wait_for_runs(deadline)
         lookout.cancel()
         self._handed_back = await self._hand_back_rest()
-        await self._listening.drain(max(0.0, deadline - time.monotonic()))
+        for listening in (self._listening, *self._former.values()):
+            await listening.drain(max(0.0, deadline - time.monotonic()))
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
@@ -279,11 +321,9 @@ class Supervisor:
 
     async def _leave(self) -> None:
         """Say goodbye: hooks first, then the last write, which frees whatever is still held."""
-        for hook in self._registry.shutdown_hooks:
-            try:
-                await self._caller.hook(hook)
-            except Exception as error:  # noqa: BLE001 - a hook's failure must not keep tasks from others
-                announce(PlatformTrouble(doing="running a shutdown hook", error=error, again_in=0.0))
+        if self._former:
+            await asyncio.wait(self._former, timeout=HAND_BACK_SECONDS)
+        await self._call_shutdown_hooks(self._serving.registry)
         try:
             await self._platform.work.leave(self.card.id)
         except ModuleException as error:  # its lease runs out by itself
@@ -292,25 +332,15 @@ class Supervisor:
         await bridge.release()
         announce(WorkerStopped(self.card.id, self._handed_back))
 
+    async def _call_shutdown_hooks(self, registry: Registry) -> None:
+        for hook in registry.shutdown_hooks:
+            try:
+                await self._caller.hook(hook)
+            except Exception as error:  # noqa: BLE001 - a hook's failure must not keep tasks from others
+                announce(PlatformTrouble(doing="running a shutdown hook", error=error, again_in=0.0))
+
     _handed_back = 0
 
 
-def introduce(registry: Registry, settings: Settings) -> WorkerCard:
-    """Make a worker's card of what it can do and where it runs."""
-    named = [handler.agent_id for handler in registry.tasks() if handler.agent_id is not None]
-    general = any(handler.agent_id is None for handler in registry.tasks())
-    asked = settings.agent_ids
-    agents = [agent for agent in asked if general or agent in named] if asked else named
-    name = os.environ.get("DYNO") or f"{socket.gethostname()}:{os.getpid()}"
-    subscriptions = tuple(
-        Subscription(handler.name, handler.event_type, handler.agent_id) for handler in registry.listeners()
-    )
-    return WorkerCard(
-        id=new_id(),
-        name=name,
-        agents=tuple(agents),
-        any_agent=general and not settings.agent_ids,
-        concurrency=settings.concurrency,
-        lease_seconds=settings.lease_seconds,
-        subscriptions=subscriptions,
-    )
+def _names(registry: Registry) -> tuple[str, ...]:
+    return tuple(handler.name for handler in registry.handlers)

@@ -34,6 +34,8 @@ def write(notice: notices.Notice) -> None:
                 concurrency=notice.concurrency,
                 handlers=", ".join(notice.handlers),
             )
+        case notices.HandlersReloaded():
+            log.info("handlers reloaded", handlers=", ".join(notice.handlers))
         case notices.WorkerDraining():
             log.info("worker draining", running=notice.running, seconds=notice.seconds)
         case notices.WorkerStopped():

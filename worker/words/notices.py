@@ -21,6 +21,14 @@ class WorkerStarted(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class HandlersReloaded(Notice):
+    """A worker serves other handlers from now on."""
+
+    worker_id: str
+    handlers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDraining(Notice):
     """A worker claims nothing more; what runs may finish."""
 

@@ -1,0 +1,69 @@
+"""What a worker serves: its handlers at a time. Another set takes over when they are reloaded."""
+
+import os
+import socket
+from collections.abc import Mapping
+
+from worker.registry import Handler, Registry
+from worker.settings import Settings
+from worker.words.ids import new_id
+from worker.words.work import Demand, Subscription, WorkerCard
+
+
+class Serving:
+    """A set of handlers, and the card that introduces them.
+
+    Args:
+        registry: The handlers, checked.
+        settings: Which agents, how many tasks at once.
+        worker_id: The worker's id; none: a new one.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings, worker_id: str | None = None) -> None:
+        self.registry = registry
+        self.card = introduce(registry, settings, worker_id)
+        self._named = {agent: registry.handler_for(agent) for agent in self.card.agents}
+        self._general = registry.handler_for("")  # no agent has an empty name: the handler for any
+
+    def handler_for(self, agent_id: str) -> Handler | None:
+        """The handler of an agent's tasks; none: they are not asked for."""
+        return self._named.get(agent_id) or self._general
+
+    def demand(self, total: int, busy: Mapping[tuple[str, str | None], int]) -> Demand:
+        """How many tasks could start now: the worker's free places, and each handler's own limit.
+
+        Args:
+            total: Free places in all.
+            busy: How many runs of each handler are at work, by its key; those that a reload replaced count too.
+        """
+
+        def free(handler: Handler | None) -> int:
+            if handler is None:
+                return 0
+            if handler.concurrency is None:
+                return total
+            return max(0, min(total, handler.concurrency - busy.get(handler.key, 0)))
+
+        agents = {agent: free(handler) for agent, handler in self._named.items()}
+        return Demand(total, agents, free(self._general) if self.card.any_agent else 0)
+
+
+def introduce(registry: Registry, settings: Settings, worker_id: str | None = None) -> WorkerCard:
+    """Make a worker's card of what it can do and where it runs."""
+    named = [handler.agent_id for handler in registry.tasks() if handler.agent_id is not None]
+    general = any(handler.agent_id is None for handler in registry.tasks())
+    asked = settings.agent_ids
+    agents = [agent for agent in asked if general or agent in named] if asked else named
+    name = os.environ.get("DYNO") or f"{socket.gethostname()}:{os.getpid()}"
+    subscriptions = tuple(
+        Subscription(handler.name, handler.event_type, handler.agent_id) for handler in registry.listeners()
+    )
+    return WorkerCard(
+        id=worker_id or new_id(),
+        name=name,
+        agents=tuple(agents),
+        any_agent=general and not settings.agent_ids,
+        concurrency=settings.concurrency,
+        lease_seconds=settings.lease_seconds,
+        subscriptions=subscriptions,
+    )
