@@ -35,6 +35,7 @@ TABLES = (
     "subscriptions",
     "events",
     "journal",
+    "task_files",
     "tasks",
     "workers",
     "agents",
@@ -42,6 +43,7 @@ TABLES = (
     "keys",
     "secrets",
     "repeats",
+    "chores",
 )
 EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants
 OTHERS = """

@@ -7,7 +7,7 @@ from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
-from worker.words.work import StoredFile
+from worker.words.work import KeptFile, StoredFile
 
 
 class Tasks(Protocol):
@@ -77,6 +77,10 @@ class Tasks(Protocol):
 
     async def open_file(self, reference: str) -> StoredFile:
         """Anyone; a stored file. Raises: FileNotStored."""
+        ...
+
+    async def kept_files(self, task_id: str) -> list[KeptFile]:
+        """Anyone; which of a task's files are stored, and as what. Raises: TaskNotFound."""
         ...
 
     async def get_agent(self, agent_id: str) -> AgentRecord:

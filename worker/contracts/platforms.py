@@ -16,12 +16,14 @@ class Capabilities:
         resume: Journals are kept, so a retry does not repeat completed calls.
         deliveries: ``exact`` (at least once across the fleet, in order) or ``best effort``.
         isolation: Tasks whose worker died are counted, so that those it may have died of can be run apart.
+        keeps_files: What a task's files held when they were first read is kept for later attempts.
     """
 
     fencing: bool = True
     resume: bool = True
     deliveries: str = "exact"
     isolation: bool = True
+    keeps_files: bool = True
 
 
 class Platform(Protocol):

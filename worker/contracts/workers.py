@@ -6,7 +6,7 @@ from typing import Protocol
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 
 class Work(Protocol):
@@ -39,6 +39,14 @@ class Work(Protocol):
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """The owner; the journal of the task: values as JSON text by key."""
+        ...
+
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
+        """The owner; what it read of the task's files, and stored by ``store_file``, is the task's for later attempts.
+
+        What was kept of a URL first stands. Raises: LeaseLost, ValidationError, Unsupported (a platform whose
+        ``capabilities.keeps_files`` is false).
+        """
         ...
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from worker.engine.payloads import clean
+from worker.engine.references import FileRow
 from worker.words.errors import Conflict, LeaseLost, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -84,6 +85,8 @@ class Effect:
     journal: Sequence[JournalEntry] = ()
     drop_journal: bool = False
     wakes_work: bool = False
+    files: Sequence[FileRow] = ()
+    drop_files: bool = False
 
 
 class Change(Protocol):
@@ -164,6 +167,22 @@ class Append:
             raise Conflict(f"Task {row.id!r} is {row.status}; nothing is appended until it is retried.")
         events = [log(row, event.type, told(event), self.attempt) for event in self.events]
         return Effect(events=events, journal=self.journal)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What the owner has read of the task's files, for the attempts to come."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    files: Sequence[FileRow]
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Say which stored files are the task's. Raises: LeaseLost."""
+        own(row, self.attempt)
+        return Effect(files=self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +314,7 @@ class Renewal:
     agent_id: str
     columns: dict[str, Any]
     state: dict[str, Any]
+    files: Sequence[FileRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,8 +353,13 @@ class Retry:
         if self.renewal is not None:
             delta |= {"_settings_before": row.settings, **self.renewal.state}
             row.set(state={**row.state, **self.renewal.state, RENEWED: True}, **self.renewal.columns)
-        events = [log(row, TaskUpdateEventType.TaskUpdated, delta)]
-        return Effect(events=events, drop_journal=not resumes, wakes_work=True)
+        return Effect(
+            events=[log(row, TaskUpdateEventType.TaskUpdated, delta)],
+            drop_journal=not resumes,
+            wakes_work=True,
+            files=self.renewal.files if self.renewal is not None else (),
+            drop_files=self.renewal is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,30 @@
 """The verbs of clients, on PostgreSQL."""
 
 import asyncio
-import hashlib
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, unquote
 
 from worker.engine import statements
 from worker.engine.activity import compose
 from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, text_size
 from worker.engine.checks import check_changes
 from worker.engine.core import Core
+from worker.engine.files import FileStore
 from worker.engine.payloads import clean, encode
 from worker.engine.plan import NewRow, settings_columns
 from worker.engine.records import TASK_COLUMNS, History, is_renewal, split, task_item, task_record
+from worker.engine.references import uploads
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
-from worker.words.errors import AgentNotFound, FileNotStored, TaskNotFound, TooLarge, ValidationError
+from worker.words.errors import AgentNotFound, TaskNotFound
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
-from worker.words.work import StoredFile
+from worker.words.work import KeptFile, StoredFile
 
 EVENTS_A_READ = 500
-FILE_BYTES = 50 * 1024 * 1024  # the largest upload; attachments have a lower limit of their own
-_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")
 
 
 class EngineTasks:
@@ -35,6 +33,7 @@ class EngineTasks:
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
         self._organization = organization_id
+        self._files = FileStore(core, organization_id)
 
     async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
         """Store a pending task; a known id runs a finished task again with the new input.
@@ -45,12 +44,20 @@ class EngineTasks:
         """
         settings, state = split(new)
         if new.id is not None:
-            renewal = Renewal(new.agent_id, settings_columns(settings), state)
+            renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings))
             await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
             return await self.get(new.id)
-        row = NewRow(under or new_id(), self._organization, new.agent_id, settings, state, text_size([settings, state]))
+        row = NewRow(
+            under or new_id(),
+            self._organization,
+            new.agent_id,
+            settings,
+            state,
+            text_size([settings, state]),
+            files=uploads(settings),
+        )
         if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
-            row = NewRow(row.id, self._organization, new.agent_id, settings, state, row.size, "executing", 1)
+            row = replace(row, status="executing", attempt=1)
         created_at = await self._core.writer.write(row)
         return TaskRecord.model_validate(
             {
@@ -172,25 +179,19 @@ class EngineTasks:
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file by its digest."""
-        if not content:
-            raise ValidationError(f"{name} is empty", field="file")
-        if len(content) > FILE_BYTES:
-            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
-        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
-        await self._core.rows(
-            statements.STORE_FILE, (self._organization, digest, clean(media_type), len(content), content)
-        )
-        return f"worker:{digest}/{quote(clean(name) or 'file', safe='')}"
+        return await self._files.store(name, media_type, content)
 
     async def open_file(self, reference: str) -> StoredFile:
         """Read a stored file."""
-        match = _REFERENCE.fullmatch(reference)
-        if match is None:
-            raise FileNotStored(reference)
-        rows = await self._core.rows(statements.OPEN_FILE, (self._organization, match[1]))
-        if not rows:
-            raise FileNotStored(reference)
-        return StoredFile(reference, unquote(match[2] or match[1][:12]), rows[0]["media_type"], rows[0]["content"])
+        return await self._files.open(reference)
+
+    async def kept_files(self, task_id: str) -> list[KeptFile]:
+        """What is stored of a task's files."""
+        return await self._files.kept(task_id) or await self._none_of(task_id)
+
+    async def _none_of(self, task_id: str) -> list[KeptFile]:
+        await self._row(task_id)
+        return []
 
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Read an agent."""

@@ -1,12 +1,13 @@
 """What a group writes: the effects of its items on rows that are locked, gathered into few statements. No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.payloads import encode
+from worker.engine.references import FileRow
 from worker.words.errors import ModuleException
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -46,6 +47,7 @@ class NewRow:
     size: int
     status: str = "pending"
     attempt: int = 0
+    files: tuple[FileRow, ...] = ()
 
     @property
     def task_id(self) -> str:
@@ -96,6 +98,8 @@ class Plan:
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     journal: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_journals: list[str] = field(default_factory=list[str])
+    files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    dropped_files: list[str] = field(default_factory=list[str])
     wakes_work: bool = False
     wakes_deliveries: bool = False
     errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
@@ -107,6 +111,7 @@ class Plan:
 
     def _created(self, item: NewRow) -> None:
         self.new.append(item.columns())
+        self._keep(item.files, item)
         self.created.append(item.id)
         self.wakes_work |= item.status == "pending"
 
@@ -119,7 +124,14 @@ class Plan:
         except ModuleException as error:
             return error
         self._add(effect, change.task_id)
+        if effect.drop_files:
+            self.dropped_files.append(change.task_id)
+        self._keep(effect.files, change)
         return None
+
+    def _keep(self, files: Sequence[FileRow], item: Item) -> None:
+        owner = {"task_id": item.task_id, "organization_id": item.organization_id}
+        self.files += [{**owner, **each._asdict()} for each in files]
 
     def _add(self, effect: Effect, task_id: str) -> None:
         self.events += effect.events

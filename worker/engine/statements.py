@@ -321,13 +321,6 @@ SET_ASIDE = """
         set tries = excluded.tries, error = excluded.error, set_aside_at = now()
 """
 
-STORE_FILE = """
-    insert into worker.files (organization_id, sha256, media_type, size, content) values (%s, %s, %s, %s, %s)
-    on conflict (organization_id, sha256) do nothing
-"""
-
-OPEN_FILE = "select media_type, content from worker.files where organization_id = %s and sha256 = %s"
-
 GET_AGENT = (
     "select id, record, announced, version, created_at from worker.agents where organization_id = %s and id = %s"
 )

@@ -7,18 +7,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
 from worker.engine import presence_statements, statements
-from worker.engine.changes import Append, Crash, Finish, GiveBack
+from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.checks import check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.payloads import clean
 from worker.engine.records import task_record
+from worker.engine.references import kept_rows
 from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, Subscription, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
 
 DELIVERY_TRIES = 10  # then it is set aside
 DELIVERY_BASE, DELIVERY_CAP = 1.0, 3600.0  # seconds before the second try, doubling; never longer than an hour
@@ -148,6 +149,11 @@ class EngineWork:
                 row[0]: row[1]
                 async for row in await connection.execute(statements.READ_JOURNAL, (clean(task_id), self._organization))
             }
+
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
+        """Keep with the task what was read of its files."""
+        if files:
+            await self._core.writer.write(Keep(self._organization, task_id, attempt, kept_rows(files)))
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""

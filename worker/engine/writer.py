@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.engine import statements
+from worker.engine import file_statements, statements
 from worker.engine.changes import Row
 from worker.engine.connections import connect, translated
 from worker.engine.hub import DELIVERIES, WORK
@@ -180,7 +180,7 @@ class Writer:
 
     async def _commit(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> Plan:
         """One transaction for many items. Raises only where the whole transaction failed."""
-        if all(isinstance(item, NewRow) for item in items):
+        if all(isinstance(item, NewRow) and not item.files for item in items):
             plan = await self._create(connection, items)
         else:
             plan = await self._change(connection, items)
@@ -189,7 +189,7 @@ class Writer:
         return plan
 
     async def _create(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> Plan:
-        """New tasks alone need no lock and no decision: one statement, which is its own transaction."""
+        """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
         plan = Plan()
         for item in items:
             plan.take(item)
@@ -244,6 +244,10 @@ class Writer:
             await connection.execute(statements.DROP_JOURNAL, (plan.dropped_journals,))
         if plan.journal:
             await connection.execute(statements.INSERT_JOURNAL, plan.journal_columns())
+        if plan.dropped_files:
+            await connection.execute(file_statements.DROP_TASK_FILES, (plan.dropped_files,))
+        if plan.files:
+            await connection.execute(file_statements.INSERT_TASK_FILES, (encode(plan.files),))
         if plan.events:
             cursors = await connection.execute(statements.INSERT_EVENTS, (plan.logged(),))
         return made, cursors

@@ -28,7 +28,7 @@ from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 Status = AgentExecutionStatus
 
@@ -196,6 +196,10 @@ class BareWork:
     async def journal(self, task_id: str) -> dict[str, str]:  # noqa: ARG002 - the same
         """There is none."""
         return {}
+
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - the same
+        """Refuse: ``keeps_files`` is declared missing. Raises: Unsupported."""
+        raise Unsupported("keep files of tasks", self._transport.addresses.shown)
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word, unless the task was ended meanwhile."""

@@ -11,7 +11,7 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import agent_of, clean, decode, item_of, task_of
+from worker.remote.wire import agent_of, clean, decode, item_of, kept_of, task_of
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.errors import (
@@ -27,7 +27,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
-from worker.words.work import StoredFile
+from worker.words.work import KeptFile, StoredFile
 
 EXECUTION = "/agent-execution"
 FILE_BYTES = 50 * 1024 * 1024  # the protocol's; a larger one is not even sent
@@ -194,6 +194,13 @@ class RemoteTasks:
         )
         media_type = answer.headers.get("content-type", "application/octet-stream")
         return StoredFile(reference, unquote(name), media_type, answer.content)
+
+    async def kept_files(self, task_id: str) -> list[KeptFile]:
+        """Which of a task's files are stored; none on a platform that keeps none."""
+        if not await self._dialect.native():
+            return []
+        answer = await self._transport.call("GET", f"{_task_path(task_id)}/files", subject=Subject(task_id=task_id))
+        return kept_of(decode(answer.content, "a list of files"))
 
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Read an agent."""

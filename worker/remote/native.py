@@ -19,7 +19,7 @@ from worker.words.events import NewEvent
 from worker.words.ids import new_id
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, Subscription, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
 
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
@@ -166,6 +166,11 @@ class NativeWork:
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
         return await self._batches.ask(Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id)))
+
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
+        """Keep with the task what was read of its files."""
+        if files:
+            await self._write("keep_files", task_id, attempt, {"files": [asdict(each) for each in files]})
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""

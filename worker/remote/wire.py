@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import pydantic
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from worker.words.agents import AgentRecord
@@ -13,6 +13,7 @@ from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
 from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.work import KeptFile
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -25,6 +26,7 @@ REQUIRED: dict[type[BaseModel], frozenset[str]] = {
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _KNOWN = frozenset(TaskUpdateEventType)
+_KEPT = TypeAdapter(list[KeptFile])
 
 
 class Unreadable(ModuleException):
@@ -76,6 +78,14 @@ def agent_of(data: Any) -> AgentRecord:
     if isinstance(data, dict):
         data = {"name": data.get("id"), "unique_name": data.get("id"), **cast("dict[str, Any]", data)}
     return _read(AgentRecord, data, "an agent")
+
+
+def kept_of(data: Any) -> list[KeptFile]:
+    """Read which files of a task are stored."""
+    try:
+        return _KEPT.validate_python(data)
+    except pydantic.ValidationError as error:
+        raise Unreadable("a list of files", _reasons(error)) from None
 
 
 def event_of(data: Any, number: int | None = None) -> TaskUpdateEvent | None:

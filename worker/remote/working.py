@@ -16,7 +16,7 @@ from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
 
@@ -94,6 +94,10 @@ class RemoteWork:
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
         return await (await self._chosen()).journal(task_id)
+
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
+        """Keep with the task what was read of its files."""
+        await (await self._chosen()).keep_files(task_id, attempt, files)
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""

@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from worker.contracts import Room
-from worker.server.common import KEY, Admitted, base_of, service_of
+from worker.server.common import KEY, Admitted, answers, base_of, service_of
 from worker.server.failures import documented, response
 from worker.server.service import Unauthorized
 from worker.words.errors import ModuleException
-from worker.words.work import StoredFile
+from worker.words.work import KeptFile, StoredFile
 
 router = APIRouter(tags=["files"])
 
@@ -74,6 +74,13 @@ async def fetch(
     del service
     file = await room.tasks.open_file(f"worker:{sha256}/{quote(name, safe='')}")
     return _part(file, request.headers.get("range"))
+
+
+@router.get("/agent-execution/{task_id}/files", response_model=list[KeptFile], responses=documented(404))
+async def of_task(access: Admitted, task_id: str) -> Response:
+    """List what is stored of a task's files: uploads, and what a worker of ours has fetched and kept."""
+    await access.check_task(task_id)
+    return answers(list[KeptFile], await access.room.tasks.kept_files(task_id))
 
 
 async def _room(request: Request, sha256: str, name: str, key: str | None, signed: tuple[Any, Any, Any]) -> Room:

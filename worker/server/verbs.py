@@ -14,7 +14,7 @@ from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery, Demand, JournalEntry, Subscription, WorkerCard
+from worker.words.work import Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
 
 VERSION = 1
 POLLS = frozenset({"assignments", "deliveries"})
@@ -85,6 +85,17 @@ class _Event(_Form):
 class _Emit(_Run):
     events: list[_Event] = Field(default_factory=list[_Event])
     journal: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
+
+
+class _File(_Form):
+    url_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reference: Annotated[str, Field(max_length=2000)]
+    media_type: Annotated[str, Field(max_length=500)] = ""
+    name: Annotated[str, Field(max_length=500)] = ""
+
+
+class _KeepFiles(_Run):
+    files: Annotated[list[_File], Field(max_length=MOST)]
 
 
 class _Save(_Task):
@@ -259,6 +270,13 @@ class Clerk:
         journal = [JournalEntry(*entry) for entry in asked.journal]
         await self._room.work.emit(asked.task_id, asked.attempt, events, journal)
 
+    async def keep_files(self, verb: dict[str, Any]) -> None:
+        """Keep with a task what was read of its files."""
+        asked = _read(_KeepFiles, verb)
+        await self._access.check_task(asked.task_id)
+        files = [KeptFile(each.url_digest, each.reference, each.media_type, each.name) for each in asked.files]
+        await self._room.work.keep_files(asked.task_id, asked.attempt, files)
+
     async def save(self, verb: dict[str, Any]) -> Any:
         """Store changed fields."""
         asked = _read(_Save, verb)
@@ -348,6 +366,7 @@ _VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
     "register": Clerk.register,
     "assignments": Clerk.assignments,
     "emit": Clerk.emit,
+    "keep_files": Clerk.keep_files,
     "save": Clerk.save,
     "journal": Clerk.journal,
     "finish": Clerk.finish,

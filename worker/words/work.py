@@ -1,5 +1,6 @@
 """What passes between a worker and its platform: who it is, what it can take, what it is given."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -93,3 +94,27 @@ class StoredFile:
     name: str
     media_type: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """What one of a task's files held when it was first read.
+
+    Args:
+        url_digest: Of the URL by which the task names it, see ``url_digest``.
+        reference: What ``open_file`` knows its content by.
+        media_type: The Content-Type that it came with, as it was sent; empty: none came.
+        name: The file name that came with it; empty: none came.
+        size: In bytes.
+    """
+
+    url_digest: str
+    reference: str
+    media_type: str = ""
+    name: str = ""
+    size: int = 0
+
+
+def url_digest(url: str) -> str:
+    """What a file's URL is known by where it is kept: it may hold a signature, which nobody else need read."""
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,61 @@
+"""Stored files: by digest, once for an organization; and which of them are a task's.
+
+Their bytes never pass through the grouped writer: it would hold everybody else up. What it writes is which task a
+file belongs to, in one transaction with the change that says so.
+"""
+
+import asyncio
+import hashlib
+from typing import Any
+
+from worker.engine import file_statements as statements
+from worker.engine.core import Core
+from worker.engine.payloads import clean
+from worker.engine.references import parts_of, reference_of
+from worker.words.errors import FileNotStored, TooLarge, ValidationError
+from worker.words.work import KeptFile, StoredFile
+
+FILE_BYTES = 50 * 1024 * 1024  # the largest upload; attachments have a lower limit of their own
+
+
+class FileStore:
+    """The stored files of one organization."""
+
+    def __init__(self, core: Core, organization_id: str) -> None:
+        self._core = core
+        self._organization = organization_id
+
+    async def store(self, name: str, media_type: str, content: bytes) -> str:
+        """Store a file by its digest; what is there already is not sent again. Returns: its reference."""
+        if not content:
+            raise ValidationError(f"{name} is empty", field="file")
+        if len(content) > FILE_BYTES:
+            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        keys: dict[str, Any] = {"organization": self._organization, "sha256": digest}
+        if not await self._core.rows(statements.USE_FILE, keys):
+            row = {**keys, "media_type": clean(media_type), "size": len(content), "content": content}
+            await self._core.rows(statements.STORE_FILE, row)
+        return reference_of(digest, name)
+
+    async def open(self, reference: str) -> StoredFile:
+        """Read a file. Raises: FileNotStored."""
+        digest, name = parts_of(reference)
+        rows = await self._core.rows(statements.OPEN_FILE, (self._organization, digest))
+        if not rows:
+            raise FileNotStored(reference)
+        return StoredFile(reference, name, rows[0]["media_type"], rows[0]["content"])
+
+    async def kept(self, task_id: str) -> list[KeptFile]:
+        """What is stored of a task's files."""
+        rows = await self._core.rows(statements.KEPT_FILES, (clean(task_id), self._organization))
+        return [
+            KeptFile(
+                url_digest=row["url_digest"],
+                reference=reference_of(row["sha256"], row["name"]),
+                media_type=row["media_type"],
+                name=row["name"],
+                size=row["size"],
+            )
+            for row in rows
+        ]
