@@ -99,6 +99,12 @@ class Settings(BaseSettings):
         ge=1,
         description="bytes of all attachments of a task at most",
     )
+    keep_bytes: int = Field(
+        default=60 * 1024 * 1024,
+        validation_alias="WORKER_KEEP_BYTES",
+        ge=0,
+        description="bytes of fetched attachments kept with a task at most, for its retries; 0: none",
+    )
     fetch_seconds: float = Field(
         default=30.0, validation_alias="WORKER_FETCH_SECONDS", gt=0, description="seconds to read one attachment"
     )

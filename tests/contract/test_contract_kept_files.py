@@ -58,13 +58,13 @@ async def test_what_was_kept_first_stands(platform: Platform) -> None:
 
 
 async def test_many_tasks_keep_the_same_content_once(platform: Platform, sql: Sql) -> None:
-    for _ in range(3):
-        _, assignment = await run(platform)
-        file = replace(await kept(platform), name="hostile\0\n\u202e name", media_type="\0")
+    file = replace(await kept(platform), name="hostile\0\n\u202e name", media_type="\0")
+    runs = [(await run(platform))[1] for _ in range(3)]
+    for assignment in runs:
         await platform.work.keep_files(assignment.task.id, assignment.attempt, [file])
     assert await sql("select count(*) from worker.files") == [(1,)]
     assert await sql("select count(*) from worker.task_files") == [(3,)]
-    (there,) = await platform.tasks.kept_files(assignment.task.id)
+    (there,) = await platform.tasks.kept_files(runs[0].task.id)
     assert (there.name, there.media_type) == ("hostile\ufffd\n\u202e name", "\ufffd")
     assert await sql("select count(*) from worker.task_files where url_digest = %s", url_digest(URL)) == [(3,)]
 

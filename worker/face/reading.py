@@ -9,7 +9,7 @@ from worker.settings import Settings
 from worker.words.errors import FileNotStored
 
 if TYPE_CHECKING:
-    from worker.inputs import Attachments, Limits, Reader
+    from worker.inputs import Attachments, Keeper, Limits, Reader
 
 _readers: "dict[int, Reader]" = {}  # by the identity of the platform, which each of them holds on to
 
@@ -30,14 +30,15 @@ def limits(settings: Settings | None = None) -> "Limits":
     )
 
 
-async def read(platform: Platform, urls: Sequence[str]) -> "Attachments":
+async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper") -> "Attachments":
     """Read files, on the platform's loop; a bad one becomes a note.
 
     Args:
         platform: Where uploaded files are.
         urls: URLs and references, as the task names them.
+        keeper: What earlier attempts kept of them, and where what is fetched now goes.
     """
-    return await _reader(platform).read(urls)
+    return await _reader(platform).read(urls, keeper)
 
 
 def _reader(platform: Platform) -> "Reader":

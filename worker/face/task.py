@@ -11,6 +11,7 @@ from worker.face import bridge, reading
 from worker.face.binding import bound
 from worker.face.changes import Snapshot, changed, checked, sendable, snapshot
 from worker.face.configuration import Configuration
+from worker.face.keeping import TaskKeeper
 from worker.words.activity import AgentActivityThread
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import WHOLE_TASK, AgentExecutionStatus
@@ -280,7 +281,7 @@ class Task(TaskRecord):
         return await platform.tasks.retry(self.id)
 
     async def _reading(self, platform: Platform) -> "Attachments":
-        return await reading.read(platform, self.input.files or [])
+        return await reading.read(platform, self.input.files or [], TaskKeeper(platform, self.id))
 
     def _absorb(self, record: TaskRecord, before: Snapshot) -> Self:
         """Become what the platform answered; what was not sent, or was changed since it was, stays changed.

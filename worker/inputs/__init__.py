@@ -26,17 +26,19 @@ Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each
 """
 
 from worker.inputs.adapt import Capabilities, adapt, text_budget
-from worker.inputs.attachments import Attachment, Attachments, Kind, OpenStored, StoredFile
+from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
 from worker.inputs.limits import Limits
 from worker.inputs.media import to_agno_files, to_agno_images
 from worker.inputs.message import compose_message, human_readable
-from worker.inputs.names import display_url
+from worker.inputs.names import display_url, name_of, size_words
 from worker.inputs.reader import Reader
 
 __all__ = [
     "Attachment",
     "Attachments",
     "Capabilities",
+    "Fetched",
+    "Keeper",
     "Kind",
     "Limits",
     "OpenStored",
@@ -46,6 +48,8 @@ __all__ = [
     "compose_message",
     "display_url",
     "human_readable",
+    "name_of",
+    "size_words",
     "text_budget",
     "to_agno_files",
     "to_agno_images",

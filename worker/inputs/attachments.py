@@ -1,7 +1,7 @@
 """The files of a task once they are read: what each one is, what it holds, and why not."""
 
 import codecs
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -29,6 +29,27 @@ class StoredFile:
 
 OpenStored = Callable[[str], Awaitable[StoredFile]]
 """Opens a `worker:<sha256>/<name>` reference; raises LookupError for one it does not know."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came back for a URL, before anybody looked into it."""
+
+    content: bytes
+    declared: str = ""  # a Content-Type as it was sent, charset and all
+    name: str = ""  # a file name that came with the content
+
+
+class Keeper(Protocol):
+    """Keeps what a task's URLs held when they were first read, so that no later reader depends on them."""
+
+    async def recall(self, url: str) -> Fetched | None:
+        """What an http or https URL held, if it was kept."""
+        ...
+
+    async def keep(self, files: Sequence[tuple[str, Fetched]]) -> None:
+        """Keep what URLs hold, in the task's order; each could be read, and was not recalled."""
+        ...
 
 
 @dataclass(frozen=True)

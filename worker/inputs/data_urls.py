@@ -3,22 +3,13 @@
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote, unquote_to_bytes
 
+from worker.inputs.attachments import Fetched
 from worker.inputs.causes import TooLargeError, UnreadableError
 from worker.inputs.names import file_name
 
 _SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """What came back for a URL, before anybody looked into it."""
-
-    content: bytes
-    declared: str = ""  # a Content-Type as it was sent, charset and all
-    name: str = ""  # a file name that came with the content
 
 
 def read_data_url(url: str, most: int) -> Fetched:

@@ -11,8 +11,8 @@ from io import BytesIO
 import httpcore
 import httpx
 
+from worker.inputs.attachments import Fetched
 from worker.inputs.causes import TooLargeError, UnreadableError
-from worker.inputs.data_urls import Fetched
 from worker.inputs.limits import Limits
 from worker.inputs.names import file_name, one_line
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from worker.inputs.addresses import Resolve, resolve
 from worker.inputs.allowance import Allowance
-from worker.inputs.attachments import Attachment, Attachments, Kind, OpenStored
+from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored
 from worker.inputs.causes import TooLargeError, UnreadableError
 from worker.inputs.classify import Classified, claims, classify
-from worker.inputs.data_urls import Fetched, read_data_url
+from worker.inputs.data_urls import read_data_url
 from worker.inputs.limits import Limits
 from worker.inputs.names import display_url, file_name, is_data_url, name_of, size_words
 from worker.inputs.pdfs import check_pdf
@@ -45,23 +45,27 @@ class Reader:
         self._resolve = resolve
         self._client: httpx.AsyncClient | None = None
 
-    async def read(self, urls: Sequence[str]) -> Attachments:
+    async def read(self, urls: Sequence[str], keeper: Keeper | None = None) -> Attachments:
         """Read every file of a task, in its order; one that is named twice is read once and is there once.
 
         Waits first until the process may hold what these files may need at most, and keeps only what they do need.
         The same files give the same attachments and the same notes, whatever comes first: a retried task must find
-        the message that it had before.
+        the message that it had before. So what an earlier reader kept of a URL is read, and the URL is not.
+
+        Arguments:
+            urls: as the task names its files.
+            keeper: what earlier readers of this task kept, and where what is fetched now goes.
 
         Returns: the attachments; release them when the task is done.
         Raises: nothing for a bad file, which becomes `unreadable` with a note; what `open_stored` raises apart from
-            LookupError is not the file's fault and comes through.
+            LookupError, and what the keeper raises, is not the file's fault and comes through.
         """
         names = list(dict.fromkeys(urls))
         if not names:
             return Attachments()
         hold = await self.allowance.take(min(self.limits.task_bytes, len(names) * self.limits.file_bytes))
         try:
-            items = await self._read_all(names)
+            items = await self._read_all(names, keeper)
         except BaseException:
             hold.release()
             raise
@@ -74,45 +78,51 @@ class Reader:
         if client is not None:
             await client.aclose()
 
-    async def _read_all(self, urls: list[str]) -> tuple[Attachment, ...]:
+    async def _read_all(self, urls: list[str], keeper: Keeper | None) -> tuple[Attachment, ...]:
         shares = Shares(self.limits.file_bytes, self.limits.task_bytes)
-        reading: list[asyncio.Task[Attachment]] = []
+        reading: list[asyncio.Task[_Reading]] = []
         try:
             async with asyncio.TaskGroup() as group:
                 for url in urls[: self.limits.files]:
                     most = await shares.next()
-                    reading.append(group.create_task(self._read_one(url, most, shares)))
+                    reading.append(group.create_task(self._read_one(_Reading(url, most, keeper), shares)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the store's own error, for the caller to classify
+        done = [task.result() for task in reading]
+        if keeper is not None:
+            await keeper.keep([(each.url, each.fresh) for each in done if each.fresh is not None])
         late = f"a task may have {self.limits.files} files"
         rest = (_unreadable(url, late) for url in urls[self.limits.files :])
-        return (*(task.result() for task in reading), *rest)
+        return (*(each.attachment for each in done), *rest)
 
-    async def _read_one(self, url: str, most: int, shares: Shares) -> Attachment:
-        size = 0
+    async def _read_one(self, reading: "_Reading", shares: Shares) -> "_Reading":
         try:
-            attachment = await self._examine(url, await self._fetch(url, most))
-            size = attachment.size
+            fetched = await self._fetch(reading)
+            reading.attachment = await self._examine(reading.url, fetched)
         except TooLargeError as cause:
             together = f"with it the task's files are larger than {size_words(self.limits.task_bytes)}"
-            return _unreadable(url, together if most < self.limits.file_bytes else str(cause))
+            reading.fail(together if reading.most < self.limits.file_bytes else str(cause))
         except UnreadableError as cause:
-            return _unreadable(url, str(cause))
-        else:
-            return attachment
+            reading.fail(str(cause))
         finally:
-            shares.done(size)
+            shares.done(reading.attachment.size)
+        return reading
 
-    async def _fetch(self, url: str, most: int) -> Fetched:
+    async def _fetch(self, reading: "_Reading") -> Fetched:
+        url, most = reading.url, reading.most
         if is_data_url(url):
             return await examine(lambda: read_data_url(url, most))
         if url.startswith(STORED_SCHEME):
             return await self._fetch_stored(url, most)
         if not url.lower().startswith(("http://", "https://")):
             raise UnreadableError("only http:, https: and data: URLs and uploaded files can be read")
+        known = await reading.keeper.recall(url) if reading.keeper is not None else None
+        if known is not None:
+            return _at_most(known, most)
         from worker.inputs.download import download
 
-        return await download(self._open_client(), url, self.limits, most)
+        reading.fresh = await download(self._open_client(), url, self.limits, most)
+        return reading.fresh
 
     async def _fetch_stored(self, url: str, most: int) -> Fetched:
         if self._open_stored is None:
@@ -127,9 +137,7 @@ class Reader:
             if not limit.expired():
                 raise
             raise UnreadableError(f"it did not arrive within {self.limits.seconds:g} seconds") from None
-        if len(stored.content) > most:
-            raise TooLargeError(most)
-        return Fetched(stored.content, stored.media_type, file_name(stored.name))
+        return _at_most(Fetched(stored.content, stored.media_type, file_name(stored.name)), most)
 
     def _open_client(self) -> "httpx.AsyncClient":
         if self._client is None:
@@ -157,6 +165,33 @@ class Reader:
             encoding=found.encoding,
             note=_remark(name, found, claims(fetched.declared, name)),
         )
+
+
+class _Reading:
+    """A file on its way: what may come, and what came.
+
+    Arguments:
+        url: as the task names it.
+        most: the bytes that it may hold.
+        keeper: what may know it from before.
+    """
+
+    def __init__(self, url: str, most: int, keeper: Keeper | None) -> None:
+        self.url = url
+        self.most = most
+        self.keeper = keeper
+        self.fresh: Fetched | None = None  # what its URL answered just now, where that can be read
+        self.attachment = _unreadable(url, "")
+
+    def fail(self, cause: str) -> None:
+        self.fresh = None
+        self.attachment = _unreadable(self.url, cause)
+
+
+def _at_most(fetched: Fetched, most: int) -> Fetched:
+    if len(fetched.content) > most:
+        raise TooLargeError(most)
+    return fetched
 
 
 def shown(url: str) -> str:

@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from worker.agents.journal import Journal
 from worker.contracts import Platform, Work
-from worker.current import Run
+from worker.current import Run, run_in_hand
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor import verdict
@@ -27,6 +28,9 @@ from worker.words.notices import (
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment
+
+if TYPE_CHECKING:
+    from worker.inputs import Attachments
 
 WRITE_AGAIN = 0.2, 5.0  # seconds: first and longest wait before a last word is tried again while the platform is away
 
@@ -101,11 +105,19 @@ class Executor:
         task = execution.task
         if not task.input.files:
             return verdict.of_value(await self._call(execution), task)
-        attachments = await task.aread_attachments()
+        attachments = await self._read(execution)
         try:
             return verdict.of_value(await self._call(execution), task)
         finally:
             attachments.release()
+
+    async def _read(self, execution: Execution) -> "Attachments":
+        """Read the task's files in the name of the attempt, which may keep them."""
+        token = run_in_hand.set(execution.run)
+        try:
+            return await execution.task.aread_attachments()
+        finally:
+            run_in_hand.reset(token)
 
     async def _call(self, execution: Execution) -> object:
         return await self._caller.call(execution.handler, execution.run, execution.task, None)
