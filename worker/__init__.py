@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from worker.words.errors import (
         ConfigurationError,
         Conflict,
+        GiveUp,
         LeaseLost,
         ModuleException,
         NotFound,
@@ -77,6 +78,7 @@ __all__ = [
     "Conflict",
     "Context",
     "DeepPlanning",
+    "GiveUp",
     "Instructions",
     "KnowledgeBaseDocumentItem",
     "KnowledgeBaseSearchResult",

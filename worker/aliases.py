@@ -57,6 +57,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.words.errors": (
         "ConfigurationError",
         "Conflict",
+        "GiveUp",
         "LeaseLost",
         "ModuleException",
         "NotFound",

@@ -12,7 +12,7 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, TypeVar, overload
 
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.ids import check_id
-from worker.words.retry import RetryPolicy
+from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -36,6 +36,7 @@ class Handler:
     """A function bound to an event.
 
     Args:
+        needs: Of a listener: the setting that a task must have for its events to be wanted.
         arguments: Which parameter is filled with what: name of the parameter → task, event or context.
         timeout: Seconds that one attempt may take; none: no limit.
         concurrency: Runs at once in one worker process; none: the worker's own limit.
@@ -48,6 +49,7 @@ class Handler:
     timeout: float | None = None
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int | None = None
+    needs: str | None = None
 
     @property
     def name(self) -> str:
@@ -90,6 +92,7 @@ class Registry:
         timeout: float | None = None,
         retries: int | RetryPolicy | None = None,
         concurrency: int | None = None,
+        needs: str | None = None,
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
         try:
@@ -100,8 +103,9 @@ class Registry:
                     agent_id=None if agent_id is None else check_id(agent_id, "agent_id"),
                     arguments=_arguments(function),
                     timeout=_positive(timeout, "timeout"),
-                    retries=_policy(retries),
+                    retries=_policy(retries, event_type),
                     concurrency=_whole(concurrency, "concurrency"),
+                    needs=needs,
                 )
             )
         except (ValidationError, ConfigurationError) as error:
@@ -175,7 +179,7 @@ def on(
         event_type: ``TaskCreated`` is the work itself; the other five hear of what happened.
         agent_id: The agent or agents; none: any that no other handler names.
         timeout: Seconds that one attempt may take.
-        retries: Tries in all, or a whole policy; default three.
+        retries: Tries in all, or a whole policy; default three, and ten for what hears of events.
         concurrency: Runs at once in one worker process.
 
     Problems are reported when a worker starts, and by ``worker check``, with file and line.
@@ -296,12 +300,16 @@ def _whole(value: Any, name: str) -> Any:
     return _positive(value, name)
 
 
-def _policy(retries: int | RetryPolicy | None) -> RetryPolicy:
+def _policy(retries: int | RetryPolicy | None, event_type: TaskUpdateEventType | str) -> RetryPolicy:
+    usual = RetryPolicy() if event_type == TaskUpdateEventType.TaskCreated else DELIVERY_RETRIES
     if retries is None:
-        return RetryPolicy()
+        return usual
     if isinstance(retries, RetryPolicy):
+        _whole(retries.attempts, "retries.attempts")
+        _positive(retries.base, "retries.base")
+        _positive(retries.cap, "retries.cap")
         return retries
-    return RetryPolicy(attempts=_whole(retries, "retries"))
+    return replace(usual, attempts=_whole(retries, "retries"))
 
 
 def _arguments(function: Callable[..., Any]) -> dict[str, str]:

@@ -51,6 +51,8 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/agents-metrics/{agent_id}/execution",
         "/agents/list",
         "/agents/{agent_id}",
+        "/deliveries",
+        "/deliveries/retry",
         "/events/{agent_id}",
         "/events/{worker_id}",
         "/files",

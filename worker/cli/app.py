@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from worker.cli import failures, worker_commands
 from worker.cli.agent_commands import agents
+from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
 from worker.cli.key_commands import keys
 from worker.cli.serve_command import serve
@@ -52,6 +53,7 @@ app.command()(worker_commands.check)
 app.command()(demo)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")
+app.add_typer(deliveries, name="delivery")
 app.add_typer(keys, name="key")
 
 

@@ -5,6 +5,7 @@ runs the same sentences against both.
 """
 
 from worker.contracts.clients import Tasks
+from worker.contracts.deliveries import Deliveries
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
@@ -15,6 +16,7 @@ __all__ = [
     "RESERVED_ORGANIZATIONS",
     "Admin",
     "Capabilities",
+    "Deliveries",
     "HeldTask",
     "Host",
     "Key",

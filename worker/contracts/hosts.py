@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from worker.contracts.clients import Tasks
+from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import Keys
 from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence
@@ -66,6 +67,11 @@ class Room(Protocol):
     @property
     def work(self) -> RemoteWork:
         """The verbs of workers."""
+        ...
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Deliveries that failed."""
         ...
 
     @property

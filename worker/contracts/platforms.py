@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.contracts.clients import Tasks
+from worker.contracts.deliveries import Deliveries
 from worker.contracts.workers import Work
 
 
@@ -37,6 +38,11 @@ class Platform(Protocol):
     @property
     def work(self) -> Work:
         """The verbs of workers."""
+        ...
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Deliveries that failed."""
         ...
 
     @property

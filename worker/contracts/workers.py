@@ -83,9 +83,10 @@ class Work(Protocol):
         """
         ...
 
-    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """The worker that holds it; the cursor moves on, or the event is tried again later and in the end set aside.
 
+        How often is its subscription's to say; with ``final`` an error sets it aside at once.
         Returns whether the event was set aside. Raises: LeaseLost.
         """
         ...

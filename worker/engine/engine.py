@@ -9,6 +9,7 @@ from worker.engine import migrate
 from worker.engine.client import EngineTasks
 from worker.engine.connections import check_url, connect, errors, shown
 from worker.engine.core import Core
+from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
 from worker.engine.presence import EnginePresence, end_silent
 from worker.engine.working import EngineWork
@@ -25,6 +26,7 @@ class Room:
         self.organization_id = organization_id
         self.tasks = EngineTasks(core, organization_id)
         self.work = EngineWork(core, organization_id, self.tasks)
+        self.deliveries = EngineDeliveries(core, organization_id)
         self.presence = EnginePresence(core, organization_id, self.work)
 
 
@@ -69,7 +71,7 @@ class Engine:
             if await self._core.open():
                 self._rooms.clear()
                 room = self.room(self._organization)
-                self._tasks, self._work = room.tasks, room.work
+                self._tasks, self._work, self._deliveries = room.tasks, room.work, room.deliveries
 
     async def _start_embedded(self) -> str:
         from worker.engine.embedded import Embedded, EmbeddedFailed, EmbeddedUnavailable
@@ -130,6 +132,11 @@ class Engine:
     def work(self) -> EngineWork:
         """The verbs of workers."""
         return self._work
+
+    @property
+    def deliveries(self) -> EngineDeliveries:
+        """Deliveries that failed."""
+        return self._deliveries
 
     @property
     def core(self) -> Core:

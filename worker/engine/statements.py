@@ -31,7 +31,7 @@ INSERT_TASKS = """
         insert into worker.cursors (subscription_id, task_id, position, newest)
         select s.id, f.id, 0, 1 from fresh f join worker.subscriptions s
           on s.organization_id = f.organization_id and s.event_type = 'task_created'
-         and (s.agent_id is null or s.agent_id = f.agent_id)
+         and (s.agent_id is null or s.agent_id = f.agent_id) and (s.needs is null or f.settings->>s.needs is not null)
         order by s.id, f.id
         returning 1
     )
@@ -54,6 +54,9 @@ INSERT_EVENTS = """
     from fresh f join worker.subscriptions s
       on s.organization_id = f.organization_id and s.event_type = f.type
      and (s.agent_id is null or s.agent_id = f.agent_id) and s.handler is distinct from f.origin
+     and (s.needs is null or exists (
+         select from worker.tasks t where t.id = f.task_id and t.settings->>s.needs is not null
+     ))
     group by s.id, f.task_id order by s.id, f.task_id
     on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
 """
@@ -134,7 +137,7 @@ _CLAIM = """
         insert into worker.cursors as c (subscription_id, task_id, position, newest)
         select s.id, f.id, f.last_event - 1, f.last_event from claimed f join worker.subscriptions s
           on s.organization_id = f.organization_id and s.event_type = 'task_updated'
-         and (s.agent_id is null or s.agent_id = f.agent_id)
+         and (s.agent_id is null or s.agent_id = f.agent_id) and (s.needs is null or f.settings->>s.needs is not null)
         order by s.id, f.id
         on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
         returning 1
@@ -206,9 +209,14 @@ ANNOUNCE_AGENTS = """
 """
 
 SUBSCRIBE = """
-    insert into worker.subscriptions as s (organization_id, handler, agent_id, event_type)
-    values (%s, %s, %s, %s)
-    on conflict (organization_id, handler, event_type, coalesce(agent_id, '')) do update set seen_at = now()
+    insert into worker.subscriptions as s (
+        organization_id, handler, agent_id, event_type, needs, retry_attempts, retry_base, retry_cap
+    ) values (
+        %(organization)s, %(handler)s, %(agent)s, %(type)s, %(needs)s, %(attempts)s, %(base)s, %(cap)s
+    )
+    on conflict (organization_id, handler, event_type, coalesce(agent_id, '')) do update
+        set seen_at = now(), needs = excluded.needs, retry_attempts = excluded.retry_attempts,
+            retry_base = excluded.retry_base, retry_cap = excluded.retry_cap
     returning s.id
 """
 
@@ -286,40 +294,101 @@ LEFTOVERS = """
     ) or exists (select from worker.cursors c join worker.workers w on w.id = c.worker_id where w.gone_at is not null)
 """
 
-# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles.
+# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles. What was set
+# aside and is to be tried once more comes first.
 CLAIM_DELIVERIES = """
-    with picked as materialized (
+    with again as materialized (
+        select subscription_id, task_id from worker.cursors
+        where retries > 0 and worker_id is null and subscription_id = any(%(ids)s)
+        order by subscription_id, task_id limit %(limit)s for update skip locked
+    ), due as materialized (
         select subscription_id, task_id from worker.cursors
         where position < newest and worker_id is null and available_at <= now() and subscription_id = any(%(ids)s)
         order by available_at limit %(limit)s for update skip locked
+    ), picked as materialized (
+        select * from again union select * from due limit %(limit)s
+    ), claimed as (
+        update worker.cursors c set worker_id = %(worker)s, claim = c.claim + 1
+        from picked p where c.subscription_id = p.subscription_id and c.task_id = p.task_id
+        returning c.*
     )
-    update worker.cursors c set worker_id = %(worker)s, claim = c.claim + 1
-    from picked p where c.subscription_id = p.subscription_id and c.task_id = p.task_id
-    returning c.subscription_id, c.task_id, c.position, c.newest, c.claim, c.tries,
-        (select min(e.number) from worker.events e join worker.subscriptions s on s.id = c.subscription_id
-          where e.task_id = c.task_id and e.number > c.position and e.number <= c.newest
-            and e.type = s.event_type and e.origin is distinct from s.handler) as number
+    select c.subscription_id, c.task_id, c.position, c.newest, c.claim, coalesce(aside.tries, c.tries) as tries,
+        coalesce(aside.number, (
+            select min(e.number) from worker.events e join worker.subscriptions s on s.id = c.subscription_id
+             where e.task_id = c.task_id and e.number > c.position and e.number <= c.newest
+               and e.type = s.event_type and e.origin is distinct from s.handler
+        )) as number
+    from claimed c left join lateral (
+        select d.number, d.tries from worker.deliveries_set_aside d
+         where c.retries > 0 and d.subscription_id = c.subscription_id and d.task_id = c.task_id
+           and d.retry_at is not null
+         order by d.number limit 1
+    ) aside on true
 """
 
-SETTLE = """
-    update worker.cursors set position = greatest(position, %(number)s), worker_id = null, tries = 0, error = null
-    where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s and worker_id is not null
-    returning position < newest
+# A delivery is settled by whoever claimed the cursor last. An event beyond the cursor's position is one in its turn;
+# any other was set aside and tried once more.
+_HELD = """
+    c.subscription_id = %(subscription)s and c.task_id = %(task)s and c.claim = %(claim)s and c.worker_id is not null
 """
 
-POSTPONE = """
-    update worker.cursors set worker_id = null, tries = tries + 1, error = %(error)s,
-           available_at = now() + make_interval(secs => %(delay)s)
-    where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s and worker_id is not null
+SETTLE = f"""
+    update worker.cursors c set position = %(number)s, worker_id = null, tries = 0, error = null
+    where {_HELD} and c.position < %(number)s
+    returning position < newest or retries > 0 as due
+"""  # noqa: S608 - constants
+
+SETTLE_AGAIN = f"""
+    with held as (
+        update worker.cursors c set worker_id = null, retries = greatest(0, c.retries - 1)
+        where {_HELD} and c.position >= %(number)s
+        returning c.subscription_id, c.task_id, position < newest or retries > 0 as due
+    ), gone as (
+        delete from worker.deliveries_set_aside d using held h
+        where d.subscription_id = h.subscription_id and d.task_id = h.task_id and d.number = %(number)s
+    )
+    select due from held
+"""  # noqa: S608 - constants
+
+# A failed delivery comes again later, each time after twice as long; a fifth of it by chance, so that what failed
+# together does not come again together.
+POSTPONE = f"""
+    update worker.cursors c set worker_id = null, tries = c.tries + 1, error = %(error)s,
+           available_at = now() + make_interval(
+               secs => least(s.retry_cap, s.retry_base * power(2, least(c.tries, 62))) * (0.8 + 0.4 * random())
+           )
+    from worker.subscriptions s
+    where {_HELD} and s.id = c.subscription_id and c.position < %(number)s and c.tries + 1 < s.retry_attempts
     returning true
-"""
+"""  # noqa: S608 - constants
 
-SET_ASIDE = """
-    insert into worker.deliveries_set_aside (subscription_id, task_id, number, tries, error)
-    values (%(subscription)s, %(task)s, %(number)s, %(tries)s, %(error)s)
-    on conflict (subscription_id, task_id, number) do update
-        set tries = excluded.tries, error = excluded.error, set_aside_at = now()
-"""
+SET_ASIDE = f"""
+    with held as (
+        select c.subscription_id, c.task_id, c.tries + 1 as tries from worker.cursors c
+        where {_HELD} and c.position < %(number)s for update
+    ), kept as (
+        insert into worker.deliveries_set_aside (subscription_id, task_id, number, tries, error)
+        select subscription_id, task_id, %(number)s, tries, %(error)s from held
+        on conflict (subscription_id, task_id, number) do update
+            set tries = excluded.tries, error = excluded.error, set_aside_at = now(), retry_at = null
+    )
+    update worker.cursors c set position = %(number)s, worker_id = null, tries = 0, error = null
+    from held h where c.subscription_id = h.subscription_id and c.task_id = h.task_id
+    returning position < newest or retries > 0 as due
+"""  # noqa: S608 - constants
+
+SET_ASIDE_AGAIN = f"""
+    with held as (
+        update worker.cursors c set worker_id = null, retries = greatest(0, c.retries - 1)
+        where {_HELD} and c.position >= %(number)s
+        returning c.subscription_id, c.task_id, position < newest or retries > 0 as due
+    ), kept as (
+        update worker.deliveries_set_aside d
+           set tries = d.tries + 1, error = %(error)s, set_aside_at = now(), retry_at = null
+        from held h where d.subscription_id = h.subscription_id and d.task_id = h.task_id and d.number = %(number)s
+    )
+    select due from held
+"""  # noqa: S608 - constants
 
 GET_AGENT = (
     "select id, record, announced, version, created_at from worker.agents where organization_id = %s and id = %s"

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, LiteralString
 
 from worker.engine import presence_statements, statements
@@ -20,9 +21,6 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
-
-DELIVERY_TRIES = 10  # then it is set aside
-DELIVERY_BASE, DELIVERY_CAP = 1.0, 3600.0  # seconds before the second try, doubling; never longer than an hour
 
 
 class EngineWork:
@@ -66,7 +64,14 @@ class EngineWork:
         for subscription in card.subscriptions:
             answer = await self._core.rows(
                 statements.SUBSCRIBE,
-                (self._organization, subscription.handler, subscription.agent_id, subscription.event_type),
+                {
+                    **asdict(subscription.retries),
+                    "organization": self._organization,
+                    "handler": subscription.handler,
+                    "agent": subscription.agent_id,
+                    "type": subscription.event_type,
+                    "needs": subscription.needs,
+                },
             )
             subscriptions[answer[0]["id"]] = subscription
         await self._core.rows(presence_statements.SUBSCRIBED, (list(subscriptions), card.id))
@@ -222,7 +227,7 @@ class EngineWork:
         keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
         if number is None:
             await self._core.rows(
-                "update worker.cursors set position = greatest(position, %(newest)s), worker_id = null"
+                "update worker.cursors set position = greatest(position, %(newest)s), worker_id = null, retries = 0"
                 " where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s",
                 {**keys, "newest": row["newest"]},
             )
@@ -237,7 +242,7 @@ class EngineWork:
             tries=row["tries"],
         )
 
-    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""
         keys: dict[str, Any] = {
             "subscription": delivery.subscription_id,
@@ -245,24 +250,23 @@ class EngineWork:
             "claim": delivery.claim,
             "number": delivery.event.number,
         }
-        tries = delivery.tries + 1
         error = clean(error)
-        if error is not None and tries < DELIVERY_TRIES:
-            delay = min(DELIVERY_CAP, DELIVERY_BASE * 2**delivery.tries)
-            self._held(delivery, await self._core.rows(statements.POSTPONE, {**keys, "error": error, "delay": delay}))
-            return False
-        async with self._core.connection() as connection, connection.transaction():
-            if error is not None:
-                await connection.execute(statements.SET_ASIDE, {**keys, "tries": tries, "error": error})
-            row = await (await connection.execute(statements.SETTLE, keys)).fetchone()
-            self._held(delivery, row)
-        if row is not None and row[0]:
+        if error is None:
+            due = await self._core.rows(statements.SETTLE, keys) or await self._core.rows(statements.SETTLE_AGAIN, keys)
+        else:
+            if not final and await self._core.rows(statements.POSTPONE, {**keys, "error": error}):
+                return False
+            due = await self._set_aside({**keys, "error": error})
+        if not due:
+            raise LeaseLost(delivery.event.task_id, delivery.claim)
+        if due[0]["due"]:
             self._core.tell(DELIVERIES, [])
         return error is not None
 
-    def _held(self, delivery: Delivery, answer: object) -> None:
-        if not answer:
-            raise LeaseLost(delivery.event.task_id, delivery.claim)
+    async def _set_aside(self, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Set an event aside, for the first time or again; whether more is due, if the delivery is still this one."""
+        again = await self._core.rows(statements.SET_ASIDE_AGAIN, keys)
+        return again or await self._core.rows(statements.SET_ASIDE, keys)
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""

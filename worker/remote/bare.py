@@ -295,9 +295,9 @@ class BareWork:
         """Answer events of the tasks that this worker runs, for its handlers."""
         return await self._mail.deliveries(limit, seconds)
 
-    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Go on to the next event, or try this one again later."""
-        return self._mail.settle(delivery, error)
+        return self._mail.settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
         """The heartbeats do that."""

@@ -15,8 +15,7 @@ from worker.words.statuses import TERMINAL
 from worker.words.tasks import TaskRecord
 from worker.words.work import Delivery, Subscription
 
-TRIES = 10  # as on a platform that keeps deliveries; then it is set aside
-BASE, CAP = 1.0, 60.0  # seconds before the second try, doubling; the process may not live for an hour
+CAP = 60.0  # seconds that a wait never exceeds here: the process may not live for an hour
 POLL = 1.0  # seconds between looks for one whose time has come
 
 
@@ -46,7 +45,7 @@ class Mail:
 
     def watch(self, task: TaskRecord) -> None:
         """Follow a task that this worker starts, to its end."""
-        wanted = [each for each in self._subscriptions if each.agent_id in (None, task.agent_id)]
+        wanted = [each for each in self._subscriptions if _is_about(each, task)]
         if wanted and task.id not in self._watching:
             watching = asyncio.create_task(self._watch(task), name=f"events of {task.id}")
             self._watching[task.id] = watching
@@ -60,7 +59,7 @@ class Mail:
                     if task.status in TERMINAL:
                         self._hub.changed(task.id)
                 for number, subscription in enumerate(self._subscriptions):
-                    if subscription.event_type is event.type and subscription.agent_id in (None, task.agent_id):
+                    if subscription.event_type is event.type and _is_about(subscription, task):
                         self._claims += 1
                         lane = self._lanes.setdefault((number, task.id), Lane())
                         lane.waiting.append(Delivery(subscription, number, event, task, self._claims))
@@ -86,17 +85,17 @@ class Mail:
                 lane.out = True
                 yield lane.waiting[0]
 
-    def settle(self, delivery: Delivery, error: str | None) -> bool:
+    def settle(self, delivery: Delivery, error: str | None, *, final: bool = False) -> bool:
         """Take the next of the lane's turn, or try this one again later. Returns: whether it was set aside."""
         key = (delivery.subscription_id, delivery.event.task_id)
         lane = self._lanes.get(key)
         if lane is None or not lane.out or lane.waiting[0].claim != delivery.claim:
             raise LeaseLost(delivery.event.task_id, delivery.claim)
         lane.out = False
-        tries = delivery.tries + 1
-        if error is not None and tries < TRIES:
+        tries, retries = delivery.tries + 1, delivery.subscription.retries
+        if error is not None and not final and tries < retries.attempts:
             lane.waiting[0] = replace(lane.waiting[0], tries=tries)
-            lane.due = time.monotonic() + min(CAP, BASE * 2**delivery.tries)
+            lane.due = time.monotonic() + min(CAP, retries.cap, retries.base * 2 ** min(delivery.tries, 62))
             return False
         lane.waiting.popleft()
         lane.due = 0.0
@@ -111,3 +110,8 @@ class Mail:
         for each in watching:
             each.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
+
+
+def _is_about(subscription: Subscription, task: TaskRecord) -> bool:
+    fits = subscription.agent_id in (None, task.agent_id)
+    return fits and (subscription.needs is None or getattr(task, subscription.needs, None) is not None)

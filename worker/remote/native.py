@@ -229,7 +229,7 @@ class NativeWork:
 
         return await self._until_found(claim, DELIVERIES, seconds)
 
-    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""
         named = {
             "subscription_id": delivery.subscription_id,
@@ -239,7 +239,8 @@ class NativeWork:
             "tries": delivery.tries,
         }
         subject = Subject(task_id=delivery.event.task_id, attempt=delivery.claim)
-        return bool(await self._batches.ask(Verb({"verb": "settle", "delivery": named, "error": error}, subject)))
+        verb = {"verb": "settle", "delivery": named, "error": error, "final": final}
+        return bool(await self._batches.ask(Verb(verb, subject)))
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""

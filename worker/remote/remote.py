@@ -3,6 +3,7 @@
 from worker.contracts import Capabilities
 from worker.remote.addresses import Addresses
 from worker.remote.client import RemoteTasks
+from worker.remote.deliveries import RemoteDeliveries
 from worker.remote.dialect import Dialect
 from worker.remote.transport import Transport
 from worker.remote.working import RemoteWork
@@ -26,6 +27,7 @@ class Remote:
         self._transport = Transport(Addresses.of(base_url, organization_id), api_key)
         self._dialect = Dialect(self._transport)
         self._tasks = RemoteTasks(self._transport, self._dialect, organization_id)
+        self._deliveries = RemoteDeliveries(self._transport)
         self._work = RemoteWork(self._transport, self._dialect, self._tasks)
 
     async def open(self) -> None:
@@ -55,6 +57,11 @@ class Remote:
     def work(self) -> RemoteWork:
         """The verbs of workers."""
         return self._work
+
+    @property
+    def deliveries(self) -> RemoteDeliveries:
+        """Deliveries that failed."""
+        return self._deliveries
 
     @property
     def capabilities(self) -> Capabilities:

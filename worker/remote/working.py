@@ -125,9 +125,9 @@ class RemoteWork:
             return []
         return await (await self._chosen()).deliveries(worker_id, limit, seconds)
 
-    async def settle(self, delivery: Delivery, error: str | None = None) -> bool:
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""
-        return await (await self._chosen()).settle(delivery, error)
+        return await (await self._chosen()).settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""

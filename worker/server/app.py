@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 from worker.contracts import Host
 from worker.server import (
     agent_routes,
+    delivery_routes,
     event_routes,
     failures,
     file_routes,
@@ -77,6 +78,7 @@ def create_app(platform: Host, settings: Settings, *, open_without_key: bool = T
         event_routes.router,
         file_routes.router,
         agent_routes.router,
+        delivery_routes.router,
         worker_routes.router,
         work_route.router,
     ):

@@ -19,6 +19,7 @@ ROOTS = frozenset(
         "agent-execution",
         "agents",
         "agents-metrics",
+        "deliveries",
         "docs",
         "events",
         "files",

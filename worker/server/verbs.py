@@ -12,6 +12,7 @@ from worker.words.errors import LeaseLost, ModuleException, NotFound, TaskNotFou
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.work import Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
@@ -24,6 +25,8 @@ POLL_SECONDS = 25.0
 LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
 MOST = 10_000  # tasks or deliveries at once
 
+YEAR_SECONDS = 31_536_000
+
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=POLL_SECONDS)]
 Delay = Annotated[float, Field(ge=0, le=31_536_000)]  # seconds; a year
@@ -35,10 +38,23 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+class _Retries(_Form):
+    attempts: Annotated[int, Field(ge=1, le=10_000)] = DELIVERY_RETRIES.attempts
+    base: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.base
+    cap: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.cap
+
+
 class _Subscription(_Form):
     handler: Annotated[str, Field(min_length=1, max_length=500)]
     event_type: TaskUpdateEventType
     agent_id: str | None = None
+    retries: _Retries = Field(default_factory=_Retries)
+    needs: Annotated[str, Field(max_length=100)] | None = None
+
+    def subscription(self) -> Subscription:
+        retries = RetryPolicy(self.retries.attempts, self.retries.base, self.retries.cap)
+        needs = None if self.needs is None else self.needs.replace("\0", "")
+        return Subscription(self.handler, self.event_type, self.agent_id, retries, needs)
 
 
 class _Card(_Form):
@@ -143,6 +159,7 @@ class _Delivery(_Form):
 class _Settle(_Form):
     delivery: _Delivery
     error: str | None = None
+    final: bool = False
 
 
 class Clerk:
@@ -209,7 +226,7 @@ class Clerk:
         if self._worker_id is not None and self._worker_id != card.id:
             raise ValidationError("card.id is not worker_id", field="card.id")
         await self._refuse_foreign(card.id)
-        subscriptions = tuple(Subscription(each.handler, each.event_type, each.agent_id) for each in card.subscriptions)
+        subscriptions = tuple(each.subscription() for each in card.subscriptions)
         await self._room.work.register(
             WorkerCard(
                 id=card.id,
@@ -340,7 +357,7 @@ class Clerk:
         """Settle a delivery."""
         asked = _read(_Settle, verb)
         await self._access.check_task(asked.delivery.task_id)
-        return await self._room.work.settle(await self._given(asked.delivery), asked.error)
+        return await self._room.work.settle(await self._given(asked.delivery), asked.error, final=asked.final)
 
     async def _given(self, given: _Delivery) -> Delivery:
         """The delivery that a worker names; its event need not be read again to settle it."""

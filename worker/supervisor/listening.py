@@ -9,7 +9,7 @@ from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import message
-from worker.words.errors import LeaseLost, ModuleException
+from worker.words.errors import GiveUp, LeaseLost, ModuleException
 from worker.words.notices import DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
@@ -82,7 +82,8 @@ class Listening:
     async def _deliver(self, delivery: Delivery) -> None:
         try:
             failure = await self._call(delivery)
-            set_aside = await self._work.settle(delivery, None if failure is None else message(failure))
+            error = None if failure is None else message(failure)
+            set_aside = await self._work.settle(delivery, error, final=isinstance(failure, GiveUp))
         except LeaseLost:
             return  # somebody else delivers it now
         except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended

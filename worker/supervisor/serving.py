@@ -56,7 +56,8 @@ def introduce(registry: Registry, settings: Settings, worker_id: str | None = No
     agents = [agent for agent in asked if general or agent in named] if asked else named
     name = os.environ.get("DYNO") or f"{socket.gethostname()}:{os.getpid()}"
     subscriptions = tuple(
-        Subscription(handler.name, handler.event_type, handler.agent_id) for handler in registry.listeners()
+        Subscription(handler.name, handler.event_type, handler.agent_id, handler.retries, handler.needs)
+        for handler in registry.listeners()
     )
     return WorkerCard(
         id=worker_id or new_id(),

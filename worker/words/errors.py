@@ -122,6 +122,15 @@ class Unavailable(ModuleException):
         self.retry_after = retry_after  # seconds
 
 
+class GiveUp(ModuleException):
+    """A handler of an event gives it up: it is set aside at once, to be retried by hand alone."""
+
+    status = 410
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(None, description)
+
+
 class ConfigurationError(ModuleException):
     """The configuration or the handlers do not fit; nothing was started."""
 

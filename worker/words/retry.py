@@ -35,7 +35,10 @@ CONNECTION_ERRORS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a task's handler is tried, and how long to wait between.
+    """How often a handler is tried, and how long to wait between.
+
+    Of a task the waits have full jitter; of a delivery they are within a fifth of what is said here, since it is said
+    for how long a receiver may be away.
 
     Args:
         attempts: Tries in all, the first included.
@@ -54,6 +57,10 @@ class RetryPolicy:
             errors: Failed tries so far, 1 or more.
         """
         return random.uniform(0, min(self.cap, self.base * 2 ** (errors - 1)))  # noqa: S311 - jitter, not a secret
+
+
+DELIVERY_RETRIES = RetryPolicy(attempts=10, base=1.0, cap=3600.0)
+"""How often an event is delivered to a handler that raises, unless it says otherwise; then it is set aside."""
 
 
 def is_retryable(error: BaseException) -> bool:

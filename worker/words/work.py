@@ -5,17 +5,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.words.events import TaskUpdateEvent
+from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A handler's wish for events: which handler, of which agent's tasks (none: any), which type."""
+    """A handler's wish for events.
+
+    Args:
+        agent_id: Of which agent's tasks; none: any.
+        retries: How often an event is delivered before it is set aside; not part of what tells wishes apart.
+        needs: A setting, such as ``webhook_url``; events of a task that has none of it are not wanted.
+    """
 
     handler: str
     event_type: TaskUpdateEventType
     agent_id: str | None = None
+    retries: RetryPolicy = field(default=DELIVERY_RETRIES, compare=False)
+    needs: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

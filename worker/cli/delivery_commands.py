@@ -1,0 +1,97 @@
+"""``worker delivery …``: events that handlers could not take, looked at and tried once more."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask
+from worker.words.deliveries import DeliveryQuery, DeliveryRetry, DeliveryState, FailedDelivery
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+
+deliveries = typer.Typer(
+    no_args_is_help=True,
+    help="Events that handlers could not take (webhooks among them): list them, try them once more.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HandlerOption = Annotated[
+    str | None, typer.Option("--handler", metavar="NAME", help="To this handler, as the list names it.")
+]
+TaskOption = Annotated[str | None, typer.Option("--task", metavar="ID", help="Of this task.")]
+AgentOption = Annotated[str | None, typer.Option("--agent", metavar="ID", help="Of this agent's tasks.")]
+
+
+@deliveries.command("list")
+def list_deliveries(
+    *,
+    state: Annotated[
+        DeliveryState | None,
+        typer.Option(help="waiting: tried again by itself; set_aside: given up; retrying: on somebody's wish."),
+    ] = None,
+    handler: HandlerOption = None,
+    task: TaskOption = None,
+    agent: AgentOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last one of the page before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List deliveries that failed, of the newest tasks first: what was raised last, and when each is tried again."""
+    query = DeliveryQuery(state=state, handler=handler, task_id=task, agent_id=agent, limit=limit, before=before)
+    found = ask(lambda platform: platform.deliveries.find(query), quiet=as_json)
+    if as_json:
+        output.print_json(list(found))
+        return
+    headings = ("delivery", "handler", "event", "agent", "state", "tries", "when", "last error")
+    output.print_rows(headings, [_row(each) for each in found])
+
+
+@deliveries.command()
+def retry(
+    *,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Which, as the list names them.", show_default=False)
+    ] = None,
+    handler: HandlerOption = None,
+    task: TaskOption = None,
+    agent: AgentOption = None,
+    all_of_them: Annotated[bool, typer.Option("--all", help="Every one that is set aside.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have set-aside deliveries tried once more, each before what its handler has still to hear of the same task.
+
+    It comes late: what follows of that task may have been delivered already. One that fails again is set aside again.
+    """
+    if not (ids or handler or task or agent or all_of_them):
+        raise typer.BadParameter("name deliveries, or --handler, --task or --agent, or give --all", param_hint="ID")
+    wish = DeliveryRetry(ids=ids or None, handler=handler, task_id=task, agent_id=agent, all=all_of_them)
+
+    async def call(platform: "Platform") -> int:
+        return await platform.deliveries.retry(wish)
+
+    count = ask(call, quiet=as_json)
+    if as_json:
+        output.say(f'{{"retried":{count}}}')
+    else:
+        output.say(f"{count} {'delivery is' if count == 1 else 'deliveries are'} tried once more")
+
+
+def _row(each: FailedDelivery) -> tuple[str, ...]:
+    when = each.set_aside_at if each.state is DeliveryState.SetAside else each.next_try_at
+    return (
+        each.id,
+        each.handler,
+        f"{each.event_type} {each.event}",
+        each.agent_id,
+        str(each.state),
+        str(each.tries),
+        _time(when),
+        output.one_line(each.error),
+    )
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone().isoformat(" ", "seconds")

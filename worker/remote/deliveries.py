@@ -1,0 +1,39 @@
+"""Deliveries that failed, over HTTP: our own server lists them, a bare platform keeps none."""
+
+from typing import Any, cast
+
+from worker.remote.transport import Transport
+from worker.remote.wire import decode
+from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
+from worker.words.errors import ModuleException, Unsupported
+
+UNKNOWN_ROUTE = frozenset({404, 405})
+
+
+class RemoteDeliveries:
+    """Deliveries that failed, of one organization."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._url = f"{transport.addresses.organization}/deliveries"
+
+    async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
+        """List them, those of the newest tasks first."""
+        params = query.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
+        rows = await self._asked("GET", self._url, "list deliveries", params=params)
+        return [FailedDelivery.model_validate(row) for row in cast("list[Any]", rows)]
+
+    async def retry(self, wish: DeliveryRetry) -> int:
+        """Have set-aside ones tried once more; how many that are."""
+        body = wish.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
+        answer = await self._asked("POST", f"{self._url}/retry", "retry deliveries", body=body)
+        return int(answer["retried"])
+
+    async def _asked(self, method: str, url: str, what: str, *, body: Any = None, params: Any = None) -> Any:
+        try:
+            answer = await self._transport.call(method, url, body=body, params=params)
+        except ModuleException as error:
+            if error.status_code in UNKNOWN_ROUTE:
+                raise Unsupported(what, self._transport.addresses.shown) from None
+            raise
+        return decode(answer.content, "an answer")
