@@ -244,7 +244,7 @@ def discover(folder: Path) -> list[str]:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module of the user's may raise anything
             problems.append(f"{_where(error, folder)}: {type(error).__name__}: {error}")
     if problems:
         raise ConfigurationError("\n".join(problems))

@@ -10,6 +10,7 @@ from worker.cli import failures, worker_commands
 from worker.cli.agent_commands import agents
 from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
+from worker.cli.dev_command import dev
 from worker.cli.key_commands import keys
 from worker.cli.serve_command import serve
 from worker.cli.task_commands import tasks
@@ -46,6 +47,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 it failed, 2 wrong usage, 130 interrupted.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(dev)
 app.command()(worker_commands.run)
 app.command()(serve)
 app.command()(worker_commands.migrate)

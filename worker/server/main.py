@@ -71,15 +71,11 @@ def serve(settings: Settings, *, host: str | None = None) -> int:
         ConfigurationError: It would be open beyond loopback, or its organization has a reserved name; nothing was
             started.
     """
-    _check_organization(settings)
+    check_organization_of(settings)
     platform = wiring.engine(settings)
     has_key = settings.server_key is not None or asyncio.run(_has_stored_key(platform))
     address = host or (EVERYWHERE if has_key or "PORT" in os.environ else LOOPBACK)
-    if not has_key and not is_loopback(address):
-        raise ConfigurationError(
-            f"the server does not listen on {address} without a key: set WORKER_API_KEY, or run `worker key create"
-            " --organization O`"
-        )
+    check_reach(address, has_key=has_key)
     application = create_app(platform, settings, open_without_key=is_loopback(address))
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
@@ -88,7 +84,17 @@ def serve(settings: Settings, *, host: str | None = None) -> int:
     return 0 if server.started else 1
 
 
-def _check_organization(settings: Settings) -> None:
+def check_reach(address: str, *, has_key: bool) -> None:
+    """See whether a server may listen there. Raises: ConfigurationError."""
+    if not has_key and not is_loopback(address):
+        raise ConfigurationError(
+            f"the server does not listen on {address} without a key: set WORKER_API_KEY, or run `worker key create"
+            " --organization O`"
+        )
+
+
+def check_organization_of(settings: Settings) -> None:
+    """See whether the organization's name can stand in an address. Raises: ConfigurationError."""
     try:
         check_organization(settings.organization_id)
     except ValidationError as error:

@@ -34,8 +34,8 @@ def write(notice: notices.Notice) -> None:
                 concurrency=notice.concurrency,
                 handlers=", ".join(notice.handlers),
             )
-        case notices.HandlersReloaded():
-            log.info("handlers reloaded", handlers=", ".join(notice.handlers))
+        case notices.HandlersReloaded() | notices.HandlersBroken():
+            _write_of_handlers(log, notice)
         case notices.WorkerDraining():
             log.info("worker draining", running=notice.running, seconds=notice.seconds)
         case notices.WorkerStopped():
@@ -56,6 +56,14 @@ def write(notice: notices.Notice) -> None:
             )
         case _:
             _write_of_task(log, notice)
+
+
+def _write_of_handlers(log: Any, notice: notices.HandlersReloaded | notices.HandlersBroken) -> None:
+    if isinstance(notice, notices.HandlersReloaded):
+        log.info("handlers reloaded", handlers=", ".join(notice.handlers))
+        return
+    for problem in notice.problems:
+        log.error("handlers not reloaded, those before go on", problem=problem)
 
 
 def _write_of_task(log: Any, notice: notices.Notice) -> None:

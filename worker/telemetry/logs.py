@@ -17,7 +17,7 @@ from worker.words.errors import ModuleException
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
-QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio", "urllib3", "opentelemetry")
+QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio", "urllib3", "opentelemetry", "uvicorn.error")
 """Loggers whose information is ours to give, or holds what must not be shown: httpx logs whole URLs."""
 
 _configured = False

@@ -29,6 +29,13 @@ class HandlersReloaded(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class HandlersBroken(Notice):
+    """Handlers that were saved cannot be served; those before them go on. One problem a line, with file and line."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDraining(Notice):
     """A worker claims nothing more; what runs may finish."""
 

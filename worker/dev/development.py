@@ -1,0 +1,246 @@
+"""Everything in one process: engine, server, worker, and the reload of handlers that are saved."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker import wiring
+from worker.dev import modules
+from worker.dev.listening import GuestServer, listen_near
+from worker.dev.saves import Saves
+from worker.registry import Registry
+from worker.server.app import create_app
+from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
+from worker.settings import Settings
+from worker.supervisor import Supervisor
+from worker.telemetry import logs
+from worker.words.errors import ConfigurationError, ModuleException
+from worker.words.notices import HandlersBroken, announce
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What there is to say once everything runs.
+
+    Args:
+        url: Where the server is reached from this machine.
+        platform: Where tasks live.
+        registry: The handlers.
+        needs_key: Whether requests need a key.
+        seconds: How long it took.
+        other_port: The port that was taken; none: it is the one that was meant.
+    """
+
+    url: str
+    platform: str
+    registry: Registry
+    needs_key: bool
+    seconds: float
+    other_port: int | None
+
+
+def develop(
+    settings: Settings,
+    folder: Path,
+    greet: Callable[[Ready], None],
+    *,
+    host: str = LOOPBACK,
+    started: float | None = None,
+    exit_process: Callable[[int], None] | None = None,
+) -> int:
+    """Run it all until it is told to stop. Blocks; must be called on the main thread, for its signals.
+
+    SIGTERM: the worker claims nothing more and drains, then the server ends; a second one changes nothing. SIGINT
+    (Ctrl-C): the same; twice: what runs is handed back at once.
+
+    Args:
+        settings: The database, the port, the worker's limits.
+        folder: The handlers.
+        greet: Called once when everything is ready.
+        host: Address to listen on.
+        started: When this began, on the monotonic clock; none: now.
+        exit_process: Called with the exit code in the end; default ``os._exit``, since a handler's thread that still
+            runs would hold an ordinary exit for seconds.
+
+    Returns:
+        The exit code, where ``exit_process`` returns.
+
+    Raises:
+        ConfigurationError: The settings lead to another platform, the port is taken, there are no handlers.
+    """
+    check(settings, folder)
+    logs.configure(settings)
+    listening = listen_near(host, settings.port, exactly="port" in settings.model_fields_set)
+    development = Development(settings, folder, listening, greet, time.monotonic() if started is None else started)
+    code = asyncio.run(development.run())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    (exit_process or os._exit)(code)
+    return code
+
+
+def check(settings: Settings, folder: Path) -> None:
+    """See whether this can work at all, before anything is started. Raises: ConfigurationError."""
+    named = [name for name, value in _elsewhere(settings) if value]
+    if named:
+        raise ConfigurationError(
+            f"{' and '.join(named)} {'lead' if len(named) > 1 else 'leads'} to another platform, and `worker dev` is"
+            f" one of its own: unset {'them' if len(named) > 1 else 'it'}, or use `worker run` to serve that platform"
+        )
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no folder {folder.name!r} here: make one, with a module that uses @on(...)")
+    check_organization_of(settings)
+
+
+def _elsewhere(settings: Settings) -> list[tuple[str, object]]:
+    return [("XPANDER_BASE_URL", settings.base_url), ("XPANDER_API_KEY", settings.api_key)]
+
+
+class Development:
+    """One process's platform, server and worker.
+
+    Args:
+        settings: The database, the worker's limits.
+        folder: The handlers.
+        listening: The server's socket.
+        greet: Called once when everything is ready.
+        started: When this began, on the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        listening: socket.socket,
+        greet: Callable[[Ready], None],
+        started: float,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._listening = listening
+        self._greet = greet
+        self._started = started
+        self._engine = wiring.engine(settings)
+        self._interrupts = 0
+
+    async def run(self) -> int:
+        """Open, live, leave. Returns: the exit code."""
+        try:
+            needs_key = await self._open()
+            await self._live(needs_key)
+        except ModuleException as error:
+            logs.failed(error)
+            return 1
+        finally:
+            await self._engine.close()
+            self._listening.close()
+        return 0
+
+    async def _open(self) -> bool:
+        """Open the platform. Returns: whether requests need a key."""
+        await self._engine.open()
+        missing = await self._engine.pending_migrations()
+        if missing:
+            raise ConfigurationError(f"the database's schema lacks {', '.join(missing)}: run `worker migrate`")
+        has_key = self._settings.server_key is not None or await self._engine.keys.exist()
+        check_reach(self._host, has_key=has_key)
+        return has_key
+
+    async def _live(self, needs_key: bool) -> None:
+        saves = Saves(self._folder)
+        registry = self._first_handlers()
+        supervisor = Supervisor(self._engine, registry, self._settings)
+        application = create_app(self._engine, self._settings, open_without_key=is_loopback(self._host))
+        server = GuestServer(application)
+        self._take_signals(supervisor, server)
+        working = asyncio.create_task(supervisor.run(), name="worker")
+        serving = asyncio.create_task(server.serve(sockets=[self._listening]), name="server")
+        watching = asyncio.create_task(self._watch(saves, supervisor), name="saves")
+        greeting = asyncio.create_task(self._greet_when_ready(supervisor, server, registry, needs_key))
+        try:
+            await asyncio.wait([working, serving, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            greeting.cancel()
+            watching.cancel()
+            supervisor.stop()
+            await asyncio.wait([working, watching])
+            server.should_exit = True  # last: whoever follows a task's events sees its end
+            await asyncio.wait([serving])
+        for ended in (working, serving, watching):
+            if not ended.cancelled():
+                ended.result()
+
+    def _first_handlers(self) -> Registry:
+        """Import the handlers; broken ones are shown, and nothing is served until they are mended."""
+        try:
+            return modules.load(self._folder)
+        except ConfigurationError as error:
+            announce(_broken(error))
+            return Registry()
+
+    async def _watch(self, saves: Saves, supervisor: Supervisor) -> None:
+        await supervisor.ready()
+        async with aclosing(saves.each()) as each_save:
+            async for _ in each_save:
+                await self._reload(supervisor)
+
+    async def _reload(self, supervisor: Supervisor) -> None:
+        try:
+            registry = await asyncio.to_thread(modules.load, self._folder)  # a thread: what runs goes on meanwhile
+            await supervisor.reload(registry)
+        except ConfigurationError as error:
+            announce(_broken(error))
+        except Exception as error:  # noqa: BLE001 - a boot hook may raise anything, and the next save may mend it
+            announce(HandlersBroken((f"a boot hook raised {type(error).__name__}: {error}",)))
+
+    async def _greet_when_ready(
+        self, supervisor: Supervisor, server: GuestServer, registry: Registry, needs_key: bool
+    ) -> None:
+        await supervisor.ready()
+        await server.up.wait()
+        port: int = self._listening.getsockname()[1]
+        self._greet(
+            Ready(
+                url=f"http://{self._host_to_reach}:{port}",
+                platform=self._engine.description,
+                registry=registry,
+                needs_key=needs_key,
+                seconds=time.monotonic() - self._started,
+                other_port=self._settings.port if self._settings.port not in (0, port) else None,
+            )
+        )
+
+    @property
+    def _host(self) -> str:
+        return self._listening.getsockname()[0]
+
+    @property
+    def _host_to_reach(self) -> str:
+        shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - where it is reached, not bound
+        return f"[{shown}]" if ":" in shown else shown
+
+    def _take_signals(self, supervisor: Supervisor, server: GuestServer) -> None:
+        """Have signals note and wake; the loop acts."""
+        loop = asyncio.get_running_loop()
+
+        def interrupted() -> None:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                supervisor.stop()
+            else:
+                server.force_exit = True
+                supervisor.hurry()
+
+        loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+
+
+def _broken(error: ConfigurationError) -> HandlersBroken:
+    return HandlersBroken(tuple(error.description.splitlines()))
