@@ -66,6 +66,13 @@ class Settings(BaseSettings):
         ge=1,
         description="pending tasks of one agent, beyond which the server takes no more of them",
     )
+    retention_days: int = Field(
+        default=30,
+        validation_alias="WORKER_RETENTION_DAYS",
+        ge=0,
+        le=36_500,
+        description="days that finished tasks are kept, with their events and files; 0: for ever",
+    )
     log: Literal["json", "logfmt", "console"] | None = Field(
         default=None,
         validation_alias="WORKER_LOG",

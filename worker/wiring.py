@@ -35,4 +35,9 @@ def engine(settings: Settings) -> "Engine":
     from worker.engine.engine import Engine
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    return Engine(url, home=settings.home, organization_id=settings.organization_id)
+    return Engine(
+        url,
+        home=settings.home,
+        organization_id=settings.organization_id,
+        retention_days=settings.retention_days,
+    )

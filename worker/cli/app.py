@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from worker.cli import failures, worker_commands
 from worker.cli.agent_commands import agents
+from worker.cli.clean_command import clean
 from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
 from worker.cli.dev_command import dev
@@ -51,6 +52,7 @@ app.command()(dev)
 app.command()(worker_commands.run)
 app.command()(serve)
 app.command()(worker_commands.migrate)
+app.command()(clean)
 app.command()(worker_commands.check)
 app.command()(demo)
 app.add_typer(tasks, name="task")

@@ -11,6 +11,7 @@ from worker.contracts.presence import Presence
 from worker.contracts.workers import Work
 from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import NewTask, TaskRecord
+from worker.words.upkeep import Removed
 from worker.words.work import WorkerCard
 
 
@@ -28,6 +29,17 @@ class Admin(Protocol):
 
     async def pending_migrations(self) -> list[str]:
         """Anyone; the names of what ``migrate`` would apply; changes nothing."""
+        ...
+
+    async def surplus(self, days: int) -> Removed:
+        """Operator; what ``clean`` would remove now; changes nothing."""
+        ...
+
+    def clean(self, days: int) -> AsyncGenerator[Removed]:
+        """Operator; removes tasks finished longer ago, whole, and journals and files that nobody needs any more.
+
+        Batch by batch, each durable when it is yielded; nothing that is live is locked or changed. 0 days: no tasks.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """What every verb of the engine shares: connections, the writer, the hub, the pulse."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -18,6 +18,9 @@ from worker.words.notices import PlatformTrouble, WorkerLost, announce
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg_pool import AsyncConnectionPool
+
+Upkeep = Callable[[], Coroutine[Any, Any, None]]
+"""What a worker or a server does beside its work, for as long as it is there."""
 
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
@@ -40,6 +43,8 @@ class Core:
         self.pulse: Pulse
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self.claims = 0
+        self.upkeep: Upkeep | None = None
+        self._upkeep: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
@@ -82,6 +87,7 @@ class Core:
         async with self._opening:
             if self._pool is None:
                 return
+            await self._end_upkeep()
             await asyncio.to_thread(self.pulse.stop)
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.writer.close()
@@ -123,6 +129,7 @@ class Core:
 
     def guard(self) -> None:
         """Look for dead workers from now on; a server does, since its remote workers have no pulse of their own."""
+        self._begin_upkeep()
         if self.pulse.running and self.pulse.buries:
             return
         if self.pulse.running:
@@ -132,6 +139,7 @@ class Core:
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep a worker alive, and look for dead ones."""
+        self._begin_upkeep()
         if self.pulse.running and self.pulse.buries and self.pulse.free_for(worker_id):
             self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
             return
@@ -140,6 +148,16 @@ class Core:
         self.pulse = Pulse(self.url, self.hub, self._bury, pooled=self.pooled)
         self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
         self.pulse.start()
+
+    def _begin_upkeep(self) -> None:
+        if self._upkeep is None and self.upkeep is not None:
+            self._upkeep = asyncio.create_task(self.upkeep(), name="upkeep")
+
+    async def _end_upkeep(self) -> None:
+        upkeep, self._upkeep = self._upkeep, None
+        if upkeep is not None:
+            upkeep.cancel()
+            await asyncio.gather(upkeep, return_exceptions=True)
 
     def _bury(self, worker_id: str, name: str, sign: str) -> None:
         self.hub.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)

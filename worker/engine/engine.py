@@ -1,6 +1,7 @@
 """The engine: a platform on PostgreSQL."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from worker.engine.core import Core
 from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
 from worker.engine.presence import EnginePresence, end_silent
+from worker.engine.retention import Retention
 from worker.engine.working import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
+from worker.words.upkeep import Removed
 
 if TYPE_CHECKING:
     from worker.engine.embedded import Embedded
@@ -38,6 +41,8 @@ class Engine:
         home: The folder of the embedded PostgreSQL.
         organization_id: Whose tasks.
         poll: Seconds between looks where nobody hints.
+        retention_days: How long finished tasks are kept, 0 for ever; a worker or server cleans up once a day. None:
+            nothing is cleaned up by itself.
 
     Raises:
         ConfigurationError: The URL cannot be read.
@@ -50,6 +55,7 @@ class Engine:
         home: Path = Path(".worker"),
         organization_id: str = "default",
         poll: float = 1.0,
+        retention_days: int | None = None,
     ) -> None:
         if url is not None:
             check_url(url)
@@ -58,7 +64,8 @@ class Engine:
         self._poll = poll
         self._organization = organization_id
         self._embedded: Embedded | None = None
-        self._core: Core | None = Core(url, poll=poll) if url else None
+        self._retention_days = retention_days
+        self._core: Core | None = self._made(url) if url else None
         self._rooms: dict[str, Room] = {}
         self._opening = asyncio.Lock()
 
@@ -66,12 +73,19 @@ class Engine:
         """Connect, starting the embedded server where there is no other. Raises: Unavailable, ConfigurationError."""
         async with self._opening:
             if self._core is None:
-                self._core = Core(await self._start_embedded(), poll=self._poll)
+                self._core = self._made(await self._start_embedded())
                 await self.migrate()
             if await self._core.open():
                 self._rooms.clear()
                 room = self.room(self._organization)
                 self._tasks, self._work, self._deliveries = room.tasks, room.work, room.deliveries
+
+    def _made(self, url: str) -> Core:
+        core = Core(url, poll=self._poll)
+        days = self._retention_days
+        if days is not None:
+            core.upkeep = lambda: Retention(core).every_day(days)
+        return core
 
     async def _start_embedded(self) -> str:
         from worker.engine.embedded import Embedded, EmbeddedFailed, EmbeddedUnavailable
@@ -107,6 +121,14 @@ class Engine:
     async def end_silent(self) -> int:
         """End tasks whose outside holder has said nothing for an hour; how many that were."""
         return await end_silent(self.core)
+
+    async def surplus(self, days: int) -> Removed:
+        """What ``clean`` would remove."""
+        return await Retention(self.core).surplus(days)
+
+    def clean(self, days: int) -> AsyncGenerator[Removed]:
+        """Remove finished tasks older than so many days, and what nobody refers to; batch by batch."""
+        return Retention(self.core).clean(days)
 
     @property
     def organization_id(self) -> str:

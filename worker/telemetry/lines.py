@@ -1,6 +1,7 @@
 """Notices as log lines."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def write(notice: notices.Notice) -> None:
             log.info("worker stopped", handed_back=notice.handed_back)
         case notices.WorkerLost():
             log.warning("worker lost", worker=notice.name, sign=notice.sign, tasks=notice.tasks)
+        case notices.CleanedUp():
+            log.info("cleaned up", seconds=round(notice.seconds, 3), **asdict(notice.removed))
         case notices.PlatformTrouble():
             log.warning("trouble with the platform", doing=notice.doing, error=str(notice.error), again=notice.again_in)
         case notices.DeliveryFailed():

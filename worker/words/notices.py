@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from worker.words.upkeep import Removed
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -124,6 +126,14 @@ class WorkerLost(Notice):
     name: str
     sign: str
     tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUp(Notice):
+    """The day's clean-up is done."""
+
+    removed: Removed
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

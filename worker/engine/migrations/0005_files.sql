@@ -14,6 +14,13 @@ create table worker.task_files (
     name            text not null,                      -- the file name that came with it; empty: none came
     primary key (task_id, url_digest)
 );
+insert into worker.task_files (task_id, url_digest, organization_id, sha256, media_type, name)
+select t.id, encode(sha256(convert_to(file.url, 'UTF8')), 'hex'), t.organization_id, substring(file.url from 8 for 64), '', ''
+from worker.tasks t cross join lateral json_array_elements_text(
+    case json_typeof(t.settings->'input'->'files') when 'array' then t.settings->'input'->'files' else '[]' end
+) as file(url)
+where file.url ~ '^worker:[0-9a-f]{64}(/|$)'
+on conflict do nothing;
 create index task_files_of_content on worker.task_files (organization_id, sha256);
 
 -- A value too large for a row: its content is in worker.files, and value is null.

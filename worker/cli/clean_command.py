@@ -1,0 +1,108 @@
+"""``worker clean``: what a worker or server does by itself once a day, now."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import read_settings
+
+if TYPE_CHECKING:
+    from worker.engine.engine import Engine
+    from worker.words.upkeep import Removed
+
+LONGEST_DAYS = 36_500
+
+Tell = Callable[["Removed"], None]
+
+
+def clean(
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=LONGEST_DAYS,
+            metavar="N",
+            help="Keep tasks that finished in N days. Default: WORKER_RETENTION_DAYS.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> None:
+    """Remove finished tasks whose time is over, and files and journals that nobody needs any more.
+
+    Tasks go whole, with events, journals, kept attachments and deliveries, in small transactions beside the work: what
+    is live is never touched, and an interrupted clean-up leaves nothing half. A worker or server does the same by
+    itself once a day.
+    """
+    settings = read_settings()
+    kept = settings.retention_days if days is None else days
+    from worker import wiring
+
+    removed = asyncio.run(_cleaned(wiring.engine(settings), kept, dry_run=dry_run, quiet=as_json))
+    if as_json:
+        import json
+
+        output.say(json.dumps({"dry_run": dry_run, "days": kept, **asdict(removed)}, separators=(",", ":")))
+        return
+    if not kept:
+        output.aside("finished tasks are kept for ever (WORKER_RETENTION_DAYS is 0); --days N removes them")
+    output.say(f"{'would remove' if dry_run else 'removed'} {words(removed)}")
+
+
+async def _cleaned(engine: "Engine", days: int, *, dry_run: bool, quiet: bool) -> "Removed":
+    await engine.open()
+    try:
+        if dry_run:
+            return await engine.surplus(days)
+        if quiet or not sys.stderr.isatty():
+            return await _remove(engine, days, lambda _: None)
+        return await _shown(engine, days)
+    finally:
+        await engine.close()
+
+
+async def _remove(engine: "Engine", days: int, tell: Tell) -> "Removed":
+    from worker.words.upkeep import Removed
+
+    total = Removed()
+    async for removed in engine.clean(days):
+        total += removed
+        tell(total)
+    return total
+
+
+async def _shown(engine: "Engine", days: int) -> "Removed":
+    """Clean up beside a bar that grows with the tasks removed."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output.stderr(), transient=True) as progress:
+        counting = progress.add_task("counting", total=None)
+        surplus = await engine.surplus(days)
+        progress.remove_task(counting)
+        tasks = progress.add_task("tasks", total=surplus.tasks)
+        files = progress.add_task("files", total=surplus.files)
+
+        def tell(total: "Removed") -> None:
+            progress.update(tasks, completed=total.tasks)
+            progress.update(files, completed=total.files)
+
+        return await _remove(engine, days, tell)
+
+
+def words(removed: "Removed") -> str:
+    """What was removed, as a person says it."""
+    size = removed.file_bytes / 1024**2
+    return (
+        f"{_count(removed.tasks, 'task')} with {_count(removed.events, 'event')},"
+        f" {_count(removed.journal, 'journal row')}, {_count(removed.files, 'file')} ({size:,.1f} MiB)"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
