@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+from unittest.mock import AsyncMock
 
+import httpx
 import pytest
 
 from tests.remote.stories import KEY, SECONDS, OpenRemote
@@ -14,17 +16,20 @@ from tests.support import wait_until
 from worker import Task
 from worker.contracts import Capabilities
 from worker.engine import pulse
+from worker.remote.asking import Asking
 from worker.remote.native import NativeWork
 from worker.remote.remote import Remote
+from worker.remote.transport import Failed, Transport, Unanswered
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import new_id
+from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import TaskQuery
-from worker.words.work import Demand, WorkerCard
+from worker.words.work import Demand, Subscription, WorkerCard
 
 Serve = Callable[..., AbstractAsyncContextManager[Supervisor]]
 
@@ -166,14 +171,7 @@ async def test_tasks_whose_assignment_was_lost_on_its_way_are_queued_again_and_t
     assert first.task.id == kept.id
     lost = await create(remote)  # type: ignore[arg-type] - the same
 
-    real = NativeWork._request
-
-    async def claim_and_lose(self: NativeWork, *arguments: Any) -> list[Any]:
-        await real(self, *arguments)
-        monkeypatch.setattr(NativeWork, "_request", real)
-        raise Unavailable("the connection broke while the answer was on its way")
-
-    monkeypatch.setattr(NativeWork, "_request", claim_and_lose)
+    lose_one_answer(monkeypatch)
     with pytest.raises(Unavailable):
         await remote.work.assignments(card.id, lambda: wanted, 0)
     assert (await remote.tasks.get(lost.id)).status is Status.Executing  # and nobody runs it
@@ -183,9 +181,82 @@ async def test_tasks_whose_assignment_was_lost_on_its_way_are_queued_again_and_t
     assert await remote.work.lost({kept.id: first.attempt, lost.id: again.attempt}) == {}
 
 
-async def test_a_create_whose_answer_was_lost_makes_one_task(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.remote.transport import Failed, Transport, Unanswered
+def lose_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the answer to the next request of verbs get lost on its way."""
+    real = Asking._request
 
+    async def ask_and_lose(self: Asking, *arguments: Any) -> list[Any]:
+        await real(self, *arguments)
+        monkeypatch.setattr(Asking, "_request", real)
+        raise Unavailable("the connection broke while the answer was on its way")
+
+    monkeypatch.setattr(Asking, "_request", ask_and_lose)
+
+
+async def test_deliveries_whose_answer_was_lost_come_again_and_so_do_those_that_could_not_be_settled(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = WorkerCard(id=new_id(), name="w", agents=("a",), subscriptions=(Subscription("h", Type.TaskFinished),))
+    await remote.work.register(card)
+    task = await create(remote)  # type: ignore[arg-type] - the same
+    await remote.tasks.stop(task.id)
+    lose_one_answer(monkeypatch)
+    with pytest.raises(Unavailable):
+        await remote.work.deliveries(card.id, lambda: 5, 5)
+    (delivery,) = await remote.work.deliveries(card.id, lambda: 5, 5)
+    assert (delivery.event.task_id, delivery.tries, delivery.claim) == (task.id, 0, 2)
+    assert await remote.work.deliveries(card.id, lambda: 5, 0) == []  # it is held, and known to be
+    monkeypatch.setattr(Asking, "_request", AsyncMock(side_effect=Unavailable("gone before it was sent")))
+    with pytest.raises(Unavailable):
+        await remote.work.settle(delivery)
+    monkeypatch.undo()
+    (again,) = await remote.work.deliveries(card.id, lambda: 5, 5)
+    assert (again.event, again.claim) == (delivery.event, 3)
+    assert await remote.work.settle(again) is False
+    assert await remote.work.deliveries(card.id, lambda: 5, 0) == []
+
+
+async def test_writes_whose_answers_are_lost_and_that_are_sent_again_to_another_process_are_carried_out_once(
+    database_url: str, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Serving(database_url, key=KEY).start()
+    await other.started()
+    real = Transport._try
+    lost = 0
+
+    async def to_another(self: Transport, request: httpx.Request, *arguments: Any, **options: Any) -> Any:
+        nonlocal lost
+        response = await real(self, request, *arguments, **options)
+        if b'"sequence"' in request.content and request.url.port != other.port:
+            lost += 1
+            request.url = request.url.copy_with(port=other.port)
+            raise Failed(Unanswered("cut"), 0, acted=True)
+        return response
+
+    monkeypatch.setattr(Transport, "_try", to_another)
+    card = WorkerCard(id=new_id(), name="w", agents=("agent",))
+    await remote.work.register(card)
+    tasks = [await create(remote) for _ in range(10)]  # type: ignore[arg-type] - the same
+    held = await remote.work.assignments(card.id, lambda: Demand(10, {"agent": 10}), 5)
+
+    async def live(task_id: str, attempt: int) -> None:
+        for text in "abc":
+            await remote.work.emit(task_id, attempt, [NewEvent(type=Type.Chunk, data=text)])
+        await remote.work.finish(task_id, attempt, Outcome(Status.Completed, {"result": "R"}))
+
+    try:
+        await asyncio.gather(*(live(each.task.id, each.attempt) for each in held))
+        for task in tasks:
+            events = [event async for event in remote.tasks.events(task.id, follow=False)]
+            assert [event.data for event in events[2:5]] == ["a", "b", "c"]
+            assert [event.number for event in events] == [1, 2, 3, 4, 5, 6]
+            assert (await remote.tasks.get(task.id)).status is Status.Completed
+    finally:
+        await asyncio.to_thread(other.stop)
+    assert lost >= 4
+
+
+async def test_a_create_whose_answer_was_lost_makes_one_task(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Transport._try
     cut = 0
 
@@ -223,16 +294,15 @@ async def test_writes_that_meet_travel_together(remote: Remote, monkeypatch: pyt
     await asyncio.gather(*(create(remote) for _ in range(50)))  # type: ignore[arg-type] - the same
     held = await remote.work.assignments(card.id, lambda: Demand(50, {"agent": 50}), 5)
     sizes: list[int] = []
-    real = NativeWork._send
-
-    async def count(self: NativeWork, verbs: Any) -> list[Any]:
-        sizes.append(len(verbs))
-        return await real(self, verbs)
-
-    monkeypatch.setattr(NativeWork, "_send", count)
     side = remote.work._side
     assert isinstance(side, NativeWork)
-    monkeypatch.setattr(side._batches, "_send", side._send)
+    asking = side._asking
+
+    async def count(verbs: Any) -> list[Any]:
+        sizes.append(len(verbs))
+        return await asking._send(verbs)
+
+    monkeypatch.setattr(asking._batches, "_send", count)
     chunk = [NewEvent(type=Type.Chunk, data="x")]
     stale = remote.work.emit(held[0].task.id, 9, chunk)
     outcomes = await asyncio.gather(

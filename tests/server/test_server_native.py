@@ -1,7 +1,7 @@
 """``POST /work`` and the stream of a native worker."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -9,9 +9,12 @@ import httpx
 import psycopg
 import pytest
 
+from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving, aevents_in
 from tests.support import wait_until
 from worker.contracts import Capabilities
+from worker.engine.working import EngineWork
+from worker.words.errors import Unavailable
 
 CARD = {"id": "w1", "name": "a worker", "agents": ["analyst"], "concurrency": 5, "lease_seconds": 30}
 
@@ -21,9 +24,8 @@ Ask = Callable[..., Coroutine[Any, Any, list[dict[str, Any]]]]
 
 @pytest.fixture
 def ask(client: httpx.AsyncClient) -> Ask:
-    async def one(*verbs: Verb, worker_id: str | None = "w1", key: str | None = None) -> list[dict[str, Any]]:
-        headers = {"idempotency-key": key} if key else {}
-        answer = await client.post("/default/work", json={"worker_id": worker_id, "verbs": verbs}, headers=headers)
+    async def one(*verbs: Verb, worker_id: str | None = "w1") -> list[dict[str, Any]]:
+        answer = await client.post("/default/work", json={"worker_id": worker_id, "verbs": verbs})
         assert answer.status_code == 200, answer.text
         return answer.json()["results"]
 
@@ -76,16 +78,127 @@ async def test_a_tasks_life_in_verbs(client: httpx.AsyncClient, ask: Ask) -> Non
     assert (await client.get("/workers")).json() == {"workers": []}
 
 
-async def test_a_batch_that_is_sent_again_is_carried_out_once(client: httpx.AsyncClient, ask: Ask) -> None:
+@pytest.fixture
+async def elsewhere(start: Start) -> AsyncIterator[Ask]:
+    """The same questions to another server process on the same database."""
+    other = await start(key=KEY)
+    async with httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}, timeout=30) as client:
+
+        async def one(*verbs: Verb, worker_id: str | None = "w1") -> list[dict[str, Any]]:
+            answer = await client.post("/work", json={"worker_id": worker_id, "verbs": verbs})
+            assert answer.status_code == 200, answer.text
+            return answer.json()["results"]
+
+        yield one
+
+
+async def test_writes_that_are_sent_again_are_carried_out_once_whichever_process_they_reach(
+    client: httpx.AsyncClient, ask: Ask, elsewhere: Ask
+) -> None:
     await register(ask)
     task_id = await create(client)
     await ask(demand())
-    emit = {"verb": "emit", "task_id": task_id, "attempt": 1, "events": [{"type": "chunk", "data": "c"}]}
-    first, again = await asyncio.gather(ask(emit, key="k"), ask(emit, key="k"))
-    assert first == again == await ask(emit, key="k")
-    assert (await client.get(f"/agent-execution/{task_id}/status")).json()["last_event"] == 3
-    await ask(emit, key="another")
-    assert (await client.get(f"/agent-execution/{task_id}/status")).json()["last_event"] == 4
+    run = {"task_id": task_id, "attempt": 1}
+    batch = [
+        {"verb": "emit", **run, "sequence": number, "events": [{"type": "chunk", "data": number}]} for number in (1, 2)
+    ]
+    done = [{"value": None}] * 2
+    assert await asyncio.gather(ask(*batch), elsewhere(*batch), ask(*batch), elsewhere(*batch)) == [done] * 4
+    assert await _chunks(client, task_id) == [1, 2]
+    assert await elsewhere({**batch[0], "sequence": 3}) == [{"value": None}]
+    assert await _chunks(client, task_id) == [1, 2, 1]
+    (stale,) = await elsewhere({**batch[0], "attempt": 2, "sequence": 4})
+    assert stale["error"]["kind"] == "LeaseLost"
+
+
+async def _chunks(client: httpx.AsyncClient, task_id: str) -> list[Any]:
+    async with client.stream("GET", f"/agent-execution/{task_id}/events?follow=false") as response:
+        events = [event["data"] async for event in aevents_in(response)]
+    return [event["data"] for event in events if event["type"] == "chunk"]
+
+
+@pytest.mark.parametrize(
+    ("last_word", "status", "errors"),
+    [
+        ({"verb": "finish", "outcome": {"status": "completed", "changes": {"result": "R"}}}, "completed", 0),
+        ({"verb": "finish", "outcome": {"status": "paused"}}, "paused", 0),
+        ({"verb": "hand_back", "error": "it raised", "delay": 100}, "pending", 1),
+        ({"verb": "crashed", "reason": "was killed by SIGKILL", "delay": 100}, "pending", 0),
+    ],
+)
+async def test_a_last_word_that_is_sent_again_is_taken_once_and_is_no_lost_lease(
+    *, client: httpx.AsyncClient, ask: Ask, elsewhere: Ask, last_word: Verb, status: str, errors: int
+) -> None:
+    await register(ask)
+    task_id = await create(client)
+    await ask(demand())
+    verb = {**last_word, "task_id": task_id, "attempt": 1, "sequence": 7}
+    assert await ask(verb) == await elsewhere(verb) == [{"value": None}]
+    task = (await client.get(f"/agent-execution/{task_id}/status")).json()
+    assert (task["status"], task["errors"], task["last_event"]) == (status, errors, 3)
+    assert task["crashes"] == (last_word["verb"] == "crashed")
+
+
+async def test_what_follows_a_write_of_unknown_fate_is_not_written(
+    serving: Serving, client: httpx.AsyncClient, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(ask)
+    task_id = await create(client)
+    await ask(demand())
+    real = EngineWork.emit
+
+    async def broken(self: EngineWork, *arguments: Any, sequence: int | None = None) -> None:
+        if sequence == 1:
+            raise Unavailable("the connection broke")
+        await real(self, *arguments, sequence=sequence)
+
+    monkeypatch.setattr(EngineWork, "emit", broken)
+    run = {"verb": "emit", "task_id": task_id, "attempt": 1}
+    batch = [{**run, "sequence": number, "events": [{"type": "chunk", "data": number}]} for number in (1, 2)]
+    assert [each["error"]["status_code"] for each in await ask(*batch)] == [503, 503]
+    monkeypatch.setattr(EngineWork, "emit", real)
+    assert await ask(*batch) == [{"value": None}] * 2
+    assert await _chunks(client, task_id) == [1, 2]
+
+
+async def test_deliveries_whose_answer_was_lost_are_due_again_through_any_process(
+    client: httpx.AsyncClient, ask: Ask, elsewhere: Ask
+) -> None:
+    wish = {"handler": "h", "event_type": "task_finished", "agent_id": None}
+    await ask({"verb": "register", "card": {**CARD, "subscriptions": [wish]}}, worker_id=None)
+    for _ in range(2):
+        await client.delete(f"/agent-execution/{await create(client)}")
+    claim = {"verb": "deliveries", "limit": 1, "seconds": 5}
+    ((kept,),) = [result["value"] for result in await ask(claim)]
+    ((lost,),) = [result["value"] for result in await ask(claim)]  # as if this answer had never arrived
+    assert await elsewhere({**claim, "seconds": 0}) == [{"value": []}]
+    held = [{"subscription_id": kept["subscription_id"], "task_id": kept["task"]["id"], "claim": kept["claim"]}]
+    ((again,),) = [result["value"] for result in await elsewhere({**claim, "held": held})]
+    assert (again["task"]["id"], again["tries"], again["claim"]) == (lost["task"]["id"], 0, lost["claim"] + 1)
+    settle = {"verb": "settle", "delivery": {**held[0], "number": 2}}
+    assert await ask(settle) == [{"value": False}]
+
+
+async def test_deliveries_for_a_client_that_hung_up_are_due_again(client: httpx.AsyncClient, ask: Ask) -> None:
+    wish = {"handler": "h", "event_type": "task_finished", "agent_id": None}
+    await ask({"verb": "register", "card": {**CARD, "subscriptions": [wish]}}, worker_id=None)
+    claim = {"verb": "deliveries", "limit": 5, "seconds": 25}
+    with pytest.raises(httpx.ReadTimeout):
+        await client.post("/work", json={"worker_id": "w1", "verbs": [claim]}, timeout=0.5)
+    task_id = await create(client)
+    await client.delete(f"/agent-execution/{task_id}")
+    ((delivery,),) = [result["value"] for result in await ask(claim)]
+    assert (delivery["task"]["id"], delivery["tries"]) == (task_id, 0)
+
+
+async def test_an_assignment_lost_on_its_way_is_queued_again_through_another_process(
+    client: httpx.AsyncClient, ask: Ask, elsewhere: Ask
+) -> None:
+    await register(ask)
+    task_id = await create(client)
+    await ask(demand())  # as if this answer had never arrived
+    ((assignment,),) = [result["value"] for result in await elsewhere(demand(held=[]))]
+    assert (assignment["task"]["id"], assignment["attempt"]) == (task_id, 2)
 
 
 async def test_a_long_poll_is_answered_when_work_comes(client: httpx.AsyncClient, ask: Ask) -> None:

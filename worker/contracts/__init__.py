@@ -9,7 +9,7 @@ from worker.contracts.deliveries import Deliveries
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
-from worker.contracts.presence import HeldTask, Presence, WorkerState
+from worker.contracts.presence import HeldDelivery, HeldTask, Presence, WorkerState
 from worker.contracts.workers import Work
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Admin",
     "Capabilities",
     "Deliveries",
+    "HeldDelivery",
     "HeldTask",
     "Host",
     "Key",

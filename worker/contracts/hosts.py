@@ -1,6 +1,6 @@
 """What the HTTP server stands on: a platform as the host of every organization."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from worker.contracts.clients import Tasks
@@ -9,10 +9,11 @@ from worker.contracts.keys import Keys
 from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence
 from worker.contracts.workers import Work
-from worker.words.events import TaskUpdateEvent
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.outcomes import HandBack, Outcome
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.upkeep import Removed
-from worker.words.work import WorkerCard
+from worker.words.work import JournalEntry, WorkerCard
 
 
 class Admin(Protocol):
@@ -44,10 +45,40 @@ class Admin(Protocol):
 
 
 class RemoteWork(Work, Protocol):
-    """The verbs of workers, as the server passes them on."""
+    """The verbs of workers, as the server passes them on.
+
+    Writes of a run may carry a ``sequence``, greater than that of every write of the run before. One that was carried
+    out is not carried out again, whichever server process it reaches: its answer was lost, and it is answered anew.
+    """
 
     async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
         """The server; a ``remote`` worker's lease is its only sign of life, and ``renew`` alone holds it."""
+        ...
+
+    async def emit(
+        self,
+        task_id: str,
+        attempt: int,
+        events: Sequence[NewEvent],
+        journal: Sequence[JournalEntry] = (),
+        *,
+        sequence: int | None = None,
+    ) -> None:
+        """The server; as ``Work.emit``."""
+        ...
+
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
+        """The server; as ``Work.finish``."""
+        ...
+
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack, *, sequence: int | None = None) -> None:
+        """The server; as ``Work.hand_back``."""
+        ...
+
+    async def crashed(
+        self, task_id: str, attempt: int, reason: str, delay: float = 0.0, *, sequence: int | None = None
+    ) -> None:
+        """The server; as ``Work.crashed``."""
         ...
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from worker.words.work import WorkerCard
+from worker.words.work import Delivery, WorkerCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,19 @@ class HeldTask(NamedTuple):
     task_id: str
     attempt: int
     begun: bool
+
+
+class HeldDelivery(NamedTuple):
+    """A delivery that is leased to a worker."""
+
+    subscription_id: int
+    task_id: str
+    claim: int
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "HeldDelivery":
+        """The lease of a delivery."""
+        return cls(delivery.subscription_id, delivery.event.task_id, delivery.claim)
 
 
 class Presence(Protocol):
@@ -82,6 +95,14 @@ class Presence(Protocol):
 
     async def give_back(self, held: Sequence[HeldTask]) -> None:
         """The server; tasks that never reached the worker are pending again, uncharged."""
+        ...
+
+    async def mail(self, worker_id: str) -> list[HeldDelivery]:
+        """The server; the deliveries that the worker holds."""
+        ...
+
+    async def give_back_mail(self, held: Sequence[HeldDelivery]) -> None:
+        """The server; deliveries that never reached the worker are due again, no try charged."""
         ...
 
     def seen(self) -> dict[str, int]:

@@ -48,6 +48,7 @@ class Row:
     state: dict[str, Any]
     settings: dict[str, Any] | None = None  # only where a change asks for it
     internal_status: str | None = None
+    written: int = 0  # attempt and number of the last numbered write of a run
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def set(self, **columns: Any) -> None:
@@ -126,6 +127,29 @@ def own(row: Row, attempt: int) -> None:
         raise LeaseLost(row.id, attempt)
 
 
+def is_repeat(row: Row, attempt: int | None, sequence: int | None) -> bool:
+    """Whether a run's write was carried out before, and is sent again since its answer was lost.
+
+    Args:
+        row: The task.
+        attempt: The run's.
+        sequence: The write's number: greater than that of every write before it; none: it is never sent again.
+    """
+    if attempt is None or sequence is None:
+        return False
+    return row.written >> 32 == attempt and row.written >= _mark(attempt, sequence)
+
+
+def note_written(row: Row, attempt: int | None, sequence: int | None) -> None:
+    """Note that a run's write was carried out."""
+    if attempt is not None and sequence is not None:
+        row.set(written=_mark(attempt, sequence))
+
+
+def _mark(attempt: int, sequence: int) -> int:
+    return attempt << 32 | sequence
+
+
 def text_size(value: Any) -> int:
     """Roughly how many bytes a value takes as JSON; exact enough to tell the large from the small."""
     match value:
@@ -153,6 +177,7 @@ class Append:
     attempt: int | None
     events: Sequence[NewEvent]
     journal: Sequence[JournalEntry] = ()
+    sequence: int | None = None
 
     @property
     def size(self) -> int:
@@ -161,10 +186,13 @@ class Append:
 
     def decide(self, row: Row) -> Effect:
         """Number the events. Raises: LeaseLost, Conflict."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
         if self.attempt is not None:
             own(row, self.attempt)
         elif row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; nothing is appended until it is retried.")
+        note_written(row, self.attempt, self.sequence)
         events = [log(row, event.type, told(event), self.attempt) for event in self.events]
         return Effect(events=events, journal=self.journal)
 
@@ -248,6 +276,7 @@ class Finish:
     task_id: str
     attempt: int
     outcome: Outcome
+    sequence: int | None = None
 
     @property
     def size(self) -> int:
@@ -257,9 +286,12 @@ class Finish:
     def decide(self, row: Row) -> Effect:
         """End the task, or pause it. Raises: LeaseLost."""
         status = self.outcome.status
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
         if row.is_terminal and row.attempt == self.attempt and row.status != Status.Stopped:
             return Effect()  # this attempt ended it before, by a save of its own
         own(row, self.attempt)
+        note_written(row, self.attempt, self.sequence)
         delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})
         if status == Status.Paused:
             row.set(status=status, worker_id=None, paused_at=row.now)
@@ -275,11 +307,15 @@ class GiveBack:
     task_id: str
     attempt: int
     back: HandBack
+    sequence: int | None = None
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
         """Queue the task again, charged with an error or with nothing. Raises: LeaseLost."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
         own(row, self.attempt)
+        note_written(row, self.attempt, self.sequence)
         delta: dict[str, Any] = {"status": Status.Pending}
         row.set(status=Status.Pending, worker_id=None, available_at=row.now + timedelta(seconds=self.back.delay))
         if self.back.error is not None:
@@ -371,11 +407,15 @@ class Crash:
     attempt: int
     reason: str
     delay: float = 0.0
+    sequence: int | None = None
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
         """Charge a crash, and queue the task again or, by the third, end it. Raises: LeaseLost."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
         own(row, self.attempt)
+        note_written(row, self.attempt, self.sequence)
         reason = clean(self.reason)
         row.set(crashes=row.crashes + 1)
         delta: dict[str, Any] = {"crashes": row.crashes, "_error": reason}

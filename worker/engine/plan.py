@@ -31,6 +31,7 @@ _TYPES = {
     "triggering_agent_id": "text",
     "settings": "json",
     "state": "json",
+    "written": "bigint",
 }
 """Columns that changes set, with their types."""
 

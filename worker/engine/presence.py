@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from worker.contracts import HeldTask, WorkerState
+from worker.contracts import HeldDelivery, HeldTask, WorkerState
 from worker.engine import presence_statements as statements
 from worker.engine.changes import Save
 from worker.engine.core import Core
@@ -83,6 +83,14 @@ class EnginePresence:
         for each in held:
             with suppress(LeaseLost, TaskNotFound):
                 await self._work.hand_back(each.task_id, each.attempt, HandBack())
+
+    async def mail(self, worker_id: str) -> list[HeldDelivery]:
+        """What deliveries a worker holds."""
+        return await self._work.mail.held(worker_id)
+
+    async def give_back_mail(self, held: Sequence[HeldDelivery]) -> None:
+        """Have deliveries due again that a worker never got, no try charged."""
+        await self._work.mail.give_back(held)
 
     def seen(self) -> dict[str, int]:
         """The marks of hints that came so far, for ``hint``."""

@@ -20,6 +20,21 @@ SUBSCRIPTIONS_OF = """
     where w.id = %s and w.organization_id = %s
 """
 
+HELD_MAIL = "select subscription_id, task_id, claim from worker.cursors where worker_id = %s"
+
+# In the order in which writers touch cursors, so that they cannot deadlock.
+GIVE_BACK_MAIL = """
+    with held as (
+        select c.subscription_id, c.task_id from worker.cursors c
+        join unnest(%s::bigint[], %s::text[], %s::integer[]) as h(subscription_id, task_id, claim)
+          on (h.subscription_id, h.task_id, h.claim) = (c.subscription_id, c.task_id, c.claim)
+        where c.worker_id is not null
+        order by c.subscription_id, c.task_id for update of c
+    )
+    update worker.cursors c set worker_id = null from held h
+    where c.subscription_id = h.subscription_id and c.task_id = h.task_id returning 1
+"""
+
 _WORKER = """
     w.id, w.name, w.agents, w.any_agent, w.concurrency, w.is_busy, w.started_at, w.lease_until, w.gone_at,
     w.peer is not null as bare, not w.has_lock as remote,

@@ -4,8 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from worker.engine import presence_statements, statements
 from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
@@ -13,14 +12,15 @@ from worker.engine.checks import check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES, WORK
+from worker.engine.mail import EngineMail
 from worker.engine.payloads import clean
 from worker.engine.records import task_record
 from worker.engine.references import kept_rows
-from worker.words.errors import LeaseLost, NotFound, ValidationError
+from worker.words.errors import NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 
 class EngineWork:
@@ -29,9 +29,8 @@ class EngineWork:
     def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
         self._core = core
         self._organization = organization_id
-        self._tasks = tasks
+        self.mail = EngineMail(core, organization_id, tasks)
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
-        self._subscriptions: dict[str, dict[int, Subscription]] = {}
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
         self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
 
@@ -60,27 +59,12 @@ class EngineWork:
         )[0]
         if card.agents:
             await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
-        subscriptions: dict[int, Subscription] = {}
-        for subscription in card.subscriptions:
-            answer = await self._core.rows(
-                statements.SUBSCRIBE,
-                {
-                    **asdict(subscription.retries),
-                    "organization": self._organization,
-                    "handler": subscription.handler,
-                    "agent": subscription.agent_id,
-                    "type": subscription.event_type,
-                    "needs": subscription.needs,
-                },
-            )
-            subscriptions[answer[0]["id"]] = subscription
-        await self._core.rows(presence_statements.SUBSCRIBED, (list(subscriptions), card.id))
-        self._subscriptions[card.id] = subscriptions
+        subscriptions = await self.mail.subscribe(card, remote=remote)
         if remote:
             self._core.guard()
             return
         self._local.add(card.id)
-        self._core.beat(card.id, row["lock_key"], card.lease_seconds, list(subscriptions))
+        self._core.beat(card.id, row["lock_key"], card.lease_seconds, subscriptions)
         await asyncio.to_thread(self._core.pulse.ready, 5)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
@@ -141,11 +125,17 @@ class EngineWork:
         self._unheard.discard(worker_id)
 
     async def emit(
-        self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
+        self,
+        task_id: str,
+        attempt: int,
+        events: Sequence[NewEvent],
+        journal: Sequence[JournalEntry] = (),
+        *,
+        sequence: int | None = None,
     ) -> None:
         """Append events and journal entries."""
         if events or journal:
-            await self._core.writer.write(Append(self._organization, task_id, attempt, events, journal))
+            await self._core.writer.write(Append(self._organization, task_id, attempt, events, journal, sequence))
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
@@ -160,22 +150,24 @@ class EngineWork:
         if files:
             await self._core.writer.write(Keep(self._organization, task_id, attempt, kept_rows(files)))
 
-    async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
         """Write the attempt's last word."""
         if not outcome.status.is_terminal and outcome.status is not AgentExecutionStatus.Paused:
             raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
         checked = Outcome(outcome.status, check_changes(outcome.changes))
-        await self._core.writer.write(Finish(self._organization, task_id, attempt, checked))
+        await self._core.writer.write(Finish(self._organization, task_id, attempt, checked, sequence))
         self._given.pop(task_id, None)
 
-    async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack, *, sequence: int | None = None) -> None:
         """Queue the task again."""
-        await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back))
+        await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back, sequence))
         self._given.pop(task_id, None)
 
-    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
+    async def crashed(
+        self, task_id: str, attempt: int, reason: str, delay: float = 0.0, *, sequence: int | None = None
+    ) -> None:
         """Charge a crash and queue the task again, or end it."""
-        await self._core.writer.write(Crash(self._organization, task_id, attempt, reason, delay))
+        await self._core.writer.write(Crash(self._organization, task_id, attempt, reason, delay, sequence))
         self._given.pop(task_id, None)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
@@ -193,80 +185,11 @@ class EngineWork:
 
     async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
-        until = time.monotonic() + seconds
-        wishes = await self._wishes(worker_id)
-        while True:
-            seen = self._core.hub.seen(DELIVERIES)
-            count = limit()
-            if count <= 0:
-                return []
-            rows = await self._core.rows(
-                statements.CLAIM_DELIVERIES,
-                {"ids": list(wishes), "limit": count, "worker": worker_id},
-            )
-            found = [delivery for row in rows if (delivery := await self._delivery(row, wishes)) is not None]
-            left = until - time.monotonic()
-            if found or left <= 0:
-                return found
-            if not rows:
-                await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll), seen)
-
-    async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
-        """A worker's subscriptions; one that registered elsewhere is looked up once."""
-        if worker_id not in self._subscriptions:
-            rows = await self._core.rows(presence_statements.SUBSCRIPTIONS_OF, (worker_id, self._organization))
-            self._subscriptions[worker_id] = {
-                row["id"]: Subscription(row["handler"], TaskUpdateEventType(row["event_type"]), row["agent_id"])
-                for row in rows
-            }
-        return self._subscriptions[worker_id]
-
-    async def _delivery(self, row: Mapping[str, Any], wishes: Mapping[int, Subscription]) -> Delivery | None:
-        """Compose a delivery; a cursor whose event is none of its handler's moves on at once."""
-        number = row["number"]
-        keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
-        if number is None:
-            await self._core.rows(
-                "update worker.cursors set position = greatest(position, %(newest)s), worker_id = null, retries = 0"
-                " where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s",
-                {**keys, "newest": row["newest"]},
-            )
-            return None
-        event = await self._tasks.event(row["task_id"], number)
-        return Delivery(
-            subscription=wishes[row["subscription_id"]],
-            subscription_id=row["subscription_id"],
-            event=event,
-            task=await self._tasks.get(row["task_id"]),
-            claim=row["claim"],
-            tries=row["tries"],
-        )
+        return await self.mail.deliveries(worker_id, limit, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""
-        keys: dict[str, Any] = {
-            "subscription": delivery.subscription_id,
-            "task": delivery.event.task_id,
-            "claim": delivery.claim,
-            "number": delivery.event.number,
-        }
-        error = clean(error)
-        if error is None:
-            due = await self._core.rows(statements.SETTLE, keys) or await self._core.rows(statements.SETTLE_AGAIN, keys)
-        else:
-            if not final and await self._core.rows(statements.POSTPONE, {**keys, "error": error}):
-                return False
-            due = await self._set_aside({**keys, "error": error})
-        if not due:
-            raise LeaseLost(delivery.event.task_id, delivery.claim)
-        if due[0]["due"]:
-            self._core.tell(DELIVERIES, [])
-        return error is not None
-
-    async def _set_aside(self, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Set an event aside, for the first time or again; whether more is due, if the delivery is still this one."""
-        again = await self._core.rows(statements.SET_ASIDE_AGAIN, keys)
-        return again or await self._core.rows(statements.SET_ASIDE, keys)
+        return await self.mail.settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
@@ -284,7 +207,7 @@ class EngineWork:
         if worker_id in self._local:
             self._local.discard(worker_id)
             self._core.pulse.release()
-        self._subscriptions.pop(worker_id, None)
+        self.mail.forget(worker_id)
         await self._core.rows(statements.LEAVE, (worker_id,))
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.contracts import Host, Key, Room
-from worker.server.answers import Answers
 from worker.server.feeds import Feeds
 from worker.server.links import Links
 from worker.server.queues import Queues
@@ -82,7 +81,6 @@ class Service:
         self.links = Links(host)
         self.feeds = Feeds()
         self.queues = Queues(settings.max_queued)
-        self.answers = Answers()
         self.closing = asyncio.Event()
         self.is_open = False
         self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given

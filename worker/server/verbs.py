@@ -1,165 +1,41 @@
 """The verbs of a native worker, from JSON to the platform and back."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
-import pydantic
-from pydantic import BaseModel, ConfigDict, Field
-
+from worker.contracts import HeldDelivery
+from worker.server.forms import (
+    LEASE_SECONDS,
+    AssignmentsForm,
+    CrashedForm,
+    DeliveriesForm,
+    DeliveryForm,
+    EmitForm,
+    FinishForm,
+    HandBackForm,
+    KeepFilesForm,
+    LostForm,
+    RegisterForm,
+    RunForm,
+    SaveForm,
+    SettleForm,
+    TaskForm,
+    read,
+)
 from worker.server.service import Access, Service
 from worker.words.errors import LeaseLost, ModuleException, NotFound, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
-from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery, Demand, JournalEntry, KeptFile, Subscription, WorkerCard
+from worker.words.work import Delivery, Demand, JournalEntry, Subscription, WorkerCard
 
 VERSION = 1
 POLLS = frozenset({"assignments", "deliveries"})
 """Verbs that wait."""
-
-POLL_SECONDS = 25.0
-LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
-MOST = 10_000  # tasks or deliveries at once
-
-YEAR_SECONDS = 31_536_000
-
-Count = Annotated[int, Field(ge=0, le=MOST)]
-Seconds = Annotated[float, Field(ge=0, le=POLL_SECONDS)]
-Delay = Annotated[float, Field(ge=0, le=31_536_000)]  # seconds; a year
-Attempt = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Form = TypeVar("Form", bound=BaseModel)
-
-
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Retries(_Form):
-    attempts: Annotated[int, Field(ge=1, le=10_000)] = DELIVERY_RETRIES.attempts
-    base: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.base
-    cap: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.cap
-
-
-class _Subscription(_Form):
-    handler: Annotated[str, Field(min_length=1, max_length=500)]
-    event_type: TaskUpdateEventType
-    agent_id: str | None = None
-    retries: _Retries = Field(default_factory=_Retries)
-    needs: Annotated[str, Field(max_length=100)] | None = None
-
-    def subscription(self) -> Subscription:
-        retries = RetryPolicy(self.retries.attempts, self.retries.base, self.retries.cap)
-        needs = None if self.needs is None else self.needs.replace("\0", "")
-        return Subscription(self.handler, self.event_type, self.agent_id, retries, needs)
-
-
-class _Card(_Form):
-    id: str
-    name: Annotated[str, Field(max_length=500)]
-    agents: list[str] = Field(default_factory=list[str])
-    any_agent: bool = False
-    concurrency: Annotated[int, Field(ge=1, le=MOST)] = 10
-    isolates: bool = False
-    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
-    subscriptions: list[_Subscription] = Field(default_factory=list[_Subscription])
-
-
-class _Register(_Form):
-    card: _Card
-
-
-class _Demand(_Form):
-    total: Count
-    agents: dict[str, Count] = Field(default_factory=dict[str, int])
-    others: Count = 0
-    suspects: Count | None = None
-
-
-class _Assignments(_Form):
-    demand: _Demand
-    seconds: Seconds = 0
-    held: list[str] | None = None
-
-
-class _Task(_Form):
-    task_id: str
-
-
-class _Run(_Task):
-    attempt: Attempt
-
-
-class _Event(_Form):
-    type: str
-    data: Any = None
-
-
-class _Emit(_Run):
-    events: list[_Event] = Field(default_factory=list[_Event])
-    journal: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
-
-
-class _File(_Form):
-    url_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    reference: Annotated[str, Field(max_length=2000)]
-    media_type: Annotated[str, Field(max_length=500)] = ""
-    name: Annotated[str, Field(max_length=500)] = ""
-
-
-class _KeepFiles(_Run):
-    files: Annotated[list[_File], Field(max_length=MOST)]
-
-
-class _Save(_Task):
-    attempt: Attempt | None = None
-    origin: str | None = None
-    changes: dict[str, Any]
-
-
-class _Outcome(_Form):
-    status: AgentExecutionStatus
-    changes: dict[str, Any] = Field(default_factory=dict[str, Any])
-
-
-class _Finish(_Run):
-    outcome: _Outcome
-
-
-class _HandBack(_Run):
-    delay: Delay = 0
-    error: str | None = None
-
-
-class _Crashed(_Run):
-    reason: Annotated[str, Field(min_length=1, max_length=10_000)]
-    delay: Delay = 0
-
-
-class _Lost(_Form):
-    held: dict[str, Attempt]
-
-
-class _Deliveries(_Form):
-    limit: Count
-    seconds: Seconds = 0
-
-
-class _Delivery(_Form):
-    subscription_id: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    task_id: str
-    number: Annotated[int, Field(ge=0, le=2**63 - 1)]
-    claim: Attempt
-    tries: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-
-
-class _Settle(_Form):
-    delivery: _Delivery
-    error: str | None = None
-    final: bool = False
 
 
 class Clerk:
@@ -194,12 +70,14 @@ class Clerk:
 
     async def take_back(self, result: dict[str, Any]) -> None:
         """Queue again what was claimed for somebody who has gone."""
-        for each in result.get("value") or ():
+        given = result.get("value") or ()
+        with suppress(ModuleException):
+            mail = [each for each in given if "claim" in each]
+            await self._room.presence.give_back_mail([_held(each) for each in mail])
+        for each in given:
             if "attempt" in each:
-                try:
+                with suppress(ModuleException):
                     await self._room.work.hand_back(each["task"]["id"], each["attempt"], HandBack())
-                except ModuleException:
-                    continue
 
     async def _worker(self) -> str:
         """The worker's id, once it is known to be one of this organization."""
@@ -214,7 +92,7 @@ class Clerk:
 
     async def register(self, verb: dict[str, Any]) -> Any:
         """List the worker; its lease holds for three missed heartbeats."""
-        card = _read(_Register, verb).card
+        card = read(RegisterForm, verb).card
         check_id(card.id, "card.id")
         for agent in [*card.agents, *(each.agent_id for each in card.subscriptions if each.agent_id is not None)]:
             check_id(agent, "card.agents")
@@ -254,7 +132,7 @@ class Clerk:
 
     async def assignments(self, verb: dict[str, Any]) -> Any:
         """Claim tasks, waiting for them; what it was given and never got is queued again."""
-        asked = _read(_Assignments, verb)
+        asked = read(AssignmentsForm, verb)
         try:
             worker_id = await self._worker()
         except NotFound:  # who never registered is given nothing
@@ -281,54 +159,57 @@ class Clerk:
 
     async def emit(self, verb: dict[str, Any]) -> None:
         """Append events and journal entries."""
-        asked = _read(_Emit, verb)
+        asked = read(EmitForm, verb)
         await self._access.check_task(asked.task_id)
         events = [NewEvent(type=_type(each.type), data=each.data) for each in asked.events]
         journal = [JournalEntry(*entry) for entry in asked.journal]
-        await self._room.work.emit(asked.task_id, asked.attempt, events, journal)
+        await self._room.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
 
     async def keep_files(self, verb: dict[str, Any]) -> None:
         """Keep with a task what was read of its files."""
-        asked = _read(_KeepFiles, verb)
+        asked = read(KeepFilesForm, verb)
         await self._access.check_task(asked.task_id)
-        files = [KeptFile(each.url_digest, each.reference, each.media_type, each.name) for each in asked.files]
-        await self._room.work.keep_files(asked.task_id, asked.attempt, files)
+        await self._room.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
 
     async def save(self, verb: dict[str, Any]) -> Any:
         """Store changed fields."""
-        asked = _read(_Save, verb)
+        asked = read(SaveForm, verb)
         await self._access.check_task(asked.task_id)
         task = await self._room.tasks.update(asked.task_id, asked.changes, attempt=asked.attempt, origin=asked.origin)
         return _dump(task)
 
     async def journal(self, verb: dict[str, Any]) -> dict[str, str]:
         """Read a task's journal."""
-        asked = _read(_Task, verb)
+        asked = read(TaskForm, verb)
         await self._access.check_task(asked.task_id)
         return await self._room.work.journal(asked.task_id)
 
     async def finish(self, verb: dict[str, Any]) -> None:
         """Write an attempt's last word."""
-        asked = _read(_Finish, verb)
+        asked = read(FinishForm, verb)
         await self._access.check_task(asked.task_id)
         last_word = Outcome(asked.outcome.status, asked.outcome.changes)
-        await self._ending(asked, self._room.work.finish(asked.task_id, asked.attempt, last_word))
+        write = self._room.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
+        await self._ending(asked, write)
 
     async def hand_back(self, verb: dict[str, Any]) -> None:
         """Queue a task again."""
-        asked = _read(_HandBack, verb)
+        asked = read(HandBackForm, verb)
         await self._access.check_task(asked.task_id)
         back = HandBack(asked.delay, asked.error)
-        await self._ending(asked, self._room.work.hand_back(asked.task_id, asked.attempt, back))
+        write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
+        await self._ending(asked, write)
 
     async def crashed(self, verb: dict[str, Any]) -> None:
         """Charge a task with the death of the process that ran it alone."""
-        asked = _read(_Crashed, verb)
+        asked = read(CrashedForm, verb)
         await self._access.check_task(asked.task_id)
-        write = self._room.work.crashed(asked.task_id, asked.attempt, asked.reason, asked.delay)
+        write = self._room.work.crashed(
+            asked.task_id, asked.attempt, asked.reason, asked.delay, sequence=asked.sequence
+        )
         await self._ending(asked, write)
 
-    async def _ending(self, run: _Run, last_word: Awaitable[None]) -> None:
+    async def _ending(self, run: RunForm, last_word: Awaitable[None]) -> None:
         holdings = self._service.holdings.get(self._worker_id or "", {})
         known = holdings.pop(run.task_id, None)  # it ends by its own word, so it need not be told
         try:
@@ -340,14 +221,18 @@ class Clerk:
 
     async def lost(self, verb: dict[str, Any]) -> dict[str, str]:
         """Say which attempts own their task no longer."""
-        asked = _read(_Lost, verb)
+        asked = read(LostForm, verb)
         held = {task_id: attempt for task_id, attempt in asked.held.items() if "\0" not in task_id}
         return {task_id: str(status) for task_id, status in (await self._room.work.lost(held)).items()}
 
     async def deliveries(self, verb: dict[str, Any]) -> Any:
-        """Claim due events, waiting for them."""
-        asked = _read(_Deliveries, verb)
+        """Claim due events, waiting for them; what it was given and never got is due again."""
+        asked = read(DeliveriesForm, verb)
         worker_id = await self._worker()
+        if asked.held is not None:
+            known = {HeldDelivery(each.subscription_id, each.task_id, each.claim) for each in asked.held}
+            missing = [each for each in await self._room.presence.mail(worker_id) if each not in known]
+            await self._room.presence.give_back_mail(missing)
         found = await self._room.work.deliveries(
             worker_id, lambda: 0 if self.gone or self._service.closing.is_set() else asked.limit, asked.seconds
         )
@@ -355,11 +240,11 @@ class Clerk:
 
     async def settle(self, verb: dict[str, Any]) -> bool:
         """Settle a delivery."""
-        asked = _read(_Settle, verb)
+        asked = read(SettleForm, verb)
         await self._access.check_task(asked.delivery.task_id)
         return await self._room.work.settle(await self._given(asked.delivery), asked.error, final=asked.final)
 
-    async def _given(self, given: _Delivery) -> Delivery:
+    async def _given(self, given: DeliveryForm) -> Delivery:
         """The delivery that a worker names; its event need not be read again to settle it."""
         task = await self._room.tasks.get(given.task_id)
         event = TaskUpdateEvent.model_construct(
@@ -397,16 +282,6 @@ _VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
 }
 
 
-def _read(form: type[Form], verb: dict[str, Any]) -> Form:
-    """Read a verb. Raises: ValidationError, naming the field."""
-    try:
-        return form.model_validate(verb)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "verb"
-        raise ValidationError(f"{field}: {first['msg']}", field=field) from None
-
-
 def _type(text: str) -> TaskUpdateEventType:
     try:
         return TaskUpdateEventType(text)
@@ -416,6 +291,10 @@ def _type(text: str) -> TaskUpdateEventType:
 
 def _dump(task: TaskRecord) -> dict[str, Any]:
     return task.model_dump(mode="json", warnings="none")
+
+
+def _held(told: dict[str, Any]) -> HeldDelivery:
+    return HeldDelivery(told["subscription_id"], told["task"]["id"], told["claim"])
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """``POST /work``: a batch of a native worker's verbs, each with its own outcome."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from worker.server.bodies import WorkBody
 from worker.server.common import JSON, Admitted, service_of
 from worker.server.failures import documented, told
 from worker.server.verbs import POLLS, Clerk
-from worker.words.errors import ModuleException, ValidationError
+from worker.words.errors import ModuleException, Unavailable, ValidationError
 
 router = APIRouter(tags=["work"])
 
@@ -24,22 +24,18 @@ class WorkAnswer(BaseModel):
 
 
 @router.post("/work", response_model=WorkAnswer, responses=documented(404, 409))
-async def work(
-    request: Request,
-    access: Admitted,
-    body: WorkBody,
-    idempotency_key: Annotated[str | None, Header(max_length=255, description="repeats get the first answer")] = None,
-) -> Response:
-    """Carry out verbs: those about one task in their order, those about different tasks at once."""
+async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
+    """Carry out verbs: those about one task in their order, those about different tasks at once.
+
+    Writes of a run carry a `sequence`, so a batch whose answer was lost may be sent again, to any server process.
+    """
     names = [verb.get("verb") for verb in body.verbs]
     waits = any(name in POLLS for name in names)
     if waits and len(names) > 1:
         raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
-    service = service_of(request)
-    clerk = Clerk(service, access, body.worker_id)
+    clerk = Clerk(service_of(request), access, body.worker_id)
     if not waits:
-        asked = (access.room.organization_id, body.worker_id or "", idempotency_key)
-        return _answer(await service.answers.once(asked, lambda: _all(clerk, body.verbs)))
+        return _answer(await _all(clerk, body.verbs))
     watching = asyncio.create_task(_watch(request, clerk))
     try:
         result = await _one(clerk, body.verbs[0])
@@ -64,8 +60,14 @@ async def _all(clerk: Clerk, verbs: list[dict[str, Any]]) -> list[dict[str, Any]
     results: list[dict[str, Any]] = [{}] * len(verbs)
 
     async def carry_out(indices: list[int]) -> None:
+        broken: dict[str, Any] | None = None
         for index in indices:
+            if broken is not None and "sequence" in verbs[index]:
+                results[index] = broken  # were it written, a repeat of what came before it would be taken for written
+                continue
             results[index] = await _one(clerk, verbs[index])
+            if results[index].get("error", {}).get("status_code") == Unavailable.status:
+                broken = results[index]
 
     own = chains.pop("", None)  # what concerns no task, such as its registration, comes before all else
     if own is not None:

@@ -1,0 +1,93 @@
+"""Asking verbs of our own server: batches to ``POST /{org}/work``, each verb with its own outcome."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from worker.remote.batches import Batches
+from worker.remote.refusals import NOTHING, Subject, refusal
+from worker.remote.transport import Repeat, Transport
+from worker.remote.wire import Unreadable, decode, encode
+
+SPARE_SECONDS = 15.0  # for the answer itself
+
+
+class Verb:
+    """One verb of a batch, encoded.
+
+    Args:
+        body: What is asked.
+        subject: What it is about, for errors.
+    """
+
+    def __init__(self, body: Mapping[str, Any], subject: Subject = NOTHING) -> None:
+        self.content = encode(body)
+        self.subject = subject
+
+
+class Asking:
+    """The way of verbs to a server and of their outcomes back."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.url = f"{transport.addresses.organization}/work"
+        self.worker_id: str | None = None
+        self._batches = Batches(self._send, lambda verb: len(verb.content))
+
+    async def together(self, verb: Verb) -> Any:
+        """Ask a verb in one request with all that are asked meanwhile; they arrive in the order of their asking."""
+        return await self._batches.ask(verb)
+
+    async def alone(self, verb: Verb, worker_id: str, repeat: Repeat = Repeat.ALWAYS, seconds: float = 0) -> Any:
+        """Ask one verb, which may wait so long, in a request of its own."""
+        (outcome,) = await self._request([verb], worker_id, repeat, seconds)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def close(self) -> None:
+        """Ask nothing more."""
+        await self._batches.close()
+
+    async def _send(self, verbs: Sequence[Verb]) -> list[Any]:
+        return await self._request(verbs, self.worker_id, Repeat.ALWAYS)
+
+    async def _request(
+        self, verbs: Sequence[Verb], worker_id: str | None, repeat: Repeat, seconds: float = 0
+    ) -> list[Any]:
+        content = b'{"worker_id":%b,"verbs":[%b]}' % (encode(worker_id), b",".join(verb.content for verb in verbs))
+        answer = await self._transport.call(
+            "POST",
+            self.url,
+            content=content,
+            headers={"content-type": "application/json"},
+            repeat=repeat,
+            seconds=seconds + SPARE_SECONDS,
+        )
+        results = results_of(decode(answer.content, "an answer"), len(verbs))
+        return [self._outcome(result, verb.subject) for result, verb in zip(results, verbs, strict=True)]
+
+    def _outcome(self, result: Mapping[str, Any], subject: Subject) -> Any:
+        error = result.get("error")
+        if not isinstance(error, dict):
+            return result.get("value")
+        status = error.get("status_code")
+        return refusal(
+            status if isinstance(status, int) else 500,
+            error,
+            subject,
+            self._transport.addresses.shown,  # HTTP: its own
+        )
+
+
+def results_of(answer: Any, count: int) -> list[dict[str, Any]]:
+    """The results of so many verbs.
+
+    Raises:
+        Unreadable: They are not there.
+    """
+    results = answer.get("results") if isinstance(answer, dict) else None
+    if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
+        raise Unreadable("an answer", "it has no results")
+    if len(results) != count:
+        raise Unreadable("an answer", f"it has {len(results)} results for {count} verbs")
+    return results

@@ -1,0 +1,127 @@
+"""A native worker's presence: heartbeats that hold its lease, and a stream that brings hints."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from worker.remote.heart import Beat, Heart
+from worker.remote.hub import DELIVERIES, WORK, Hub
+from worker.remote.repeating import forever
+from worker.remote.transport import Transport
+from worker.remote.wire import encode
+from worker.words.errors import NotFound, Unavailable
+from worker.words.work import WorkerCard
+
+if TYPE_CHECKING:
+    from httpx_sse import ServerSentEvent
+
+
+class Attendance:
+    """Who is here.
+
+    Args:
+        transport: The way to the server.
+        url: Where verbs are asked.
+        hub: Hears the hints.
+        heart: Sends the heartbeats.
+        introduce: Registers a worker, at first and whenever the server took it for dead.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        url: str,
+        hub: Hub,
+        heart: Heart,
+        introduce: Callable[[WorkerCard], Awaitable[None]],
+    ) -> None:
+        self._transport = transport
+        self._url = url
+        self._hub = hub
+        self._heart = heart
+        self._introduce = introduce
+        self._streams: dict[str, asyncio.Task[None]] = {}
+        self._again: set[asyncio.Task[None]] = set()
+
+    def begin(self, card: WorkerCard) -> None:
+        """Hold a registered worker's lease, and listen for hints."""
+        self._heart.keep(card.id, self._beat(card))
+        if card.id not in self._streams:
+            self._streams[card.id] = asyncio.create_task(self._listen(card.id), name=f"hints {card.id}")
+
+    def end(self, worker_id: str) -> asyncio.Task[None] | None:
+        """Hold its lease no longer. Returns: what listens for hints, to be cancelled when the worker has left."""
+        self._heart.drop(worker_id)
+        return self._streams.pop(worker_id, None)
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        tasks = [*self._streams.values(), *self._again]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _beat(self, card: WorkerCard) -> Beat:
+        body = encode({"worker_id": card.id, "verbs": [{"verb": "renew"}]})
+        loop = asyncio.get_running_loop()
+
+        def answered(status: int, content: bytes) -> None:
+            if is_unknown(status, content) and not loop.is_closed():
+                loop.call_soon_threadsafe(self._introduce_again, card)
+
+        return Beat(self._url, lambda: body, answered)
+
+    def _introduce_again(self, card: WorkerCard) -> None:
+        """The worker was taken for dead: what it ran is others' now, but it can claim anew."""
+        if card.id not in self._streams or self._again:
+            return
+        task = asyncio.create_task(forever("registering again", lambda _: self._introduce(card)))
+        self._again.add(task)
+        task.add_done_callback(self._again.discard)
+
+    async def _listen(self, worker_id: str) -> None:
+        params = {"worker_id": worker_id, "native": 1}
+
+        async def once(well: Callable[[], None]) -> None:
+            async with self._transport.stream("/events/-/", params=params, redirects=True) as sent:
+                well()
+                self._hub.wake(WORK, DELIVERIES)  # what was hinted at meanwhile went unheard
+                async for each in sent:
+                    self._hint(each)
+            raise Unavailable("The stream of hints ended.")
+
+        await forever("listening for hints", once)
+
+    def _hint(self, sent: "ServerSentEvent") -> None:
+        match sent.event:
+            case "work":
+                self._hub.wake(WORK)
+            case "deliveries":
+                self._hub.wake(DELIVERIES)
+            case "task-stop":
+                task_id = told(sent.data).get("task_id")
+                if isinstance(task_id, str):
+                    self._hub.changed(task_id)
+            case _:
+                return
+
+
+def told(data: str) -> dict[str, Any]:
+    """What an event of the stream tells; nothing where it cannot be read."""
+    try:
+        read = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+
+
+def is_unknown(status: int, content: bytes) -> bool:
+    """Whether an answer to a heartbeat says that there is no such worker."""
+    if status != 200:  # noqa: PLR2004 - HTTP
+        return False
+    try:
+        error = json.loads(content)["results"][0].get("error") or {}
+        return error.get("status_code") == NotFound.status
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError):
+        return False

@@ -1,0 +1,175 @@
+"""Claims of a native worker: tasks and deliveries, and what became of those whose answer was lost on its way."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from worker.remote.asking import SPARE_SECONDS, Asking, Verb
+from worker.remote.hub import DELIVERIES, NUDGE, WORK, Hub
+from worker.remote.transport import Repeat
+from worker.remote.wire import Unreadable, event_of, task_of
+from worker.words.errors import NotFound
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.work import Assignment, Delivery, Demand, Subscription
+
+T = TypeVar("T")
+
+LONGEST_WAIT_SECONDS = 25.0  # the server's limit
+POLL = 1.0  # seconds between looks where nobody hints
+
+Lease = tuple[int, str, int]
+"""Of a delivery: subscription, task, claim."""
+
+
+class Claiming:
+    """What this worker claims, and what it knows to be its own.
+
+    An answer may be lost on its way, and with it all that was claimed in it. So the next request names what the worker
+    holds, and whatever else the server takes to be its own is given back.
+    """
+
+    def __init__(self, asking: Asking, hub: Hub) -> None:
+        self._asking = asking
+        self._hub = hub
+        self._tasks: dict[str, int] = {}  # attempts by task
+        self._mail: set[Lease] = set()
+        self._unsure = {WORK: False, DELIVERIES: False}  # whether an answer may have been lost
+        self._claiming = asyncio.Lock()  # what is held is known between two answers, not while one is under way
+
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
+        """Claim what the worker can start; the platform waits for it where there is none."""
+
+        async def claim(left: float) -> list[Assignment] | None:
+            self._hub.lower(NUDGE)
+            wanted = demand()
+            return await self._claim_tasks(worker_id, wanted, left) if wanted.total > 0 else None
+
+        return await self._until_found(claim, WORK, seconds)
+
+    async def _claim_tasks(self, worker_id: str, wanted: Demand, seconds: float) -> list[Assignment]:
+        async with self._claiming:
+            body: dict[str, Any] = {"verb": "assignments", "demand": asdict(wanted), "seconds": seconds}
+            if self._unsure[WORK]:
+                body["held"] = list(self._tasks)
+            self._unsure[WORK] = True
+            try:
+                found = await self._unless_nudged(self._asking.alone(Verb(body), worker_id, Repeat.UNSENT, seconds))
+            except NotFound:  # it was never registered, or taken for dead: the next heartbeat mends that
+                found = []
+            if found is None:
+                return []
+            assignments = [assignment_of(each) for each in entries(found, "assignments")]
+            self._unsure[WORK] = False
+            self._tasks.update({each.task.id: each.attempt for each in assignments})
+            return assignments
+
+    async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for an answer; a nudge ends the wait, and the connection with it, so that the platform knows."""
+        answer = asyncio.create_task(asking)
+        nudge = asyncio.create_task(self._hub.flagged(NUDGE, LONGEST_WAIT_SECONDS + SPARE_SECONDS))
+        try:
+            await asyncio.wait([answer, nudge], return_when=asyncio.FIRST_COMPLETED)
+            return await answer if answer.done() else None
+        finally:
+            answer.cancel()
+            nudge.cancel()
+            await asyncio.gather(answer, nudge, return_exceptions=True)
+
+    def drop(self, task_id: str, attempt: int) -> None:
+        """Hold a task no longer."""
+        if self._tasks.get(task_id) == attempt:
+            del self._tasks[task_id]
+
+    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+        """Claim due events of this worker's subscriptions; wait on this side, between short requests, for them."""
+
+        async def claim(_: float) -> list[Delivery] | None:
+            count = limit()
+            return await self._claim_mail(worker_id, count) if count > 0 else None
+
+        return await self._until_found(claim, DELIVERIES, seconds)
+
+    async def _claim_mail(self, worker_id: str, count: int) -> list[Delivery]:
+        body: dict[str, Any] = {"verb": "deliveries", "limit": count, "seconds": 0}
+        if self._unsure[DELIVERIES]:
+            names = ("subscription_id", "task_id", "claim")
+            body["held"] = [dict(zip(names, lease, strict=True)) for lease in self._mail]
+        self._unsure[DELIVERIES] = True
+        found = await self._asking.alone(Verb(body), worker_id, Repeat.UNSENT)
+        deliveries = [delivery_of(each) for each in entries(found, "deliveries")]
+        self._unsure[DELIVERIES] = False
+        self._mail.update(lease_of(each) for each in deliveries)
+        return deliveries
+
+    def settled(self, delivery: Delivery, *, surely: bool) -> None:
+        """Hold a delivery no longer; one that may not have been settled is given back at the next claim."""
+        self._mail.discard(lease_of(delivery))
+        if not surely:
+            self._unsure[DELIVERIES] = True
+
+    async def _until_found(
+        self, claim: Callable[[float], Awaitable[list[T] | None]], flag: str, seconds: float
+    ) -> list[T]:
+        until = time.monotonic() + seconds
+        while True:
+            self._hub.lower(flag)
+            found = await claim(min(LONGEST_WAIT_SECONDS, max(0.0, until - time.monotonic())))
+            if found is None:
+                return []
+            left = until - time.monotonic()
+            if found or left <= 0:
+                return found
+            await self._hub.flagged(flag, min(left, POLL))
+
+
+def lease_of(delivery: Delivery) -> Lease:
+    """What a delivery is known by."""
+    return delivery.subscription_id, delivery.event.task_id, delivery.claim
+
+
+def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
+    """The objects of a list.
+
+    Raises:
+        Unreadable: It is none of objects.
+    """
+    if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+        raise Unreadable(what, "it is no list of objects")
+    return answer
+
+
+def assignment_of(data: Mapping[str, Any]) -> Assignment:
+    """Read an assignment.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    attempt = data.get("attempt")
+    if not isinstance(attempt, int):
+        raise Unreadable("an assignment", "it has no attempt")
+    return Assignment(task_of(data.get("task")), attempt)
+
+
+def delivery_of(data: Mapping[str, Any]) -> Delivery:
+    """Read a delivery.
+
+    Raises:
+        Unreadable: It is none, or its event is none that we know.
+    """
+    event, task = event_of(data.get("event")), task_of(data.get("task"))
+    if event is None:
+        raise Unreadable("a delivery", "its event is of no type that is known here")
+    try:
+        asked = data["subscription"]
+        return Delivery(
+            subscription=Subscription(asked["handler"], TaskUpdateEventType(asked["event_type"]), asked["agent_id"]),
+            subscription_id=int(data["subscription_id"]),
+            event=event,
+            task=task,
+            claim=int(data["claim"]),
+            tries=int(data.get("tries", 0)),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Unreadable("a delivery", f"{type(error).__name__}: {error}") from None

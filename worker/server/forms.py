@@ -1,0 +1,219 @@
+"""What verbs of a native worker bring, checked."""
+
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.words.errors import ValidationError
+from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.work import KeptFile, Subscription
+
+POLL_SECONDS = 25.0
+LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
+MOST = 10_000  # tasks or deliveries at once
+YEAR_SECONDS = 31_536_000
+
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Seconds = Annotated[float, Field(ge=0, le=POLL_SECONDS)]
+Delay = Annotated[float, Field(ge=0, le=YEAR_SECONDS)]
+Attempt = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Sequence = Annotated[int, Field(ge=1, le=2**32 - 1)]
+
+
+class Form(BaseModel):
+    """What one verb brings; unknown fields are accepted."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class RetriesForm(Form):
+    """How often a handler is tried."""
+
+    attempts: Annotated[int, Field(ge=1, le=10_000)] = DELIVERY_RETRIES.attempts
+    base: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.base
+    cap: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.cap
+
+
+class SubscriptionForm(Form):
+    """A handler's wish for events."""
+
+    handler: Annotated[str, Field(min_length=1, max_length=500)]
+    event_type: TaskUpdateEventType
+    agent_id: str | None = None
+    retries: RetriesForm = Field(default_factory=RetriesForm)
+    needs: Annotated[str, Field(max_length=100)] | None = None
+
+    def subscription(self) -> Subscription:
+        """The wish, as the platform knows it."""
+        retries = RetryPolicy(self.retries.attempts, self.retries.base, self.retries.cap)
+        needs = None if self.needs is None else self.needs.replace("\0", "")
+        return Subscription(self.handler, self.event_type, self.agent_id, retries, needs)
+
+
+class CardForm(Form):
+    """A worker, as it introduces itself."""
+
+    id: str
+    name: Annotated[str, Field(max_length=500)]
+    agents: list[str] = Field(default_factory=list[str])
+    any_agent: bool = False
+    concurrency: Annotated[int, Field(ge=1, le=MOST)] = 10
+    isolates: bool = False
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
+    subscriptions: list[SubscriptionForm] = Field(default_factory=list[SubscriptionForm])
+
+
+class RegisterForm(Form):
+    """``register``."""
+
+    card: CardForm
+
+
+class DemandForm(Form):
+    """How many tasks a worker can start now."""
+
+    total: Count
+    agents: dict[str, Count] = Field(default_factory=dict[str, int])
+    others: Count = 0
+    suspects: Count | None = None
+
+
+class AssignmentsForm(Form):
+    """``assignments``; ``held`` names the tasks that the worker knows to be its own, after an answer that was lost."""
+
+    demand: DemandForm
+    seconds: Seconds = 0
+    held: list[str] | None = None
+
+
+class TaskForm(Form):
+    """A verb about a task."""
+
+    task_id: str
+
+
+class RunForm(TaskForm):
+    """A verb of a run. ``sequence`` is greater than that of every write of the run before: a repeat is known by it."""
+
+    attempt: Attempt
+    sequence: Sequence | None = None
+
+
+class EventForm(Form):
+    """An event to be appended."""
+
+    type: str
+    data: Any = None
+
+
+class EmitForm(RunForm):
+    """``emit``."""
+
+    events: list[EventForm] = Field(default_factory=list[EventForm])
+    journal: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
+
+
+class FileForm(Form):
+    """A file that was read for a task."""
+
+    url_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reference: Annotated[str, Field(max_length=2000)]
+    media_type: Annotated[str, Field(max_length=500)] = ""
+    name: Annotated[str, Field(max_length=500)] = ""
+
+    def file(self) -> KeptFile:
+        """The file, as the platform knows it."""
+        return KeptFile(self.url_digest, self.reference, self.media_type, self.name)
+
+
+class KeepFilesForm(RunForm):
+    """``keep_files``."""
+
+    files: Annotated[list[FileForm], Field(max_length=MOST)]
+
+
+class SaveForm(TaskForm):
+    """``save``."""
+
+    attempt: Attempt | None = None
+    origin: str | None = None
+    changes: dict[str, Any]
+
+
+class OutcomeForm(Form):
+    """How an attempt ends."""
+
+    status: AgentExecutionStatus
+    changes: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class FinishForm(RunForm):
+    """``finish``."""
+
+    outcome: OutcomeForm
+
+
+class HandBackForm(RunForm):
+    """``hand_back``."""
+
+    delay: Delay = 0
+    error: str | None = None
+
+
+class CrashedForm(RunForm):
+    """``crashed``."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=10_000)]
+    delay: Delay = 0
+
+
+class LostForm(Form):
+    """``lost``."""
+
+    held: dict[str, Attempt]
+
+
+class HeldForm(Form):
+    """A delivery that a worker knows to be its own."""
+
+    subscription_id: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    task_id: str
+    claim: Attempt
+
+
+class DeliveriesForm(Form):
+    """``deliveries``; ``held`` names those that the worker knows to be its own, after an answer that was lost."""
+
+    limit: Count
+    seconds: Seconds = 0
+    held: list[HeldForm] | None = None
+
+
+class DeliveryForm(HeldForm):
+    """A delivery, as the worker that holds it names it."""
+
+    number: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    tries: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class SettleForm(Form):
+    """``settle``."""
+
+    delivery: DeliveryForm
+    error: str | None = None
+    final: bool = False
+
+
+Asked = TypeVar("Asked", bound=Form)
+
+
+def read(form: type[Asked], verb: dict[str, Any]) -> Asked:
+    """Read a verb. Raises: ValidationError, naming the field."""
+    try:
+        return form.model_validate(verb)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "verb"
+        raise ValidationError(f"{field}: {first['msg']}", field=field) from None
