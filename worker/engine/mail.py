@@ -99,7 +99,7 @@ class EngineMail:
             self._core.tell(DELIVERIES, [])
 
     async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
-        """A worker's subscriptions; a remote one's are looked up each time: it may register anew with another process."""
+        """A worker's subscriptions; a remote one's each time: it may register anew with another process."""
         local = self._subscriptions.get(worker_id)
         if local is not None:
             return local
