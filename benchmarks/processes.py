@@ -17,7 +17,8 @@ import benchmarks.handlers
 from worker import wiring
 from worker.registry import default
 from worker.settings import Settings
-from worker.supervisor import Supervisor, logs
+from worker.supervisor import Supervisor
+from worker.telemetry import logs
 from worker.words.notices import Notice, TaskEnded, subscribe
 from worker.words.tasks import AgentExecutionInput, NewTask
 

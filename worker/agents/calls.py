@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from worker.agents.replay import ParsedCall, Question, Replay, ToolCall, place_and_key, with_ids
+from worker.agents.questions import ParsedCall, Question, question_of, with_ids
+from worker.agents.replay import Replay, place_and_key
+from worker.agents.tool_calls import ToolCall
 from worker.current import Run, call_in_hand
 
 if TYPE_CHECKING:
@@ -148,7 +150,7 @@ class WatchedCalls:
     def _question(self, arguments: dict[str, Any]) -> Question | None:
         calls = self._worker_calls
         calls.check()
-        return calls.replay.question(self, arguments) if calls.replay is not None else None
+        return question_of(calls.replay, self, arguments) if calls.replay is not None else None
 
     def _failed(self, question: Question | None, error: Exception) -> None:
         self._worker_calls.failures.append(error)

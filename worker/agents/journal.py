@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
+from worker.agents.held import Held
 from worker.contracts import Work
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
@@ -69,6 +70,7 @@ class Journal:
 
     def __init__(self, task_id: str, attempt: int) -> None:
         self.task_id = task_id
+        self.held = Held()
         self._attempt = attempt
         self._numbers = count(1)
         self._loaded = attempt <= 1
@@ -87,6 +89,11 @@ class Journal:
         if not self._loaded:  # another run of the same handler may have been faster
             self._loaded = True
             self._take_over(rows)
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether there is anything left to answer from."""
+        return bool(self._unused)
 
     def take(self, place: Place) -> Entry | None:
         """The next entry for a call, which is then used up; none: the call was not completed."""

@@ -13,6 +13,12 @@ Emit = Callable[..., Awaitable[None]]
 """Appends events to the task's log, and rows of its journal where a second argument holds some, in one transaction;
 raises LeaseLost where the attempt no longer owns the task."""
 
+Written = tuple[Sequence[NewEvent], Sequence[JournalEntry]]
+"""Events and rows of the journal that belong together."""
+
+Late = Callable[[], Written]
+"""Makes what is held back, when it is wanted after all."""
+
 PIECE_SECONDS = 0.05  # text that streams within 50 ms is one event: readers see no difference, the log does
 WAITING_EVENTS = 1_000  # that many not yet stored hold up the run, so that a slow log cannot fill the memory
 SOON_SECONDS = 0.02  # a quick tool's request and result are one write; a reader of the log sees no difference
@@ -40,6 +46,8 @@ class Outlet:
         self._text: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.TimerHandle | None = None
+        self._late: Late | None = None
+        self._turn: asyncio.Handle | None = None  # what is held back goes out with it
         self._error: Exception | None = None
         self._cancelled_owner = False
 
@@ -58,10 +66,25 @@ class Outlet:
         self._cut()
         if self._closed or self._error is not None:
             return
-        self._waiting.extend(events)
-        self._rows.extend(rows)
+        self._join(events, rows)
         if self._pump is None and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._take, (), ())
+
+    def hold(self, late: Late) -> None:
+        """Take something that is made only if the run goes on: if the loop turns, or anything else is taken."""
+        if self._late is None and self._pump is None and not (self._waiting or self._rows or self._text):
+            self._late = late
+            self._turn = asyncio.get_running_loop().call_soon(self._take, ())
+            return
+        self.add(())  # rows are numbered as they are made
+        self.add(*late())
+
+    def drop(self) -> bool:
+        """Forget what is held back; whether there was anything."""
+        held, self._late = self._late, None
+        if self._turn is not None:
+            self._turn.cancel()
+        return held is not None
 
     async def store(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry]) -> None:
         """Take events and rows, and wait until they are stored; cancelled where they never will be."""
@@ -80,21 +103,31 @@ class Outlet:
             self._timer = asyncio.get_running_loop().call_later(PIECE_SECONDS, self._cut)
         await self.pause()
 
-    async def settle(self) -> None:
-        """Wait until all is stored. Raises what an emit raised."""
+    async def settle(self, *, holding: bool = False) -> bool:
+        """Wait until all is stored. Raises what an emit raised.
+
+        Args:
+            holding: But for what is held back.
+
+        Returns:
+            Whether something is.
+        """
         self._cut()
         self._owner = None
+        if holding and self._late is not None:
+            return True
         self._take(())
         if self._pump is not None:
             await asyncio.wait([self._pump])
         if self._error is not None:
             self.failure()
             raise self._error
+        return False
 
     async def abandon(self) -> None:
         """Let go of what is not stored: the run was cancelled. What the journal should know is stored first."""
         self._owner = None
-        if self._rows or self._text_rows:
+        if self._rows or self._text_rows or self._late is not None:
             self._cut()
             self._take(())
         if self._timer is not None:
@@ -134,10 +167,20 @@ class Outlet:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
-        self._waiting.extend(events)
-        self._rows.extend(rows)
+        self._join(events, rows)
         if self._pump is None and (self._waiting or self._rows):
             self._pump = asyncio.get_running_loop().create_task(self._drain())
+
+    def _join(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry]) -> None:
+        """Put events and rows behind all that was taken before, what is held back included."""
+        late = self._late
+        if late is not None:
+            self.drop()
+            held_events, held_rows = late()
+            self._waiting.extend(held_events)
+            self._rows.extend(held_rows)
+        self._waiting.extend(events)
+        self._rows.extend(rows)
 
     async def _drain(self) -> None:
         stored: asyncio.Future[None] | None = None

@@ -12,9 +12,11 @@ from worker.agents.calls import Calls
 from worker.agents.copies import Copies, kind_of, workflow_input
 from worker.agents.endings import ENDINGS, STARTS, Ending, added, ending_of
 from worker.agents.errors import AgentFailed, ResultInvalid
+from worker.agents.held import Held
 from worker.agents.journal import Journal
 from worker.agents.outlet import Emit, Outlet
-from worker.agents.replay import Replay, Replayed
+from worker.agents.questions import Replayed
+from worker.agents.replay import Replay
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
 from worker.current import run_in_hand
@@ -60,7 +62,9 @@ class RunResult:
     duration: float = 0.0
 
 
-async def run(agent: Any, record: TaskRecord, material: Material, emit: Emit, *, ordinal: int = 0) -> RunResult:
+async def run(
+    agent: Any, record: TaskRecord, material: Material, emit: Emit, *, ordinal: int = 0, holding: bool = False
+) -> RunResult:
     """Run an agent for a task.
 
     Args:
@@ -70,6 +74,8 @@ async def run(agent: Any, record: TaskRecord, material: Material, emit: Emit, *,
         emit: Appends events to the task's log. Called one at a time, in order; not at all where there is nothing
             to tell.
         ordinal: How many runs the task's handler has made before this one.
+        holding: Leave a last answer to ``journal.held``, which whoever writes the attempt's last word looks after;
+            nothing of the caller's may happen before the loop turns.
 
     Raises:
         AgentFailed: The run ended in an error; the provider's own message, its exception as the cause.
@@ -87,7 +93,7 @@ async def run(agent: Any, record: TaskRecord, material: Material, emit: Emit, *,
     logs.take_over()  # Agno has been imported by now, and has made its loggers
     journal = await _journal(record)
     async with _Going(record, calls, copies, emit, f"{record.id}.{ordinal}") as going:
-        going.replay(journal, by_beginning=kind == "workflow")
+        going.replay(journal, by_beginning=kind == "workflow", holding=holding)
         going.tell_what_is_ignored()
         ending = await going.follow(own, _request(kind, record, material, want), going.run_id)
         content = None if ending.paused else await going.checked(ending.content, material, want)
@@ -101,6 +107,7 @@ async def _journal(record: TaskRecord) -> Journal | None:
     if run is None or run.journal is None or run.task_id != record.id:
         return None
     await run.journal.load(run.work)
+    await run.journal.held.store()  # of a run before this one
     return run.journal
 
 
@@ -117,6 +124,7 @@ class _Going:
         self._translation = Translation(run_id, calls)
         self._run = run_in_hand.get()
         self._replay: Replay | None = None
+        self._held: Held | None = None
         self._forget: Callable[[], None] = lambda: None
 
     @property
@@ -137,19 +145,22 @@ class _Going:
         """Have all events stored, also where the run failed; where it was cancelled, let go of them."""
         self._forget()
         if error is None or isinstance(error, Exception):
-            await self._outlet.settle()
+            holding = error is None and self._held is not None
+            if await self._outlet.settle(holding=holding) and self._held is not None:
+                self._held.keep(self._outlet)
             return
         cause = self._outlet.failure()
         await self._outlet.abandon()
         if cause is not None:
             raise cause from None
 
-    def replay(self, journal: Journal | None, *, by_beginning: bool) -> None:
+    def replay(self, journal: Journal | None, *, by_beginning: bool, holding: bool) -> None:
         """Answer from the journal what earlier attempts completed, and note what this one does."""
         if journal is None or self._run is None:
             return
         replay = Replay(journal, self._run, self.run_id, self._outlet, by_beginning=by_beginning)
         self._calls.replay = self._replay = replay
+        self._held = journal.held if holding else None
         replay.take_back()
 
     def tell_what_is_ignored(self) -> None:

@@ -68,7 +68,7 @@ def unpacked(value: Any) -> Any:
 
 def _record(value: Any) -> Any:
     kind = type(value)
-    names = _field_names(kind)
+    names = field_names(kind)
     if names is None:
         return plain(value)
     fields = {name: each for name in names if (each := getattr(value, name)) or each is False or each == ""}
@@ -76,7 +76,7 @@ def _record(value: Any) -> Any:
 
 
 @lru_cache(maxsize=100)  # Agno's records are a few dozen
-def _field_names(kind: type) -> tuple[str, ...] | None:
+def field_names(kind: type) -> tuple[str, ...] | None:
     """The fields of a record of Agno's, whose zeros and empty lists are their defaults; none: it is none."""
     if not kind.__module__.startswith("agno."):  # nothing else is ever imported by its name
         return None

@@ -42,7 +42,10 @@ async def run_agent(agent: Any, task: Task) -> Task:
     run = run_in_hand.get()
     if run is None:
         return await _perform(agent, task, None)
-    return await bridge.across(lambda platform: _perform_in_hand(agent, task, run, platform), task.configuration)
+    caller = asyncio.current_task()
+    return await bridge.across(
+        lambda platform: _perform_in_hand(agent, task, run, platform, caller), task.configuration
+    )
 
 
 def run_agent_sync(agent: Any, task: Task) -> Task:
@@ -58,17 +61,28 @@ def run_agent_sync(agent: Any, task: Task) -> Task:
         raise
 
 
-async def _perform_in_hand(agent: Any, task: Task, run: Run, platform: Platform) -> Task:
-    """Run an agent within an attempt, on the loop that the attempt's platform lives on."""
+async def _perform_in_hand(
+    agent: Any, task: Task, run: Run, platform: Platform, caller: "asyncio.Task[Any] | None" = None
+) -> Task:
+    """Run an agent within an attempt, on the loop that the attempt's platform lives on.
+
+    Args:
+        agent: The agent.
+        task: The task.
+        run: The attempt.
+        platform: Where the task lives.
+        caller: The caller's task: if this is it, it goes on before the loop turns, and its last answer may wait.
+    """
+    holding = caller is not None and caller is asyncio.current_task()
     here = replace(run, work=platform.work) if bridge.is_spare() else run
     token = run_in_hand.set(here)
     try:
-        return await _perform(agent, task, run)
+        return await _perform(agent, task, run, holding=holding)
     finally:
         run_in_hand.reset(token)
 
 
-async def _perform(agent: Any, task: Task, run: Run | None) -> Task:
+async def _perform(agent: Any, task: Task, run: Run | None, *, holding: bool = False) -> Task:
     from worker.agents.running import run as run_on
 
     ordinal = _next_ordinal(task, run)
@@ -76,7 +90,7 @@ async def _perform(agent: Any, task: Task, run: Run | None) -> Task:
     material, notes = await _material(agent, task)
     if ordinal == 0 and notes:
         await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(text)) for text in notes])
-    result = await run_on(agent, task, material, outlet.emit, ordinal=ordinal)
+    result = await run_on(agent, task, material, outlet.emit, ordinal=ordinal, holding=holding)
     _record(task, result, is_first=ordinal == 0)
     return task
 

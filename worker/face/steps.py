@@ -81,7 +81,9 @@ def _text(name: str, value: Any) -> str:
 
 
 async def _load(run: Run, platform: Platform) -> None:
-    await _journal(run).load(platform.work if bridge.is_spare() else run.work)
+    journal = _journal(run)
+    await journal.load(platform.work if bridge.is_spare() else run.work)
+    await journal.held.store()  # what a step does may depend on the answer of a run before it
 
 
 async def _note(run: Run, platform: Platform, place: Place, value: Any) -> None:

@@ -272,7 +272,12 @@ class Task(TaskRecord):
 
     def _sending(self, changes: Mapping[str, Any]) -> Verb[TaskRecord]:
         attempt, origin = writer_of(self.id)
-        return lambda platform: platform.tasks.update(self.id, changes, attempt=attempt, origin=origin)
+
+        async def send(platform: Platform) -> TaskRecord:
+            await _store_held(self.id)
+            return await platform.tasks.update(self.id, changes, attempt=attempt, origin=origin)
+
+        return send
 
     async def _stopping(self, platform: Platform) -> TaskRecord:
         return await platform.tasks.stop(self.id)
@@ -312,6 +317,13 @@ def writer_of(task_id: str) -> tuple[int | None, str | None]:
     """Attempt and origin that a save of a task carries: those of the run in hand, where it is of this task."""
     run = run_in_hand.get()
     return (run.attempt, run.origin) if run is not None and run.task_id == task_id else (None, None)
+
+
+async def _store_held(task_id: str) -> None:
+    """What the run in hand has yet to note comes before what it saves."""
+    run = run_in_hand.get()
+    if run is not None and run.task_id == task_id and run.journal is not None:
+        await run.journal.held.store()
 
 
 def _get(task_id: str) -> Verb[TaskRecord]:

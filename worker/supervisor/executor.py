@@ -148,19 +148,36 @@ class Executor:
             case Taken():
                 announce(self._taken(execution, execution.run.stopping.reason or REASON_LOST))
             case HandBack():
-                if verdict.repeats(error):
-                    await self._forget_last_answer(execution)
+                await self._note_for_the_next(execution, error)
                 await self._work.hand_back(task.id, attempt, decision)
                 announce(_handed_back(execution, decision, error))
             case Outcome():
+                await self._note_the_end(execution, decision)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
                 await self._work.finish(task.id, attempt, decision)
                 announce(self._ended(execution, decision, error))
 
-    async def _forget_last_answer(self, execution: Execution) -> None:
-        """An error that is the run's own comes of what its model said last: another try asks again."""
+    async def _note_the_end(self, execution: Execution, outcome: Outcome) -> None:
+        """A last answer need not be noted where no attempt follows; behind a pause one does."""
         journal = execution.run.journal
-        row = journal.without_last_answer() if journal is not None else None
+        if journal is None:
+            return
+        if outcome.status.is_terminal:
+            journal.held.drop()
+        else:
+            await journal.held.store()
+
+    async def _note_for_the_next(self, execution: Execution, error: BaseException | None) -> None:
+        """Have all noted that the next attempt goes on from.
+
+        An error that is the run's own comes of what its model said last: another try asks again.
+        """
+        journal = execution.run.journal
+        if journal is None:
+            return
+        is_forgotten = verdict.repeats(error) and journal.held.drop()
+        await journal.held.store()
+        row = journal.without_last_answer() if verdict.repeats(error) and not is_forgotten else None
         if row is not None:
             await self._work.emit(execution.task.id, execution.attempt, (), [row])
 
