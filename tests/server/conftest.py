@@ -56,8 +56,8 @@ async def bare_worker(client: httpx.AsyncClient) -> AsyncIterator[Callable[..., 
     """Open one more bare worker's stream; all are closed in the end."""
     async with AsyncExitStack() as stack:
 
-        async def one(agent_id: str = "analyst", *, by: httpx.AsyncClient | None = None) -> BareWorker:
-            worker = BareWorker(by or client, agent_id)
+        async def one(agent_id: str = "analyst", *, by: httpx.AsyncClient | None = None, query: str = "") -> BareWorker:
+            worker = BareWorker(by or client, agent_id, query=query)
             stack.push_async_callback(worker.close)
             return await worker.open()
 

@@ -97,12 +97,16 @@ class BareWorker:
         client: With base URL and key.
         agent_id: Whose tasks.
         organization_id: In its address.
+        query: Of its stream, beyond what the public client sends.
     """
 
-    def __init__(self, client: httpx.AsyncClient, agent_id: str, organization_id: str = "default") -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, agent_id: str, organization_id: str = "default", query: str = ""
+    ) -> None:
         self.client = client
         self.agent_id = agent_id
         self.organization_id = organization_id
+        self.query = query
         self.registration: dict[str, Any] = {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.heard = asyncio.Event()
@@ -127,6 +131,7 @@ class BareWorker:
 
     async def _listen(self) -> None:
         url = f"/{self.organization_id}/events/{self.agent_id}/?environment=local&supports_llm_gateway=true"
+        url += self.query
         try:
             async with self.client.stream("GET", url, timeout=httpx.Timeout(5, read=45)) as response:
                 assert response.status_code == 200, await response.aread()

@@ -78,7 +78,7 @@ class Presence(Protocol):
         ...
 
     async def drop(self, worker_id: str, stream: str) -> None:
-        """The server, when the stream has ended; what was not begun is pending again, uncharged."""
+        """The server, when the stream has ended; what was not begun or not settled is there again, uncharged."""
         ...
 
     async def heard(self, worker_id: str) -> None:

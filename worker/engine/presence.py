@@ -56,10 +56,11 @@ class EnginePresence:
         return bool(await self._core.rows(statements.TOUCH, (worker_id, self._organization, stream)))
 
     async def drop(self, worker_id: str, stream: str) -> None:
-        """Say that a worker's stream has ended: what it was given and has not begun is pending again."""
-        held = await self.held(worker_id)  # before: what a newer stream is given is its own
+        """Say that a worker's stream has ended: what it was given and has not begun, or not settled, is there again."""
+        held, mail = await self.held(worker_id), await self.mail(worker_id)  # before: a newer stream's are its own
         if await self._core.rows(statements.DROPPED, (worker_id, self._organization, stream)):
             await self.give_back([each for each in held if not each.begun])
+            await self.give_back_mail(mail)
 
     async def heard(self, worker_id: str) -> None:
         """Take a worker's heartbeat: its leases hold on from now."""

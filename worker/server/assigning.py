@@ -13,6 +13,7 @@ from typing import Any
 from worker.contracts import HeldTask, WorkerState
 from worker.server import bare
 from worker.server.feeds import COMMENT, COMMENT_SECONDS
+from worker.server.mailing import Mailing, merged
 from worker.server.service import Access, Service
 from worker.server.streaming import frame
 from worker.words.errors import ModuleException, Unavailable
@@ -20,7 +21,7 @@ from worker.words.ids import new_id
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.work import Assignment, Demand, WorkerCard
+from worker.words.work import Assignment, Demand, Subscription, WorkerCard
 
 LEASE_SECONDS = 60.0  # promise 2: such a task is given again only when stream and heartbeats are both gone for 60 s
 TOUCH_SECONDS = 5.0
@@ -41,6 +42,7 @@ class Visitor:
         agent_id: The agent whose tasks it serves.
         address: Where it calls from.
         base: The address by which it calls us.
+        subscriptions: What else it wants to hear of that agent's tasks.
     """
 
     key: str | None
@@ -48,11 +50,13 @@ class Visitor:
     agent_id: str
     address: str
     base: str
+    subscriptions: tuple[Subscription, ...] = ()
 
     @property
     def peer(self) -> str:
         """What it is known by when it comes back; the key cannot be read from it."""
-        text = "\0".join((self.key or "", self.agent_id, self.address))
+        wishes = ",".join(f"{each.handler} {each.event_type}" for each in self.subscriptions)
+        text = "\0".join((self.key or "", self.agent_id, self.address, *([wishes] if wishes else ())))
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
@@ -98,11 +102,15 @@ async def serve(service: Service, visitor: Visitor, access: Access | None) -> As
             yield frame({"error": error.description}, event="worker-environment-conflict")
             return
     desk = Desk(service, access, visitor)
+    pieces = merged(desk.work(), desk.mail()) if visitor.subscriptions else desk.work()
     try:
-        async for piece in desk.work():
+        async for piece in pieces:
             yield piece
     finally:
-        desk.leave()
+        try:
+            await pieces.aclose()
+        finally:
+            desk.leave()
 
 
 @dataclass(slots=True)
@@ -116,6 +124,7 @@ class Desk:
     worker_id: str | None = None
     held: dict[str, HeldTask] = field(default_factory=dict[str, HeldTask])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    registered: asyncio.Event = field(default_factory=asyncio.Event)
     touch_at: float = 0.0
     said_at: float = field(default_factory=time.monotonic)
     away: bool = False
@@ -144,6 +153,13 @@ class Desk:
         finally:
             end_listening()
 
+    async def mail(self) -> AsyncGenerator[bytes]:
+        """What else it wants to hear, once it is registered."""
+        await self.registered.wait()
+        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        async for piece in Mailing(self.service, self.access, self.worker_id, self.visitor.base).pieces():
+            yield piece
+
     async def _register(self) -> bytes:
         presence, agent_id = self.access.room.presence, self.visitor.agent_id
         card = WorkerCard(
@@ -151,12 +167,15 @@ class Desk:
             name=f"{agent_id} at {self.visitor.address}",
             agents=(agent_id,),
             lease_seconds=LEASE_SECONDS,
+            subscriptions=self.visitor.subscriptions,
         )
         worker_id = await presence.enter(card, self.visitor.peer, self.stream)
+        await presence.give_back_mail(await presence.mail(worker_id))  # sent on a stream that was cut
         held = await presence.held(worker_id)
-        await presence.give_back([each for each in held if not each.begun])  # sent on a stream that was cut
+        await presence.give_back([each for each in held if not each.begun])  # the same
         self.held = {each.task_id: each for each in held if each.begun}
         self.worker_id = worker_id
+        self.registered.set()
         return registration(await presence.worker(worker_id), self.access.room.organization_id, agent_id)
 
     def leave(self) -> None:

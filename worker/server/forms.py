@@ -6,9 +6,11 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.words.errors import ValidationError
+from worker.words.events import TaskUpdateEvent
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.work import KeptFile, Subscription
+from worker.words.tasks import TaskRecord
+from worker.words.work import Delivery, KeptFile, Subscription
 
 POLL_SECONDS = 25.0
 LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
@@ -196,6 +198,14 @@ class DeliveryForm(HeldForm):
 
     number: Annotated[int, Field(ge=0, le=2**63 - 1)]
     tries: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+    def of(self, task: TaskRecord) -> Delivery:
+        """The delivery; its event need not be read again to settle it."""
+        event = TaskUpdateEvent.model_construct(
+            type=TaskUpdateEventType.TaskUpdated, task_id=task.id, number=self.number
+        )
+        nobody = Subscription("", TaskUpdateEventType.TaskUpdated)
+        return Delivery(nobody, self.subscription_id, event, task, self.claim, self.tries)
 
 
 class SettleForm(Form):

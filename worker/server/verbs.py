@@ -11,7 +11,6 @@ from worker.server.forms import (
     AssignmentsForm,
     CrashedForm,
     DeliveriesForm,
-    DeliveryForm,
     EmitForm,
     FinishForm,
     HandBackForm,
@@ -26,12 +25,12 @@ from worker.server.forms import (
 )
 from worker.server.service import Access, Service
 from worker.words.errors import LeaseLost, ModuleException, NotFound, TaskNotFound, ValidationError
-from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.events import NewEvent
 from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery, Demand, JournalEntry, Subscription, WorkerCard
+from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard
 
 VERSION = 1
 POLLS = frozenset({"assignments", "deliveries"})
@@ -241,17 +240,8 @@ class Clerk:
     async def settle(self, verb: dict[str, Any]) -> bool:
         """Settle a delivery."""
         asked = read(SettleForm, verb)
-        await self._access.check_task(asked.delivery.task_id)
-        return await self._room.work.settle(await self._given(asked.delivery), asked.error, final=asked.final)
-
-    async def _given(self, given: DeliveryForm) -> Delivery:
-        """The delivery that a worker names; its event need not be read again to settle it."""
-        task = await self._room.tasks.get(given.task_id)
-        event = TaskUpdateEvent.model_construct(
-            type=TaskUpdateEventType.TaskUpdated, task_id=task.id, number=given.number
-        )
-        nobody = Subscription("", TaskUpdateEventType.TaskUpdated)
-        return Delivery(nobody, given.subscription_id, event, task, given.claim, given.tries)
+        task = await self._access.task(asked.delivery.task_id)
+        return await self._room.work.settle(asked.delivery.of(task), asked.error, final=asked.final)
 
     async def renew(self, verb: dict[str, Any]) -> None:
         """Hold on to the worker's leases."""

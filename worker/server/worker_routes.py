@@ -9,12 +9,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from worker.contracts import WorkerState
-from worker.server import assigning, attending
+from worker.server import assigning, attending, mailing
 from worker.server.assigning import Visitor
 from worker.server.bodies import WorkerReport
 from worker.server.common import KEY, Admitted, answers, base_of, service_of
 from worker.server.event_routes import STREAM
 from worker.server.failures import documented
+from worker.server.mailing import announced
 from worker.server.service import Access, Service
 from worker.server.streaming import EventStream
 from worker.words.errors import NotFound, Unavailable
@@ -34,17 +35,25 @@ class WorkerList(BaseModel):
 
 @router.get("/events/{agent_id}", response_class=Response, responses={**STREAM, **documented(404)})
 async def stream(
+    *,
     request: Request,
     agent_id: str,
     key: Annotated[str | None, Security(KEY)] = None,
     worker_id: Annotated[str | None, Query(description="a native worker's own id")] = None,
     native: Annotated[bool, Query(description="whether the worker takes its work by POST /work")] = False,
+    handler: Annotated[str | None, Query(max_length=500, description="announces a handler of other events")] = None,
+    events: Annotated[str | None, Query(max_length=500, description="the types it wants, comma-separated")] = None,
 ) -> Response:
-    """Open the stream that assigns work; while the database is away it waits, and never answers 503."""
+    """Open the stream that assigns work; while the database is away it waits, and never answers 503.
+
+    Beside `worker-registration`, `agent-execution` and `task-stop` it carries `task-event` to a worker that announced a
+    handler: an event of the agent's tasks, its task, and a `delivery`, of which the worker reports `task-event-done`.
+    """
     check_id(agent_id, "agent_id")
     service = service_of(request)
     address = request.client.host if request.client else ""
-    visitor = Visitor(key, request.scope.get("organization_id"), agent_id, address, base_of(request))
+    wishes = announced(handler, events, agent_id)
+    visitor = Visitor(key, request.scope.get("organization_id"), agent_id, address, base_of(request), wishes)
     if native:
         access = await service.admit(key, visitor.organization_id)
         worker = await access.room.presence.worker(worker_id or "")
@@ -64,7 +73,7 @@ async def _admitted(service: Service, visitor: Visitor) -> Access | None:
     return access
 
 
-@router.post("/events/{worker_id}", responses=documented(404))
+@router.post("/events/{worker_id}", responses=documented(404, 409))
 async def report(
     request: Request,
     worker_id: str,
@@ -94,6 +103,8 @@ async def _take(access: Access, worker_id: str, body: WorkerReport) -> None:
             await presence.heard(worker_id)
         case "worker-capacity-update":
             await presence.busy(worker_id, is_busy=isinstance(body.data, dict) and bool(body.data.get("is_busy")))
+        case mailing.DONE:
+            await mailing.settle(access, body.data)
         case "worker-finished":
             await presence.busy(worker_id, is_busy=False)
         case _:
