@@ -92,7 +92,14 @@ class Settings(BaseSettings):
         description="model of agents that name none, as `provider:name`; none: by the API key that is set",
     )
     webhook_url: SecretStr | None = Field(
-        default=None, validation_alias="WORKER_WEBHOOK_URL", description="URL that finished tasks are posted to"
+        default=None,
+        validation_alias="WORKER_WEBHOOK_URL",
+        description="URL that finished tasks are posted to which name no `webhook_url` of their own",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        validation_alias="WORKER_WEBHOOK_SECRET",
+        description="what webhooks are signed with, `whsec_…`; several with spaces between, while one replaces another",
     )
     file_bytes: int = Field(
         default=20 * 1024 * 1024,

@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from tests.cli.shells import SECONDS, Shell
-from tests.support import wait_until
 
 GREETER = """
     from worker import on_task
@@ -203,37 +200,3 @@ async def test_a_worker_does_not_start_with_a_mistake_in_its_handlers(here: Shel
     assert started.stderr == (
         "worker: handlers/mine.py:4: no handler can be bound to 'task_creatd'; did you mean 'task_created'?\n"
     )
-
-
-async def test_the_default_webhook_handler_posts_a_finished_task_until_it_is_taken(here: Shell) -> None:
-    received: list[dict[str, Any]] = []
-    answers = ["503 Service Unavailable", "204 No Content"]
-
-    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.split("content-length:")[1].split("\r\n")[0])
-        received.append(json.loads(await reader.readexactly(length)))
-        answer = answers[min(len(received), len(answers)) - 1]
-        writer.write(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
-
-    source = (Path(__file__).parents[2] / "handlers" / "webhook.py").read_text()
-    here.handlers(GREETER)
-    (here.folder / "handlers" / "webhook.py").write_text(source)
-    async with await asyncio.start_server(receive, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        os.environ["WORKER_WEBHOOK_URL"] = f"http://127.0.0.1:{port}/secret-path"  # undone with the environment
-        try:
-            worker = here.start("run")
-        finally:
-            del os.environ["WORKER_WEBHOOK_URL"]
-        await worker.says("worker ready")
-        created = here.start("task", "create", "--agent", "greeter", "--text", "Ada", "--wait")
-        await wait_until(lambda: len(received) > 1, "the webhook was called again after a refusal", SECONDS)
-        await asyncio.to_thread(created.process.wait, SECONDS)
-        await worker.says("the webhook answered 503")
-    assert received[0] == received[1]
-    assert (received[1]["status"], received[1]["result"]) == ("completed", "Hello, Ada!")
-    assert received[1]["internal_status"] == "greeted"
-    assert "secret-path" not in worker.log

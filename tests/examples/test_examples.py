@@ -201,12 +201,13 @@ async def test_the_general_handler_runs_the_agent_that_the_task_names(
     assert (unknown.status, unknown.result) == ("error", "There is no agent 'nobody'.")
 
 
-def test_the_webhook_handler_listens_only_where_a_url_is_set(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_webhook_handler_listens_only_where_a_secret_is_set(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     load("handlers/webhook.py")
     assert registry.default.handlers == []
-    monkeypatch.setenv("WORKER_WEBHOOK_URL", "http://127.0.0.1:1/hook")
+    monkeypatch.setenv("WORKER_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     load("handlers/webhook.py")
-    assert [each.event_type for each in registry.default.handlers] == ["task_finished"]
+    (handler,) = registry.default.handlers
+    assert (handler.event_type, handler.needs) == ("task_finished", "webhook_url")
 
 
 def test_a_worker_can_serve_all_examples_at_once(load: Load) -> None:

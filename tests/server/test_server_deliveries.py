@@ -3,6 +3,7 @@
 import httpx
 
 from tests.contract.steps import create, deliver, worker
+from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -47,3 +48,16 @@ async def test_without_the_key_nothing_is_told(serving: Serving) -> None:
     async with httpx.AsyncClient(base_url=serving.base) as stranger:
         assert (await stranger.get("/deliveries")).status_code == 401
         assert (await stranger.post("/deliveries/retry", json={"all": True})).status_code == 401
+
+
+async def test_a_webhook_url_is_refused_early_where_it_would_never_be_posted_to(
+    client: httpx.AsyncClient, start: Start
+) -> None:
+    wish = {"input": {"text": "x"}, "webhook_url": "http://hooks.example/x"}
+    for url in (wish["webhook_url"], "file:///etc/passwd", "https://user:canary@hooks.example/", 7):
+        refused = await client.post("/agent-execution/a", json={**wish, "webhook_url": url})
+        assert (refused.status_code, refused.json()["field"]) == (422, "webhook_url"), refused.text
+        assert "canary" not in refused.text
+    lenient = await start(allow_private_urls=True)
+    async with httpx.AsyncClient(base_url=lenient.base) as other:
+        assert (await other.post("/agent-execution/a", json=wish)).status_code == 200

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from worker.words.tasks import TaskRecord
 
-SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token"})
+SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
 """What a task carries for its agent's use, and nobody's screen or log."""
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -118,6 +119,7 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("attempts", _attempts(task)),
         ("tokens", f"{tokens.prompt_tokens:,} in, {tokens.completion_tokens:,} out" if tokens else None),
         ("used tools", ", ".join(task.used_tools)),
+        ("webhook", urlsplit(task.webhook_url).hostname if task.webhook_url else None),
         ("waits for", json.dumps(task.hitl_request, ensure_ascii=False) if task.hitl_request else None),
         ("events", str(task.last_event)),
         ("result", task.result),

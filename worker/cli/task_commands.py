@@ -41,6 +41,9 @@ def create(
         str | None, typer.Option("--id", metavar="ID", help="A finished task to run again with this input.")
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Have the text among the events as it is written.")] = False,
+    webhook_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where its end is posted to, signed, if webhooks are on.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit 0 only if it is completed.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="The same, showing events and text live.")] = False,
     as_json: AsJson = False,
@@ -54,6 +57,7 @@ def create(
         "output_schema": read_schema(output_schema),
         "user_details": {"id": user_id} if user_id else None,
         "existing_task_id": existing,
+        "webhook_url": webhook_url,
         "events_streaming": stream or follow,
         "source": "cli",
     }

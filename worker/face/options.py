@@ -19,7 +19,8 @@ class TaskOptions(TypedDict, total=False):
 
     ``existing_task_id`` runs a finished task again. ``events_streaming`` sends the text as it is written.
     ``tool_call_payload_extension`` is another name of ``payload_extension``. ``run_locally`` with a ``worker_id``: the
-    caller does it itself. The ``llm_`` three stand in for the agent's own model.
+    caller does it itself. The ``llm_`` three stand in for the agent's own model. ``webhook_url``: where its end is
+    posted to, if webhooks are on.
     """
 
     existing_task_id: str | None
@@ -53,6 +54,7 @@ class TaskOptions(TypedDict, total=False):
     llm_reasoning_effort: LLMReasoningEffort | str | None
     harness_cli: str | None
     permission_mode: str | None
+    webhook_url: str | None
 
 
 async def new_task(

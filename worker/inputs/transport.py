@@ -17,6 +17,10 @@ CONNECTIONS = 100  # at one time in a process; over a hundred the machine's sock
 IDLE_SECONDS = 5.0  # a second file from the same host comes at once or not at all
 
 
+class AddressRefusedError(UnreadableError):
+    """A host has an address that is not for us to connect to."""
+
+
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Opens connections: it resolves the name, checks every address, and connects to one of those.
 
@@ -67,7 +71,9 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             return addresses
         reason = next((reason for address in addresses if (reason := refusal(address))), None)
         if reason is not None:
-            raise UnreadableError(f"{host} has a {reason} address, which is not allowed (WORKER_ALLOW_PRIVATE_URLS)")
+            raise AddressRefusedError(
+                f"{host} has a {reason} address, which is not allowed (WORKER_ALLOW_PRIVATE_URLS)"
+            )
         return addresses
 
     async def _addresses(self, host: str, port: int) -> list[str]:
@@ -139,6 +145,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
                     target=request.url.raw_path,
                 ),
                 headers=request.headers.raw,
+                content=cast("AsyncIterator[bytes]", request.stream),
                 extensions=request.extensions,
             )
         )

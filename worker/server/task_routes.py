@@ -11,6 +11,7 @@ from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody
 from worker.server.common import JSON, Admitted, answers, sent, service_of, task_answer
 from worker.server.failures import documented
 from worker.server.service import Access
+from worker.settings import Settings
 from worker.words.activity import AgentActivityThread
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, ValidationError
 from worker.words.ids import check_id, new_id
@@ -43,6 +44,7 @@ async def create(
     access.check(agent_id)
     new = body.new_task(agent_id, x_agent_version)
     check_files(new.input)
+    check_webhook(new, service_of(request).settings)
     if new.id is not None:
         await access.check_task(new.id)
     await service_of(request).queues.enter(access.room, agent_id)
@@ -70,6 +72,12 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
         if new.id is not None:
             await keys.release(organization_id, key, task_id)
         raise
+
+
+def check_webhook(new: NewTask, settings: Settings) -> None:
+    """Refuse early what the worker would not post to. Raises: ValidationError."""
+    if new.webhook_url and not new.webhook_url.startswith("https:") and not settings.allow_private_urls:
+        raise ValidationError("webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)", field="webhook_url")
 
 
 def check_files(given: AgentExecutionInput) -> None:

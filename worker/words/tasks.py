@@ -2,13 +2,15 @@
 
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 
+WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
 INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
 
 
@@ -124,6 +126,12 @@ class TaskSettings(Words):
     payload_extension: dict[str, Any] | None = None
     harness_cli: str | None = None
     permission_mode: str | None = None
+    webhook_url: str | None = Field(default=None, repr=False, max_length=WEBHOOK_URL_CHARACTERS)
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook_url(cls, value: str | None) -> str | None:
+        return None if value is None else check_webhook_url(value)
 
 
 class NewTask(TaskSettings):
@@ -231,6 +239,23 @@ class TaskQuery(Words):
     internal_status: str | None = None
     limit: int = Field(default=100, ge=1, le=1000)
     before: str | None = None
+
+
+def check_webhook_url(value: str) -> str:
+    """Check the form of a URL that the end of a task is posted to; whether its address may be used shows when it is.
+
+    Raises:
+        ValueError: It is no URL of http or https, or has a user and password.
+    """
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        fits = named and parts.scheme in ("http", "https")
+    except ValueError:
+        fits = False
+    if not fits or not value.isprintable() or " " in value:
+        raise ValueError("webhook_url must be a URL of https without user and password")
+    return value
 
 
 def check_internal_status(value: object) -> str | None:

@@ -1,0 +1,5 @@
+"""Shells for real workers."""
+
+from tests.cli.conftest import here, shells
+
+__all__ = ["here", "shells"]

@@ -1,0 +1,115 @@
+"""One message on its way: to the very address that was checked, within its time, by no detour."""
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from worker.words.errors import GiveUp
+
+if TYPE_CHECKING:
+    import httpx
+
+SECONDS = 15.0  # for one try; a receiver that takes longer should answer first and work later
+GONE = 410
+
+
+class WebhookRefused(Exception):  # noqa: N818 - named after what happened
+    """The receiver could not be reached, or answered otherwise than with success; tried again later.
+
+    The message names the host alone: path and query of such a URL may be its secret.
+    """
+
+
+class Post:
+    """A way to receivers.
+
+    Args:
+        trusted: The operator named the receiver: it may be private, and spoken to in the clear. Else the URL is a
+            task's, and is treated like any that a stranger gives.
+    """
+
+    def __init__(self, *, trusted: bool) -> None:
+        self._trusted = trusted
+        self._client: httpx.AsyncClient | None = None
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> None:
+        """Post a message.
+
+        Raises:
+            WebhookRefused: It was not taken; another try may do better.
+            GiveUp: It never will be: the receiver is gone, or its URL is not one that may be used.
+        """
+        from httpx import HTTPError, InvalidURL
+
+        from worker.inputs.causes import UnreadableError
+        from worker.inputs.transport import AddressRefusedError
+
+        host = self._checked(url)
+        try:
+            async with asyncio.timeout(SECONDS):
+                status = await self._status(url, headers, body)
+        except AddressRefusedError as error:
+            raise GiveUp(f"the webhook is not posted: {error}") from None
+        except UnreadableError as error:
+            raise WebhookRefused(f"the webhook was not taken: {error}") from None
+        except TimeoutError:
+            raise WebhookRefused(f"the webhook at {host} did not answer within {SECONDS:g} seconds") from None
+        except InvalidURL:
+            raise GiveUp("the webhook is not posted: its URL is not valid") from None
+        except (HTTPError, *_broken()) as error:
+            raise WebhookRefused(f"the webhook at {host} cannot be reached: {type(error).__name__}") from None
+        _judge(status, host)
+
+    async def _status(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        if self._client is None:
+            from worker.inputs.addresses import resolve
+            from worker.inputs.transport import open_client
+
+            self._client = open_client(resolve, allow_private=self._trusted, seconds=SECONDS)
+        async with self._client.stream("POST", url, headers=headers, content=body) as response:
+            return response.status_code  # its body is of no interest, and is not read
+
+    def _checked(self, url: str) -> str:
+        """The host, if the URL may be used. Raises: GiveUp."""
+        try:
+            scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+        except ValueError:
+            scheme, host = "", None
+        if not host or scheme not in ("http", "https"):
+            raise GiveUp("the webhook is not posted: its URL is not valid")
+        if not self._trusted and scheme != "https":
+            raise GiveUp(
+                f"the webhook at {host} is not posted: a task's webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)"
+            )
+        return host
+
+    async def close(self) -> None:
+        """Close all connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What the transport raises below httpx."""
+    import httpcore
+
+    return (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
+
+
+def _judge(status: int, host: str) -> None:
+    """Let success pass. Raises: WebhookRefused, GiveUp."""
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP: success
+        return
+    if status == GONE:
+        raise GiveUp(f"the webhook at {host} answered 410 Gone: it wants no more")
+    said = f"the webhook at {host} answered {status} {_phrase(status)}".rstrip()
+    raise WebhookRefused(said + (" (redirects are not followed)" if 300 <= status < 400 else ""))  # noqa: PLR2004 - HTTP: elsewhere
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

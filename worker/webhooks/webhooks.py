@@ -1,0 +1,105 @@
+"""Telling another service of finished tasks: where to, how often, and in whose name."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from worker import registry
+from worker.settings import Settings
+from worker.webhooks import messages, signing
+from worker.webhooks.posting import SECONDS, Post
+from worker.words.errors import ConfigurationError
+from worker.words.events import TaskUpdateEvent
+from worker.words.retry import RetryPolicy
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+DAY = RetryPolicy(attempts=23, base=5.0, cap=7200.0)
+"""Tries over about a day: after 5 s, 10 s, 20 s and so on, and from the third hour on every two hours."""
+
+Listener = Callable[[TaskUpdateEvent], Awaitable[None]]
+
+
+@dataclass
+class Webhooks:
+    """Webhooks of finished tasks.
+
+    Args:
+        secrets: What signs, the newest first; none: webhooks are off.
+        url: Where all go whose task names no ``webhook_url`` of its own.
+        allow_private: Whether a task's own URL may lead to private addresses, and need not be https.
+
+    In ``handlers/``::
+
+        from worker import TaskUpdateEvent
+        from worker.webhooks import Webhooks
+
+        webhooks = Webhooks.of_environment()
+
+        @webhooks.listener
+        async def post_finished_task(event: TaskUpdateEvent) -> None:
+            await webhooks.post(event)
+    """
+
+    secrets: list[bytes] = field(repr=False)
+    url: str | None = field(default=None, repr=False)
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        self._trusted, self._untrusted = Post(trusted=True), Post(trusted=self.allow_private)
+
+    @classmethod
+    def of_environment(cls, settings: Settings | None = None) -> "Webhooks":
+        """As the environment says.
+
+        Raises:
+            ConfigurationError: WORKER_WEBHOOK_URL is set and WORKER_WEBHOOK_SECRET is not, or a secret is none.
+        """
+        settings = settings or Settings()
+        url = settings.webhook_url.get_secret_value() if settings.webhook_url else None
+        secrets = signing.secrets_of(settings.webhook_secret.get_secret_value()) if settings.webhook_secret else []
+        if url is not None and not secrets:
+            raise ConfigurationError(
+                "WORKER_WEBHOOK_URL is set and WORKER_WEBHOOK_SECRET is not: webhooks are signed; make a secret with"
+                f" {signing.HOW_TO_MAKE_ONE} and give it to the receiver too"
+            )
+        return cls(secrets, url, allow_private=settings.allow_private_urls)
+
+    def listener(self, function: Listener) -> Listener:
+        """Have a function called for every finished task that has somewhere to go; without a secret never.
+
+        Where only tasks' own URLs count, tasks without one cost nothing.
+        """
+        if self.secrets:
+            registry.default.add(
+                function,
+                TaskUpdateEventType.TaskFinished,
+                None,
+                timeout=2 * SECONDS,
+                retries=DAY,
+                needs=None if self.url else "webhook_url",
+            )
+            registry.on_shutdown(self.close)
+        return function
+
+    async def post(self, event: TaskUpdateEvent) -> None:
+        """Post the end of a task, signed; a task's own URL comes first.
+
+        Raises:
+            WebhookRefused: It was not taken; the delivery is tried again.
+            GiveUp: It never will be.
+        """
+        task = event.data
+        if not isinstance(task, TaskRecord):
+            raise TypeError(f"an event of the type {event.type} holds no task")
+        url, post = (task.webhook_url, self._untrusted) if task.webhook_url else (self.url, self._trusted)
+        if url is None:
+            return
+        body = messages.body_of(task)
+        signed = signing.headers(messages.message_id(event), int(time.time()), body, self.secrets)
+        await post.send(url, {"content-type": "application/json", **signed}, body)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._trusted.close()
+        await self._untrusted.close()
