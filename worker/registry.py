@@ -82,6 +82,7 @@ class Registry:
         self.boot_hooks: list[Callable[..., Any]] = []
         self.shutdown_hooks: list[Callable[..., Any]] = []
         self.problems: list[str] = []
+        self.folder: Path | None = None  # where the handlers were discovered; a child process finds them there again
 
     def add(
         self,
@@ -211,13 +212,20 @@ def on_task(function: Any = None, /, **options: Any) -> Any:
 
 
 def on_boot(function: Function) -> Function:
-    """Have a function, async or not, called once before the worker claims anything."""
+    """Have a function, async or not, called once before the worker claims anything.
+
+    A task that workers died of runs alone in a child process, where the boot and shutdown hooks are called too: what
+    they set up is not inherited.
+    """
     default.boot_hooks.append(function)
     return function
 
 
 def on_shutdown(function: Function) -> Function:
-    """Have a function, async or not, called once when the worker leaves, before its last write."""
+    """Have a function, async or not, called once when the worker leaves, before its last write.
+
+    It is called whatever happened before, also where a boot hook or another shutdown hook raised.
+    """
     default.shutdown_hooks.append(function)
     return function
 
@@ -248,6 +256,7 @@ def discover(folder: Path) -> list[str]:
             problems.append(f"{_where(error, folder)}: {type(error).__name__}: {error}")
     if problems:
         raise ConfigurationError("\n".join(problems))
+    default.folder = folder.resolve()
     return names
 
 

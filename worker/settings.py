@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     concurrency: int = Field(
         default=10, validation_alias="WORKER_CONCURRENCY", ge=1, le=10_000, description="tasks a worker runs at once"
     )
+    children: int = Field(
+        default=2,  # each is a whole interpreter with Agno in it: some 150 MB
+        validation_alias="WORKER_CHILDREN",
+        ge=0,
+        le=1000,
+        description="tasks that workers died of which a worker runs at once, each alone in a process; 0: beside others",
+    )
     lease_seconds: float = Field(
         default=30.0,  # three missed renewals, one every 10 s
         validation_alias="WORKER_LEASE_SECONDS",

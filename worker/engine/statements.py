@@ -198,7 +198,8 @@ REGISTER = """
         %(lease)s, now() + make_interval(secs => %(lease)s)
     )
     on conflict (id) do update set gone_at = null, lease_until = excluded.lease_until,
-        agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency
+        agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency,
+        isolates = excluded.isolates
     returning lock_key
 """
 

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextvars
-import inspect
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from worker.current import Run, run_in_hand
+from worker.current import REASON_DRAIN, Run, run_in_hand
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
@@ -20,11 +18,21 @@ class Caller:
     """Calls handlers; sync ones in threads of its own, as many as the worker runs tasks."""
 
     def __init__(self, threads: int) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="handler")
+        self._size = threads
+        self._threads = self._pool()
+        self._left: set[asyncio.Future[Any]] = set()  # threads whose runs have ended without them
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=self._size, thread_name_prefix="handler")
 
     def close(self) -> None:
         """Start no more threads; those that run are left to themselves."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def idle(self, seconds: float) -> None:
+        """Wait for threads whose runs have ended without them, at most so long."""
+        if self._left:
+            await asyncio.wait(self._left, timeout=seconds)
 
     async def call(self, handler: Handler, run: Run, task: Task, event: TaskUpdateEvent | None) -> Any:
         """Call a handler for a task.
@@ -46,34 +54,60 @@ class Caller:
         token = run_in_hand.set(run)
         try:
             if handler.timeout is None:
-                return await self._start(handler, arguments)
+                return await self._start(handler, run, arguments)
             return await self._limited(handler, run, arguments, handler.timeout)
         finally:
             run_in_hand.reset(token)
 
-    async def hook(self, function: Callable[[], Any]) -> None:
-        """Call a boot or shutdown hook, async or not."""
-        if inspect.iscoroutinefunction(function):
-            await function()
-        else:
-            await asyncio.get_running_loop().run_in_executor(self._executor, function)
-
     async def _limited(self, handler: Handler, run: Run, arguments: dict[str, Any], seconds: float) -> Any:
+        """Call it under its time limit, which holds whatever a handler makes of being cancelled."""
         run.deadline = time.monotonic() + seconds
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self._start(handler, arguments)
-        except TimeoutError:
+                value = await self._start(handler, run, arguments)
+        except (Exception, asyncio.CancelledError) as error:
             if not limit.expired():
-                raise  # the handler's own
-            run.stopping.set(f"time limit of {seconds:g} s")
-            raise TimeLimit(seconds) from None
+                raise
+            raise self._over(run, seconds) from (None if isinstance(error, TimeoutError) else error)
+        if limit.expired():
+            raise self._over(run, seconds)
+        return value
 
-    async def _start(self, handler: Handler, arguments: dict[str, Any]) -> Any:
+    def _over(self, run: Run, seconds: float) -> TimeLimit:
+        limit = TimeLimit(seconds)
+        run.stopping.set(str(limit))
+        return limit
+
+    async def _start(self, handler: Handler, run: Run, arguments: dict[str, Any]) -> Any:
         if handler.is_async:
             return await handler.function(**arguments)
+        return await self._in_thread(handler, run, arguments)
+
+    async def _in_thread(self, handler: Handler, run: Run, arguments: dict[str, Any]) -> Any:
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: context.run(handler.function, **arguments)
-        )
+
+        def work() -> Any:
+            return None if run.stopping else context.run(handler.function, **arguments)
+
+        thread = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            if not thread.done():
+                self._leave(thread)
+            if run.stopping.reason == REASON_DRAIN:  # another worker begins where this one has ended, not beside it
+                await asyncio.wait([thread])
+            raise
+
+    def _leave(self, thread: asyncio.Future[Any]) -> None:
+        """Leave a thread to itself; it may never end, so others get a pool in which it holds no place."""
+        self._left.add(thread)
+        thread.add_done_callback(self._ended)
+        self._threads.shutdown(wait=False)
+        self._threads = self._pool()
+
+    def _ended(self, thread: asyncio.Future[Any]) -> None:
+        self._left.discard(thread)
+        if not thread.cancelled():
+            thread.exception()  # what it raised once nobody waited is nobody's concern

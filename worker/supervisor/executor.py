@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from worker.agents.journal import Journal
@@ -13,11 +14,11 @@ from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor import verdict
 from worker.supervisor.calls import Caller
+from worker.supervisor.persistence import persist
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
-from worker.words.errors import LeaseLost, ModuleException, Unavailable, ValidationError
+from worker.words.errors import LeaseLost, ModuleException, ValidationError
 from worker.words.notices import (
     Notice,
-    PlatformTrouble,
     TaskEnded,
     TaskHandedBack,
     TaskRetried,
@@ -32,8 +33,6 @@ from worker.words.work import Assignment
 if TYPE_CHECKING:
     from worker.inputs import Attachments
 
-WRITE_AGAIN = 0.2, 5.0  # seconds: first and longest wait before a last word is tried again while the platform is away
-
 
 @dataclass(slots=True, eq=False)
 class Execution:
@@ -46,11 +45,12 @@ class Execution:
     started: float = field(default_factory=time.monotonic)
     worker: asyncio.Task[None] | None = None
     writing: bool = False  # its handler has ended; only the last word is still to be written
+    is_apart: bool = False  # in a child process, which is told
 
     def cancel(self, reason: str) -> None:
         """End the run; a handler in a thread is asked to, one on the loop is cancelled where it waits."""
         self.run.stopping.set(reason)
-        if self.worker is not None and not self.writing:
+        if self.worker is not None and not self.writing and not self.is_apart:
             self.worker.cancel()
 
 
@@ -67,8 +67,8 @@ class Executor:
     def __init__(
         self, platform: Platform, caller: Caller, draining: Callable[[], bool], handled: Callable[[Handler], None]
     ) -> None:
+        self._platform = platform
         self._work: Work = platform.work
-        self._resumes = platform.capabilities.resume
         self._caller = caller
         self._draining = draining
         self._handled = handled
@@ -76,7 +76,8 @@ class Executor:
     def prepare(self, assignment: Assignment, handler: Handler) -> Execution:
         """Make what the run of an assignment needs."""
         task = Task.of(assignment.task)
-        journal = Journal(task.id, assignment.attempt) if self._resumes else None
+        resumes = self._platform.capabilities.resume  # over HTTP it is known only once the worker has registered
+        journal = Journal(task.id, assignment.attempt) if resumes else None
         run = Run(
             task_id=task.id,
             agent_id=task.agent_id,
@@ -124,17 +125,11 @@ class Executor:
 
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
         """Write the last word, however long the platform is away: the result of a run is not given up."""
-        wait, longest = WRITE_AGAIN
         while True:
             try:
-                await self._write_once(execution, decision, error)
+                await persist(partial(self._write_once, execution, decision, error), "saving a result")
             except LeaseLost:
                 announce(self._taken(execution, "lost"))
-            except Unavailable as trouble:
-                announce(PlatformTrouble(doing="saving a result", error=trouble, again_in=wait))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, longest)
-                continue
             except ModuleException as refused:
                 decision, error = Outcome(AgentExecutionStatus.Error, {"result": refused.description}), refused
                 if isinstance(refused, ValidationError):

@@ -29,12 +29,13 @@ class Serving:
         """The handler of an agent's tasks; none: they are not asked for."""
         return self._named.get(agent_id) or self._general
 
-    def demand(self, total: int, busy: Mapping[tuple[str, str | None], int]) -> Demand:
+    def demand(self, total: int, busy: Mapping[tuple[str, str | None], int], children: int) -> Demand:
         """How many tasks could start now: the worker's free places, and each handler's own limit.
 
         Args:
             total: Free places in all.
             busy: How many runs of each handler are at work, by its key; those that a reload replaced count too.
+            children: How many more suspects could start, each in a process of its own.
         """
 
         def free(handler: Handler | None) -> int:
@@ -45,7 +46,8 @@ class Serving:
             return max(0, min(total, handler.concurrency - busy.get(handler.key, 0)))
 
         agents = {agent: free(handler) for agent, handler in self._named.items()}
-        return Demand(total, agents, free(self._general) if self.card.any_agent else 0)
+        suspects = children if self.card.isolates else None
+        return Demand(total, agents, free(self._general) if self.card.any_agent else 0, suspects)
 
 
 def introduce(registry: Registry, settings: Settings, worker_id: str | None = None) -> WorkerCard:
@@ -67,4 +69,5 @@ def introduce(registry: Registry, settings: Settings, worker_id: str | None = No
         concurrency=settings.concurrency,
         lease_seconds=settings.lease_seconds,
         subscriptions=subscriptions,
+        isolates=registry.folder is not None and settings.children > 0,  # else a child would not find the handlers
     )

@@ -11,8 +11,10 @@ from worker.current import REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Handler, Registry
 from worker.settings import Settings
+from worker.supervisor import hooks
 from worker.supervisor.calls import Caller
 from worker.supervisor.executor import Execution, Executor
+from worker.supervisor.isolation import Isolation
 from worker.supervisor.listening import Listening
 from worker.supervisor.serving import Serving
 from worker.supervisor.verdict import REASON_LOST
@@ -31,6 +33,7 @@ from worker.words.work import Assignment, Demand, WorkerCard
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
 AGAIN = 0.5, 10.0  # seconds: first and longest wait before a platform in trouble is asked again
 LOOK_SECONDS = 5.0  # how often the worker asks what it has lost, should a hint not have come
+HOOK_SECONDS = 1.5  # what shutdown hooks get at the least, when the runs have used up all the time
 HAND_BACK_SECONDS = 4.0  # what cancelled runs get to be handed back; Heroku's 30 s less the drain's 24 leave six
 
 
@@ -49,6 +52,7 @@ class Supervisor:
         self._serving = self._asking = Serving(registry, settings)
         self._caller = Caller(settings.concurrency)
         self._executor = Executor(platform, self._caller, lambda: self.draining, self._handled)
+        self._isolation = Isolation(platform, settings, self.card.name, lambda: self.draining, self._handled)
         self._listening = self._listen_with(self._serving)
         self._former: dict[asyncio.Task[None], Listening] = {}  # what is leaving after a reload, until its runs end
         self._reloaded = asyncio.Event()
@@ -116,8 +120,7 @@ class Supervisor:
             Exception: What a boot hook raised; the same.
         """
         new, old = Serving(registry, self._settings, self.card.id), self._serving
-        for hook in registry.boot_hooks:
-            await self._caller.hook(hook)
+        await hooks.boot(registry.boot_hooks)
         await self._platform.work.register(new.card)
         listening, self._listening = self._listening, self._listen_with(new)
         self._serving = new
@@ -134,8 +137,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         bridge.adopt(self._loop, self._platform)
         registry = self._serving.registry
-        for hook in registry.boot_hooks:
-            await self._caller.hook(hook)
+        await hooks.boot(registry.boot_hooks)
         await self._platform.work.register(self.card)
         card, where = self.card, self._platform.description
         announce(WorkerStarted(card.id, card.name, where, card.concurrency, _names(registry)))
@@ -168,7 +170,7 @@ class Supervisor:
         if runs:
             await asyncio.wait(runs)
         await listening.idle()
-        await self._call_shutdown_hooks(registry)
+        await hooks.shut_down(registry.shutdown_hooks, self._settings.drain_seconds)
 
     async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
         """Wait for the wish to stop; a loop that ends by a defect ends the worker, loudly."""
@@ -217,7 +219,8 @@ class Supervisor:
 
     def _demand(self) -> Demand:
         self._asking = self._serving
-        return self._serving.demand(0 if self.draining else max(0, self._places()), self._busy)
+        free = 0 if self.draining else max(0, self._places())
+        return self._serving.demand(free, self._busy, self._isolation.free)
 
     def _start(self, assignment: Assignment) -> None:
         agent = assignment.task.agent_id  # claimed for handlers that were replaced in between: those still do it
@@ -228,7 +231,11 @@ class Supervisor:
         key = (assignment.task.id, assignment.attempt)
         self._running[key] = execution
         self._busy[handler.key] += 1
-        execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
+        folder = self._serving.registry.folder
+        if folder is not None and self.card.isolates and self._isolation.wants(assignment):
+            execution.worker = self._isolation.start(execution, folder)
+        else:
+            execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
         execution.worker.add_done_callback(lambda done: self._ended(key, done))
 
     def _handled(self, handler: Handler) -> None:
@@ -273,7 +280,8 @@ class Supervisor:
         for task_id, status in lost.items():
             execution = self._running.get((task_id, held[task_id]))
             if execution is not None and not execution.writing:
-                announce(TaskTaken(task_id, execution.task.agent_id, execution.attempt, str(status)))
+                if not execution.is_apart:  # a child says so itself, unless it was its own last word that ended it
+                    announce(TaskTaken(task_id, execution.task.agent_id, execution.attempt, str(status)))
                 execution.cancel(REASON_LOST)
 
     async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
@@ -282,7 +290,9 @@ class Supervisor:
         One deadline over all of it: WORKER_DRAIN_SECONDS, 24 by default, since Heroku kills at 30.
         """
         deadline = time.monotonic() + self._settings.drain_seconds
+        self._leave_by = deadline + HAND_BACK_SECONDS
         announce(WorkerDraining(self.card.id, len(self._running), self._settings.drain_seconds))
+        self._isolation.drain()
         self._platform.work.nudge()
         self._freed.set()
         intake, lookout, *_ = loops
@@ -323,7 +333,7 @@ class Supervisor:
         """Say goodbye: hooks first, then the last write, which frees whatever is still held."""
         if self._former:
             await asyncio.wait(self._former, timeout=HAND_BACK_SECONDS)
-        await self._call_shutdown_hooks(self._serving.registry)
+        await hooks.shut_down(self._serving.registry.shutdown_hooks, self._hook_seconds)
         try:
             await self._platform.work.leave(self.card.id)
         except ModuleException as error:  # its lease runs out by itself
@@ -332,14 +342,12 @@ class Supervisor:
         await bridge.release()
         announce(WorkerStopped(self.card.id, self._handed_back))
 
-    async def _call_shutdown_hooks(self, registry: Registry) -> None:
-        for hook in registry.shutdown_hooks:
-            try:
-                await self._caller.hook(hook)
-            except Exception as error:  # noqa: BLE001 - a hook's failure must not keep tasks from others
-                announce(PlatformTrouble(doing="running a shutdown hook", error=error, again_in=0.0))
+    @property
+    def _hook_seconds(self) -> float:
+        return max(HOOK_SECONDS, self._leave_by - time.monotonic())
 
     _handed_back = 0
+    _leave_by = 0.0  # time.monotonic() by which hooks should have ended
 
 
 def _names(registry: Registry) -> tuple[str, ...]:

@@ -83,6 +83,14 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             )
         case notices.TaskHandedBack():
             log.info("task handed back", **_task(notice))
+        case notices.TaskIsolated():
+            log.warning(
+                "task runs alone in a process: workers died of it", suspicions=notice.suspicions, **_task(notice)
+            )
+        case notices.TaskCrashed():
+            log.error("the task's process died", reason=notice.reason, crashes=notice.crashes, **_task(notice))
+        case notices.ChildEnded():
+            log.debug("child process ended", status=notice.status, **_task(notice))
         case notices.TaskTaken():
             log.info("task taken from this run", status=notice.status, **_task(notice))
         case _:

@@ -99,7 +99,7 @@ def _redacting(redact: Redactor) -> Any:
 
 def _remember_worker(notice: notices.Notice) -> None:
     global _worker_name  # noqa: PLW0603 - a process is one worker
-    if isinstance(notice, notices.WorkerStarted):
+    if isinstance(notice, notices.WorkerStarted | notices.ChildStarted):
         _worker_name = notice.name
 
 

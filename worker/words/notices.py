@@ -97,6 +97,48 @@ class TaskHandedBack(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class TaskIsolated(Notice):
+    """An attempt begins alone in a child process, since workers died while the task ran."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    handler: str
+    suspicions: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCrashed(Notice):
+    """The child process that ran a task died of it. ``reason`` says how; ``ended``: no try is left."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    crashes: int
+    reason: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted(Notice):
+    """This process is a worker's child, which runs one task and ends. ``name`` is the worker's."""
+
+    name: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded(Notice):
+    """The child process that ran a task has written what came of it; of this attempt no other notice is heard here."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskTaken(Notice):
     """A run was ended because its attempt no longer owns the task."""
 

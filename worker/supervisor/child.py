@@ -1,0 +1,119 @@
+"""A child process as its worker sees it."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from contextlib import suppress
+from typing import Any
+
+from worker.supervisor.orders import BEGUN, UNFIT, Order, line
+
+# The same modules as here, wherever they came from; a path in the environment would be seen by what tools start.
+START = "import sys; sys.path[:] = {paths!r}; from worker.supervisor.isolated import main; main({descriptor})"
+
+LAST_WORDS_SECONDS = 1.0  # for what a dead child had said before; what it forked may hold the socket open for longer
+NOT_CHARGED = (signal.SIGTERM, signal.SIGINT)
+
+
+class Child:
+    """A process that runs one task and ends.
+
+    Args:
+        process: It.
+        reader: What it says.
+        writer: What it is told.
+    """
+
+    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process = process
+        self._writer = writer
+        self._listening = asyncio.create_task(self._listen(reader), name=f"child {process.pid}")
+        self.unfit: str | None = None
+        self.begun = asyncio.Event()
+
+    @classmethod
+    async def start(cls, order: Order) -> "Child":
+        """Start one. A process of its own, not a fork: it has nothing of this one's threads and connections.
+
+        Raises:
+            OSError: The system gives no more processes, memory or descriptors.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                code = START.format(paths=sys.path, descriptor=theirs.fileno())
+                # Standard output is the worker's: one log. The system kills it with the thread that starts it here.
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-c", code, stdin=DEVNULL, pass_fds=[theirs.fileno()]
+                )
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        child = cls(process, reader, writer)
+        child._say(order.write())
+        return child
+
+    def tell(self, word: str, reason: str | None = None) -> None:
+        """Say something to it; a dead one hears nothing."""
+        self._say(line({"word": word, "reason": reason}))
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> int:
+        """Wait for its end, and for what it had said before.
+
+        Returns:
+            Its exit code; minus the number of the signal that killed it.
+        """
+        try:
+            code = await self._process.wait()
+            await asyncio.wait([self._listening], timeout=LAST_WORDS_SECONDS)
+        finally:
+            self.kill()
+            self._listening.cancel()
+            self._writer.close()
+        return code
+
+    def _say(self, message: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(message)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with suppress(OSError, ValueError):
+            async for message in reader:
+                heard: dict[str, Any] = json.loads(message)
+                if heard["word"] == BEGUN:
+                    self.begun.set()
+                elif heard["word"] == UNFIT:
+                    self.unfit = str(heard["reason"])
+
+
+def manner(code: int, unfit: str | None = None) -> str:
+    """How a process died, as a person says it.
+
+    Args:
+        code: Its exit code; minus the number of the signal that killed it.
+        unfit: Why it could not begin, if it said so.
+    """
+    if unfit is not None:
+        return f"could not begin: {unfit}"
+    if code >= 0:
+        return f"exited with code {code} before the task was done"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"was killed by signal {-code}"
+    return f"was killed by {name} ({_meaning(-code)})"
+
+
+def _meaning(number: int) -> str:
+    if number == signal.SIGKILL:
+        return "out of memory?"
+    return (signal.strsignal(number) or "no description").lower()

@@ -1,0 +1,187 @@
+"""A child process of a worker: it runs one task, alone, under the attempt that its worker holds, and ends.
+
+It is started with a socket to its worker (see ``orders``), discovers the same folder of handlers, runs their boot and
+shutdown hooks, and works on the same platform as a client does: the lease is its worker's. When its worker is gone it
+ends at once.
+"""
+
+import asyncio
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from worker import registry, wiring
+from worker.contracts import Platform
+from worker.face import bridge
+from worker.registry import Handler
+from worker.settings import Settings
+from worker.supervisor import hooks
+from worker.supervisor.calls import Caller
+from worker.supervisor.executor import Execution, Executor
+from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
+from worker.supervisor.verdict import message
+from worker.telemetry import logs
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable
+from worker.words.notices import ChildStarted, PlatformTrouble, announce
+from worker.words.work import Assignment
+
+DONE, FAILED, ORPHANED = 0, 1, 3
+"""Exit codes; AWAY is another. A tool may exit with any of them, so the worker does not take them as a proof."""
+
+THREAD_SECONDS = 1.0  # for a sync handler that was told to end
+HOOK_SECONDS = 1.5  # for shutdown hooks; its worker kills it three seconds after it was told to end
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+FIRST_TO_GO = "1000"  # oom_score_adj: where memory is short the kernel ends this process, before its worker
+
+
+def main(descriptor: int) -> None:
+    """Run what the worker at the other end of a socket orders; does not return.
+
+    Args:
+        descriptor: The socket's, inherited.
+    """
+    os.set_inheritable(descriptor, False)
+    link = Link(socket.socket(fileno=descriptor))
+    isolated = Isolated(link.order(), link)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a dyno or a terminal signals every process: the worker decides
+        signal.signal(number, isolated.signalled)
+    _depend_on(isolated.order.parent)
+    faulthandler.enable()  # a segmentation fault tells in the log where it came from
+    code = FAILED
+    try:
+        code = isolated.work()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the worker is told, and the process ends
+        isolated.fail(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread that still runs would hold an ordinary exit
+
+
+class Link:
+    """The socket to the worker."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+        self.messages = stream.makefile("rb")  # lines; they end with the worker
+
+    def order(self) -> Order:
+        """The first message."""
+        return Order.read(self.messages.readline())
+
+    def say(self, word: str, reason: str | None = None) -> None:
+        """Tell the worker; one that is gone hears nothing."""
+        with suppress(OSError):
+            self._stream.sendall(line({"word": word, "reason": reason}))
+
+
+class Isolated:
+    """The one task of this process.
+
+    Args:
+        order: Which.
+        link: To the worker.
+    """
+
+    def __init__(self, order: Order, link: Link) -> None:
+        self.order = order
+        self._link = link
+        self._settings = Settings(**order.settings)
+        self._registry = registry.default
+        self._execution: Execution | None = None
+        self._leaving = False
+        self._begun = False
+
+    def signalled(self, number: int, frame: FrameType | None) -> None:
+        """Note that the worker is leaving, most likely: what fails from now on is handed back."""
+        del frame
+        self._leaving |= number == signal.SIGTERM
+
+    def work(self) -> int:
+        """Discover the handlers and carry out the order; the exit code.
+
+        Raises:
+            ConfigurationError: The handlers cannot be imported, or none serves the task.
+        """
+        logs.configure(self._settings)
+        announce(ChildStarted(self.order.worker, self.order.task_id))
+        registry.discover(Path(self.order.folder))
+        # Not closed: it would wait for threads that tools have left behind.
+        return asyncio.Runner().run(self._work())
+
+    def fail(self, error: BaseException) -> None:
+        """Say why it did not begin, or what of our own went wrong later."""
+        reason = message(error) if isinstance(error, ModuleException) else f"{type(error).__name__}: {message(error)}"
+        if not self._begun:
+            self._link.say(UNFIT, reason)
+        trace = {} if isinstance(error, ModuleException) else {"exc_info": error}
+        structlog.get_logger("worker").error("the child process failed", reason=reason, **trace)
+
+    async def _work(self) -> int:
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._listen, args=(loop,), name="worker link", daemon=True).start()
+        platform = wiring.choose(self._settings)
+        try:
+            await platform.open()
+            task = await platform.tasks.get(self.order.task_id)
+            if await platform.work.lost({task.id: self.order.attempt}):
+                return DONE  # it was stopped while this process was starting
+            handler = self._registry.handler_for(task.agent_id)
+            if handler is None:
+                raise ConfigurationError(f"no handler in {self.order.folder} serves agent {task.agent_id!r}")
+            bridge.adopt(loop, platform)
+            await self._run(platform, Assignment(task, self.order.attempt), handler)
+        except Unavailable as error:
+            announce(PlatformTrouble(doing="reaching it from a child process", error=error, again_in=0.0))
+            return AWAY
+        finally:
+            await bridge.release()
+            await platform.close()
+        return DONE
+
+    async def _run(self, platform: Platform, assignment: Assignment, handler: Handler) -> None:
+        try:
+            await hooks.boot(self._registry.boot_hooks)
+            caller = Caller(1)
+            executor = Executor(platform, caller, lambda: self._leaving, lambda _: None)
+            execution = self._execution = executor.prepare(assignment, handler)
+            self._begun = True
+            self._link.say(BEGUN)
+            execution.worker = asyncio.create_task(executor.execute(execution), name=f"task {execution.task.id}")
+            await execution.worker
+            await caller.idle(THREAD_SECONDS)
+        finally:
+            await hooks.shut_down(self._registry.shutdown_hooks, HOOK_SECONDS)
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear the worker, on a thread: it notices that the worker is gone while the loop is blocked, too."""
+        with suppress(OSError):
+            for text in self._link.messages:
+                told = json.loads(text)
+                loop.call_soon_threadsafe(self._obey, told["word"], told["reason"])
+        os._exit(ORPHANED)
+
+    def _obey(self, word: str, reason: str) -> None:
+        self._leaving |= word == DRAIN
+        if word == END and self._execution is not None:
+            self._execution.cancel(reason)
+        elif word == END:
+            os._exit(DONE)  # nothing has begun
+
+
+def _depend_on(parent: int) -> None:
+    """Have this process end with its parent, whatever it does by then, and before it where memory is short."""
+    with suppress(OSError, AttributeError):  # Linux alone; elsewhere the end of the parent's messages has to do
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
+    if os.getppid() != parent:  # it died before this was asked for
+        os._exit(ORPHANED)

@@ -1,0 +1,227 @@
+"""Suspects: tasks that workers died of more than once run alone, each in a child process of the worker.
+
+The worker keeps the lease and watches. The child runs the pipeline under the same attempt and writes the last word
+itself. Its death is charged to the task; the worker's own death is a suspicion, as that of any.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from worker.contracts import Platform
+from worker.registry import Handler
+from worker.settings import Settings
+from worker.supervisor.child import NOT_CHARGED, Child, manner
+from worker.supervisor.executor import Execution
+from worker.supervisor.orders import AWAY, DRAIN, END, Order, opened
+from worker.supervisor.persistence import persist
+from worker.words.errors import LeaseLost, ModuleException, TimeLimit
+from worker.words.notices import (
+    ChildEnded,
+    PlatformTrouble,
+    TaskCrashed,
+    TaskEnded,
+    TaskHandedBack,
+    TaskIsolated,
+    TaskTaken,
+    announce,
+)
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.retry import CRASHES, SUSPICIONS
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.work import Assignment
+
+BEGIN_SECONDS = 60.0  # for imports, boot hooks and the way to the platform; then it is stuck
+GRACE_SECONDS = 3.0  # from the word to end until it is killed; a worker that leaves waits four (supervisor.py)
+AGAIN_SECONDS = 5.0  # before another try, where it was not the task that kept the child from beginning
+SIGNALLED_SECONDS = 1.0  # a dyno's SIGTERM may reach the child before the worker
+LOOK_SECONDS = 0.05
+
+
+class Isolation:
+    """A worker's child processes.
+
+    Args:
+        platform: The worker's.
+        settings: The worker's, which lead the child to the same platform.
+        worker: The worker's name.
+        draining: Whether the worker is leaving.
+        handled: Called when a child has ended: its handler's place is free, while the last word may still be written.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        settings: Settings,
+        worker: str,
+        draining: Callable[[], bool],
+        handled: Callable[[Handler], None],
+    ) -> None:
+        self._work = platform.work
+        self._settings = opened(settings)
+        self._limit = settings.children
+        self._worker = worker
+        self._draining = draining
+        self._handled = handled
+        self._children: dict[Execution, Child | None] = {}
+
+    @staticmethod
+    def wants(assignment: Assignment) -> bool:
+        """Whether a task is to run apart."""
+        return assignment.task.suspicions >= SUSPICIONS
+
+    @property
+    def free(self) -> int:
+        """How many more children may start."""
+        return max(0, self._limit - len(self._children))
+
+    def start(self, execution: Execution, folder: Path) -> asyncio.Task[None]:
+        """Carry out an attempt in a child process, which finds the handlers in a folder."""
+        execution.is_apart = True
+        self._children[execution] = None
+        return asyncio.create_task(self._execute(execution, folder), name=f"task {execution.task.id} apart")
+
+    def drain(self) -> None:
+        """Tell all children that the worker leaves."""
+        for child in self._children.values():
+            if child is not None:
+                child.tell(DRAIN)
+
+    async def _execute(self, execution: Execution, folder: Path) -> None:
+        task, handler = execution.task, execution.handler
+        announce(TaskIsolated(task.id, task.agent_id, execution.attempt, handler.name, task.suspicions))
+        try:
+            last_word = await self._run(execution, folder)
+        finally:
+            del self._children[execution]
+            execution.writing = True
+            self._handled(handler)
+        try:
+            await persist(partial(self._settle, execution, last_word), "saving how a child process ended")
+        except LeaseLost:
+            announce(TaskTaken(task.id, task.agent_id, execution.attempt, "lost"))
+        except ModuleException as error:
+            announce(PlatformTrouble(doing="saving how a child process ended", error=error, again_in=0.0))
+
+    async def _run(self, execution: Execution, folder: Path) -> "HandBack | Outcome | str":
+        """Run the child to its end. Returns: what is to be written if the child has not, a crash as the way it died."""
+        order = Order(execution.task.id, execution.attempt, str(folder), self._worker, os.getpid(), self._settings)
+        try:
+            child = await Child.start(order)
+        except OSError as error:
+            announce(PlatformTrouble(doing="starting a child process", error=error, again_in=AGAIN_SECONDS))
+            return HandBack(AGAIN_SECONDS)
+        self._children[execution] = child
+        if self._draining():
+            child.tell(DRAIN)
+        with _Limits(execution, child) as limits:
+            code = await child.ended()
+        return await self._judge(execution, child, code, limits)
+
+    async def _judge(
+        self, execution: Execution, child: Child, code: int, limits: "_Limits"
+    ) -> "HandBack | Outcome | str":
+        if limits.overdue is not None:
+            return Outcome(AgentExecutionStatus.Failed, {"result": str(limits.overdue)})
+        if await self._was_told(execution, code):
+            return HandBack()
+        if code == AWAY and not child.begun.is_set():
+            return HandBack(AGAIN_SECONDS)
+        return limits.stuck or manner(code, child.unfit)
+
+    async def _was_told(self, execution: Execution, code: int) -> bool:
+        """Whether the child ended since it, or all of the worker, was told to: that is no fault of the task's."""
+        patience = SIGNALLED_SECONDS if -code in NOT_CHARGED else 0.0
+        while not (execution.run.stopping or self._draining()):
+            if patience <= 0:
+                return False
+            patience -= LOOK_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
+
+    async def _settle(self, execution: Execution, last_word: "HandBack | Outcome | str") -> None:
+        """Write the last word, unless the child has, or the task is another's by now."""
+        task, attempt = execution.task, execution.attempt
+        lost = await self._work.lost({task.id: attempt})
+        if lost:
+            seconds = time.monotonic() - execution.started
+            announce(ChildEnded(task.id, task.agent_id, attempt, str(lost[task.id]), seconds))
+            return
+        match last_word:
+            case HandBack():
+                await self._work.hand_back(task.id, attempt, last_word)
+                announce(TaskHandedBack(task.id, task.agent_id, attempt))
+            case Outcome():
+                await self._work.finish(task.id, attempt, last_word)
+                announce(self._failed(execution))
+            case str():
+                await self._crashed(execution, last_word)
+
+    async def _crashed(self, execution: Execution, reason: str) -> None:
+        task, attempt = execution.task, execution.attempt
+        crashes = task.crashes + 1
+        await self._work.crashed(task.id, attempt, reason, execution.handler.retries.delay(crashes))
+        ended = crashes >= CRASHES
+        announce(TaskCrashed(task.id, task.agent_id, attempt, crashes, reason, ended))
+        if ended:
+            announce(self._failed(execution))
+
+    def _failed(self, execution: Execution) -> TaskEnded:
+        seconds = time.monotonic() - execution.started
+        task = execution.task
+        return TaskEnded(task.id, task.agent_id, execution.attempt, str(AgentExecutionStatus.Failed), seconds)
+
+
+class _Limits:
+    """What a child is given: time to begin, the handler's own time limit, and a grace once it is told to end.
+
+    The child keeps the time limit and ends by itself when it is told; these are for one whose loop is blocked.
+    """
+
+    def __init__(self, execution: Execution, child: Child) -> None:
+        self.overdue: TimeLimit | None = None
+        self.stuck: str | None = None
+        self._loop = asyncio.get_running_loop()
+        self._execution = execution
+        self._child = child
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._after(BEGIN_SECONDS, self._look_whether_begun)
+        begun = asyncio.create_task(self._when_begun())
+        self._ends.callback(begun.cancel)
+        self._ends.callback(self._execution.run.stopping.call(self._stopping))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def _after(self, seconds: float, do: Callable[[], None]) -> None:
+        self._ends.callback(self._loop.call_later(seconds, do).cancel)
+
+    async def _when_begun(self) -> None:
+        await self._child.begun.wait()
+        seconds = self._execution.handler.timeout
+        if seconds is not None:
+            self._after(seconds + GRACE_SECONDS, lambda: self._end_overdue(seconds))
+
+    def _look_whether_begun(self) -> None:
+        if not self._child.begun.is_set():
+            self.stuck = f"did not begin within {BEGIN_SECONDS:g} s"
+            self._child.kill()
+
+    def _end_overdue(self, seconds: float) -> None:
+        self.overdue = TimeLimit(seconds)
+        self._child.kill()
+
+    def _stopping(self) -> None:
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._child.tell(END, self._execution.run.stopping.reason)
+        self._after(GRACE_SECONDS, self._child.kill)
