@@ -173,15 +173,20 @@ def write_locks(*, upgrade: bool) -> None:
     The largest goes first and binds the others, so that all of them agree on every version.
     """
     project = str(ROOT / "pyproject.toml")
-    everything = str(LOCKS / "dev.txt")
+    bound = ["--constraints", str(LOCKS / "dev.txt")]
     build = ["--group", f"{project}:build"]
     options = ["--upgrade"] if upgrade else []
     with tempfile.TemporaryDirectory() as folder:
         locker = throw_away_locker(Path(folder))
-        compile_lock(locker, "dev", project, "--extra", "dev", *build, *options)
-        compile_lock(locker, "demo", project, "--extra", "demo", *build, "--constraints", everything)
-        compile_lock(locker, "core", project, "--constraints", everything)
+        compile_lock(locker, "dev", project, *extras("dev"), *build, *options)
+        compile_lock(locker, "demo", project, *extras("demo"), *build, *bound)
+        compile_lock(locker, "deploy", project, *extras("server", "openai", "anthropic", "otel"), *build, *bound)
+        compile_lock(locker, "core", project, *bound)
         compile_lock(locker, "weights", "--group", f"{project}:weights", "--no-deps")
+
+
+def extras(*names: str) -> list[str]:
+    return [argument for name in names for argument in ("--extra", name)]
 
 
 def throw_away_locker(folder: Path) -> str:

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("core", "demo", "dev", "weights")
+LOCKS = ("core", "demo", "deploy", "dev", "weights")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NAME = canonicalize_name(PROJECT["project"]["name"])
 
@@ -107,11 +107,12 @@ def test_each_lock_holds_what_it_is_for() -> None:
     build: list[str] = GROUPS["build"] + PROJECT["build-system"]["requires"]
     assert unlocked(CORE, "core") == []
     assert unlocked(CORE + EXTRAS["demo"] + build, "demo") == []
+    assert unlocked(CORE + EXTRAS["server"] + EXTRAS["openai"] + EXTRAS["anthropic"] + build, "deploy") == []
     assert unlocked(build, "dev") == []
     assert unlocked(GROUPS["weights"], "weights") == []
 
 
-@pytest.mark.parametrize("smaller", ["core", "demo"])
+@pytest.mark.parametrize("smaller", ["core", "demo", "deploy"])
 def test_locks_agree_on_every_version(smaller: str) -> None:
     everything = pins("dev")
     assert {name: versions for name, versions in pins(smaller).items() if everything.get(name) != versions} == {}
