@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from worker.cli import failures, worker_commands
 from worker.cli.agent_commands import agents
+from worker.cli.check_command import check
 from worker.cli.clean_command import clean
 from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
@@ -53,7 +54,7 @@ app.command()(worker_commands.run)
 app.command()(serve)
 app.command()(worker_commands.migrate)
 app.command()(clean)
-app.command()(worker_commands.check)
+app.command()(check)
 app.command()(demo)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")

@@ -1,4 +1,4 @@
-"""``worker run``, ``worker migrate``, ``worker check``: what an operator does."""
+"""``worker run`` and ``worker migrate``: what an operator does."""
 
 import asyncio
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import failures, output
+from worker.cli import output
 from worker.cli.platform import read_settings
 
 if TYPE_CHECKING:
@@ -57,16 +57,6 @@ async def _migrated(engine: "Engine") -> list[str]:
         await engine.close()
 
 
-def check(handlers: HandlersOption = HANDLERS) -> None:
-    """Validate the settings and the handlers, and say which platform they lead to; nothing is started."""
-    found = [*_check_settings(), *_check_handlers(handlers)]
-    for problem in found:
-        output.aside(problem)
-    if found:
-        output.aside(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}")
-        raise typer.Exit(failures.FAILED)
-
-
 def load(folder: Path) -> "Registry":
     """Import a folder of handlers.
 
@@ -77,33 +67,3 @@ def load(folder: Path) -> "Registry":
 
     registry.discover(folder)
     return registry.default
-
-
-def _check_settings() -> list[str]:
-    from worker import wiring
-    from worker.words.errors import ModuleException
-
-    try:
-        output.say(f"platform: {wiring.choose(read_settings()).description}")
-    except ModuleException as error:
-        return error.description.splitlines()
-    return []
-
-
-def _check_handlers(folder: Path) -> list[str]:
-    from worker import registry
-    from worker.words.errors import ConfigurationError
-
-    problems: list[str] = []
-    try:
-        registry.discover(folder)
-    except ConfigurationError as error:
-        problems += error.description.splitlines()
-    for handler in registry.default.handlers:
-        output.say(f"{handler.place}: {handler.name} serves {handler.event_type} of {handler.agent_id or 'any agent'}")
-    if not problems or registry.default.handlers or registry.default.problems:
-        try:
-            registry.default.check()
-        except ConfigurationError as error:
-            problems += error.description.splitlines()
-    return problems

@@ -23,6 +23,7 @@ Upkeep = Callable[[], Coroutine[Any, Any, None]]
 """What a worker or a server does beside its work, for as long as it is there."""
 
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
+CONNECTIONS = POOL_SIZE + 2
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.contracts import Capabilities
-from worker.engine import migrate
+from worker.engine import migrate, statements
 from worker.engine.client import EngineTasks
 from worker.engine.connections import check_url, connect, errors, shown
 from worker.engine.core import Core
@@ -189,6 +189,10 @@ class Engine:
                 return await migrate.migrate(connection)
         finally:
             await connection.close()
+
+    async def connection_limit(self) -> int:
+        """How many connections this user may have at once, by whatever bounds it first. Raises: Unavailable."""
+        return (await self.core.rows(statements.CONNECTION_LIMIT))[0]["connections"]
 
     async def pending_migrations(self) -> list[str]:
         """What ``migrate`` would apply."""

@@ -238,6 +238,15 @@ FORGET_WORKERS = """
        and not exists (select from worker.cursors c where c.worker_id = w.id)
 """
 
+# What bounds this user's connections first: its role, the database, the server.
+CONNECTION_LIMIT = """
+    select least(
+        (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user),
+        (select nullif(datconnlimit, -1) from pg_database where datname = current_database()),
+        current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+    ) as connections
+"""
+
 LEAVE = "update worker.workers set gone_at = coalesce(gone_at, now()) where id = %s"
 
 HELD_BY = """

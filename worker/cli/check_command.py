@@ -1,0 +1,78 @@
+"""``worker check``: what is wrong, before anything is started."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli import failures, output
+from worker.cli.heroku_plans import PLANS
+from worker.cli.platform import read_settings
+from worker.cli.worker_commands import HANDLERS, HandlersOption
+
+PlanOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLAN",
+        help=f"With --heroku: the database's plan ({', '.join(PLANS)} …). Default: the database is asked.",
+    ),
+]
+
+
+def check(
+    *,
+    handlers: HandlersOption = HANDLERS,
+    heroku: Annotated[
+        bool, typer.Option("--heroku", help="Whether this folder and these settings work on Heroku, too.")
+    ] = False,
+    plan: PlanOption = None,
+    web: Annotated[int | None, typer.Option(min=0, help="With --heroku: web dynos. Default: app.json's, or 1.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="With --heroku: worker dynos. Default: app.json's, or 1.")
+    ] = None,
+) -> None:
+    """Validate the settings and the handlers, and say which platform they lead to; nothing is started."""
+    if not heroku and (plan is not None or web is not None or workers is not None):
+        raise typer.BadParameter("--plan, --web and --workers go with --heroku", param_hint="--heroku")
+    found = [*_check_settings(), *_check_handlers(handlers)]
+    if heroku:
+        from worker.cli import heroku_check
+
+        found += heroku_check.problems(Path(), handlers, plan=plan, web=web, workers=workers)
+    for problem in found:
+        output.aside(problem)
+    if found:
+        output.aside(f"{len(found)} {'problem' if len(found) == 1 else 'problems'}")
+        raise typer.Exit(failures.FAILED)
+    if heroku:
+        output.say("ready for Heroku")
+
+
+def _check_settings() -> list[str]:
+    from worker import wiring
+    from worker.words.errors import ModuleException
+
+    try:
+        output.say(f"platform: {wiring.choose(read_settings()).description}")
+    except ModuleException as error:
+        return error.description.splitlines()
+    return []
+
+
+def _check_handlers(folder: Path) -> list[str]:
+    from worker import registry
+    from worker.words.errors import ConfigurationError
+
+    problems: list[str] = []
+    try:
+        registry.discover(folder)
+    except ConfigurationError as error:
+        problems += error.description.splitlines()
+    for handler in registry.default.handlers:
+        output.say(f"{handler.place}: {handler.name} serves {handler.event_type} of {handler.agent_id or 'any agent'}")
+    if not problems or registry.default.handlers or registry.default.problems:
+        try:
+            registry.default.check()
+        except ConfigurationError as error:
+            problems += error.description.splitlines()
+    return problems

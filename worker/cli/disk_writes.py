@@ -1,0 +1,68 @@
+"""Handlers that write to the disk: on Heroku it is emptied at every restart, and no other dyno sees it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+WRITERS = frozenset(
+    {
+        "write_text",
+        "write_bytes",
+        "touch",
+        "mkdir",
+        "makedirs",
+        "to_csv",
+        "to_excel",
+        "to_parquet",
+        "SqliteDb",
+    }
+)
+"""What makes files, of pathlib, os, pandas and Agno."""
+
+DATABASES = frozenset({"sqlite3.connect", "shelve.open", "dbm.open"})
+FINE = "# ephemeral"
+"""On a line: this file need not outlive the run."""
+
+_MODE = re.compile(r"[rbt]*[wax+][rbt+]*")
+
+
+def problems(folder: Path) -> list[str]:
+    """Lines of handlers that write to the disk: file, line, and what to do; temporary folders are no such place."""
+    found: list[str] = []
+    for path in sorted(folder.rglob("*.py")):
+        try:
+            source = path.read_text(encoding="utf-8")
+            tree = ast.parse(source)
+        except (OSError, ValueError, SyntaxError):
+            continue  # the check of the handlers says so
+        lines = source.splitlines()
+        for number, call in sorted(_writes(tree)):
+            if FINE not in lines[number - 1]:
+                found.append(
+                    f"{folder.name}/{path.relative_to(folder)}:{number}: {call} writes to the dyno's disk, which is"
+                    " emptied at every restart and seen by no other dyno: return it as the result or store it"
+                    f" elsewhere; if it need not outlive the run, use tempfile, or end the line with {FINE}"
+                )
+    return found
+
+
+def _writes(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and not _is_temporary(node):
+            name = ast.unparse(node.func)
+            method = name.rpartition(".")[2]
+            if name in DATABASES or method in WRITERS or (method == "open" and _is_for_writing(node, name)):
+                yield node.lineno, name
+
+
+def _is_for_writing(call: ast.Call, name: str) -> bool:
+    """Whether a call of some open() says so by its mode."""
+    modes = [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+    modes = modes or (call.args[1:2] if name == "open" else call.args[:2])
+    return any(isinstance(each, ast.Constant) and _MODE.fullmatch(str(each.value)) for each in modes)
+
+
+def _is_temporary(call: ast.Call) -> bool:
+    text = ast.unparse(call)
+    return "tempfile." in text or "'/tmp/" in text or "TemporaryDirectory" in text

@@ -1,0 +1,229 @@
+"""``worker check --heroku``: what would go wrong there, each with what to do about it."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from worker.cli import disk_writes, heroku_plans, procfile
+from worker.cli.platform import read_settings
+from worker.words.errors import ModuleException
+
+if TYPE_CHECKING:
+    from worker.engine.engine import Engine
+    from worker.settings import Settings
+
+KILL_SECONDS = 30.0  # Heroku kills what is still there so long after SIGTERM
+HAND_BACK_SECONDS = 6.0  # what handing back and leaving may take once the drain is over
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+INSTALLERS = ("requirements.txt", "uv.lock", "poetry.lock", "Pipfile.lock")
+RELEASE_CONNECTIONS = 1  # the migration that runs beside the dynos of the release before
+HERE = re.compile(r"localhost|127\..*|::1|/.*|")
+THERE = "`heroku run worker check --heroku` checks with the app's own settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is to run there.
+
+    Args:
+        folder: The app's.
+        handlers: The folder of the handlers.
+        settings: As the environment has them.
+        processes: The Procfile's.
+        plan: The database's plan, if it was named.
+        web: Dynos of the server.
+        workers: Dynos of workers.
+    """
+
+    folder: Path
+    handlers: Path
+    settings: "Settings"
+    processes: dict[str, str] | None
+    plan: str | None
+    web: int
+    workers: int
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has a server."""
+        return self.web > 0 and (self.processes is None or "web" in self.processes)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the database says of itself.
+
+    Args:
+        limit: Connections that this user may have at once.
+        has_key: Whether it holds a key of the HTTP server; none: it has not been migrated yet.
+    """
+
+    limit: int
+    has_key: bool | None
+
+
+def problems(folder: Path, handlers: Path, *, plan: str | None, web: int | None, workers: int | None) -> list[str]:
+    """Find what would go wrong.
+
+    Args:
+        folder: The app's.
+        handlers: The folder of the handlers.
+        plan: The database's plan; none: the database is asked.
+        web: Dynos of the server; none: as app.json says, else one.
+        workers: Dynos of workers; the same.
+
+    Returns:
+        One line a problem.
+    """
+    try:
+        settings = read_settings()
+    except ModuleException:
+        return []  # the check of the settings has said so
+    formation = _formation(folder)
+    deployment = Deployment(
+        folder,
+        handlers,
+        settings,
+        procfile.processes(folder),
+        plan,
+        formation.get("web", 1) if web is None else web,
+        formation.get("worker", 1) if workers is None else workers,
+    )
+    found = list(_check_database_url(settings))
+    database = None if found else _ask_database(settings, found)
+    return [
+        *found,
+        *_check_connections(deployment, database),
+        *_check_key(deployment, database),
+        *_check_drain(settings),
+        *_check_surroundings(settings),
+        *_check_build(deployment),
+        *procfile.problems(deployment.processes),
+        *disk_writes.problems(handlers),
+    ]
+
+
+def _formation(folder: Path) -> dict[str, int]:
+    """Dynos by process type, as app.json has them."""
+    try:
+        formation: Any = json.loads((folder / "app.json").read_bytes())["formation"]
+        return {name: int(each.get("quantity", 1)) for name, each in formation.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _check_database_url(settings: "Settings") -> Iterator[str]:
+    if settings.database_url is None:
+        yield (
+            "DATABASE_URL is not set, and the embedded PostgreSQL would keep tasks on the dyno's disk, which is emptied"
+            f" at every restart: `heroku addons:create heroku-postgresql:essential-0`; {THERE}"
+        )
+        return
+    try:
+        host = urlsplit(settings.database_url.get_secret_value()).hostname or ""
+    except ValueError:
+        host = ""
+    if HERE.fullmatch(host) and "DYNO" in os.environ:
+        yield f"DATABASE_URL leads to the dyno itself ({host or 'no host'}), where there is no PostgreSQL: {THERE}"
+
+
+def _ask_database(settings: "Settings", found: list[str]) -> Database | None:
+    """Ask the database what it allows; one that is away is a problem too."""
+    from worker import wiring
+
+    try:
+        return asyncio.run(_asked(wiring.engine(settings)))
+    except ModuleException as error:
+        found.append(f"DATABASE_URL: {error.description}; {THERE}")
+        return None
+
+
+async def _asked(engine: "Engine") -> Database:
+    try:
+        await engine.open()
+        has_key = None if await engine.pending_migrations() else await engine.keys.exist()
+        return Database(await engine.connection_limit(), has_key)
+    finally:
+        await engine.close()
+
+
+def _check_connections(deployment: Deployment, database: Database | None) -> Iterator[str]:
+    from worker.engine.core import CONNECTIONS
+
+    if deployment.plan is not None:
+        limit, whose = heroku_plans.connections(deployment.plan), f"the plan {deployment.plan}"
+        if limit is None:
+            yield f"--plan: there is no plan {deployment.plan!r}: {heroku_plans.nearest(deployment.plan)}"
+            return
+    elif database is not None:
+        limit, whose = database.limit, "the database"
+    else:
+        return
+    standing = (deployment.web + deployment.workers) * CONNECTIONS
+    deploying = 2 * standing + RELEASE_CONNECTIONS
+    if deploying > limit:
+        beyond = "" if standing > limit else f", and {deploying} in a deploy, when old dynos drain as new ones start"
+        yield (
+            f"connections: {deployment.web} web and {deployment.workers} worker dynos of {CONNECTIONS} each make"
+            f" {standing}{beyond}, but {whose} allows {limit}: run fewer dynos with a higher WORKER_CONCURRENCY,"
+            " or take a larger plan"
+        )
+
+
+def _check_key(deployment: Deployment, database: Database | None) -> Iterator[str]:
+    if deployment.serves and deployment.settings.server_key is None and not (database and database.has_key):
+        yield (
+            "web has no key, and listens nowhere without one: `heroku config:set WORKER_API_KEY=$(openssl rand -hex"
+            " 32)`, or `heroku run worker key create --organization default`"
+        )
+
+
+def _check_drain(settings: "Settings") -> Iterator[str]:
+    most = KILL_SECONDS - HAND_BACK_SECONDS
+    if settings.drain_seconds > most:
+        yield (
+            f"WORKER_DRAIN_SECONDS is {settings.drain_seconds:g}: Heroku kills {KILL_SECONDS:g} s after SIGTERM, and"
+            f" handing back takes up to {HAND_BACK_SECONDS:g}: `heroku config:set WORKER_DRAIN_SECONDS={most:g}`"
+        )
+
+
+def _check_surroundings(settings: "Settings") -> Iterator[str]:
+    if "home" in settings.model_fields_set:
+        yield (
+            "WORKER_HOME names a folder on the dyno's disk, which is emptied at every restart: `heroku config:unset"
+            " WORKER_HOME`, DATABASE_URL is what counts"
+        )
+    if settings.base_url or settings.api_key:
+        yield (
+            "XPANDER_BASE_URL or XPANDER_API_KEY is set: `worker run` would serve that platform, and not this app's"
+            " database: `heroku config:unset XPANDER_BASE_URL XPANDER_API_KEY`"
+        )
+    if settings.log == "console":
+        yield "WORKER_LOG is console, several lines an entry: `heroku config:set WORKER_LOG=logfmt`, or json"
+    dyno = os.environ.get("DYNO", "")
+    if dyno.startswith("web.") and "PORT" not in os.environ:
+        yield f"{dyno} has no PORT: Heroku sets it for the process type web, and nothing may unset it"
+
+
+def _check_build(deployment: Deployment) -> Iterator[str]:
+    folder = deployment.folder
+    if not any((folder / name).is_file() for name in INSTALLERS):
+        yield "nothing says what to install: write requirements.txt with the line `agno-worker[server]`"
+    if (folder / "runtime.txt").exists():
+        yield "runtime.txt is deprecated and hides .python-version: remove it"
+    try:
+        version = (folder / ".python-version").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        yield f"there is no .python-version, so Heroku chooses a Python: write one with {PYTHONS[-2]}"
+    else:
+        if ".".join(version.split(".")[:2]) not in PYTHONS:
+            yield f".python-version says {version!r}: write one of {', '.join(PYTHONS)}"
+    if deployment.serves and find_spec("uvicorn") is None:
+        yield "web needs what is not installed: name `agno-worker[server]` in requirements.txt"
