@@ -117,8 +117,12 @@ def test_a_web_dyno_without_a_port(good: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not any("PORT" in problem for problem in found(good))
 
 
+def _nothing_is_installed(_: str) -> None:
+    return None
+
+
 def test_a_server_that_is_not_installed(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heroku_check, "find_spec", lambda _: None)
+    monkeypatch.setattr(heroku_check, "find_spec", _nothing_is_installed)
     assert "agno-worker[server]" in only(good)
     assert found(good, web=0) == []
 

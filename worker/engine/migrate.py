@@ -1,12 +1,19 @@
 """Migrations: numbered SQL files, each applied once, under an advisory lock, in one transaction a file."""
 
+import asyncio
 from importlib import resources
 from typing import TYPE_CHECKING
+
+from worker.words.errors import Unavailable
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 MIGRATION_LOCK = (0x776F726B, 0)  # "work", 0: session locks of workers use their own number as the second half
+
+LOCK_SECONDS = 2  # how long those who come later wait behind a migration that waits itself
+LOCK_PAUSE_SECONDS = 1.0  # in which they get on
+LOCK_TRIES = 40
 
 _PREPARE = """
     create schema if not exists worker;
@@ -39,20 +46,46 @@ async def pending(connection: "AsyncConnection") -> list[str]:
 async def migrate(connection: "AsyncConnection") -> list[str]:
     """Bring the schema up to date. Safe to run twice and by many at once: they wait for one another.
 
+    The lock is a transaction's, not a session's: behind a transaction pooler a session's would stay with a connection
+    that nobody can name any more, and every later migration would wait for it.
+
     Args:
         connection: In autocommit mode.
 
     Returns:
         The names of what was applied.
+
+    Raises:
+        Unavailable: Somebody else has held a table of ours, as a backup does, for as long as this waits.
     """
-    await connection.execute("select pg_advisory_lock(%s, %s)", MIGRATION_LOCK)
-    try:
-        wanted = await pending(connection)
-        for name in wanted:
-            async with connection.transaction():
-                await connection.execute(_PREPARE)
-                await connection.execute(text(name).encode())
-                await connection.execute("insert into worker.migrations (name) values (%s)", (name,))
-    finally:
-        await connection.execute("select pg_advisory_unlock(%s, %s)", MIGRATION_LOCK)
-    return wanted
+    return [name for name in await pending(connection) if await _apply_in_time(connection, name)]
+
+
+async def _apply_in_time(connection: "AsyncConnection", name: str) -> bool:
+    """Apply a migration; whether nobody else had.
+
+    What changes a table waits for whoever reads it, and whoever comes later waits behind it, workers and servers too.
+    So it gives way after a moment, and tries again.
+    """
+    from psycopg.errors import LockNotAvailable
+
+    for _ in range(LOCK_TRIES):
+        try:
+            return await _apply(connection, name)
+        except LockNotAvailable:
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+    seconds = LOCK_TRIES * (LOCK_SECONDS + LOCK_PAUSE_SECONDS)
+    raise Unavailable(f"{name} waited {seconds:g} s for a table that somebody holds, as a backup does: try again later")
+
+
+async def _apply(connection: "AsyncConnection", name: str) -> bool:
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(%s, %s)", MIGRATION_LOCK)
+        await connection.execute(_PREPARE)
+        known = await connection.execute("select 1 from worker.migrations where name = %s", (name,))
+        if await known.fetchone() is not None:
+            return False
+        await connection.execute("select set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
+        await connection.execute(text(name).encode())
+        await connection.execute("insert into worker.migrations (name) values (%s)", (name,))
+    return True
