@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pydantic
@@ -87,3 +88,80 @@ async def test_a_list_shows_what_became_of_a_task(platform: Platform) -> None:
     (item,) = await platform.tasks.find(TaskQuery())
     assert (item.status, item.result, item.internal_status, item.title) == (Status.Completed, "R", "I", "T")
     assert item.source_node_type == "cron"
+
+
+async def test_tasks_are_found_by_several_agents_and_several_statuses(platform: Platform) -> None:
+    await create(platform, agent="other")
+    stopped = await create(platform, agent="writer")
+    await platform.tasks.stop(stopped.id)
+    waiting = await create(platform)
+    assert await found(platform, agents=("writer", "analyst", "unknown")) == [waiting.id, stopped.id]
+    assert await found(platform, statuses=(Status.Stopped, Status.Error)) == [stopped.id]
+    assert await found(platform, agents=("writer", "analyst"), statuses=(Status.Pending, Status.Error)) == [waiting.id]
+    assert await found(platform, agents=("writer",), agent_id="analyst") == []
+    assert await found(platform, agents=()) == []
+    assert await found(platform, agents=(), status=Status.Pending) == []
+    assert await found(platform, agents=("writer", "analyst"), user_id="nobody") == []
+
+
+@pytest.mark.parametrize("text", ["NEEDLE", "needle", "100%_\\'", "Grüße"])
+async def test_tasks_are_found_by_text_in_their_input_title_result_and_internal_status(
+    platform: Platform, text: str
+) -> None:
+    await create(platform)
+    hay = "hay " + "".join(letter.swapcase() if letter.isascii() else letter for letter in text) + " hay"
+    by_input = await create(platform, hay)
+    by_title = await create(platform, title=hay)
+    by_result = await create(platform)
+    await platform.tasks.update(by_result.id, {"status": "completed", "result": hay})
+    by_status = await create(platform)
+    await platform.tasks.update(by_status.id, {"internal_status": hay})
+    wanted = [by_status.id, by_result.id, by_title.id, by_input.id]
+    assert await found(platform, text=text) == wanted
+    assert await found(platform, text=text, limit=2, before=wanted[0]) == wanted[1:3]
+    assert await found(platform, text=by_title.id[-12:]) == [by_title.id]
+
+
+async def test_tasks_are_found_by_when_they_were_created(platform: Platform, sql: Any) -> None:
+    old, middle, young = [(await create(platform)).id for _ in range(3)]
+    for day, task_id in enumerate([old, middle, young], start=1):
+        await sql(
+            "update worker.tasks set created_at = %s::timestamptz where id = %s", f"2026-01-0{day}T00:00Z", task_id
+        )
+    second, third = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3)  # noqa: DTZ001 - without a zone it is UTC
+    assert await found(platform, created_after=second) == [young, middle]
+    assert await found(platform, created_before=third) == [middle, old]
+    assert await found(platform, created_after=second, created_before=third) == [middle]
+
+
+async def test_tasks_are_counted_by_status(platform: Platform) -> None:
+    nothing = dict.fromkeys(Status, 0)
+    assert await platform.tasks.counts(TaskQuery()) == nothing
+    for _ in range(3):
+        await create(platform)
+    stopped = await create(platform, "needle", agent="writer")
+    await platform.tasks.stop(stopped.id)
+    assert await platform.tasks.counts(TaskQuery()) == nothing | {Status.Pending: 3, Status.Stopped: 1}
+    assert await platform.tasks.counts(TaskQuery(agent_id="writer")) == nothing | {Status.Stopped: 1}
+    assert await platform.tasks.counts(TaskQuery(agents=("analyst", "x"))) == nothing | {Status.Pending: 3}
+    assert await platform.tasks.counts(TaskQuery(text="NEEDLE", status=Status.Pending, limit=1)) == nothing | {
+        Status.Stopped: 1
+    }
+    assert await platform.tasks.counts(TaskQuery(agents=())) == nothing
+
+
+async def test_another_organizations_tasks_are_neither_found_nor_counted(open_platform: Any) -> None:
+    mine, others = await open_platform("mine"), await open_platform("others")
+    task = await create(others, "needle")
+    assert await found(mine, text="needle") == []
+    assert await found(mine, before=task.id) == []
+    assert sum((await mine.tasks.counts(TaskQuery())).values()) == 0
+
+
+async def test_a_list_shows_how_a_tasks_input_begins_and_when_it_ran(platform: Platform) -> None:
+    _, assignment = await run(platform, text="word " * 100)
+    await platform.tasks.stop(assignment.task.id)
+    (item,) = await platform.tasks.find(TaskQuery())
+    task = await platform.tasks.get(assignment.task.id)
+    assert item.text == ("word " * 40)
+    assert (item.started_at, item.finished_at) == (task.started_at, task.finished_at)

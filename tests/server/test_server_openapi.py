@@ -44,6 +44,7 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/agent-execution/{task_id}/files",
         "/agent-execution/{task_id}/retry",
         "/agent-execution/{agent_id}/report_task",
+        "/agent-execution/executions/counts",
         "/agent-execution/executions/history",
         "/agent-execution/executions/history/{agent_id}",
         "/agent-execution/executions/history/user/{user_id}",

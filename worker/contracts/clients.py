@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.work import KeptFile, StoredFile
 
@@ -27,6 +28,14 @@ class Tasks(Protocol):
 
     async def find(self, query: TaskQuery) -> list[TaskItem]:
         """Anyone; newest first, at most ``query.limit``, after ``query.before``; changes nothing."""
+        ...
+
+    async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
+        """Anyone; how many tasks fit, by status, among the newest 10,000 of each; changes nothing.
+
+        Where the query names agents, a user, a parent or an internal status, it is the newest 10,000 of theirs. The
+        query's statuses, ``limit`` and ``before`` play no part: every status is in the answer.
+        """
         ...
 
     async def update(

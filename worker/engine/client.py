@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from worker.engine import statements
+from worker.engine import finding, statements
 from worker.engine.activity import compose
 from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, text_size
 from worker.engine.checks import check_changes
@@ -13,7 +13,7 @@ from worker.engine.core import Core
 from worker.engine.files import FileStore
 from worker.engine.payloads import clean, encode
 from worker.engine.plan import NewRow, settings_columns
-from worker.engine.records import TASK_COLUMNS, History, is_renewal, split, task_item, task_record
+from worker.engine.records import History, is_renewal, split, task_item, task_record
 from worker.engine.references import uploads
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
@@ -85,25 +85,11 @@ class EngineTasks:
 
     async def find(self, query: TaskQuery) -> list[TaskItem]:
         """List tasks, newest first."""
-        wheres = ["t.organization_id = %(organization)s"]
-        parameters: dict[str, Any] = {"organization": self._organization, "limit": query.limit}
-        columns = {"parent_task_id": "parent_id"}
-        for name in ("agent_id", "user_id", "parent_task_id", "triggering_agent_id", "status", "internal_status"):
-            value = getattr(query, name)
-            if value is not None:
-                wheres.append(f"t.{columns.get(name, name)} = %({name})s")
-                parameters[name] = clean(value)
-        if query.before is not None:
-            wheres.append(
-                "(t.created_at, t.id) < (select b.created_at, b.id from worker.tasks b"
-                " where b.id = %(before)s and b.organization_id = %(organization)s)"
-            )
-            parameters["before"] = clean(query.before)
-        sql = (
-            f"select {TASK_COLUMNS}, t.user_id from worker.tasks t where {' and '.join(wheres)}"  # noqa: S608 - names of ours
-            " order by t.created_at desc, t.id desc limit %(limit)s"
-        )
-        return [task_item(row) for row in await self._core.rows(sql, parameters)]  # pyright: ignore[reportArgumentType] # composed of constants
+        return [task_item(row) for row in await finding.find(self._core, self._organization, query)]
+
+    async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
+        """Count tasks by status."""
+        return await finding.counts(self._core, self._organization, query)
 
     async def update(
         self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None

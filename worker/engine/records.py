@@ -71,8 +71,11 @@ def task_item(row: Mapping[str, Any]) -> TaskItem:
         source_node_type=state.get("source", "sdk"),
         result=row["result"],
         title=state.get("title"),
+        text=(settings["input"].get("text") or "")[: TaskItem.TEXT_CHARACTERS],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
     )
 
 

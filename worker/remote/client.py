@@ -74,19 +74,33 @@ class RemoteTasks:
     async def find(self, query: TaskQuery) -> list[TaskItem]:
         """List tasks, newest first; what the platform does not filter is filtered here."""
         history = f"{EXECUTION}/executions/history"
+        if _is_nobodys(query):
+            return []
         if query.agent_id is not None:
             items = await self._history(f"{history}/{_in_path(query.agent_id)}", query)
         elif query.user_id is not None:
             items = await self._history(f"{history}/user/{_in_path(query.user_id)}", query)
         elif await self._dialect.native():
-            items = await self._history(history, query)
+            items = await self._history(history, query, agents=query.agents)
         else:
-            agents = await self.list_agents()
-            items = [item for agent in agents for item in await self._history(f"{history}/{_in_path(agent.id)}", query)]
+            agents = query.agents if query.agents is not None else [agent.id for agent in await self.list_agents()]
+            items = [item for agent in agents for item in await self._history(f"{history}/{_in_path(agent)}", query)]
         return _page(items, query)
 
-    async def _history(self, path: str, query: TaskQuery) -> list[TaskItem]:
-        answer = await self._transport.call("GET", path, params=query.model_dump(mode="json", exclude={"agent_id"}))
+    async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
+        """Count tasks by status."""
+        if not await self._dialect.native():
+            raise self._unsupported("count tasks")
+        if _is_nobodys(query):
+            return dict.fromkeys(AgentExecutionStatus, 0)
+        agents = query.agents if query.agent_id is None else [query.agent_id]
+        params = _params(query, agents=agents)
+        answer = await self._transport.call("GET", f"{EXECUTION}/executions/counts", params=params)
+        told = decode(answer.content, "counts")
+        return {status: int(told.get(status, 0)) for status in AgentExecutionStatus}
+
+    async def _history(self, path: str, query: TaskQuery, agents: Sequence[str] | None = None) -> list[TaskItem]:
+        answer = await self._transport.call("GET", path, params=_params(query, agents=agents))
         rows = decode(answer.content, "a list of tasks")
         return [item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
@@ -281,6 +295,18 @@ def check_changes(changes: Mapping[str, Any]) -> None:
             raise ValidationError(f"{name} must be a finite number", field=name)
 
 
+def _is_nobodys(query: TaskQuery) -> bool:
+    """Whether no agent's task can fit."""
+    return (query.agents is not None and query.agent_id not in (None, *query.agents)) or query.agents == ()
+
+
+def _params(query: TaskQuery, *, agents: Sequence[str] | None) -> dict[str, Any]:
+    """A query as the address carries it."""
+    params = query.model_dump(mode="json", exclude={"agent_id", "agents", "status", "statuses"})
+    statuses = [query.status] if query.status is not None else query.statuses
+    return params | {"status": ",".join(statuses) or None, "agent_id": ",".join(agents or ()) or None}
+
+
 def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
     """Do what a platform that knows neither limit nor order nor some filter has left undone."""
     items = sorted(items, key=lambda item: (item.created_at, item.id), reverse=True)
@@ -293,7 +319,20 @@ def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
 def _fits(item: TaskItem, query: TaskQuery) -> bool:
     """Whether an item is wanted; what it does not tell is taken to be as the platform was asked for it."""
     told = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
-    return all(getattr(query, name) in (None, value) for name, value in told.items())
+    return (
+        all(getattr(query, name) in (None, value) for name, value in told.items())
+        and (query.agents is None or item.agent_id in query.agents)
+        and (not query.statuses or item.status in query.statuses)
+        and (query.created_after is None or item.created_at >= query.created_after)
+        and (query.created_before is None or item.created_at < query.created_before)
+        and _has_text(item, query.text or "")
+    )
+
+
+def _has_text(item: TaskItem, text: str) -> bool:
+    """Whether an item has a text; one that shows its input comes from a server of ours, which has looked itself."""
+    told = (item.id, item.internal_status, item.title, item.text, item.result)
+    return item.text is not None or any(text.lower() in each.lower() for each in told if each)
 
 
 def _task_path(task_id: str) -> str:

@@ -23,7 +23,7 @@ from worker.words.errors import (
     Unavailable,
 )
 from worker.words.notices import PlatformTrouble, announce
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import TaskQuery, TaskRecord
 
 KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
 KEYS_KEPT = 1024
@@ -52,6 +52,13 @@ class Access:
         """Let pass only what is within reach. Raises: AgentNotFound."""
         if not self.reaches(agent_id):
             raise AgentNotFound(agent_id)
+
+    def within(self, query: TaskQuery) -> TaskQuery:
+        """A query for what is within reach alone."""
+        if self.agents is None:
+            return query
+        agents = self.agents if query.agents is None else self.agents.intersection(query.agents)
+        return query.model_copy(update={"agents": tuple(sorted(agents))})
 
     async def check_task(self, task_id: str) -> None:
         """Let pass only tasks of agents within reach. Raises: TaskNotFound."""

@@ -2,9 +2,10 @@
 
 import hashlib
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response
 
 from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody
@@ -126,104 +127,75 @@ async def retry(request: Request, access: Admitted, task_id: str) -> Response:
     return task_answer(request, await access.room.tasks.retry(task_id))
 
 
+def _filters(
+    *,
+    parent_task_id: Text = None,
+    triggering_agent_id: Text = None,
+    status: Annotated[str | None, Query(description="one or several, with commas between them")] = None,
+    internal_status: Text = None,
+    text: Annotated[str | None, Query(description="in id, title, input, internal status or result")] = None,
+    created_after: Annotated[datetime | None, Query(description="created then or later")] = None,
+    created_before: Annotated[datetime | None, Query(description="created earlier")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[str | None, Query(description="the id of the last task of the page before")] = None,
+) -> TaskQuery:
+    """What every list can be asked for."""
+    return TaskQuery(
+        parent_task_id=parent_task_id or None,
+        triggering_agent_id=triggering_agent_id or None,
+        statuses=_statuses(status),
+        internal_status=internal_status or None,
+        text=text or None,
+        created_after=created_after,
+        created_before=created_before,
+        limit=limit,
+        before=before or None,
+    )
+
+
+Filters = Annotated[TaskQuery, Depends(_filters)]
+
+
 @router.get(
     "/agent-execution/executions/history/user/{user_id}", response_model=list[TaskItem], responses=documented(404)
 )
-async def of_user(
-    *,
-    access: Admitted,
-    user_id: str,
-    parent_task_id: Text = None,
-    triggering_agent_id: Text = None,
-    status: Text = None,
-    internal_status: Text = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Text = None,
-) -> Response:
+async def of_user(access: Admitted, user_id: str, query: Filters) -> Response:
     """List tasks done for a user, newest first."""
-    query = TaskQuery(
-        user_id=user_id,
-        parent_task_id=parent_task_id or None,
-        triggering_agent_id=triggering_agent_id or None,
-        status=_status(status),
-        internal_status=internal_status or None,
-        limit=limit,
-        before=before or None,
-    )
-    return answers(list[TaskItem], await _found(access, query))
+    return await _found(access, query, user_id=user_id)
 
 
 @router.get("/agent-execution/executions/history/{agent_id}", response_model=list[TaskItem], responses=documented(404))
-async def of_agent(
-    *,
-    access: Admitted,
-    agent_id: str,
-    user_id: Text = None,
-    parent_task_id: Text = None,
-    triggering_agent_id: Text = None,
-    status: Text = None,
-    internal_status: Text = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Text = None,
-) -> Response:
+async def of_agent(access: Admitted, agent_id: str, query: Filters, user_id: Text = None) -> Response:
     """List an agent's tasks, newest first."""
     access.check(agent_id)
-    query = TaskQuery(
-        agent_id=agent_id,
-        user_id=user_id or None,
-        parent_task_id=parent_task_id or None,
-        triggering_agent_id=triggering_agent_id or None,
-        status=_status(status),
-        internal_status=internal_status or None,
-        limit=limit,
-        before=before or None,
-    )
-    return answers(list[TaskItem], await access.room.tasks.find(query))
+    return await _found(access, query, agent_id=agent_id, user_id=user_id or None)
 
 
 @router.get("/agent-execution/executions/history", response_model=list[TaskItem], responses=documented(404))
-async def of_all(
-    *,
-    access: Admitted,
-    agent_id: Text = None,
-    user_id: Text = None,
-    parent_task_id: Text = None,
-    triggering_agent_id: Text = None,
-    status: Text = None,
-    internal_status: Text = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Text = None,
-) -> Response:
+async def of_all(access: Admitted, query: Filters, agent_id: Text = None, user_id: Text = None) -> Response:
     """List tasks of every agent within reach, newest first."""
-    query = TaskQuery(
-        agent_id=agent_id or None,
-        user_id=user_id or None,
-        parent_task_id=parent_task_id or None,
-        triggering_agent_id=triggering_agent_id or None,
-        status=_status(status),
-        internal_status=internal_status or None,
-        limit=limit,
-        before=before or None,
-    )
-    return answers(list[TaskItem], await _found(access, query))
+    return await _found(access, query, agents=_listed(agent_id), user_id=user_id or None)
 
 
-async def _found(access: Access, query: TaskQuery) -> list[TaskItem]:
-    """Tasks of agents within reach, as many as were asked for."""
-    found: list[TaskItem] = []
-    while True:
-        page = await access.room.tasks.find(query)
-        found += [item for item in page if access.reaches(item.agent_id)]
-        if len(found) >= query.limit or len(page) < query.limit:
-            return found[: query.limit]
-        query = query.model_copy(update={"before": page[-1].id})
+@router.get("/agent-execution/executions/counts", response_model=dict[str, int], responses=documented())
+async def counts(access: Admitted, query: Filters, agent_id: Text = None, user_id: Text = None) -> Response:
+    """Count the tasks that fit, by status, among the newest 10,000 of each."""
+    asked = query.model_copy(update={"agents": _listed(agent_id), "user_id": user_id or None})
+    return answers(dict[str, int], await access.room.tasks.counts(access.within(asked)))
 
 
-def _status(text: str | None) -> AgentExecutionStatus | None:
-    if not text:
-        return None
+async def _found(access: Access, query: TaskQuery, **more: Any) -> Response:
+    found = await access.room.tasks.find(access.within(query.model_copy(update=more)))
+    return answers(list[TaskItem], found)
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return tuple(each for each in text.split(",") if each) or None if text else None
+
+
+def _statuses(text: str | None) -> tuple[AgentExecutionStatus, ...]:
     try:
-        return AgentExecutionStatus(text.lower())
+        return tuple(AgentExecutionStatus(each) for each in (text or "").lower().split(",") if each)
     except ValueError:
         raise ValidationError(f"status is none of {', '.join(AgentExecutionStatus)}", field="status") from None
 

@@ -1,6 +1,6 @@
 """The task as it is stored and sent, and what can be asked of it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -219,26 +219,48 @@ class TaskItem(Words):
     source_node_type: str | None = None
     result: str | None = None
     title: str | None = None
+    text: str | None = None  # how its input begins
     created_at: datetime
     updated_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    TEXT_CHARACTERS: ClassVar[int] = 200
 
 
 class TaskQuery(Words):
-    """Which tasks to list, newest first.
+    """Which tasks to list, newest first. A task fits where every filter that is given does.
 
     Args:
+        agents: Only these agents'; none given: every one's.
+        statuses: Only tasks in one of these; none given: in any.
+        text: Only tasks with this in their id, title, input, internal status or result, upper case or lower (beyond
+            ASCII as far as the database's locale knows it). The newest 10,000 that the other filters leave (of each
+            status, or agent where several are asked for) are looked through; ``created_before`` looks further back.
+        created_after: Only tasks created then or later; without a zone it is UTC.
+        created_before: Only tasks created earlier.
         limit: How many at the most, 1 to 1,000.
         before: Page on: the id of the last task of the page before.
     """
 
     agent_id: str | None = None
+    agents: tuple[str, ...] | None = None
     user_id: str | None = None
     parent_task_id: str | None = None
     triggering_agent_id: str | None = None
     status: AgentExecutionStatus | None = None
+    statuses: tuple[AgentExecutionStatus, ...] = ()
     internal_status: str | None = None
+    text: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
     limit: int = Field(default=100, ge=1, le=1000)
     before: str | None = None
+
+    @field_validator("created_after", "created_before")
+    @classmethod
+    def _zoned(cls, value: datetime | None) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def check_webhook_url(value: str) -> str:

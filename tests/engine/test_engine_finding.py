@@ -1,0 +1,70 @@
+"""A page of tasks, and their counts, cost the same however many tasks there are: shown by the plans."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from worker.engine import finding
+from worker.engine.engine import Engine
+from worker.words.statuses import AgentExecutionStatus as Status
+from worker.words.tasks import TaskQuery
+
+ROWS = 20_000
+FILL: Any = f"""
+    insert into worker.tasks (
+        id, organization_id, agent_id, user_id, status, internal_status, created_at, settings, state, result
+    )
+    select 't' || i, 'default', 'agent' || (i %% 20), 'u' || (i %% 1000),
+           case when i %% 1000 = 0 then 'error' when i %% 5000 = 1 then 'failed' when i %% 50 = 3 then 'stopped'
+                else 'completed' end,
+           case when i %% 10000 = 7 then 'rare' end, now() - ({ROWS} - i) * interval '1 second',
+           json_build_object('input', json_build_object('text', repeat('word ', 40) || i)), '{{}}', 'a result'
+    from generate_series(1, {ROWS}) i
+"""  # noqa: S608 - a number
+PAGE = 50
+AN_HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+QUERIES = {
+    "all": TaskQuery(),
+    "a later page": TaskQuery(before=f"t{ROWS // 2}"),
+    "a status": TaskQuery(status=Status.Error),
+    "dead letters": TaskQuery(statuses=(Status.Error, Status.Failed)),
+    "an agent": TaskQuery(agent_id="agent3"),
+    "some agents": TaskQuery(agents=("agent1", "agent2", "agent3")),
+    "an agent's errors": TaskQuery(agent_id="agent0", status=Status.Error),
+    "a user": TaskQuery(user_id="u7"),
+    "an internal status": TaskQuery(internal_status="rare"),
+    "a time": TaskQuery(created_before=AN_HOUR_AGO),
+}
+
+
+class Explaining:
+    """A core that says how it would be done, having done it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.plan: list[str] = []
+
+    async def rows(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+        explain: Any = f"explain (analyze, timing off, summary off, costs off) {sql}"
+        self.plan = [row["QUERY PLAN"] for row in await self._engine.core.rows(explain, values)]
+        return []
+
+
+@pytest.fixture
+async def filled(engine: Engine) -> Engine:
+    await engine.core.rows(FILL)
+    await engine.core.rows("vacuum analyze worker.tasks")
+    return engine
+
+
+async def test_every_list_and_every_count_is_read_from_an_index(filled: Engine) -> None:
+    explaining: Any = Explaining(filled)
+    for name, query in QUERIES.items():
+        await finding.find(explaining, "default", query.model_copy(update={"limit": PAGE}))
+        print(name, *explaining.plan, sep="\n    ")  # noqa: T201 - what a failure shows
+        assert not [line for line in explaining.plan if "Seq Scan on tasks" in line], name
+        await finding.counts(explaining, "default", query)
+        print("counts", *explaining.plan, sep="\n    ")  # noqa: T201 - the same
+        assert not [line for line in explaining.plan if "Seq Scan on tasks" in line], name
