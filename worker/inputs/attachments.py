@@ -9,11 +9,12 @@ from typing import Protocol, Self
 
 
 class Kind(StrEnum):
-    """What a file is good for, decided by its content."""
+    """What a file is good for, decided by its content; a document that could be converted is a text."""
 
     PDF = "pdf"
     IMAGE = "image"
     TEXT = "text"
+    DOCUMENT = "document"
     OTHER = "other"
     UNREADABLE = "unreadable"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from worker.inputs.attachments import Kind
 from worker.inputs.decoding import text_encoding
+from worker.inputs.office import document_type
 from worker.inputs.pictures import picture_type
 
 _HEAD = 1024  # bytes in which a PDF may begin (PDF 1.7, appendix H, note 13) and a text shows what it is
@@ -51,7 +52,7 @@ _VAGUE = {"", "application/octet-stream", "binary/octet-stream", "application/bi
 
 @dataclass(frozen=True)
 class Classified:
-    """What a file turned out to be."""
+    """What a file turned out to be; `encoding` where its bytes are text, as they are in some documents."""
 
     kind: Kind
     media_type: str
@@ -71,7 +72,10 @@ def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
     picture = picture_type(content)
     if picture is not None:
         return Classified(Kind.IMAGE, picture)
+    document = document_type(content)
     encoding = text_encoding(content, _charset(declared))
+    if document is not None:
+        return Classified(Kind.DOCUMENT, document, encoding)
     if encoding is not None:
         return Classified(Kind.TEXT, _text_type(content, declared, name), encoding)
     if b"%PDF-" in content[:_HEAD]:

@@ -8,12 +8,10 @@ from worker.inputs.addresses import Resolve, resolve
 from worker.inputs.allowance import Allowance
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored
 from worker.inputs.causes import TooLargeError, UnreadableError
-from worker.inputs.classify import Classified, claims, classify
 from worker.inputs.data_urls import read_data_url
+from worker.inputs.examining import examined, shown
 from worker.inputs.limits import Limits
-from worker.inputs.names import display_url, file_name, is_data_url, name_of, size_words
-from worker.inputs.pdfs import check_pdf
-from worker.inputs.pictures import is_complete
+from worker.inputs.names import file_name, is_data_url, name_of, size_words
 from worker.inputs.shares import Shares
 from worker.inputs.threads import examine
 
@@ -98,7 +96,7 @@ class Reader:
     async def _read_one(self, reading: "_Reading", shares: Shares) -> "_Reading":
         try:
             fetched = await self._fetch(reading)
-            reading.attachment = await self._examine(reading.url, fetched)
+            reading.attachment = await examined(reading.url, fetched, reading.most)
         except TooLargeError as cause:
             together = f"with it the task's files are larger than {size_words(self.limits.task_bytes)}"
             reading.fail(together if reading.most < self.limits.file_bytes else str(cause))
@@ -147,25 +145,6 @@ class Reader:
             self._client = open_client(self._resolve, allow_private=limits.allow_private, seconds=limits.seconds)
         return self._client
 
-    async def _examine(self, url: str, fetched: Fetched) -> Attachment:
-        name = fetched.name or name_of(url)
-        if not fetched.content:
-            raise UnreadableError("it is empty (0 bytes)")
-        found = await examine(lambda: classify(fetched.content, fetched.declared, name))
-        if found.kind is Kind.PDF:
-            await check_pdf(fetched.content)
-        if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
-            raise UnreadableError("it is truncated: its end is missing")
-        return Attachment(
-            url=shown(url),
-            kind=found.kind,
-            media_type=found.media_type,
-            name=name,
-            content=fetched.content,
-            encoding=found.encoding,
-            note=_remark(name, found, claims(fetched.declared, name)),
-        )
-
 
 class _Reading:
     """A file on its way: what may come, and what came.
@@ -194,23 +173,6 @@ def _at_most(fetched: Fetched, most: int) -> Fetched:
     return fetched
 
 
-def shown(url: str) -> str:
-    """Return a URL as messages cite it: the task's own, except that a `data:` URL is only described."""
-    return display_url(url) if is_data_url(url) else url
-
-
 def _unreadable(url: str, cause: str) -> Attachment:
     name = name_of(url)
     return Attachment(shown(url), Kind.UNREADABLE, "", name, note=f"{name} could not be read: {cause}.")
-
-
-def _remark(name: str, found: Classified, claimed: str) -> str | None:
-    if found.kind is Kind.OTHER:
-        return f"{name} could not be attached: {found.media_type} is not a type that can be read."
-    if found.kind is Kind.TEXT and found.media_type != claimed and _claims_binary(claimed):
-        return f"{name} is not {claimed} as it claims to be: it holds {found.media_type}, which is included as text."
-    return None
-
-
-def _claims_binary(claimed: str) -> bool:
-    return claimed == "application/pdf" or (claimed.startswith("image/") and not claimed.endswith("+xml"))

@@ -1,0 +1,283 @@
+"""Office documents, e-books and notebooks become text; what is wrong with one is a note, and nothing else."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.inputs import documents
+from tests.inputs.documents import WORDS
+from tests.support import wait_until
+from worker.inputs import Attachment, Kind, Limits, Reader, human_readable, office
+from worker.inputs.attachments import Fetched
+from worker.inputs.causes import UnreadableError
+from worker.inputs.classify import classify
+from worker.inputs.examining import examined
+from worker.inputs.office import EXCEL, NAMES, NOTEBOOK, POWERPOINT, RTF, WORD, convert, document_type
+
+MOST = 20 * 1024 * 1024
+PASSWORD = "it is encrypted and needs a password"
+BROKEN = "it is broken, or not what it seems to be"
+TOO_MUCH = "it unpacks to more than is allowed"
+REAL: dict[str, tuple[Callable[[], bytes], str]] = {
+    "a.docx": (documents.word, WORD),
+    "a.xlsx": (documents.excel, EXCEL),
+    "a.pptx": (documents.powerpoint, POWERPOINT),
+    "a.odt": (documents.opendocument, "application/vnd.oasis.opendocument.text"),
+    "a.epub": (documents.ebook, "application/epub+zip"),
+    "a.ipynb": (documents.notebook, NOTEBOOK),
+}
+
+
+def claiming(content: bytes, size: int) -> bytes:
+    """A Word document that says that its text is so large."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        real = archive.getinfo("word/document.xml").file_size
+    return content.replace(real.to_bytes(4, "little"), size.to_bytes(4, "little"))
+
+
+async def read(content: bytes, name: str = "a.docx", declared: str = "") -> Attachment:
+    return await examined(f"https://example.com/{name}", Fetched(content, declared), MOST)
+
+
+async def cause(content: bytes, media_type: str = WORD) -> str:
+    with pytest.raises(UnreadableError) as raised:
+        await convert(content, media_type, MOST)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", REAL)
+async def test_a_document_is_a_readable_file(name: str) -> None:
+    make, media_type = REAL[name]
+    content = make()
+    assert document_type(content) == media_type
+    item = await read(content, name)
+    assert (item.kind, item.media_type, item.name, item.note) == (Kind.TEXT, "text/markdown", name, None)
+    assert item.text is not None
+    assert item.text.startswith(f"[text extracted from {name}]\n\n")
+    assert WORDS in item.text
+
+
+async def test_rich_text_is_read_rather_than_quoted() -> None:
+    item = await read(documents.rich_text(), "a.rtf")
+    assert item.text == "[text extracted from a.rtf]\n\nTurnover **grew** by 7 % in Übersee.\n"
+
+
+async def test_tables_stay_tables_and_pictures_of_a_notebook_stay_out() -> None:
+    sheet = (await read(documents.excel(), "a.xlsx")).text or ""
+    assert "## Figures" in sheet
+    assert "| 2001 | 1.5 | row 1 |" in sheet
+    cells = (await read(documents.notebook(), "a.ipynb")).text or ""
+    parts = ["[text extracted from a.ipynb]", f"# Head\n{WORDS}", "```python\nprint(42)\n```"]
+    assert cells == "\n\n".join([*parts, "```\n42\n```", "```\nE: é\n```"])
+
+
+async def test_its_text_has_the_limits_of_every_readable_file() -> None:
+    content = documents.excel(rows=5000)
+    reader = Reader(Limits(file_bytes=1_000_000, file_characters=300))
+    url = f"data:;base64,{base64.b64encode(content).decode()}"
+    with await reader.read([url]) as attachments:
+        (entry,) = human_readable(attachments, reader.limits)
+        assert entry["content"].startswith("[text extracted from data:")
+        assert entry["content"].endswith("\n[cut here after 300 characters: the file is longer]")
+        assert attachments.texts[0].size <= 1_000_000
+        assert reader.allowance.held == attachments.texts[0].size
+
+
+async def test_a_document_larger_than_what_is_held_is_cut_and_says_so() -> None:
+    converted = await convert(documents.excel(rows=2000), EXCEL, 4000)
+    assert converted.is_cut
+    assert len(converted.text) == 1000
+    item = await examined("https://example.com/a.xlsx", Fetched(documents.excel(rows=2000)), 5000)
+    assert (item.text or "").endswith("\n[cut here after 1,000 characters: the document is longer]")
+    assert item.size <= 5000
+
+
+async def test_a_document_that_claims_to_be_a_pdf_says_what_it_is() -> None:
+    item = await read(documents.word(), "report.pdf", "application/pdf")
+    assert item.kind is Kind.TEXT
+    assert item.note == (
+        f"report.pdf is not application/pdf as it claims to be: it holds {WORD}, which is included as text."
+    )
+
+
+async def test_without_the_library_a_note_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(office, "_LIBRARY", "a_library_that_is_not_there")
+    item = await read(documents.word())
+    assert (item.kind, item.media_type) == (Kind.OTHER, WORD)
+    needs = "and reading those needs `pip install 'agno-worker[office]'`."
+    assert item.note == f"a.docx could not be attached: it is a Word document, {needs}"
+    item = await read(documents.rich_text(), "a.rtf")
+    assert (item.kind, item.text) == (Kind.TEXT, documents.rich_text().decode())
+    assert item.note == f"a.rtf is included as it is: it is a rich text, {needs}"
+    assert WORDS in ((await read(documents.notebook(), "a.ipynb")).text or "")  # needs no library
+
+
+async def test_a_broken_notebook_is_included_as_it_is() -> None:
+    item = await read(b'{"nbformat": 4, "cells": [', "a.ipynb")
+    assert (item.kind, item.text) == (Kind.TEXT, '{"nbformat": 4, "cells": [')
+    assert item.note is not None
+    assert item.note.startswith("a.ipynb is included as it is: it is a notebook that cannot be converted, it ")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: documents.word()[:-500], "it is truncated: its end is missing"),
+        (lambda: documents.word()[:-500] + b"PK\x05\x06" + b"\0" * 18, BROKEN),
+        (lambda: documents.word()[:-500] + b"PK\x05\x06" + b"\xff" * 18, "it is truncated or broken"),
+        (lambda: documents.word_with(b""), "it has no text in it"),
+        (lambda: documents.word_with(documents.paragraph(b" ")), "it has no text in it"),
+        (lambda: documents.zipped({"word/document.xml": b"x"}, flags=1), PASSWORD),
+        (
+            lambda: documents.zipped({"META-INF/manifest.xml": b"<encryption-data/>", "word/document.xml": b"x"}),
+            PASSWORD,
+        ),
+        (lambda: documents.zipped({f"word/document.xml{n}": b"" for n in range(10_001)}), TOO_MUCH),
+        (lambda: claiming(documents.word(), 300 * 1024 * 1024), TOO_MUCH),
+        (lambda: documents.zipped({"word/document.xml": b"x"}), "it has no text in it"),
+    ],
+    ids=[
+        "cut",
+        "cut inside",
+        "wrong end",
+        "empty",
+        "blank",
+        "encrypted",
+        "encrypted odf",
+        "many",
+        "bomb",
+        "nothing in it",
+    ],
+)
+async def test_what_is_wrong_with_a_document_is_said(make: Callable[[], bytes], expected: str) -> None:
+    assert await cause(make()) == expected
+
+
+async def test_what_office_has_encrypted_is_said_to_be() -> None:
+    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500 + "EncryptedPackage".encode("utf-16-le") + b"\0" * 500
+    with pytest.raises(UnreadableError, match=PASSWORD):
+        await read(content)
+    assert (await read(content.replace(b"P\0a", b"p\0a"), "a.doc")).kind is Kind.OTHER
+
+
+def lying_bomb() -> bytes:
+    """An archive whose table of contents says that its entries are small."""
+    return claiming(documents.word_with(documents.paragraph(b"A" * (110 * 1024 * 1024))), 1000)
+
+
+ENTITIES = b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaaaaaaaaaaaa">' + b"".join(
+    b'<!ENTITY %c "%b">' % (98 + n, b"&%c;" % (97 + n) * 20) for n in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "kept_out"),
+    [
+        (lying_bomb, b"AAAA"),
+        (lambda: documents.word_with(documents.paragraph(b"hello &m;"), before=ENTITIES + b"]>"), b"aaaa"),
+        (
+            lambda: documents.word_with(
+                documents.paragraph(b"hello &x;"), before=b'<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+            ),
+            b"root",
+        ),
+        (lambda: documents.word_with(b"<w:p>" * 100_000 + b"x" + b"</w:p>" * 100_000), b"<w:p>"),
+    ],
+    ids=["archive that lies", "entities", "external entity", "deep"],
+)
+async def test_a_trap_costs_little_and_brings_nothing_in(make: Callable[[], bytes], kept_out: bytes) -> None:
+    content = make()
+    async with asyncio.timeout(30):
+        try:
+            converted = await convert(content, WORD, MOST)
+        except UnreadableError:
+            return
+    assert kept_out.decode() not in converted.text[:5000]
+    assert len(converted.text) <= office.CHARACTERS
+
+
+async def test_a_huge_sheet_is_cut_or_refused_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = documents.excel(rows=40_000)
+    converted = await convert(content, EXCEL, MOST)
+    assert converted.is_cut
+    monkeypatch.setattr(office, "MEMORY_BYTES", 200 * 1024 * 1024)
+    assert await cause(content, EXCEL) == "opening it takes too much memory or breaks the converter"
+
+
+PROGRAMS = {
+    "sleeps": ("import time; time.sleep(60)", "opening it takes longer than 1 seconds"),
+    "dies": ("import os; os.kill(os.getpid(), 11)", "opening it takes too much memory or breaks the converter"),
+    "floods": ("while True: print('x' * 100000)", "it breaks the converter"),
+    "babbles": ("print('no json')", "it breaks the converter"),
+    "lists": ("print('[1]')", "it breaks the converter"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+async def test_whatever_the_process_does_is_a_cause(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, expected = PROGRAMS[name]
+    program = tmp_path / "program.py"
+    program.write_text(source)
+    monkeypatch.setattr(office, "_PROGRAM", program)
+    with pytest.raises(UnreadableError) as raised:
+        await convert(documents.word(), WORD, MOST, seconds=1)
+    assert str(raised.value) == expected
+
+
+async def test_a_cancelled_conversion_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)")
+    monkeypatch.setattr(office, "_PROGRAM", program)
+    converting = asyncio.create_task(convert(documents.word(), WORD, MOST))
+    pid = tmp_path / "pid"
+    await wait_until(lambda: pid.exists() and pid.read_text(), "the process has started")
+    converting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await converting
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), signal.SIGCONT)
+
+
+async def test_the_process_knows_no_secret_and_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    program, own = tmp_path / "program.py", office._PROGRAM
+    program.write_text(
+        f"import sys, os, json; sys.path.insert(0, {str(own.parent)!r}); import office_process as own;"
+        " own.confine(5, 2**30)\n"
+        "try: open('left', 'wb', 0).write(b'x')\n"
+        "except OSError as error: said = str(error)\n"
+        "print(json.dumps({'text': said + ' ' + str('OPENAI_API_KEY' in os.environ)}))"
+    )
+    monkeypatch.setattr(office, "_PROGRAM", program)
+    assert (await convert(documents.word(), WORD, MOST)).text.endswith("File too large False")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(sorted(REAL)),
+    cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),
+)
+def test_a_damaged_document_is_a_text_or_has_a_cause(name: str, cuts: list[tuple[float, bytes]]) -> None:
+    content = bytearray(REAL[name][0]())
+    for place, wrong in cuts:
+        at = int(place * (len(content) - 1))
+        content[at : at + len(wrong)] = wrong
+    found = classify(bytes(content), "", name)
+    assert found.kind is not Kind.DOCUMENT or found.media_type in NAMES
+    with contextlib.suppress(UnreadableError):
+        assert asyncio.run(read(bytes(content), name)).kind in {Kind.TEXT, Kind.OTHER}
+
+
+def test_every_kind_of_document_has_a_name() -> None:
+    assert RTF in NAMES
+    assert all(words.startswith(("a ", "an ")) for words in NAMES.values())
