@@ -77,8 +77,8 @@ class EngineTasks:
         """Read a task."""
         return task_record(await self._row(task_id))
 
-    async def _row(self, task_id: str) -> dict[str, Any]:
-        rows = await self._core.rows(statements.GET_TASK, (clean(task_id), self._organization))
+    async def _row(self, task_id: str, *, patient: bool = False) -> dict[str, Any]:
+        rows = await self._core.read(statements.GET_TASK, (clean(task_id), self._organization), patient=patient)
         if not rows:
             raise TaskNotFound(task_id)
         return rows[0]
@@ -100,7 +100,7 @@ class EngineTasks:
             await self._core.writer.write(Save(self._organization, task_id, attempt, checked, origin))
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
                 self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
-        return await self.get(task_id)
+        return task_record(await self._row(task_id, patient=attempt is not None))
 
     async def stop(self, task_id: str) -> TaskRecord:
         """End a task as stopped."""
@@ -125,7 +125,7 @@ class EngineTasks:
         with self._core.hub.watch(task_id) as changed:
             while True:
                 changed.clear()
-                rows = await self._core.rows(statements.READ_LOG, (after, EVENTS_A_READ, task_id))
+                rows = await self._core.read(statements.READ_LOG, (after, EVENTS_A_READ, task_id))
                 for row in rows:
                     if row["number"] is None:
                         continue
@@ -141,7 +141,7 @@ class EngineTasks:
 
     async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
         """Read one event."""
-        (row,) = await self._core.rows(statements.READ_EVENT, (task_id, number))
+        (row,) = await self._core.read(statements.READ_EVENT, (task_id, number))
         history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
         return history.event(row)
 
@@ -150,11 +150,11 @@ class EngineTasks:
         row = await self._row(task_id)
         renewals: dict[int, dict[str, Any]] = {}
         if row["state"].get(RENEWED):
-            rows = await self._core.rows(statements.READ_RENEWALS, (task_id,))
+            rows = await self._core.read(statements.READ_RENEWALS, (task_id,))
             renewals = {each["number"]: each["before"] for each in rows}
         history = History(row, renewals)
         if upto:
-            for change in await self._core.rows(statements.READ_CHANGES, (task_id, upto)):
+            for change in await self._core.read(statements.READ_CHANGES, (task_id, upto)):
                 history.fold(change["number"], change["type"], change["time"], change["data"] or {})
         return history
 
@@ -181,14 +181,14 @@ class EngineTasks:
 
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Read an agent."""
-        rows = await self._core.rows(statements.GET_AGENT, (self._organization, clean(agent_id)))
+        rows = await self._core.read(statements.GET_AGENT, (self._organization, clean(agent_id)))
         if not rows:
             raise AgentNotFound(agent_id)
         return self._agent(rows[0])
 
     async def list_agents(self) -> list[AgentRecord]:
         """Read all agents."""
-        return [self._agent(row) for row in await self._core.rows(statements.LIST_AGENTS, (self._organization,))]
+        return [self._agent(row) for row in await self._core.read(statements.LIST_AGENTS, (self._organization,))]
 
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Store an agent under its next version."""

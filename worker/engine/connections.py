@@ -143,14 +143,42 @@ def translated(error: BaseException) -> ModuleException | None:
             return Unavailable("the database's disk is full", retry_after=30)
         case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed() | psycopg_pool.TooManyRequests():
             return Unavailable("the database cannot be reached", retry_after=5)
+        case psycopg.errors.ReadOnlySqlTransaction():
+            return Unavailable("the database only reads, as one that is being replaced", retry_after=5)
         case psycopg.errors.UniqueViolation():
             return Conflict("there is one of that id already")
-        case psycopg.DataError() | psycopg.errors.CheckViolation() | UnicodeEncodeError():
+        case (
+            psycopg.DataError()
+            | psycopg.errors.CheckViolation()
+            | psycopg.errors.ProgramLimitExceeded()
+            | psycopg.errors.StatementTooComplex()
+            | UnicodeEncodeError()
+        ):
             return ValidationError("a value does not fit into the database")
         case psycopg.OperationalError() | psycopg.InterfaceError() | psycopg.ProgrammingError():
             return _misconfigured(error) or _away(error)
         case _:
             return None
+
+
+_PASSING = ("08", "40", "53", "57")  # SQLSTATE classes: connections, collisions, resources, an operator's doing
+_PASSING_ALSO = frozenset({"25006", "55P03"})  # a server that only reads, as after a failover; a lock that was not got
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database, which is there, may well take the very same thing later."""
+    state = getattr(error, "sqlstate", None)
+    return is_lost(None, error) or (state is not None and (state.startswith(_PASSING) or state in _PASSING_ALSO))
+
+
+def is_lost(connection: "AsyncConnection[Any] | None", error: BaseException) -> bool:
+    """Whether the connection broke, so that what became of a commit is not known."""
+    import psycopg
+
+    if connection is not None and (connection.closed or connection.broken):
+        return True
+    state = getattr(error, "sqlstate", None)
+    return isinstance(error, psycopg.OperationalError) and (state is None or state.startswith(("08", "57P")))
 
 
 def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:

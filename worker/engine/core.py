@@ -1,8 +1,9 @@
 """What every verb of the engine shares: connections, the writer, the hub, the pulse."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from worker.engine import statements
@@ -25,6 +26,7 @@ Upkeep = Callable[[], Coroutine[Any, Any, None]]
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
+AGAIN_SECONDS = 0.5  # between tries of what may be tried again while the database is away
 
 
 class Core:
@@ -47,6 +49,7 @@ class Core:
         self.upkeep: Upkeep | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._probes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
     async def open(self) -> bool:
@@ -75,6 +78,8 @@ class Core:
                 min_size=1,
                 max_size=POOL_SIZE,
                 timeout=POOL_SECONDS,
+                reconnect_timeout=AGAIN_SECONDS,  # its own waits double: after an absence it would come back late
+                reconnect_failed=self._probe_later,
                 open=False,
                 name="agno-worker",
             )
@@ -94,7 +99,15 @@ class Core:
             await self.writer.close()
             await self._teller.close()  # by the pool, which is therefore the last to go
             pool, self._pool = self._pool, None
+            for probe in self._probes:
+                probe.cancel()
             await pool.close()
+
+    def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
+        """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""
+        probe = asyncio.get_running_loop().create_task(_probe(pool), name="looking for the database")
+        self._probes.add(probe)
+        probe.add_done_callback(self._probes.discard)
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator["AsyncConnection[Any]"]:
@@ -114,6 +127,25 @@ class Core:
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(sql, parameters)
             return await cursor.fetchall() if cursor.description else []
+
+    async def read(
+        self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = (), *, patient: bool = False
+    ) -> list[dict[str, Any]]:
+        """Fetch what one statement answers that may be carried out twice: again where the connection broke.
+
+        Args:
+            sql: The statement.
+            parameters: Its parameters.
+            patient: A live attempt asks, which waits as long as the database is away.
+        """
+        until = time.monotonic() + POOL_SECONDS
+        while True:
+            try:
+                return await self.rows(sql, parameters)
+            except Unavailable:
+                if self._pool is None or (not patient and time.monotonic() >= until):
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def tell(self, flags: str, task_ids: list[str]) -> None:
         """Wake those who wait here, and hint to other processes."""
@@ -191,3 +223,12 @@ class Core:
     async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
         """Queue tasks again that a living worker holds; nothing is held against them."""
         await asyncio.gather(*(self.writer.write(Bereave.of(row, suspected=False)) for row in held))
+
+
+async def _probe(pool: "AsyncConnectionPool[Any]") -> None:
+    import psycopg_pool
+
+    await asyncio.sleep(AGAIN_SECONDS)
+    with suppress(psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, psycopg_pool.TooManyRequests):
+        async with pool.connection():
+            pass

@@ -104,11 +104,23 @@ class Plan:
     wakes_work: bool = False
     wakes_deliveries: bool = False
     errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
+    committed: dict[int, datetime] = field(default_factory=dict[int, datetime])  # by an earlier try, item by item
     now: datetime = NEVER
 
     def take(self, item: Item) -> None:
         """Take in one item: a new task as it is, a change by what it decides on its locked row."""
         self.errors.append(self._created(item) if isinstance(item, NewRow) else self._changed(item))
+
+    def pass_over(self, item: Item, time: datetime) -> None:
+        """Take note of an item that an earlier try has committed, at a time; its hint was never sent."""
+        self.committed[len(self.errors)] = time
+        self.errors.append(None)
+        self.created.append(item.task_id)
+        self.wakes_work = self.wakes_deliveries = True
+
+    def outcomes(self) -> list[datetime | Exception]:
+        """What became of each item: the time of its commit, or its error."""
+        return [error or self.committed.get(index, self.now) for index, error in enumerate(self.errors)]
 
     def _created(self, item: NewRow) -> None:
         self.new.append(item.columns())

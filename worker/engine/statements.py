@@ -67,6 +67,12 @@ INSERT_JOURNAL = """
     on conflict (task_id, key) do nothing
 """
 
+# When some events, each the number of a task, were logged: by it a commit whose answer was lost is known.
+READ_TIMES = """
+    select task_id, number, time from worker.events
+    where (task_id, number) in (select * from unnest(%s::text[], %s::bigint[]))
+"""
+
 DROP_JOURNAL = "delete from worker.journal where task_id = any(%s::text[])"
 
 READ_JOURNAL = """

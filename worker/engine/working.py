@@ -139,11 +139,8 @@ class EngineWork:
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
-        async with self._core.connection() as connection:
-            return {
-                row[0]: row[1]
-                async for row in await connection.execute(statements.READ_JOURNAL, (clean(task_id), self._organization))
-            }
+        keys = clean(task_id), self._organization
+        return {row["key"]: row["value"] for row in await self._core.read(statements.READ_JOURNAL, keys, patient=True)}
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""

@@ -6,18 +6,17 @@ only then hints. A group that fails is split until the bad item stands alone, so
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from worker.engine import file_statements, statements
 from worker.engine.changes import Row
-from worker.engine.connections import connect, translated
+from worker.engine.connections import connect, is_lost, is_passing, translated
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.payloads import encode
-from worker.engine.plan import NEVER, Item, NewRow, Plan
+from worker.engine.plan import NEVER, NewRow, Plan
+from worker.engine.waiting import Doubt, Item, Queue, Waiting
 from worker.words.errors import TaskNotFound, Unavailable
 from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
@@ -25,20 +24,9 @@ from worker.words.notices import PlatformTrouble, announce
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, AsyncCursor
 
-GROUP_ITEMS = 256  # beyond it a commit takes longer than its fsync, and everybody waits
-GROUP_BYTES = 1024 * 1024
 LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
-AWAY_SECONDS = 10.0  # a write that waited so long for a connection is told that there is none, as a read is
 RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
-
-
-@dataclass(slots=True)
-class _Waiting:
-    item: Item
-    size: int
-    done: asyncio.Future[datetime]
-    again: bool = False  # it collided with another transaction once, and may try once more
-
+LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
 
 Tell = Callable[[str, list[str]], None]
 """Called after a commit with a hint's flags and the ids of changed tasks."""
@@ -57,12 +45,12 @@ class Writer:
         self._url = url
         self._told = tell
         self._pooled = pooled
-        self._waiting: list[_Waiting] = []
-        self._wake = asyncio.Event()
+        self._queue = Queue()
         self._large = asyncio.Semaphore(1)
+        self._later: set[asyncio.Task[None]] = set()
         self._connection: AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
         self.commits = 0
         self.items = 0
 
@@ -71,16 +59,19 @@ class Writer:
         self._task = asyncio.create_task(self._run(), name="grouped writer")
 
     async def close(self) -> None:
-        """Commit what waits, then let go of the connection."""
-        self._closing = True
-        self._wake.set()
+        """Commit what waits, then let go of the connection; where there is none, whoever waits is told."""
+        self._closing.set()
+        await asyncio.gather(*self._later)
+        self._queue.close()
         if self._task is not None:
             await self._task
         if self._connection is not None:
             await self._connection.close()
 
     async def write(self, item: Item) -> datetime:
-        """Have a change committed.
+        """Have a change committed, once and no more, however often the database goes away meanwhile.
+
+        What carries a live attempt waits until it is back; anything else is told after a while.
 
         Returns:
             The database's time of the commit, once it is durable.
@@ -88,125 +79,161 @@ class Writer:
         Raises:
             ModuleException: This item's own: LeaseLost, TaskNotFound, Conflict, ValidationError, Unavailable.
         """
-        if self._closing:
+        if self._closing.is_set():
             raise Unavailable("the platform is closed")
         if not is_id(item.task_id):  # what the database could not even be asked for
             raise TaskNotFound(item.task_id)
         if item.size > LARGE_BYTES:
-            return await self._write_alone(item)
-        waiting = _Waiting(item, item.size, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._wake.set()
+            waiting = self._queue.number(item)
+            await self._write_alone(waiting)
+        else:
+            waiting = await self._queue.put(item)
         return await waiting.done
 
-    async def _write_alone(self, item: Item) -> datetime:
-        async with self._large:
+    async def _write_alone(self, waiting: Waiting) -> None:
+        """Commit one item on a connection of its own; others get their turn while it waits."""
+        wait, longest = RECONNECT_SECONDS
+        while True:
+            async with self._large:
+                await self._try_alone(waiting)
+            if waiting.done.done():
+                return
+            await self._pause(wait)
+            wait = min(wait * 2, longest)
+
+    async def _try_alone(self, waiting: Waiting) -> None:
+        try:
             connection = await connect(self._url, pooled=self._pooled)
-            try:
-                plan = await self._commit(connection, [item])
-            except Exception as error:
-                raise (translated(error) or error) from error
-            finally:
-                await connection.close()
-        self._tell(plan)
-        if plan.errors[0] is not None:
-            raise plan.errors[0]
-        return plan.now
+        except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+            if not isinstance(error, Unavailable) or not self._may_wait(waiting):
+                waiting.refuse(error)
+            return
+        try:
+            error = await self._try(connection, [waiting])
+            if error is not None and not self._is_tried_again(waiting, error):
+                waiting.refuse(translated(error) or error)
+        finally:
+            await connection.close()
 
     async def _run(self) -> None:
-        while not (self._closing and not self._waiting):
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self._commit_group(self._take())
-
-    def _take(self) -> list[_Waiting]:
-        size = count = 0
-        for waiting in self._waiting[:GROUP_ITEMS]:
-            size += waiting.size
-            if count and size > GROUP_BYTES:
-                break
-            count += 1
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return group
-
-    async def _commit_group(self, group: list[_Waiting]) -> None:
-        """Commit a group; one that fails is split until the bad item stands alone."""
-        try:
+        while await self._queue.filled():
             connection = await self._connected()
-            plan = await self._commit(connection, [waiting.item for waiting in group])
-        except Exception as error:  # noqa: BLE001 - each kind has its answer below
-            await self._failed(group, error)
+            if connection is not None:
+                await self._commit_group(connection, self._queue.take())
+
+    async def _commit_group(self, connection: "AsyncConnection[Any]", group: list[Waiting]) -> None:
+        """Commit a group; one that fails is split until the bad item stands alone."""
+        if connection.closed:  # under the first half of a group that was split
+            self._queue.put_back(group)
             return
-        for waiting, error in zip(group, plan.errors, strict=True):
-            _settle(waiting, error or plan.now)
-        self._tell(plan)
-
-    async def _failed(self, group: list[_Waiting], error: Exception) -> None:
-        connection = self._connection
-        if connection is None or connection.closed or connection.broken:
-            # Whether the commit took place is unknown: whoever asked must look. Nothing is repeated behind their back.
-            self._connection = None
-            for waiting in group:
-                _settle(waiting, translated(error) or error)
-        elif len(group) == 1 and isinstance(error, _collisions()) and not group[0].again:
-            group[0].again = True
-            await self._commit_group(group)
-        elif len(group) == 1:
-            _settle(group[0], translated(error) or error)
-        else:
+        error = await self._try(connection, group)
+        if error is None:
+            return
+        if is_lost(connection, error):
+            await connection.close()
+            self._queue.put_back(group)
+            self._queue.tell_impatient(translated(error) or error)
+            await self._pause(min(LOSS_SECONDS * 2 ** max(each.losses for each in group), RECONNECT_SECONDS[1]))
+        elif len(group) > 1:
             half = len(group) // 2
-            await self._commit_group(group[:half])
-            await self._commit_group(group[half:])
+            await self._commit_group(connection, group[:half])
+            await self._commit_group(connection, group[half:])
+        elif not group[0].again and (group[0].doubt is not None or isinstance(error, _collisions())):
+            group[0].again = True
+            await self._commit_group(connection, group)
+        elif self._is_tried_again(group[0], error):
+            self._try_later(group[0], error)
+        else:
+            group[0].refuse(translated(error) or error)
 
-    async def _connected(self) -> "AsyncConnection[Any]":
-        if self._connection is None or self._connection.closed:
-            self._connection = await self._reconnect()
+    def _may_wait(self, waiting: Waiting) -> bool:
+        return waiting.may_wait() and not self._closing.is_set()
+
+    def _is_tried_again(self, waiting: Waiting, error: Exception) -> bool:
+        """Whether a try that failed is followed by another: an attempt can wait until the disk is full no more."""
+        return self._may_wait(waiting) and (is_passing(error) if waiting.is_patient else is_lost(None, error))
+
+    def _try_later(self, waiting: Waiting, error: Exception) -> None:
+        """Put an item back after a while."""
+        seconds = RECONNECT_SECONDS[1]
+        announce(PlatformTrouble(doing="writing", error=translated(error) or error, again_in=seconds))
+
+        async def put_back() -> None:
+            await self._pause(seconds)
+            self._queue.put_back([waiting])
+
+        task = asyncio.create_task(put_back(), name="a write that waits")
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+
+    async def _connected(self) -> "AsyncConnection[Any] | None":
+        """The connection, made anew where it broke; none: nobody waits for it any more."""
+        wait, longest = RECONNECT_SECONDS
+        while self._connection is None or self._connection.closed:
+            try:
+                self._connection = await connect(self._url, pooled=self._pooled)
+            except Unavailable as error:
+                if self._closing.is_set():
+                    self._queue.close()
+                self._queue.tell_impatient(error)
+                if not self._queue:
+                    return None
+                announce(PlatformTrouble(doing="connecting to write", error=error, again_in=wait))
+                await self._pause(wait)
+                wait = min(wait * 2, longest)
+            except Exception as error:  # noqa: BLE001 - a wrong configuration, say: whoever waits hears of it at once
+                for waiting in self._queue.take():
+                    waiting.refuse(error)
+                return None
         return self._connection
 
-    async def _reconnect(self) -> "AsyncConnection[Any]":
-        """Connect; whoever waits hears after a while that the database is away, of a wrong configuration at once."""
-        wait, longest = RECONNECT_SECONDS
-        until = time.monotonic() + AWAY_SECONDS
-        while True:
-            try:
-                return await connect(self._url, pooled=self._pooled)
-            except Unavailable as error:
-                if self._closing or time.monotonic() >= until:
-                    raise
-                announce(PlatformTrouble(doing="connecting to write", error=error, again_in=wait))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, longest)
-
-    async def _commit(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> Plan:
-        """One transaction for many items. Raises only where the whole transaction failed."""
-        if all(isinstance(item, NewRow) and not item.files for item in items):
-            plan = await self._create(connection, items)
-        else:
-            plan = await self._change(connection, items)
-        self.commits += 1
-        self.items += len(items)
-        return plan
-
-    async def _create(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> Plan:
-        """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
+    async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> Exception | None:
+        """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
         plan = Plan()
-        for item in items:
-            plan.take(item)
+        try:
+            await self._commit(connection, group, plan)
+        except Exception as error:  # noqa: BLE001 - the caller decides what it means
+            if is_lost(connection, error):
+                _note_loss(group, plan)
+            return error
+        for waiting, outcome in zip(group, plan.outcomes(), strict=True):
+            waiting.settle(outcome)
+        self._tell(plan)
+        return None
+
+    async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+        """One transaction for many items. Raises only where the whole transaction failed."""
+        if all(isinstance(each.item, NewRow) and not each.item.files and each.doubt is None for each in group):
+            await self._create(connection, group, plan)
+        else:
+            await self._change(connection, group, plan)
+        self.commits += 1
+        self.items += len(group)
+
+    async def _create(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+        """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
+        for waiting in group:
+            plan.take(waiting.item)
         made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
         await self._note_created(made, plan)
-        return plan
 
     async def _note_created(self, made: "AsyncCursor[Any]", plan: Plan) -> None:
         ((plan.now, due),) = await made.fetchall()
         plan.wakes_deliveries |= due
 
-    async def _change(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> Plan:
+    async def _change(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """Lock, decide, store: one pipeline, with one wait in it."""
         try:
             async with connection.pipeline():
                 await connection.execute("begin")
-                plan = await self._decide(connection, items)
+                await self._decide(connection, group, plan)
                 made, cursors = await self._store(connection, plan)
                 await connection.execute("commit")
         except BaseException:
@@ -216,20 +243,36 @@ class Writer:
         if made is not None:
             await self._note_created(made, plan)
         plan.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
-        return plan
 
-    async def _decide(self, connection: "AsyncConnection[Any]", items: Sequence[Item]) -> Plan:
+    async def _decide(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for."""
+        items = [waiting.item for waiting in group]
         ids = sorted({item.task_id for item in items if not isinstance(item, NewRow)})
-        plan = Plan()
         if ids:
             renewing = [item.task_id for item in items if getattr(item, "renewal", None)]
             locked = await connection.execute(statements.LOCK_TASKS, {"ids": ids, "settings": renewing})
             plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
             plan.now = next((row.now for row in plan.rows.values()), NEVER)
-        for item in items:
-            plan.take(item)
-        return plan
+        committed = await self._committed(connection, group)
+        for waiting in group:
+            if waiting.doubt in committed:
+                plan.pass_over(waiting.item, committed[waiting.doubt])
+            else:
+                plan.take(waiting.item)
+
+    async def _committed(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> dict[Doubt, datetime]:
+        """Which earlier tries have committed after all, and when: their answers were lost.
+
+        The rows are locked, so those tries have ended: their events are in the log, or never will be.
+        """
+        doubts = list({each.doubt for each in group if each.doubt is not None})
+        if not doubts:
+            return {}
+        keys = [each.task_id for each in doubts], [each.number for each in doubts]
+        logged = await (await connection.execute(statements.READ_TIMES, keys)).fetchall()
+        times: dict[tuple[str, int], datetime] = {(task_id, number): time for task_id, number, time in logged}
+        found = {each: times.get((each.task_id, each.number)) for each in doubts}
+        return {each: time for each, time in found.items() if time is not None and each.time in (None, time)}
 
     async def _store(
         self, connection: "AsyncConnection[Any]", plan: Plan
@@ -267,10 +310,24 @@ def _collisions() -> tuple[type[Exception], ...]:
     return errors.DeadlockDetected, errors.SerializationFailure, errors.ForeignKeyViolation
 
 
-def _settle(waiting: _Waiting, outcome: datetime | Exception) -> None:
-    if waiting.done.done():  # whoever asked has gone; the change stands all the same
-        return
-    if isinstance(outcome, Exception):
-        waiting.done.set_exception(outcome)
-    else:
-        waiting.done.set_result(outcome)
+def _note_loss(group: Sequence[Waiting], plan: Plan) -> None:
+    """Note how to find out whether a commit whose answer was lost took place.
+
+    Before all was decided nothing was sent that could be committed: then what was in doubt before still is.
+    """
+    if len(plan.errors) == len(group):
+        shared = _doubt(group, plan)
+        for index, waiting in enumerate(group):
+            if index not in plan.committed:  # that one's is no doubt at all
+                is_new = isinstance(waiting.item, NewRow)
+                waiting.doubt = Doubt(waiting.item.task_id, 1, None) if is_new else shared
+    for waiting in group:
+        waiting.losses += 1
+
+
+def _doubt(group: Sequence[Waiting], plan: Plan) -> Doubt | None:
+    """What shows that a transaction took place; none: it logged nothing, and to do it again changes nothing."""
+    if plan.events:
+        return Doubt(plan.events[0].task_id, plan.events[0].number, plan.now)
+    new = next((each.item for each in group if isinstance(each.item, NewRow)), None)
+    return Doubt(new.task_id, 1, None) if new is not None else None

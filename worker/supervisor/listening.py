@@ -9,7 +9,7 @@ from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import message
-from worker.words.errors import GiveUp, LeaseLost, ModuleException
+from worker.words.errors import GiveUp, LeaseLost, ModuleException, Unavailable
 from worker.words.notices import DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
@@ -83,7 +83,7 @@ class Listening:
         try:
             failure = await self._call(delivery)
             error = None if failure is None else message(failure)
-            set_aside = await self._work.settle(delivery, error, final=isinstance(failure, GiveUp))
+            set_aside = await self._settle(delivery, error, final=isinstance(failure, GiveUp))
         except LeaseLost:
             return  # somebody else delivers it now
         except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended
@@ -93,6 +93,15 @@ class Listening:
             number = delivery.event.number or 0
             handler = delivery.subscription.handler
             announce(DeliveryFailed(delivery.task.id, handler, number, delivery.tries + 1, set_aside, failure))
+
+    async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:
+        """Settle a delivery, however long the platform is away: until then nobody else is given it."""
+        while True:
+            try:
+                return await self._work.settle(delivery, error, final=final)
+            except Unavailable as trouble:
+                announce(PlatformTrouble(doing="settling a delivery", error=trouble, again_in=AGAIN))
+            await asyncio.sleep(AGAIN)
 
     async def _call(self, delivery: Delivery) -> Exception | None:
         asked = delivery.subscription

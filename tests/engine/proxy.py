@@ -1,0 +1,73 @@
+"""A way to the database that can be closed, or cut at the very answer that a test names."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+
+class Proxy:
+    """Passes bytes between clients and a server, both on unix sockets.
+
+    Args:
+        url: The database.
+        folder: Where its own socket is to be; short, since a path of a socket holds 107 bytes.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        parts = conninfo_to_dict(url)
+        name = f".s.PGSQL.{parts.get('port') or 5432}"
+        self._real = f"{parts['host']}/{name}"
+        self._own = folder / name
+        self.url = make_conninfo(url, host=str(folder))
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._cut: list[bytes] = []
+        self.cuts = 0
+
+    async def give(self) -> None:
+        """Let clients in."""
+        self._server = await asyncio.start_unix_server(self._accept, self._own)
+
+    async def take(self) -> None:
+        """Let nobody in, and throw out who is."""
+        if self._server is not None:
+            self._server.close()
+            self._own.unlink(missing_ok=True)
+            self._server = None
+        for writer in tuple(self._open):
+            writer.close()
+        await asyncio.gather(*self._serving)
+
+    def cut_at(self, answer: bytes, times: int = 1) -> None:
+        """Break the next connection on which the server answers so; the client never gets that answer."""
+        self._cut = [answer] * times
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(self._real)
+        self._open |= {writer, back}
+        ways = [asyncio.create_task(self._pass(reader, back)), asyncio.create_task(self._pass(there, writer, True))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for each in (writer, back):
+            each.close()
+            self._open.discard(each)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watched: bool = False) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 20):
+                if watched and self._cut and self._cut[0] in data:
+                    self._cut.pop(0)
+                    self.cuts += 1
+                    return
+                writer.write(data)
+                await writer.drain()
