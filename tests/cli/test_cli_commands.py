@@ -1,5 +1,6 @@
 """What commands print and how they exit."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.cli.shells import ROOT, Shell
+from tests.contract.steps import claim, finish, hand_back, worker
 from worker.cli.app import app
+from worker.engine.engine import Engine
 from worker.settings import table
 
 
@@ -120,6 +123,34 @@ def test_show_for_people_leaves_out_what_is_not_known(typed: CliRunner, environm
     assert f"task:              {task_id}" in lines
     assert "status:            pending" in lines
     assert not any(line.startswith(("result:", "tokens:", "finished:")) for line in lines)
+
+
+def test_show_tells_every_attempt(typed: CliRunner, environment: Path, database_url: str) -> None:
+    task_id = created(typed)
+    asyncio.run(_two_attempts(database_url, task_id))
+    told = json.loads(typed.invoke(app, ["task", "show", task_id, "--json"]).stdout)["attempts"]
+    assert [(each["number"], each["outcome"], each["worker"]) for each in told] == [
+        (1, "error", "a worker"),
+        (2, "completed", "a worker"),
+    ]
+    lines = typed.invoke(app, ["task", "show", task_id]).stdout.splitlines()
+    rows = [line.split("\t") for line in lines if "\t" in line]
+    assert [(row[0], row[3], row[4], row[5]) for row in rows[1:]] == [
+        ("1", "a worker", "error", "no luck yet"),
+        ("2", "a worker", "completed", ""),
+    ]
+
+
+async def _two_attempts(url: str, task_id: str) -> None:
+    engine = Engine(url)
+    await engine.open()
+    by = await worker(engine, "a")
+    (first,) = await claim(engine, by)
+    await hand_back(engine, first, error="no luck\nyet")
+    (second,) = await claim(engine, by)
+    assert second.task.id == task_id
+    await finish(engine, second)
+    await engine.close()
 
 
 def test_list_filters_pages_and_is_a_table_of_tabs_for_programs(typed: CliRunner, environment: Path) -> None:

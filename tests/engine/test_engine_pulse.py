@@ -17,6 +17,7 @@ from tests.contract.steps import AGENT, claim, create, finish, run, worker
 from tests.support import wait_until
 from worker.engine import core, pulse
 from worker.engine.engine import Engine
+from worker.words.attempts import AttemptOutcome
 from worker.words.errors import LeaseLost
 from worker.words.notices import Notice, WorkerLost, subscribe
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -144,6 +145,7 @@ async def test_a_killed_workers_tasks_are_pending_again_and_suspects_uncharged(
     for task in tasks:
         found = await rescuer.tasks.get(task.id)
         assert (found.suspicions, found.crashes, found.errors, found.execution_attempts) == (1, 0, 0, 1)
+        assert [each.outcome for each in await rescuer.tasks.attempts(task.id)] == [AttemptOutcome.Crashed]
     await wait_until(lambda: lost, "the loss was announced")
     assert (lost[0].worker_id, lost[0].name, lost[0].sign, lost[0].tasks) == ("other-idle", "the other", "lock", 3)
     assert await sql(database_url, "select gone_at is not null from worker.workers where name = 'the other'") == [
@@ -213,6 +215,7 @@ async def test_a_worker_whose_lease_ran_out_is_buried_though_its_lock_is_held(
         await wait_until(freed, "the stopped worker's task is pending again")
         await wait_until(lambda: lost, "the loss was announced")
         assert lost[0].sign == "lease"
+        assert [each.outcome for each in await rescuer.tasks.attempts(task.id)] == [AttemptOutcome.LostLease]
         os.kill(process.pid, signal.SIGCONT)
 
         async def back() -> bool:

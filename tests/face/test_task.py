@@ -253,3 +253,13 @@ class TestWithinARun:
         finally:
             run_in_hand.reset(token)
         assert (await Task.aload(other.id)).result == "free"
+
+
+async def test_the_attempts_of_a_task_are_told_async_and_sync() -> None:
+    task = await Tasks().acreate("agent", "x")
+    card = WorkerCard(id="w", name="the worker", agents=("agent",))
+    await bridge.across(lambda platform: platform.work.register(card))
+    await bridge.across(lambda platform: platform.work.assignments("w", lambda: Demand(1, {"agent": 1}), 5))
+    (attempt,) = await task.aattempts()
+    assert (attempt.number, attempt.worker, attempt.outcome) == (1, "the worker", "running")
+    assert task.attempts() == [attempt]

@@ -42,6 +42,7 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/agent-execution/{task_id}/events",
         "/agent-execution/{task_id}/events/push",
         "/agent-execution/{task_id}/files",
+        "/agent-execution/{task_id}/attempts",
         "/agent-execution/{task_id}/retry",
         "/agent-execution/{agent_id}/report_task",
         "/agent-execution/executions/counts",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
+    from worker.words.attempts import Attempt
     from worker.words.tasks import TaskRecord
 
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
@@ -37,9 +38,11 @@ def _console(stream: Any) -> "Console":
     return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
 
 
-def print_json(value: "BaseModel | list[Any]") -> None:
-    """Print a value as one line of JSON, at once."""
-    lines = [_plain(each) for each in value] if isinstance(value, list) else _plain(value)
+def print_json(value: "BaseModel | list[Any]", **more: "list[Any]") -> None:
+    """Print a value as one line of JSON, at once; lists that go with it are fields of it."""
+    lines: Any = [_plain(each) for each in value] if isinstance(value, list) else _plain(value)
+    for name, records in more.items():
+        lines[name] = [_plain(each) for each in records]
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     sys.stdout.write(json.dumps(lines, ensure_ascii=ascii_only, separators=(",", ":")) + "\n")
     sys.stdout.flush()
@@ -97,6 +100,24 @@ def print_fields(fields: Iterable[tuple[str, str | None]]) -> None:
         if value is None or value == "":
             continue
         say(f"{name}:\n{value}" if "\n" in value else f"{name + ':':<19}{value}")
+
+
+ATTEMPT_HEADINGS = ("attempt", "started", "took", "worker", "outcome", "")
+
+
+def attempt_rows(attempts: "Iterable[Attempt]") -> list[tuple[str, ...]]:
+    """A table's rows of a task's attempts, below ``ATTEMPT_HEADINGS``."""
+    return [
+        (
+            str(each.number),
+            _time(each.started_at) or "",
+            "" if each.ended_at is None else f"{(each.ended_at - each.started_at).total_seconds():.1f} s",
+            each.worker or each.worker_id or "",
+            str(each.outcome).replace("_", " "),
+            one_line("; ".join([*(["retry by hand"] if each.by_hand else []), *([each.error] if each.error else [])])),
+        )
+        for each in attempts
+    ]
 
 
 def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:

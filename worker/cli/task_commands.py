@@ -9,11 +9,14 @@ import typer
 
 from worker.cli import output
 from worker.cli.platform import ask
+from worker.words.errors import Unsupported
 from worker.words.statuses import AgentExecutionStatus, OutputFormat
 
 if TYPE_CHECKING:
     from worker.contracts import Platform
     from worker.face.uploads import FileSource
+    from worker.words.attempts import Attempt
+    from worker.words.tasks import TaskRecord
 
 tasks = typer.Typer(no_args_is_help=True, help="Create, look at, follow, stop and retry tasks.")
 
@@ -80,12 +83,23 @@ def create(
 
 @tasks.command()
 def show(task_id: TaskId, as_json: AsJson = False) -> None:
-    """Show a task: status, times, attempts, result."""
-    task = ask(lambda platform: platform.tasks.get(task_id), quiet=as_json)
+    """Show a task: status, times, result, and its attempts: who ran it when, and how that ended."""
+
+    async def call(platform: "Platform") -> "tuple[TaskRecord, list[Attempt] | None]":
+        task = await platform.tasks.get(task_id)
+        try:
+            return task, await platform.tasks.attempts(task_id)
+        except Unsupported:  # a platform that tells nothing of them
+            return task, None
+
+    task, attempts = ask(call, quiet=as_json)
     if as_json:
-        output.print_json(task)
-    else:
-        output.print_fields(output.task_fields(task))
+        output.print_json(task, **({} if attempts is None else {"attempts": attempts}))
+        return
+    output.print_fields(output.task_fields(task))
+    if attempts:
+        output.say("")
+        output.print_rows(output.ATTEMPT_HEADINGS, output.attempt_rows(attempts))
 
 
 @tasks.command("list")

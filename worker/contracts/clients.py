@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
+from worker.words.attempts import Attempt
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
@@ -75,6 +76,13 @@ class Tasks(Protocol):
 
     async def activity(self, task_id: str) -> AgentActivityThread:
         """Anyone; the activity log, composed from the events. Raises: TaskNotFound."""
+        ...
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """Anyone; who ran it when and how that ended, the first attempt first, those before a retry by hand too.
+
+        Raises: TaskNotFound, Unsupported (the platform tells nothing of them).
+        """
         ...
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:

@@ -433,6 +433,7 @@ class Bereave:
     Args:
         suspected: It died: the task may be what it died of.
         isolates: It ran suspects apart. One that does not has a suspect among its tasks charged with its death.
+        sign: By what its death was noticed, for the attempts' history: its ``lock`` or its ``lease``.
     """
 
     organization_id: str
@@ -440,12 +441,15 @@ class Bereave:
     worker_id: str
     suspected: bool = True
     isolates: bool = True
+    sign: str | None = None
     size: int = 0
 
     @classmethod
-    def of(cls, held: Mapping[str, Any], *, suspected: bool, isolates: bool = True) -> "Bereave":
+    def of(
+        cls, held: Mapping[str, Any], *, suspected: bool, isolates: bool = True, sign: str | None = None
+    ) -> "Bereave":
         """Make it of a row that names task and worker."""
-        return cls(held["organization_id"], held["id"], held["worker_id"], suspected, isolates)
+        return cls(held["organization_id"], held["id"], held["worker_id"], suspected, isolates, sign)
 
     def decide(self, row: Row) -> Effect:
         """Queue the task again, or end it where too many workers died of it; nothing where it moved on meanwhile."""
@@ -462,10 +466,11 @@ class Bereave:
     def _suspect(self, row: Row) -> dict[str, Any]:
         ran_beside_others = row.suspicions < SUSPICIONS
         row.set(suspicions=row.suspicions + 1)
-        if ran_beside_others or self.isolates:
-            return {"suspicions": row.suspicions}
-        row.set(crashes=row.crashes + 1)
-        return {"suspicions": row.suspicions, "crashes": row.crashes}
+        delta: dict[str, Any] = {"suspicions": row.suspicions, "_lost": self.sign}
+        if not ran_beside_others and not self.isolates:
+            row.set(crashes=row.crashes + 1)
+            delta["crashes"] = row.crashes
+        return delta
 
 
 def _failed(row: Row, reason: str, delta: dict[str, Any]) -> Effect:

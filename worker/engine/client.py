@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.engine import finding, statements
 from worker.engine.activity import compose
+from worker.engine.attempts import attempts_of
 from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, text_size
 from worker.engine.checks import check_changes
 from worker.engine.core import Core
@@ -17,6 +18,7 @@ from worker.engine.records import History, is_renewal, split, task_item, task_re
 from worker.engine.references import uploads
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
+from worker.words.attempts import Attempt
 from worker.words.errors import AgentNotFound, TaskNotFound
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
@@ -162,6 +164,11 @@ class EngineTasks:
         """Compose the activity log."""
         events = [event async for event in self.events(task_id, follow=False)]
         return compose(await self.get(task_id), events)
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """Compose the attempts, the first one first."""
+        await self._row(task_id)
+        return attempts_of(await self._core.read(statements.READ_ATTEMPTS, (task_id,)))
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file by its digest."""

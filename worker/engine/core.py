@@ -214,7 +214,7 @@ class Core:
     async def release_orphans(self) -> int:
         """Queue again what workers that are gone still hold; how many tasks that were."""
         orphans = await self.rows(statements.ORPHANS)
-        bereaved = [Bereave.of(row, suspected=True, isolates=row["isolates"]) for row in orphans]
+        bereaved = [Bereave.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
         await asyncio.gather(*(self.writer.write(change) for change in bereaved))
         await self.rows(statements.RELEASE_ORPHANED_CURSORS)
         self.tell(WORK + DELIVERIES, [])

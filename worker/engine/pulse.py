@@ -190,5 +190,8 @@ class Pulse:
 
     def _bury_one(self, connection: "Connection[Any]", worker_id: str, name: str, sign: str, *, certain: bool) -> None:
         """Mark a worker as gone; one rescuer alone gets to do it."""
-        if connection.execute(statements.BURY, (worker_id, certain)).rowcount == 1 and self._bury is not None:
+        if (
+            connection.execute(statements.BURY, {"id": worker_id, "certain": certain}).rowcount == 1
+            and self._bury is not None
+        ):
             self._bury(worker_id, name, sign)

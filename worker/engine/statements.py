@@ -190,6 +190,13 @@ READ_CHANGES = """
     where task_id = %s and number <= %s and type in ('task_created', 'task_updated', 'task_finished') order by number
 """
 
+# The events that carry a task's changes of status, each with the name of the worker that it names.
+READ_ATTEMPTS = """
+    select e.number, e.time, e.attempt, e.data, w.name as worker
+    from worker.events e left join worker.workers w on w.id = e.data->>'_worker'
+    where e.task_id = %s and e.type in ('task_created', 'task_updated', 'task_finished') order by e.number
+"""
+
 # Settings a task had before it was created again with a new input.
 READ_RENEWALS = """
     select number, data->'_settings_before' as before from worker.events
@@ -282,11 +289,14 @@ SUSPECTS = """
     from worker.workers w where w.gone_at is null and w.id <> %(me)s
 """
 
-BURY = "update worker.workers set gone_at = now() where id = %s and gone_at is null and (%s or lease_until < now())"
+BURY = """
+    update worker.workers set gone_at = now(), lost_by = case when %(certain)s then 'lock' else 'lease' end
+    where id = %(id)s and gone_at is null and (%(certain)s or lease_until < now())
+"""
 
 # What is still held by workers that are gone: the work of a rescuer that died half-way, too.
 ORPHANS = """
-    select t.id, t.organization_id, t.worker_id, w.isolates
+    select t.id, t.organization_id, t.worker_id, w.isolates, w.lost_by
     from worker.tasks t join worker.workers w on w.id = t.worker_id
     where t.status = 'executing' and w.gone_at is not null
     order by t.id limit 500

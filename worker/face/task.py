@@ -13,6 +13,7 @@ from worker.face.changes import Snapshot, changed, checked, sendable, snapshot
 from worker.face.configuration import Configuration
 from worker.face.keeping import TaskKeeper
 from worker.words.activity import AgentActivityThread
+from worker.words.attempts import Attempt
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import TaskRecord
@@ -202,6 +203,18 @@ class Task(TaskRecord):
     def get_activity_log(self) -> AgentActivityThread:
         """Answer what the task's agent did, as ``aget_activity_log`` does."""
         return bridge.block(lambda platform: platform.tasks.activity(self.id), self._configuration)
+
+    async def aattempts(self) -> list[Attempt]:
+        """Answer who ran the task when, and how that ended: the first attempt first, those before a retry too.
+
+        Raises:
+            ModuleException: 404: there is no such task; 501: the platform tells nothing of them.
+        """
+        return await bridge.across(lambda platform: platform.tasks.attempts(self.id), self._configuration)
+
+    def attempts(self) -> list[Attempt]:
+        """Answer who ran the task when, as ``aattempts`` does."""
+        return bridge.block(lambda platform: platform.tasks.attempts(self.id), self._configuration)
 
     @property
     def attachments(self) -> "Attachments":

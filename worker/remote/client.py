@@ -14,6 +14,7 @@ from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
 from worker.remote.wire import agent_of, clean, decode, item_of, kept_of, task_of
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
+from worker.words.attempts import Attempt
 from worker.words.errors import (
     AgentNotFound,
     FileNotStored,
@@ -175,6 +176,17 @@ class RemoteTasks:
         path = f"/activity/{_in_path(task.agent_id)}/{_in_path(task_id)}"
         answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
         return AgentActivityThread.model_validate(decode(answer.content, "an activity log"))
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """Read the attempts."""
+        path = f"{_task_path(task_id)}/attempts"
+        try:
+            answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
+        except ModuleException as error:
+            if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
+                raise
+            raise self._unsupported("tell of a task's attempts") from None
+        return [Attempt.model_validate(each) for each in cast("list[Any]", decode(answer.content, "attempts"))]
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
         """Upload a file."""

@@ -14,6 +14,7 @@ from worker.server.failures import documented
 from worker.server.service import Access
 from worker.settings import Settings
 from worker.words.activity import AgentActivityThread
+from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, ValidationError
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import AgentExecutionStatus
@@ -24,7 +25,7 @@ router = APIRouter(tags=["tasks"])
 SCHEMES = ("http:", "https:", "data:", "worker:")
 """What a task's file can be named by; a path, or ``file:``, would name one of the worker's own machine."""
 
-Attempt = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
+Writing = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
 Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
 Text = Annotated[str | None, Query()]
 
@@ -104,7 +105,7 @@ async def update(
     access: Admitted,
     task_id: str,
     body: Changes,
-    x_attempt: Attempt = None,
+    x_attempt: Writing = None,
     x_origin: Origin = None,
 ) -> Response:
     """Save fields of a task, or a whole one; what is fixed at create is ignored, and null means unchanged."""
@@ -154,6 +155,13 @@ def _filters(
 
 
 Filters = Annotated[TaskQuery, Depends(_filters)]
+
+
+@router.get("/agent-execution/{task_id}/attempts", response_model=list[Attempt], responses=documented(404))
+async def attempts(access: Admitted, task_id: str) -> Response:
+    """List who ran a task when, and how that ended: the first attempt first."""
+    await access.check_task(task_id)
+    return answers(list[Attempt], await access.room.tasks.attempts(task_id))
 
 
 @router.get(
