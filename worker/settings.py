@@ -88,6 +88,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="WORKER_LOG_LEVEL", description="least level of log lines"
     )
+    metrics_port: int | None = Field(
+        default=None,
+        validation_alias="WORKER_METRICS_PORT",
+        ge=0,
+        le=65535,
+        description="port of a worker's `/metrics`; none: it has none (the server's is on its own port)",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", validation_alias="WORKER_METRICS_HOST", description="address of a worker's `/metrics`"
+    )
     allow_private_urls: bool = Field(
         default=False,
         validation_alias="WORKER_ALLOW_PRIVATE_URLS",

@@ -57,6 +57,7 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/deliveries/retry",
         "/events/{agent_id}",
         "/events/{worker_id}",
+        "/metrics",
         "/files",
         "/files/{sha256}/{name}",
         "/metadata/api_key_allowance",

@@ -13,6 +13,7 @@ from worker.agents.questions import ParsedCall, Question, question_of, with_ids
 from worker.agents.replay import Replay, place_and_key
 from worker.agents.tool_calls import ToolCall
 from worker.current import Run, call_in_hand
+from worker.words.watching import ModelCall, ToolCalled, watched
 
 if TYPE_CHECKING:
     from agno.models.base import Model
@@ -87,14 +88,17 @@ class WatchedCalls:
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         """One answer of the model."""
         question = self._question(kwargs)
-        try:
-            known = question.known() if question else None
-            if known:
-                return known[0]
-            answer = await super().ainvoke(*args, **kwargs)  # type: ignore[misc] - the provider's class is mixed in
-        except Exception as error:
-            self._failed(question, error)
-            raise
+        with watched(self._call(streamed=False)) as call:
+            try:
+                known = question.known() if question else None
+                if known:
+                    call.replayed = True
+                    return known[0]
+                answer = await super().ainvoke(*args, **kwargs)  # type: ignore[misc] - the provider's class is mixed in
+            except Exception as error:
+                self._failed(question, error)
+                raise
+            _count(call, answer)
         if question:
             await question.answered(answer)
         return answer
@@ -104,25 +108,28 @@ class WatchedCalls:
         question = self._question(kwargs)
         stream: Any = None
         is_complete = False
-        try:
-            known = question.known() if question else None
-            if question and known is None:
-                question.begin_stream()
-            stream = super().ainvoke_stream(*args, **kwargs) if known is None else None  # type: ignore[misc] - the same
-            async for delta in stream if known is None else _all(known):
+        with watched(self._call(streamed=True)) as call:
+            try:
+                known = question.known() if question else None
+                call.replayed = known is not None
                 if question and known is None:
-                    question.hear(delta)
-                yield delta
-            is_complete = True
-        except Exception as error:
-            self._failed(question, error)
-            raise
-        finally:
-            if question and not is_complete:
-                question.broke_off()
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()  # a cancelled run must let go of the connection now, not when it is collected
+                    question.begin_stream()
+                stream = super().ainvoke_stream(*args, **kwargs) if known is None else None  # type: ignore[misc] - the same
+                async for delta in stream if known is None else _all(known):
+                    if question and known is None:
+                        question.hear(delta)
+                    _count(call, delta)
+                    yield delta
+                is_complete = True
+            except Exception as error:
+                self._failed(question, error)
+                raise
+            finally:
+                if question and not is_complete:
+                    question.broke_off()
+                close = getattr(stream, "aclose", None)
+                if close is not None:
+                    await close()  # a cancelled run must let go of the connection now, not when it is collected
         if question and known is None:
             await question.heard(self)
 
@@ -133,9 +140,14 @@ class WatchedCalls:
         place, key = place_and_key(calls.task_id, function_call, calls.replay)
         token = call_in_hand.set(key)
         try:
-            if calls.replay is not None:
-                return await self._journaled(ToolCall(calls.replay, place, function_call), function_call)
-            return await self._called(function_call)
+            with watched(ToolCalled(tool=function_call.function.name, call_id=function_call.call_id or "")) as call:
+                done = (
+                    await self._called(function_call)
+                    if calls.replay is None
+                    else await self._journaled(ToolCall(calls.replay, place, function_call), function_call, call)
+                )
+                call.failed = done[0] is not True
+                return done
         finally:
             call_in_hand.reset(token)
 
@@ -147,6 +159,10 @@ class WatchedCalls:
         with_ids(calls)
         return calls
 
+    def _call(self, *, streamed: bool) -> ModelCall:
+        model: Any = self
+        return ModelCall(model=str(model.id), provider=str(model.provider or model.name or ""), streamed=streamed)
+
     def _question(self, arguments: dict[str, Any]) -> Question | None:
         calls = self._worker_calls
         calls.check()
@@ -157,9 +173,10 @@ class WatchedCalls:
         if question is not None:
             question.failed(error)
 
-    async def _journaled(self, call: ToolCall, function_call: Any) -> Any:
+    async def _journaled(self, call: ToolCall, function_call: Any, seen: ToolCalled) -> Any:
         done = call.known()
         if done is not None:
+            seen.replayed = True
             return done
         call.told()
         try:
@@ -175,6 +192,16 @@ class WatchedCalls:
         if not hasattr(result, "__next__") and not hasattr(result, "__anext__"):
             self._worker_calls.results[function_call.call_id] = result
         return done
+
+
+def _count(call: ModelCall, answer: Any) -> None:
+    """Add the tokens that an answer, or a piece of one, tells of; Agno adds the pieces' up too."""
+    usage = answer.response_usage
+    if usage is not None:
+        call.input_tokens += usage.input_tokens or 0
+        call.output_tokens += usage.output_tokens or 0
+        call.cache_read_tokens += usage.cache_read_tokens or 0
+        call.cache_write_tokens += usage.cache_write_tokens or 0
 
 
 async def _all(items: list[Any]) -> AsyncIterator[Any]:

@@ -10,12 +10,15 @@ from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
 from worker.contracts.presence import HeldDelivery, HeldTask, Presence, WorkerState
+from worker.contracts.standing import AgentStanding, Countable, Standing
 from worker.contracts.workers import Work
 
 __all__ = [
     "RESERVED_ORGANIZATIONS",
     "Admin",
+    "AgentStanding",
     "Capabilities",
+    "Countable",
     "Deliveries",
     "HeldDelivery",
     "HeldTask",
@@ -27,6 +30,7 @@ __all__ = [
     "Presence",
     "RemoteWork",
     "Room",
+    "Standing",
     "Tasks",
     "Work",
     "WorkerState",

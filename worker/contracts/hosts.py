@@ -8,6 +8,7 @@ from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import Keys
 from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence
+from worker.contracts.standing import Standing
 from worker.contracts.workers import Work
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -115,6 +116,10 @@ class Room(Protocol):
     @property
     def deliveries(self) -> Deliveries:
         """Deliveries that failed."""
+        ...
+
+    async def standing(self) -> Standing:
+        """Operator; how its unfinished work stands, counted by index; changes nothing."""
         ...
 
     @property

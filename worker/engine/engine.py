@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.contracts import Capabilities
+from worker.contracts import Capabilities, Standing
 from worker.engine import migrate, statements
 from worker.engine.client import EngineTasks
 from worker.engine.connections import check_url, connect, errors, shown
@@ -14,6 +14,7 @@ from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
 from worker.engine.presence import EnginePresence, end_silent
 from worker.engine.retention import Retention
+from worker.engine.standing import standing
 from worker.engine.working import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
 from worker.words.upkeep import Removed
@@ -26,11 +27,16 @@ class Room:
     """The engine as one organization sees it."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
+        self._core = core
         self.organization_id = organization_id
         self.tasks = EngineTasks(core, organization_id)
         self.work = EngineWork(core, organization_id, self.tasks)
         self.deliveries = EngineDeliveries(core, organization_id)
         self.presence = EnginePresence(core, organization_id, self.work)
+
+    async def standing(self) -> Standing:
+        """How its unfinished work stands."""
+        return await standing(self._core, self.organization_id)
 
 
 class Engine:
@@ -159,6 +165,10 @@ class Engine:
     def deliveries(self) -> EngineDeliveries:
         """Deliveries that failed."""
         return self._deliveries
+
+    async def standing(self) -> Standing:
+        """How the organization's unfinished work stands."""
+        return await self.room(self._organization).standing()
 
     @property
     def core(self) -> Core:

@@ -13,6 +13,7 @@ from worker.server import (
     event_routes,
     failures,
     file_routes,
+    metrics_route,
     task_routes,
     work_route,
     worker_routes,
@@ -80,6 +81,7 @@ def create_app(platform: Host, settings: Settings, *, open_without_key: bool = T
         agent_routes.router,
         delivery_routes.router,
         worker_routes.router,
+        metrics_route.router,
         work_route.router,
     ):
         app.include_router(router)

@@ -14,6 +14,9 @@ from worker.server.feeds import Feeds
 from worker.server.links import Links
 from worker.server.queues import Queues
 from worker.settings import Settings
+from worker.telemetry import metrics
+from worker.telemetry.exposition import Standings
+from worker.telemetry.lag import LoopLag
 from worker.words.errors import (
     AgentNotFound,
     ConfigurationError,
@@ -88,6 +91,8 @@ class Service:
         self.links = Links(host)
         self.feeds = Feeds()
         self.queues = Queues(settings.max_queued)
+        self.standings = Standings()
+        self._lag: LoopLag | None = None
         self.closing = asyncio.Event()
         self.is_open = False
         self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given
@@ -100,6 +105,8 @@ class Service:
     async def start(self) -> None:
         """Open the platform; where the database is away, go on trying beside the requests."""
         self.closing = asyncio.Event()
+        figures = metrics.of_this_process()
+        self._lag = LoopLag(lambda seconds: figures.observe("event_loop_lag_seconds", seconds))
         try:
             await self._open()
         except Unavailable:
@@ -149,6 +156,8 @@ class Service:
     async def stop(self) -> None:
         """Wait for what is done beside the requests."""
         self.close()
+        if self._lag is not None:
+            self._lag.stop()
         await self.feeds.close()
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)

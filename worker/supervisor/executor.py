@@ -91,7 +91,8 @@ class Executor:
     async def execute(self, execution: Execution) -> None:
         """Carry out one attempt: read the inputs, call the handler, classify, write the last word."""
         task = execution.task
-        announce(TaskStarted(task.id, task.agent_id, execution.attempt, execution.handler.name))
+        waited = _waited(task) if execution.attempt == 1 else None
+        announce(TaskStarted(task.id, task.agent_id, execution.attempt, execution.handler.name, waited))
         error: BaseException | None = None
         try:
             decision: Verdict = await self._decide(execution)
@@ -129,7 +130,7 @@ class Executor:
             try:
                 await persist(partial(self._write_once, execution, decision, error), "saving a result")
             except LeaseLost:
-                announce(self._taken(execution, "lost"))
+                _say_taken(execution)
             except ModuleException as refused:
                 decision, error = Outcome(AgentExecutionStatus.Error, {"result": refused.description}), refused
                 if isinstance(refused, ValidationError):
@@ -141,7 +142,7 @@ class Executor:
         task, attempt = execution.task, execution.attempt
         match decision:
             case Taken():
-                announce(self._taken(execution, execution.run.stopping.reason or REASON_LOST))
+                _say_taken(execution)
             case HandBack():
                 await self._note_for_the_next(execution, error)
                 await self._work.hand_back(task.id, attempt, decision)
@@ -176,13 +177,22 @@ class Executor:
         if row is not None:
             await self._work.emit(execution.task.id, execution.attempt, (), [row])
 
-    def _taken(self, execution: Execution, status: str) -> Notice:
-        return TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, status)
-
     def _ended(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> Notice:
         seconds = time.monotonic() - execution.started
         task = execution.task
         return TaskEnded(task.id, task.agent_id, execution.attempt, str(outcome.status), seconds, error)
+
+
+def _say_taken(execution: Execution) -> None:
+    """Announce that the attempt owns its task no longer, unless whoever ended the run for it has done so."""
+    if execution.run.stopping.reason != REASON_LOST:
+        announce(TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
+
+
+def _waited(task: Task) -> float | None:
+    """Seconds from a task's creation to its claim, both by the platform's clock."""
+    claimed = task.updated_at
+    return None if claimed is None else max(0.0, (claimed - task.created_at).total_seconds())
 
 
 def _handed_back(execution: Execution, back: HandBack, error: BaseException | None) -> Notice:

@@ -10,7 +10,7 @@ from worker.registry import Handler
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import message
 from worker.words.errors import GiveUp, LeaseLost, ModuleException, Unavailable
-from worker.words.notices import DeliveryFailed, PlatformTrouble, announce
+from worker.words.notices import Delivered, DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
 from worker.words.work import Delivery
@@ -89,9 +89,10 @@ class Listening:
         except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended
             announce(PlatformTrouble(doing="settling a delivery", error=error, again_in=AGAIN))
             return
-        if failure is not None:
-            number = delivery.event.number or 0
-            handler = delivery.subscription.handler
+        number, handler = delivery.event.number or 0, delivery.subscription.handler
+        if failure is None:
+            announce(Delivered(delivery.task.id, handler, number))
+        else:
             announce(DeliveryFailed(delivery.task.id, handler, number, delivery.tries + 1, set_aside, failure))
 
     async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:

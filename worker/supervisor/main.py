@@ -11,6 +11,7 @@ from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor.supervisor import Supervisor
 from worker.telemetry import logs
+from worker.telemetry.scraping import scraped
 from worker.words.errors import ModuleException
 
 
@@ -47,7 +48,9 @@ async def _run(settings: Settings, registry: Registry) -> int:
         await platform.open()
         supervisor = Supervisor(platform, registry, settings)
         with_signals(supervisor)
-        await supervisor.run()
+        async with scraped(settings, platform) as address:
+            logs.serving_metrics(address)
+            await supervisor.run()
     except ModuleException as error:
         logs.failed(error)
         return 1

@@ -23,8 +23,8 @@ def begin(least: int) -> None:
 
 def write(notice: notices.Notice) -> None:
     """Turn a notice into a log line."""
-    if isinstance(notice, notices.TaskStarted) and _least > logging.DEBUG:
-        return  # the commonest notice costs nothing unless somebody wants it
+    if isinstance(notice, notices.TaskStarted | notices.Delivered) and _least > logging.DEBUG:
+        return  # the commonest notices cost nothing unless somebody wants them
     log = structlog.get_logger("worker")
     match notice:
         case notices.WorkerStarted():
@@ -47,16 +47,6 @@ def write(notice: notices.Notice) -> None:
             log.info("cleaned up", seconds=round(notice.seconds, 3), **asdict(notice.removed))
         case notices.PlatformTrouble():
             log.warning("trouble with the platform", doing=notice.doing, error=str(notice.error), again=notice.again_in)
-        case notices.DeliveryFailed():
-            log.warning(
-                "delivery failed",
-                task=notice.task_id,
-                handler=notice.handler,
-                event_number=notice.event_number,
-                tries=notice.tries,
-                set_aside=notice.set_aside,
-                **_raised(notice.error),
-            )
         case _:
             _write_of_task(log, notice)
 
@@ -93,6 +83,24 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             log.debug("child process ended", status=notice.status, **_task(notice))
         case notices.TaskTaken():
             log.info("task taken from this run", status=notice.status, **_task(notice))
+        case _:
+            _write_of_delivery(log, notice)
+
+
+def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
+    match notice:
+        case notices.Delivered():
+            log.debug("delivered", task=notice.task_id, handler=notice.handler, event_number=notice.event_number)
+        case notices.DeliveryFailed():
+            log.warning(
+                "delivery failed",
+                task=notice.task_id,
+                handler=notice.handler,
+                event_number=notice.event_number,
+                tries=notice.tries,
+                set_aside=notice.set_aside,
+                **_raised(notice.error),
+            )
         case _:
             log.debug(type(notice).__name__)
 

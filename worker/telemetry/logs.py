@@ -70,6 +70,12 @@ def failed(error: ModuleException) -> None:
     structlog.get_logger("worker").error("the worker cannot start", reason=error.description)
 
 
+def serving_metrics(address: str | None) -> None:
+    """Say where a worker's figures are, if anywhere."""
+    if address is not None:
+        structlog.get_logger("worker").info("metrics ready", address=address)
+
+
 def _bind_run(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Name task, agent, attempt and worker: of the run in hand, in whatever thread of it the line is written.
 

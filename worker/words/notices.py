@@ -56,12 +56,13 @@ class WorkerStopped(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted(Notice):
-    """An attempt begins."""
+    """An attempt begins. ``waited``: seconds since the task was created, if it is its first."""
 
     task_id: str
     agent_id: str
     attempt: int
     handler: str
+    waited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,15 @@ class TaskTaken(Notice):
     agent_id: str
     attempt: int
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(Notice):
+    """A handler took an event."""
+
+    task_id: str
+    handler: str
+    event_number: int
 
 
 @dataclass(frozen=True, slots=True)
