@@ -67,6 +67,7 @@ class Run:
         attempt: The fencing number that every write carries; none in a delivery, which owns no task.
         journal: What earlier attempts completed; none where the platform keeps no journals, or in a delivery.
         leaving: Whether the worker leaves: what fails now may be the doing of the signal that it got.
+        handler: The handler's name.
     """
 
     task_id: str
@@ -79,6 +80,7 @@ class Run:
     agent_runs: int = 0  # how many run_agent calls the handler has made
     journal: "Journal | None" = None
     leaving: Callable[[], bool] = staying
+    handler: str | None = None
 
 
 run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)

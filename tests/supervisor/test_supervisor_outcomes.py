@@ -306,3 +306,99 @@ async def test_a_run_that_pauses_waits_for_a_person(engine: Engine, handlers: Ha
         await engine.tasks.retry(task.id)
         task = await finished(engine, task)
     assert (task.status, task.result, runs) == (Status.Completed, "approved", 2)
+
+
+async def swallows(task: Task) -> str:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return "I had enough time"
+    return "never"
+
+
+async def converts(task: Task) -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise ValueError("cancelled?") from None
+
+
+async def times_out_itself(task: Task) -> None:
+    raise TimeoutError("the handler's own")
+
+
+@pytest.mark.parametrize("handler", [swallows, converts])
+async def test_a_time_limit_holds_whatever_a_handler_makes_of_it(
+    engine: Engine, handlers: Handlers, serve: Serve, handler: Any
+) -> None:
+    handlers.bind(handler, timeout=0.2)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result) == (Status.Failed, "time limit of 0.2 s")
+
+
+async def test_a_handlers_own_timeout_is_no_time_limit(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    handlers.bind(times_out_itself, timeout=20, retries=1)
+    async with serve():
+        task = await done(engine)
+    assert (task.status, task.result) == (Status.Error, "the handler's own")
+
+
+async def test_when_a_stop_and_a_time_limit_race_the_stop_stands(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    async def handler(task: Task) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await engine.tasks.stop(task.id)  # it comes while the limit ends the run
+
+    handlers.bind(handler, timeout=0.2)
+    async with serve():
+        task = await done(engine)
+    stopped = await engine.tasks.get(task.id)
+    assert (stopped.status, stopped.result) == (Status.Stopped, None)
+
+
+async def test_a_time_limit_that_is_reached_while_the_worker_ends_the_run_is_no_failure(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    started = asyncio.Event()
+
+    async def handler(task: Task) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1.5)  # beyond its limit
+
+    handlers.bind(handler, timeout=1)
+    async with serve(drain_seconds=0) as supervisor:
+        task = await create(engine)
+        async with asyncio.timeout(10):
+            await started.wait()
+        supervisor.stop()
+    found = await engine.tasks.get(task.id)
+    assert (found.status, found.result) == (Status.Pending, None)
+
+
+async def test_threads_that_do_not_end_take_no_place_from_others(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    let_go = threading.Event()
+
+    def stuck(task: Task) -> None:
+        let_go.wait(30)
+
+    def quick(task: Task) -> str:
+        return "done"
+
+    handlers.bind(stuck, "stuck", timeout=0.1)
+    handlers.bind(quick, "quick", timeout=5)
+    try:
+        async with serve(concurrency=1):
+            for _ in range(3):
+                assert (await done(engine, "stuck")).result == "time limit of 0.1 s"
+            assert (await done(engine, "quick")).result == "done"
+    finally:
+        let_go.set()

@@ -1,10 +1,8 @@
 """Everything in one process: engine, server, worker, and the reload of handlers that are saved."""
 
 import asyncio
-import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -20,6 +18,7 @@ from worker.server.app import create_app
 from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
 from worker.settings import Settings
 from worker.supervisor import Supervisor
+from worker.supervisor.departure import run_to_exit
 from worker.telemetry import logs
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.notices import HandlersBroken, announce
@@ -79,11 +78,7 @@ def develop(
     logs.configure(settings)
     listening = listen_near(host, settings.port, exactly="port" in settings.model_fields_set)
     development = Development(settings, folder, listening, greet, time.monotonic() if started is None else started)
-    code = asyncio.run(development.run())
-    sys.stdout.flush()
-    sys.stderr.flush()
-    (exit_process or os._exit)(code)
-    return code
+    return run_to_exit(development.run(), exit_process)
 
 
 def check(settings: Settings, folder: Path) -> None:

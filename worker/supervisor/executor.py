@@ -85,6 +85,7 @@ class Executor:
             attempt=assignment.attempt,
             journal=journal,
             leaving=self._draining,
+            handler=handler.name,
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,12 +23,13 @@ async def shut_down(hooks: Sequence[Hook], seconds: float) -> None:
 
     Args:
         hooks: In the order in which they were registered.
-        seconds: What they get in all; one on the loop is cancelled then, one in a thread is left to itself.
+        seconds: What they get in all, each its share of what is left; then one on the loop is cancelled, and one in a
+            thread left to itself.
     """
-    deadline = asyncio.get_running_loop().time() + seconds
-    for hook in hooks:
+    deadline = time.monotonic() + seconds
+    for waiting, hook in zip(range(len(hooks), 0, -1), hooks, strict=True):
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout((deadline - time.monotonic()) / waiting):
                 await _call(hook)
         except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001 - each hook gets its turn
             announce(PlatformTrouble(doing="running a shutdown hook", error=error, again_in=0.0))

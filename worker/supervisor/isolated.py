@@ -27,9 +27,11 @@ from worker.registry import Handler
 from worker.settings import Settings
 from worker.supervisor import hooks
 from worker.supervisor.calls import Caller
+from worker.supervisor.departure import run_to_exit
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
 from worker.supervisor.verdict import message
+from worker.supervisor.watch import LoopWatch
 from worker.telemetry import logs
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import ChildStarted, PlatformTrouble, announce
@@ -115,8 +117,7 @@ class Isolated:
         logs.configure(self._settings)
         announce(ChildStarted(self.order.worker, self.order.task_id))
         registry.discover(Path(self.order.folder))
-        # Not closed: it would wait for threads that tools have left behind.
-        return asyncio.Runner().run(self._work())
+        return run_to_exit(self._work())
 
     def fail(self, error: BaseException) -> None:
         """Say why it did not begin, or what of our own went wrong later."""
@@ -129,6 +130,7 @@ class Isolated:
     async def _work(self) -> int:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._listen, args=(loop,), name="worker link", daemon=True).start()
+        LoopWatch(loop).start()
         platform = wiring.choose(self._settings)
         try:
             await platform.open()

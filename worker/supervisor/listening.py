@@ -111,7 +111,7 @@ class Listening:
         event = delivery.event
         if event.type in WHOLE_TASK and isinstance(event.data, TaskRecord):
             event = event.model_copy(update={"data": Task.of(event.data)})
-        run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, origin=handler.name)
+        run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, origin=handler.name, handler=handler.name)
         try:
             await self._caller.call(handler, run, task, event)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the delivery's failure

@@ -1,14 +1,13 @@
 """A worker as a process: settings to platform to supervisor, signals, the way out."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Callable
 
 from worker import wiring
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.supervisor.departure import run_to_exit
 from worker.supervisor.supervisor import Supervisor
 from worker.telemetry import logs
 from worker.telemetry.scraping import scraped
@@ -35,11 +34,7 @@ def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable
     """
     registry.check()
     logs.configure(settings)
-    code = asyncio.run(_run(settings, registry))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    (exit_process or os._exit)(code)
-    return code
+    return run_to_exit(_run(settings, registry), exit_process)
 
 
 async def _run(settings: Settings, registry: Registry) -> int:

@@ -18,7 +18,8 @@ from worker.supervisor.isolation import Isolation
 from worker.supervisor.listening import Listening
 from worker.supervisor.serving import Serving
 from worker.supervisor.verdict import REASON_LOST
-from worker.words.errors import ConfigurationError, ModuleException
+from worker.supervisor.watch import LoopWatch
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import (
     HandlersReloaded,
     PlatformTrouble,
@@ -64,6 +65,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._look = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch: LoopWatch | None = None
 
     @property
     def card(self) -> WorkerCard:
@@ -80,15 +82,26 @@ class Supervisor:
         """How many tasks it has in hand."""
         return len(self._running)
 
+    @property
+    def loop_lag(self) -> float:
+        """Seconds that the event loop took last to do what it was asked; it grows while a handler blocks it."""
+        return self._watch.lag if self._watch is not None else 0.0
+
     async def run(self) -> None:
         """Work until ``stop``: boot, claim and run, drain, leave."""
-        await self._boot()
+        self._loop = asyncio.get_running_loop()
+        try:
+            if await self._unless_stopped(self._boot()):
+                await self._serve()
+        finally:
+            await self._leave()
+
+    async def _serve(self) -> None:
         loops = [asyncio.create_task(each) for each in self._loops()]
         try:
             await self._until_stopped(loops)
         finally:
             await self._drain(loops)
-            await self._leave()
 
     async def ready(self) -> None:
         """Wait until it claims."""
@@ -133,12 +146,32 @@ class Supervisor:
         self._platform.work.nudge()
         announce(HandlersReloaded(self.card.id, _names(registry)))
 
+    async def _unless_stopped(self, boot: Coroutine[Any, Any, None]) -> bool:
+        """Start, unless it should stop before: nothing has been claimed yet. Returns: whether it has started."""
+        starting, stopped = asyncio.create_task(boot, name="boot"), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+            return starting.done()
+        finally:
+            starting.cancel()
+            stopped.cancel()
+            await asyncio.wait([starting, stopped], timeout=HOOK_SECONDS)
+
     async def _boot(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        bridge.adopt(self._loop, self._platform)
+        loop = asyncio.get_running_loop()
+        self._watch = LoopWatch(loop)
+        self._watch.start()
+        bridge.adopt(loop, self._platform)
         registry = self._serving.registry
         await hooks.boot(registry.boot_hooks)
-        await self._platform.work.register(self.card)
+        self._is_listed = True  # as far as is known: it may be cancelled half-way
+        try:
+            await self._platform.work.register(self.card)
+        except Unavailable:
+            self._is_listed = False
+            raise
         card, where = self.card, self._platform.description
         announce(WorkerStarted(card.id, card.name, where, card.concurrency, _names(registry)))
         self._ready.set()
@@ -334,19 +367,24 @@ class Supervisor:
         if self._former:
             await asyncio.wait(self._former, timeout=HAND_BACK_SECONDS)
         await hooks.shut_down(self._serving.registry.shutdown_hooks, self._hook_seconds)
-        try:
-            await self._platform.work.leave(self.card.id)
-        except ModuleException as error:  # its lease runs out by itself
-            announce(PlatformTrouble(doing="leaving", error=error, again_in=0.0))
+        if self._is_listed:
+            try:
+                await self._platform.work.leave(self.card.id)
+            except ModuleException as error:  # its lease runs out by itself
+                announce(PlatformTrouble(doing="leaving", error=error, again_in=0.0))
         self._caller.close()
+        if self._watch is not None:
+            self._watch.stop()
         await bridge.release()
-        announce(WorkerStopped(self.card.id, self._handed_back))
+        if self._is_listed:
+            announce(WorkerStopped(self.card.id, self._handed_back))
 
     @property
     def _hook_seconds(self) -> float:
-        return max(HOOK_SECONDS, self._leave_by - time.monotonic())
+        return HOOK_SECONDS if self._hurry.is_set() else max(HOOK_SECONDS, self._leave_by - time.monotonic())
 
     _handed_back = 0
+    _is_listed = False
     _leave_by = 0.0  # time.monotonic() by which hooks should have ended
 
 

@@ -48,9 +48,11 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
     """Classify what a handler raised."""
     if run.stopping.reason == REASON_LOST or (isinstance(error, LeaseLost) and error.task_id == task.id):
         return Taken()
+    if run.stopping.reason == REASON_DRAIN:
+        return HandBack()  # also where its time was up while it was ending: the first reason stands
     if isinstance(error, TimeLimit):
         return Outcome(Status.Failed, {"result": str(error)})
-    if run.stopping.reason == REASON_DRAIN or draining:
+    if draining:
         return HandBack()  # signals reach every process of a dyno: what fails then may be their doing, not the run's
     if isinstance(error, asyncio.CancelledError):
         return Outcome(Status.Error, {"result": "the run was cancelled by its own code"})

@@ -73,6 +73,26 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             )
         case notices.TaskHandedBack():
             log.info("task handed back", **_task(notice))
+        case notices.TaskTaken():
+            log.info("task taken from this run", status=notice.status, **_task(notice))
+        case _:
+            _write_of_processes(log, notice)
+
+
+def _write_of_processes(log: Any, notice: notices.Notice) -> None:
+    match notice:
+        case notices.LoopBlocked():
+            log.warning(
+                "a handler blocks the event loop: everything else waits; do this in a thread, or in a sync handler",
+                handler=notice.handler,
+                seconds=round(notice.seconds, 1),
+                stack=" < ".join(notice.stack),
+                **_task(notice),
+            )
+        case notices.LoopFreed():
+            log.warning(
+                "the event loop goes on", handler=notice.handler, seconds=round(notice.seconds, 1), **_task(notice)
+            )
         case notices.TaskIsolated():
             log.warning(
                 "task runs alone in a process: workers died of it", suspicions=notice.suspicions, **_task(notice)
@@ -81,8 +101,6 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             log.error("the task's process died", reason=notice.reason, crashes=notice.crashes, **_task(notice))
         case notices.ChildEnded():
             log.debug("child process ended", status=notice.status, **_task(notice))
-        case notices.TaskTaken():
-            log.info("task taken from this run", status=notice.status, **_task(notice))
         case _:
             _write_of_delivery(log, notice)
 

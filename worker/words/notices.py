@@ -140,6 +140,32 @@ class ChildEnded(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class LoopBlocked(Notice):
+    """A handler keeps the event loop to itself: all else of this process waits; its leases are held nonetheless.
+
+    ``stack`` are the innermost lines of what runs, the innermost first; the run is named where it is known.
+    """
+
+    task_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    handler: str | None
+    seconds: float
+    stack: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFreed(Notice):
+    """The event loop goes on, after so many seconds."""
+
+    task_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    handler: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskTaken(Notice):
     """A run was ended because its attempt no longer owns the task."""
 

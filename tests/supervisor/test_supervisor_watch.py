@@ -1,0 +1,120 @@
+"""A handler that blocks the event loop keeps its tasks, and is named."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.conftest import here, shells
+from tests.cli.shells import Shell
+from tests.server.serving import Serving
+from tests.supervisor.stories import Handlers, Serve, create, done, finished
+from tests.support import wait_until
+from worker import Task
+from worker.engine import pulse
+from worker.engine.engine import Engine
+from worker.supervisor import watch
+from worker.words.notices import LoopBlocked, LoopFreed, Notice
+from worker.words.statuses import AgentExecutionStatus as Status
+
+__all__ = ["here", "shells"]
+
+
+def count_rows() -> None:
+    time.sleep(0.6)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "BLOCKED_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("impatient", "environment")
+async def test_who_blocks_the_loop_is_named_once_with_its_stack_and_when_it_is_over(
+    engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
+) -> None:
+    async def blocks(task: Task) -> str:
+        count_rows()
+        return "done"
+
+    handlers.bind(blocks)
+    async with serve() as supervisor:
+        task = await done(engine)
+        await wait_until(lambda: any(isinstance(each, LoopFreed) for each in notices), "it is over")
+        await wait_until(lambda: supervisor.loop_lag < 0.3, "the lag is small again")
+    (blocked,) = [each for each in notices if isinstance(each, LoopBlocked)]
+    (freed,) = [each for each in notices if isinstance(each, LoopFreed)]
+    named = (task.id, "agent", 1)
+    assert (
+        (blocked.task_id, blocked.agent_id, blocked.attempt) == named == (freed.task_id, freed.agent_id, freed.attempt)
+    )
+    assert blocked.handler is not None
+    assert blocked.handler.endswith("blocks")
+    assert "in count_rows" in blocked.stack[0]
+    assert "in blocks" in blocked.stack[1]
+    assert len(blocked.stack) <= watch.LINES
+    assert 0.3 <= blocked.seconds < freed.seconds
+
+
+@pytest.mark.usefixtures("impatient", "environment")
+async def test_a_handler_that_waits_is_not_said_to_block(
+    engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice]
+) -> None:
+    async def waits(task: Task) -> str:
+        await asyncio.sleep(0.6)
+        return "done"
+
+    def in_thread(task: Task) -> str:
+        count_rows()
+        return "done"
+
+    handlers.bind(waits, "waits")
+    handlers.bind(in_thread, "in_thread")
+    async with serve():
+        await asyncio.gather(done(engine, "waits"), done(engine, "in_thread"))
+    assert not any(isinstance(each, LoopBlocked) for each in notices)
+
+
+HANDLERS = """
+    import os, time
+    from worker import Task, on_task
+
+    @on_task(agent_id=os.environ["AGENT"])
+    async def blocks(task: Task) -> str:
+        time.sleep(float(task.input.text))
+        return "done"
+"""
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[Serving]:
+    serving = Serving(database_url).start()
+    yield serving
+    serving.stop()
+
+
+async def test_tasks_of_a_blocked_worker_stay_its_own_on_both_platforms(
+    here: Shell, engine: Engine, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocked for longer than the lease: three seconds on the database, six over HTTP."""
+    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
+    engine.guard()
+    await server.started()
+    here.handlers(HANDLERS)
+    local, remote = await create(engine, "local", "4.5"), await create(engine, "remote", "8")
+    monkeypatch.setenv("AGENT", "local")
+    monkeypatch.setenv("WORKER_LEASE_SECONDS", "3")
+    workers = [here.start("run")]
+    monkeypatch.setenv("AGENT", "remote")
+    monkeypatch.setenv("XPANDER_BASE_URL", server.base)
+    workers.append(here.start("run"))
+    for task in (local, remote):
+        found = await finished(engine, task)
+        assert (found.status, found.execution_attempts, found.suspicions) == (Status.Completed, 1, 0)
+    for worker in workers:
+        await worker.says("the event loop goes on")
+        assert worker.log.count("a handler blocks the event loop") == 1
+        assert "mine.blocks" in worker.log
+        assert await asyncio.to_thread(worker.end) == 0
