@@ -1,5 +1,6 @@
 """Which organization an address names, where its name is also the first segment of one of our routes."""
 
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ OURS = {"docs", "openapi.json"}  # no routes of the API
 PAGES = "ui"
 
 
+@cache
 def routes() -> list[Route]:
     """Every route of the API: its method, the segments of its path."""
     document: dict[str, Any] = create_app(Engine("postgresql://nowhere"), Settings()).openapi()

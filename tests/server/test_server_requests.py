@@ -235,7 +235,7 @@ async def test_an_agent_is_saved_and_read_back(client: httpx.AsyncClient) -> Non
     assert (saved.status_code, saved.json()["version"]) == (200, 1)
     assert (await client.put("/agents/a1", json={**record, "name": "B"})).json()["version"] == 2
     assert (await client.get("/agents/a1")).json()["name"] == "B"
-    assert (await client.put("/agents/other", json=record)).status_code == 422
+    assert (await client.put("/agents/other", json=record)).json()["kind"] == "Conflict"
     assert (await client.get("/agents/unknown")).json()["kind"] == "AgentNotFound"
     assert (await client.get("/agents/a1/db")).status_code == 404
 

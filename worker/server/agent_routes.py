@@ -10,7 +10,7 @@ from worker.server.bodies import AgentBody, AllowanceBody
 from worker.server.common import Admitted, answers, is_native, service_of
 from worker.server.failures import documented
 from worker.words.agents import AgentRecord
-from worker.words.errors import ValidationError
+from worker.words.errors import Conflict
 
 router = APIRouter(tags=["agents"])
 
@@ -48,13 +48,13 @@ async def get(request: Request, access: Admitted, agent_id: str) -> Response:
     return _answer(request, await access.room.tasks.get_agent(agent_id))
 
 
-@router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
+@router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404, 409))
 async def save(request: Request, access: Admitted, agent_id: str, body: AgentBody) -> Response:
     """Make an agent, or change it under the next version."""
     access.check(agent_id)
     agent = body.record()
     if agent.id != agent_id:
-        raise ValidationError("id is not the one that the address names", field="id")
+        raise Conflict(f"The agent's id is {agent.id[:128]!r}, and the address names {agent_id[:128]!r}.")
     return _answer(request, await access.room.tasks.save_agent(agent))
 
 

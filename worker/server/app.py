@@ -19,6 +19,7 @@ from worker.server import (
     worker_routes,
 )
 from worker.server.common import service_of
+from worker.server.document import Application
 from worker.server.doors import Doors
 from worker.server.service import Service
 from worker.settings import Settings
@@ -64,7 +65,7 @@ def create_app(platform: Host, settings: Settings, *, open_without_key: bool = T
             await service.stop()
             await platform.close()
 
-    app = FastAPI(
+    app = Application(
         title="agno-worker",
         description=ABOUT,
         version=_version(),

@@ -80,9 +80,9 @@ class ReportBody(Body):
     input: AgentExecutionInput | str | None = None
     llm_response: Any = None
     tokens: dict[str, Any] | None = None
-    is_success: bool = True
+    is_success: bool = Field(default=True, strict=True)
     result: Any = None
-    duration: float | None = Field(default=None, ge=0, le=1e12)
+    duration: float | None = Field(default=None, ge=0, le=1e12, strict=True)
     used_tools: list[str] = Field(default_factory=list[str])
 
 

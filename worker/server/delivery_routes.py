@@ -14,17 +14,27 @@ from worker.words.deliveries import DeliveryQuery, DeliveryRetry, DeliveryState,
 router = APIRouter(tags=["deliveries"])
 
 Text = Annotated[str | None, Query(max_length=500)]
-Before = Annotated[str | None, Query(max_length=200, description="the id of the last one of the page before")]
+DELIVERY = r"^[0-9]{1,18}\.[0-9]{1,18}\..*$"
+Before = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="the id of the last one of the page before",
+        json_schema_extra={"pattern": DELIVERY},
+    ),
+]
 
 
 class RetryBody(Body):
     """Which set-aside deliveries are meant: by their ids, or all that fit the rest."""
 
-    ids: list[Annotated[str, Field(max_length=200)]] | None = Field(default=None, max_length=10_000)
+    ids: list[Annotated[str, Field(max_length=200, json_schema_extra={"pattern": DELIVERY})]] | None = Field(
+        default=None, max_length=10_000
+    )
     handler: Annotated[str, Field(max_length=500)] | None = None
     task_id: Annotated[str, Field(max_length=500)] | None = None
     agent_id: Annotated[str, Field(max_length=500)] | None = None
-    all: bool = False
+    all: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _something(self) -> "RetryBody":
@@ -68,7 +78,7 @@ async def deliveries(
         task_id=task_id or None,
         agent_id=agent_id or None,
         limit=limit,
-        before=before or None,
+        before=before,
         agents=None if access.agents is None else sorted(access.agents),
     )
     return answers(list[FailedDelivery], await access.room.deliveries.find(query))

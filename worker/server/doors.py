@@ -35,6 +35,8 @@ ROOTS = frozenset(
 )
 """First segments of our own routes; a path that begins with any other names an organization."""
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
 CONTROLLER = "agent-controller"
 """A first segment that some base URLs carry; the organization follows it."""
 
@@ -83,9 +85,18 @@ class Doors:
         return parts[0], within
 
     def _leads(self, scope: Scope, path: str) -> bool:
-        """Whether a path is a route's, with this method."""
-        asked = {**scope, "path": path, "root_path": ""}
-        return any(route.matches(asked)[0] is Match.FULL for route in self._routes)
+        return leads(self._routes, {**scope, "path": path})
+
+
+def leads(routes: Sequence[BaseRoute], scope: Scope) -> bool:
+    """Whether a path is a route's, with its method."""
+    asked = {**scope, "root_path": ""}
+    return any(route.matches(asked)[0] is Match.FULL for route in routes)
+
+
+def allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
+    """The methods with which a path is a route's: several routes may share it."""
+    return [method for method in METHODS if leads(routes, {**scope, "method": method})]
 
 
 def _length(scope: Scope) -> int:

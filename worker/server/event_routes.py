@@ -24,7 +24,15 @@ router = APIRouter(tags=["events"])
 STREAM = {
     200: {
         "description": "server-sent events: `connected` first, then each event with its number as `id:`",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {name: {"type": "string"} for name in ("data", "event", "id")},
+                    "required": ["data"],
+                }
+            }
+        },
     }
 }
 HIGHEST = 2**53  # no log is longer; beyond it a number is a mistake

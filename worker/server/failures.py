@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from worker.server.doors import allowed
 from worker.words.errors import ConfigurationError, ModuleException
 
 RETRY_SECONDS = 5  # where an error that passes does not say itself when to come again
@@ -113,8 +114,10 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()[:500]
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class alone
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP: the framework names the methods of one route at that address
+        error.headers = {"allow": ", ".join(allowed(request.app.routes, dict(request.scope)))}
     if error.status_code == 400:  # noqa: PLR2004 - the framework's answer to a body that it cannot even parse
         error = HTTPException(422, error.detail)
     kinds = {422: "ValidationError", 404: "NotFound", 413: "TooLarge"}

@@ -35,7 +35,7 @@ class Uploaded(BaseModel):
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
         }
     },
 )

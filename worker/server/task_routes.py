@@ -28,6 +28,13 @@ SCHEMES = ("http:", "https:", "data:", "worker:")
 Writing = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
 Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
 Text = Annotated[str | None, Query()]
+Key = Annotated[
+    str | None,
+    Header(
+        description="the same key and body make one task; another body: 409",
+        json_schema_extra={"maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    ),
+]
 
 
 @router.post("/agent-execution/{agent_id}", response_model=TaskRecord, responses=documented(404, 409, 429))
@@ -38,9 +45,7 @@ async def create(
     agent_id: str,
     body: CreateBody,
     x_agent_version: Annotated[str | None, Header()] = None,
-    idempotency_key: Annotated[
-        str | None, Header(description="the same key and body make one task; another body: 409")
-    ] = None,
+    idempotency_key: Key = None,
 ) -> Response:
     """Create a task; an existing finished task's ``id`` runs it again with this input."""
     access.check(agent_id)
