@@ -16,7 +16,7 @@ from tests.server.serving import Serving
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 STREAM = "/events/{agent_id}"  # a worker's stream goes on for ever; what it answers at first has tests of its own
 SECONDS = 600
-QUICK = ["--phases", "fuzzing", "--max-examples", "5", "--generation-deterministic"]
+QUICK = ["--phases", "fuzzing", "--max-examples", "3", "--generation-deterministic"]
 
 
 @pytest.fixture
