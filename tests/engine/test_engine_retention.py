@@ -215,6 +215,18 @@ async def test_a_file_goes_a_day_after_its_last_use_and_never_while_a_task_names
     assert await cleaned(engine) == Removed(tasks=1, events=2, files=1, file_bytes=4)
 
 
+async def test_a_large_value_of_a_journal_is_kept_as_long_as_the_journal(engine: Engine, database: Database) -> None:
+    _, assignment = await run(engine)
+    large = JournalEntry("k", f'"{"x" * 300_000}"')
+    await engine.work.emit(assignment.task.id, assignment.attempt, [], [large])
+    database("update worker.files set used_at = '2000-01-01'")
+    assert await cleaned(engine) == Removed()
+    assert await engine.work.journal(assignment.task.id) == {"k": large.value}
+    await finish(engine, assignment)
+    database.age(2, assignment.task.id)
+    assert await cleaned(engine) == Removed(journal=1, files=1, file_bytes=300_002)
+
+
 async def test_storing_or_naming_a_file_again_keeps_it_another_day(engine: Engine, database: Database) -> None:
     reference = await engine.tasks.store_file("a", "text/plain", b"a")
     database("update worker.files set used_at = now() - interval '25 hours'")

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import psycopg
 import pytest
 from agno.agent import Agent
 from agno.exceptions import ModelProviderError
@@ -213,3 +214,30 @@ async def test_a_step_that_json_cannot_say_is_an_error_by_name(
         task = await done(engine)
     assert task.status is Status.Error
     assert "Step 'strange' answered a set" in (task.result or "")
+
+
+async def test_a_result_of_many_megabytes_is_kept_too(
+    engine: Engine, handlers: Handlers, serve: Serve, database_url: str
+) -> None:
+    """It goes to the file store: a retry does not do it again."""
+    large, ran = "x" * (12 * 1024 * 1024), Counter[str]()
+
+    def fetch() -> str:
+        ran["fetch"] += 1
+        return large
+
+    async def handler(task: Task, context: Context) -> str:
+        text = await context.step("fetch", fetch)
+        ran["handler"] += 1
+        if ran["handler"] == 1:
+            raise ConnectionError("try again")
+        return str(len(text))
+
+    handlers.bind(handler, retries=AT_ONCE)
+    async with serve():
+        task = await done(engine)
+    assert (task.result, ran) == (str(len(large)), {"fetch": 1, "handler": 2})
+    assert await told(engine, task) == []
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("select octet_length(value::text), sha256 is null from worker.journal").fetchall()
+    assert rows == [(4, False)]

@@ -23,7 +23,7 @@ from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
 
-VALUE_BYTES = 8 * 1024 * 1024  # of one entry; larger ones would have every retry read them all into memory
+VALUE_BYTES = 50 * 1024 * 1024  # of one entry: what platforms store as a file, where large values go
 KEY_CHARACTERS = 400  # a deeper one is shortened to a digest; PostgreSQL's index takes 2,700 bytes
 
 Kind = Literal["model", "tool", "step", "told", "open", "discard", "drop"]

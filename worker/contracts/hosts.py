@@ -68,6 +68,10 @@ class RemoteWork(Work, Protocol):
         """The server; as ``Work.emit``."""
         ...
 
+    async def entries(self, task_id: str) -> list[JournalEntry]:
+        """The server; the journal as it is stored: large values are references, which the worker opens itself."""
+        ...
+
     async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
         """The server; as ``Work.finish``."""
         ...

@@ -34,7 +34,10 @@ class Work(Protocol):
     async def emit(
         self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
     ) -> None:
-        """The owner; appends events and journal entries in one transaction. Raises: LeaseLost."""
+        """The owner; appends events and journal entries in one transaction. Raises: LeaseLost, TooLarge.
+
+        A large value of the journal is stored as a file, and read back by ``journal``.
+        """
         ...
 
     async def journal(self, task_id: str) -> dict[str, str]:

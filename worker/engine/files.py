@@ -19,11 +19,18 @@ FILE_BYTES = 50 * 1024 * 1024  # the largest upload; attachments have a lower li
 
 
 class FileStore:
-    """The stored files of one organization."""
+    """The stored files of one organization.
 
-    def __init__(self, core: Core, organization_id: str) -> None:
+    Args:
+        core: The database.
+        organization_id: Whose.
+        patient: A live attempt asks, which waits as long as the database is away.
+    """
+
+    def __init__(self, core: Core, organization_id: str, *, patient: bool = False) -> None:
         self._core = core
         self._organization = organization_id
+        self._patient = patient
 
     async def store(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file by its digest; what is there already is not sent again. Returns: its reference."""

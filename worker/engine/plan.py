@@ -7,8 +7,9 @@ from typing import Any
 
 from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.payloads import encode
-from worker.engine.references import FileRow
+from worker.engine.references import FileRow, parts_of
 from worker.words.errors import ModuleException
+from worker.words.work import JournalEntry
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -150,7 +151,7 @@ class Plan:
         self.events += effect.events
         if effect.drop_journal:  # also what came earlier in this very group
             self.journal = [entry for entry in self.journal if entry["task_id"] != task_id]
-        self.journal += [{"task_id": task_id, "key": key, "value": value} for key, value in effect.journal]
+        self.journal += [_journal_row(task_id, entry) for entry in effect.journal]
         if effect.drop_journal:
             self.dropped_journals.append(task_id)
         self.wakes_work |= effect.wakes_work
@@ -171,12 +172,17 @@ class Plan:
             yield _update(columns), encode(values), [row.id for row in rows]
 
     def journal_columns(self) -> list[list[str]]:
-        """Task ids, keys and values of the journal entries, each a column of its own."""
-        return [[entry[name] for entry in self.journal] for name in ("task_id", "key", "value")]
+        """Task ids, keys, values and files of the journal entries, each a column of its own."""
+        return [[entry[name] for entry in self.journal] for name in ("task_id", "key", "value", "sha256")]
 
     def logged(self) -> str:
         """The events, as their insert wants them."""
         return encode([{name: getattr(event, name) for name in _EVENT} for event in self.events])
+
+
+def _journal_row(task_id: str, entry: JournalEntry) -> dict[str, Any]:
+    sha256 = None if entry.reference is None else parts_of(entry.reference)[0]
+    return {"task_id": task_id, "key": entry.key, "value": entry.value, "sha256": sha256}
 
 
 _EVENT = tuple(each.name for each in fields(LoggedEvent))

@@ -62,8 +62,9 @@ INSERT_EVENTS = """
 """
 
 INSERT_JOURNAL = """
-    insert into worker.journal (task_id, key, value)
-    select task_id, key, value::json from unnest(%s::text[], %s::text[], %s::text[]) as r(task_id, key, value)
+    insert into worker.journal (task_id, key, value, sha256)
+    select task_id, key, value::json, sha256
+    from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as r(task_id, key, value, sha256)
     on conflict (task_id, key) do nothing
 """
 
@@ -76,7 +77,7 @@ READ_TIMES = """
 DROP_JOURNAL = "delete from worker.journal where task_id = any(%s::text[])"
 
 READ_JOURNAL = """
-    select j.key, j.value::text from worker.journal j join worker.tasks t on t.id = j.task_id
+    select j.key, j.value::text, j.sha256 from worker.journal j join worker.tasks t on t.id = j.task_id
     where j.task_id = %s and t.organization_id = %s
 """
 

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import LiteralString
 
+from worker.contracts.values import put_aside, put_back
 from worker.engine import presence_statements, statements
 from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.checks import check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
+from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
 from worker.engine.payloads import clean
@@ -29,6 +31,7 @@ class EngineWork:
     def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
         self._core = core
         self._organization = organization_id
+        self._files = FileStore(core, organization_id, patient=True)
         self.mail = EngineMail(core, organization_id, tasks)
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
@@ -135,12 +138,18 @@ class EngineWork:
     ) -> None:
         """Append events and journal entries."""
         if events or journal:
-            await self._core.writer.write(Append(self._organization, task_id, attempt, events, journal, sequence))
+            entries = await put_aside(self._files.store, journal)
+            await self._core.writer.write(Append(self._organization, task_id, attempt, events, entries, sequence))
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
+        return await put_back(self._files.open, await self.entries(task_id))
+
+    async def entries(self, task_id: str) -> list[JournalEntry]:
+        """Read the journal as it is stored: large values are references."""
         keys = clean(task_id), self._organization
-        return {row["key"]: row["value"] for row in await self._core.read(statements.READ_JOURNAL, keys, patient=True)}
+        rows = await self._core.read(statements.READ_JOURNAL, keys, patient=True)
+        return [JournalEntry(row["key"], row["value"], row["sha256"] and f"worker:{row['sha256']}") for row in rows]
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""

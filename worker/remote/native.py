@@ -6,9 +6,11 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
+from worker.contracts.values import NULL, put_aside, put_back
 from worker.remote.asking import Asking, Verb
 from worker.remote.attendance import Attendance
 from worker.remote.claiming import Claiming
+from worker.remote.client import RemoteTasks
 from worker.remote.heart import Heart
 from worker.remote.hub import Hub
 from worker.remote.refusals import Subject
@@ -24,7 +26,8 @@ from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFi
 class NativeWork:
     """What workers ask for, of our own server."""
 
-    def __init__(self, transport: Transport, hub: Hub, heart: Heart) -> None:
+    def __init__(self, transport: Transport, tasks: RemoteTasks, hub: Hub, heart: Heart) -> None:
+        self._tasks = tasks
         self._hub = hub
         self._asking = Asking(transport)
         self._claiming = Claiming(self._asking, hub)
@@ -49,7 +52,9 @@ class NativeWork:
     ) -> None:
         """Append events and journal entries."""
         if events or journal:
-            what = {"events": list(events), "journal": [list(entry) for entry in journal]}
+            entries = await put_aside(self._tasks.store_file, journal)
+            rows = [[part for part in entry if part is not None] for entry in entries]
+            what = {"events": list(events), "journal": rows}
             await self._write("emit", task_id, attempt, what)
 
     async def journal(self, task_id: str) -> dict[str, str]:
@@ -57,7 +62,7 @@ class NativeWork:
         read = await self._asking.together(Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id)))
         if not isinstance(read, dict):
             raise Unreadable("a journal", "it is no object")
-        return read
+        return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""
@@ -158,3 +163,10 @@ def _status(text: Any) -> AgentExecutionStatus:
         return AgentExecutionStatus(text)
     except ValueError:
         return AgentExecutionStatus.Stopped
+
+
+def _entry(key: str, value: Any) -> JournalEntry:
+    """An entry as the server tells it: its value, or the reference of a large one."""
+    if isinstance(value, dict):
+        return JournalEntry(key, NULL, str(value.get("reference")))
+    return JournalEntry(key, str(value))

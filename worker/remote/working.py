@@ -54,7 +54,7 @@ class RemoteWork:
             native = await self._dialect.native()
             if self._side is None:  # two may have asked
                 self._side = (
-                    NativeWork(self._transport, self._hub, self._heart)
+                    NativeWork(self._transport, self._tasks, self._hub, self._heart)
                     if native
                     else BareWork(self._transport, self._tasks, self._hub, self._heart)
                 )

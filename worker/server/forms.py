@@ -103,6 +103,10 @@ class RunForm(TaskForm):
     sequence: Sequence | None = None
 
 
+Reference = Annotated[str, Field(max_length=2000, pattern=r"^worker:[0-9a-f]{64}(/[\x21-\x7e]*)?$")]
+"""What a stored file is named by."""
+
+
 class EventForm(Form):
     """An event to be appended."""
 
@@ -114,7 +118,7 @@ class EmitForm(RunForm):
     """``emit``."""
 
     events: list[EventForm] = Field(default_factory=list[EventForm])
-    journal: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
+    journal: list[tuple[str, str] | tuple[str, str, Reference]] = Field(default_factory=list[Any])
 
 
 class FileForm(Form):

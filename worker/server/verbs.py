@@ -177,11 +177,14 @@ class Clerk:
         task = await self._room.tasks.update(asked.task_id, asked.changes, attempt=asked.attempt, origin=asked.origin)
         return _dump(task)
 
-    async def journal(self, verb: dict[str, Any]) -> dict[str, str]:
-        """Read a task's journal."""
+    async def journal(self, verb: dict[str, Any]) -> dict[str, Any]:
+        """Read a task's journal; a large value is named by its reference."""
         asked = read(TaskForm, verb)
         await self._access.check_task(asked.task_id)
-        return await self._room.work.journal(asked.task_id)
+        return {
+            key: value if reference is None else {"reference": reference}
+            for key, value, reference in await self._room.work.entries(asked.task_id)
+        }
 
     async def finish(self, verb: dict[str, Any]) -> None:
         """Write an attempt's last word."""

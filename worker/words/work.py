@@ -89,10 +89,15 @@ class Delivery:
 
 
 class JournalEntry(NamedTuple):
-    """A completed step of a run: its key, and its value as JSON text."""
+    """A completed step of a run: its key, and its value as JSON text.
+
+    Args:
+        reference: Of the stored file that holds the value, where it is too large for a row; ``value`` is null then.
+    """
 
     key: str
     value: str
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
