@@ -7,9 +7,10 @@ import pytest
 from tests.contract.conftest import OpenPlatform, Sql
 from tests.contract.steps import create, deliver, finish, note, run, worker
 from worker.contracts import Platform
-from worker.words.deliveries import DeliveryQuery, DeliveryRetry, DeliveryState, FailedDelivery
+from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.errors import LeaseLost, ValidationError
 from worker.words.retry import RetryPolicy
+from worker.words.statuses import DeliveryState
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.work import Assignment, Delivery, Subscription, WorkerCard
 

@@ -7,10 +7,11 @@ import typer
 
 from worker.cli import output
 from worker.cli.platform import ask
-from worker.words.deliveries import DeliveryQuery, DeliveryRetry, DeliveryState, FailedDelivery
+from worker.words.statuses import DeliveryState
 
 if TYPE_CHECKING:
     from worker.contracts import Platform
+    from worker.words.deliveries import FailedDelivery
 
 deliveries = typer.Typer(
     no_args_is_help=True,
@@ -40,6 +41,8 @@ def list_deliveries(
     as_json: AsJson = False,
 ) -> None:
     """List deliveries that failed, of the newest tasks first: what was raised last, and when each is tried again."""
+    from worker.words.deliveries import DeliveryQuery
+
     query = DeliveryQuery(state=state, handler=handler, task_id=task, agent_id=agent, limit=limit, before=before)
     found = ask(lambda platform: platform.deliveries.find(query), quiet=as_json)
     if as_json:
@@ -67,6 +70,8 @@ def retry(
     """
     if not (ids or handler or task or agent or all_of_them):
         raise typer.BadParameter("name deliveries, or --handler, --task or --agent, or give --all", param_hint="ID")
+    from worker.words.deliveries import DeliveryRetry
+
     wish = DeliveryRetry(ids=ids or None, handler=handler, task_id=task, agent_id=agent, all=all_of_them)
 
     async def call(platform: "Platform") -> int:
@@ -79,7 +84,7 @@ def retry(
         output.say(f"{count} {'delivery is' if count == 1 else 'deliveries are'} tried once more")
 
 
-def _row(each: FailedDelivery) -> tuple[str, ...]:
+def _row(each: "FailedDelivery") -> tuple[str, ...]:
     when = each.set_aside_at if each.state is DeliveryState.SetAside else each.next_try_at
     return (
         each.id,

@@ -6,8 +6,9 @@ from typing import Any
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES
 from worker.engine.payloads import clean
-from worker.words.deliveries import DeliveryFilter, DeliveryQuery, DeliveryRetry, DeliveryState, FailedDelivery
+from worker.words.deliveries import DeliveryFilter, DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.errors import ValidationError
+from worker.words.statuses import DeliveryState
 
 _COLUMNS = "s.handler, s.event_type, t.agent_id"
 

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from worker.server.bodies import Body
 from worker.server.common import Admitted, answers
 from worker.server.failures import documented
-from worker.words.deliveries import DeliveryQuery, DeliveryRetry, DeliveryState, FailedDelivery
+from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
+from worker.words.statuses import DeliveryState
 
 router = APIRouter(tags=["deliveries"])
 

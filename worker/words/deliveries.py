@@ -1,19 +1,11 @@
 """Deliveries that failed, as people see them, and what can be asked of them."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field, model_validator
 
+from worker.words.statuses import DeliveryState
 from worker.words.tasks import Words
-
-
-class DeliveryState(StrEnum):
-    """Where a delivery that failed stands."""
-
-    Waiting = "waiting"  # it is tried again by itself; what follows of its task waits behind it
-    SetAside = "set_aside"  # its tries are used up, or its handler gave it up; what follows has gone on
-    Retrying = "retrying"  # it was set aside, and somebody wishes that it be tried once more
 
 
 class FailedDelivery(Words):

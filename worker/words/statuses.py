@@ -88,3 +88,11 @@ WHOLE_TASK = frozenset(
 
 BINDABLE = tuple(TaskUpdateEventType)[:6]
 """Events that a handler can serve."""
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery that failed stands."""
+
+    Waiting = "waiting"  # it is tried again by itself; what follows of its task waits behind it
+    SetAside = "set_aside"  # its tries are used up, or its handler gave it up; what follows has gone on
+    Retrying = "retrying"  # it was set aside, and somebody wishes that it be tried once more
