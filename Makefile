@@ -6,7 +6,7 @@ ARGS ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test crash check bench lock clean
 .NOTPARALLEL:
 
 # The first Python that the locks cover. Looked for here and in /, since a .python-version file can hide one from its own folder.
@@ -27,6 +27,10 @@ demo: ## one task with three real files, done by a real model, live in the termi
 test: ## every test, against a real PostgreSQL (ARGS="tests/engine -k claim" for some)
 	@$(SET_UP) dev
 	@.venv/bin/python -m pytest $(ARGS)
+
+crash: ## the long stories of crashes (ARGS="-k deploy" for one, CRASH_SEED=7 to have its randomness again)
+	@$(SET_UP) dev
+	@.venv/bin/python -m pytest -m crash -s --timeout 3600 tests/crash $(ARGS)
 
 # pyright: its wheel holds all of it and the lock names the version, so it need not speak of newer ones
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1

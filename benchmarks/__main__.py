@@ -12,6 +12,7 @@ from benchmarks import scenarios
 from benchmarks.journal import journal
 from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
+from benchmarks.rescue import rescue
 from benchmarks.scenarios import LINES
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "latency-near": (scenarios.latency_one_process, 200),
     "latency-far": (scenarios.latency_two_processes, 200),
     "journal": (journal, 200),
+    "rescue": (rescue, 20),
     "memory": (scenarios.memory, 1_000),
     "import": (scenarios.import_time, 9),
 }

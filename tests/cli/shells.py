@@ -57,13 +57,13 @@ class Shell:
             check=False,
         )
 
-    def start(self, *arguments: str) -> Running:
+    def start(self, *arguments: str, **environment: str) -> Running:
         log = self.folder / f"log-{len(self.started)}"
         with log.open("w") as output:
             process = subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
-                env=self.environment,
+                env=self.environment | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -105,7 +105,7 @@ async def test_stops_at_random_moments_end_each_task_once(fleet: Fleet) -> None:
 async def test_a_database_that_restarts_under_load_costs_no_task_and_no_worker(
     here: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = _home()
+    home = new_home()
     servers = [await asyncio.to_thread(Embedded.start, home)]
     monkeypatch.setenv("DATABASE_URL", servers[0].url)
     monkeypatch.setenv("STORY_LEDGER", str(ledger_of(here.folder)))
@@ -119,7 +119,7 @@ async def test_a_database_that_restarts_under_load_costs_no_task_and_no_worker(
         for _ in range(2):
             await wait_until(lambda: fleet.count("executing"), "tasks run", 20)
             os.kill(servers[-1].pid, signal.SIGQUIT)  # immediate: as a power cut, for PostgreSQL
-            await wait_until(lambda: not _answers(home), "the server is gone", 10)
+            await wait_until(lambda: not answers(home), "the server is gone", 10)
             servers.append(await asyncio.to_thread(Embedded.start, home))
         await fleet.all_terminal()
         tasks = await fleet.tasks()
@@ -135,11 +135,11 @@ async def test_a_database_that_restarts_under_load_costs_no_task_and_no_worker(
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _home() -> Path:
+def new_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="restarts-"))
     home.chmod(0o711)  # as root the server runs under another account, which must get in
     return home
 
 
-def _answers(home: Path) -> bool:
+def answers(home: Path) -> bool:
     return any(home.glob("postgres/*/postmaster.pid"))

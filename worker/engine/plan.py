@@ -92,8 +92,9 @@ Item = NewRow | Change
 
 @dataclass(slots=True)
 class Plan:
-    """What a group writes."""
+    """What a group writes: its items, and what comes of them."""
 
+    items: Sequence[Item] = ()
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
     new: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     created: list[str] = field(default_factory=list[str])

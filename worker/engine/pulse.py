@@ -137,10 +137,16 @@ class Pulse:
 
     def _listen(self, connection: "Connection[Any]") -> None:
         if self._pooled:
-            self._stop.wait(BEAT)
+            self._stop.wait(self._until_next())
             return
-        for notification in connection.notifies(timeout=BEAT):
+        for notification in connection.notifies(timeout=self._until_next()):
             self._hub.hint(notification.payload)
+
+    def _until_next(self) -> float:
+        """Seconds until there is something to look at; a scan that confirms a death must not come late."""
+        if self._bury is None:
+            return BEAT
+        return min(BEAT, max(0.0, self._scan_at - time.monotonic()))
 
     def _keep(self, connection: "Connection[Any]") -> None:
         """Hold the session lock and renew the lease, when it is time."""
@@ -184,14 +190,14 @@ class Pulse:
             seen_twice = worker_id in free_now and time.monotonic() - free_now[worker_id] >= SCAN_SECONDS
             if trusted and (expired or seen_twice):
                 self._bury_one(connection, worker_id, name, "lease" if expired else "lock", certain=seen_twice)
+            elif worker_id in free_now and worker_id not in self._free_before:
+                self._scan_at = free_now[worker_id] + SCAN_SECONDS  # the second look, as soon as it counts
         self._free_before = free_now
         if trusted and self._bury is not None and connection.execute(statements.LEFTOVERS).fetchone() == (True,):
             self._bury("", "", "orphans")
 
     def _bury_one(self, connection: "Connection[Any]", worker_id: str, name: str, sign: str, *, certain: bool) -> None:
         """Mark a worker as gone; one rescuer alone gets to do it."""
-        if (
-            connection.execute(statements.BURY, {"id": worker_id, "certain": certain}).rowcount == 1
-            and self._bury is not None
-        ):
+        marked = connection.execute(statements.BURY, {"id": worker_id, "certain": certain}).rowcount
+        if marked == 1 and self._bury is not None:
             self._bury(worker_id, name, sign)

@@ -12,6 +12,7 @@ from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.checks import check_changes
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
+from worker.engine.faults import fault
 from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
@@ -94,6 +95,7 @@ class EngineWork:
         if not wanted and not others:
             return []
         await self._give_back_unheard(worker_id)
+        fault("claim.asked")
         try:
             rows = await self._core.rows(
                 _claim_statement(others=bool(others)),
@@ -112,6 +114,8 @@ class EngineWork:
             self._unheard.add(worker_id)
             raise
         self._core.claims += 1
+        if rows:
+            fault("claim.committed")
         if rows:
             self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
         if worker_id in self._local:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker.engine import file_statements, statements
 from worker.engine.changes import Row
 from worker.engine.connections import connect, is_lost, is_passing, translated
+from worker.engine.faults import fault
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.payloads import encode
 from worker.engine.plan import NEVER, NewRow, Plan
@@ -196,7 +197,7 @@ class Writer:
 
     async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> Exception | None:
         """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
-        plan = Plan()
+        plan = Plan([waiting.item for waiting in group])
         try:
             await self._commit(connection, group, plan)
         except Exception as error:  # noqa: BLE001 - the caller decides what it means
@@ -206,6 +207,7 @@ class Writer:
         for waiting, outcome in zip(group, plan.outcomes(), strict=True):
             waiting.settle(outcome)
         self._tell(plan)
+        fault("write.told", plan.items)
         return None
 
     async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
@@ -233,9 +235,13 @@ class Writer:
         try:
             async with connection.pipeline():
                 await connection.execute("begin")
+                fault("write.begun", plan.items)
                 await self._decide(connection, group, plan)
+                fault("write.decided", plan.items)
                 made, cursors = await self._store(connection, plan)
                 await connection.execute("commit")
+                fault("write.sent", plan.items)
+            fault("write.committed", plan.items)
         except BaseException:
             if not connection.closed:
                 await connection.rollback()
@@ -246,13 +252,13 @@ class Writer:
 
     async def _decide(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for."""
-        items = [waiting.item for waiting in group]
-        ids = sorted({item.task_id for item in items if not isinstance(item, NewRow)})
+        ids = sorted({item.task_id for item in plan.items if not isinstance(item, NewRow)})
         if ids:
-            renewing = [item.task_id for item in items if getattr(item, "renewal", None)]
+            renewing = [item.task_id for item in plan.items if getattr(item, "renewal", None)]
             locked = await connection.execute(statements.LOCK_TASKS, {"ids": ids, "settings": renewing})
             plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
             plan.now = next((row.now for row in plan.rows.values()), NEVER)
+            fault("write.locked", plan.items)
         committed = await self._committed(connection, group)
         for waiting in group:
             if waiting.doubt in committed:
@@ -283,16 +289,19 @@ class Writer:
             made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
         for statement, values, ids in plan.updates():
             await connection.execute(statement, (values, ids))
+        fault("write.updated", plan.items)
         if plan.dropped_journals:
             await connection.execute(statements.DROP_JOURNAL, (plan.dropped_journals,))
         if plan.journal:
             await connection.execute(statements.INSERT_JOURNAL, plan.journal_columns())
+            fault("write.journaled", plan.items)
         if plan.dropped_files:
             await connection.execute(file_statements.DROP_TASK_FILES, (plan.dropped_files,))
         if plan.files:
             await connection.execute(file_statements.INSERT_TASK_FILES, (encode(plan.files),))
         if plan.events:
             cursors = await connection.execute(statements.INSERT_EVENTS, (plan.logged(),))
+            fault("write.logged", plan.items)
         return made, cursors
 
     def _tell(self, plan: Plan) -> None:

@@ -1,0 +1,66 @@
+"""From ``kill -9`` of a worker to the next start of what it ran, with default settings: the promise is about 2 s."""
+
+import asyncio
+import random
+import signal
+import statistics
+import time
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+from benchmarks.processes import create_many, started
+from benchmarks.scenarios import LINES, fresh
+from worker.engine import pulse
+from worker.engine.engine import Engine
+
+HELD = "select worker_id, array_agg(id) as ids from worker.tasks where status = 'executing' group by worker_id"
+HERE = "select id from worker.workers where gone_at is null order by started_at"
+BEGUN = """
+    select min(time) as time from worker.events
+    where task_id = any(%s) and (data->>'execution_attempts')::int = 2
+"""
+ROUNDS_SECONDS = 30.0
+
+
+async def rescue(engine: Engine, count: int) -> LINES:
+    """Kill one of two workers, again and again, each time at another moment of the other one's second."""
+    await fresh(engine)
+    with ExitStack() as stack:
+        stack.enter_context(started("work"))
+        await asyncio.sleep(pulse.TRUST_SECONDS)  # until it is believed, as one that has been there for a while
+        seconds = [await _once(engine, stack) for _ in range(count)]
+    ordered = sorted(seconds)
+    return [
+        (f"kill -9 to the re-run's start, {count} kills: median", f"{statistics.median(ordered):.2f} s"),
+        ("kill -9 to the re-run's start: fastest", f"{ordered[0]:.2f} s"),
+        ("kill -9 to the re-run's start: slowest", f"{ordered[-1]:.2f} s"),
+    ]
+
+
+async def _once(engine: Engine, stack: ExitStack) -> float:
+    victim = stack.enter_context(started("work"))
+    ids = await _held_by_newest(engine)
+    await asyncio.sleep(random.uniform(0, pulse.SCAN_SECONDS))  # noqa: S311 - any moment between two looks
+    killed = time.time()
+    victim.send_signal(signal.SIGKILL)
+    begun: datetime | None = None
+    while begun is None:
+        if time.time() - killed > ROUNDS_SECONDS:
+            raise RuntimeError("the tasks of a killed worker were not begun again")
+        await asyncio.sleep(0.02)
+        begun = (await engine.core.rows(BEGUN, (ids,)))[0]["time"]
+    for row in await engine.core.rows(HELD):
+        await asyncio.gather(*(engine.tasks.stop(task_id) for task_id in row["ids"]))
+    return begun.timestamp() - killed
+
+
+async def _held_by_newest(engine: Engine) -> Any:
+    """Give out tasks that never end until the newest worker holds some; which."""
+    newest = (await engine.core.rows(HERE))[-1]["id"]
+    while True:
+        await create_many(engine, "slow", 4)
+        await asyncio.sleep(0.2)
+        held = {row["worker_id"]: row["ids"] for row in await engine.core.rows(HELD)}
+        if newest in held:
+            return held[newest]

@@ -1,0 +1,81 @@
+"""A worker dies between any two statements of claiming and finishing: at each place once, and nothing is lost."""
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.crash.fleet import Fleet
+from worker.engine import pulse
+from worker.engine.faults import CLAIM, VARIABLE, WRITE, Wish
+from worker.words.statuses import AgentExecutionStatus as Status
+
+KINDS = ("Append", "Finish", "GiveBack")
+NOT_REACHED = {"Finish:write.journaled", "GiveBack:write.journaled"}
+"""A last word journals nothing."""
+
+PLACES = [
+    *CLAIM,
+    *(f"{point}:{kind}" for kind in KINDS for point in WRITE if f"{kind}:{point}" not in NOT_REACHED),
+    "write.sent:Append:3",
+    "write.committed:Append:3",
+]
+SOME = ["claim.committed", "write.logged:Finish", "write.committed:Append"]
+AT_ONCE = 3
+
+
+async def die_at(fleet: Fleet, place: str, agent: str) -> None:
+    """Have a worker die at a place, while it works on tasks of an agent that is its alone."""
+    await fleet.create(agent, 2, "again")
+    worker = fleet.shell.start("run", **{VARIABLE: place, "XPANDER_AGENT_ID": agent})
+    code = await asyncio.to_thread(worker.process.wait, 60)
+    assert code == -signal.SIGKILL, f"{place} was never reached:\n{worker.log}"
+
+
+async def all_die(fleet: Fleet, places: list[str]) -> None:
+    """Then one worker more does what is left."""
+    fleet.engine.guard()
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def one(place: str) -> None:
+        async with at_once:
+            await die_at(fleet, place, "agent-" + place.replace(":", "-"))
+
+    await asyncio.gather(*(one(place) for place in places))
+    await fleet.start()
+    repeats = await fleet.the_three_sentences(calls=3, seconds=120)
+    tasks = await fleet.tasks()
+    assert len(tasks) == 2 * len(places)
+    assert {(task["status"], task["crashes"]) for task in tasks} == {(Status.Completed, 0)}
+    assert all(int(str(task["errors"])) <= 1 for task in tasks)
+    print(f"{len(places)} places, {repeats} calls cut off and made again")  # noqa: T201 - a story tells its figures
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's own engine rescues, and is believed at once: its database does not restart."""
+    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_worker_that_dies_between_two_statements_leaves_nothing_half_done(fleet: Fleet) -> None:
+    await all_die(fleet, SOME)
+
+
+@pytest.mark.crash
+@pytest.mark.usefixtures("quick")
+async def test_a_worker_that_dies_between_any_two_statements_leaves_nothing_half_done(fleet: Fleet) -> None:
+    await all_die(fleet, PLACES)
+
+
+def test_a_place_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"no fault point 'nowhere'; there are claim\.asked"):
+        Wish.read("nowhere")
+
+
+@pytest.mark.parametrize(("text", "reached"), [("write.sent", 1), ("write.sent:int", 2), ("write.sent:int:2", 3)])
+def test_a_place_is_reached_by_kind_and_count(text: str, reached: int) -> None:
+    wish = Wish.read(text)
+    moments = [wish.reached("write.sent", kinds) for kinds in (["a"], [1, "a"], [2], [3])]
+    assert moments.index(True) + 1 == reached
+    assert moments.count(True) == 1

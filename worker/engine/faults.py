@@ -1,0 +1,71 @@
+"""Fault points: places at which a test has this very process die, as by ``kill -9``. Off, each costs one comparison.
+
+``WORKER_FAULT`` switches one on: ``write.logged`` for the first time that the place is reached, ``write.logged:Finish``
+for the first time with such a change among what is written, ``write.logged:Finish:3`` for the third.
+"""
+
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+VARIABLE = "WORKER_FAULT"
+
+CLAIM = ("claim.asked", "claim.committed")
+WRITE = (
+    "write.begun",
+    "write.locked",
+    "write.decided",
+    "write.updated",
+    "write.journaled",
+    "write.logged",
+    "write.sent",
+    "write.committed",
+    "write.told",
+)
+POINTS = CLAIM + WRITE
+"""Every place, in the order in which a claim and then a write comes by."""
+
+
+@dataclass(slots=True)
+class Wish:
+    """Where to die.
+
+    Args:
+        point: The place.
+        kind: Name of a change's class that must be among what is written; empty: any.
+        left: How often the place must still be reached.
+    """
+
+    point: str
+    kind: str = ""
+    left: int = 1
+
+    @classmethod
+    def read(cls, text: str) -> "Wish":
+        """Read ``point[:kind[:times]]``. Raises: ValueError."""
+        point, kind, times = [*text.split(":"), "", ""][:3]
+        if point not in POINTS:
+            raise ValueError(f"{VARIABLE}: there is no fault point {point!r}; there are {', '.join(POINTS)}")
+        return cls(point, kind, int(times or 1))
+
+    def reached(self, point: str, kinds: Iterable[object]) -> bool:
+        """Whether this is where and when."""
+        if point != self.point or (self.kind and self.kind not in {type(each).__name__ for each in kinds}):
+            return False
+        self.left -= 1
+        return self.left == 0
+
+
+_wish = Wish.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+
+
+def fault(point: str, writing: Iterable[object] = ()) -> None:
+    """Die here, if a test wants it.
+
+    Args:
+        point: The place, one of ``POINTS``.
+        writing: The changes that are being written.
+    """
+    if _wish is not None and _wish.reached(point, writing):
+        os.kill(os.getpid(), signal.SIGKILL)
