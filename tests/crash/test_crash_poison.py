@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.cli.shells import Running, Shell
+from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.engine import pulse
 from worker.engine.engine import Engine
@@ -40,6 +41,11 @@ HANDLERS = """
             held.append(b"x" * (16 << 20))
             time.sleep(0.02)
 
+    def note() -> str:
+        with open("notes", "a") as file:
+            file.write("noted\\n")
+        return "noted"
+
     tools = {tool.__name__: tool for tool in (exit_now, segfault, hog)}
 
     @on_task(agent_id="poison", retries=RetryPolicy(base=0.1))
@@ -47,6 +53,11 @@ HANDLERS = """
         tool = tools[task.input.text]
         model = ScriptedModel([Call(tool.__name__, {}), "never"])
         return await run_agent(Agent(model=model, tools=[tool]), task)
+
+    @on_task(agent_id="notes", retries=RetryPolicy(base=0.1))
+    async def notes_and_exits(task: Task) -> Task:
+        model = ScriptedModel([Call("note", {}), Call("exit_now", {}), "never"])
+        return await run_agent(Agent(model=model, tools=[note, exit_now]), task)
 
     @on_task(agent_id="good")
     async def good(task: Task) -> str:
@@ -69,6 +80,13 @@ def rescuer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
     engine.guard()
     return engine
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[Serving]:
+    serving = Serving(database_url).start()
+    yield serving
+    serving.stop()
 
 
 @asynccontextmanager
@@ -136,9 +154,9 @@ async def test_poison_ends_as_failed_by_its_reason_and_harms_no_neighbour(
     poison = {(await create(rescuer, "poison", tool)).id: tool for tool in REASONS}
     good = [(await create(rescuer, "good", "1")).id for _ in range(2)]
     async with kept_alive(here) as workers:
-        ended = await all_ended(rescuer, 60)
+        ended = await all_ended(rescuer, 120)
         late = await create(rescuer, "good", "0")
-        await all_ended(rescuer, 10)
+        await all_ended(rescuer, 30)
     for task_id, tool in poison.items():
         task = ended[task_id]
         assert (task.status, task.crashes, task.errors) == (Status.Failed, 3, 0), task
@@ -149,3 +167,23 @@ async def test_poison_ends_as_failed_by_its_reason_and_harms_no_neighbour(
         assert (task.status, task.result, task.crashes, task.errors) == (Status.Completed, "well", 0, 0), task
     assert len(workers) == 3, "two workers died of it, the third outlived it"
     assert "Fatal Python error: Segmentation fault" in workers[-1].log
+
+
+async def test_a_worker_over_http_runs_suspects_apart_too_and_their_retries_resume(
+    here: Shell, engine: Engine, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server.started()
+    monkeypatch.setenv("XPANDER_BASE_URL", server.base)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    here.handlers(HANDLERS)
+    notes, good = await create(engine, "notes", "go"), await create(engine, "good", "0.1")
+    await engine.core.rows("update worker.tasks set suspicions = 2")
+    worker = here.start("run")
+    ended = await all_ended(engine, 120)
+    task = ended[notes.id]
+    assert (task.status, task.crashes, task.suspicions) == (Status.Failed, 3, 2)
+    assert task.result == f"its process died 3 times; the last time it {REASONS['exit_now']}"
+    assert (here.folder / "notes").read_text() == "noted\n", "what was journaled is not done again"
+    task = ended[good.id]
+    assert (task.status, task.result, task.crashes) == (Status.Completed, "well", 0)
+    assert await asyncio.to_thread(worker.end) == 0

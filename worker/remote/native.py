@@ -22,6 +22,9 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
+FIRST_OF_A_WORKER = 1 << 24
+"""A worker numbers its writes from here on, its child processes theirs below: its own word on their attempt is the last."""
+
 
 class NativeWork:
     """What workers ask for, of our own server."""
@@ -37,6 +40,8 @@ class NativeWork:
     async def register(self, card: WorkerCard) -> None:
         """Introduce the worker; from then on heartbeats hold its lease and a stream brings hints."""
         await self._introduce(card)
+        if self._asking.worker_id is None:
+            self._sequence = count(FIRST_OF_A_WORKER)
         self._asking.worker_id = card.id
         self._attendance.begin(card)
 

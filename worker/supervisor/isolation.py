@@ -101,6 +101,7 @@ class Isolation:
             del self._children[execution]
             execution.writing = True
             self._handled(handler)
+            self._work.nudge()  # a suspect may be claimed again, which a wait for other tasks does not see
         try:
             await persist(partial(self._settle, execution, last_word), "saving how a child process ended")
         except LeaseLost:
