@@ -23,7 +23,7 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 FIRST_OF_A_WORKER = 1 << 24
-"""A worker numbers its writes from here on, its child processes theirs below: its own word on their attempt is the last."""
+"""A worker numbers its writes from here on, its child processes theirs below: its word on their attempt is the last."""
 
 
 class NativeWork:
