@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.models import default_model_name, named_model, shared_model
+from worker.agents.models import default_model_name, named_model, shared_model, stand_in
 from worker.settings import Settings
 from worker.words.agents import AgentRecord, Instructions
 from worker.words.errors import ConfigurationError
@@ -29,10 +29,11 @@ def agent_arguments(
     """
     name = named_model(task, record) or _default_name(settings)
     effort = (task.llm_reasoning_effort if task else None) or record.llm_reasoning_effort
+    model = stand_in.get() or (shared_model(name, effort) if name else None)
     arguments: dict[str, Any] = {
         "id": record.id,
         "name": record.name,
-        "model": shared_model(name, effort) if name else None,
+        "model": model,
         "instructions": instructions(record.instructions),
         "description": record.description,
         "expected_output": record.expected_output,

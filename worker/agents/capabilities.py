@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.agents.models import default_model_name, named_model, shared_model
+from worker.agents.models import default_model_name, named_model, shared_model, stand_in
 from worker.words.models import ModelCapabilities
 from worker.words.tasks import TaskRecord
 
@@ -90,6 +90,9 @@ def _by_provider(model: Any) -> ModelCapabilities:
 
 
 def _model(agent: Any, record: TaskRecord) -> Any:
+    replacement = stand_in.get()
+    if replacement is not None:
+        return replacement
     name = named_model(record)
     if name is not None:
         return shared_model(name)

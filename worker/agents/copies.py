@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.calls import Calls, wrapped
-from worker.agents.models import default_model_name, named_model, set_effort, shared_model
+from worker.agents.models import default_model_name, named_model, set_effort, shared_model, stand_in
 from worker.agents.results import FORMATS, Wanted
 from worker.agents.schemas import asking, in_words
 from worker.words.errors import ConfigurationError
@@ -163,6 +163,8 @@ class Copies:
         return own
 
     def _wrapped(self, model: Any) -> Any:
+        replacement = stand_in.get()
+        model = model if replacement is None else replacement
         known = self._models.get(id(model))
         if known is None:
             known = self._models[id(model)] = wrapped(model, self._calls)
@@ -197,6 +199,11 @@ class Copies:
         self._add_context(own, [record.additional_context, form])
 
     def _override_model(self, own: Any, agent: Any) -> None:
+        replacement = stand_in.get()
+        if replacement is not None:
+            own.model = own.model or self._wrapped(replacement)
+            self.last_model = own.model
+            return
         name = named_model(self._record)
         if name is None and own.model is None:
             name = default_model_name()

@@ -1,6 +1,7 @@
 """Models by name: Agno's ``provider:name``, with errors that say what is missing, and their reasoning effort."""
 
 import os
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ EXTRAS = {"openai": "openai", "openai-chat": "openai", "openai-responses": "open
 
 MAKERS = {"claude": "anthropic", "gemini": "google"}
 """Whose models' names begin so, where no provider is named; all others are taken for OpenAI's."""
+
+stand_in: ContextVar["Model | None"] = ContextVar("model_stand_in", default=None)
+"""What answers in the place of every model that a run names: for tests of handlers, which need no model then."""
 
 _SHARED_MODELS = 64  # by name and effort; a worker's tasks name a handful
 

@@ -1,4 +1,14 @@
-"""For tests of handlers and agents, offline and in no time: a model that says what it is told to, and a platform.
+"""For tests of handlers and agents, offline: run a handler on a task, script its model, have a platform.
+
+    from worker.testing import Call, run_handler
+
+    async def test_the_analyst_adds(): ...
+        run = await run_handler(analyse, text="How much?", model=[Call("add", {"a": 1, "b": 2}), "It is 3."])
+        assert (run.status, run.result) == ("completed", "It is 3.")
+
+``run_handler`` (sync: ``run_handler_sync``) does with one task what a worker would, on a real PostgreSQL of the
+session's own. The pytest fixture ``worker_platform`` is such a platform, for tests that create tasks and run workers.
+Both need the extra ``embedded``. ``ScriptedModel`` is a model that says what it is told to, for any Agno agent:
 
     from agno.agent import Agent
     from worker.testing import Call, ScriptedModel
@@ -19,16 +29,44 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from worker.testing.local import LocalPlatform, LocalWorker, local_platform
     from worker.testing.models import Call, Hook, Pieces, Request, Script, ScriptedModel, Turn
     from worker.testing.platform import StandIn
+    from worker.testing.running import HandlerRun, run_handler, run_handler_sync
 
-__all__ = ["Call", "Hook", "Pieces", "Request", "Script", "ScriptedModel", "StandIn", "Turn"]
+__all__ = [
+    "Call",
+    "HandlerRun",
+    "Hook",
+    "LocalPlatform",
+    "LocalWorker",
+    "Pieces",
+    "Request",
+    "Script",
+    "ScriptedModel",
+    "StandIn",
+    "Turn",
+    "local_platform",
+    "run_handler",
+    "run_handler_sync",
+]
+
+_PLACES = {
+    "StandIn": "platform",
+    "HandlerRun": "running",
+    "run_handler": "running",
+    "run_handler_sync": "running",
+    "LocalPlatform": "local",
+    "LocalWorker": "local",
+    "local_platform": "local",
+}
+"""Modules of what is not in ``models``."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: a stand-in platform needs no Agno."""
+    """Import what is asked for when it is: a stand-in platform needs no Agno, a handler without an agent neither."""
     from importlib import import_module
 
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'platform' if name == 'StandIn' else 'models'}"), name)
+    return getattr(import_module(f"{__name__}.{_PLACES.get(name, 'models')}"), name)

@@ -1,0 +1,250 @@
+"""One handler, run on one task as a worker would: inputs, time limit, verdict, and all it said on the way."""
+
+import asyncio
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from worker import registry
+from worker.engine.engine import Engine
+from worker.face import bridge
+from worker.face.options import new_task
+from worker.face.task import Task
+from worker.face.uploads import FileSource, upload
+from worker.registry import Handler, Registry
+from worker.supervisor.calls import Caller
+from worker.supervisor.executor import Executor
+from worker.testing.local import current, local_platform, opened_engine
+from worker.words.errors import ConfigurationError
+from worker.words.events import Note, TaskUpdateEvent, ToolCallResult
+from worker.words.ids import new_id
+from worker.words.notices import Notice, TaskEnded, TaskRetried, subscribe
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.work import Demand, WorkerCard
+
+if TYPE_CHECKING:
+    from agno.models.base import Model
+
+    from worker.testing.models import Script
+
+AGENT = "agent"  # of a handler that names none
+CLAIM_SECONDS = 30.0  # a claim takes milliseconds; a machine may be busy
+
+Files = Sequence[FileSource] | Mapping[str, bytes | str]
+"""Paths and URLs, or contents by file name."""
+
+_alone: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRun:
+    """What came of one run of a handler.
+
+    Args:
+        task: The task as it stands afterwards, as any client would read it.
+        events: All that the task tells, in order.
+        error: What the handler raised, if it raised; the worker has made of it what ``task`` says.
+        retry_in: Seconds until the worker would try again; none: this was the last try, and the task is finished.
+    """
+
+    task: Task
+    events: list[TaskUpdateEvent]
+    error: BaseException | None
+    retry_in: float | None
+
+    @property
+    def status(self) -> AgentExecutionStatus:
+        """How it ended: completed, error, failed, paused, stopped; or pending, where it would be tried again."""
+        return self.task.status
+
+    @property
+    def result(self) -> str | None:
+        """The task's result, as text."""
+        return self.task.result
+
+    @property
+    def internal_status(self) -> str | None:
+        """What the handler set."""
+        return self.task.internal_status
+
+    @property
+    def tool_calls(self) -> list[ToolCallResult]:
+        """The tool calls of the agents it ran, with arguments and results, in the order of their ends."""
+        return [event.data for event in self.events if isinstance(event.data, ToolCallResult)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the worker noted, such as a file that could not be read."""
+        return [event.data.text for event in self.events if isinstance(event.data, Note)]
+
+    @property
+    def text(self) -> str:
+        """What was streamed, where ``events_streaming`` was asked for."""
+        chunks = [event.data for event in self.events if event.type is TaskUpdateEventType.Chunk]
+        return "".join(str(each) for each in chunks)
+
+
+async def run_handler(
+    function: Callable[..., Any],
+    *,
+    text: str | None = None,
+    files: Files | None = None,
+    model: "Model | Script | None" = None,
+    agent_id: str | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - the handler's option, in its own words
+    **options: Any,
+) -> HandlerRun:
+    """Run a handler once on a task of its own, as a worker would; nothing is left behind.
+
+    The task is created, claimed and finished on a real platform: that of the fixture ``worker_platform`` if the test
+    has it, else one of its own. The handler runs on this loop, a sync one in a thread. Several runs at once wait for
+    each other.
+
+    Args:
+        function: The handler; decorated or not. Of a decorated one the options count: agent, timeout, retries.
+        text: The task's text.
+        files: The task's files: paths and URLs, or contents by name, as in ``{"sales.csv": "a,b"}``.
+        model: What answers in the place of every model that ``run_agent`` meets: a model, or the turns of a script.
+        agent_id: The agent; none: the handler's own, else ``agent``.
+        timeout: Seconds that it may take; none: the handler's own limit.
+        options: Anything else that a task can be created with, such as ``output_format="json"``.
+
+    Returns:
+        What came of it. A handler that raises raises nothing here: its error is told as a worker tells it.
+
+    Raises:
+        ValidationError: The task does not fit: there is neither text nor a file, or an option is unknown.
+        ConfigurationError: It is no handler of tasks.
+    """
+    handler = _handler(function, agent_id, timeout)
+    lock = _alone.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    with ExitStack() as stack:
+        async with lock:
+            platform = current() or await asyncio.to_thread(stack.enter_context, local_platform())
+            async with opened_engine(platform.url) as engine:
+                return await _Stage(engine, handler).run(text, files or (), model, options)
+
+
+def run_handler_sync(
+    function: Callable[..., Any],
+    *,
+    text: str | None = None,
+    files: Files | None = None,
+    model: "Model | Script | None" = None,
+    agent_id: str | None = None,
+    timeout: float | None = None,
+    **options: Any,
+) -> HandlerRun:
+    """Do the same from a test that is not async, also where a loop runs; see ``run_handler``."""
+
+    def run() -> HandlerRun:
+        called = run_handler(
+            function, text=text, files=files, model=model, agent_id=agent_id, timeout=timeout, **options
+        )
+        return asyncio.run(called)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    with ThreadPoolExecutor(1, thread_name_prefix="run_handler") as thread:
+        return thread.submit(run).result()
+
+
+class _Stage:
+    """A worker for one run."""
+
+    def __init__(self, engine: Engine, handler: Handler) -> None:
+        self._engine = engine
+        self._handler = handler
+        self._agent = handler.agent_id or AGENT
+
+    async def run(self, text: str | None, files: Files, model: Any, options: dict[str, Any]) -> HandlerRun:
+        """Create the task, do it, read what came of it."""
+        engine = self._engine
+        card = WorkerCard(id=new_id(), name="run_handler", agents=(self._agent,), concurrency=1)
+        bridge.adopt(asyncio.get_running_loop(), engine)
+        try:
+            references = await self._files(files)
+            new = await new_task(engine, self._agent, text, references, options)
+            task_id = (await engine.tasks.create(new)).id
+            await engine.work.register(card)
+            last = await self._execute(card, model)
+            await engine.work.leave(card.id)
+            events = [event async for event in engine.tasks.events(task_id, follow=False)]
+            task = Task.of(await engine.tasks.get(task_id))
+        finally:
+            await bridge.release()
+        retry_in = last.delay if isinstance(last, TaskRetried) else None
+        return HandlerRun(task, events, last.error if last else None, retry_in)
+
+    async def _files(self, files: Files) -> list[FileSource]:
+        if not isinstance(files, Mapping):
+            return [_source(each) for each in files]
+        contents = {name: each.encode() if isinstance(each, str) else each for name, each in files.items()}
+        return [await upload(self._engine, content, name) for name, content in contents.items()]
+
+    async def _execute(self, card: WorkerCard, model: Any) -> TaskEnded | TaskRetried | None:
+        """Claim the task and run its handler. Returns: the notice of its end."""
+        demand = Demand(1, {self._agent: 1})
+        (assignment,) = await self._engine.work.assignments(card.id, lambda: demand, CLAIM_SECONDS)
+        caller = Caller(1)
+        executor = Executor(self._engine, caller, lambda: False, lambda _: None)
+        ends: list[TaskEnded | TaskRetried] = []
+
+        def hear(notice: Notice) -> None:
+            if isinstance(notice, TaskEnded | TaskRetried) and notice.task_id == assignment.task.id:
+                ends.append(notice)
+
+        end_hearing = subscribe(hear)
+        try:
+            with nullcontext() if model is None else _standing_in(model):
+                await executor.execute(executor.prepare(assignment, self._handler))
+        finally:
+            end_hearing()
+            caller.close()
+        return ends[-1] if ends else None
+
+
+@contextmanager
+def _standing_in(model: Any) -> Generator[None]:
+    """Have every model's place taken, within a block."""
+    from agno.models.base import Model
+
+    from worker.agents.models import stand_in
+    from worker.testing.models import ScriptedModel
+
+    token = stand_in.set(model if isinstance(model, Model) else ScriptedModel(model))
+    try:
+        yield
+    finally:
+        stand_in.reset(token)
+
+
+def _source(named: FileSource) -> FileSource:
+    """A path in a text is a path; what is neither a file nor a URL is refused when the task is made."""
+    return Path(named) if isinstance(named, str) and Path(named).is_file() else named
+
+
+def _handler(function: Callable[..., Any], agent_id: str | None, timeout: float | None) -> Handler:
+    """The handler that a function is, or would be."""
+    bound = [each for each in registry.default.handlers if each.function is function]
+    tasks = [each for each in bound if each.event_type is TaskUpdateEventType.TaskCreated]
+    if bound and not tasks:
+        raise ConfigurationError(
+            f"{bound[0].name} hears of {bound[0].event_type}: run_handler runs handlers of new tasks. Call it, or use"
+            " worker_platform.worker(...)"
+        )
+    if not tasks:
+        made = Registry()
+        made.add(function, TaskUpdateEventType.TaskCreated, agent_id, timeout=timeout)
+        if made.problems:
+            raise ConfigurationError(made.problems[0])
+        tasks = made.handlers
+    handler = next((each for each in tasks if each.agent_id == agent_id), tasks[0])
+    changes: dict[str, Any] = {"agent_id": agent_id or handler.agent_id, "timeout": timeout or handler.timeout}
+    return replace(handler, **changes)
