@@ -17,6 +17,7 @@ def serve(
     """Serve the platform over HTTP, until SIGTERM or Ctrl-C."""
     settings = read_settings(port=port)
     try:
+        from worker.dashboard import create_pages
         from worker.server.main import serve as run_server
     except ModuleNotFoundError as error:
         from worker.words.errors import ConfigurationError
@@ -25,4 +26,4 @@ def serve(
     from worker.telemetry import logs
 
     logs.configure(settings)
-    raise typer.Exit(run_server(settings, host=host))
+    raise typer.Exit(run_server(settings, host=host, pages=create_pages))

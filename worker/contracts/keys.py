@@ -64,6 +64,10 @@ class Keys(Protocol):
         """The server; the key that this text is, if it opens anything now."""
         ...
 
+    async def get(self, key_id: str) -> Key | None:
+        """The server; the key of this id, if it opens anything now."""
+        ...
+
     async def exist(self) -> bool:
         """The server; whether any key opens anything now."""
         ...

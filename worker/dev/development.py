@@ -14,6 +14,7 @@ from worker.dev import modules
 from worker.dev.listening import GuestServer, listen_near
 from worker.dev.saves import Saves
 from worker.registry import Registry
+from worker.dashboard import create_pages
 from worker.server.app import create_app
 from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
 from worker.settings import Settings
@@ -152,7 +153,8 @@ class Development:
         saves = Saves(self._folder)
         registry = self._first_handlers()
         supervisor = Supervisor(self._engine, registry, self._settings)
-        application = create_app(self._engine, self._settings, open_without_key=is_loopback(self._host))
+        is_open = is_loopback(self._host)
+        application = create_app(self._engine, self._settings, open_without_key=is_open, pages=create_pages)
         server = GuestServer(application)
         self._take_signals(supervisor, server)
         working = asyncio.create_task(supervisor.run(), name="worker")

@@ -66,6 +66,11 @@ class EngineKeys:
         rows = await self._core.rows(statements.FIND_KEY, (digest,))
         return next((_key(row) for row in rows if secrets.compare_digest(row["digest"], digest)), None)
 
+    async def get(self, key_id: str) -> Key | None:
+        """The key of this id, if it opens anything now."""
+        rows = await self._core.rows(statements.GET_KEY, (key_id.replace("\0", ""),))
+        return _key(rows[0]) if rows else None
+
     async def exist(self) -> bool:
         """Whether there is any key that opens something."""
         return (await self._core.rows(statements.HAS_KEYS))[0]["any"]

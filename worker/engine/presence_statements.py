@@ -141,6 +141,11 @@ FIND_KEY = """
     where digest = %s and revoked_at is null and (expires_at is null or expires_at > now())
 """
 
+GET_KEY = """
+    select id, organization_id, name, agents, created_at, expires_at, revoked_at from worker.keys
+    where id = %s and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+
 HAS_KEYS = """
     select exists (
         select from worker.keys where revoked_at is null and (expires_at is null or expires_at > now())

@@ -1,10 +1,12 @@
 """The application: routes over a platform."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, FastAPI, Request
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from worker.contracts import Host
 from worker.server import (
@@ -21,6 +23,7 @@ from worker.server import (
 from worker.server.common import service_of
 from worker.server.document import Application
 from worker.server.doors import Doors
+from worker.server.front import Front
 from worker.server.service import Service
 from worker.settings import Settings
 
@@ -46,13 +49,20 @@ async def ready(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-def create_app(platform: Host, settings: Settings, *, open_without_key: bool = True) -> FastAPI:
+Pages = Callable[[Front], ASGIApp]
+"""Makes the pages for people, of what the server lets them have."""
+
+
+def create_app(
+    platform: Host, settings: Settings, *, open_without_key: bool = True, pages: Pages | None = None
+) -> FastAPI:
     """Make the application.
 
     Args:
         platform: What it serves; opened when the application starts, closed when it ends.
         settings: The key, the organization, the limits.
         open_without_key: Whether requests need no key while there is none at all. Only right on loopback.
+        pages: Makes what is served at ``/`` and under ``/ui``; none: nothing is.
     """
     service = Service(platform, settings, open_without_key=open_without_key)
 
@@ -86,6 +96,9 @@ def create_app(platform: Host, settings: Settings, *, open_without_key: bool = T
         work_route.router,
     ):
         app.include_router(router)
+    if pages is not None:
+        made = pages(Front(service))
+        app.router.routes += [Route("/", made, name="pages"), Mount("/ui", made, name="ui")]
     failures.install(app)
     app.add_middleware(Doors, routes=app.routes)
     return app

@@ -12,6 +12,7 @@ from worker.words.ids import is_id
 
 BODY_BYTES = 10 * 1024 * 1024
 FILE_BYTES = 50 * 1024 * 1024
+UPLOADS = {"/files": FILE_BYTES, "/ui/new": 64 * 1024 * 1024}  # the form of a new task holds its files together
 
 ROOTS = frozenset(
     {
@@ -61,7 +62,7 @@ class Doors:
             await self._app(scope, receive, send)
             return
         organization_id, path = self._split(scope)
-        most = FILE_BYTES if path == "/files" else BODY_BYTES
+        most = UPLOADS.get(path, BODY_BYTES)
         announced = _length(scope)
         told = too_large(most) if path != "/files" else file_too_large(scope, announced)
         inner = {**scope, "path": path, "raw_path": path.encode("utf-8", "replace"), "organization_id": organization_id}

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from worker import wiring
 from worker.contracts import Host, check_organization
-from worker.server.app import create_app
+from worker.server.app import Pages, create_app
 from worker.server.service import Service
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError
@@ -57,12 +57,13 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(application, **options))
 
 
-def serve(settings: Settings, *, host: str | None = None) -> int:
+def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = None) -> int:
     """Run a server until it is told to stop. Blocks; must be called on the main thread, for its signals.
 
     Args:
         settings: The port, the key, the database.
         host: Address to listen on; none: every one where the environment gives a port or there is a key, else loopback.
+        pages: Makes the pages for people.
 
     Returns:
         The exit code.
@@ -76,7 +77,7 @@ def serve(settings: Settings, *, host: str | None = None) -> int:
     has_key = settings.server_key is not None or asyncio.run(_has_stored_key(platform))
     address = host or (EVERYWHERE if has_key or "PORT" in os.environ else LOOPBACK)
     check_reach(address, has_key=has_key)
-    application = create_app(platform, settings, open_without_key=is_loopback(address))
+    application = create_app(platform, settings, open_without_key=is_loopback(address), pages=pages)
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
     server = Server(application)

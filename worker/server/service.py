@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from worker.words.tasks import TaskQuery, TaskRecord
 
 KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
 KEYS_KEPT = 1024
+MARKS = "session marks"  # the name of a secret, not the secret
 AWAY_SECONDS = 1.0, 15.0  # first and longest wait for a database that is away at the start
 SILENCE_LOOK_SECONDS = 60.0
 
@@ -180,8 +181,7 @@ class Service:
             NotFound: The key is another organization's.
             Unavailable: The database is away.
         """
-        if not self.is_open:
-            raise Unavailable("the database cannot be reached", retry_after=2)
+        self._check_open()
         if self._own_key is not None and key and hmac.compare_digest(_digest(key), self._own_key):
             return self._access(self.settings.organization_id, organization_id, None)
         found = await self._find(key) if key else None
@@ -191,18 +191,64 @@ class Service:
             return Access(self.host.room(organization_id or self.settings.organization_id))
         raise Unauthorized(description="The header x-api-key is missing or wrong.")
 
+    async def mark(self, key: str) -> str:
+        """What a signed session remembers of a key in its place: nobody can make a key of it.
+
+        Raises:
+            Unauthorized: The key opens nothing.
+            Unavailable: The database is away.
+        """
+        self._check_open()
+        if self._own_key is not None and hmac.compare_digest(_digest(key), self._own_key):
+            return await self._own_mark()
+        found = await self._find(key)
+        if found is None:
+            raise Unauthorized(description="The server does not know this key.")
+        return found.id
+
+    async def readmit(self, mark: str, organization_id: str | None) -> Access:
+        """Decide what a session may reach that began with a key, as ``admit`` does; its key may be gone by now.
+
+        Raises:
+            Unauthorized: The key opens nothing any more.
+            NotFound: The key is another organization's.
+            Unavailable: The database is away.
+        """
+        self._check_open()
+        if self._own_key is not None and hmac.compare_digest(mark, await self._own_mark()):
+            return self._access(self.settings.organization_id, organization_id, None)
+        found = await self._known(f"id {mark}", lambda: self.host.keys.get(mark))
+        if found is None:
+            raise Unauthorized(description="The key of this session opens nothing any more.")
+        return self._access(found.organization_id, organization_id, found.agents)
+
+    async def secret(self, name: str) -> bytes:
+        """A secret of the server's own, the same in every process. Raises: Unavailable."""
+        self._check_open()
+        return await self.host.keys.secret(name)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise Unavailable("the database cannot be reached", retry_after=2)
+
+    async def _own_mark(self) -> str:
+        secret = await self.host.keys.secret(MARKS)
+        return "own." + hmac.new(secret, (self._own_key or "").encode(), hashlib.sha256).hexdigest()
+
     def _access(self, own: str, asked: str | None, agents: tuple[str, ...] | None) -> Access:
         if asked is not None and asked != own:
             raise NotFound("This key's organization is not the one that the address names.")
         return Access(self.host.room(own), frozenset(agents) if agents is not None else None)
 
     async def _find(self, key: str) -> Key | None:
-        digest = _digest(key)
-        known = self._keys.get(digest)
+        return await self._known(_digest(key), lambda: self.host.keys.find(key))
+
+    async def _known(self, name: str, look: Callable[[], Awaitable[Key | None]]) -> Key | None:
+        known = self._keys.get(name)
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        found = await self.host.keys.find(key)
-        self._keys[digest] = (time.monotonic() + KEY_SECONDS, found)
+        found = await look()
+        self._keys[name] = (time.monotonic() + KEY_SECONDS, found)
         while len(self._keys) > KEYS_KEPT:
             self._keys.popitem(last=False)
         return found

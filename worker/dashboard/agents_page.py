@@ -1,0 +1,16 @@
+"""The agents, and how busy each is."""
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking
+from worker.words.tasks import TaskQuery
+
+COUNTED = 50  # agents whose tasks are counted; the others are listed without
+
+
+async def agents(asking: Asking) -> Response:
+    """List the agents within reach."""
+    tasks = asking.may.room.tasks
+    listed = [agent for agent in await tasks.list_agents() if asking.may.reaches(agent.id)]
+    counts = {agent.id: await tasks.counts(TaskQuery(agent_id=agent.id)) for agent in listed[:COUNTED]}
+    return await asking.page("agents.html", agents=listed, counts=counts)

@@ -1,0 +1,108 @@
+"""One request for a page: who asks, what he may reach, and the ways to answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from worker.dashboard.front import Front, Reach
+from worker.dashboard.rendering import render
+from worker.dashboard.visits import Visit, Visits
+from worker.words.errors import ModuleException
+
+FORM_FILES = 50
+FORM_FIELDS = 1_100  # a page of dead letters, each with its box
+
+TOLD = {
+    "created": "Created. It is picked up as soon as a worker is free.",
+    "stopped": "Stopped.",
+    "retried": "It is queued again, from its start.",
+    "many": "Queued again. What could not be is still listed.",
+    "deliveries": "They are delivered once more.",
+    "out": "You are signed out.",
+}
+"""What a page says after a form was sent, by the code in its address: no text of others is ever shown there."""
+
+
+class Forged(ModuleException):
+    """This form was not made for this visit, or the page is too old: go back, load it again, and send it once more."""
+
+    status = 403
+
+
+@dataclass(slots=True)
+class Asking:
+    """A request, admitted.
+
+    Args:
+        reach: What it may reach; none: it has not signed in (the page of signing in, of errors).
+        is_new: Whether the visit began with it, so that the browser must be told.
+    """
+
+    request: Request
+    front: Front
+    visits: Visits
+    visit: Visit
+    reach: Reach | None = None
+    is_new: bool = False
+
+    @property
+    def may(self) -> Reach:
+        """What it may reach."""
+        if self.reach is None:
+            raise RuntimeError("this page is served to whoever signed in")
+        return self.reach
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything here, since there is no key at all."""
+        return self.reach is not None and self.visit.mark is None
+
+    def url(self, path: str, **query: Any) -> str:
+        """The address of a page, as this visitor names it: with the organization in front if he came so."""
+        organization_id = self.request.scope.get("organization_id")
+        start = f"/{organization_id}" if organization_id else ""
+        home = "/ui" if start else "/"
+        given = {name: value for name, value in query.items() if value not in (None, "", ())}
+        tail = "?" + urlencode(given, doseq=True) if given else ""
+        return (start + (home if path == "/" else path)) + tail
+
+    async def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """Answer with a page."""
+        return await self.keep(HTMLResponse(await self.html(template, **values), status))
+
+    async def html(self, template: str, **values: Any) -> str:
+        """A page, or a piece of one."""
+        told = TOLD.get(self.request.query_params.get("told", ""))
+        token = await self.visits.token(self.visit)
+        return render(template, {"asking": self, "url": self.url, "token": token, "told": told, **values})
+
+    async def go(self, path: str, **query: Any) -> Response:
+        """Answer by sending the browser to another page."""
+        return await self.keep(RedirectResponse(self.url(path, **query), 303))
+
+    async def keep(self, response: Response) -> Response:
+        """Have the browser keep the visit if it is new."""
+        if self.is_new:
+            await self.visits.write(response, self.request, self.visit)
+        return response
+
+    async def form(self) -> FormData:
+        """What was sent. Raises: Forged."""
+        form = await self.request.form(max_files=FORM_FILES, max_fields=FORM_FIELDS)
+        if not await self.visits.fits(await self.visits.read(self.request), form.get("token")):
+            raise Forged
+        return form
+
+
+Page = Callable[[Asking], Awaitable[Response]]
+
+
+def text_of(form: FormData | Mapping[str, Any], name: str) -> str:
+    """A field of text; empty where it was left out, or is a file."""
+    value = form.get(name)
+    return value.replace("\r\n", "\n").replace("\0", "").strip() if isinstance(value, str) else ""

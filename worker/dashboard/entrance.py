@@ -1,0 +1,49 @@
+"""Signing in with a key, and out."""
+
+import asyncio
+import re
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking, text_of
+from worker.dashboard.visits import new_visit
+from worker.words.errors import ModuleException, Unavailable
+
+_OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
+WRONG_SECONDS = 0.5  # a wrong key is answered slowly; a right one is 256 bits long, so this only spares the log
+
+
+async def sign_in(asking: Asking) -> Response:
+    """Show the form, unless nobody needs to sign in."""
+    return await asking.page("sign_in.html", next=_next(asking.request.query_params.get("next", "")), wrong=None)
+
+
+async def enter(asking: Asking) -> Response:
+    """Take a key; go where the visitor wanted to."""
+    form = await asking.form()
+    wanted = _next(text_of(form, "next"))
+    try:
+        mark = await asking.front.sign_in(text_of(form, "key"))
+        await asking.front.admit(mark, asking.request.scope.get("organization_id"))
+    except Unavailable:
+        raise
+    except ModuleException as error:
+        await asyncio.sleep(WRONG_SECONDS)
+        return await asking.page("sign_in.html", 401, next=wanted, wrong=error.description)
+    asking.visit, asking.is_new = new_visit(mark), True
+    response = await asking.go("/")
+    if wanted:
+        response.headers["location"] = wanted
+    return response
+
+
+async def leave(asking: Asking) -> Response:
+    """Forget the key."""
+    await asking.form()
+    asking.visit, asking.is_new = new_visit(), True
+    return await asking.go("/ui/sign-in", told="out")
+
+
+def _next(text: str) -> str:
+    """Where to go on: a path of this server, never another one's address."""
+    return text if _OWN_PATH.fullmatch(text) else ""

@@ -1,0 +1,162 @@
+"""A task's files as its page shows them, and what runs nowhere but in a box of its own."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from starlette.responses import Response
+
+from worker.contracts import Room
+from worker.dashboard.asking import Asking
+from worker.inputs.attachments import Kind
+from worker.inputs.causes import UnreadableError
+from worker.inputs.classify import classify
+from worker.inputs.data_urls import read_data_url
+from worker.inputs.names import display_url, file_name, is_data_url, name_of
+from worker.words.errors import FileNotStored, ModuleException, NotFound
+from worker.words.tasks import TaskRecord
+from worker.words.work import KeptFile, url_digest
+
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"})
+"""What an <img> shows and cannot run anything."""
+
+FILE_BYTES = 50 * 1024 * 1024
+TEXT_BYTES = 256 * 1024  # a text file up to that size is shown on the page
+TEXT_CHARACTERS = 20_000
+TEXTS_SHOWN = 10
+PDF_CSP = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+BOX_CSP = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; form-action 'none';"
+    " base-uri 'none'; frame-ancestors 'self'"
+)
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A file of a task.
+
+    Args:
+        number: Its place among the task's files.
+        look: ``picture``, ``pdf``, ``text``, ``download`` (it is stored here), ``link`` (it is elsewhere), ``plain``.
+        url: Where it is, for a link.
+        text: How a text begins.
+    """
+
+    number: int
+    name: str
+    look: str
+    size: int | None = None
+    url: str | None = None
+    text: str | None = None
+    is_cut: bool = False
+
+
+async def attachments(asking: Asking, task: TaskRecord) -> list[Attachment]:
+    """A task's files; texts are read, up to a limit."""
+    files = task.input.files or []
+    if not files:
+        return []
+    kept = {each.url_digest: each for each in await asking.may.room.tasks.kept_files(task.id)}
+    shown: list[Attachment] = []
+    texts = 0
+    for number, url in enumerate(files):
+        attachment = _attachment(number, url, kept.get(url_digest(url)))
+        if attachment.look == "text" and texts < TEXTS_SHOWN and (attachment.size or 0) <= TEXT_BYTES:
+            texts += 1
+            await _read_text(asking.may.room, url, kept.get(url_digest(url)), attachment)
+        shown.append(attachment)
+    return shown
+
+
+def _attachment(number: int, url: str, kept: KeptFile | None) -> Attachment:
+    if kept is not None:
+        name = file_name(kept.name) or name_of(url)
+        return Attachment(number, name, _look(kept.media_type, name), kept.size)
+    if is_data_url(url):
+        return Attachment(number, name_of(url), _look(url[5:].partition(",")[0].partition(";")[0], ""), len(url) * 3 // 4)
+    if urlsplit_scheme(url) in ("http", "https"):
+        return Attachment(number, display_url(url), "link", url=url)
+    return Attachment(number, display_url(url), "plain")
+
+
+def urlsplit_scheme(url: str) -> str:
+    """The scheme of an address; empty where it is none."""
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError:
+        return ""
+
+
+def _look(media_type: str, name: str) -> str:
+    """How a file is likely shown; what it is in truth decides when it is fetched."""
+    from worker.inputs.classify import claims
+
+    claimed = claims(media_type, name)
+    if claimed in PICTURES:
+        return "picture"
+    if claimed == "application/pdf":
+        return "pdf"
+    if claimed.startswith("text/") or claimed in ("application/json", "application/yaml", "application/jsonl"):
+        return "text"
+    return "download"
+
+
+async def _read_text(room: Room, url: str, kept: KeptFile | None, attachment: Attachment) -> None:
+    try:
+        content, declared = await _content(room, url, kept)
+    except ModuleException:
+        attachment.look = "plain"
+        return
+    found = classify(content, declared, attachment.name)
+    if found.kind is not Kind.TEXT or found.encoding is None:
+        attachment.look = "download"
+        return
+    text = content.decode(found.encoding, "replace")
+    attachment.text, attachment.is_cut = text[:TEXT_CHARACTERS], len(text) > TEXT_CHARACTERS
+
+
+async def _content(room: Room, url: str, kept: KeptFile | None) -> tuple[bytes, str]:
+    if is_data_url(url):
+        try:
+            fetched = read_data_url(url, FILE_BYTES)
+        except UnreadableError as error:
+            raise NotFound(f"This file cannot be read: {error}") from None
+        return fetched.content, fetched.declared
+    if kept is None:
+        raise FileNotStored(url[:100])
+    stored = await room.tasks.open_file(kept.reference)
+    return stored.content, stored.media_type
+
+
+async def file(asking: Asking) -> Response:
+    """Answer one of a task's files: pictures and PDFs to be seen, all else to be saved."""
+    from worker.dashboard.task_page import task_of
+
+    task = await task_of(asking)
+    number: int = asking.request.path_params["number"]
+    files = task.input.files or []
+    if number >= len(files):
+        raise NotFound("The task has no such file.")
+    room = asking.may.room
+    url = files[number]
+    kept = {each.url_digest: each for each in await room.tasks.kept_files(task.id)}.get(url_digest(url))
+    content, declared = await _content(room, url, kept)
+    name = _attachment(number, url, kept).name
+    found = classify(content, declared, name)
+    is_pdf = found.kind is Kind.PDF
+    seen = is_pdf or found.media_type in PICTURES
+    disposition = "inline" if seen and "save" not in asking.request.query_params else "attachment"
+    headers = {
+        "content-disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='')}",
+        "content-security-policy": PDF_CSP if is_pdf else BOX_CSP,
+        "cache-control": "private, max-age=300",
+    }
+    return Response(content, 200, headers, found.media_type if seen else "application/octet-stream")
+
+
+async def result(asking: Asking) -> Response:
+    """Answer a result in HTML, as a document that may do nothing at all."""
+    from worker.dashboard.task_page import task_of
+
+    task = await task_of(asking)
+    headers = {"content-security-policy": BOX_CSP}
+    return Response((task.result or "").encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")

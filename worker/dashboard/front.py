@@ -1,0 +1,69 @@
+"""What the pages want of the server that serves them; they know nothing else of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+from starlette.responses import Response
+
+from worker.contracts import Room
+from worker.words.tasks import TaskQuery, TaskRecord
+
+
+class Reach(Protocol):
+    """What a visitor may reach."""
+
+    @property
+    def room(self) -> Room:
+        """The platform as the visitor's organization sees it."""
+        ...
+
+    @property
+    def agents(self) -> frozenset[str] | None:
+        """The agents within reach; none: every one."""
+        ...
+
+    def reaches(self, agent_id: str) -> bool:
+        """Whether an agent is within reach."""
+        ...
+
+    def check(self, agent_id: str) -> None:
+        """Let pass only what is within reach. Raises: AgentNotFound."""
+        ...
+
+    def within(self, query: TaskQuery) -> TaskQuery:
+        """A query for what is within reach alone."""
+        ...
+
+    async def task(self, task_id: str) -> TaskRecord:
+        """A task within reach. Raises: TaskNotFound."""
+        ...
+
+
+class Front(Protocol):
+    """The server."""
+
+    @property
+    def closing(self) -> asyncio.Event:
+        """Set when the server closes."""
+        ...
+
+    async def sign_in(self, key: str) -> str:
+        """What a session remembers of a key in its place. Raises: ModuleException (401), Unavailable."""
+        ...
+
+    async def admit(self, mark: str | None, organization_id: str | None) -> Reach:
+        """What a session may reach; without a mark what everybody may. Raises: ModuleException (401), NotFound."""
+        ...
+
+    async def enter_queue(self, access: Any, agent_id: str) -> None:
+        """Count one more task of an agent. Raises: ModuleException (429)."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """A secret of the server's own, the same in every process. Raises: Unavailable."""
+        ...
+
+    def stream(self, pieces: AsyncGenerator[bytes]) -> Response:
+        """Answer with server-sent events, until they end or the server closes."""
+        ...

@@ -1,0 +1,151 @@
+"""A new task, from nothing or after one that was."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema
+import pydantic
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking, text_of
+from worker.dashboard.files import Attachment, attachments
+from worker.dashboard.tasks_page import agents_of
+from worker.inputs.names import file_name
+from worker.words.errors import AgentNotFound, ModuleException, Unavailable, ValidationError
+from worker.words.ids import check_id
+from worker.words.statuses import OutputFormat
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, User
+
+SOURCE = "dashboard"
+FIELDS = ("agent", "title", "text", "output_format", "output_schema", "user", "instructions", "expected_output")
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the form holds.
+
+    Args:
+        values: Its fields.
+        origin: The task that it is to be like, with its files.
+        wrong: What does not fit, by field.
+    """
+
+    values: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, ""))
+    origin: TaskRecord | None = None
+    files: list[Attachment] = field(default_factory=list[Attachment])
+    kept: frozenset[int] = frozenset()
+    wrong: dict[str, str] = field(default_factory=dict[str, str])
+
+
+async def new(asking: Asking) -> Response:
+    """Show the form, filled like another task where one is named."""
+    draft = Draft()
+    draft.values["agent"] = asking.request.query_params.get("agent", "")[:128]
+    origin_id = asking.request.query_params.get("from", "")
+    if origin_id:
+        draft = await _like(asking, origin_id)
+    return await _form(asking, draft)
+
+
+async def _like(asking: Asking, task_id: str) -> Draft:
+    task = await asking.may.task(task_id)
+    user = task.input.user
+    values = {
+        "agent": task.agent_id,
+        "title": task.title or "",
+        "text": task.input.text or "",
+        "output_format": task.output_format or "",
+        "output_schema": json.dumps(task.output_schema, indent=2, ensure_ascii=False) if task.output_schema else "",
+        "user": (user.id if user else None) or "",
+        "instructions": task.instructions_override or "",
+        "expected_output": task.expected_output or "",
+    }
+    files = await attachments(asking, task)
+    return Draft(values, task, files, frozenset(each.number for each in files))
+
+
+async def _form(asking: Asking, draft: Draft, status: int = 200) -> Response:
+    return await asking.page(
+        "new.html", status, draft=draft, agents=await agents_of(asking), formats=list(OutputFormat)
+    )
+
+
+async def create(asking: Asking) -> Response:
+    """Create the task, or show the form again with what does not fit."""
+    form = await asking.form()
+    origin_id = text_of(form, "from")
+    draft = await _like(asking, origin_id) if origin_id else Draft()
+    draft.values = {name: text_of(form, name) for name in FIELDS}
+    draft.kept = frozenset(int(each) for each in form.getlist("keep") if isinstance(each, str) and each.isdigit())
+    try:
+        task = await _created(asking, draft, form)
+    except Unavailable:
+        raise
+    except ModuleException as error:
+        draft.wrong[getattr(error, "field", None) or "form"] = error.description
+        return await _form(asking, draft, error.status_code)
+    return await asking.go(f"/ui/tasks/{task.id}", told="created")
+
+
+async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
+    values = draft.values
+    agent_id = check_id(values["agent"], "agent")
+    try:
+        asking.may.check(agent_id)
+    except AgentNotFound as error:
+        raise ValidationError(error.description, field="agent") from None
+    schema = _schema(values["output_schema"])
+    uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
+    if not values["text"] and not uploads and not draft.kept:
+        raise ValidationError("Say what is to be done, or add a file.", field="text")
+    await asking.front.enter_queue(asking.may, agent_id)
+    tasks = asking.may.room.tasks
+    files = [url for number, url in enumerate(_files(draft.origin)) if number in draft.kept]
+    for upload in uploads:
+        name = file_name(upload.filename or "") or "file"
+        files.append(await tasks.store_file(name, upload.content_type or "", await upload.read()))
+    return await tasks.create(_wish(draft, agent_id, files, schema))
+
+
+def _files(origin: TaskRecord | None) -> list[str]:
+    return (origin.input.files or []) if origin is not None else []
+
+
+def _schema(text: str) -> dict[str, Any] | None:
+    if not text:
+        return None
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"This is no JSON: {error}", field="output_schema") from None
+    if not isinstance(schema, dict):
+        raise ValidationError("A JSON Schema is an object.", field="output_schema")
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except (jsonschema.SchemaError, RecursionError) as error:
+        said = error.message if isinstance(error, jsonschema.SchemaError) else "it is nested too deeply"
+        raise ValidationError(f"This is no JSON Schema: {said[:300]}", field="output_schema") from None
+    return schema
+
+
+def _wish(draft: Draft, agent_id: str, files: list[str], schema: dict[str, Any] | None) -> NewTask:
+    values = draft.values
+    is_format = values["output_format"] in set(OutputFormat)
+    try:
+        return NewTask(
+            agent_id=agent_id,
+            title=values["title"] or None,
+            input=AgentExecutionInput(
+                text=values["text"], files=files, user=User(id=values["user"]) if values["user"] else None
+            ),
+            output_format=OutputFormat(values["output_format"]) if is_format else None,
+            output_schema=schema,
+            instructions_override=values["instructions"] or None,
+            expected_output=values["expected_output"] or None,
+            events_streaming=True,
+            source=SOURCE,
+        )
+    except pydantic.ValidationError as error:
+        raise ValidationError(str(error.errors()[0]["msg"]), field="form") from None

@@ -1,0 +1,113 @@
+"""A task's page kept up to date: pieces of HTML over server-sent events, each under its event's number.
+
+A browser that reconnects says which number it saw last; what it has is folded again in silence, so that what follows
+fits to it, whichever server process answers.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking
+from worker.dashboard.task_page import facts, first_event, task_of
+from worker.dashboard.timeline import Change, Timeline
+from worker.words.errors import ModuleException, Unavailable
+from worker.words.events import TaskUpdateEvent
+from worker.words.tasks import TaskRecord
+
+COMMENT_SECONDS = 15.0  # routers cut at 55 s of silence; the key is looked at again then, too
+RETRY = b"retry: 1000\n\n"
+COMMENT = b": alive\n\n"
+DONE = b"event: done\ndata: \n\n"
+
+
+async def stream(asking: Asking) -> Response:
+    """Follow a task's events from the last one that the page has."""
+    task = await task_of(asking)
+    start = first_event(asking, task)
+    after = max(
+        _number(asking.request.query_params.get("after")),
+        _number(asking.request.headers.get("last-event-id")),
+        start,
+    )
+    return asking.front.stream(_pieces(asking, task, start, after))
+
+
+def _number(text: str | None) -> int:
+    return int(text[:15]) if text and text.isascii() and text.isdigit() else 0
+
+
+async def _pieces(asking: Asking, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
+    yield RETRY
+    timeline = Timeline(task.created_at)
+    events = asking.may.room.tasks.events(task.id, after=start)
+    try:
+        async for event in _with_silences(events):
+            if event is None:
+                await asking.front.admit(asking.visit.mark, asking.request.scope.get("organization_id"))
+                yield COMMENT
+                continue
+            changes = timeline.take(event)
+            if timeline.number > after:
+                html = "".join([await _html(asking, timeline, change) for change in changes])
+                yield _framed(html, timeline.number)
+    except Unavailable:  # the browser comes again and goes on where it was
+        return
+    except ModuleException:  # the key is gone, or the task
+        yield DONE
+        return
+    finally:
+        await events.aclose()
+    yield DONE
+
+
+async def _with_silences(events: AsyncIterator[TaskUpdateEvent]) -> AsyncGenerator[TaskUpdateEvent | None]:
+    """Events as they come; none whenever there was none for a while."""
+    waiting: asyncio.Task[TaskUpdateEvent] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(_next(events))
+            await asyncio.wait([waiting], timeout=COMMENT_SECONDS)
+            if not waiting.done():
+                yield None
+                continue
+            event, waiting = await _ended(waiting), None
+            if event is None:
+                return
+            yield event
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def _next(events: AsyncIterator[TaskUpdateEvent]) -> TaskUpdateEvent:
+    return await anext(events)
+
+
+async def _ended(waiting: "asyncio.Task[TaskUpdateEvent]") -> TaskUpdateEvent | None:
+    try:
+        return await waiting
+    except StopAsyncIteration:
+        return None
+    except RuntimeError as error:  # a task turns the end of an iterator into this
+        if isinstance(error.__cause__, StopAsyncIteration):
+            return None
+        raise
+
+
+async def _html(asking: Asking, timeline: Timeline, change: Change) -> str:
+    if change.what == "task":
+        task = timeline.task
+        if task is None:
+            return ""
+        return await asking.html("task_changed.html", **facts(task))
+    return await asking.html("timeline_change.html", change=change, row=change.row)
+
+
+def _framed(html: str, number: int) -> bytes:
+    """A piece of HTML as one event; a carriage return would end a line of it."""
+    lines = html.replace("\r", "&#13;").split("\n")
+    data = "\n".join(f"data: {line}" for line in lines)
+    return f"id: {number}\nevent: change\n{data}\n\n".encode("utf-8", "replace")

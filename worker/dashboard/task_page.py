@@ -1,0 +1,91 @@
+"""One task: what it was given, what happens, what came of it, and what can be done about it."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking
+from worker.dashboard.files import attachments
+from worker.dashboard.results import json_tree, markdown, tree
+from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
+from worker.words.ids import is_id
+from worker.words.errors import TaskNotFound
+from worker.words.statuses import OutputFormat
+from worker.words.tasks import TaskQuery, TaskRecord
+
+CHILDREN = 50
+
+
+async def task_of(asking: Asking) -> TaskRecord:
+    """The task that the address names. Raises: TaskNotFound."""
+    task_id = asking.request.path_params["task_id"]
+    if not is_id(task_id):
+        raise TaskNotFound(task_id[:128])
+    return await asking.may.task(task_id)
+
+
+async def task(asking: Asking) -> Response:
+    """Show a task."""
+    task = await task_of(asking)
+    room = asking.may.room
+    start = first_event(asking, task)
+    timeline = Timeline(task.created_at)
+    async for event in room.tasks.events(task.id, after=start, follow=False):
+        timeline.take(event)
+        if timeline.number >= start + EVENTS_SHOWN:
+            break
+    children = await room.tasks.find(asking.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
+    return await asking.page(
+        "task.html",
+        rows=timeline.rows,
+        number=timeline.number,
+        start=start,
+        earlier=max(0, start - EVENTS_SHOWN) if start else None,
+        later=timeline.number if timeline.number < task.last_event else None,
+        files=await attachments(asking, task),
+        children=children,
+        **facts(task),
+    )
+
+
+def first_event(asking: Asking, task: TaskRecord) -> int:
+    """The number after which the page shows events: asked for, or so that the newest are shown."""
+    asked = asking.request.query_params.get("from", "")
+    if asked.isascii() and asked.isdigit():
+        return min(int(asked[:15]), task.last_event)
+    return max(0, task.last_event - EVENTS_SHOWN)
+
+
+def facts(task: TaskRecord) -> dict[str, Any]:
+    """What is shown of a task as it stands: by the page, and by its stream when it changes."""
+    return {"task": task, "result": _result(task), "tree": tree}
+
+
+def _result(task: TaskRecord) -> dict[str, Any] | None:
+    """A result in its form, and as the text it is."""
+    if task.result is None:
+        return None
+    html = None
+    if task.output_format is OutputFormat.Markdown:
+        html = markdown(task.result)
+    elif task.output_format is OutputFormat.Json or task.output_schema is not None:
+        html = json_tree(task.result)
+    is_html = task.output_format is OutputFormat.Html and task.status == "completed"
+    return {"text": task.result, "html": html, "is_html": is_html, "format": task.output_format or "text"}
+
+
+async def stop(asking: Asking) -> Response:
+    """Stop a task."""
+    await asking.form()
+    task = await task_of(asking)
+    await asking.may.room.tasks.stop(task.id)
+    return await asking.go(f"/ui/tasks/{task.id}", told="stopped")
+
+
+async def retry(asking: Asking) -> Response:
+    """Queue a task again."""
+    await asking.form()
+    task = await task_of(asking)
+    await asking.front.enter_queue(asking.may, task.agent_id)
+    await asking.may.room.tasks.retry(task.id)
+    return await asking.go(f"/ui/tasks/{task.id}", told="retried")

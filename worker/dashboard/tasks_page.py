@@ -1,0 +1,94 @@
+"""The list of tasks: filtered, counted, and kept up to date.
+
+Kept up to date by asking, not by a stream: a browser has six connections to a host over HTTP/1.1, and a list that is
+left open in a few tabs would use them up. Asking costs two queries of a few milliseconds, works behind any router and
+pooler, and what did not change is answered 204 with no body; a page that nobody looks at does not ask.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.responses import HTMLResponse, Response
+
+from worker.dashboard.asking import Asking
+from worker.words.errors import NotFound
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskItem, TaskQuery
+
+PAGE = 50
+PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+FIELDS = ("agent", "status", "internal_status", "user", "text", "since", "until", "parent")
+
+
+async def tasks(asking: Asking) -> Response:
+    """Show a page of tasks."""
+    return await asking.page("tasks.html", **await _list(asking), agents=await agents_of(asking))
+
+
+async def live(asking: Asking) -> Response:
+    """Answer the list anew if it changed since the version that the browser has."""
+    shown = await _list(asking)
+    if shown["version"] == asking.request.query_params.get("version"):
+        return Response(status_code=204)
+    return HTMLResponse(await asking.html("tasks_list.html", **shown))
+
+
+async def agents_of(asking: Asking) -> list[str]:
+    """The agents within reach, by their ids."""
+    return sorted(agent.id for agent in await asking.may.room.tasks.list_agents() if asking.may.reaches(agent.id))
+
+
+async def _list(asking: Asking) -> dict[str, Any]:
+    filters = {name: asking.request.query_params.get(name, "").strip() for name in FIELDS}
+    query = _query(filters, asking.request.query_params.get("before"))
+    found = await asking.may.room.tasks.find(asking.may.within(query))
+    items, more = found[:PAGE], len(found) > PAGE
+    counts = await asking.may.room.tasks.counts(asking.may.within(query))
+    return {
+        "filters": filters,
+        "is_filtered": any(filters.values()),
+        "items": items,
+        "counts": counts,
+        "total": sum(counts.values()),
+        "next": items[-1].id if more and items else None,
+        "is_first": query.before is None,
+        "version": _version(items, counts),
+        "statuses": list(AgentExecutionStatus),
+        "periods": list(PERIODS),
+    }
+
+
+def _query(filters: dict[str, str], before: str | None) -> TaskQuery:
+    """The question that the filters ask; what cannot be read is taken as not given, except a status."""
+    status = filters["status"]
+    if status and status not in set(AgentExecutionStatus):
+        raise NotFound(f"There is no status {status[:50]!r}.")
+    period = PERIODS.get(filters["since"])
+    since = _moment(filters["since"])
+    if period is not None:
+        since = (datetime.now(UTC) - period).replace(microsecond=0)
+    return TaskQuery(
+        agent_id=filters["agent"] or None,
+        status=AgentExecutionStatus(status) if status else None,
+        internal_status=filters["internal_status"] or None,
+        user_id=filters["user"] or None,
+        text=filters["text"] or None,
+        parent_task_id=filters["parent"] or None,
+        created_after=since,
+        created_before=_moment(filters["until"]),
+        limit=PAGE + 1,
+        before=before or None,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _version(items: list[TaskItem], counts: dict[Any, int]) -> str:
+    told = [(each.id, each.status, each.internal_status, each.title, str(each.finished_at)) for each in items]
+    return hashlib.sha256(repr((told, sorted(counts.items()))).encode()).hexdigest()[:16]

@@ -1,0 +1,208 @@
+"""A task's events told as rows: what the model said, each tool call with its result, thoughts, sub-agents, attempts.
+
+The same rows come of the same events, whoever folds them: a page is made of those that are there, and its stream goes
+on from the last one, in another process if need be. A row is known by the number of the event that began it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from worker.words.events import Note, SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+Type = TaskUpdateEventType
+EVENTS_SHOWN = 4_000  # of a task, at once; earlier ones have a page of their own
+
+
+@dataclass(slots=True)
+class Row:
+    """A line of the timeline.
+
+    Args:
+        number: Of the event that began it.
+        kind: Its look: ``created``, ``attempt``, ``text``, ``call``, ``thought``, ``agent``, ``note``, ``status``,
+            ``finished``, ``other``.
+        at: Milliseconds since the task was created.
+        until: When it ended; none: it goes on, or takes no time.
+        is_running: Whether it goes on.
+        facts: What else there is to show.
+    """
+
+    number: int
+    kind: str
+    title: str
+    at: int
+    until: int | None = None
+    is_running: bool = False
+    depth: int = 0
+    text: str = ""
+    payload: Any = None
+    result: Any = None
+    is_error: bool = False
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Change(NamedTuple):
+    """What an event did to the timeline.
+
+    Args:
+        what: ``add`` (a new row), ``mend`` (a row has more to show), ``text`` (a row's text went on), ``task`` (the
+            task stands elsewhere now).
+    """
+
+    what: str
+    row: Row | None = None
+    text: str = ""
+
+
+class Timeline:
+    """Rows of events taken in one after another.
+
+    Args:
+        created_at: When the task was; times count from it.
+    """
+
+    def __init__(self, created_at: datetime) -> None:
+        self.rows: list[Row] = []
+        self.number = 0
+        self.task: TaskRecord | None = None
+        self._created_at = created_at
+        self._calls: dict[str, Row] = {}
+        self._text: Row | None = None
+        self._attempt = 0
+
+    def take(self, event: TaskUpdateEvent) -> list[Change]:
+        """Take in an event."""
+        self.number = event.number or self.number
+        tell = _TELLERS.get(event.type, Timeline._other)
+        changes = [] if event.type is Type.Chunk else self._end_text(self._at(event))
+        return changes + tell(self, event)
+
+    def _at(self, event: TaskUpdateEvent) -> int:
+        return max(0, int((event.time - self._created_at).total_seconds() * 1000))
+
+    def _add(self, event: TaskUpdateEvent, kind: str, title: str, **facts: Any) -> list[Change]:
+        row = Row(self.number, kind, title, self._at(event), **facts)
+        self.rows.append(row)
+        return [Change("add", row)]
+
+    def _chunk(self, event: TaskUpdateEvent) -> list[Change]:
+        text = event.data if isinstance(event.data, str) else ""
+        changes: list[Change] = []
+        if self._text is None:
+            changes = self._add(event, "text", "Model", is_running=True)
+            self._text = self.rows[-1]
+        row = self._text
+        row.text += text
+        row.until = self._at(event)
+        return changes or [Change("text", row, text)]
+
+    def _end_text(self, at: int) -> list[Change]:
+        row, self._text = self._text, None
+        if row is None:
+            return []
+        row.until, row.is_running = max(row.until or 0, row.at), False
+        del at
+        return [Change("mend", row)]
+
+    def _call(self, event: TaskUpdateEvent) -> list[Change]:
+        call = event.data
+        if not isinstance(call, ToolCallRequest):
+            return self._other(event)
+        why = call.reasoning.title if call.reasoning else None
+        changes = self._add(
+            event, "call", call.tool_name or call.operation_id, payload=call.payload, is_running=True, text=why or ""
+        )
+        self._calls[call.request_id] = self.rows[-1]
+        return changes
+
+    def _answer(self, event: TaskUpdateEvent) -> list[Change]:
+        answer = event.data
+        if not isinstance(answer, ToolCallResult):
+            return self._other(event)
+        row = self._calls.pop(answer.request_id, None)
+        what = "mend"
+        if row is None:
+            self._add(event, "call", answer.tool_name or answer.operation_id, payload=answer.payload)
+            row, what = self.rows[-1], "add"
+        row.result, row.is_error, row.is_running, row.until = answer.result, bool(answer.is_error), False, self._at(event)
+        row.facts["answered"] = True
+        return [Change(what, row)]
+
+    def _thought(self, event: TaskUpdateEvent) -> list[Change]:
+        thought = event.data
+        if not isinstance(thought, Thought):
+            return self._other(event)
+        said = [thought.thought, thought.analysis, thought.action and f"Next: {thought.action}", thought.result]
+        return self._add(
+            event,
+            "thought",
+            thought.title or ("Analysis" if event.type is Type.Analyze else "Thought"),
+            text="\n".join(each for each in said if each),
+            facts={"confidence": thought.confidence},
+        )
+
+    def _agent(self, event: TaskUpdateEvent) -> list[Change]:
+        trigger = event.data
+        if not isinstance(trigger, SubAgentTrigger):
+            return self._other(event)
+        return self._add(event, "agent", trigger.agent_id, text=trigger.query or "", depth=1)
+
+    def _note(self, event: TaskUpdateEvent) -> list[Change]:
+        note = event.data
+        if not isinstance(note, Note):
+            return self._other(event)
+        return self._add(event, "note", "Note" if note.kind == "note" else note.kind.capitalize(), text=note.text)
+
+    def _other(self, event: TaskUpdateEvent) -> list[Change]:
+        return self._add(event, "other", event.type.replace("_", " "), payload=event.data)
+
+    def _whole(self, event: TaskUpdateEvent) -> list[Change]:
+        """An event that tells the task as it stood: only what changed is a row."""
+        task, before = event.data, self.task
+        if not isinstance(task, TaskRecord):
+            return self._other(event)
+        self.task = task
+        changes = [Change("task")]
+        if event.type is Type.TaskCreated:
+            changes += self._add(event, "created", "Created")
+        elif event.type is Type.TaskFinished:
+            changes += self._cut_off(event) + self._add(event, "finished", task.status.capitalize())
+        elif task.execution_attempts > self._attempt and task.status == "executing":
+            self._attempt = task.execution_attempts
+            changes += self._cut_off(event) + self._add(event, "attempt", f"Attempt {task.execution_attempts}")
+        elif before is not None and task.status != before.status:
+            changes += self._cut_off(event) + self._add(event, "status", _moved(task))
+        if before is not None and task.internal_status and task.internal_status != before.internal_status:
+            changes += self._add(event, "status", task.internal_status)
+        return changes
+
+    def _cut_off(self, event: TaskUpdateEvent) -> list[Change]:
+        """Calls that nobody answered end with their attempt."""
+        rows, self._calls = list(self._calls.values()), {}
+        for row in rows:
+            row.is_running, row.until = False, self._at(event)
+        return [Change("mend", row) for row in rows]
+
+
+def _moved(task: TaskRecord) -> str:
+    if task.status == "pending":
+        return "Queued again"
+    return "Waits for a person" if task.status == "paused" else task.status.capitalize()
+
+
+_TELLERS: dict[TaskUpdateEventType, Callable[[Timeline, TaskUpdateEvent], list[Change]]] = {
+    Type.Chunk: Timeline._chunk,
+    Type.ToolCallRequest: Timeline._call,
+    Type.ToolCallResult: Timeline._answer,
+    Type.Think: Timeline._thought,
+    Type.Analyze: Timeline._thought,
+    Type.SubAgentTrigger: Timeline._agent,
+    Type.Note: Timeline._note,
+    Type.TaskCreated: Timeline._whole,
+    Type.TaskUpdated: Timeline._whole,
+    Type.TaskFinished: Timeline._whole,
+}

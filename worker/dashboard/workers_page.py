@@ -1,0 +1,18 @@
+"""The workers that are here: what each runs, and when it was last heard."""
+
+from starlette.responses import Response
+
+from worker.contracts import WorkerState
+from worker.dashboard.asking import Asking
+
+
+async def workers(asking: Asking) -> Response:
+    """List the workers."""
+    presence = asking.may.room.presence
+    listed = [worker for worker in await presence.workers() if _is_seen(asking, worker)]
+    held = {worker.id: await presence.held(worker.id) for worker in listed if worker.running}
+    return await asking.page("workers.html", workers=listed, held=held)
+
+
+def _is_seen(asking: Asking, worker: WorkerState) -> bool:
+    return asking.may.agents is None or any(asking.may.reaches(agent) for agent in worker.agents)
