@@ -6,7 +6,7 @@ ARGS ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash check bench lock clean
+.PHONY: help demo test crash test-browser check bench lock clean
 .NOTPARALLEL:
 
 # The first Python that the locks cover. Looked for here and in /, since a .python-version file can hide one from its own folder.
@@ -18,7 +18,7 @@ FIND_PYTHON = found=; for folder in . /; do \
 SET_UP = $(FIND_PYTHON); "$$found" -I requirements/set_up.py
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## one task with three real files, done by a real model, live in the terminal
 	@$(SET_UP) demo
@@ -31,6 +31,13 @@ test: ## every test, against a real PostgreSQL (ARGS="tests/engine -k claim" for
 crash: ## the long stories of crashes (ARGS="-k deploy" for one, CRASH_SEED=7 to have its randomness again)
 	@$(SET_UP) dev
 	@.venv/bin/python -m pytest -m crash -s --timeout 3600 tests/crash $(ARGS)
+
+test-browser: ## the pages in a real Chromium, which Debian's root gets installed; screenshots in build/screenshots
+	@$(SET_UP) dev
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; } \
+		|| echo "no Chromium here, and no way to install it: the tests are skipped" >&2
+	@.venv/bin/python -m pytest tests/browser $(ARGS)
 
 # pyright: its wheel holds all of it and the lock names the version, so it need not speak of newer ones
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1

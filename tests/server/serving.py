@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from worker.dashboard import create_pages
 from worker.engine.engine import Engine
 from worker.server.app import create_app
 from worker.server.main import Server, listen
@@ -23,17 +24,18 @@ class Serving:
     Args:
         url: The database.
         key: The server's own key; none: it is open.
+        port: Where it listens; 0: wherever a port is free.
         settings: Other settings.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, **settings: Any) -> None:
+    def __init__(self, url: str, *, key: str | None = None, port: int = 0, **settings: Any) -> None:
         values = {"server_key": key, **settings}
         self.settings = Settings(_env_file=None).model_copy(update={})  # pyright: ignore[reportCallIssue] # pydantic-settings' own option
         self.settings = Settings.model_validate({**self.settings.model_dump(), **values})
         self.engine = Engine(url, organization_id=self.settings.organization_id)
-        self.app = create_app(self.engine, self.settings)
+        self.app = create_app(self.engine, self.settings, pages=create_pages)
         self.service = self.app.state.service
-        self._socket = listen("127.0.0.1", 0)
+        self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
         self.server = Server(self.app)

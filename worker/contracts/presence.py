@@ -17,6 +17,8 @@ class WorkerState:
         bare: It speaks the platform's public protocol alone, and sends no attempts.
         remote: Its lease is its only sign of life.
         running: How many tasks it holds.
+        heard_at: When it last gave a sign of life.
+        is_draining: It said that it leaves: it finishes what it runs, or hands it back, and takes nothing more.
     """
 
     id: str
@@ -31,6 +33,8 @@ class WorkerState:
     started_at: datetime
     lease_until: datetime
     gone_at: datetime | None = None
+    heard_at: datetime | None = None
+    is_draining: bool = False
 
 
 class HeldTask(NamedTuple):

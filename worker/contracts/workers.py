@@ -98,6 +98,13 @@ class Work(Protocol):
         """A worker, or the server for a remote one: its leases hold on from now. Raises: NotFound (taken for dead)."""
         ...
 
+    async def drain(self, worker_id: str) -> None:
+        """A worker that begins to leave; it is shown as draining until it is gone, or registers again.
+
+        Raises: NotFound. A platform that lists no workers takes no notice.
+        """
+        ...
+
     async def leave(self, worker_id: str) -> None:
         """A worker, last of all: what it still holds is pending again, uncharged, and it is listed no more."""
         ...

@@ -29,19 +29,11 @@ from worker.dashboard.front import Front
 from worker.dashboard.visits import Visits, new_visit
 from worker.words.errors import ModuleException, NotFound
 
-CSP = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "object-src 'self'",  # PDFs among a task's files
-        "frame-src 'self'",  # results in HTML, in a sandbox of their own
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+    "; object-src 'self'"  # PDFs among a task's files
+    "; frame-src 'self'"  # results in HTML, in a sandbox of their own
 )
 HEADERS = {
     "content-security-policy": CSP,
@@ -129,6 +121,8 @@ class Pages:
                 return await page(asking)
             except (ModuleException, HTTPException) as error:
                 return await self._failed(asking, request, error)
+            finally:
+                await request.close()  # uploads are files until then
 
         return endpoint
 
@@ -143,7 +137,7 @@ class Pages:
         if status == 503:  # noqa: PLR2004 - HTTP: the database is away, so the cookie cannot be read either
             asking = Asking(request, self._front, _Nobody(self._front), asking.visit)
         title = TITLES.get(status, "It failed")
-        response = await asking.page("error.html", status, title=title, said=said, status=status)
+        response = await asking.page("error.html", status, title=title, said=said, code=status)
         response.headers["retry-after"] = "5" if status in (429, 503) else "0"
         return response
 

@@ -41,9 +41,7 @@ async def deliveries(asking: Asking) -> Response:
     """List deliveries that failed."""
     before = asking.request.query_params.get("before")
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None
-    found = await asking.may.room.deliveries.find(
-        DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None)
-    )
+    found = await asking.may.room.deliveries.find(DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None))
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return await asking.page("deliveries.html", items=found[:PAGE], next=more, is_first=not before)
 

@@ -72,7 +72,9 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> Attachment:
         name = file_name(kept.name) or name_of(url)
         return Attachment(number, name, _look(kept.media_type, name), kept.size)
     if is_data_url(url):
-        return Attachment(number, name_of(url), _look(url[5:].partition(",")[0].partition(";")[0], ""), len(url) * 3 // 4)
+        return Attachment(
+            number, name_of(url), _look(url[5:].partition(",")[0].partition(";")[0], ""), len(url) * 3 // 4
+        )
     if urlsplit_scheme(url) in ("http", "https"):
         return Attachment(number, display_url(url), "link", url=url)
     return Attachment(number, display_url(url), "plain")

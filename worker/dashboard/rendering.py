@@ -11,10 +11,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from worker.dashboard.results import tree
 from worker.inputs.names import size_words
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 SHORT_ID = 8
+NOTHING = "\N{EN DASH}"
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
@@ -34,7 +36,8 @@ def _environment() -> Environment:
     environment.filters.update(
         ago=ago, moment=moment, seconds=seconds, size=size_words, pretty=pretty, count=count, short=short
     )
-    environment.globals["static"] = static
+    functions: dict[str, Any] = {"static": static, "tree": tree}
+    environment.globals.update(functions)
     return environment
 
 
@@ -48,20 +51,20 @@ def static(name: str) -> str:
 def ago(then: datetime | None) -> Markup:
     """How long ago, as an element that the browser keeps up to date."""
     if then is None:
-        return Markup("–")
+        return Markup("{}").format(NOTHING)
     said = f"{seconds((datetime.now(UTC) - then).total_seconds(), coarse=True)} ago"
     return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(then.isoformat(), moment(then), said)
 
 
 def moment(then: datetime | None) -> str:
     """A point in time, to the second."""
-    return then.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if then is not None else "–"
+    return then.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if then is not None else NOTHING
 
 
 def seconds(amount: float | None, *, coarse: bool = False) -> str:
     """A duration: ``340 ms``, ``2.4 s``, ``3 min``, ``5 h``, ``2 d``."""
     if amount is None:
-        return "–"
+        return NOTHING
     amount = max(0.0, amount)
     if coarse and amount < MINUTE:
         return f"{amount:.0f} s"

@@ -102,7 +102,7 @@ async def _html(asking: Asking, timeline: Timeline, change: Change) -> str:
         task = timeline.task
         if task is None:
             return ""
-        return await asking.html("task_changed.html", **facts(task))
+        return await asking.html("task_changed.html", **await facts(asking, task))
     return await asking.html("timeline_change.html", change=change, row=change.row)
 
 

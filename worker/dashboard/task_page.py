@@ -6,14 +6,15 @@ from starlette.responses import Response
 
 from worker.dashboard.asking import Asking
 from worker.dashboard.files import attachments
-from worker.dashboard.results import json_tree, markdown, tree
+from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
-from worker.words.ids import is_id
 from worker.words.errors import TaskNotFound
+from worker.words.ids import is_id
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskQuery, TaskRecord
 
 CHILDREN = 50
+ATTEMPTS_SHOWN = 20
 
 
 async def task_of(asking: Asking) -> TaskRecord:
@@ -44,7 +45,7 @@ async def task(asking: Asking) -> Response:
         later=timeline.number if timeline.number < task.last_event else None,
         files=await attachments(asking, task),
         children=children,
-        **facts(task),
+        **await facts(asking, task),
     )
 
 
@@ -56,9 +57,10 @@ def first_event(asking: Asking, task: TaskRecord) -> int:
     return max(0, task.last_event - EVENTS_SHOWN)
 
 
-def facts(task: TaskRecord) -> dict[str, Any]:
+async def facts(asking: Asking, task: TaskRecord) -> dict[str, Any]:
     """What is shown of a task as it stands: by the page, and by its stream when it changes."""
-    return {"task": task, "result": _result(task), "tree": tree}
+    attempts = await asking.may.room.tasks.attempts(task.id)
+    return {"task": task, "result": _result(task), "attempts": attempts[-ATTEMPTS_SHOWN:][::-1]}
 
 
 def _result(task: TaskRecord) -> dict[str, Any] | None:

@@ -73,13 +73,25 @@ class Timeline:
         self._calls: dict[str, Row] = {}
         self._text: Row | None = None
         self._attempt = 0
+        self._tellers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[Change]]] = {
+            Type.Chunk: self._chunk,
+            Type.ToolCallRequest: self._call,
+            Type.ToolCallResult: self._answer,
+            Type.Think: self._thought,
+            Type.Analyze: self._thought,
+            Type.SubAgentTrigger: self._agent,
+            Type.Note: self._note,
+            Type.TaskCreated: self._whole,
+            Type.TaskUpdated: self._whole,
+            Type.TaskFinished: self._whole,
+        }
 
     def take(self, event: TaskUpdateEvent) -> list[Change]:
         """Take in an event."""
         self.number = event.number or self.number
-        tell = _TELLERS.get(event.type, Timeline._other)
-        changes = [] if event.type is Type.Chunk else self._end_text(self._at(event))
-        return changes + tell(self, event)
+        tell = self._tellers.get(event.type, self._other)
+        changes = [] if event.type is Type.Chunk else self._end_text()
+        return changes + tell(event)
 
     def _at(self, event: TaskUpdateEvent) -> int:
         return max(0, int((event.time - self._created_at).total_seconds() * 1000))
@@ -100,12 +112,11 @@ class Timeline:
         row.until = self._at(event)
         return changes or [Change("text", row, text)]
 
-    def _end_text(self, at: int) -> list[Change]:
+    def _end_text(self) -> list[Change]:
         row, self._text = self._text, None
         if row is None:
             return []
         row.until, row.is_running = max(row.until or 0, row.at), False
-        del at
         return [Change("mend", row)]
 
     def _call(self, event: TaskUpdateEvent) -> list[Change]:
@@ -128,7 +139,12 @@ class Timeline:
         if row is None:
             self._add(event, "call", answer.tool_name or answer.operation_id, payload=answer.payload)
             row, what = self.rows[-1], "add"
-        row.result, row.is_error, row.is_running, row.until = answer.result, bool(answer.is_error), False, self._at(event)
+        row.result, row.is_error, row.is_running, row.until = (
+            answer.result,
+            bool(answer.is_error),
+            False,
+            self._at(event),
+        )
         row.facts["answered"] = True
         return [Change(what, row)]
 
@@ -192,17 +208,3 @@ def _moved(task: TaskRecord) -> str:
     if task.status == "pending":
         return "Queued again"
     return "Waits for a person" if task.status == "paused" else task.status.capitalize()
-
-
-_TELLERS: dict[TaskUpdateEventType, Callable[[Timeline, TaskUpdateEvent], list[Change]]] = {
-    Type.Chunk: Timeline._chunk,
-    Type.ToolCallRequest: Timeline._call,
-    Type.ToolCallResult: Timeline._answer,
-    Type.Think: Timeline._thought,
-    Type.Analyze: Timeline._thought,
-    Type.SubAgentTrigger: Timeline._agent,
-    Type.Note: Timeline._note,
-    Type.TaskCreated: Timeline._whole,
-    Type.TaskUpdated: Timeline._whole,
-    Type.TaskFinished: Timeline._whole,
-}

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker import wiring
+from worker.dashboard import create_pages
 from worker.dev import modules
 from worker.dev.listening import GuestServer, listen_near
 from worker.dev.saves import Saves
 from worker.registry import Registry
-from worker.dashboard import create_pages
 from worker.server.app import create_app
 from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
 from worker.settings import Settings

@@ -211,7 +211,7 @@ REGISTER = """
         %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(isolates)s, %(has_lock)s,
         %(lease)s, now() + make_interval(secs => %(lease)s)
     )
-    on conflict (id) do update set gone_at = null, lease_until = excluded.lease_until,
+    on conflict (id) do update set gone_at = null, is_draining = false, lease_until = excluded.lease_until,
         agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency,
         isolates = excluded.isolates
     returning lock_key
@@ -240,6 +240,8 @@ RENEW = """
     update worker.workers set gone_at = null, lease_until = now() + make_interval(secs => lease_seconds)
     where id = %s returning 1
 """
+
+DRAIN = "update worker.workers set is_draining = true where id = %s and organization_id = %s returning 1"
 
 SEEN_SUBSCRIPTIONS = "update worker.subscriptions set seen_at = now() where id = any(%s)"
 

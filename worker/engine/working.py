@@ -206,6 +206,11 @@ class EngineWork:
         if not await self._core.rows(presence_statements.RENEW_OF, (worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
+    async def drain(self, worker_id: str) -> None:
+        """Say that a worker begins to leave."""
+        if not await self._core.rows(statements.DRAIN, (worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
     async def leave(self, worker_id: str) -> None:
         """Take the worker off the list; what it still holds is pending again, uncharged.
 

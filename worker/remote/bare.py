@@ -302,6 +302,9 @@ class BareWork:
     async def renew(self, worker_id: str) -> None:
         """The heartbeats do that."""
 
+    async def drain(self, worker_id: str) -> None:
+        """Such a platform lists no workers; that this one takes nothing more it says by being busy."""
+
     async def leave(self, worker_id: str) -> None:  # noqa: ARG002 - the only one here
         """Hand back what is left, say goodbye."""
         try:

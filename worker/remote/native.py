@@ -144,6 +144,10 @@ class NativeWork:
         """Hold on to a worker's leases."""
         await self._asking.alone(Verb({"verb": "renew"}), worker_id)
 
+    async def drain(self, worker_id: str) -> None:
+        """Say that the worker begins to leave."""
+        await self._asking.alone(Verb({"verb": "drain"}), worker_id)
+
     async def leave(self, worker_id: str) -> None:
         """Take the worker off the list."""
         stream = self._attendance.end(worker_id)

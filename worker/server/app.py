@@ -98,7 +98,8 @@ def create_app(
         app.include_router(router)
     if pages is not None:
         made = pages(Front(service))
-        app.router.routes += [Route("/", made, name="pages"), Mount("/ui", made, name="ui")]
+        app.router.routes += [Route(path, made, name=f"pages {path}") for path in ("/", "/ui")]
+        app.router.routes.append(Mount("/ui", made, name="pages"))
     failures.install(app)
     app.add_middleware(Doors, routes=app.routes)
     return app

@@ -251,6 +251,11 @@ class Clerk:
         del verb
         await self._room.work.renew(await self._worker())
 
+    async def drain(self, verb: dict[str, Any]) -> None:
+        """Note that the worker begins to leave."""
+        del verb
+        await self._room.work.drain(await self._worker())
+
     async def leave_platform(self, verb: dict[str, Any]) -> None:
         """Take the worker off the list."""
         del verb
@@ -271,6 +276,7 @@ _VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
     "deliveries": Clerk.deliveries,
     "settle": Clerk.settle,
     "renew": Clerk.renew,
+    "drain": Clerk.drain,
     "leave": Clerk.leave_platform,
 }
 

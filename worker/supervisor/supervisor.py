@@ -1,6 +1,7 @@
 """The supervisor: one long-running process that claims, runs, and leaves nothing behind."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Collection, Coroutine
@@ -328,6 +329,7 @@ class Supervisor:
         self._isolation.drain()
         self._platform.work.nudge()
         self._freed.set()
+        telling = asyncio.create_task(self._tell_of_drain())
         intake, lookout, *_ = loops
         await asyncio.wait([intake], timeout=PATIENCE)
         await self._wait_for_runs(deadline)
@@ -335,9 +337,14 @@ class Supervisor:
         self._handed_back = await self._hand_back_rest()
         for listening in (self._listening, *self._former.values()):
             await listening.drain(max(0.0, deadline - time.monotonic()))
-        for loop in loops:
+        for loop in (telling, *loops):
             loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await asyncio.gather(telling, *loops, return_exceptions=True)
+
+    async def _tell_of_drain(self) -> None:
+        """Have it shown that this worker is leaving; where that cannot be said, it leaves all the same."""
+        with contextlib.suppress(ModuleException):
+            await self._platform.work.drain(self.card.id)
 
     async def _wait_for_runs(self, deadline: float) -> None:
         hurry = asyncio.create_task(self._hurry.wait())

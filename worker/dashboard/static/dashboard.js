@@ -15,8 +15,9 @@
     const whole = Math.max(1, Math.max(...ends) - first);
     bars.forEach((bar, place) => {
       const left = ((starts[place] - first) / whole) * 100;
-      bar.style.left = `${Math.min(left, 99)}%`;
-      bar.style.width = `${Math.max(((ends[place] - starts[place]) / whole) * 100, 1)}%`;
+      const drawn = bar.firstElementChild; // not the bar itself: htmx carries attributes of elements with an id over
+      drawn.style.left = `${Math.min(left, 99)}%`;
+      drawn.style.width = `${Math.max(((ends[place] - starts[place]) / whole) * 100, 1)}%`;
     });
     return bars.some((bar) => "running" in bar.dataset);
   };
