@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from worker.contracts import Platform
 from worker.settings import Settings
+from worker.telemetry import traces
 
 if TYPE_CHECKING:
     from worker.engine.engine import Engine
@@ -26,6 +27,7 @@ def remote(settings: Settings) -> "Remote":
     """The platform over HTTP; without a base URL xpander's cloud."""
     from worker.remote.remote import Remote
 
+    traces.start(settings)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     return Remote(settings.base_url, key, organization_id=settings.organization_id)
 
@@ -34,6 +36,7 @@ def engine(settings: Settings) -> "Engine":
     """The engine, whatever else the settings name: for commands that look after the database."""
     from worker.engine.engine import Engine
 
+    traces.start(settings)
     url = settings.database_url.get_secret_value() if settings.database_url else None
     return Engine(
         url,

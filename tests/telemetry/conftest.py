@@ -1,7 +1,18 @@
 """What tests of telemetry share: servers, shells, a supervisor in the test's own loop."""
 
-from tests.cli.conftest import here, shells
+from tests.cli.conftest import elsewhere, here, shells
 from tests.server.conftest import client, serving, start
 from tests.supervisor.conftest import handlers, no_spare_platform, notices, serve
 
-__all__ = ["client", "handlers", "here", "no_spare_platform", "notices", "serve", "serving", "shells", "start"]
+__all__ = [
+    "client",
+    "elsewhere",
+    "handlers",
+    "here",
+    "no_spare_platform",
+    "notices",
+    "serve",
+    "serving",
+    "shells",
+    "start",
+]

@@ -141,6 +141,7 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("tokens", f"{tokens.prompt_tokens:,} in, {tokens.completion_tokens:,} out" if tokens else None),
         ("used tools", ", ".join(task.used_tools)),
         ("webhook", urlsplit(task.webhook_url).hostname if task.webhook_url else None),
+        ("trace", task.traceparent.split("-")[1] if task.traceparent else None),
         ("waits for", json.dumps(task.hitl_request, ensure_ascii=False) if task.hitl_request else None),
         ("events", str(task.last_event)),
         ("result", task.result),

@@ -24,6 +24,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
 EVENTS_A_READ = 500
@@ -44,6 +45,14 @@ class EngineTasks:
             new: The wish.
             under: The id of a task that does not exist yet, where the caller had to know it beforehand.
         """
+        with watched(Creation(agent_id=new.agent_id, task_id=new.id or under, traceparent=new.traceparent)) as creation:
+            if creation.traceparent != new.traceparent:
+                new = new.model_copy(update={"traceparent": creation.traceparent})
+            task = await self._create(new, under)
+            creation.task_id = task.id
+            return task
+
+    async def _create(self, new: NewTask, under: str | None) -> TaskRecord:
         settings, state = split(new)
         if new.id is not None:
             renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings))

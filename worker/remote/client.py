@@ -28,6 +28,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
+from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
 EXECUTION = "/agent-execution"
@@ -50,6 +51,14 @@ class RemoteTasks:
         The request is repeated where the platform surely did not act on it; where it may have, only on a platform that
         knows the idempotency key that goes with it.
         """
+        with watched(Creation(agent_id=new.agent_id, task_id=new.id, traceparent=new.traceparent)) as creation:
+            if creation.traceparent != new.traceparent:
+                new = new.model_copy(update={"traceparent": creation.traceparent})
+            task = await self._create_once(new)
+            creation.task_id = task.id
+            return task
+
+    async def _create_once(self, new: NewTask) -> TaskRecord:
         headers = {"idempotency-key": new_id()}
         if new.agent_version is not None:
             headers["x-agent-version"] = new.agent_version

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.routing import Mount, Route
@@ -32,6 +33,10 @@ The public protocol of an xpander platform, and a route of our own (`POST /work`
 
 Every route is also served under `/{organization_id}`, and with a slash at its end. Errors have one shape everywhere.
 """
+
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own is off: each poll of a worker would be a trace, and its spans hold what is in a query string. Traces of
+tasks, and metrics, are ``worker.telemetry``'s. Versions that have none of it pass this over."""
 
 health = APIRouter(tags=["health"])
 
@@ -81,6 +86,7 @@ def create_app(
         version=_version(),
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
         redoc_url=None,
     )
     app.state.service = service

@@ -18,7 +18,7 @@ from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, ValidationError
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens, is_traceparent
 
 router = APIRouter(tags=["tasks"])
 
@@ -27,6 +27,7 @@ SCHEMES = ("http:", "https:", "data:", "worker:")
 
 Writing = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
 Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
+Trace = Annotated[str | None, Header(description="the trace that the task belongs to, as W3C writes it")]
 Text = Annotated[str | None, Query()]
 Key = Annotated[
     str | None,
@@ -46,10 +47,13 @@ async def create(
     body: CreateBody,
     x_agent_version: Annotated[str | None, Header()] = None,
     idempotency_key: Key = None,
+    traceparent: Trace = None,
 ) -> Response:
     """Create a task; an existing finished task's ``id`` runs it again with this input."""
     access.check(agent_id)
     new = body.new_task(agent_id, x_agent_version)
+    if new.traceparent is None and is_traceparent(traceparent):
+        new = new.model_copy(update={"traceparent": traceparent})
     check_files(new.input)
     check_webhook(new, service_of(request).settings)
     if new.id is not None:
@@ -64,7 +68,7 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
     """Create under an id that is kept beforehand: whoever repeats the wish finds the same task, or makes it."""
     keys = service_of(request).host.keys
     organization_id, tasks = access.room.organization_id, access.room.tasks
-    digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
+    digest = hashlib.sha256(new.model_dump_json(exclude={"traceparent"}).encode()).hexdigest()
     task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
     if not first:
         with suppress(TaskNotFound):  # then whoever came first broke off before it was made

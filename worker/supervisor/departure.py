@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from worker.telemetry import traces
+
 
 def run_to_exit(work: Coroutine[Any, Any, int], exit_process: Callable[[int], None] | None = None) -> int:
     """Run something on a loop of its own to its end, and leave the process with what it answers.
@@ -21,6 +23,7 @@ def run_to_exit(work: Coroutine[Any, Any, int], exit_process: Callable[[int], No
     """
     with asyncio.Runner() as runner:
         code = runner.run(work)
+        traces.flush()
         sys.stdout.flush()
         sys.stderr.flush()
         (exit_process or os._exit)(code)

@@ -28,6 +28,7 @@ from worker.words.notices import (
 )
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
+from worker.words.watching import AttemptMade, watched
 from worker.words.work import Assignment
 
 if TYPE_CHECKING:
@@ -94,6 +95,18 @@ class Executor:
         task = execution.task
         waited = _waited(task) if execution.attempt == 1 else None
         announce(TaskStarted(task.id, task.agent_id, execution.attempt, execution.handler.name, waited))
+        made = AttemptMade(
+            task_id=task.id,
+            agent_id=task.agent_id,
+            attempt=execution.attempt,
+            handler=execution.handler.name,
+            traceparent=task.traceparent,
+        )
+        with watched(made):
+            await self._carry_out(execution, made)
+
+    async def _carry_out(self, execution: Execution, made: AttemptMade) -> None:
+        task = execution.task
         error: BaseException | None = None
         try:
             decision: Verdict = await self._decide(execution)
@@ -102,6 +115,7 @@ class Executor:
             decision = verdict.of_error(raised, execution.run, task, execution.handler, draining=self._draining())
         execution.writing = True
         self._handled(execution.handler)
+        made.error, made.outcome = error, verdict.name_of(decision)
         await self._write(execution, decision, error)
 
     async def _decide(self, execution: Execution) -> Verdict:

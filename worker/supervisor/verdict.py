@@ -63,6 +63,17 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
     return Outcome(Status.Error, {"result": message(error), **kept(task)})
 
 
+def name_of(decision: Verdict) -> str:
+    """A verdict in a word or two, for whoever watches."""
+    match decision:
+        case Outcome():
+            return str(decision.status)
+        case HandBack():
+            return "handed back" if decision.error is None else "retried"
+        case _:
+            return REASON_LOST
+
+
 def repeats(error: BaseException | None) -> bool:
     """Whether a run that is taken up again after an error, where it stood, would only meet the same error."""
     return error is not None and not isinstance(error, asyncio.CancelledError) and not is_retryable(error)

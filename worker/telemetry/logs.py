@@ -10,7 +10,7 @@ import structlog
 
 from worker.current import run_in_hand
 from worker.settings import Settings
-from worker.telemetry import lines
+from worker.telemetry import lines, traces
 from worker.telemetry.redaction import Redactor
 from worker.words import notices
 from worker.words.errors import ModuleException
@@ -48,6 +48,8 @@ def configure(settings: Settings) -> None:
     _take_over_logging(least)
     lines.begin(least)
     if not _configured:
+        if traces.is_missing():
+            structlog.get_logger("worker").warning("traces are off: pip install 'agno-worker[otel]'")
         notices.subscribe(_remember_worker)  # before the lines, so that the first of them has its name
         notices.subscribe(lines.write)
         _configured = True

@@ -1,5 +1,6 @@
 """The task as it is stored and sent, and what can be asked of it."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, Outp
 
 WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
 INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
 class Words(BaseModel):
@@ -127,6 +130,12 @@ class TaskSettings(Words):
     harness_cli: str | None = None
     permission_mode: str | None = None
     webhook_url: str | None = Field(default=None, repr=False, max_length=WEBHOOK_URL_CHARACTERS)
+    traceparent: str | None = None
+
+    @field_validator("traceparent", mode="before")
+    @classmethod
+    def _traceparent(cls, value: Any) -> str | None:
+        return value if is_traceparent(value) else None  # W3C: what is none is passed over
 
     @field_validator("webhook_url")
     @classmethod
@@ -261,6 +270,11 @@ class TaskQuery(Words):
     @classmethod
     def _zoned(cls, value: datetime | None) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def is_traceparent(value: object) -> bool:
+    """Whether something is a W3C trace context's ``traceparent``."""
+    return isinstance(value, str) and _TRACEPARENT.fullmatch(value) is not None
 
 
 def check_webhook_url(value: str) -> str:
