@@ -133,6 +133,11 @@ class RemoteWork:
         """Hold on to a worker's leases."""
         await (await self._chosen()).renew(worker_id)
 
+    async def drain(self, worker_id: str) -> None:
+        """Say that the worker begins to leave."""
+        if self._registered:
+            await (await self._chosen()).drain(worker_id)
+
     async def leave(self, worker_id: str) -> None:
         """Hand back what is held, take the worker off the list."""
         if not self._registered:  # there is nothing to leave
