@@ -26,6 +26,9 @@ from worker.inputs.addresses import refusal, resolve
         ("100.127.255.255", "shared"),
         ("169.254.169.254", "link-local"),
         ("169.254.170.2", "link-local"),
+        ("168.63.129.16", "metadata"),
+        ("::ffff:168.63.129.16", "metadata"),
+        ("100.100.100.200", "shared"),
         ("fe80::1", "link-local"),
         ("fe80::1%1", "link-local"),
         ("fd00:ec2::254", "private"),
@@ -53,6 +56,13 @@ from worker.inputs.addresses import refusal, resolve
 )
 def test_an_address_that_is_not_public_is_refused(address: str, reason: str) -> None:
     assert refusal(address) == reason
+
+
+@pytest.mark.parametrize("address", ["192.0.0.192", "192.0.0.8", "192.88.99.1", "100::1", "3fff::1", "5f00::1"])
+def test_what_the_registries_do_not_call_global_is_refused_on_every_python(address: str) -> None:
+    assert refusal(address) in {"private", "reserved"}
+    if "." in address:
+        assert refusal(f"::ffff:{address}") in {"private", "reserved"}
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,11 @@ async def test_no_files_need_nothing() -> None:
         (pdf("hello")[:-200], "it is truncated: its end is missing"),
         (pdf("hello" * 50)[:300], "it is truncated: its end is missing"),
         (b"%PDF-1.4\nnothing else\n%%EOF", "it is not a valid PDF"),
+        (pdf("hello").replace(b"/Count 1", b"/Count 0").replace(b"/Kids [3 0 R]", b"/Kids [     ]"), "it has no pages"),
         (b"", "it is empty (0 bytes)"),
+        (b" \r\n\t", "it is empty: there is nothing in it but blanks"),
+        ("\ufeff \n".encode("utf-8"), "it is empty: there is nothing in it but blanks"),
+        (" \n".encode("utf-16"), "it is empty: there is nothing in it but blanks"),
         (picture("PNG")[:-30], "it is truncated: its end is missing"),
     ],
 )

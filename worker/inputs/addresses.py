@@ -11,7 +11,11 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_AZURE = ipaddress.ip_address("168.63.129.16")  # public by its number, and what tells a machine of Azure its secrets
 _SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, between a provider and its customers
+_NOT_GLOBAL = tuple(  # by the registries of IANA; Python knows them since 3.11.10, or not yet
+    ipaddress.ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "100::/64", "3fff::/20", "5f00::/16")
+)
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, deprecated, still routed by some stacks
 _IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")  # RFC 7915
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
@@ -69,6 +73,8 @@ def _own_refusal(address: _Address) -> str | None:
         return "unspecified"
     if address.is_loopback:
         return "loopback"
+    if address == _AZURE:
+        return "metadata"
     if address.is_link_local:  # 169.254.169.254, where clouds keep a machine's credentials, is one of them
         return "link-local"
     if address.is_multicast:
@@ -77,6 +83,6 @@ def _own_refusal(address: _Address) -> str | None:
         return "shared"
     if address.is_private or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local):
         return "private"
-    if address.is_reserved or not address.is_global:
+    if address.is_reserved or not address.is_global or any(address in network for network in _NOT_GLOBAL):
         return "reserved"
     return None

@@ -11,6 +11,7 @@ from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
 from worker.inputs.threads import examine
 
+BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
 MARKS = 1000  # bytes for what is said before and behind the text of a document
 
 
@@ -31,6 +32,8 @@ async def examined(url: str, fetched: Fetched, most: int) -> Attachment:
         await check_pdf(fetched.content)
     if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
         raise UnreadableError("it is truncated: its end is missing")
+    if found.kind is Kind.TEXT and not fetched.content.translate(None, BLANK):
+        raise UnreadableError("it is empty: there is nothing in it but blanks")
     return Attachment(
         url=shown(url),
         kind=found.kind,

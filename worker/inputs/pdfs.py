@@ -7,6 +7,7 @@ wanted number of characters is there.
 Nothing in a PDF is executed and nothing it refers to is fetched.
 """
 
+import logging
 from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PDF_SECONDS = 10.0  # for one PDF; a dense page takes pypdf some 50 ms, and 8,000 characters are about four pages
 _TAIL = 2048  # bytes; readers look for the end marker in the last 1024, and some writers pad
 _END = b"%%EOF"
+_SAID = logging.getLogger("pypdf")  # of each flaw of a document, in words that quote it: no business of the log
 
 
 async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> None:
@@ -50,6 +52,7 @@ async def _in_time(work: Callable[[Deadline], Result], seconds: float) -> Result
 def _open(content: bytes) -> "PdfReader":
     from pypdf import PasswordType, PdfReader
 
+    _SAID.setLevel(logging.CRITICAL)
     if _END not in content.rstrip(b"\0 \t\r\n")[-_TAIL:]:
         raise UnreadableError("it is truncated: its end is missing")
     reader = PdfReader(BytesIO(content))
