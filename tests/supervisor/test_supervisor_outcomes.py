@@ -3,6 +3,8 @@
 import asyncio
 import threading
 import time
+from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 
 import httpx
@@ -10,7 +12,9 @@ import pytest
 from pydantic import BaseModel
 
 from tests.supervisor.stories import Handlers, Serve, create, done, finished
+from tests.support import wait_until
 from worker import Context, Task, TaskUpdateEvent
+from worker.cli.output import task_fields
 from worker.engine.engine import Engine
 from worker.words.notices import Notice, TaskEnded, TaskRetried, TaskTaken
 from worker.words.retry import RetryPolicy
@@ -136,6 +140,7 @@ async def test_what_does_not_fit_is_an_error_and_nothing_of_it_is_stored(
 
 class Busy(Exception):  # noqa: N818 - what a provider's client raises
     status_code = 429
+    response: httpx.Response | None = None
 
 
 async def test_a_passing_error_is_tried_again_and_a_later_try_may_succeed(
@@ -402,3 +407,28 @@ async def test_threads_that_do_not_end_take_no_place_from_others(
             assert (await done(engine, "quick")).result == "done"
     finally:
         let_go.set()
+
+
+async def test_a_waiting_retry_is_pending_as_it_was_and_shows_when_it_is_due(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    async def handler(task: Task) -> None:
+        task.internal_status = "reading row 7"
+        await task.asave()
+        error = Busy("slow down")
+        error.response = httpx.Response(429, headers={"Retry-After": formatdate(time.time() + 90, usegmt=True)})
+        raise error
+
+    handlers.bind(handler)
+    async with serve():
+        task = await create(engine)
+
+        async def waits() -> bool:
+            return (await engine.tasks.get(task.id)).errors == 1
+
+        await wait_until(waits, "the first try has failed")
+    task = await engine.tasks.get(task.id)
+    assert (task.status, task.internal_status, task.result) == (Status.Pending, "reading row 7", None)
+    assert task.available_at is not None
+    assert 80 < (task.available_at - datetime.now(UTC)).total_seconds() <= 91
+    assert dict(task_fields(task))["next try at"] is not None

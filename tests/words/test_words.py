@@ -3,8 +3,10 @@
 import copy
 import pickle
 import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 
 import pydantic
@@ -193,12 +195,27 @@ def test_errors_that_cause_one_another_are_walked_once() -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("99999", 300.0), ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("", None)],
+    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("99999", 300.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)],
 )
 def test_a_server_that_asks_to_wait_is_obeyed_up_to_five_minutes(value: str, seconds: float | None) -> None:
     assert retry_after(ApiError(429, headers={"retry-after": value})) == seconds
     assert retry_after(ApiError(429)) is None
     assert retry_after(errors.Unavailable(retry_after=4)) == 4
+
+
+def test_a_server_may_name_the_moment_from_which_on_it_answers_again() -> None:
+    moment = formatdate(time.time() + 60, usegmt=True)
+    asked = retry_after(ApiError(429, headers={"Retry-After": moment}))
+    assert asked is not None
+    assert 58 <= asked <= 60
+
+
+def test_what_an_error_hides_does_not_decide() -> None:
+    error = ValueError("a defect")
+    error.__context__ = ConnectionError()
+    assert is_retryable(error), "raised while a broken connection was handled"
+    error.__suppress_context__ = True  # from None
+    assert not is_retryable(error)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

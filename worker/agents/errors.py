@@ -1,10 +1,9 @@
 """What can go wrong in an agent's run."""
 
 from worker.words.errors import ModuleException
-from worker.words.retry import causes, is_retryable
+from worker.words.retry import code_of, deciding
 
 UNAVAILABLE = 503  # what a broken connection is on the wire
-FIRST_ERROR = 400  # HTTP's own line between success and error
 
 
 class AgentFailed(ModuleException):
@@ -39,10 +38,5 @@ class ResultInvalid(ModuleException):
 
 def status_of(cause: BaseException | None) -> int | None:
     """The status code that says on the wire what an exception says; none where it says nothing of the kind."""
-    if cause is None:
-        return None
-    for each in causes(cause):
-        code = getattr(each, "status_code", None)
-        if isinstance(code, int) and code >= FIRST_ERROR:
-            return code
-    return UNAVAILABLE if is_retryable(cause) else None
+    decisive = deciding(cause) if cause is not None else None
+    return None if decisive is None else code_of(decisive) or UNAVAILABLE
