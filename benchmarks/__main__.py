@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import scenarios
+from benchmarks import http, scenarios
 from benchmarks.journal import journal
 from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
@@ -37,6 +37,10 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "latency-far": (scenarios.latency_two_processes, 200),
     "journal": (journal, 200),
     "rescue": (rescue, 20),
+    "http-creates": (http.creates, 5_000),
+    "http-events": (http.events, 5_000),
+    "http-lives": (http.lives, 5_000),
+    "http-latency": (http.latency, 200),
     "memory": (scenarios.memory, 1_000),
     "import": (scenarios.import_time, 9),
 }

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 
 import benchmarks.handlers
 from worker import wiring
+from worker.engine.engine import Engine
 from worker.registry import default
+from worker.remote.remote import Remote
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.telemetry import logs
@@ -59,18 +62,40 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
     raise RuntimeError("the process ended without an answer")
 
 
-async def work(count: int, *, warm: bool) -> None:
+async def serve() -> None:
+    """Serve HTTP on a free port until told to stop; log lines go where a server's go, to a file here."""
+    from worker.server.app import create_app
+    from worker.server.main import Server, listen
+
+    settings = Settings()
+    listening = listen("127.0.0.1", 0)
+    server = Server(create_app(wiring.engine(settings), settings))
+    with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - before anything runs
+        kept, sys.stdout = sys.stdout, log
+        logs.configure(settings)
+        sys.stdout = kept
+    serving = asyncio.create_task(server.serve([listening]))
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    print("ready", flush=True)
+    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
+    await serving
+
+
+async def work(count: int, *, warm: bool, bare: bool) -> None:
     """Serve until ``count`` tasks have ended; log lines go where a worker's go, to a file here."""
     with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - before anything runs
         kept, sys.stdout = sys.stdout, log
         logs.configure(Settings())
         sys.stdout = kept
-        await _serve(count, warm=warm)
+        await _serve(count, warm=warm, bare=bare)
 
 
-async def _serve(count: int, *, warm: bool) -> None:
+async def _serve(count: int, *, warm: bool, bare: bool) -> None:
     settings = Settings()
-    platform = wiring.engine(settings)
+    platform = wiring.choose(settings)
+    if bare and isinstance(platform, Remote):
+        platform.speak_bare()
     await platform.open()
     done, ended = 0, asyncio.Event()
 
@@ -87,16 +112,15 @@ async def _serve(count: int, *, warm: bool) -> None:
     supervisor = Supervisor(platform, default, settings)
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()
-    commits, items = platform.core.writer.commits, platform.core.writer.items
+    core = platform.core if isinstance(platform, Engine) else None
+    counted = Counter(commits=core.writer.commits, items=core.writer.items, claims=core.claims) if core else Counter()
     print("ready", flush=True)
     before = cpu_seconds()
     await asyncio.wait([running, asyncio.create_task(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
-    measured = {
-        "cpu": cpu_seconds() - before,
-        "commits": platform.core.writer.commits - commits,
-        "items": platform.core.writer.items - items,
-        "claims": platform.core.claims,
-    }
+    measured: dict[str, Any] = {"cpu": cpu_seconds() - before}
+    if core is not None:
+        now = Counter(commits=core.writer.commits, items=core.writer.items, claims=core.claims)
+        measured |= {name: now[name] - counted[name] for name in now}
     supervisor.stop()
     await running
     await platform.close()
@@ -135,16 +159,19 @@ def resident_bytes(pid: int) -> int:
 def main() -> None:
     """Play a role."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=["work", "create"])
+    parser.add_argument("role", choices=["work", "create", "serve"])
     parser.add_argument("--count", type=int, default=1_000_000_000)
     parser.add_argument("--agent", default="noop")
     parser.add_argument(
         "--warm", action="store_true", help="load Agno before the measurement, as a worker that ran has"
     )
+    parser.add_argument("--bare", action="store_true", help="over HTTP, speak the bare protocol alone")
     parser.add_argument("--at-once", type=int, default=50)
     options = parser.parse_args()
     if options.role == "work":
-        asyncio.run(work(options.count, warm=options.warm))
+        asyncio.run(work(options.count, warm=options.warm, bare=options.bare))
+    elif options.role == "serve":
+        asyncio.run(serve())
     else:
         asyncio.run(create(options.agent, options.count, options.at_once))
 

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.handlers import noop_agent
 from benchmarks.machine import percentiles
 from benchmarks.processes import answer, cpu_seconds, create_many, resident_bytes, started
+from worker.contracts import Platform
 from worker.engine.engine import Engine
 from worker.registry import Registry
 from worker.settings import Settings
@@ -78,11 +79,10 @@ def warmth(agent: str) -> list[str]:
 
 def figures(count: int, seconds: float, measured: dict[str, Any]) -> str:
     """A worker's figures in a line."""
-    transactions = (measured["commits"] + measured["claims"]) / count
-    return (
-        f"{count / seconds:.0f}/s; worker's CPU {measured['cpu'] / count * 1000:.2f} ms a task;"
-        f" {transactions:.2f} transactions a task"
-    )
+    line = f"{count / seconds:.0f}/s; worker's CPU {measured['cpu'] / count * 1000:.2f} ms a task"
+    if "commits" not in measured:  # they are its server's
+        return line
+    return f"{line}; {(measured['commits'] + measured['claims']) / count:.2f} transactions a task"
 
 
 async def bare_agent(engine: Engine, count: int) -> LINES:  # noqa: ARG001 - one signature for all scenarios
@@ -196,9 +196,9 @@ def latency_lines(where: str, began: dict[str, float], starts: dict[str, float],
 
 
 @asynccontextmanager
-async def serving(engine: Engine, registry: Registry) -> AsyncGenerator[Supervisor]:
+async def serving(platform: Platform, registry: Registry) -> AsyncGenerator[Supervisor]:
     """A supervisor in this process."""
-    supervisor = Supervisor(engine, registry, Settings(concurrency=50, drain_seconds=1))
+    supervisor = Supervisor(platform, registry, Settings(concurrency=50, drain_seconds=1))
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()
     try:

@@ -92,8 +92,10 @@ class BareWork:
                 raise station.failure
 
     def _assigned(self, data: dict[str, Any]) -> None:
-        task_id, agent_id = data.get("id"), data.get("agent_id")
-        if isinstance(task_id, str) and isinstance(agent_id, str) and self._holding.assign(task_id, agent_id):
+        task_id, agent_id, assigned = (data.get(name) for name in ("id", "agent_id", "assigned_attempt"))
+        if not isinstance(task_id, str) or not isinstance(agent_id, str):
+            return
+        if self._holding.assign(task_id, agent_id, assigned if isinstance(assigned, int) else None):
             self._hub.wake(WORK)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:  # noqa: ARG002 - the platform knows it by other names, one a stream
@@ -160,10 +162,11 @@ class BareWork:
 
     async def _begin(self, waiting: Waiting) -> Assignment | None:
         task = await self._tasks.get(waiting.task_id)
-        if not (task.status is Status.Pending or (task.status is Status.Executing and waiting.begun)):
+        ours = waiting.assigned is not None and waiting.assigned == task.execution_attempts
+        if task.status is not Status.Pending and not (task.status is Status.Executing and (waiting.begun or ours)):
             return None
         held = self._hold(task, waiting)
-        if task.status is Status.Pending:
+        if task.status is Status.Pending or not waiting.begun:
             task = await self._tasks.update(task.id, {"status": Status.Executing})
             if task.status is not Status.Executing:
                 self._holding.held.pop(task.id, None)

@@ -26,6 +26,10 @@ class Dialect:
         """Whether it is the native one; none: not found out yet."""
         return self._native
 
+    def assume_bare(self) -> None:
+        """Do not ask: it is the bare protocol."""
+        self._native = False
+
     @property
     def capabilities(self) -> Capabilities:
         """What the platform can do; until that is found out, what every platform can."""

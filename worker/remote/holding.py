@@ -20,6 +20,8 @@ class Waiting:
         begun: Whether this worker ran it before and tries it again: the platform holds it for executing.
         errors: Tries that failed.
         error: How the last one failed.
+        assigned: The attempt under which the platform assigned it to this very worker: some hold a task for executing
+            from then on.
     """
 
     task_id: str
@@ -28,6 +30,7 @@ class Waiting:
     begun: bool = False
     errors: int = 0
     error: str | None = None
+    assigned: int | None = None
 
 
 @dataclass(slots=True)
@@ -51,11 +54,11 @@ class Holding:
         self.held: dict[str, Held] = {}
         self._attempts: dict[str, int] = {}
 
-    def assign(self, task_id: str, agent_id: str) -> bool:
+    def assign(self, task_id: str, agent_id: str, assigned: int | None = None) -> bool:
         """Have a task wait to be started. Returns: whether it is new."""
         if task_id in self.waiting or task_id in self.held:
             return False
-        self.waiting[task_id] = Waiting(task_id, agent_id)
+        self.waiting[task_id] = Waiting(task_id, agent_id, assigned=assigned)
         return True
 
     def pick(self, demand: Demand) -> list[Waiting]:

@@ -39,6 +39,10 @@ class Remote:
         await self._work.close()
         await self._transport.close()
 
+    def speak_bare(self) -> None:
+        """Speak the bare protocol alone, whatever the platform can; before ``open``."""
+        self._dialect.assume_bare()
+
     async def survey(self) -> Capabilities:
         """Find out what the platform can do.
 

@@ -240,6 +240,7 @@ class Desk:
         """The task as the worker can read it; one that it cannot read ends here."""
         told, problem = bare.readable(assignment.task)
         if problem is None:
+            told["assigned_attempt"] = assignment.attempt  # it executes from now on, as far as others are told
             return frame(self._signed(told), event="agent-execution")
         await self._refuse(assignment, problem)
         return None
