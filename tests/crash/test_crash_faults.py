@@ -7,7 +7,7 @@ import pytest
 
 from tests.crash.fleet import Fleet
 from worker.engine import pulse
-from worker.engine.faults import CLAIM, VARIABLE, WRITE, Wish
+from worker.engine.faults import CLAIM, KNOWN, VARIABLE, WRITE, Wish
 from worker.words.statuses import AgentExecutionStatus as Status
 
 KINDS = ("Append", "Finish", "GiveBack")
@@ -17,10 +17,11 @@ NOT_REACHED = {"Finish:write.journaled", "GiveBack:write.journaled"}
 PLACES = [
     *CLAIM,
     *(f"{point}:{kind}" for kind in KINDS for point in WRITE if f"{kind}:{point}" not in NOT_REACHED),
+    *(f"{point}:{kind}" for kind in ("Append", "Finish") for point in KNOWN),
     "write.sent:Append:3",
     "write.committed:Append:3",
 ]
-SOME = ["claim.committed", "write.logged:Finish", "write.committed:Append"]
+SOME = ["claim.committed", "write.logged:Finish", "known.committed:Append"]
 AT_ONCE = 3
 
 

@@ -25,6 +25,8 @@ from worker.words.work import Assignment, JournalEntry
 SECONDS = 20
 COMMITTED = b"COMMIT\0"
 INSERTED = b"SELECT 1\0"
+STORED = b"stored\0"  # a column of the answer to what a run writes of its own, known task
+OWN = ("emit", "finish", "save")
 
 
 @pytest.fixture
@@ -97,9 +99,23 @@ WRITES: dict[str, tuple[Callable[[Engine, Assignment], Awaitable[Any]], Status]]
 
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_write_whose_answer_was_lost_is_known_to_have_been_done(far: Engine, way: Proxy, name: str) -> None:
-    write, status = WRITES[name]
     _, held = await run(far)
+    way.cut_at(STORED if name in OWN else COMMITTED)
+    await _is_known_to_have_been_done(far, way, name, held)
+
+
+@pytest.mark.parametrize("name", OWN)
+async def test_a_write_to_a_task_that_was_looked_at_is_known_to_have_been_done_too(
+    far: Engine, way: Proxy, name: str
+) -> None:
+    _, held = await run(far)
+    far.core.writer.known.forget([held.task.id])
     way.cut_at(COMMITTED)
+    await _is_known_to_have_been_done(far, way, name, held)
+
+
+async def _is_known_to_have_been_done(far: Engine, way: Proxy, name: str, held: Assignment) -> None:
+    write, status = WRITES[name]
     await asyncio.wait_for(write(far, held), SECONDS)
     assert way.cuts == 1, "the answer was lost indeed"
     task = await far.tasks.get(held.task.id)
@@ -110,6 +126,7 @@ async def test_a_write_whose_answer_was_lost_is_known_to_have_been_done(far: Eng
 
 async def test_a_write_that_never_arrived_is_done_again(far: Engine, way: Proxy) -> None:
     _, held = await run(far)
+    far.core.writer.known.forget([held.task.id])
     way.cut_at(b"BEGIN\0")  # so its transaction ends without a commit
     await asyncio.wait_for(emit(far, held), SECONDS)
     assert way.cuts == 1
@@ -126,11 +143,38 @@ async def test_a_task_whose_creates_answer_was_lost_was_created_once(far: Engine
     assert len(await far.core.rows("select id from worker.tasks")) == 2
 
 
+async def test_answers_to_what_runs_write_that_are_lost_do_nothing_twice(far: Engine, way: Proxy) -> None:
+    by = await worker(far)
+    for _ in range(20):
+        await create(far)
+    held = await claim(far, by, 20)
+    await far.tasks.push(held[7].task.id, [note("from outside")])
+    far.core.writer.known.learn([{**vars_of(held[7]), "last_event": 2}])  # of that one it knows less than there is
+    way.cut_at(STORED, times=2)
+    await asyncio.gather(*(emit(far, each, "twice") for each in held for _ in range(2)))
+    await asyncio.gather(*(finish(far, each) for each in held))
+    assert way.cuts == 2
+    for each in held:
+        outside = ["from outside"] if each is held[7] else []
+        assert await texts(far, each.task.id) == [*outside, "twice", "twice"]
+        assert (await far.tasks.get(each.task.id)).status is Status.Completed
+
+
+def vars_of(held: Assignment) -> dict[str, Any]:
+    """A claimed task as its row was."""
+    task = held.task
+    row = {
+        name: getattr(task, name) for name in ("id", "organization_id", "agent_id", "suspicions", "crashes", "errors")
+    }
+    return {**row, "status": "executing", "attempt": held.attempt, "state": {}}
+
+
 async def test_answers_lost_again_and_again_do_nothing_twice(far: Engine, way: Proxy) -> None:
     by = await worker(far)
     for _ in range(20):
         await create(far)
     held = await claim(far, by, 20)
+    far.core.writer.known.forget(each.task.id for each in held)
     way.cut_at(COMMITTED, times=4)
     await asyncio.gather(*(emit(far, each, str(each.attempt)) for each in held))
     await asyncio.gather(*(finish(far, each) for each in held))

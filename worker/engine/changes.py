@@ -7,7 +7,7 @@ here does I/O, so every rule can be read, and tested, in one place.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from worker.engine.payloads import clean
 from worker.engine.references import FileRow
@@ -64,8 +64,7 @@ class Row:
         return self.status in TERMINAL
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """An event with its number, ready to be stored."""
 
     task_id: str

@@ -147,9 +147,15 @@ class Core:
                     raise
             await asyncio.sleep(AGAIN_SECONDS)
 
-    def tell(self, flags: str, task_ids: list[str]) -> None:
-        """Wake those who wait here, and hint to other processes."""
-        self.hub.wake(flags, task_ids)
+    def tell(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
+        """Wake those who wait here, and hint to other processes.
+
+        Args:
+            flags: Of the hub.
+            task_ids: Tasks that changed.
+            disturbed: Those among them that were changed by others than their own attempt; none: all.
+        """
+        self.hub.wake(flags, task_ids, disturbed)
         self._teller.tell(flags, task_ids)
 
     async def _notify(self, payload: str) -> None:

@@ -23,7 +23,10 @@ WRITE = (
     "write.committed",
     "write.told",
 )
-POINTS = CLAIM + WRITE
+KNOWN = ("known.decided", "known.committed")
+"""Places of what a run writes of its own task by one statement; while one of ``WRITE`` is wished, it takes that way."""
+
+POINTS = CLAIM + KNOWN + WRITE
 """Every place, in the order in which a claim and then a write comes by."""
 
 
@@ -55,6 +58,11 @@ class Wish:
             return False
         self.left -= 1
         return self.left == 0
+
+
+def looks_first() -> bool:
+    """Whether a place is wished that only what looks at its rows first comes by."""
+    return _wish is not None and _wish.point in WRITE
 
 
 _wish = Wish.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None

@@ -25,8 +25,15 @@ class Hub:
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listeners: list[Callable[[Collection[str]], None]] = []
 
-    def wake(self, flags: str, task_ids: Iterable[str] = ()) -> None:
-        """Wake on the loop: those who wait for work or deliveries, and who watch these tasks."""
+    def wake(self, flags: str, task_ids: Iterable[str] = (), disturbed: Collection[str] | None = None) -> None:
+        """Wake on the loop: those who wait for work or deliveries, and who watch these tasks.
+
+        Args:
+            flags: Of what there is.
+            task_ids: Tasks that changed.
+            disturbed: What listeners hear of: they ask what was taken from a run, which its own writes cannot be.
+                None: all of them.
+        """
         for flag in flags:
             self._raised[flag] += 1
             self._flags[flag].set()
@@ -36,9 +43,10 @@ class Hub:
             for task_id in ids:
                 for event in self._watchers.get(task_id, ()):
                     event.set()
-        if ids:
+        heard = ids if disturbed is None else list(disturbed)
+        if heard:
             for listener in tuple(self._listeners):
-                self._tell(listener, ids)
+                self._tell(listener, heard)
 
     def _tell(self, listener: Callable[[Collection[str]], None], ids: list[str]) -> None:
         """Call a listener; what it raises is its own, and must not end the writer that woke it."""

@@ -1,6 +1,7 @@
 """JSON for the database: what PostgreSQL would refuse is mended here, in one place."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -20,6 +21,11 @@ def encode(value: Any) -> str:
     except (PydanticSerializationError, UnicodeEncodeError, ValueError):
         encoded = to_json(_plain(value), inf_nan_mode="null", serialize_unknown=True)
     return (_NUL.sub(rb"\1\\ufffd", encoded) if b"\\u0000" in encoded else encoded).decode()
+
+
+def array(ids: Iterable[str]) -> str:
+    """Ids as an array of PostgreSQL's: they hold nothing that would have to be escaped."""
+    return "{" + ",".join(f'"{each}"' for each in ids) + "}"
 
 
 def clean(text: str | None) -> str | None:

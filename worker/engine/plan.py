@@ -1,14 +1,16 @@
 """What a group writes: the effects of its items on rows that are locked, gathered into few statements. No I/O."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_json
+
 from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
-from worker.engine.payloads import encode
+from worker.engine.payloads import array, encode
 from worker.engine.references import FileRow, parts_of
-from worker.words.errors import ModuleException
+from worker.words.errors import ModuleException, ValidationError
 from worker.words.work import JournalEntry
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -107,6 +109,8 @@ class Plan:
     wakes_deliveries: bool = False
     errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
     committed: dict[int, datetime] = field(default_factory=dict[int, datetime])  # by an earlier try, item by item
+    undecided: set[int] = field(default_factory=set[int])  # decided on a row that was another by then, item by item
+    disturbed: list[str] = field(default_factory=list[str])  # tasks that were changed, but not by their own attempt
     now: datetime = NEVER
 
     def take(self, item: Item) -> None:
@@ -118,6 +122,7 @@ class Plan:
         self.committed[len(self.errors)] = time
         self.errors.append(None)
         self.created.append(item.task_id)
+        self.disturbed.append(item.task_id)
         self.wakes_work = self.wakes_deliveries = True
 
     def outcomes(self) -> list[datetime | Exception]:
@@ -128,6 +133,7 @@ class Plan:
         self.new.append(item.columns())
         self._keep(item.files, item)
         self.created.append(item.id)
+        self.disturbed.append(item.id)
         self.wakes_work |= item.status == "pending"
 
     def _changed(self, change: Change) -> Exception | None:
@@ -139,6 +145,8 @@ class Plan:
         except ModuleException as error:
             return error
         self._add(effect, change.task_id)
+        if getattr(change, "attempt", None) is None:
+            self.disturbed.append(change.task_id)
         if effect.drop_files:
             self.dropped_files.append(change.task_id)
         self._keep(effect.files, change)
@@ -157,12 +165,17 @@ class Plan:
             self.dropped_journals.append(task_id)
         self.wakes_work |= effect.wakes_work
 
+    def keep(self, stored: Collection[str]) -> None:
+        """Keep what was stored of a plan; the other items are still to be decided."""
+        self.undecided = {index for index, item in enumerate(self.items) if item.task_id not in stored}
+        self.events = [event for event in self.events if event.task_id in stored]
+
     @property
     def changed_tasks(self) -> list[str]:
         """Every task that the group touched, once."""
         return [*self.created, *dict.fromkeys(event.task_id for event in self.events)]
 
-    def updates(self) -> Iterator[tuple[bytes, str, list[str]]]:
+    def updates(self) -> Iterator[tuple[bytes, str, str]]:
         """One UPDATE for each set of columns that some rows change: the statement, the values, the ids."""
         shapes: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows.values():
@@ -170,15 +183,22 @@ class Plan:
                 shapes.setdefault(tuple(sorted(row.changed)), []).append(row)
         for columns, rows in shapes.items():
             values = [{"id": row.id, **{name: row.changed[name] for name in columns}} for row in rows]
-            yield _update(columns), encode(values), [row.id for row in rows]
+            yield _update(columns), encode(values), array(row.id for row in rows)
 
-    def journal_columns(self) -> list[list[str]]:
-        """Task ids, keys, values and files of the journal entries, each a column of its own."""
-        return [[entry[name] for entry in self.journal] for name in ("task_id", "key", "value", "sha256")]
+    def noted(self) -> str:
+        """The journal entries, as their insert wants them. Their values are texts: nothing in one is mended.
+
+        Raises:
+            ValidationError: One is no text that JSON can hold.
+        """
+        try:
+            return to_json(self.journal).decode()
+        except ValueError as error:
+            raise ValidationError("a value does not fit into the database") from error
 
     def logged(self) -> str:
         """The events, as their insert wants them."""
-        return encode([{name: getattr(event, name) for name in _EVENT} for event in self.events])
+        return encode([event._asdict() for event in self.events])
 
 
 def _journal_row(task_id: str, entry: JournalEntry) -> dict[str, Any]:
@@ -186,7 +206,6 @@ def _journal_row(task_id: str, entry: JournalEntry) -> dict[str, Any]:
     return {"task_id": task_id, "key": entry.key, "value": entry.value, "sha256": sha256}
 
 
-_EVENT = tuple(each.name for each in fields(LoggedEvent))
 _updates: dict[tuple[str, ...], bytes] = {}
 
 

@@ -38,17 +38,14 @@ INSERT_TASKS = """
     select now(), exists (select from due)
 """
 
-# Events of a group, and for each subscription that wants one, the cursor that says so. No subscription: no cost.
-INSERT_EVENTS = """
-    with fresh as materialized (
-        select * from json_to_recordset(%s::json) as r(
-            task_id text, number bigint, type text, attempt integer, origin text, data json,
-            organization_id text, agent_id text
-        )
-    ), logged as (
-        insert into worker.events (task_id, number, type, time, attempt, origin, data)
-        select task_id, number, type, now(), attempt, origin, data from fresh
-    )
+_EVENT = "task_id text, number bigint, type text, attempt integer, origin text, data json"
+
+# Events, and for each subscription that wants one, the cursor that says so. No subscription: no cost.
+_LOG = """
+    insert into worker.events (task_id, number, type, time, attempt, origin, data)
+    select task_id, number, type, now(), attempt, origin, data from fresh
+"""
+_RAISE_CURSORS = """
     insert into worker.cursors as c (subscription_id, task_id, position, newest)
     select s.id, f.task_id, min(f.number) - 1, max(f.number)
     from fresh f join worker.subscriptions s
@@ -61,18 +58,62 @@ INSERT_EVENTS = """
     on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
 """
 
+# Events of a group.
+INSERT_EVENTS = f"""
+    with fresh as materialized (
+        select * from json_to_recordset(%s::json) as r({_EVENT}, organization_id text, agent_id text)
+    ), logged as ({_LOG})
+    {_RAISE_CURSORS}
+"""  # noqa: S608 - composed of constants
+
 INSERT_JOURNAL = """
     insert into worker.journal (task_id, key, value, sha256)
     select task_id, key, value::json, sha256
-    from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as r(task_id, key, value, sha256)
+    from json_to_recordset(%s::json) as r(task_id text, key text, value text, sha256 text)
     on conflict (task_id, key) do nothing
 """
 
-# When some events, each the number of a task, were logged: by it a commit whose answer was lost is known.
+# Some events, each the number of a task: by them a commit whose answer was lost is known.
 READ_TIMES = """
-    select task_id, number, time from worker.events
+    select task_id, number, time, attempt, data::text from worker.events
     where (task_id, number) in (select * from unnest(%s::text[], %s::bigint[]))
 """
+
+# What runs write of their own tasks, in one statement: a row is changed, and events and journal entries are added, if
+# the attempt still owns it and nobody has logged anything since. Answers the time, the tasks of which that is so, and
+# whether a subscription wants any of the events. Columns that are not given stay; a given status ends the task.
+WRITE_KNOWN = f"""
+    with wanted as materialized (
+        select * from json_to_recordset(%(rows)s::json) as r(
+            id text, attempt integer, known bigint, changes boolean, last_event bigint,
+            status text, result text, internal_status text, state json
+        )
+    ), locked as materialized (
+        select id, organization_id, agent_id, status, attempt, last_event from worker.tasks
+        where id = any(%(ids)s::text[]) order by id for update
+    ), mine as materialized (
+        select w.*, l.organization_id, l.agent_id from wanted w join locked l on l.id = w.id
+        where l.status = 'executing' and l.attempt = w.attempt and l.last_event = w.known
+    ), changed as (
+        update worker.tasks t
+           set last_event = m.last_event, updated_at = now(), status = coalesce(m.status, t.status),
+               worker_id = case when m.status is null then t.worker_id end,
+               finished_at = case when m.status is null then t.finished_at else now() end,
+               result = coalesce(m.result, t.result), state = coalesce(m.state, t.state),
+               internal_status = coalesce(m.internal_status, t.internal_status)
+          from mine m where t.id = any(%(ids)s::text[]) and t.id = m.id and m.changes
+    ), fresh as materialized (
+        select e.*, m.organization_id, m.agent_id
+        from json_to_recordset(%(events)s::json) as e({_EVENT}) join mine m on m.id = e.task_id
+    ), logged as ({_LOG}), noted as (
+        insert into worker.journal (task_id, key, value, sha256)
+        select j.task_id, j.key, j.value::json, j.sha256
+        from json_to_recordset(%(journal)s::json) as j(task_id text, key text, value text, sha256 text)
+        join mine m on m.id = j.task_id
+        on conflict (task_id, key) do nothing
+    ), due as ({_RAISE_CURSORS} returning 1)
+    select now(), array(select id from mine) as stored, exists (select from due)
+"""  # noqa: S608 - composed of constants
 
 DROP_JOURNAL = "delete from worker.journal where task_id = any(%s::text[])"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
+from worker.engine.doubt import Doubt
 from worker.engine.plan import Item, NewRow
 from worker.words.errors import Unavailable
 
@@ -21,21 +22,6 @@ ROOM_ITEMS = 20_000  # of a process; a worker's runs hold up their models long b
 ROOM_BYTES = 64 * 1024 * 1024
 AWAY_SECONDS = 10.0  # whoever is not patient is told after so long that there is no database, as a read is
 MOST_LOSSES = 30  # connections that broke under one item: it may be what breaks them, and must not go on for ever
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A try whose commit was not answered. If the log has one of the events that it wrote, it took place.
-
-    Args:
-        task_id: Of the event.
-        number: Of the event.
-        time: Of the transaction; none: the task's id is the try's own, so any such event is.
-    """
-
-    task_id: str
-    number: int
-    time: datetime | None
 
 
 @dataclass(slots=True, eq=False)

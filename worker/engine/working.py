@@ -116,9 +116,9 @@ class EngineWork:
         self._core.claims += 1
         if rows:
             fault("claim.committed")
-        if rows:
-            self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows])
+            self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
         if worker_id in self._local:
+            self._core.writer.known.learn(rows)
             self._given.update((row["id"], row["attempt"]) for row in rows)
         return [Assignment(task_record(row), row["attempt"]) for row in rows]
 
@@ -185,6 +185,7 @@ class EngineWork:
         if not held:
             return {}
         rows = await self._core.rows(statements.LOST, (list(held), list(held.values()), self._organization))
+        self._core.writer.known.forget(row["id"] for row in rows)
         for row in rows:
             self._given.pop(row["id"], None)
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}

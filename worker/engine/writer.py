@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from worker.engine import file_statements, statements
 from worker.engine.changes import Row
 from worker.engine.connections import connect, is_lost, is_passing, translated
-from worker.engine.faults import fault
+from worker.engine.doubt import Doubt, Logged, note_loss
+from worker.engine.faults import fault, looks_first
 from worker.engine.hub import DELIVERIES, WORK
-from worker.engine.payloads import encode
+from worker.engine.known import Known
+from worker.engine.payloads import array, encode
 from worker.engine.plan import NEVER, NewRow, Plan
-from worker.engine.waiting import Doubt, Item, Queue, Waiting
+from worker.engine.waiting import Item, Queue, Waiting
 from worker.words.errors import TaskNotFound, Unavailable
 from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
@@ -29,8 +31,9 @@ LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own
 RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
 LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
 
-Tell = Callable[[str, list[str]], None]
-"""Called after a commit with a hint's flags and the ids of changed tasks."""
+Tell = Callable[[str, list[str], list[str]], None]
+"""Called after a commit with a hint's flags, the ids of changed tasks, and of those that were not changed by their own
+attempt alone."""
 
 
 class Writer:
@@ -52,6 +55,7 @@ class Writer:
         self._connection: AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self.known = Known()
         self.commits = 0
         self.items = 0
 
@@ -202,20 +206,26 @@ class Writer:
             await self._commit(connection, group, plan)
         except Exception as error:  # noqa: BLE001 - the caller decides what it means
             if is_lost(connection, error):
-                _note_loss(group, plan)
+                note_loss(group, plan)
             return error
-        for waiting, outcome in zip(group, plan.outcomes(), strict=True):
-            waiting.settle(outcome)
+        for index, (waiting, outcome) in enumerate(zip(group, plan.outcomes(), strict=True)):
+            if index not in plan.undecided:
+                waiting.settle(outcome)
         self._tell(plan)
         fault("write.told", plan.items)
+        if plan.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
+            self._queue.put_back(group[index] for index in sorted(plan.undecided))
         return None
 
     async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """One transaction for many items. Raises only where the whole transaction failed."""
         if all(isinstance(each.item, NewRow) and not each.item.files and each.doubt is None for each in group):
             await self._create(connection, group, plan)
+        elif self._is_known(group):
+            await self._write_known(connection, group, plan)
         else:
             await self._change(connection, group, plan)
+            self.known.update(plan, {each.item.task_id for each in group})
         self.commits += 1
         self.items += len(group)
 
@@ -229,6 +239,25 @@ class Writer:
     async def _note_created(self, made: "AsyncCursor[Any]", plan: Plan) -> None:
         ((plan.now, due),) = await made.fetchall()
         plan.wakes_deliveries |= due
+
+    def _is_known(self, group: Sequence[Waiting]) -> bool:
+        """Whether all of a group is what runs write of tasks that are known; what is in doubt is always looked at."""
+        if looks_first():
+            return False
+        return all(each.doubt is None and each.size <= LARGE_BYTES and self.known.covers(each.item) for each in group)
+
+    async def _write_known(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+        """What runs write of their own tasks needs no look at them: one statement, which leaves out what has moved."""
+        self.known.decide([waiting.item for waiting in group], plan)
+        fault("known.decided", plan.items)
+        written = await connection.execute(statements.WRITE_KNOWN, self.known.parameters(plan))
+        ((plan.now, ids, due),) = await written.fetchall()
+        fault("known.committed", plan.items)
+        stored = set(ids)
+        self.known.update(plan, stored)
+        self.known.doubt(plan.rows.keys() - stored)
+        plan.wakes_deliveries |= due
+        plan.keep(stored)
 
     async def _change(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """Lock, decide, store: one pipeline, with one wait in it."""
@@ -254,8 +283,8 @@ class Writer:
         """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for."""
         ids = sorted({item.task_id for item in plan.items if not isinstance(item, NewRow)})
         if ids:
-            renewing = [item.task_id for item in plan.items if getattr(item, "renewal", None)]
-            locked = await connection.execute(statements.LOCK_TASKS, {"ids": ids, "settings": renewing})
+            renewing = array(item.task_id for item in plan.items if getattr(item, "renewal", None))
+            locked = await connection.execute(statements.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
             plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
             plan.now = next((row.now for row in plan.rows.values()), NEVER)
             fault("write.locked", plan.items)
@@ -276,9 +305,9 @@ class Writer:
             return {}
         keys = [each.task_id for each in doubts], [each.number for each in doubts]
         logged = await (await connection.execute(statements.READ_TIMES, keys)).fetchall()
-        times: dict[tuple[str, int], datetime] = {(task_id, number): time for task_id, number, time in logged}
-        found = {each: times.get((each.task_id, each.number)) for each in doubts}
-        return {each: time for each, time in found.items() if time is not None and each.time in (None, time)}
+        found = {(task_id, number): Logged(*event) for task_id, number, *event in logged}
+        seen = {each: found.get((each.task_id, each.number)) for each in doubts}
+        return {each: event.time for each, event in seen.items() if event is not None and each.is_settled_by(event)}
 
     async def _store(
         self, connection: "AsyncConnection[Any]", plan: Plan
@@ -291,9 +320,9 @@ class Writer:
             await connection.execute(statement, (values, ids))
         fault("write.updated", plan.items)
         if plan.dropped_journals:
-            await connection.execute(statements.DROP_JOURNAL, (plan.dropped_journals,))
+            await connection.execute(statements.DROP_JOURNAL, (array(plan.dropped_journals),))
         if plan.journal:
-            await connection.execute(statements.INSERT_JOURNAL, plan.journal_columns())
+            await connection.execute(statements.INSERT_JOURNAL, (plan.noted(),))
             fault("write.journaled", plan.items)
         if plan.dropped_files:
             await connection.execute(file_statements.DROP_TASK_FILES, (plan.dropped_files,))
@@ -309,7 +338,7 @@ class Writer:
         flags = WORK * plan.wakes_work + DELIVERIES * plan.wakes_deliveries
         ids = plan.changed_tasks
         if flags or ids:
-            self._told(flags, ids)
+            self._told(flags, ids, plan.disturbed)
 
 
 def _collisions() -> tuple[type[Exception], ...]:
@@ -317,26 +346,3 @@ def _collisions() -> tuple[type[Exception], ...]:
     from psycopg import errors
 
     return errors.DeadlockDetected, errors.SerializationFailure, errors.ForeignKeyViolation
-
-
-def _note_loss(group: Sequence[Waiting], plan: Plan) -> None:
-    """Note how to find out whether a commit whose answer was lost took place.
-
-    Before all was decided nothing was sent that could be committed: then what was in doubt before still is.
-    """
-    if len(plan.errors) == len(group):
-        shared = _doubt(group, plan)
-        for index, waiting in enumerate(group):
-            if index not in plan.committed:  # that one's is no doubt at all
-                is_new = isinstance(waiting.item, NewRow)
-                waiting.doubt = Doubt(waiting.item.task_id, 1, None) if is_new else shared
-    for waiting in group:
-        waiting.losses += 1
-
-
-def _doubt(group: Sequence[Waiting], plan: Plan) -> Doubt | None:
-    """What shows that a transaction took place; none: it logged nothing, and to do it again changes nothing."""
-    if plan.events:
-        return Doubt(plan.events[0].task_id, plan.events[0].number, plan.now)
-    new = next((each.item for each in group if isinstance(each.item, NewRow)), None)
-    return Doubt(new.task_id, 1, None) if new is not None else None
