@@ -8,6 +8,7 @@ from worker.current import REASON_DRAIN, Run
 from worker.face.changes import result_text
 from worker.face.task import Task
 from worker.registry import Handler
+from worker.telemetry import redaction
 from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.retry import is_retryable, retry_after
@@ -80,9 +81,12 @@ def repeats(error: BaseException | None) -> bool:
 
 
 def message(error: BaseException) -> str:
-    """An error as a person reads it: its own words, without a traceback."""
+    """An error as a person reads it: its own words, without a traceback and without what looks like a secret.
+
+    It is stored with the task, and told to whoever reads the task's events.
+    """
     text = error.description if isinstance(error, ModuleException) else str(error)
-    return (text or type(error).__name__)[:MESSAGE_CHARACTERS]
+    return redaction.of_this_process()(text or type(error).__name__)[:MESSAGE_CHARACTERS]
 
 
 def kept(task: Task) -> dict[str, Any]:

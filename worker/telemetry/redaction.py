@@ -1,8 +1,11 @@
 """Secrets out of texts: what is known to be secret by its value, and what looks like a secret by its form."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -51,9 +54,13 @@ class Redactor:
         return _FORMS.sub(_hidden, text)
 
 
-def _secrets_of(settings: Settings) -> Iterable[str]:
-    from urllib.parse import unquote, urlsplit
+@cache
+def of_this_process() -> Redactor:
+    """The redactor for what this process's environment keeps secret."""
+    return Redactor.of(Settings(), os.environ)
 
+
+def _secrets_of(settings: Settings) -> Iterable[str]:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if not isinstance(value, SecretStr):
