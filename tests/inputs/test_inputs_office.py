@@ -21,7 +21,7 @@ from worker.inputs import Attachment, Kind, Limits, Reader, human_readable, offi
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import classify
-from worker.inputs.examining import examined
+from worker.inputs.examining import LEAST_TEXT, MARKS, examined
 from worker.inputs.office import EXCEL, NAMES, NOTEBOOK, POWERPOINT, RTF, WORD, convert, document_type
 
 MOST = 20 * 1024 * 1024
@@ -65,6 +65,8 @@ async def test_a_document_is_a_readable_file(name: str) -> None:
     assert item.text is not None
     assert item.text.startswith(f"[text extracted from {name}]\n\n")
     assert WORDS in item.text
+    assert item.original == content
+    assert item.size == len(content) + len(item.content)
 
 
 async def test_rich_text_is_read_rather_than_quoted() -> None:
@@ -98,8 +100,8 @@ async def test_a_document_larger_than_what_is_held_is_cut_and_says_so() -> None:
     assert converted.is_cut
     assert len(converted.text) == 1000
     item = await examined("https://example.com/a.xlsx", Fetched(documents.excel(rows=2000)), 5000)
-    assert (item.text or "").endswith("\n[cut here after 1,000 characters: the document is longer]")
-    assert item.size <= 5000
+    assert (item.text or "").endswith("\n[cut here after 16,384 characters: the document is longer]")
+    assert len(item.content) <= LEAST_TEXT + MARKS
 
 
 async def test_a_document_that_claims_to_be_a_pdf_says_what_it_is() -> None:

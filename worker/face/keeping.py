@@ -1,6 +1,7 @@
 """What a task's URLs held when an attempt first read them, kept with the task: a retry does not depend on them."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from worker.words.work import KeptFile, url_digest
 if TYPE_CHECKING:
     from worker.inputs import Fetched
 
+_PLAIN_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
 MEDIA_TYPE_CHARACTERS = 255  # of a Content-Type; longer ones say nothing
 
 
@@ -72,7 +74,7 @@ class TaskKeeper:
         kept, refused = list[KeptFile](), list[str]()
         for url, fetched in files:
             name, size = fetched.name or name_of(url), len(fetched.content)
-            reference = await self._store(name, fetched.content) if size <= left else None
+            reference = await self._store(name, fetched) if size <= left else None
             if reference is None:
                 refused.append(name)
                 continue
@@ -81,10 +83,12 @@ class TaskKeeper:
             kept.append(KeptFile(url_digest(url), reference, media_type, fetched.name, size))
         return kept, refused
 
-    async def _store(self, name: str, content: bytes) -> str | None:
+    async def _store(self, name: str, fetched: "Fetched") -> str | None:
         """Store a file; none: the platform takes none so large."""
+        media_type = fetched.declared.partition(";")[0].strip().lower()
+        known = media_type if _PLAIN_TYPE.fullmatch(media_type) else "application/octet-stream"
         try:
-            return await self._platform.tasks.store_file(name, "application/octet-stream", content)
+            return await self._platform.tasks.store_file(name, known, fetched.content)
         except TooLarge:
             return None
 

@@ -62,9 +62,10 @@ class Attachment:
         kind: what the file is good for.
         media_type: by content first, then as declared, then by name.
         name: one line, safe to show.
-        content: the bytes; empty for an unreadable file.
+        content: the bytes; empty for an unreadable file; of a converted document the bytes of its text.
         encoding: how the bytes of a text are decoded; None for anything else.
         note: one line on why it could not be attached, or what is odd about it; names file and cause.
+        original: the bytes of a document that was converted, for who computes on a workbook himself; else None.
     """
 
     url: str
@@ -74,11 +75,12 @@ class Attachment:
     content: bytes = field(default=b"", repr=False)
     encoding: str | None = None
     note: str | None = None
+    original: bytes | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
-        """The size of the content in bytes."""
-        return len(self.content)
+        """What it holds, in bytes."""
+        return len(self.content) + len(self.original or b"")
 
     @property
     def text(self) -> str | None:

@@ -12,6 +12,7 @@ from worker.inputs.pictures import is_complete
 from worker.inputs.threads import examine
 
 BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
+LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
 MARKS = 1000  # bytes for what is said before and behind the text of a document
 
 
@@ -52,7 +53,7 @@ async def _converted(url: str, fetched: Fetched, found: Classified, most: int) -
     if not can_convert(found.media_type):
         return _as_it_is(item, found, f"it is {what}, and reading those needs `pip install 'agno-worker[office]'`")
     try:
-        converted = await convert(fetched.content, found.media_type, most - MARKS)
+        converted = await convert(fetched.content, found.media_type, max(most - item.size - MARKS, LEAST_TEXT))
     except UnreadableError as cause:
         if found.encoding is None:
             raise
@@ -65,6 +66,7 @@ async def _converted(url: str, fetched: Fetched, found: Classified, most: int) -
         media_type="text/markdown",
         content=text.encode("utf-8", "replace"),
         encoding="utf-8",
+        original=fetched.content,
         note=_mislabelled(name, found.media_type, claims(fetched.declared, name)),
     )
 
