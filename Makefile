@@ -6,7 +6,7 @@ ARGS ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash test-browser check bench lock clean
+.PHONY: help demo test crash test-browser check bench docs lock clean
 .NOTPARALLEL:
 
 # The first Python that the locks cover. Looked for here and in /, since a .python-version file can hide one from its own folder.
@@ -52,9 +52,15 @@ bench: ## the figures of this machine, side by side
 	@$(SET_UP) dev
 	@.venv/bin/python -m benchmarks $(ARGS)
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: ## the documentation as a site, in site/
+	@$(SET_UP) dev
+	.venv/bin/mkdocs build --quiet
+	@echo "site/index.html"
+
 lock: ## resolve requirements/*.txt anew after a change in pyproject.toml (UPGRADE=1: newest versions)
 	@$(SET_UP) lock $(if $(UPGRADE),--upgrade)
 
 clean: ## remove .venv and caches; the tasks in .worker stay
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,43 @@
+"""What of the documentation is made from the code itself: every command's ``--help``, and the table of settings."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+from typer.testing import CliRunner
+
+from worker.cli.app import app
+from worker.settings import table
+
+COMMANDS = "<!-- generated: commands -->"
+SETTINGS = "<!-- generated: settings -->"
+WIDTH = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill a page's marks; mkdocs calls it for every page."""
+    if COMMANDS in markdown:
+        markdown = markdown.replace(COMMANDS, "\n\n".join(commands()))
+    return markdown.replace(SETTINGS, settings()) if SETTINGS in markdown else markdown
+
+
+def settings() -> str:
+    """The settings as a table."""
+    rows = [f"| `{name}` | {f'`{default}`' if default else ''} | {text} |" for name, default, text in table()]
+    return "\n".join(["| name | default | what it is |", "|---|---|---|", *rows])
+
+
+def commands() -> Iterator[str]:
+    """Each command's own help, below a heading."""
+    for path in paths(typer.main.get_command(app), ()):
+        told = CliRunner().invoke(app, [*path, "--help"], env=WIDTH)
+        level = "#" * (len(path) + 1)
+        lines = (line.rstrip() for line in told.output.strip().splitlines())
+        yield f"{level} `worker {' '.join(path)}`\n\n```text\n" + "\n".join(lines) + "\n```"
+
+
+def paths(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every command below one, in the order of ``--help``."""
+    for name, inside in getattr(command, "commands", {}).items():
+        yield (*path, name)
+        yield from paths(inside, (*path, name))
