@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -128,6 +129,8 @@ def test_a_delivery_has_a_handler_in_place_of_an_attempt(capsys: pytest.CaptureF
 
 SECRETS = [
     "postgres://someone:canary@db.example/app",
+    "https://someone:canary@files.example/a?token=canary",
+    "wss://a.example/?canary",
     "GET https://files.example/a.pdf?X-Amz-Signature=canary&x=1 failed",
     "{'Authorization': 'Bearer canary'}",
     '{"x-api-key": "canary"}',
@@ -162,3 +165,13 @@ def test_redaction_never_fails_and_leaves_ordinary_words_alone(text: str) -> Non
     assert redact("task completed in 3.2 s, see https://docs.example/page") == (
         "task completed in 3.2 s, see https://docs.example/page"
     )
+
+
+@pytest.mark.parametrize(
+    "piece", ["http://", "a://", "authorization: ", "bearer ", "http://a?", "://@", "wk_", "api_key = "]
+)
+def test_a_long_hostile_text_is_read_once(piece: str) -> None:
+    redact = Redactor(["s3cret-value"])
+    began = time.process_time()
+    redact(piece * (300_000 // len(piece)))
+    assert time.process_time() - began < 2

@@ -17,17 +17,24 @@ LEAST_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywher
 SECRET_NAMES = re.compile(r"(?:KEY|SECRET|TOKEN|PASSWORD|CREDENTIALS?)$")
 """Environment variables whose values nobody wants in a log, whoever reads them: providers' keys above all."""
 
+# A URL is one match from its scheme to its end, whatever is in it, so that a long hostile text is read once.
 _FORMS = re.compile(
     r"""
-    (?P<scheme>\b[a-z][a-z0-9+.-]{0,20}://)[^\s/?\#@"'\\]*@         # user and password of a URL
-    | (?P<url>\bhttps?://[^\s?"'<>\\]*)\?[^\s"'<>\\)]+              # a query string: signed URLs are signed there
+    (?P<scheme>\b[a-z][a-z0-9+.-]{0,20}://)
+        (?P<user>[^\s/?\#@"'\\]*@)?                             # user and password
+        (?P<place>[^\s?"'<>\\]*)
+        (?P<query>\?[^\s"'<>\\)]*)?                             # signed URLs are signed here
     | (?P<header>\b(?:authorization|x-api-key|api[_-]?key|cookie)\b\\?["']?\s*(?::|=|,)\s*(?:b(?=["']))?\\?["']?)
-      (?:(?:bearer|basic)\s+)?[^\s"',}\])\\]+                       # a header, however it is written
+        (?:(?:bearer|basic)\s+)?[^\s"',}\])\\]+                 # a header, however it is written
     | (?P<bearer>\bbearer\s+)[\w.~+/=-]{8,}
-    | \b(?:whsec_|wk_|sk-)[\w+/=-]{16,}                             # keys that say what they are
+    | \b(?:whsec_|wk_|sk-)[\w+/=-]{16,}                         # keys that say what they are
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+_MARKS = ("://", "authorization", "api", "cookie", "bearer", "whsec_", "wk_", "sk-")
+"""One of these is in every text that ``_FORMS`` finds anything in: most lines have none, which is soon seen."""
 
 
 class Redactor:
@@ -39,8 +46,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {form for each in secrets if len(each) >= LEAST_CHARACTERS for form in (each, json.dumps(each)[1:-1])}
-        longest_first = sorted(known, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
+        self._known = sorted(known, key=len, reverse=True)  # one may be part of another
 
     @classmethod
     def of(cls, settings: Settings, environment: Mapping[str, str]) -> "Redactor":
@@ -49,9 +55,11 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """A text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
-        return _FORMS.sub(_hidden, text)
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        lower = text.lower()
+        return _FORMS.sub(_hidden, text) if any(mark in lower for mark in _MARKS) else text
 
 
 @cache
@@ -78,7 +86,7 @@ def _secrets_of(settings: Settings) -> Iterable[str]:
 
 def _hidden(match: re.Match[str]) -> str:
     if match["scheme"]:
-        return f"{match['scheme']}{HIDDEN}@"
-    if match["url"]:
-        return f"{match['url']}?{HIDDEN}"
+        user = f"{HIDDEN}@" if match["user"] else ""
+        query = f"?{HIDDEN}" if match["query"] else ""
+        return f"{match['scheme']}{user}{match['place']}{query}"
     return f"{match['header'] or match['bearer'] or ''}{HIDDEN}"
