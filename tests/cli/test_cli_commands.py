@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tests.cli.shells import ROOT, Shell
 from tests.contract.steps import claim, finish, hand_back, worker
+from worker import cli
 from worker.cli.app import app
 from worker.engine.engine import Engine
 from worker.settings import table
@@ -52,6 +53,7 @@ def test_version(typed: CliRunner) -> None:
         (["task", "events", "t", "--after", "-1"], "--after"),
         (["run", "--concurrency", "0"], "--concurrency"),
         (["tusk"], "tusk"),
+        (["--nope"], "No such option: --nope"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -62,6 +64,22 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_a_group_without_a_command_shows_its_help_and_nothing_else(typed: CliRunner) -> None:
+    result = typed.invoke(app, ["task"])
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert "create" in result.stdout
+
+
+def test_an_interrupt_before_a_command_begins_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 130
 
 
 def test_a_schema_that_is_no_json_object_is_refused(typed: CliRunner, environment: Path) -> None:

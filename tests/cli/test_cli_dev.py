@@ -107,6 +107,10 @@ async def test_the_day_of_someone_who_writes_handlers(here: Shell, elsewhere: Sh
     running = await started(here, "--port", "0")
     url = url_of(running)
 
+    async with httpx.AsyncClient(base_url=url, timeout=SECONDS, follow_redirects=True) as client:
+        page = await client.get("/", headers={"accept": "text/html"})
+        assert (page.status_code, page.headers["content-type"].split(";")[0]) == (200, "text/html")
+
     # The printed command works when copied into another shell, in another folder.
     (command,) = re.findall(r"^    (XPANDER_BASE_URL=.*)$", running.log, flags=re.MULTILINE)
     copied = await asyncio.to_thread(

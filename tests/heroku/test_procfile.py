@@ -81,6 +81,14 @@ class Dynos:
         found = re.findall(r"^[\d:]+ ((?:web|worker|release)\.\d+) +\| (.*)$", self._log.read_text(), re.MULTILINE)
         return [line for _, line in found]
 
+    @property
+    def exits(self) -> dict[str, int]:
+        """How each process ended."""
+        return {
+            name: int(code)
+            for name, code in re.findall(r"system +\| (\S+) stopped \(rc=(-?\d+)\)", self._log.read_text())
+        }
+
     async def says(self, text: str, count: int = 1) -> None:
         def said() -> bool:
             return sum(text in line for line in self.lines) >= count or self.process.poll() is not None
@@ -168,6 +176,8 @@ async def test_a_deploy_loses_nothing(honcho: Path, database_url: str) -> None:
 
     dynos.terminate()
     await asyncio.to_thread(dynos.process.wait, SECONDS)
+
+    assert dynos.exits == {"web.1": 0, "worker.1": 0, "worker.2": 0}
 
     def standing(*agents: str) -> set[tuple[object, ...]]:
         ids = [each for agent in agents for each in tasks[agent]]

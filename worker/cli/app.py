@@ -21,6 +21,16 @@ from worker.cli.task_commands import tasks
 class Commands(TyperGroup):
     """The root of all commands."""
 
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """Read the options before the command; one that is none is told in one line, as all that does not fit."""
+        try:
+            return super().make_context(*arguments, **named)
+        except Exception as error:
+            if not isinstance(error, failures.Usage):
+                raise
+            code = failures.report(error, with_traceback=False)
+            sys.exit(code)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command; what it raises becomes one line and an exit code."""
         try:

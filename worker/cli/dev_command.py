@@ -48,7 +48,7 @@ def greet(ready: "Ready") -> None:
     """Say where everything is, and a command that works when copied."""
     if ready.other_port is not None:
         output.say(f"Port {ready.other_port} is taken; this is the next free one.")
-    output.say(f"Ready in {ready.seconds:.1f} s:  {ready.url}  (API: {ready.url}/docs)")
+    output.say(f"Ready in {ready.seconds:.1f} s:  {ready.url}  (tasks; the API: {ready.url}/docs)")
     output.say(f"Tasks:     {ready.platform}")
     output.say(f"Handlers:  {described(ready.registry)}; reloaded when saved")
     output.say("Try it, from another terminal:\n")

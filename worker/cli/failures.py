@@ -39,7 +39,9 @@ def report(error: Exception, *, with_traceback: bool) -> int | None:
         return BROKEN_PIPE
     if isinstance(error, Usage):
         where = getattr(getattr(error, "ctx", None), "command_path", "worker")
-        _say(f"{where}: {error.format_message().strip()} (see {where} --help)")
+        message = error.format_message().strip().removesuffix(".")
+        if message:  # none: the help was asked for by leaving everything out, and has been shown
+            _say(f"{where}: {message} (see {where} --help)")
         return WRONG_USAGE
     if not isinstance(error, ModuleException):
         return None

@@ -24,6 +24,15 @@ from worker.telemetry import logs
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.notices import HandlersBroken, announce
 
+FIRST = """\
+    # hello.py
+    from worker import on_task
+
+    @on_task(agent_id="hello")
+    async def hello(task):
+        return f"Hello, {task.input.text}!\"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -91,7 +100,7 @@ def check(settings: Settings, folder: Path) -> None:
             f" one of its own: unset {'them' if len(named) > 1 else 'it'}, or use `worker run` to serve that platform"
         )
     if not folder.is_dir():
-        raise ConfigurationError(f"there is no folder {folder.name!r} here: make one, with a module that uses @on(...)")
+        raise ConfigurationError(f"there is no folder {folder.name!r} here: make one, with a module such as\n\n{FIRST}")
     check_organization_of(settings)
 
 
