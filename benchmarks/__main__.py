@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import http, scenarios
+from benchmarks.full import full
 from benchmarks.journal import journal
 from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
@@ -41,6 +42,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "http-events": (http.events, 5_000),
     "http-lives": (http.lives, 5_000),
     "http-latency": (http.latency, 200),
+    "history": (full, 1_000_000),
     "memory": (scenarios.memory, 1_000),
     "import": (scenarios.import_time, 9),
 }
