@@ -24,21 +24,22 @@ class Stopping:
     """Whether a run should end, and why; safe to ask from any thread."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event: threading.Event | None = None  # made for who waits: most runs end without
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self.reason: str | None = None
 
     def __bool__(self) -> bool:
-        return self._event.is_set()
+        return self.reason is not None
 
     def set(self, reason: str) -> None:
         """Ask the run to end; the first reason stands."""
         with self._lock:
-            if self._event.is_set():
+            if self.reason is not None:
                 return
             self.reason = reason
-            self._event.set()
+            if self._event is not None:
+                self._event.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
@@ -46,7 +47,7 @@ class Stopping:
     def call(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called once when the run should end, at once if it should already; returns the way out."""
         with self._lock:
-            if not self._event.is_set():
+            if self.reason is None:
                 self._callbacks.append(callback)
                 return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
         callback()
@@ -54,7 +55,12 @@ class Stopping:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block a thread until the run should end, at most ``seconds``; whether it should."""
-        return self._event.wait(seconds)
+        with self._lock:
+            if self.reason is not None:
+                return True
+            self._event = self._event or threading.Event()
+            event = self._event
+        return event.wait(seconds)
 
 
 @dataclass(slots=True)

@@ -250,7 +250,7 @@ async def test_no_model_is_called_once_the_attempt_should_end(running: Runner) -
     run_record = Run("task-1", "agent-1", work=_no_work())
 
     def stop() -> str:
-        run_record.stopping._event.set()  # without the call-backs: only the check is left to notice
+        run_record.stopping.reason = "stopped"  # without the call-backs: only the check is left to notice
         return "stopping"
 
     model = ScriptedModel([Call("stop"), "never said"])

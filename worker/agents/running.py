@@ -250,10 +250,11 @@ class _NoCancelledRuns:
         self._ids: list[str] = []
 
     def add(self, run_id: str) -> None:
-        from agno.run.concurrency import mark_worker_managed
+        if run_id not in self._ids:
+            from agno.run.concurrency import mark_worker_managed
 
-        mark_worker_managed(run_id)
-        self._ids.append(run_id)
+            mark_worker_managed(run_id)
+            self._ids.append(run_id)
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ here does I/O, so every rule can be read, and tested, in one place.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from worker.engine.payloads import clean
 from worker.engine.references import FileRow
@@ -151,15 +151,14 @@ def _mark(attempt: int, sequence: int) -> int:
 
 def text_size(value: Any) -> int:
     """Roughly how many bytes a value takes as JSON; exact enough to tell the large from the small."""
-    match value:
-        case str() | bytes():
-            return len(value)
-        case Mapping():
-            return sum(len(str(key)) + text_size(each) for key, each in value.items())
-        case list() | tuple():
-            return sum(text_size(each) for each in value)
-        case _:
-            return 8
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        fields = cast("dict[object, object]", value)
+        return sum([len(str(key)) + text_size(each) for key, each in fields.items()])
+    if isinstance(value, list | tuple):
+        return sum([text_size(each) for each in cast("Sequence[object]", value)])
+    return 8
 
 
 def told(event: NewEvent) -> Any:

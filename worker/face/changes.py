@@ -28,6 +28,22 @@ def snapshot(task: TaskRecord) -> Snapshot:
     return {name: value if type(value) in _PLAIN else _copied(value) for name, value in task.__dict__.items()}
 
 
+def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
+    """Copy what of a task is not as it was saved; what is the very same is neither compared nor copied."""
+    found: Snapshot = {}
+    for name, value in task.__dict__.items():
+        before = saved.get(name, _NEVER)
+        if value is before:
+            continue
+        now = _copied(value) if isinstance(value, BaseModel) else value
+        if before is _NEVER or _differs(now, before):
+            found[name] = _copied(value)
+    return found
+
+
+_NEVER = object()
+
+
 def changed(now: Snapshot, saved: Snapshot) -> list[str]:
     """Name the fields that are not as they were saved."""
     return [

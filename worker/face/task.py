@@ -9,7 +9,7 @@ from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge, reading
 from worker.face.binding import bound
-from worker.face.changes import Snapshot, changed, checked, sendable, snapshot
+from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
 from worker.face.configuration import Configuration
 from worker.face.keeping import TaskKeeper
 from worker.words.activity import AgentActivityThread
@@ -272,8 +272,7 @@ class Task(TaskRecord):
 
     def _pending(self) -> Snapshot:
         """What was changed and not saved yet, as it stands."""
-        now = snapshot(self)
-        return {name: now[name] for name in changed(now, self._saved)}
+        return pending(self, self._saved)
 
     def _now(self, *names: str) -> Snapshot:
         now = snapshot(self)
