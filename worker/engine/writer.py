@@ -3,6 +3,9 @@
 No waiting window: whatever came while the last group committed is the next group. A group locks its task rows in the
 order of their ids, asks each change for its effect, writes all effects with a handful of statements, commits, and
 only then hints. A group that fails is split until the bad item stands alone, so its neighbours never notice.
+
+What runs write of their own tasks, which is nearly everything, is decided on the rows as they are known (``known.py``):
+one statement, which locks and checks them itself, in place of a look and a wait.
 """
 
 import asyncio
