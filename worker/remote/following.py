@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds before the stream is opened again, doubling; an event resets it
 SILENCE = 2.0  # seconds after which a stream without numbers, asked for what there is now, has said it all
+DIGITS = 18  # of a number; beyond them it is none
 REMEMBERED = 1000  # events without a number, to know one that a new connection repeats
 
 
@@ -116,7 +117,7 @@ class Following:
 
     def _new(self, sent: "ServerSentEvent") -> TaskUpdateEvent | None:
         """Read an event; one seen before, or of a type that we do not know, is none."""
-        number = int(sent.id) if sent.id.isdecimal() else None
+        number = int(sent.id) if sent.id.isdecimal() and len(sent.id) <= DIGITS else None
         if number is not None:
             if number <= self._after:
                 return None

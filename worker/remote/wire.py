@@ -59,7 +59,7 @@ def decode(content: bytes | str, what: str) -> Any:
     """
     try:
         return from_json(content)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # the former of a text that no bytes can carry
         raise Unreadable(what, str(error)) from None
 
 
@@ -98,7 +98,8 @@ def event_of(data: Any, number: int | None = None) -> TaskUpdateEvent | None:
     Returns:
         The event; none where it is of a type that we do not know, or no event at all: it is passed over.
     """
-    if not isinstance(data, dict) or data.get("type") not in _KNOWN:
+    kind = data.get("type") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or kind not in _KNOWN:
         return None
     try:
         event = TaskUpdateEvent.model_validate(data)

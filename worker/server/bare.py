@@ -67,7 +67,9 @@ def _tokens(value: Any) -> bool:
 
 def _planning(value: Any) -> bool:
     steps = value.get("tasks") if isinstance(value, dict) else None
-    return isinstance(steps, list) and all(_filled(each.get("id")) and _text(each.get("title")) for each in steps)
+    if not isinstance(steps, list) or not _objects(steps):
+        return False
+    return all(_filled(each.get("id")) and _text(each.get("title")) for each in steps)
 
 
 def _waits_for_a_node(value: Any) -> bool:
@@ -171,6 +173,8 @@ AGENT: dict[str, Check] = {
     "output_schema": _object,
     "expected_output": _text,
     "llm_reasoning_effort": OPTIONAL["llm_reasoning_effort"],
+    "model_provider": _text,
+    "model_name": _text,
 }
 """Fields of an agent that go as null where they do not fit."""
 
@@ -189,11 +193,9 @@ def agent(told: dict[str, Any], model: str | None) -> dict[str, Any]:
     _empty_what_does_not_fit(told, AGENT)
     if not (told.get("model_provider") and told.get("model_name")):
         provider, named, name = (told.get("model_name") or model or MODEL).partition(":")
-        told |= (
-            {"model_provider": provider, "model_name": name}
-            if named
-            else {"model_provider": PROVIDER, "model_name": provider}
-        )
+        if not named:
+            provider, name = PROVIDER, provider
+        told |= {"model_provider": provider or PROVIDER, "model_name": name}
     return told
 
 
