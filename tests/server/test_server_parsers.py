@@ -106,9 +106,8 @@ def test_an_agent_for_the_public_client_names_a_model(told: dict[str, Any], mode
 
 @given(st.lists(st.sampled_from(["", "agents", "list", "acme", "agent-controller", "..", "a b", "files", "x" * 200])))
 def test_an_address_names_an_organization_or_none(parts: list[str]) -> None:
-    doors = Doors(
-        lambda *_: _nothing(), [Route("/agents/list", lambda _: None), Route("/files/{name}", lambda _: None)]
-    )
+    routes = [Route(path, _page) for path in ("/agents/list", "/files/{name}")]
+    doors = Doors(_nobody, routes)
     organization, path = doors._split({"type": "http", "method": "GET", "path": "/" + "/".join(parts)})
     assert organization is None or is_id(organization)
     assert path.startswith("/")
