@@ -14,7 +14,7 @@ from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.testing import Call, Pieces, ScriptedModel
-from worker.words.tasks import NewTask
+from worker.words.tasks import NewTask, TaskItem, TaskQuery
 
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 KEY = "a-key-of-the-browser-tests"
@@ -54,7 +54,6 @@ class World:
     async def open(self) -> None:
         await self.engine.open()
         self.handlers.bind(self.analyse, "analyst")
-        self.handlers.bind(self.fail, "clumsy", retries=0)
         settings = Settings.model_validate({"drain_seconds": 0, "concurrency": 4})
         self.supervisor = Supervisor(self.engine, self.handlers, settings)
         self._running = asyncio.create_task(self.supervisor.run())
@@ -98,10 +97,14 @@ class World:
         agent = Agent(model=ScriptedModel(turns, between=wait), tools=[look_up, read_chart])
         return await run_agent(agent, task)
 
-    async def fail(self) -> None:
-        raise ValueError("I dropped it")
+    async def items(self) -> list[TaskItem]:
+        """All tasks, newest first."""
+        return await self.engine.tasks.find(TaskQuery())
 
     async def create(self, text: str = "Summarise the figures.", agent: str = "analyst", **settings: Any) -> str:
-        values = {"input": {"text": text}, "output_format": "markdown", "events_streaming": True, **settings}
+        """Create a task. Returns: its id."""
+        user = settings.pop("input_user", None)
+        given = {"text": text, "user": {"id": user} if user else None}
+        values = {"input": given, "output_format": "markdown", "events_streaming": True, **settings}
         task = await self.engine.tasks.create(NewTask.model_validate({"agent_id": agent, **values}))
         return task.id

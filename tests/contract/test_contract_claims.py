@@ -360,3 +360,20 @@ async def test_renewing_holds_on_to_a_workers_leases(platform: Platform, sql: Sq
 async def test_an_unknown_worker_cannot_renew(platform: Platform) -> None:
     with pytest.raises(NotFound):
         await platform.work.renew("unknown")
+
+
+async def test_a_worker_that_begins_to_leave_is_shown_as_draining_until_it_registers_again(
+    platform: Platform, sql: Sql
+) -> None:
+    by = await worker(platform)
+    assert await sql("select is_draining from worker.workers") == [(False,)]
+    await platform.work.drain(by.id)
+    assert await sql("select is_draining from worker.workers") == [(True,)]
+    await platform.work.register(by)
+    assert await sql("select is_draining from worker.workers") == [(False,)]
+
+
+async def test_nobody_drains_who_is_no_worker(platform: Platform) -> None:
+    await worker(platform)
+    with pytest.raises(NotFound):
+        await platform.work.drain("nobody")

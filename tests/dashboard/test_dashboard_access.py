@@ -1,0 +1,207 @@
+"""Who sees what: signing in and out, forged forms, keys with limits, headers, and a server without a key."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.dashboard.browsing import KEY, Browser
+from tests.dashboard.conftest import Browse
+from tests.server.conftest import Start
+from tests.server.serving import Serving
+from worker.dashboard import visits
+from worker.engine.engine import Engine
+
+PAGES = ("/", "/ui/live", "/ui/new", "/ui/workers", "/ui/agents", "/ui/dead", "/ui/deliveries", "/ui/tasks/x")
+
+
+async def create(serving: Serving, organization_id: str = "default", agent: str = "analyst", **fields: Any) -> str:
+    """Create a task over the server's own key, or as another organization."""
+    new = {"input": {"text": "a secret question"}, **fields}
+    key, _ = await _on_loop(serving, organization_id)
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as client:
+        return (await client.post(f"/agent-execution/{agent}", json=new)).raise_for_status().json()["id"]
+
+
+async def _on_loop(serving: Serving, organization_id: str, **options: Any) -> tuple[str, Any]:
+    """A key of an organization, made by an engine of this test's own."""
+    engine = Engine(serving.engine.core.url)
+    await engine.open()
+    try:
+        return await engine.keys.create(organization_id, **options)
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_who_has_not_signed_in_is_sent_to_the_entrance(serving: Serving, browse: Browse, path: str) -> None:
+    browser = await browse(serving)
+    response = await browser.client.get(path)
+    assert response.status_code == 303
+    assert response.headers["location"].startswith("/ui/sign-in")
+    live = await browser.client.get(path, headers={"hx-request": "true"})
+    assert (live.status_code, live.headers["hx-redirect"], live.text) == (401, "/ui/sign-in", "")
+
+
+async def test_a_key_opens_the_pages_and_signing_out_closes_them(serving: Serving, browse: Browse) -> None:
+    browser = await browse(serving)
+    assert (await browser.sign_in("wrong")).status_code == 401
+    assert (await browser.client.get("/")).status_code == 303
+    signed_in = await browser.sign_in()
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+    cookie = signed_in.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert f"max-age={visits.VISIT_SECONDS}" in cookie
+    assert KEY not in cookie
+    await browser.look("/")
+    assert (await browser.send("/ui/sign-out")).headers["location"] == "/ui/sign-in?told=out"
+    assert (await browser.client.get("/")).status_code == 303
+
+
+async def test_the_cookie_is_for_https_alone_where_the_browser_came_so(serving: Serving, browse: Browse) -> None:
+    browser = await browse(serving)
+    response = await browser.client.get("/ui/sign-in", headers={"x-forwarded-proto": "https"})
+    cookie = response.headers["set-cookie"]
+    assert cookie.startswith("__Host-worker_visit=")
+    assert "Secure" in cookie
+
+
+async def test_a_visit_ends_after_its_time_and_with_its_key(
+    serving: Serving, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, key = await _on_loop(serving, "default")
+    browser = await browse(serving)
+    await browser.sign_in(text)
+    await browser.look("/")
+    monkeypatch.setattr("worker.server.service.KEY_SECONDS", 0.0)
+    serving.service._keys.clear()
+    engine = Engine(serving.engine.core.url)
+    await engine.open()
+    await engine.keys.revoke(key.id)
+    await engine.close()
+    assert (await browser.client.get("/")).status_code == 303
+    await browser.sign_in()
+    await browser.look("/")
+    monkeypatch.setattr(visits, "VISIT_SECONDS", -1)
+    assert (await browser.client.get("/")).status_code == 303
+
+
+@pytest.mark.parametrize("cookie", ["", "nonsense", "W10.aaaa.bbbb", "x" * 5000])
+async def test_a_forged_cookie_is_none(serving: Serving, browse: Browse, cookie: str) -> None:
+    browser = await browse(serving)
+    response = await browser.client.get("/", headers={"cookie": f"{visits.NAME}={cookie}"})
+    assert response.status_code == 303
+
+
+@pytest.mark.parametrize(
+    "path", ["/ui/new", "/ui/dead", "/ui/deliveries", "/ui/sign-out", "/ui/tasks/{}/stop", "/ui/tasks/{}/retry"]
+)
+@pytest.mark.parametrize("token", [None, "", "0" * 64])
+async def test_a_form_of_another_site_changes_nothing(
+    serving: Serving, browser: Browser, path: str, token: str | None
+) -> None:
+    task_id = await create(serving)
+    data = {"agent": "analyst", "text": "forged", "task": task_id} | ({} if token is None else {"token": token})
+    refused = await browser.client.post(path.format(task_id), data=data)
+    assert refused.status_code == 403
+    assert "was not made for this visit" in refused.text
+    page = await browser.look("/")
+    assert page.count('class="item"') == 1
+    assert '<span class="pill pending">' in page
+
+
+async def test_a_form_of_another_visit_is_forged_too(serving: Serving, browser: Browser, browse: Browse) -> None:
+    other = await browse(serving)
+    await other.sign_in()
+    await other.look("/ui/new")
+    refused = await browser.client.post("/ui/new", data={"token": other.token, "agent": "a", "text": "x"})
+    assert refused.status_code == 403
+
+
+async def test_who_signs_in_is_sent_where_he_wanted_to_go_and_never_to_another_host(
+    serving: Serving, browse: Browse
+) -> None:
+    browser = await browse(serving)
+    for wanted, reached in [
+        ("/ui/workers?x=1", "/ui/workers?x=1"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+    ]:
+        await browser.look("/ui/sign-in")
+        response = await browser.send("/ui/sign-in", {"key": KEY, "next": wanted})
+        assert response.headers["location"] == reached
+
+
+async def test_every_answer_keeps_to_itself(serving: Serving, browser: Browser) -> None:
+    task_id = await create(serving)
+    for path in ("/", f"/ui/tasks/{task_id}", "/ui/nowhere", "/ui/static/dashboard.js", "/ui/sign-in"):
+        headers = (await browser.client.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+    page = await browser.look(f"/ui/tasks/{task_id}")
+    assert not re.search(r"<script(?![^>]*src=)|\son\w+=|\sstyle=|javascript:", page)
+
+
+async def test_another_organizations_task_is_not_found(serving: Serving, browser: Browser) -> None:
+    theirs = await create(serving, "theirs")
+    await browser.look("/")
+    for path in ("", "/stream", "/result.html", "/files/0"):
+        assert (await browser.client.get(f"/ui/tasks/{theirs}{path}")).status_code == 404
+    for verb in ("stop", "retry"):
+        await browser.look("/ui/new")
+        assert (await browser.send(f"/ui/tasks/{theirs}/{verb}")).status_code == 404
+    assert (await browser.client.get(f"/ui/new?from={theirs}")).status_code == 404
+    assert theirs not in await browser.look("/", before=theirs)
+    assert (await browser.client.get("/theirs/ui")).status_code == 404
+
+
+async def test_a_key_for_some_agents_sees_and_does_nothing_elsewhere(serving: Serving, browse: Browse) -> None:
+    mine, others = await create(serving, agent="mine"), await create(serving, agent="others")
+    text, _ = await _on_loop(serving, "default", agents=["mine"])
+    browser = await browse(serving)
+    await browser.sign_in(text)
+    listed = await browser.look("/")
+    assert mine in listed
+    assert others not in listed
+    assert "<b>1</b>" in listed
+    await browser.look(f"/ui/tasks/{others}", 404)
+    await browser.look("/ui/new")
+    refused = await browser.send("/ui/new", {"agent": "others", "text": "x"})
+    assert refused.status_code == 422
+    await browser.send("/ui/dead", {"task": others})
+    assert "others" not in await browser.look("/ui/agents")
+
+
+async def test_without_a_key_the_pages_are_open_on_loopback_alone_and_say_so(start: Start, browse: Browse) -> None:
+    serving = await start()
+    browser = await browse(serving)
+    assert "Whoever reaches this address may do everything" in await browser.look("/")
+    await browser.look("/ui/new")
+    made = await browser.send("/ui/new", {"agent": "a", "text": "x"})
+    assert made.status_code == 303
+    rebound = await browser.client.get("/", headers={"host": "evil.example"})
+    assert rebound.status_code == 404
+    assert "localhost alone" in rebound.text
+    forged = await browser.client.post("/ui/new", data={"agent": "a", "text": "x"})
+    assert forged.status_code == 403
+
+
+async def test_pages_of_an_organization_that_the_address_names_link_to_each_other(start: Start, browse: Browse) -> None:
+    serving = await start()
+    browser = await browse(serving)
+    await browser.look("/acme/ui/new")
+    made = await browser.send("/acme/ui/new", {"agent": "a", "text": "acme's question"})
+    assert made.headers["location"].startswith("/acme/ui/tasks/")
+    page = await browser.look(made.headers["location"])
+    assert 'href="/acme/ui/workers"' in page
+    assert "acme&#39;s question" in await browser.look("/acme/ui")
+    assert "question" not in await browser.look("/")
