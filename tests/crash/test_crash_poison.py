@@ -187,3 +187,26 @@ async def test_a_worker_over_http_runs_suspects_apart_too_and_their_retries_resu
     task = ended[good.id]
     assert (task.status, task.result, task.crashes) == (Status.Completed, "well", 0)
     assert await asyncio.to_thread(worker.end) == 0
+
+
+@pytest.mark.crash
+async def test_poison_among_fifty_good_ones(here: Shell, rescuer: Engine) -> None:
+    """Story 7: every kind of poison, among tasks that come before, between and after it."""
+    here.handlers(HANDLERS)
+    poison: dict[str, str] = {}
+    good: list[str] = []
+    for number in range(50):
+        good.append((await create(rescuer, "good", f"{0.2 + number % 5 / 2}")).id)
+        if number % 8 == 0:
+            tool = list(REASONS)[number // 8 % 3]
+            poison[(await create(rescuer, "poison", tool)).id] = tool
+    async with kept_alive(here) as workers:
+        ended = await all_ended(rescuer, 1200)
+    for task_id, tool in poison.items():
+        task = ended[task_id]
+        assert (task.status, task.crashes, task.errors) == (Status.Failed, 3, 0), task
+        assert task.result == f"its process died 3 times; the last time it {REASONS[tool]}"
+    assert {(ended[each].status, ended[each].result, ended[each].crashes) for each in good} == {
+        (Status.Completed, "well", 0)
+    }
+    assert len(workers) - 1 <= 2 * len(poison), "from its second on a task took no worker with it"

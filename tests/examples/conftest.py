@@ -2,19 +2,19 @@
 
 import asyncio
 import importlib.util
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.workers import working
 from worker import registry
 from worker.engine.engine import Engine
 from worker.face.options import new_task
 from worker.registry import Registry
-from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import TaskRecord
@@ -46,16 +46,9 @@ def load(monkeypatch: pytest.MonkeyPatch, environment: Path) -> Load:
 def serving(engine: Engine) -> Callable[[], AbstractAsyncContextManager[Supervisor]]:
     """A worker that serves what was loaded, for the length of a block."""
 
-    @asynccontextmanager
-    async def serve() -> AsyncGenerator[Supervisor]:
+    def serve() -> AbstractAsyncContextManager[Supervisor]:
         registry.default.check()
-        supervisor = Supervisor(engine, registry.default, Settings(drain_seconds=1))
-        running = asyncio.create_task(supervisor.run())
-        try:
-            yield supervisor
-        finally:
-            supervisor.stop()
-            await running
+        return working(engine, registry.default)
 
     return serve
 

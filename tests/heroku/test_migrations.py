@@ -14,10 +14,9 @@ from tests.cli.shells import SECONDS, Shell
 from tests.conftest import execute
 from tests.supervisor.stories import Handlers, create
 from tests.support import wait_until
+from tests.workers import working
 from worker.engine import migrate
 from worker.engine.engine import Engine
-from worker.settings import Settings
-from worker.supervisor import Supervisor
 from worker.words.errors import Unavailable
 from worker.words.statuses import AgentExecutionStatus as Status
 
@@ -66,16 +65,13 @@ async def test_older_code_works_on_a_newer_schema(empty_database_url: str) -> No
     handlers = Handlers()
     handlers.bind(work)
     await engine.open()
-    supervisor = Supervisor(engine, handlers, Settings(drain_seconds=1))
-    running = asyncio.create_task(supervisor.run())
-    task = await create(engine)
+    async with working(engine, handlers):
+        task = await create(engine)
 
-    async def completed() -> bool:
-        return (await engine.tasks.get(task.id)).status is Status.Completed
+        async def completed() -> bool:
+            return (await engine.tasks.get(task.id)).status is Status.Completed
 
-    await wait_until(completed, "a task was done by code that is older than its database")
-    supervisor.stop()
-    await running
+        await wait_until(completed, "a task was done by code that is older than its database")
     await engine.close()
 
 

@@ -1,7 +1,6 @@
 """A stand-in platform in the test's own loop, Remote on it, and supervisors that work for it."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -9,23 +8,12 @@ import pytest
 
 from tests.remote.stories import KEY, OpenRemote, ServeRemote
 from tests.supervisor.stories import Handlers
-from worker.face import bridge
+from tests.workers import handlers, no_spare_platform, notices, working
 from worker.remote.remote import Remote
-from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.testing import StandIn
-from worker.words.notices import Notice, subscribe
 
-
-@pytest.fixture(autouse=True)
-def no_spare_platform() -> Iterator[None]:
-    yield
-    bridge.close()
-
-
-@pytest.fixture
-def handlers() -> Handlers:
-    return Handlers()
+__all__ = ["handlers", "no_spare_platform", "notices", "open_remote", "platform", "remote", "serve"]
 
 
 @pytest.fixture
@@ -59,27 +47,7 @@ def serve(platform: StandIn, handlers: Handlers, open_remote: OpenRemote) -> Ser
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncGenerator[Supervisor]:
-        remote = await open_remote(platform.url)
-        supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 1, **settings}))
-        running = asyncio.create_task(supervisor.run())
-        ready = asyncio.create_task(supervisor.ready())
-        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            ready.cancel()
-            running.result()
-        try:
+        async with working(await open_remote(platform.url), handlers, **settings) as supervisor:
             yield supervisor
-        finally:
-            supervisor.stop()
-            await running
 
     return start
-
-
-@pytest.fixture
-def notices() -> Iterator[list[Notice]]:
-    """Everything announced during the test."""
-    heard: list[Notice] = []
-    end = subscribe(heard.append)
-    yield heard
-    end()

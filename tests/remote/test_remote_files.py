@@ -8,9 +8,8 @@ from tests.inputs.servers import ok, serving
 from tests.remote.stories import OpenRemote, ServeRemote, all_end
 from tests.server.serving import Serving
 from tests.supervisor.stories import FINISH_SECONDS, Handlers
+from tests.workers import working
 from worker import Task
-from worker.settings import Settings
-from worker.supervisor import Supervisor
 from worker.testing import StandIn
 from worker.words.retry import RetryPolicy
 from worker.words.tasks import AgentExecutionInput, NewTask
@@ -46,9 +45,7 @@ async def test_our_server_keeps_what_a_remote_worker_has_read(
     seen = failing_once(handlers)
     try:
         remote = await open_remote(server.base, None)
-        supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 1}))
-        running = asyncio.create_task(supervisor.run())
-        async with serving() as site:
+        async with working(remote, handlers), serving() as site:
             site.routes["/a.csv"] = ok(CSV, "text/csv")
             wish = NewTask(agent_id="agent", input=AgentExecutionInput(files=[site.url("/a.csv")]))
             task = await remote.tasks.create(wish)
@@ -56,8 +53,6 @@ async def test_our_server_keeps_what_a_remote_worker_has_read(
                 async for _ in remote.tasks.events(task.id):
                     pass
             assert (len(site.heads), len(seen)) == (1, 2)
-        supervisor.stop()
-        await running
         assert seen[0] == seen[1]
         (file,) = await remote.tasks.kept_files(task.id)
         assert (await remote.tasks.open_file(file.reference)).content == CSV

@@ -13,6 +13,7 @@ from tests.remote.stories import KEY, SECONDS, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import Handlers, create, done
 from tests.support import wait_until
+from tests.workers import working
 from worker import Task
 from worker.contracts import Capabilities
 from worker.engine import pulse
@@ -20,7 +21,6 @@ from worker.remote.asking import Asking
 from worker.remote.native import NativeWork
 from worker.remote.remote import Remote
 from worker.remote.transport import Failed, Transport, Unanswered
-from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
@@ -52,16 +52,8 @@ async def remote(serving: Serving, open_remote: OpenRemote) -> Remote:
 def serve(serving: Serving, handlers: Handlers, open_remote: OpenRemote) -> Serve:
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncGenerator[Supervisor]:
-        supervisor = Supervisor(
-            await open_remote(serving.base), handlers, Settings.model_validate({"drain_seconds": 1, **settings})
-        )
-        running = asyncio.create_task(supervisor.run())
-        await supervisor.ready()
-        try:
+        async with working(await open_remote(serving.base), handlers, **settings) as supervisor:
             yield supervisor
-        finally:
-            supervisor.stop()
-            await running
 
     return start
 

@@ -120,6 +120,15 @@ def test_a_handlers_own_lines_name_its_run_in_threads_too(
     }
 
 
+def test_a_worker_that_cannot_run_poison_apart_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(Settings(log="json"))
+    for isolates in (True, False):
+        announce(WorkerStarted("w-1", "dyno.1", "nowhere", 1, ("handlers.mine",), isolates))
+    *ready, told = lines(capsys.readouterr().out)
+    assert [line["event"] for line in ready] == ["worker ready", "worker ready"]
+    assert (told["level"], "WORKER_CHILDREN" in str(told["event"])) == ("warning", True)
+
+
 def test_a_delivery_has_a_handler_in_place_of_an_attempt(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Settings(log="json"))
     run_in_a_thread(lambda: logging.getLogger("mine").info("hello"), origin="handlers.tell")

@@ -174,7 +174,8 @@ class Supervisor:
             self._is_listed = False
             raise
         card, where = self.card, self._platform.description
-        announce(WorkerStarted(card.id, card.name, where, card.concurrency, _names(registry)))
+        isolates = card.isolates or not registry.tasks()
+        announce(WorkerStarted(card.id, card.name, where, card.concurrency, _names(registry), isolates))
         self._ready.set()
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:

@@ -12,6 +12,11 @@ from worker.words.errors import ModuleException, TimeLimit
 
 OURS = str(Path(__file__).resolve().parent.parent)
 
+NOT_ISOLATED = (
+    "a task that workers die of runs beside all others here, until its fifth worker has died: WORKER_CHILDREN is 0, or"
+    " the handlers come from no folder, where a process of its own would find them"
+)
+
 _least = logging.INFO
 
 
@@ -35,6 +40,8 @@ def write(notice: notices.Notice) -> None:
                 concurrency=notice.concurrency,
                 handlers=", ".join(notice.handlers),
             )
+            if not notice.isolates:
+                log.warning(NOT_ISOLATED)
         case notices.HandlersReloaded() | notices.HandlersBroken():
             _write_of_handlers(log, notice)
         case notices.WorkerDraining():

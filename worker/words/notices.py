@@ -13,13 +13,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted(Notice):
-    """A worker is ready."""
+    """A worker is ready. ``isolates``: it runs tasks that workers died of alone, in processes of their own."""
 
     worker_id: str
     name: str
     platform: str
     concurrency: int
     handlers: tuple[str, ...]
+    isolates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
