@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import output
+from worker.cli import failures, output
 from worker.cli.platform import ask
 from worker.words.statuses import DeliveryState
 
@@ -67,6 +67,7 @@ def retry(
     """Have set-aside deliveries tried once more, each before what its handler has still to hear of the same task.
 
     It comes late: what follows of that task may have been delivered already. One that fails again is set aside again.
+    Exit code 1 if one that was named is not set aside.
     """
     if not (ids or handler or task or agent or all_of_them):
         raise typer.BadParameter("name deliveries, or --handler, --task or --agent, or give --all", param_hint="ID")
@@ -82,6 +83,10 @@ def retry(
         output.say(f'{{"retried":{count}}}')
     else:
         output.say(f"{count} {'delivery is' if count == 1 else 'deliveries are'} tried once more")
+    missed = len(set(ids or ())) - count
+    if missed > 0:
+        output.aside(f"{missed} of those named {'is' if missed == 1 else 'are'} not set aside")
+        raise typer.Exit(failures.FAILED)
 
 
 def _row(each: "FailedDelivery") -> tuple[str, ...]:

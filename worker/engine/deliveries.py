@@ -146,6 +146,8 @@ def _parts(delivery_id: str) -> tuple[int, int, str]:
     subscription, _, rest = delivery_id.partition(".")
     number, _, task_id = rest.partition(".")
     digits = 18  # a bigint has as many, whatever they are
-    if not all(each.isascii() and each.isdigit() and len(each) <= digits for each in (subscription, number)):
+    if not task_id or not all(
+        each.isascii() and each.isdigit() and len(each) <= digits for each in (subscription, number)
+    ):
         raise ValidationError(f"{delivery_id[:100]!r} is not the id of a delivery", field="id")
     return int(subscription), int(number), clean(task_id) or ""
