@@ -27,7 +27,7 @@ from tests.telemetry.collectors import collecting
 from worker import Task, run_agent
 from worker.engine.engine import Engine
 from worker.telemetry.redaction import Redactor
-from worker.telemetry.traces import Traces
+from worker.telemetry.spans import Spans
 from worker.testing import Call, Pieces, ScriptedModel
 from worker.words import watching
 from worker.words.tasks import AgentExecutionInput, NewTask
@@ -52,7 +52,7 @@ HANDLERS = """
 def tracing(provider: TracerProvider) -> Generator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    end = watching.watch(Traces(provider, Redactor()).begin)
+    end = watching.watch(Spans(provider, Redactor()).begin)
     yield exporter
     end()
 

@@ -1,0 +1,197 @@
+"""Spans: each watched stretch as OpenTelemetry tells it, with the names of the gen_ai conventions.
+
+The trace is named by the task's ``traceparent``: that of whoever created it, or where nobody had one, by the task's id.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from worker.current import run_in_hand
+from worker.telemetry.redaction import Redactor
+from worker.words import watching
+from worker.words.watching import AttemptMade, Creation, ModelCall, Stretch, ToolCalled
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span, SpanKind, TracerProvider
+
+TASK, ATTEMPT, HANDLER, OUTCOME, REPLAYED = (
+    f"agno_worker.{name}" for name in ("task.id", "attempt", "handler", "outcome", "replayed")
+)
+MESSAGE_CHARACTERS = 2000  # of an error
+
+
+class Spans:
+    """Makes spans of stretches.
+
+    Args:
+        provider: Where spans come from.
+        redact: Takes secrets out of the messages of errors.
+    """
+
+    def __init__(self, provider: "TracerProvider", redact: Redactor) -> None:
+        self._provider = provider
+        self._tracer = provider.get_tracer("agno_worker")
+        self._redact = redact
+
+    def begin(self, stretch: Stretch) -> watching.End | None:
+        """Begin a span."""
+        if isinstance(stretch, ModelCall):
+            return self._model_call(stretch)
+        if isinstance(stretch, ToolCalled):
+            return self._tool_call(stretch)
+        if isinstance(stretch, AttemptMade):
+            return self._attempt(stretch)
+        if isinstance(stretch, Creation):
+            return self._creation(stretch)
+        return None
+
+    def _creation(self, creation: Creation) -> watching.End:
+        """A creation belongs to what was given, else to what the creating code does; the task belongs to it."""
+        from opentelemetry.trace import SpanKind
+
+        span = self._start(
+            f"create_task {creation.agent_id}",
+            SpanKind.PRODUCER,
+            {"gen_ai.agent.name": creation.agent_id},
+            _extracted(creation.traceparent),
+        )
+        creation.traceparent = _traceparent(span) or creation.traceparent
+
+        def known() -> None:
+            if creation.task_id is not None:
+                span.set_attribute(TASK, creation.task_id)
+
+        return self._ending(span, creation, known, is_current=True)
+
+    def _attempt(self, made: AttemptMade) -> watching.End:
+        from opentelemetry.trace import SpanKind
+
+        attributes = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": made.agent_id,
+            TASK: made.task_id,
+            ATTEMPT: made.attempt,
+            HANDLER: made.handler,
+        }
+        parent = _extracted(made.traceparent) or self._derived(made.task_id)
+        span = self._start(f"invoke_agent {made.agent_id}", SpanKind.CONSUMER, attributes, parent)
+        return self._ending(span, made, lambda: span.set_attribute(OUTCOME, made.outcome), is_current=True)
+
+    def _model_call(self, call: ModelCall) -> watching.End:
+        from opentelemetry.trace import SpanKind
+
+        attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": _provider(call.provider),
+            "gen_ai.request.model": call.model,
+            "gen_ai.request.stream": call.streamed,
+        }
+        span = self._start(f"chat {call.model}", SpanKind.CLIENT, attributes)
+
+        def known() -> None:
+            for name, count in (
+                ("input_tokens", call.input_tokens),
+                ("output_tokens", call.output_tokens),
+                ("cache_read.input_tokens", call.cache_read_tokens),
+                ("cache_creation.input_tokens", call.cache_write_tokens),
+            ):
+                if count:
+                    span.set_attribute(f"gen_ai.usage.{name}", count)
+            _mark(span, replayed=call.replayed)
+
+        # A stream is read by whoever asked: what that one does meanwhile is not the model's doing.
+        return self._ending(span, call, known, is_current=not call.streamed)
+
+    def _tool_call(self, call: ToolCalled) -> watching.End:
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+
+        attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": call.tool,
+            "gen_ai.tool.call.id": call.call_id,
+            "gen_ai.tool.type": "function",
+        }
+        span = self._start(f"execute_tool {call.tool}", SpanKind.INTERNAL, attributes)
+
+        def known() -> None:
+            _mark(span, replayed=call.replayed)
+            if call.failed and call.error is None:  # what it raised was told to the agent, in text of the tool's own
+                span.set_attribute("error.type", "_OTHER")
+                span.set_status(Status(StatusCode.ERROR))
+
+        return self._ending(span, call, known, is_current=True)
+
+    def _start(
+        self, name: str, kind: "SpanKind", attributes: Mapping[str, Any], parent: "Context | None" = None
+    ) -> "Span":
+        run = run_in_hand.get()
+        own = {TASK: run.task_id} if run is not None and run.attempt is not None else {}
+        return self._tracer.start_span(name, context=parent, kind=kind, attributes={**own, **attributes})
+
+    def _ending(self, span: "Span", stretch: Stretch, known: Callable[[], None], *, is_current: bool) -> watching.End:
+        from opentelemetry import context, trace
+
+        token = context.attach(trace.set_span_in_context(span)) if is_current else None
+
+        def end() -> None:
+            if token is not None:
+                context.detach(token)
+            known()
+            if stretch.error is not None:
+                self._record(span, stretch.error)
+            span.end()
+
+        return end
+
+    def _record(self, span: "Span", error: BaseException) -> None:
+        """Record an error by its words alone: a traceback may quote what is secret."""
+        from opentelemetry.trace import Status, StatusCode
+
+        kind = type(error).__qualname__
+        message = self._redact(str(error))[:MESSAGE_CHARACTERS]
+        span.set_attribute("error.type", kind)
+        span.add_event("exception", {"exception.type": kind, "exception.message": message})
+        if isinstance(error, Exception):  # a run that is cancelled is no failure
+            span.set_status(Status(StatusCode.ERROR, message))
+
+    def _derived(self, task_id: str) -> "Context":
+        """The trace of a task whose creator had none: the same in every process, named by the task's id.
+
+        Whether it is recorded is decided by the sampler, as it would be for a trace that begins here.
+        """
+        from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+        digest = hashlib.sha256(task_id.encode("utf-8", "replace")).digest()
+        trace_id, span_id = int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1
+        sampler = getattr(self._provider, "sampler", None)
+        sampled = sampler is None or sampler.should_sample(None, trace_id, "task").decision.is_sampled()
+        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+        return set_span_in_context(NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)))
+
+
+def _mark(span: "Span", *, replayed: bool) -> None:
+    if replayed:
+        span.set_attribute(REPLAYED, value=True)
+
+
+def _provider(name: str) -> str:
+    """The convention's name of a model's provider: lower case, Google's under its platform."""
+    known = {"google": "gcp.gemini", "vertexai": "gcp.vertex_ai", "awsbedrock": "aws.bedrock", "mistral": "mistral_ai"}
+    plain = "".join(name.lower().split())
+    return known.get(plain, plain)
+
+
+def _extracted(traceparent: str | None) -> "Context | None":
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent else None
+
+
+def _traceparent(span: "Span") -> str | None:
+    """A span's context as W3C writes it; none where it is none."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
