@@ -87,7 +87,7 @@ async def read(urls: list[str]) -> None:
         await reader.aclose()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=ANSWERS, path=st.sampled_from(["/a.pdf", "/b.csv", "/c", "/d.png", "/e%00.txt"]))
 def test_whatever_a_server_answers(data: bytes, path: str) -> None:
     async def story() -> None:
@@ -107,13 +107,13 @@ URLS = st.text(max_size=60) | st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(urls=st.lists(URLS, max_size=4))
 def test_whatever_a_url_is(urls: list[str]) -> None:
     asyncio.run(read(urls))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     body=st.sampled_from(BODIES),
     wrong=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=12)), max_size=6),

@@ -209,10 +209,10 @@ async def test_a_trap_costs_little_and_brings_nothing_in(make: Callable[[], byte
 
 
 async def test_a_huge_sheet_is_cut_or_refused_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = documents.excel(rows=40_000)
+    content = documents.excel(rows=20_000)
     converted = await convert(content, EXCEL, MOST)
     assert converted.is_cut
-    monkeypatch.setattr(office, "MEMORY_BYTES", 200 * 1024 * 1024)
+    monkeypatch.setattr(office, "MEMORY_BYTES", 170 * 1024 * 1024)
     assert await cause(content, EXCEL) == "opening it takes too much memory or breaks the converter"
 
 
@@ -234,6 +234,16 @@ async def test_whatever_the_process_does_is_a_cause(name: str, tmp_path: Path, m
     with pytest.raises(UnreadableError) as raised:
         await convert(documents.word(), WORD, MOST, seconds=1)
     assert str(raised.value) == expected
+
+
+async def test_a_machine_with_no_process_left_is_a_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    assert await cause(documents.word()) == (
+        "no process could be started to open it (Resource temporarily unavailable)"
+    )
 
 
 async def test_a_cancelled_conversion_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +274,7 @@ async def test_the_process_knows_no_secret_and_writes_no_file(tmp_path: Path, mo
     assert (await convert(documents.word(), WORD, MOST)).text.endswith("File too large False")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     name=st.sampled_from(sorted(REAL)),
     cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),

@@ -51,6 +51,7 @@ NAMES = {
 _MEMBERS = {b"word/document.xml": WORD, b"xl/workbook.xml": EXCEL, b"ppt/presentation.xml": POWERPOINT}
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB]: Office of before 2007, and what Office has encrypted
 _PACKAGE = "EncryptedPackage".encode("utf-16-le")  # [MS-OFFCRYPTO]
+_HEAD = 1024  # bytes in which a notebook begins, behind whatever blanks
 _END_OF_ARCHIVE = b"PK\x05\x06"
 _ARCHIVE_TAIL = 22 + 65_535  # bytes: the end record with the longest comment
 
@@ -71,7 +72,7 @@ def document_type(content: bytes) -> str | None:
         return _archive_type(content)
     if content.startswith(b"{\\rtf"):
         return RTF
-    if content.lstrip()[:1] == b"{" and b'"nbformat"' in content and b'"cells"' in content:
+    if content[:_HEAD].lstrip().startswith(b"{") and b'"nbformat"' in content and b'"cells"' in content:
         return NOTEBOOK
     return None
 
@@ -110,21 +111,7 @@ def _archive_type(content: bytes) -> str | None:
 
 
 async def _ask(content: bytes, media_type: str, characters: int, seconds: float) -> dict[str, object]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        str(_PROGRAM),
-        media_type,
-        str(max(1, round(seconds))),
-        str(MEMORY_BYTES),
-        str(characters),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=_environment(),
-        cwd=_PROGRAM.parent,
-        start_new_session=True,  # a Ctrl-C at the terminal is not for it
-    )
+    process = await _start(media_type, str(max(1, round(seconds))), str(MEMORY_BYTES), str(characters))
     try:
         async with asyncio.timeout(seconds):
             said = await _talk(process, content)
@@ -136,6 +123,24 @@ async def _ask(content: bytes, media_type: str, characters: int, seconds: float)
     if code:
         raise UnreadableError("opening it takes too much memory or breaks the converter")
     return _read(said)
+
+
+async def _start(*arguments: str) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            str(_PROGRAM),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=_environment(),
+            cwd=_PROGRAM.parent,
+            start_new_session=True,  # a Ctrl-C at the terminal is not for it
+        )
+    except OSError as error:  # the machine has no process or no file handle left
+        raise UnreadableError(f"no process could be started to open it ({error.strerror})") from None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
