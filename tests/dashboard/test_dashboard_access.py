@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import execute
 from tests.dashboard.browsing import KEY, Browser
 from tests.dashboard.conftest import Browse
 from tests.server.conftest import Start
@@ -205,3 +206,24 @@ async def test_pages_of_an_organization_that_the_address_names_link_to_each_othe
     assert 'href="/acme/ui/workers"' in page
     assert "acme&#39;s question" in await browser.look("/acme/ui")
     assert "question" not in await browser.look("/")
+
+
+async def test_while_the_database_is_away_a_page_says_so_and_tries_again(start: Start, browse: Browse) -> None:
+    serving = await start("postgresql://127.0.0.1:1/nowhere", key=KEY)
+    page = await (await browse(serving)).look("/", 503)
+    assert "This page tries again by itself." in page
+    assert '<meta http-equiv="refresh" content="5">' in page
+    assert "<form" not in page
+
+
+async def test_a_drained_worker_is_shown_as_draining(serving: Serving, browser: Browser, database_url: str) -> None:
+    execute(
+        database_url,
+        """insert into worker.workers (id, organization_id, name, agents, any_agent, concurrency, has_lock,
+                                       lease_seconds, lease_until, is_draining)
+           values ('w', 'default', 'dyno.1 <b>', '{analyst}', true, 4, false, 30, now() + interval '1 min', true)""",
+    )
+    page = await browser.look("/ui/workers")
+    assert "draining" in page
+    assert "dyno.1 &lt;b&gt;" in page
+    assert "analyst, any agent" in page

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from worker.dashboard.asking import Asking
 from worker.words.tasks import TaskQuery
 
-COUNTED = 50  # agents whose tasks are counted; the others are listed without
+COUNTED = 20  # agents whose tasks are counted; the others are listed without
 
 
 async def agents(asking: Asking) -> Response:

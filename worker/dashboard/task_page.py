@@ -1,5 +1,6 @@
 """One task: what it was given, what happens, what came of it, and what can be done about it."""
 
+from contextlib import aclosing
 from typing import Any
 
 from starlette.responses import Response
@@ -31,10 +32,11 @@ async def task(asking: Asking) -> Response:
     room = asking.may.room
     start = first_event(asking, task)
     timeline = Timeline(task.created_at)
-    async for event in room.tasks.events(task.id, after=start, follow=False):
-        timeline.take(event)
-        if timeline.number >= start + EVENTS_SHOWN:
-            break
+    async with aclosing(room.tasks.events(task.id, after=start, follow=False)) as events:
+        async for event in events:
+            timeline.take(event)
+            if timeline.number >= start + EVENTS_SHOWN:
+                break
     children = await room.tasks.find(asking.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
     return await asking.page(
         "task.html",
