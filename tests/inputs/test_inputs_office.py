@@ -209,10 +209,10 @@ async def test_a_trap_costs_little_and_brings_nothing_in(make: Callable[[], byte
 
 
 async def test_a_huge_sheet_is_cut_or_refused_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = documents.excel(rows=20_000)
+    content = documents.excel(rows=40_000)
     converted = await convert(content, EXCEL, MOST)
     assert converted.is_cut
-    monkeypatch.setattr(office, "MEMORY_BYTES", 170 * 1024 * 1024)
+    monkeypatch.setattr(office, "MEMORY_BYTES", 200 * 1024 * 1024)
     assert await cause(content, EXCEL) == "opening it takes too much memory or breaks the converter"
 
 
