@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import subprocess
 
 import pytest
 
 from tests.crash.fleet import Fleet
+from tests.support import wait_until
 from worker.engine import pulse
 from worker.engine.faults import CLAIM, KNOWN, VARIABLE, WRITE, Wish
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -61,6 +63,31 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 async def test_a_worker_that_dies_between_two_statements_leaves_nothing_half_done(fleet: Fleet) -> None:
     await all_die(fleet, SOME)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("place", ["write.decided:Append:1:STOP", "write.sent:Finish:1:STOP"])
+async def test_a_worker_frozen_in_the_middle_of_a_transaction_holds_up_nobody(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It holds locks on its tasks, which its rescuer needs."""
+    monkeypatch.setenv("WORKER_LEASE_SECONDS", "3")
+    fleet.engine.guard()
+    await fleet.create("frozen", 2)
+    frozen = fleet.shell.start("run", **{VARIABLE: place, "XPANDER_AGENT_ID": "frozen"})
+    await wait_until(lambda: is_frozen(frozen.process.pid), "it is frozen", 60)
+    await fleet.start()
+    await fleet.all_terminal(30)
+    frozen.process.send_signal(signal.SIGCONT)
+    await fleet.create("frozen", 2)  # it is a worker again
+    await fleet.the_three_sentences(calls=3)
+    assert await asyncio.to_thread(frozen.end) == 0
+
+
+def is_frozen(process_id: int) -> bool:
+    """Whether a process was stopped by a signal."""
+    answer = subprocess.run(["ps", "-o", "stat=", "-p", str(process_id)], capture_output=True, text=True, check=False)  # noqa: S607 - ps is everywhere
+    return answer.stdout.startswith("T")
 
 
 @pytest.mark.crash

@@ -17,6 +17,10 @@ CONNECT_SECONDS = 10
 
 NAME = "agno-worker"
 
+LEAVE_NO_LOCK = "select set_config('idle_in_transaction_session_timeout', '5s', %s)"
+"""A process that is frozen, or whose handler blocks the loop, in the middle of a transaction loses the connection: else
+it would hold locks on its tasks for ever, and whoever wants to rescue them would wait with all that he has to write."""
+
 
 def normal_url(url: str) -> str:
     """Make a URL one that libpq takes: ``postgres://`` (Heroku's) and SQLAlchemy's driver names too."""
@@ -67,6 +71,9 @@ async def connect(url: str, *, pooled: bool = False) -> "AsyncConnection[Any]":
             connection = await psycopg.AsyncConnection.connect(normal_url(url), **_options(pooled))
     except Unavailable as error:
         raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
+    if not pooled:  # behind a pooler a setting of ours would stay with a session that is somebody else's next
+        with errors():
+            await connection.execute(LEAVE_NO_LOCK, (False,))
     await _accept_text_json(connection)
     return connection
 
@@ -81,6 +88,8 @@ def connect_sync(url: str, *, pooled: bool = False) -> "Connection[Any]":
 async def configure(connection: "AsyncConnection[Any]") -> None:
     """Prepare a pool's new connection."""
     await connection.set_autocommit(True)
+    if connection.prepare_threshold is not None:  # none: there is a pooler, see ``connect``
+        await connection.execute(LEAVE_NO_LOCK, (False,))
     await _accept_text_json(connection)
 
 
@@ -126,6 +135,7 @@ _UNREADABLE = re.compile(
 _REFUSED = re.compile(
     r'FATAL:.*(authentication failed|role ".*" does not exist|no pg_hba\.conf entry)|no password supplied'
 )
+_FULL = re.compile(r"FATAL:.*(too many (connections|clients)|remaining connection slots)")
 _NO_DATABASE = re.compile(r'FATAL:.*database ".*" does not exist')
 
 
@@ -201,6 +211,8 @@ def _away(error: "psycopg.Error") -> Unavailable | None:
 
     if isinstance(error, psycopg.ProgrammingError):  # wrong SQL is a defect of ours
         return None
+    if error.sqlstate is None and _FULL.search(str(error)):
+        return Unavailable("the database has no connection free", retry_after=5)
     return Unavailable("the database cannot be reached", retry_after=5)
 
 

@@ -1,7 +1,8 @@
 """Fault points: places at which a test has this very process die, as by ``kill -9``. Off, each costs one comparison.
 
 ``WORKER_FAULT`` switches one on: ``write.logged`` for the first time that the place is reached, ``write.logged:Finish``
-for the first time with such a change among what is written, ``write.logged:Finish:3`` for the third.
+for the first time with such a change among what is written, ``write.logged:Finish:3`` for the third, and
+``write.logged:Finish:3:STOP`` to be frozen there instead of killed.
 """
 
 import os
@@ -38,19 +39,21 @@ class Wish:
         point: The place.
         kind: Name of a change's class that must be among what is written; empty: any.
         left: How often the place must still be reached.
+        sends: The signal that the process sends to itself.
     """
 
     point: str
     kind: str = ""
     left: int = 1
+    sends: signal.Signals = signal.SIGKILL
 
     @classmethod
     def read(cls, text: str) -> "Wish":
-        """Read ``point[:kind[:times]]``. Raises: ValueError."""
-        point, kind, times = [*text.split(":"), "", ""][:3]
+        """Read ``point[:kind[:times[:signal]]]``. Raises: ValueError."""
+        point, kind, times, name = [*text.split(":"), "", "", ""][:4]
         if point not in POINTS:
             raise ValueError(f"{VARIABLE}: there is no fault point {point!r}; there are {', '.join(POINTS)}")
-        return cls(point, kind, int(times or 1))
+        return cls(point, kind, int(times or 1), signal.Signals[f"SIG{name or 'KILL'}"])
 
     def reached(self, point: str, kinds: Iterable[object]) -> bool:
         """Whether this is where and when."""
@@ -76,4 +79,4 @@ def fault(point: str, writing: Iterable[object] = ()) -> None:
         writing: The changes that are being written.
     """
     if _wish is not None and _wish.reached(point, writing):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _wish.sends)

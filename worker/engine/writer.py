@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.engine import file_statements, statements
 from worker.engine.changes import Row
-from worker.engine.connections import connect, is_lost, is_passing, translated
+from worker.engine.connections import LEAVE_NO_LOCK, connect, is_lost, is_passing, translated
 from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
 from worker.engine.hub import DELIVERIES, WORK
@@ -28,10 +28,12 @@ from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection, AsyncCursor
+    from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 
 LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
 RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
+LIMITS_TRANSACTIONS = 170000  # PostgreSQL 17
+TRANSACTION_LIMIT = "set local transaction_timeout = '10s'"  # for a freeze among the statements that follow the locks
 LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
 
 Tell = Callable[[str, list[str], list[str]], None]
@@ -265,10 +267,14 @@ class Writer:
     async def _change(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """Lock, decide, store: one pipeline, with one wait in it."""
         try:
-            async with connection.pipeline():
+            async with connection.pipeline() as pipeline:
                 await connection.execute("begin")
+                if self._pooled:
+                    await connection.execute(LEAVE_NO_LOCK, (True,))
+                if connection.info.server_version >= LIMITS_TRANSACTIONS:
+                    await connection.execute(TRANSACTION_LIMIT)
                 fault("write.begun", plan.items)
-                await self._decide(connection, group, plan)
+                await self._decide(connection, pipeline, group, plan)
                 fault("write.decided", plan.items)
                 made, cursors = await self._store(connection, plan)
                 await connection.execute("commit")
@@ -282,12 +288,18 @@ class Writer:
             await self._note_created(made, plan)
         plan.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
 
-    async def _decide(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
-        """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for."""
+    async def _decide(
+        self, connection: "AsyncConnection[Any]", pipeline: "AsyncPipeline", group: Sequence[Waiting], plan: Plan
+    ) -> None:
+        """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for.
+
+        A sync, though the pipeline needs none: the server then knows that it waits for us, and not for ever.
+        """
         ids = sorted({item.task_id for item in plan.items if not isinstance(item, NewRow)})
         if ids:
             renewing = array(item.task_id for item in plan.items if getattr(item, "renewal", None))
             locked = await connection.execute(statements.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
+            await pipeline.sync()
             plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
             plan.now = next((row.now for row in plan.rows.values()), NEVER)
             fault("write.locked", plan.items)

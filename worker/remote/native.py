@@ -13,6 +13,7 @@ from worker.remote.claiming import Claiming
 from worker.remote.client import RemoteTasks
 from worker.remote.heart import Heart
 from worker.remote.hub import Hub
+from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
 from worker.remote.wire import Unreadable
@@ -35,6 +36,7 @@ class NativeWork:
         self._asking = Asking(transport)
         self._claiming = Claiming(self._asking, hub)
         self._attendance = Attendance(transport, self._asking.url, hub, heart, self._introduce)
+        self._patience = Patience()
         self._sequence = count(1)  # of writes: the server knows a repeated one by its number
 
     async def register(self, card: WorkerCard) -> None:
@@ -64,7 +66,8 @@ class NativeWork:
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
-        read = await self._asking.together(Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id)))
+        verb = Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id))
+        read = await self._patience.ask(task_id, "reading a journal", lambda: self._asking.together(verb))
         if not isinstance(read, dict):
             raise Unreadable("a journal", "it is no object")
         return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
@@ -98,9 +101,16 @@ class NativeWork:
         self._claiming.drop(task_id, attempt)
 
     async def _write(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> None:
-        """Have a run's write carried out once, however often its request is sent."""
-        body = {"verb": verb, "task_id": task_id, "attempt": attempt, "sequence": next(self._sequence), **what}
-        await self._asking.together(Verb(body, Subject(task_id=task_id, attempt=attempt)))
+        """Have a run's write carried out once, however often its request is sent, and however long nobody answers."""
+        numbered: list[Verb] = []
+
+        async def once() -> None:
+            if not numbered:  # only when it is its turn: numbers grow in the order of sending
+                body = {"verb": verb, "task_id": task_id, "attempt": attempt, "sequence": next(self._sequence), **what}
+                numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
+            await self._asking.together(numbered[0])
+
+        await self._patience.ask(task_id, "writing what a run did", once)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Which attempts own their task no longer."""
@@ -158,6 +168,7 @@ class NativeWork:
 
     async def close(self) -> None:
         """End what runs in the background."""
+        self._patience.end()
         await self._attendance.close()
         await self._asking.close()
 
