@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.engine import file_statements, statements
 from worker.engine.changes import Row
-from worker.engine.connections import LEAVE_NO_LOCK, connect, is_lost, is_passing, translated
+from worker.engine.connections import LEAVE_NO_LOCK, connect, errors, is_lost, is_passing, translated
 from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
 from worker.engine.hub import DELIVERIES, WORK
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
 RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
 LIMITS_TRANSACTIONS = 170000  # PostgreSQL 17
-TRANSACTION_LIMIT = "set local transaction_timeout = '10s'"  # for a freeze among the statements that follow the locks
+TRANSACTION_LIMIT = "select set_config('transaction_timeout', '10s', %s)"
+"""For a freeze among the statements that follow the locks, where the server does not know that it waits for us."""
+
 LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
 
 Tell = Callable[[str, list[str], list[str]], None]
@@ -188,7 +190,7 @@ class Writer:
         wait, longest = RECONNECT_SECONDS
         while self._connection is None or self._connection.closed:
             try:
-                self._connection = await connect(self._url, pooled=self._pooled)
+                self._connection = await self._connect()
             except Unavailable as error:
                 if self._closing.is_set():
                     self._queue.close()
@@ -203,6 +205,13 @@ class Writer:
                     waiting.refuse(error)
                 return None
         return self._connection
+
+    async def _connect(self) -> "AsyncConnection[Any]":
+        connection = await connect(self._url, pooled=self._pooled)
+        if not self._pooled:
+            with errors():
+                await _limit(connection, is_local=False)
+        return connection
 
     async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> Exception | None:
         """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
@@ -271,8 +280,7 @@ class Writer:
                 await connection.execute("begin")
                 if self._pooled:
                     await connection.execute(LEAVE_NO_LOCK, (True,))
-                if connection.info.server_version >= LIMITS_TRANSACTIONS:
-                    await connection.execute(TRANSACTION_LIMIT)
+                    await _limit(connection, is_local=True)
                 fault("write.begun", plan.items)
                 await self._decide(connection, pipeline, group, plan)
                 fault("write.decided", plan.items)
@@ -354,6 +362,11 @@ class Writer:
         ids = plan.changed_tasks
         if flags or ids:
             self._told(flags, ids, plan.disturbed)
+
+
+async def _limit(connection: "AsyncConnection[Any]", *, is_local: bool) -> None:
+    if connection.info.server_version >= LIMITS_TRANSACTIONS:
+        await connection.execute(TRANSACTION_LIMIT, (is_local,))
 
 
 def _collisions() -> tuple[type[Exception], ...]:
