@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "testing.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", GUIDE, flags=re.MULTILINE | re.DOTALL))
+SETTINGS: str = re.findall(r"^```toml\n# pyproject.toml\n(.*?)^```", GUIDE, flags=re.MULTILINE | re.DOTALL)[0]
 SECONDS = 100
 
 PLUGIN = "worker.testing.plugin"
@@ -21,7 +22,7 @@ def run_pytest(folder: Path, *arguments: str, python: str | None = None) -> subp
     """Run pytest as a user would who has this plugin and that for async tests, and none of ours."""
     program = [sys.executable, "-c", python] if python else [sys.executable, "-m", "pytest"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "DATABASE_URL"))}
-    environment |= {"PYTHONPATH": f"{ROOT}:{folder}", "AGNO_TELEMETRY": "false", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment |= {"PYTHONPATH": str(ROOT), "AGNO_TELEMETRY": "false", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [*program, "-p", "no:cacheprovider", "-W", "error", "-p", PLUGIN, "-p", "pytest_asyncio.plugin", *arguments],
         cwd=folder,
@@ -35,8 +36,8 @@ def run_pytest(folder: Path, *arguments: str, python: str | None = None) -> subp
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A project with nothing but what the guide shows; the folder above has no pytest settings."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    """A project with nothing but what the guide shows of its settings."""
+    (tmp_path / "pyproject.toml").write_text(SETTINGS)
     return tmp_path
 
 

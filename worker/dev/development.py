@@ -9,6 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from worker import wiring
 from worker.dashboard import create_pages
 from worker.dev import modules
@@ -239,6 +241,8 @@ class Development:
         def interrupted() -> None:
             self._interrupts += 1
             if self._interrupts == 1:
+                if supervisor.running:
+                    structlog.get_logger("worker").info("what runs may finish; Ctrl-C again hands it back at once")
                 supervisor.stop()
             else:
                 server.force_exit = True

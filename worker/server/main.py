@@ -31,6 +31,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams and long polls, then the rest."""
+        import structlog
+
+        structlog.get_logger("worker").info("server stopping")
         service: Service = self._application.state.service
         service.close()
         await super().shutdown(sockets)
