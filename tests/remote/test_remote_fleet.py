@@ -3,7 +3,8 @@
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -18,8 +19,10 @@ from tests.support import wait_until
 from worker import Task
 from worker.engine import pulse
 from worker.engine.engine import Engine
+from worker.remote.remote import Remote
 from worker.settings import Settings
 from worker.supervisor import Supervisor
+from worker.supervisor import supervisor as supervising
 
 TASKS = 2_000
 AT_ONCE = 200
@@ -90,10 +93,32 @@ async def test_a_worker_process_does_2000_tasks_of_a_server_process_each_once_an
     assert "Traceback" not in server.log + worker.log
 
 
-async def test_our_worker_speaking_the_bare_protocol_does_the_tasks_of_our_own_server_each_once(
-    database_url: str, handlers: Handlers, open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
     monkeypatch.setattr(pulse, "BEAT", 0.05)
+    serving = Serving(database_url, key=KEY).start()
+    await serving.started()
+    yield serving
+    await asyncio.to_thread(serving.stop)
+
+
+@asynccontextmanager
+async def bare_worker(remote: Remote, handlers: Handlers) -> AsyncGenerator[None]:
+    """Our worker, speaking the bare protocol alone, for the length of a block."""
+    remote.speak_bare()
+    supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 5, "concurrency": 3}))
+    running = asyncio.create_task(supervisor.run())
+    await supervisor.ready()
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        await running
+
+
+async def test_our_worker_speaking_the_bare_protocol_does_the_tasks_of_our_own_server_each_once(
+    serving: Serving, handlers: Handlers, open_remote: OpenRemote
+) -> None:
     runs: list[str] = []
 
     async def work(task: Task) -> str:
@@ -102,22 +127,34 @@ async def test_our_worker_speaking_the_bare_protocol_does_the_tasks_of_our_own_s
         return "done"
 
     handlers.bind(work)
-    serving = Serving(database_url, key=KEY).start()
-    await serving.started()
-    try:
-        remote = await open_remote(serving.base)
-        remote.speak_bare()
-        client = await open_remote(serving.base)
-        supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 5, "concurrency": 3}))
-        running = asyncio.create_task(supervisor.run())
-        await supervisor.ready()
+    client = await open_remote(serving.base)
+    async with bare_worker(await open_remote(serving.base), handlers):
         tasks = [await create(client) for _ in range(8)]  # type: ignore[arg-type] - a platform of the same contract
         for each in tasks:
             task = await finished(client, each)  # type: ignore[arg-type] - the same
             assert (task.status, task.result, task.internal_status) == ("completed", "done", "looked at")
             assert task.execution_attempts == 1
-        supervisor.stop()
-        await running
-    finally:
-        await asyncio.to_thread(serving.stop)
     assert sorted(runs) == sorted(each.id for each in tasks)
+
+
+async def test_a_stop_that_the_stream_tells_ends_a_bare_run_without_a_look_at_its_status(
+    serving: Serving, handlers: Handlers, open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "LOOK_SECONDS", 3600.0)
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(task: Task) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    handlers.bind(work)
+    client = await open_remote(serving.base)
+    async with bare_worker(await open_remote(serving.base), handlers):
+        task = await create(client)  # type: ignore[arg-type] - a platform of the same contract
+        await asyncio.wait_for(started.wait(), SECONDS)
+        await client.tasks.stop(task.id)
+        await asyncio.wait_for(ended.wait(), SECONDS)
+    assert (await client.tasks.get(task.id)).status == "stopped"

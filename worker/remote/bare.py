@@ -71,7 +71,12 @@ class BareWork:
     def _open(self, agent_id: str) -> None:
         if agent_id not in self._stations:
             self._stations[agent_id] = Station(
-                self._transport, self._heart, agent_id, self._assigned, self._station_answered
+                self._transport,
+                self._heart,
+                agent_id,
+                self._assigned,
+                self._station_answered,
+                changed=self._hub.changed,
             )
 
     async def _open_all(self, well: Callable[[], None]) -> None:

@@ -29,6 +29,7 @@ class Station:
         agent_id: Whose tasks.
         assigned: Called with each task as it came.
         registered: Called when the platform has answered who this worker is, or that it gives up.
+        changed: Called with the id of a task that somebody else ended, where the platform tells such a thing.
     """
 
     def __init__(
@@ -38,12 +39,15 @@ class Station:
         agent_id: str,
         assigned: Callable[[dict[str, Any]], None],
         registered: Callable[[], Awaitable[None]],
+        *,
+        changed: Callable[[str], None],
     ) -> None:
         self._transport = transport
         self._heart = heart
         self.agent_id = agent_id
         self._assigned = assigned
         self._registered = registered
+        self._changed = changed
         self.worker_id: str | None = None
         self.failure: ModuleException | None = None
         self._busy = False
@@ -108,6 +112,8 @@ class Station:
                 return True
             case "agent-execution":
                 self._assigned(told)
+            case "task-stop":
+                self._changed(str(told.get("task_id")))
             case "worker-environment-conflict":
                 why = told.get("error") or "another worker serves this agent in another environment"
                 raise ConfigurationError(f"{self._transport.addresses.shown} refuses this worker: {why}")

@@ -8,16 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import uuid4
 
+from worker.testing import wire
 from worker.testing.http import Answer, Request, Server, Stream
+from worker.testing.wire import Task
 
 TERMINAL = frozenset({"completed", "failed", "error", "stopped"})
 NOT_FOUND = Answer({"detail": "Not Found"}, 404)
-
-Task = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +96,7 @@ class StandIn:
             "organization_id": self._organization,
             "input": {"text": text, "files": [], **fields.get("input", {})},
             "status": "pending",
-            "created_at": _now(),
+            "created_at": wire.now(),
             "updated_at": None,
             "result": None,
         }
@@ -108,7 +107,7 @@ class StandIn:
     def stop(self, task_id: str) -> None:
         """Stop a task: its worker is not told, as this protocol has no way to."""
         if self.tasks[task_id]["status"] not in TERMINAL:
-            self._set(task_id, status="stopped", is_manually_stopped=True, finished_at=_now())
+            self._set(task_id, status="stopped", is_manually_stopped=True, finished_at=wire.now())
 
     def status(self, task_id: str) -> str:
         """Where a task stands."""
@@ -167,16 +166,16 @@ class StandIn:
             case "POST", ("agent-execution", agent_id):
                 return self._create(agent_id, request.body)
             case "GET", ("agent-execution", "executions", "history", agent_id):
-                return Answer([_item(task) for task in self.tasks.values() if task["agent_id"] == agent_id])
+                return Answer([wire.item(task) for task in self.tasks.values() if task["agent_id"] == agent_id])
             case "POST", ("events", worker_id):
                 return self._report(worker_id, request.body)
             case "POST", ("agents-metrics", _, "execution"):
                 self.metrics.append(request.body)
                 return Answer({})
             case "GET", ("agents", "list"):
-                return Answer([_agent(each, self._organization) for each in self.agents])
+                return Answer([wire.agent(each, self._organization) for each in self.agents])
             case "GET", ("agents", agent_id) if agent_id in self.agents:
-                return Answer(_agent(agent_id, self._organization))
+                return Answer(wire.agent(agent_id, self._organization))
             case "GET", ("activity", _, task_id) if task_id in self.tasks:
                 return Answer({"id": task_id, "created_at": self.tasks[task_id]["created_at"], "messages": []})
             case method, ("agent-execution", task_id, *rest) if task_id in self.tasks:
@@ -216,7 +215,7 @@ class StandIn:
             self.starts[task_id] += 1
         if status in TERMINAL:
             self.ends[task_id] += 1
-            changes["finished_at"] = _now()
+            changes["finished_at"] = wire.now()
         self._set(task_id, **changes)
         if status == "executing" and self._copies > 1:
             self._send_again(task_id)
@@ -246,7 +245,7 @@ class StandIn:
 
     def _set(self, task_id: str, **changes: Any) -> None:
         task = self.tasks[task_id]
-        task.update(changes, updated_at=_now())
+        task.update(changes, updated_at=wire.now())
         self._tell(task_id, "task_finished" if task["status"] in TERMINAL else "task_updated")
 
     def _tell(self, task_id: str, kind: str) -> None:
@@ -259,7 +258,7 @@ class StandIn:
             "type": kind,
             "task_id": task_id,
             "organization_id": self._organization,
-            "time": _now(),
+            "time": wire.now(),
             "data": task,
         }
 
@@ -309,7 +308,11 @@ class StandIn:
         station = Station(str(uuid4()), agent_id, stream, drop_after=self._drops.pop() if self._drops else None)
         self.stations.append(station)
         try:
-            self._send(station, "worker-registration", _registration(station, self._organization))
+            self._send(
+                station,
+                "worker-registration",
+                wire.registration(station.worker_id, station.agent_id, self._organization),
+            )
             self._dispatch()
             await self._stay(stream)
         finally:
@@ -337,45 +340,3 @@ class StandIn:
     def _below_organization(self, request: Request) -> tuple[str, ...]:
         first, *rest = request.segments or ("",)
         return tuple(rest) if first == self._organization else request.segments
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
-
-
-def _item(task: Task) -> dict[str, Any]:
-    names = ("id", "agent_id", "organization_id", "status", "created_at", "updated_at", "result", "title")
-    return {name: task.get(name) for name in names}
-
-
-def _agent(agent_id: str, organization_id: str) -> dict[str, Any]:
-    return {
-        "id": agent_id,
-        "organization_id": organization_id,
-        "name": agent_id,
-        "unique_name": agent_id,
-        "framework": "agno",
-        "icon": "",
-        "status": "ACTIVE",
-        "instructions": {"role": [], "goal": [], "general": ""},
-        "model_provider": "openai",
-        "model_name": "gpt-5-mini",
-        "created_at": _now(),
-        "environment_id": "environment",
-    }
-
-
-def _registration(station: Station, organization_id: str) -> dict[str, Any]:
-    return {
-        "id": station.worker_id,
-        "name": "worker",
-        "organization_id": organization_id,
-        "type": "worker",
-        "created_at": _now(),
-        "created_by": "key",
-        "last_heartbeat": _now(),
-        "dedicated_agent_id": station.agent_id,
-        "parent_asset_id": station.agent_id,
-        "is_busy": False,
-        "metadata": {"name": station.agent_id, "unique_name": station.agent_id},
-    }

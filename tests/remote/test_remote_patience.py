@@ -1,0 +1,119 @@
+"""How long Remote waits, and where it goes on after what was cut."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from httpx_sse import ServerSentEvent
+
+from tests.remote.stories import KEY, OpenRemote
+from tests.server.serving import Serving
+from tests.supervisor.stories import create
+from worker.engine import pulse
+from worker.remote import following, repeating, transport
+from worker.remote.transport import Failed, Transport
+from worker.words.errors import ConfigurationError, Unavailable
+from worker.words.events import NewEvent
+from worker.words.statuses import TaskUpdateEventType as Type
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.0), (7.5, 7.5), (60.0, 60.0), (3600.0, 60.0)])
+def test_what_a_server_asks_to_be_waited_is_obeyed_up_to_a_minute(asked: float, waited: float) -> None:
+    failed = Failed(Unavailable("busy", retry_after=asked), 503, acted=False)
+    outcome = SimpleNamespace(exception=lambda: failed)
+    assert transport._wait(SimpleNamespace(outcome=outcome)) == waited  # type: ignore[arg-type] - what it reads of it
+
+
+async def test_an_event_stream_is_given_up_after_45_silent_seconds_and_an_answer_after_15(
+    open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def refuse(self: Transport, request: httpx.Request, *arguments: Any, **options: Any) -> Any:
+        asked.append(request.extensions["timeout"])
+        raise Failed(Unavailable("no"), 404, acted=False)
+
+    monkeypatch.setattr(Transport, "_try", refuse)
+    remote = await open_remote("http://127.0.0.1:1")
+    with pytest.raises(Unavailable):
+        async with remote._transport.stream("/x"):
+            pass
+    with pytest.raises(Unavailable):
+        await remote._transport.call("GET", "/x")
+    assert [each["read"] for each in asked] == [45.0, 15.0]
+
+
+async def test_pauses_grow_to_a_limit_for_ever_and_begin_anew_after_each_success(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(repeating.asyncio, "sleep", sleep)
+    monkeypatch.setattr(repeating.random, "uniform", max)
+    tries = 0
+
+    async def once(well: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 12:
+            well()  # it was registered, and the stream broke later
+        if tries < 15:
+            raise Unavailable("away")
+
+    await repeating.forever("trying", once)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 15.0, 15.0, 15.0, 15.0, 0.2, 0.4, 0.8]
+
+
+async def test_what_no_further_try_mends_is_raised_at_once() -> None:
+    async def once(_: Any) -> None:
+        raise ConfigurationError("another environment serves this agent")
+
+    with pytest.raises(ConfigurationError):
+        await repeating.forever("trying", once, (ConfigurationError,))
+
+
+@pytest.fixture
+async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
+    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    serving = Serving(database_url, key=KEY).start()
+    await serving.started()
+    yield serving
+    serving.stop()
+
+
+async def test_whoever_follows_a_task_goes_on_after_the_last_number_however_often_it_is_cut(
+    serving: Serving, open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "FIRST_WAIT", 0.01)
+    remote = await open_remote(serving.base)
+    task = await create(remote)  # type: ignore[arg-type] - a platform of the same contract
+    await remote.tasks.push(task.id, [NewEvent(type=Type.Chunk, data=str(number)) for number in range(10)])
+    await remote.tasks.stop(task.id)
+    real = Transport.stream
+    resumed: list[str | None] = []
+
+    @asynccontextmanager
+    async def cut(self: Transport, path: str, **options: Any) -> AsyncGenerator[Any]:
+        resumed.append(options["headers"].get("last-event-id"))
+
+        async def some(sent: AsyncGenerator[ServerSentEvent]) -> AsyncGenerator[ServerSentEvent]:
+            left = 4  # the first of them is `connected`
+            async for each in sent:
+                if not left:
+                    raise Unavailable("the stream broke")
+                left -= 1
+                yield each
+
+        async with real(self, path, **options) as sent:
+            yield some(sent)
+
+    monkeypatch.setattr(Transport, "stream", cut)
+    numbers = [event.number async for event in remote.tasks.events(task.id)]
+    assert numbers == list(range(1, 13))
+    assert resumed == [None, "3", "6", "9"]
