@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 from worker.engine.changes import (
     Append,
     Bereave,
-    Change,
     Crash,
     Finish,
     GiveBack,
-    LoggedEvent,
     Renewal,
     Retry,
-    Row,
     Save,
     Stop,
 )
 from worker.engine.checks import check_changes
 from worker.engine.records import History, task_record
+from worker.engine.rows import Change, LoggedEvent, Row
 from worker.words.errors import Conflict, LeaseLost, ModuleException, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome

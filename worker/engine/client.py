@@ -8,7 +8,7 @@ from typing import Any
 from worker.engine import finding, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
-from worker.engine.changes import RENEWED, Append, Renewal, Retry, Save, Stop, text_size
+from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
 from worker.engine.core import Core
 from worker.engine.files import FileStore
@@ -16,6 +16,7 @@ from worker.engine.payloads import clean, encode
 from worker.engine.plan import NewRow, settings_columns
 from worker.engine.records import History, is_renewal, split, task_item, task_record
 from worker.engine.references import uploads
+from worker.engine.rows import RENEWED, text_size
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt

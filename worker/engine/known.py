@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from worker.engine.changes import Append, Finish, Row, Save
+from worker.engine.changes import Append, Finish, Save
 from worker.engine.payloads import array, encode
 from worker.engine.plan import Item, Plan
+from worker.engine.rows import Row
 from worker.words.statuses import AgentExecutionStatus
 
 OWN = (Append, Save, Finish)

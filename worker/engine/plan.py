@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from worker.engine.changes import Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.payloads import array, encode
 from worker.engine.references import FileRow, parts_of
+from worker.engine.rows import Change, Effect, LoggedEvent, Row, not_found
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.work import JournalEntry
 

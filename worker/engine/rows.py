@@ -1,0 +1,188 @@
+"""A task's row as changes see it, the effects they have, and the rules that several of them have in common. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol, cast
+
+from worker.engine.references import FileRow
+from worker.words.errors import LeaseLost, TaskNotFound
+from worker.words.events import NewEvent
+from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.work import JournalEntry
+
+Status = AgentExecutionStatus
+
+BEGUN = "_begun"
+"""Key in a task's ``state``: the attempt that an outside holder said it has begun."""
+
+RENEWED = "_renewed"
+"""Key in a task's ``state``: its settings were other ones before, and the log says which."""
+
+COLUMNS = ("status", "result", "internal_status")
+"""Changeable fields that have a column; the others live in ``state``."""
+
+
+@dataclass(slots=True)
+class Row:
+    """A task's row while it is locked: what decisions need of it. Effects are noted on it as they are made."""
+
+    id: str
+    organization_id: str
+    agent_id: str
+    status: str
+    attempt: int
+    suspicions: int
+    crashes: int
+    errors: int
+    worker_id: str | None
+    last_event: int
+    now: datetime  # of the database, the same for a whole group
+    state: dict[str, Any]
+    settings: dict[str, Any] | None = None  # only where a change asks for it
+    internal_status: str | None = None
+    written: int = 0  # attempt and number of the last numbered write of a run
+    changed: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def set(self, **columns: Any) -> None:
+        """Change columns, here and in the update to come."""
+        for name, value in columns.items():
+            if hasattr(self, name):
+                setattr(self, name, value)
+        self.changed |= columns
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether only a retry changes it."""
+        return self.status in TERMINAL
+
+
+class LoggedEvent(NamedTuple):
+    """An event with its number, ready to be stored."""
+
+    task_id: str
+    number: int
+    type: str
+    data: Any
+    attempt: int | None
+    origin: str | None
+    organization_id: str
+    agent_id: str
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a change does beside the columns it sets on its row."""
+
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    journal: Sequence[JournalEntry] = ()
+    drop_journal: bool = False
+    wakes_work: bool = False
+    files: Sequence[FileRow] = ()
+    drop_files: bool = False
+
+
+class Change(Protocol):
+    """A wish to change one task."""
+
+    @property
+    def task_id(self) -> str:
+        """The task."""
+        ...
+
+    @property
+    def organization_id(self) -> str:
+        """Whose task it must be."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        ...
+
+    def decide(self, row: Row) -> Effect:
+        """Change the row and say the rest, or raise and change nothing."""
+        ...
+
+
+def log(
+    row: Row, kind: TaskUpdateEventType, data: Any, attempt: int | None = None, origin: str | None = None
+) -> LoggedEvent:
+    """Number an event."""
+    row.set(last_event=row.last_event + 1)
+    return LoggedEvent(row.id, row.last_event, kind, data, attempt, origin, row.organization_id, row.agent_id)
+
+
+def own(row: Row, attempt: int) -> None:
+    """Let only the owner pass. Raises: LeaseLost."""
+    if row.status != Status.Executing or row.attempt != attempt:
+        raise LeaseLost(row.id, attempt)
+
+
+def is_repeat(row: Row, attempt: int | None, sequence: int | None) -> bool:
+    """Whether a run's write was carried out before, and is sent again since its answer was lost.
+
+    Args:
+        row: The task.
+        attempt: The run's.
+        sequence: The write's number: greater than that of every write before it; none: it is never sent again.
+    """
+    if attempt is None or sequence is None:
+        return False
+    return row.written >> 32 == attempt and row.written >= _mark(attempt, sequence)
+
+
+def note_written(row: Row, attempt: int | None, sequence: int | None) -> None:
+    """Note that a run's write was carried out."""
+    if attempt is not None and sequence is not None:
+        row.set(written=_mark(attempt, sequence))
+
+
+def _mark(attempt: int, sequence: int) -> int:
+    return attempt << 32 | sequence
+
+
+def text_size(value: Any) -> int:
+    """Roughly how many bytes a value takes as JSON; exact enough to tell the large from the small."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        fields = cast("dict[object, object]", value)
+        return sum([len(str(key)) + text_size(each) for key, each in fields.items()])
+    if isinstance(value, list | tuple):
+        return sum([text_size(each) for each in cast("Sequence[object]", value)])
+    return 8
+
+
+def told(event: NewEvent) -> Any:
+    """What is kept of an event's data: of one about the whole task nothing, since only changes change a task."""
+    return None if event.type in WHOLE_TASK else event.data
+
+
+def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, origin: str | None = None) -> LoggedEvent:
+    """Make a task terminal: status, end and event together."""
+    row.set(status=status, worker_id=None, finished_at=row.now)
+    return log(row, TaskUpdateEventType.TaskFinished, {**delta, "status": status}, attempt, origin)
+
+
+def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set fields on a row; null means unchanged; ``payload_extension`` is merged.
+
+    Returns:
+        The change as its event tells it.
+    """
+    delta = {name: value for name, value in changes.items() if value is not None}
+    columns = {name: delta[name] for name in COLUMNS if name in delta}
+    rest = {name: value for name, value in delta.items() if name not in columns}
+    if "payload_extension" in rest:
+        rest["payload_extension"] = {**(row.state.get("payload_extension") or {}), **rest["payload_extension"]}
+    if columns:
+        row.set(**columns)
+    if rest:
+        row.set(state={**row.state, **rest})
+    return {**columns, **rest}
+
+
+def not_found(change: Change) -> TaskNotFound:
+    """The error for a task that is not there, or is another organization's."""
+    return TaskNotFound(change.task_id)
