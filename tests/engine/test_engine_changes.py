@@ -104,7 +104,7 @@ def test_a_bereaved_task_that_moved_on_is_left_alone() -> None:
         assert moved.changed == {}
 
 
-def bereave(suspicions: int, crashes: int = 0, **options: bool) -> Row:
+def bereave(suspicions: int, crashes: int = 0, **options: Any) -> Row:
     bereft = row(suspicions=suspicions, crashes=crashes)
     Bereave(ORGANIZATION, TASK, WORKER, **options).decide(bereft)
     return bereft

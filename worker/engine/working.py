@@ -36,6 +36,7 @@ class EngineWork:
         self.mail = EngineMail(core, organization_id, tasks)
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
+        self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
         self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
 
     async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
@@ -77,11 +78,18 @@ class EngineWork:
         while True:
             seen = self._core.hub.seen(WORK)
             wanted = demand()
-            claimed = await self._claim(worker_id, wanted)
+            waits = self._has_found_all(worker_id, seen) and seconds > self._core.poll
+            claimed = [] if waits else await self._claim(worker_id, wanted)
+            if 0 < len(claimed) < wanted.total:
+                self._found_all[worker_id] = seen
             left = until - time.monotonic()
             if claimed or left <= 0 or wanted.total <= 0:
                 return claimed
             await self._core.hub.flagged(WORK, min(left, self._core.poll), seen)
+
+    def _has_found_all(self, worker_id: str, seen: int) -> bool:
+        """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
+        return self._found_all.pop(worker_id, None) == seen and worker_id not in self._unheard
 
     def nudge(self) -> None:
         """Ask for the demand again at once."""
@@ -224,6 +232,7 @@ class EngineWork:
             self._local.discard(worker_id)
             self._core.pulse.release()
         self.mail.forget(worker_id)
+        self._found_all.pop(worker_id, None)
         await self._core.rows(statements.LEAVE, (worker_id,))
 
 
