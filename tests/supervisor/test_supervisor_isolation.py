@@ -51,6 +51,11 @@ HANDLERS = """
         context.stopping.wait(30)
         told(task, "cancelled")
 
+    @on_task(agent_id="stuck")
+    async def stuck(task: Task) -> str:
+        told(task, "began")
+        time.sleep(60)
+
     @on_task(agent_id="limited", timeout=0.5)
     async def limited(task: Task) -> str:
         await asyncio.Event().wait()
@@ -172,19 +177,22 @@ async def test_a_worker_that_leaves_hands_its_suspects_back_uncharged(
     here: Shell, engine: Engine, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKER_DRAIN_SECONDS", "0.5")
-    tasks = [await suspect(engine, "waits"), await suspect(engine, "sync")]
+    monkeypatch.setenv("WORKER_CHILDREN", "3")
+    tasks = [await suspect(engine, agent) for agent in ("waits", "sync", "stuck")]
     worker = await ready(here)
     pids = [await told.says(task, "began") for task in tasks]
     began = time.monotonic()
     for pid in pids:
         os.kill(pid, signal.SIGTERM)  # as a dyno does
     assert await asyncio.to_thread(worker.end) == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 10
     assert not any(lives(pid) for pid in pids)
     for task in tasks:
         found = await engine.tasks.get(task.id)
         assert (found.status, found.suspicions, found.crashes, found.errors) == (Status.Pending, 2, 0, 0)
-        assert told.pid(task, "cancelled") is not None
+        assert (told.pid(task, "cancelled") is None) == (task.agent_id == "stuck"), (
+            "one whose loop is blocked is killed"
+        )
 
 
 async def test_a_child_ends_with_its_worker_whose_death_is_a_suspicion_and_no_crash(
