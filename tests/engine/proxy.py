@@ -25,6 +25,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._cut: list[bytes] = []
+        self._for_good = False
         self.cuts = 0
 
     async def give(self) -> None:
@@ -33,17 +34,27 @@ class Proxy:
 
     async def take(self) -> None:
         """Let nobody in, and throw out who is."""
-        if self._server is not None:
-            self._server.close()
-            self._own.unlink(missing_ok=True)
-            self._server = None
+        self._shut()
         for writer in tuple(self._open):
             writer.close()
         await asyncio.gather(*self._serving)
 
-    def cut_at(self, answer: bytes, times: int = 1) -> None:
-        """Break the next connection on which the server answers so; the client never gets that answer."""
+    def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._own.unlink(missing_ok=True)
+            self._server = None
+
+    def cut_at(self, answer: bytes, times: int = 1, *, for_good: bool = False) -> None:
+        """Break the next connection on which the server answers so; the client never gets that answer.
+
+        Args:
+            answer: What it contains.
+            times: How many connections, one after another.
+            for_good: Let nobody in after it.
+        """
         self._cut = [answer] * times
+        self._for_good = for_good
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving = asyncio.create_task(self._serve(reader, writer))
@@ -68,6 +79,8 @@ class Proxy:
                 if watched and self._cut and self._cut[0] in data:
                     self._cut.pop(0)
                     self.cuts += 1
+                    if self._for_good:
+                        self._shut()
                     return
                 writer.write(data)
                 await writer.drain()

@@ -244,12 +244,9 @@ async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_to
 async def test_what_nobody_can_know_is_said(far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "AWAY_SECONDS", 0.3)
     await create(far)  # the writer is connected
-    way.cut_at(INSERTED)
-    creating = asyncio.create_task(create(far))
-    await wait_until(lambda: way.cuts == 1, "the answer is lost")
-    await way.take()
+    way.cut_at(INSERTED, for_good=True)
     with pytest.raises(Unavailable, match="whether this was stored is not known"):
-        await asyncio.wait_for(creating, SECONDS)
+        await asyncio.wait_for(create(far), SECONDS)
     await way.give()
 
 
