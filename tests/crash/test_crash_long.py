@@ -60,19 +60,22 @@ async def test_a_rolling_deploy_of_workers_every_five_seconds(fleet: Fleet, monk
     workers = [await fleet.start(), await fleet.start()]
     count, steps = 12, 30
     await fleet.create("stepping", count, str(steps))
-    began, deploys = time.monotonic(), 0
+    began = time.monotonic()
+    leaving: list[asyncio.Task[int]] = []
     while await fleet.count("pending", "executing"):
         await asyncio.sleep(5)  # between two deploys
         workers.append(await fleet.start())
-        assert await asyncio.to_thread(workers.pop(0).end, signal.SIGTERM) == 0
-        deploys += 1
+        leaving.append(asyncio.create_task(asyncio.to_thread(workers.pop(0).end, signal.SIGTERM)))
         assert time.monotonic() - began < PATIENCE
+    assert set(await asyncio.gather(*leaving)) == {0}
     repeats = await fleet.the_three_sentences()
     await all_completed(fleet)
     tasks = await fleet.tasks()
     assert {task["suspicions"] for task in tasks} == {0}
     assert fleet.keys() == count * steps
-    told(f"{deploys} deploys; attempts: {sorted(int(str(task['attempt'])) for task in tasks)}; {repeats} steps cut off")
+    told(
+        f"{len(leaving)} deploys; attempts: {sorted(int(str(task['attempt'])) for task in tasks)}; {repeats} steps cut off"
+    )
 
 
 async def test_a_worker_is_frozen_past_its_lease_and_goes_on(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
