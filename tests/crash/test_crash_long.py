@@ -73,9 +73,8 @@ async def test_a_rolling_deploy_of_workers_every_five_seconds(fleet: Fleet, monk
     tasks = await fleet.tasks()
     assert {task["suspicions"] for task in tasks} == {0}
     assert fleet.keys() == count * steps
-    told(
-        f"{len(leaving)} deploys; attempts: {sorted(int(str(task['attempt'])) for task in tasks)}; {repeats} steps cut off"
-    )
+    attempts = sorted(int(str(task["attempt"])) for task in tasks)
+    told(f"{len(leaving)} deploys; attempts: {attempts}; {repeats} steps cut off")
 
 
 async def test_a_worker_is_frozen_past_its_lease_and_goes_on(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
