@@ -10,18 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
-from worker.remote.batches import Batches
 from worker.remote.client import RemoteTasks
 from worker.remote.heart import Heart
 from worker.remote.holding import Held, Holding, Waiting
 from worker.remote.hub import WORK, Hub
 from worker.remote.mail import Mail
 from worker.remote.metrics import metrics
-from worker.remote.refusals import BUSY
 from worker.remote.repeating import forever
+from worker.remote.starting import Starting
 from worker.remote.stations import Station
 from worker.remote.transport import Repeat, Transport
-from worker.remote.wire import Unreadable
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
 from worker.words.events import NewEvent
 from worker.words.notices import PlatformTrouble, announce
@@ -33,7 +31,6 @@ from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFi
 Status = AgentExecutionStatus
 
 POLL = 1.0  # seconds between looks for a task whose time to be tried again has come
-AGAIN_SECONDS = 1.0  # before a task is started again whose start the platform did not confirm
 AGENTS_SECONDS = 30.0  # how often a worker for any agent asks which agents there are
 ASKED_AT_ONCE = 8  # statuses
 LEAVE_SECONDS = 5.0  # for all that is written when leaving; a worker that drains has six left
@@ -49,6 +46,7 @@ class BareWork:
         self._heart = heart
         self._mail = Mail(tasks, hub)
         self._holding = Holding()
+        self._starting = Starting(tasks, self._holding, self._mail)
         self._stations: dict[str, Station] = {}
         self._answered = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
@@ -114,7 +112,7 @@ class BareWork:
             if wanted.total <= 0:
                 return []
             picked = self._holding.pick(wanted)
-            started = await self._start(picked)
+            started = await self._starting.start(picked)
             if started:
                 await self._tell_capacity(wanted, Counter(each.task.agent_id for each in started))
             elif picked:
@@ -131,63 +129,6 @@ class BareWork:
             for agent_id, station in self._stations.items()
         )
         await asyncio.gather(*reports)
-
-    async def _start(self, picked: Sequence[Waiting]) -> list[Assignment]:
-        started = await asyncio.gather(*(self._start_one(each) for each in picked))
-        return [each for each in started if each is not None]
-
-    async def _start_one(self, waiting: Waiting) -> Assignment | None:
-        """Start a task, unless it is over, or runs elsewhere; what the platform does not confirm waits again."""
-        try:
-            return await self._begin(waiting)
-        except TaskNotFound:
-            return None
-        except Unreadable as error:
-            await self._fail(waiting.task_id, error)
-            return None
-        except ModuleException as error:
-            held = self._holding.held.pop(waiting.task_id, None)
-            if error.status_code < 500 and not _may_pass(error):  # noqa: PLR2004 - HTTP: the server's fault
-                announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=0.0))
-                return None
-            waiting.begun = waiting.begun or held is not None
-            waiting.due = time.monotonic() + AGAIN_SECONDS
-            self._holding.waiting.setdefault(waiting.task_id, waiting)
-            announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=AGAIN_SECONDS))
-            return None
-
-    async def _fail(self, task_id: str, error: ModuleException) -> None:
-        """End a task that no handler can be given."""
-        announce(PlatformTrouble(doing=f"starting task {task_id}", error=error, again_in=0.0))
-        self._holding.held.pop(task_id, None)
-        try:
-            await self._tasks.update(task_id, {"status": Status.Failed, "result": error.description})
-        except ModuleException:
-            return  # the answer cannot be read either; or it is tried when the task is assigned again
-
-    async def _begin(self, waiting: Waiting) -> Assignment | None:
-        task = await self._tasks.get(waiting.task_id)
-        ours = waiting.assigned is not None and waiting.assigned == task.execution_attempts
-        if task.status is not Status.Pending and not (task.status is Status.Executing and (waiting.begun or ours)):
-            return None
-        held = self._hold(task, waiting)
-        if task.status is Status.Pending or not waiting.begun:
-            task = await self._tasks.update(task.id, {"status": Status.Executing})
-            if task.status is not Status.Executing:
-                self._holding.held.pop(task.id, None)
-                return None
-        self._mail.watch(task)
-        return Assignment(task.model_copy(update={"errors": waiting.errors}), held.attempt)
-
-    def _hold(self, task: TaskRecord, waiting: Waiting) -> Held:
-        async def push(batch: Sequence[list[NewEvent]]) -> list[None]:
-            await self._tasks.push(task.id, [event for events in batch for event in events])
-            return [None] * len(batch)
-
-        attempt = self._holding.next_attempt(task.id, task.execution_attempts)
-        held = Held(task.id, task.agent_id, attempt, waiting.errors, Batches(push))
-        self._holding.held[task.id] = held
-        return held
 
     async def emit(
         self,
@@ -356,8 +297,3 @@ class BareWork:
         task = asyncio.create_task(work, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _may_pass(error: ModuleException) -> bool:
-    """Whether an error may be none in a moment."""
-    return error.status_code in BUSY

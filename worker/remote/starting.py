@@ -1,0 +1,95 @@
+"""Starting tasks on a platform that speaks the bare protocol: each is looked at before, and said to be begun."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from worker.remote.batches import Batches
+from worker.remote.client import RemoteTasks
+from worker.remote.holding import Held, Holding, Waiting
+from worker.remote.mail import Mail
+from worker.remote.refusals import BUSY
+from worker.remote.wire import Unreadable
+from worker.words.errors import ModuleException, TaskNotFound
+from worker.words.events import NewEvent
+from worker.words.notices import PlatformTrouble, announce
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskRecord
+from worker.words.work import Assignment
+
+Status = AgentExecutionStatus
+
+AGAIN_SECONDS = 1.0  # before a task is started again whose start the platform did not confirm
+
+
+class Starting:
+    """Starts what was assigned.
+
+    Args:
+        tasks: The platform's.
+        holding: What waits to be started, and what runs.
+        mail: Follows what was started, for handlers of other events.
+    """
+
+    def __init__(self, tasks: RemoteTasks, holding: Holding, mail: Mail) -> None:
+        self._tasks = tasks
+        self._holding = holding
+        self._mail = mail
+
+    async def start(self, picked: Sequence[Waiting]) -> list[Assignment]:
+        """Start tasks at once; those that were started."""
+        started = await asyncio.gather(*(self._start_one(each) for each in picked))
+        return [each for each in started if each is not None]
+
+    async def _start_one(self, waiting: Waiting) -> Assignment | None:
+        """Start a task, unless it is over, or runs elsewhere; what the platform does not confirm waits again."""
+        try:
+            return await self._begin(waiting)
+        except TaskNotFound:
+            return None
+        except Unreadable as error:
+            await self._fail(waiting.task_id, error)
+            return None
+        except ModuleException as error:
+            held = self._holding.held.pop(waiting.task_id, None)
+            if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
+                announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=0.0))
+                return None
+            waiting.begun = waiting.begun or held is not None
+            waiting.due = time.monotonic() + AGAIN_SECONDS
+            self._holding.waiting.setdefault(waiting.task_id, waiting)
+            announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=AGAIN_SECONDS))
+            return None
+
+    async def _fail(self, task_id: str, error: ModuleException) -> None:
+        """End a task that no handler can be given."""
+        announce(PlatformTrouble(doing=f"starting task {task_id}", error=error, again_in=0.0))
+        self._holding.held.pop(task_id, None)
+        try:
+            await self._tasks.update(task_id, {"status": Status.Failed, "result": error.description})
+        except ModuleException:
+            return  # the answer cannot be read either; or it is tried when the task is assigned again
+
+    async def _begin(self, waiting: Waiting) -> Assignment | None:
+        task = await self._tasks.get(waiting.task_id)
+        ours = waiting.assigned is not None and waiting.assigned == task.execution_attempts
+        if task.status is not Status.Pending and not (task.status is Status.Executing and (waiting.begun or ours)):
+            return None
+        held = self._hold(task, waiting)
+        if task.status is Status.Pending or not waiting.begun or ours:
+            task = await self._tasks.update(task.id, {"status": Status.Executing})
+            if task.status is not Status.Executing:
+                self._holding.held.pop(task.id, None)
+                return None
+        self._mail.watch(task)
+        return Assignment(task.model_copy(update={"errors": waiting.errors}), held.attempt)
+
+    def _hold(self, task: TaskRecord, waiting: Waiting) -> Held:
+        async def push(batch: Sequence[list[NewEvent]]) -> list[None]:
+            await self._tasks.push(task.id, [event for events in batch for event in events])
+            return [None] * len(batch)
+
+        attempt = self._holding.next_attempt(task.id, task.execution_attempts)
+        held = Held(task.id, task.agent_id, attempt, waiting.errors, Batches(push))
+        self._holding.held[task.id] = held
+        return held
