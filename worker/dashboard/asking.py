@@ -12,7 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from worker.dashboard.front import Front, Reach
 from worker.dashboard.rendering import render
 from worker.dashboard.visits import Visit, Visits
-from worker.words.errors import ModuleException
+from worker.words.errors import ModuleException, TaskNotFound
+from worker.words.ids import is_id
+from worker.words.tasks import TaskRecord
 
 FORM_FILES = 50
 FORM_FIELDS = 1_100  # a page of dead letters, each with its box
@@ -100,6 +102,14 @@ class Asking:
 
 
 Page = Callable[[Asking], Awaitable[Response]]
+
+
+async def task_of(asking: Asking) -> TaskRecord:
+    """The task that the address names. Raises: TaskNotFound."""
+    task_id = asking.request.path_params["task_id"]
+    if not is_id(task_id):
+        raise TaskNotFound(task_id[:128])
+    return await asking.may.task(task_id)
 
 
 def text_of(form: FormData | Mapping[str, Any], name: str) -> str:

@@ -6,10 +6,10 @@ from urllib.parse import quote, urlsplit
 from starlette.responses import Response
 
 from worker.contracts import Room
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import Asking, task_of
 from worker.inputs.attachments import Kind
 from worker.inputs.causes import UnreadableError
-from worker.inputs.classify import classify
+from worker.inputs.classify import claims, classify
 from worker.inputs.data_urls import read_data_url
 from worker.inputs.names import display_url, file_name, is_data_url, name_of
 from worker.words.errors import FileNotStored, ModuleException, NotFound
@@ -75,12 +75,12 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> Attachment:
         return Attachment(
             number, name_of(url), _look(url[5:].partition(",")[0].partition(";")[0], ""), len(url) * 3 // 4
         )
-    if urlsplit_scheme(url) in ("http", "https"):
+    if _scheme(url) in ("http", "https"):
         return Attachment(number, display_url(url), "link", url=url)
     return Attachment(number, display_url(url), "plain")
 
 
-def urlsplit_scheme(url: str) -> str:
+def _scheme(url: str) -> str:
     """The scheme of an address; empty where it is none."""
     try:
         return urlsplit(url).scheme.lower()
@@ -90,8 +90,6 @@ def urlsplit_scheme(url: str) -> str:
 
 def _look(media_type: str, name: str) -> str:
     """How a file is likely shown; what it is in truth decides when it is fetched."""
-    from worker.inputs.classify import claims
-
     claimed = claims(media_type, name)
     if claimed in PICTURES:
         return "picture"
@@ -131,8 +129,6 @@ async def _content(room: Room, url: str, kept: KeptFile | None) -> tuple[bytes, 
 
 async def file(asking: Asking) -> Response:
     """Answer one of a task's files: pictures and PDFs to be seen, all else to be saved."""
-    from worker.dashboard.task_page import task_of
-
     task = await task_of(asking)
     number: int = asking.request.path_params["number"]
     files = task.input.files or []
@@ -157,8 +153,6 @@ async def file(asking: Asking) -> Response:
 
 async def result(asking: Asking) -> Response:
     """Answer a result in HTML, as a document that may do nothing at all."""
-    from worker.dashboard.task_page import task_of
-
     task = await task_of(asking)
     headers = {"content-security-policy": BOX_CSP}
     return Response((task.result or "").encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")

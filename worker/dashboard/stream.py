@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
-from worker.dashboard.task_page import facts, first_event, task_of
+from worker.dashboard.asking import Asking, task_of
+from worker.dashboard.task_page import facts, first_event
 from worker.dashboard.timeline import Change, Timeline
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent

@@ -5,25 +5,15 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import Asking, task_of
 from worker.dashboard.files import attachments
 from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
-from worker.words.errors import TaskNotFound
-from worker.words.ids import is_id
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskQuery, TaskRecord
 
 CHILDREN = 50
 ATTEMPTS_SHOWN = 20
-
-
-async def task_of(asking: Asking) -> TaskRecord:
-    """The task that the address names. Raises: TaskNotFound."""
-    task_id = asking.request.path_params["task_id"]
-    if not is_id(task_id):
-        raise TaskNotFound(task_id[:128])
-    return await asking.may.task(task_id)
 
 
 async def task(asking: Asking) -> Response:

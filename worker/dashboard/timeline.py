@@ -158,7 +158,6 @@ class Timeline:
             "thought",
             thought.title or ("Analysis" if event.type is Type.Analyze else "Thought"),
             text="\n".join(each for each in said if each),
-            facts={"confidence": thought.confidence},
         )
 
     def _agent(self, event: TaskUpdateEvent) -> list[Change]:
