@@ -26,9 +26,9 @@ NOTICED = 5  # seconds that a death may take to be noticed on a busy machine; tw
 async def test_a_rolling_deploy_loses_nothing_and_charges_nobody(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_DRAIN_SECONDS", "0.5")
     workers = [await fleet.start()]
-    await fleet.create("long", 6, "4")
-    await fleet.create("short", 30)
     for _ in range(3):
+        await fleet.create("long", 2, "4")
+        await fleet.create("short", 10)
         await wait_until(lambda: fleet.count("executing"), "a task runs", 20)
         workers.append(await fleet.start())
         leaving = workers.pop(0)
