@@ -19,6 +19,8 @@ BEGUN = "_begun"
 RENEWED = "_renewed"
 """Key in a task's ``state``: its settings were other ones before, and the log says which."""
 
+SEQUENCE_BITS = 40  # of ``written``: a process that writes a thousand times a second has numbers for 34 years
+
 COLUMNS = ("status", "result", "internal_status")
 """Changeable fields that have a column; the others live in ``state``."""
 
@@ -129,7 +131,7 @@ def is_repeat(row: Row, attempt: int | None, sequence: int | None) -> bool:
     """
     if attempt is None or sequence is None:
         return False
-    return row.written >> 32 == attempt and row.written >= _mark(attempt, sequence)
+    return row.written >> SEQUENCE_BITS == attempt and row.written >= _mark(attempt, sequence)
 
 
 def note_written(row: Row, attempt: int | None, sequence: int | None) -> None:
@@ -139,7 +141,7 @@ def note_written(row: Row, attempt: int | None, sequence: int | None) -> None:
 
 
 def _mark(attempt: int, sequence: int) -> int:
-    return attempt << 32 | sequence
+    return attempt << SEQUENCE_BITS | sequence
 
 
 def text_size(value: Any) -> int:

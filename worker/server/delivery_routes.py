@@ -15,7 +15,7 @@ from worker.words.statuses import DeliveryState
 router = APIRouter(tags=["deliveries"])
 
 Text = Annotated[str | None, Query(max_length=500)]
-DELIVERY = r"^[0-9]{1,18}\.[0-9]{1,18}\..*$"
+DELIVERY = r"^[0-9]{1,18}\.[0-9]{1,18}\.[A-Za-z0-9._:-]{1,128}$"
 Before = Annotated[
     str | None,
     Query(

@@ -21,7 +21,7 @@ Count = Annotated[int, Field(ge=0, le=MOST)]
 Seconds = Annotated[float, Field(ge=0, le=POLL_SECONDS)]
 Delay = Annotated[float, Field(ge=0, le=YEAR_SECONDS)]
 Attempt = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Sequence = Annotated[int, Field(ge=1, le=2**32 - 1)]
+Sequence = Annotated[int, Field(ge=1, le=2**40 - 1)]
 
 
 class Form(BaseModel):
