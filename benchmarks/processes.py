@@ -74,12 +74,12 @@ async def serve() -> None:
         kept, sys.stdout = sys.stdout, log
         logs.configure(settings)
         sys.stdout = kept
-    serving = asyncio.create_task(server.serve([listening]))
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    print("ready", flush=True)
-    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
-    await serving
+        serving = asyncio.create_task(server.serve([listening]))
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        print("ready", flush=True)
+        print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
+        await serving
 
 
 async def work(count: int, *, warm: bool, bare: bool) -> None:
