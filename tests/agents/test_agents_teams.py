@@ -31,6 +31,10 @@ async def test_a_delegation_is_told_and_the_members_tokens_and_tools_count(runni
     assert running.log.types == ["sub_agent_trigger", "tool_call_request", "tool_call_result", "chunk"]
     assert running.log.data("sub_agent_trigger") == [{"agent_id": "researcher", "query": "find x"}]
     assert running.log.data("chunk") == ["the answer"], "a member's text is not the answer"
+    calls = [*running.log.data("tool_call_request"), *running.log.data("tool_call_result")]
+    assert [call["graph_node_id"] for call in calls] == ["researcher", "researcher"], (
+        "a member's calls say whose they are"
+    )
     assert result.used_tools == ["look_up"]
     assert result.tokens.prompt_tokens == 40
     assert result.tokens.completion_tokens == 20
@@ -99,6 +103,7 @@ async def test_a_workflow_ends_with_its_last_steps_result_and_counts_all(running
     assert result.used_tools == ["look_up"]
     assert result.tokens.prompt_tokens == 30
     assert running.log.types == ["tool_call_request", "tool_call_result"]
+    assert "graph_node_id" not in running.log.data("tool_call_request")[0], "a step is no member"
 
 
 async def test_a_failed_step_fails_the_workflow_with_the_real_exception(running: Runner) -> None:

@@ -31,7 +31,7 @@ class ToolCall:
         """Have the log told that the tool is asked for, if Agno's event has not been there first."""
         call = self._call
         if is_told(call.function.name, call.arguments) and self._replay.is_due(call.call_id, by_event=False):
-            self._replay.tell([request_event(call.call_id, call.function.name, call.arguments)])
+            self._replay.tell([request_event(call.call_id, call.function.name, call.arguments, self._member)])
 
     def known(self) -> Any:
         """What ``arun_function_call`` answered in an earlier attempt; none: it was not completed."""
@@ -83,9 +83,15 @@ class ToolCall:
         if state != self._state_before and state is not None:
             value["state"] = json.loads(state)
         self._replay.answered[call.call_id] += 1
-        event = result_event(call.call_id, name, call.arguments, result, is_error=has_failed)
+        event = result_event(call.call_id, name, call.arguments, result, is_error=has_failed, member=self._member)
         events = [event] if is_told(name, call.arguments) else []
         self._replay.note(self.place, value, events, f"The result of {name}")
+
+    @property
+    def _member(self) -> str | None:
+        """Who calls, where it is a team's member: behind the delegating calls of its path."""
+        *above, owner = self.place.path or ("",)
+        return owner.partition("~")[0] or None if above else None
 
     def _state(self) -> str | None:
         """The session state; none where there is none, or none that JSON can say."""

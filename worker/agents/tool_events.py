@@ -21,22 +21,38 @@ def is_told(name: str, arguments: dict[str, Any] | None) -> bool:
     return name not in DELEGATIONS and not is_reasoning(name, arguments)
 
 
-def request_event(call_id: str, name: str, arguments: dict[str, Any] | None) -> NewEvent:
-    """An agent asks for a tool."""
-    return NewEvent(type=TaskUpdateEventType.ToolCallRequest, data=_request(call_id, name, arguments))
+def request_event(call_id: str, name: str, arguments: dict[str, Any] | None, member: str | None = None) -> NewEvent:
+    """An agent asks for a tool.
+
+    Args:
+        call_id: The call.
+        name: The tool's.
+        arguments: What it is called with.
+        member: The agent or team that asks, where it is a member of the one that runs.
+    """
+    return NewEvent(type=TaskUpdateEventType.ToolCallRequest, data=_request(call_id, name, arguments, member))
 
 
-def result_event(call_id: str, name: str, arguments: dict[str, Any] | None, result: Any, *, is_error: bool) -> NewEvent:
+def result_event(
+    call_id: str,
+    name: str,
+    arguments: dict[str, Any] | None,
+    result: Any,
+    *,
+    is_error: bool,
+    member: str | None = None,
+) -> NewEvent:
     """What the tool answered."""
-    data = {**_request(call_id, name, arguments), "result": plain(result), "is_error": is_error}
+    data = {**_request(call_id, name, arguments, member), "result": plain(result), "is_error": is_error}
     return NewEvent(type=TaskUpdateEventType.ToolCallResult, data=data)
 
 
-def _request(call_id: str, name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
-    return {
+def _request(call_id: str, name: str, arguments: dict[str, Any] | None, member: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {
         "request_id": call_id,
         "operation_id": call_id,
         "tool_call_id": call_id,
         "tool_name": name,
         "payload": plain(arguments or {}),
     }
+    return {**told, "graph_node_id": member} if member else told

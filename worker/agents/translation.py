@@ -82,7 +82,7 @@ class Translation:
         self.used_tools[tool.tool_name] = None
         if replay is not None and not replay.is_due(tool.tool_call_id, by_event=True):
             return _NOTHING
-        return [request_event(tool.tool_call_id, tool.tool_name, tool.tool_args)]
+        return [request_event(tool.tool_call_id, tool.tool_name, tool.tool_args, self._member(event))]
 
     def _tool_completed(self, event: Any) -> Sequence[NewEvent]:
         tool, replay = event.tool, self._calls.replay
@@ -93,7 +93,14 @@ class Translation:
             return _NOTHING
         failed = bool(tool.tool_call_error)
         result = tool.result if failed or value is None else value
-        return [result_event(tool.tool_call_id, tool.tool_name, tool.tool_args, result, is_error=failed)]
+        member = self._member(event)
+        return [result_event(tool.tool_call_id, tool.tool_name, tool.tool_args, result, is_error=failed, member=member)]
+
+    def _member(self, event: Any) -> str | None:
+        """Whose event it is, where it is a team member's."""
+        if getattr(event, "parent_run_id", None) not in self._teams:
+            return None
+        return getattr(event, "agent_id", None) or getattr(event, "team_id", None) or None
 
     def _reasoning_step(self, event: Any) -> Sequence[NewEvent]:
         step = event.content

@@ -125,7 +125,13 @@ class Timeline:
             return self._other(event)
         why = call.reasoning.title if call.reasoning else None
         changes = self._add(
-            event, "call", call.tool_name or call.operation_id, payload=call.payload, is_running=True, text=why or ""
+            event,
+            "call",
+            call.tool_name or call.operation_id,
+            payload=call.payload,
+            is_running=True,
+            text=why or "",
+            depth=_depth(call),
         )
         self._calls[call.request_id] = self.rows[-1]
         return changes
@@ -137,7 +143,8 @@ class Timeline:
         row = self._calls.pop(answer.request_id, None)
         what = "mend"
         if row is None:
-            self._add(event, "call", answer.tool_name or answer.operation_id, payload=answer.payload)
+            name = answer.tool_name or answer.operation_id
+            self._add(event, "call", name, payload=answer.payload, depth=_depth(answer))
             row, what = self.rows[-1], "add"
         row.result, row.is_error, row.is_running, row.until = (
             answer.result,
@@ -207,3 +214,8 @@ def _moved(task: TaskRecord) -> str:
     if task.status == "pending":
         return "Queued again"
     return "Waits for a person" if task.status == "paused" else task.status.capitalize()
+
+
+def _depth(call: ToolCallRequest) -> int:
+    """A member's calls stand below the work that it was handed."""
+    return 1 if call.graph_node_id else 0
