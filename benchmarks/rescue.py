@@ -7,7 +7,6 @@ import statistics
 import time
 from contextlib import ExitStack
 from datetime import datetime
-from typing import Any
 
 from benchmarks.processes import create_many, started
 from benchmarks.scenarios import LINES, fresh
@@ -50,17 +49,26 @@ async def _once(engine: Engine, stack: ExitStack) -> float:
             raise RuntimeError("the tasks of a killed worker were not begun again")
         await asyncio.sleep(0.02)
         begun = (await engine.core.rows(BEGUN, (ids,)))[0]["time"]
-    for row in await engine.core.rows(HELD):
-        await asyncio.gather(*(engine.tasks.stop(task_id) for task_id in row["ids"]))
+    await _stop_all(engine, await _held(engine))
     return begun.timestamp() - killed
 
 
-async def _held_by_newest(engine: Engine) -> Any:
-    """Give out tasks that never end until the newest worker holds some; which."""
+async def _held_by_newest(engine: Engine) -> list[str]:
+    """Give out tasks that never end until the newest worker holds some; which. The other one is free again then."""
     newest = (await engine.core.rows(HERE))[-1]["id"]
     while True:
         await create_many(engine, "slow", 4)
         await asyncio.sleep(0.2)
-        held = {row["worker_id"]: row["ids"] for row in await engine.core.rows(HELD)}
+        held = await _held(engine)
         if newest in held:
-            return held[newest]
+            ids = held.pop(newest)
+            await _stop_all(engine, held)
+            return ids
+
+
+async def _held(engine: Engine) -> dict[str, list[str]]:
+    return {row["worker_id"]: row["ids"] for row in await engine.core.rows(HELD)}
+
+
+async def _stop_all(engine: Engine, held: dict[str, list[str]]) -> None:
+    await asyncio.gather(*(engine.tasks.stop(task_id) for ids in held.values() for task_id in ids))
