@@ -205,10 +205,15 @@ def environment(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     Returns:
         The current directory.
     """
+    forget_variables(monkeypatch)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def forget_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take from the environment what would steer a process of ours; Agno reports nothing."""
     for name in os.environ:
         if name.startswith(FOREIGN_VARIABLES):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AGNO_TELEMETRY", "false")
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shells import SECONDS, Shell
+from tests.cli.shells import Shell
 
 
 @pytest.fixture
@@ -21,10 +21,7 @@ def shells(environment: Path) -> Iterator[Callable[[str], Shell]]:
 
     yield shell
     for each in made.values():
-        for running in each.started:
-            if running.process.poll() is None:
-                running.process.kill()
-            running.process.wait(SECONDS)
+        each.end_all()
 
 
 @pytest.fixture

@@ -72,6 +72,13 @@ class Shell:
         self.started.append(Running(process, log))
         return self.started[-1]
 
+    def end_all(self) -> None:
+        """Kill what still runs of all that was started here."""
+        for running in self.started:
+            if running.process.poll() is None:
+                running.process.kill()
+            running.process.wait(SECONDS)
+
     @staticmethod
     def command(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "worker", *arguments]

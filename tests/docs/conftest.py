@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shells import SECONDS, Shell
+from tests.cli.shells import Shell
 from tests.docs.pages import Reader
 from tests.docs.provider import answering
 
@@ -19,7 +19,4 @@ async def reader(environment: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         monkeypatch.setenv("OPENAI_BASE_URL", base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-test")
         yield Reader(shell)
-        for running in shell.started:
-            if running.process.poll() is None:
-                running.process.kill()
-            running.process.wait(SECONDS)
+        shell.end_all()

@@ -1,7 +1,6 @@
 """2,000 tasks over HTTP with real processes; and our worker speaking the bare protocol to our own server."""
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.cli.shells import SECONDS, Shell
-from tests.conftest import FOREIGN_VARIABLES
+from tests.conftest import forget_variables
 from tests.remote.stories import KEY, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import Handlers, create, finished
@@ -48,10 +47,7 @@ GAPS = """
 
 @pytest.fixture
 def here(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    for name in os.environ:
-        if name.startswith(FOREIGN_VARIABLES):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AGNO_TELEMETRY", "false")
+    forget_variables(monkeypatch)
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("WORKER_API_KEY", KEY)
     monkeypatch.setenv("WORKER_CONCURRENCY", "50")
@@ -59,10 +55,7 @@ def here(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     shell = Shell(tmp_path)
     shell.handlers(HANDLERS)
     yield shell
-    for each in shell.started:
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.wait(SECONDS)
+    shell.end_all()
 
 
 async def test_a_worker_process_does_2000_tasks_of_a_server_process_each_once_and_without_a_gap(

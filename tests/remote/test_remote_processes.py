@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.cli.shells import SECONDS, Shell
-from tests.conftest import FOREIGN_VARIABLES
+from tests.cli.shells import Shell
+from tests.conftest import forget_variables
 from tests.remote.stories import KEY, all_end, none_twice
 from tests.server.serving import Serving
 from worker.testing import StandIn
@@ -35,20 +34,14 @@ NO_DATABASE = "postgresql://nobody@127.0.0.1:1/nothing"
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A shell whose environment names a database that is not there."""
-    for name in os.environ:
-        if name.startswith(FOREIGN_VARIABLES):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AGNO_TELEMETRY", "false")
+    forget_variables(monkeypatch)
     monkeypatch.setenv("DATABASE_URL", NO_DATABASE)
     monkeypatch.setenv("XPANDER_API_KEY", KEY)
     monkeypatch.setenv("WORKER_LOG_LEVEL", "debug")
     shell = Shell(tmp_path)
     shell.handlers(HANDLERS)
     yield shell
-    for each in shell.started:
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.wait(SECONDS)
+    shell.end_all()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.shells import SECONDS, Running, Shell
+from tests.cli.shells import Running, Shell
 
 
 @pytest.fixture
@@ -17,10 +17,7 @@ def here(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setenv("WORKER_LOG", "logfmt")
     shell = Shell(environment)
     yield shell
-    for running in shell.started:
-        if running.process.poll() is None:
-            running.process.kill()
-        running.process.wait(SECONDS)
+    shell.end_all()
 
 
 def address(running: Running) -> str:

@@ -2,20 +2,13 @@
 
 from worker.contracts.standing import AgentStanding, Standing
 from worker.engine.core import Core
+from worker.engine.statements import WAITING_AGENTS
 
 MOST = 100_000  # counted at most; WORKER_MAX_QUEUED's default
 
 # Agents with something pending by a loose scan of the index, then each one's queue, the longest waiting first.
-_PENDING = """
-    with recursive waiting(agent_id) as (
-        (select agent_id from worker.tasks
-          where organization_id = %(organization)s and status = 'pending' order by agent_id limit 1)
-        union all
-        select (select t.agent_id from worker.tasks t
-                 where t.organization_id = %(organization)s and t.status = 'pending' and t.agent_id > w.agent_id
-                 order by t.agent_id limit 1)
-        from waiting w where w.agent_id is not null
-    )
+_PENDING = f"""
+    with recursive {WAITING_AGENTS}
     select w.agent_id, queue.* from waiting w cross join lateral (
         select count(*) as pending, count(*) filter (where q.available_at <= now()) as due,
                greatest(0, extract(epoch from now() - min(q.available_at)))::double precision as oldest_seconds
@@ -25,7 +18,7 @@ _PENDING = """
              order by t.available_at, t.id limit %(most)s
         ) q
     ) queue where w.agent_id is not null
-"""
+"""  # noqa: S608 - constants
 
 _HELD = """
     select agent_id, count(*) as executing from worker.tasks

@@ -126,7 +126,7 @@ READ_JOURNAL = """
 NOTIFY = "select pg_notify('worker', %s)"
 
 # Agents that have something waiting, by a loose scan of the index: one probe an agent, however long its queue.
-_WAITING_AGENTS = """
+WAITING_AGENTS = """
     waiting(agent_id) as (
         (select agent_id from worker.tasks
           where organization_id = %(organization)s and status = 'pending' order by agent_id limit 1)
@@ -135,13 +135,18 @@ _WAITING_AGENTS = """
                  where t.organization_id = %(organization)s and t.status = 'pending' and t.agent_id > w.agent_id
                  order by t.agent_id limit 1)
         from waiting w where w.agent_id is not null
-    ), others(agent_id, free) as (
+    )
+"""
+
+# Of these the agents that no handler of a worker names, in any order.
+_OTHER_AGENTS = f"""
+    {WAITING_AGENTS}, others(agent_id, free) as (
         select agent_id, %(others)s from waiting
          where agent_id is not null and agent_id <> all(%(named)s::text[])
            and exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
          order by random()
     ),
-"""
+"""  # noqa: S608 - constants
 
 # What waits of some agents, the longest waiting first, each agent's up to its free count. Tasks that workers died of
 # more than once (words/retry.py: SUSPICIONS) are picked only as far as the worker can run them apart.
@@ -199,9 +204,9 @@ CLAIM_NAMED = _CLAIM.format(waiting="", due=_DUE.format(source="wanted"), column
 # The same, and whatever other agents have waiting; which of the two comes first is the caller's throw of a coin.
 _NAMED = "(" + _DUE.format(source="wanted") + ")"
 _OTHERS = "(" + _DUE.format(source="others") + " limit %(others)s)"
-CLAIM_ANY = _CLAIM.format(waiting=_WAITING_AGENTS, due=_NAMED + " union all " + _OTHERS, columns=TASK_COLUMNS)
+CLAIM_ANY = _CLAIM.format(waiting=_OTHER_AGENTS, due=_NAMED + " union all " + _OTHERS, columns=TASK_COLUMNS)
 CLAIM_ANY_OTHERS_FIRST = _CLAIM.format(
-    waiting=_WAITING_AGENTS, due=_OTHERS + " union all " + _NAMED, columns=TASK_COLUMNS
+    waiting=_OTHER_AGENTS, due=_OTHERS + " union all " + _NAMED, columns=TASK_COLUMNS
 )
 
 GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.organization_id = %s"  # noqa: S608 - constants
