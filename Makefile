@@ -4,6 +4,7 @@
 PYTHON ?=
 ARGS ?=
 UPGRADE ?=
+TIMES ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test crash test-browser check bench docs lock clean
@@ -28,9 +29,9 @@ test: ## every test, against a real PostgreSQL (ARGS="tests/engine -k claim" for
 	@$(SET_UP) dev
 	@.venv/bin/python -m pytest $(ARGS)
 
-crash: ## the long stories of crashes (ARGS="-k deploy" for one, CRASH_SEED=7 to have its randomness again)
+crash: ## the long stories of crashes (TIMES=10 rounds, ARGS="-k deploy" for one story, CRASH_SEED=7 to have its randomness again)
 	@$(SET_UP) dev
-	@.venv/bin/python -m pytest -m crash -s --timeout 3600 tests/crash $(ARGS)
+	@.venv/bin/python -m tests.crash.rounds --times $(TIMES) tests/crash $(ARGS)
 
 test-browser: ## the pages in a real Chromium, which Debian's root gets installed; screenshots in build/screenshots
 	@$(SET_UP) dev

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.crash.chance import told
 from tests.crash.fleet import Fleet
 from tests.support import wait_until
 from worker.engine import pulse
@@ -51,7 +52,7 @@ async def all_die(fleet: Fleet, places: list[str]) -> None:
     assert len(tasks) == 2 * len(places)
     assert {(task["status"], task["crashes"]) for task in tasks} == {(Status.Completed, 0)}
     assert all(int(str(task["errors"])) <= 1 for task in tasks)
-    print(f"{len(places)} places, {repeats} calls cut off and made again")  # noqa: T201 - a story tells its figures
+    told(f"{len(places)} places, {repeats} calls cut off and made again")
 
 
 @pytest.fixture
