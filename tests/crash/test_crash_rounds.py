@@ -26,7 +26,9 @@ def rounds(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.crash.rounds", *arguments, str(folder)],
         cwd=ROOT,
-        env=os.environ | {"CRASH_SEED": "7", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_timeout"},
+        env=os.environ
+        | {"CRASH_SEED": "7", "TMPDIR": str(folder)}
+        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_timeout"},
         capture_output=True,
         text=True,
         timeout=60,
