@@ -20,7 +20,7 @@ from worker.engine.engine import Engine
 from worker.registry import default
 from worker.remote.remote import Remote
 from worker.settings import Settings
-from worker.supervisor import Supervisor
+from worker.supervisor import Supervisor, garbage
 from worker.telemetry import logs
 from worker.words.notices import Notice, TaskEnded, subscribe
 from worker.words.tasks import AgentExecutionInput, NewTask
@@ -109,6 +109,7 @@ async def _serve(count: int, *, warm: bool, bare: bool) -> None:
     subscribe(count_ends)
     if warm:
         await benchmarks.handlers.warm_up()
+    garbage.spare()
     supervisor = Supervisor(platform, default, settings)
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()

@@ -15,7 +15,7 @@ from worker.contracts import Platform
 from worker.engine.engine import Engine
 from worker.registry import Registry
 from worker.settings import Settings
-from worker.supervisor import Supervisor
+from worker.supervisor import Supervisor, garbage
 from worker.words.ids import new_id
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
@@ -197,7 +197,8 @@ def latency_lines(where: str, began: dict[str, float], starts: dict[str, float],
 
 @asynccontextmanager
 async def serving(platform: Platform, registry: Registry) -> AsyncGenerator[Supervisor]:
-    """A supervisor in this process."""
+    """A supervisor in this process, as a worker has it."""
+    garbage.spare()
     supervisor = Supervisor(platform, registry, Settings(concurrency=50, drain_seconds=1))
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()

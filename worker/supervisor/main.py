@@ -7,6 +7,7 @@ from collections.abc import Callable
 from worker import wiring
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.supervisor import garbage
 from worker.supervisor.departure import run_to_exit
 from worker.supervisor.supervisor import Supervisor
 from worker.telemetry import logs
@@ -45,6 +46,7 @@ async def _run(settings: Settings, registry: Registry) -> int:
         with_signals(supervisor)
         async with scraped(settings, platform) as address:
             logs.serving_metrics(address)
+            garbage.spare()
             await supervisor.run()
     except ModuleException as error:
         logs.failed(error)
