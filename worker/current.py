@@ -90,7 +90,8 @@ class Run:
 
 
 run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)
-call_in_hand: ContextVar[str | None] = ContextVar("call_in_hand", default=None)
+call_in_hand: ContextVar[Callable[[], str] | None] = ContextVar("call_in_hand", default=None)
+"""Makes the key of the call in hand, should anybody ask for it: few tools do."""
 
 
 def idempotency_key() -> str | None:
@@ -104,4 +105,5 @@ def idempotency_key() -> str | None:
         The task's id, the call's id and a digest of where the call stands; none outside a call, such as in a test of
         the tool alone.
     """
-    return call_in_hand.get()
+    key = call_in_hand.get()
+    return None if key is None else key()

@@ -582,3 +582,16 @@ async def test_a_providers_stream_comes_back_with_its_tool_calls() -> None:
     assert first.tokens.prompt_tokens == 200
     assert (len(provider.requests), len(world.effects), task.text) == (2, 1, "It is noted.")
     assert [kind for kind, _ in task.told()] == ["tool_call_request", "tool_call_result"]
+
+
+def test_a_row_is_written_as_versions_before_wrote_it_and_read_it() -> None:
+    place = journal.Place("task.0", ("boss", "call_1~é"), "tool", "3.call_2", "ab12")
+    value = {"result": {"b": ["\0", 1.0, None], "a": "ü"}}
+    row = journal.Journal("task", 2).row(place, value, closes=True)
+    assert row is not None
+    assert row.key == "task.0/boss/call_1~?/tool/3.call_2#2.1"
+    assert row.value == (
+        r'{"run":"task.0","path":["boss","call_1~\u00e9"],"kind":"tool","at":"3.call_2","match":"ab12",'
+        r'"value":{"result":{"b":["\u0000",1.0,null],"a":"\u00fc"}},"closes":true}'
+    )
+    assert journal.digest(["x", ("p",), {"b": 1, "a": "ü\0", "c": object}]) == "44604bb8c2247644902abccc"

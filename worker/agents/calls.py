@@ -7,10 +7,11 @@ headers; the wrapper keeps it. It is also the place where a run is told to end b
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.agents.questions import ParsedCall, Question, question_of, with_ids
-from worker.agents.replay import Replay, place_and_key
+from worker.agents.replay import Replay, key_of, place_of
 from worker.agents.tool_calls import ToolCall
 from worker.current import Run, call_in_hand
 from worker.words.watching import ModelCall, ToolCalled, watched
@@ -137,8 +138,8 @@ class WatchedCalls:
         """One tool call. Agno turns its result into text; the event about it carries the value itself."""
         calls = self._worker_calls
         calls.check()
-        place, key = place_and_key(calls.task_id, function_call, calls.replay)
-        token = call_in_hand.set(key)
+        place = place_of(function_call, calls.replay)
+        token = call_in_hand.set(partial(key_of, calls.task_id, place, function_call))
         try:
             with watched(ToolCalled(tool=function_call.function.name, call_id=function_call.call_id or "")) as call:
                 done = (

@@ -30,6 +30,10 @@ Kind = Literal["model", "tool", "step", "told", "open", "discard", "drop"]
 Number = tuple[int, int]
 """Attempt, and the entry's place within it."""
 
+# Made once: json.dumps with options makes one a call. ASCII: what PostgreSQL's text cannot hold stays escaped.
+_row_text = json.JSONEncoder(separators=(",", ":")).encode
+_digest_text = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
+
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -113,9 +117,10 @@ class Journal:
             closes: It completes an answer whose text was streamed.
         """
         number = (self._attempt, next(self._numbers))
-        body: dict[str, Any] = {"run": place.run, "path": place.path, "kind": place.kind, "at": place.at}
-        body |= {"match": place.match, "value": value} | ({"closes": True} if closes else {})
-        text = json.dumps(body, separators=(",", ":"))  # ASCII: what PostgreSQL's text cannot hold stays escaped
+        body = {**place._asdict(), "value": value}
+        if closes:
+            body["closes"] = True
+        text = _row_text(body)
         if len(text) > VALUE_BYTES:
             return None
         self._order.append((number, place.kind))
@@ -210,8 +215,7 @@ class Journal:
 
 def digest(value: Any) -> str:
     """A short digest of anything that JSON can say, texts standing in for what it cannot."""
-    text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(_digest_text(value).encode()).hexdigest()[:24]
 
 
 def too_large(what: str) -> NewEvent:
@@ -241,7 +245,9 @@ def _beside(place: Place, run: str, path: tuple[str, ...]) -> bool:
 
 
 def _key(place: Place, number: Number) -> str:
-    text = _UNPRINTABLE.sub("?", "/".join([place.run, *place.path, place.kind, place.at]))
+    text = "/".join([place.run, *place.path, place.kind, place.at])
+    if not (text.isascii() and text.isprintable()):
+        text = _UNPRINTABLE.sub("?", text)
     if len(text) > KEY_CHARACTERS:
         text = f"{place.run}/{digest(text)}"
     return f"{text}#{number[0]}.{number[1]}"

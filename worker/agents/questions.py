@@ -172,11 +172,8 @@ def with_ids(calls: Sequence[dict[str, Any]]) -> None:
 
 
 def _message(message: Any, contents: dict[int, tuple[Any, str]]) -> list[Any]:
-    media = [
-        _medium(each, contents)
-        for name in ("images", "files", "audio", "videos")
-        for each in getattr(message, name) or ()
-    ]
+    groups = (message.images, message.files, message.audio, message.videos)
+    media = [_medium(each, contents) for group in groups for each in group or ()] if any(groups) else []
     return [message.role, message.content, media]
 
 
@@ -200,7 +197,9 @@ def _pack_answer(answer: Any, *, without_calls: bool = False) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name in field_names(type(answer)) or ():
         value = said.get(name)
-        if (value or value is False or value == "") and name not in _PASSING:
+        if value is None or name in _PASSING:
+            continue
+        if value or value is False or value == "":
             fields[name] = value if type(value) is str else packed(value)
     if without_calls:
         fields.pop("tool_calls", None)

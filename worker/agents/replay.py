@@ -128,13 +128,12 @@ class Replay:
         return asyncio.CancelledError(REASON_DRAIN)
 
 
-def place_and_key(task_id: str, function_call: Any, replay: Replay | None) -> tuple[Place, str]:
-    """Where a tool call stands, and its idempotency key."""
+def place_of(function_call: Any, replay: Replay | None) -> Place:
+    """Where a tool call stands."""
     turn = turn_of_tools.get() or Turn()
     match = digest([function_call.function.name, function_call.arguments])
     at = f"{turn.position}.{function_call.call_id}"
-    place = Place(replay.run_id if replay else "", turn.path, "tool", at, match)
-    return place, key_of(task_id, place, function_call)
+    return Place(replay.run_id if replay else "", turn.path, "tool", at, match)
 
 
 def key_of(task_id: str, place: Place, function_call: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 from worker.agents.journal import Entry, Place
@@ -66,7 +67,7 @@ class ToolCall:
         scope = Scope((*self.place.path, self.place.at))
         scope_of_models.set(scope)
         turn_of_tools.set(None)
-        call_in_hand.set(key_of(self._replay.journal.task_id, self.place, self._call))
+        call_in_hand.set(partial(key_of, self._replay.journal.task_id, self.place, self._call))
         text, is_text = list[str](), True
         async for item in _each(source):
             is_text = is_text and not hasattr(item, "run_id")

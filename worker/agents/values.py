@@ -13,11 +13,17 @@ TAG = "$"  # a dictionary with this key stands for something that JSON has no wo
 PLAIN_TYPES = frozenset({str, bool, int, float, type(None)})
 
 
+def is_leaf(value: Any) -> bool:
+    """Whether it is one of JSON's own values with nothing inside, as nearly all are."""
+    kind = type(value)
+    return kind in PLAIN_TYPES and (kind is not float or math.isfinite(value))
+
+
 def is_json(value: Any) -> bool:
     """Whether JSON gives back the very same value."""
     kind = type(value)
     if kind in PLAIN_TYPES:
-        return kind is not float or math.isfinite(value)
+        return is_leaf(value)
     if kind is list:
         return all(is_json(each) for each in value)
     return kind is dict and all(type(key) is str and is_json(each) for key, each in value.items())
@@ -25,6 +31,8 @@ def is_json(value: Any) -> bool:
 
 def packed(value: Any) -> Any:
     """A value as JSON can say it. Agno's own records keep their class; what nobody knows becomes plain or text."""
+    if is_leaf(value):
+        return value
     match value:
         case str():
             return str(value)

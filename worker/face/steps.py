@@ -5,6 +5,7 @@ import contextvars
 import inspect
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from worker.agents.journal import Journal, Place, too_large
@@ -24,7 +25,7 @@ async def step(run: Run, name: str, function: Callable[..., Any], arguments: tup
     known = run.journal.take(place)
     if known is not None:
         return known.value
-    text = _text(name, await _called(function, arguments, _key(run, place)))
+    text = _text(name, await _called(function, arguments, partial(_key, run, place)))
     await bridge.across(lambda platform: _note(run, platform, place, json.loads(text)))
     return json.loads(text)
 
@@ -39,7 +40,7 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
     known = run.journal.take(place)
     if known is not None:
         return known.value
-    token = call_in_hand.set(_key(run, place))
+    token = call_in_hand.set(partial(_key, run, place))
     try:
         text = _text(name, function(*arguments))
     finally:
@@ -58,7 +59,7 @@ def _key(run: Run, place: Place) -> str:
     return f"{run.task_id}:step:{place.at}"
 
 
-async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key: str | None) -> Any:
+async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key: Callable[[], str] | None) -> Any:
     """Call a function; one that is not async in a thread, since it may block."""
     token = call_in_hand.set(key)
     try:
