@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -31,7 +31,7 @@ PARAMETERS = ("task", "event", "context")
 _BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "event", "Context": "context"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Handler:
     """A function bound to an event.
 
@@ -51,13 +51,13 @@ class Handler:
     concurrency: int | None = None
     needs: str | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Module and qualified name: what subscriptions and log lines call it."""
         named = _named(self.function)
         return f"{named.__module__}.{named.__qualname__}"
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str | None]:
         """What it is known by across reloads: the same function for the same agent."""
         return self.name, self.agent_id
@@ -67,7 +67,7 @@ class Handler:
         """File and line, for errors."""
         return place(self.function)
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """Whether it runs on the loop; else in a thread."""
         called = self.function if inspect.isroutine(self.function) else getattr(self.function, "__call__", None)  # noqa: B004 - the method is wanted, not whether there is one

@@ -127,6 +127,19 @@ async def test_a_model_as_result_is_stored_as_json_text_and_read_back_as_text() 
     assert task.result == '{"total":2,"city":"Köln"}' == (await Task.aload(task.id)).result
 
 
+async def test_what_is_changed_inside_a_record_is_seen_a_field_of_the_users_own_too() -> None:
+    task = await Tasks().acreate("agent", "x")
+    task.deep_planning.started = True
+    assert task.unsaved() == {"deep_planning": task.deep_planning.model_dump()}
+    task.input.text = "y"
+    with pytest.raises(ValidationError, match="input is fixed"):
+        task.unsaved()
+    task.input.text = "x"
+    task.input.colour = "red"  # pyright: ignore[reportAttributeAccessIssue] # inputs take any field
+    with pytest.raises(ValidationError, match="input is fixed"):
+        task.unsaved()
+
+
 async def test_set_status_saves_the_status_alone() -> None:
     task = await Tasks().acreate("agent", "x")
     task.result = "later"

@@ -33,12 +33,17 @@ def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
     found: Snapshot = {}
     for name, value in task.__dict__.items():
         before = saved.get(name, _NEVER)
-        if value is before:
+        if value is before or (isinstance(value, BaseModel) and _holds(value, before)):
             continue
         now = _copied(value) if isinstance(value, BaseModel) else value
         if before is _NEVER or _differs(now, before):
             found[name] = _copied(value)
     return found
+
+
+def _holds(model: BaseModel, saved: Any) -> bool:
+    """Whether a model with no models inside holds what was saved: seen without a copy of it."""
+    return model.__dict__ == saved and not model.__pydantic_extra__
 
 
 _NEVER = object()
