@@ -24,7 +24,7 @@ from worker.words.work import Assignment, JournalEntry
 
 SECONDS = 20
 COMMITTED = b"COMMIT\0"
-INSERTED = b"exists\0"  # a column of the answer to new tasks; the tag, SELECT 1, is that of a hint too
+INSERTED = b"is_due\0"  # a column of the answer to new tasks; the tag, SELECT 1, is that of a hint too
 STORED = b"stored\0"  # a column of the answer to what a run writes of its own, known task
 OWN = ("emit", "finish", "save")
 

@@ -159,15 +159,19 @@ class EngineTasks:
 
     async def _history(self, task_id: str, upto: int) -> History:
         """The task as it stood at an event, ready to be told on from there."""
-        row = await self._row(task_id)
+        keys = clean(task_id), self._organization
+        found, changes = await self._core.read_each(
+            (statements.GET_TASK, keys), (statements.READ_CHANGES, (keys[0], upto))
+        )
+        if not found:
+            raise TaskNotFound(task_id)
         renewals: dict[int, dict[str, Any]] = {}
-        if row["state"].get(RENEWED):
+        if found[0]["state"].get(RENEWED):
             rows = await self._core.read(statements.READ_RENEWALS, (task_id,))
             renewals = {each["number"]: each["before"] for each in rows}
-        history = History(row, renewals)
-        if upto:
-            for change in await self._core.read(statements.READ_CHANGES, (task_id, upto)):
-                history.fold(change["number"], change["type"], change["time"], change["data"] or {})
+        history = History(found[0], renewals)
+        for change in changes:
+            history.fold(change["number"], change["type"], change["time"], change["data"] or {})
         return history
 
     async def activity(self, task_id: str) -> AgentActivityThread:

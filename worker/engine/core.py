@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from worker.engine import statements
 from worker.engine.changes import Bereave
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Upkeep = Callable[[], Coroutine[Any, Any, None]]
 """What a worker or a server does beside its work, for as long as it is there."""
+
+Rows = TypeVar("Rows")
 
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
@@ -138,10 +140,24 @@ class Core:
             parameters: Its parameters.
             patient: A live attempt asks, which waits as long as the database is away.
         """
+        return await self._again(lambda: self.rows(sql, parameters), patient=patient)
+
+    async def read_each(self, *asked: tuple[LiteralString, Sequence[Any]]) -> list[list[dict[str, Any]]]:
+        """Fetch what several such statements answer, with one wait for all of them."""
+        return await self._again(lambda: self._rows_each(asked), patient=False)
+
+    async def _rows_each(self, asked: Iterable[tuple[LiteralString, Sequence[Any]]]) -> list[list[dict[str, Any]]]:
+        from psycopg.rows import dict_row
+
+        async with self.connection() as connection, connection.pipeline():
+            cursors = [await connection.cursor(row_factory=dict_row).execute(*each) for each in asked]
+            return [await cursor.fetchall() for cursor in cursors]
+
+    async def _again(self, ask: Callable[[], Awaitable[Rows]], *, patient: bool) -> Rows:
         until = time.monotonic() + POOL_SECONDS
         while True:
             try:
-                return await self.rows(sql, parameters)
+                return await ask()
             except Unavailable:
                 if self._pool is None or (not patient and time.monotonic() >= until):
                     raise

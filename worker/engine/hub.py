@@ -20,7 +20,7 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.name = token_hex(4)  # marks our own hints, which have reached us already
-        self._flags = {WORK: asyncio.Event(), DELIVERIES: asyncio.Event()}
+        self._waiting: dict[str, set[asyncio.Event]] = {WORK: set(), DELIVERIES: set()}
         self._raised = {WORK: 0, DELIVERIES: 0}  # many may wait for one flag, so each compares with what it saw
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listeners: list[Callable[[Collection[str]], None]] = []
@@ -36,8 +36,8 @@ class Hub:
         """
         for flag in flags:
             self._raised[flag] += 1
-            self._flags[flag].set()
-            self._flags[flag] = asyncio.Event()
+            for event in self._waiting[flag]:
+                event.set()
         ids = list(task_ids)
         if self._watchers:
             for task_id in ids:
@@ -61,7 +61,7 @@ class Hub:
         if sender == self.name:
             return
         flags, _, rest = rest.partition(";")
-        known = "".join(flag for flag in flags if flag in self._flags)
+        known = "".join(flag for flag in flags if flag in self._waiting)
         ids = [task_id for task_id in rest.split(",") if task_id in self._watchers or self._listeners]
         if known or ids:
             self.loop.call_soon_threadsafe(self.wake, known, ids)
@@ -73,16 +73,29 @@ class Hub:
     def _wake_everyone(self) -> None:
         self.wake(WORK + DELIVERIES, tuple(self._watchers))
 
-    async def flagged(self, flag: str, seconds: float, seen: int) -> bool:
-        """Wait for work or deliveries, at most so long; whether there was a wake since ``seen``."""
+    async def flagged(self, flag: str, seconds: float, seen: int, event: asyncio.Event | None = None) -> bool:
+        """Wait for work or deliveries, at most so long.
+
+        Args:
+            flag: Which of them.
+            seconds: How long.
+            seen: What ``seen`` said before the last look.
+            event: Another reason to go on; it is set by a wake, too.
+
+        Returns:
+            Whether there was a reason.
+        """
         if self._raised[flag] != seen:
             return True
-        event = self._flags[flag]
+        event = event or asyncio.Event()
+        self._waiting[flag].add(event)
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return False
+        finally:
+            self._waiting[flag].discard(event)
         return True
 
     def seen(self, flag: str) -> int:

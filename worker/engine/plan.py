@@ -1,6 +1,6 @@
 """What a group writes: the effects of its items on rows that are locked, gathered into few statements. No I/O."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +52,7 @@ class NewRow:
     status: str = "pending"
     attempt: int = 0
     files: tuple[FileRow, ...] = ()
+    worker_id: str | None = None  # a worker that begins with it at once, if it is still there
 
     @property
     def task_id(self) -> str:
@@ -66,6 +67,7 @@ class NewRow:
             "agent_id": self.agent_id,
             "status": self.status,
             "attempt": self.attempt,
+            "worker_id": self.worker_id,
             "state": self.state,
             "told": self.told(),
             **settings_columns(self.settings),
@@ -99,12 +101,13 @@ class Plan:
     items: Sequence[Item] = ()
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
     new: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    created: list[str] = field(default_factory=list[str])
+    settled: list[str] = field(default_factory=list[str])  # tasks that an earlier try has written
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     journal: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_journals: list[str] = field(default_factory=list[str])
     files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_files: list[str] = field(default_factory=list[str])
+    begun: Sequence[Mapping[str, Any]] = ()  # rows of new tasks that a worker of this process has begun
     wakes_work: bool = False
     wakes_deliveries: bool = False
     errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
@@ -121,7 +124,7 @@ class Plan:
         """Take note of an item that an earlier try has committed, at a time; its hint was never sent."""
         self.committed[len(self.errors)] = time
         self.errors.append(None)
-        self.created.append(item.task_id)
+        self.settled.append(item.task_id)
         self.disturbed.append(item.task_id)
         self.wakes_work = self.wakes_deliveries = True
 
@@ -130,11 +133,10 @@ class Plan:
         return [error or self.committed.get(index, self.now) for index, error in enumerate(self.errors)]
 
     def _created(self, item: NewRow) -> None:
+        """Nobody can have waited for this task, only for one to do."""
         self.new.append(item.columns())
         self._keep(item.files, item)
-        self.created.append(item.id)
-        self.disturbed.append(item.id)
-        self.wakes_work |= item.status == "pending"
+        self.wakes_work |= item.status == "pending" and item.worker_id is None
 
     def _changed(self, change: Change) -> Exception | None:
         row = self.rows.get(change.task_id)
@@ -165,6 +167,11 @@ class Plan:
             self.dropped_journals.append(task_id)
         self.wakes_work |= effect.wakes_work
 
+    def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take note of the new tasks that their workers have begun: the others wait, after all."""
+        self.begun = rows
+        self.wakes_work |= len(rows) < sum(row["worker_id"] is not None for row in self.new)
+
     def keep(self, stored: Collection[str]) -> None:
         """Keep what was stored of a plan; the other items are still to be decided."""
         self.undecided = {index for index, item in enumerate(self.items) if item.task_id not in stored}
@@ -172,8 +179,8 @@ class Plan:
 
     @property
     def changed_tasks(self) -> list[str]:
-        """Every task that the group touched, once."""
-        return [*self.created, *dict.fromkeys(event.task_id for event in self.events)]
+        """Every task that somebody may have waited for a change of, once."""
+        return [*self.settled, *dict.fromkeys(event.task_id for event in self.events)]
 
     def updates(self) -> Iterator[tuple[bytes, str, str]]:
         """One UPDATE for each set of columns that some rows change: the statement, the values, the ids."""

@@ -9,34 +9,49 @@ LOCK_TASKS = """
     from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """
 
-# New tasks, the first event of each, and the cursors of who wants to hear of it. Answers the time and whether any does.
-INSERT_TASKS = """
+# New tasks, their first events, and the cursors of who wants to hear of those. One that names a worker is begun by it,
+# as by a claim, if that worker is still there. Answers the time, whether a cursor was raised, and a row for each task
+# that was begun, or one with no task.
+INSERT_TASKS = f"""
     with fresh as materialized (
-        select * from json_to_recordset(%s::json) as r(
+        select r.*, w.id as holder from json_to_recordset(%s::json) as r(
             id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
-            status text, attempt integer, settings json, state json, told json
-        )
+            status text, attempt integer, worker_id text, settings json, state json, told json
+        ) left join worker.workers w on w.id = r.worker_id and w.gone_at is null and not w.is_busy
     ), made as (
-        insert into worker.tasks (
-            id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, last_event, settings, state,
-            attempt, created_at, updated_at, available_at, started_at
+        insert into worker.tasks as t (
+            id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, settings, state,
+            status, attempt, worker_id, last_event, created_at, updated_at, available_at, started_at
         )
-        select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, status, 1, settings, state,
-            attempt, now(), now(), now(), case when status = 'executing' then now() end
+        select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, settings, state,
+            case when holder is null then status else 'executing' end,
+            case when holder is null then attempt else 1 end, holder,
+            case when holder is null then 1 else 2 end, now(), now(), now(),
+            case when holder is not null or status = 'executing' then now() end
         from fresh
+        returning {TASK_COLUMNS}, t.worker_id
+    ), told as (
+        select id, organization_id, agent_id, settings, 1 as number, 'task_created' as type, null::integer as attempt,
+            told as data
+        from fresh
+        union all
+        select id, organization_id, agent_id, settings, 2, 'task_updated', 1,
+            json_build_object('status', 'executing', 'execution_attempts', 1, '_worker', holder)
+        from fresh where holder is not null
     ), logged as (
-        insert into worker.events (task_id, number, type, time, data)
-        select id, 1, 'task_created', now(), told from fresh
+        insert into worker.events (task_id, number, type, time, attempt, data)
+        select id, number, type, now(), attempt, data from told
     ), due as (
         insert into worker.cursors (subscription_id, task_id, position, newest)
-        select s.id, f.id, 0, 1 from fresh f join worker.subscriptions s
-          on s.organization_id = f.organization_id and s.event_type = 'task_created'
+        select s.id, f.id, f.number - 1, f.number from told f join worker.subscriptions s
+          on s.organization_id = f.organization_id and s.event_type = f.type
          and (s.agent_id is null or s.agent_id = f.agent_id) and (s.needs is null or f.settings->>s.needs is not null)
         order by s.id, f.id
         returning 1
     )
-    select now(), exists (select from due)
-"""
+    select now() as now, exists (select from due) as is_due, begun.*
+    from (values (1)) as always left join (select * from made where worker_id is not null) as begun on true
+"""  # noqa: S608 - composed of constants
 
 _EVENT = "task_id text, number bigint, type text, attempt integer, origin text, data json"
 

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from worker.engine.hub import hint
 from worker.words.errors import ModuleException
 
+TURNS = 3  # of the loop, before a hint is sent: those who wait in this very process go first
+
 
 class Teller:
     """Sends hints, joined while one is under way.
@@ -39,6 +41,8 @@ class Teller:
             await self._task
 
     async def _send(self) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         while self._flags or self._ids:
             payload = hint(self._sender, self._flags, self._ids)
             self._flags, self._ids = "", {}

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from worker.contracts.values import put_aside, put_back
 from worker.engine import presence_statements, statements
@@ -16,6 +16,7 @@ from worker.engine.faults import fault
 from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
+from worker.engine.offers import Offer
 from worker.engine.payloads import clean
 from worker.engine.records import task_record
 from worker.engine.references import kept_rows
@@ -85,7 +86,28 @@ class EngineWork:
             left = until - time.monotonic()
             if claimed or left <= 0 or wanted.total <= 0:
                 return claimed
-            await self._core.hub.flagged(WORK, min(left, self._core.poll), seen)
+            claimed = await self._offer(worker_id, wanted, min(left, self._core.poll), seen)
+            if claimed:
+                self._found_all[worker_id] = seen
+                return claimed
+
+    async def _offer(self, worker_id: str, wanted: Demand, seconds: float, seen: int) -> list[Assignment]:
+        """Wait for a hint; meanwhile what is made in this process begins with a local worker at once."""
+        if worker_id not in self._local:
+            await self._core.hub.flagged(WORK, seconds, seen)
+            return []
+        offer = Offer(self._organization, worker_id, wanted)
+        try:
+            with self._core.writer.offers.open(offer):
+                await self._core.hub.flagged(WORK, seconds, seen, offer.changed)
+                await offer.settled()
+        except BaseException:
+            if offer.may_hold:
+                self._unheard.add(worker_id)
+            raise
+        if offer.is_lost:
+            self._unheard.add(worker_id)
+        return self._assigned(worker_id, offer.begun)
 
     def _has_found_all(self, worker_id: str, seen: int) -> bool:
         """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
@@ -125,6 +147,9 @@ class EngineWork:
         if rows:
             fault("claim.committed")
             self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
+        return self._assigned(worker_id, rows)
+
+    def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]]) -> list[Assignment]:
         if worker_id in self._local:
             self._core.writer.known.learn(rows)
             self._given.update((row["id"], row["attempt"]) for row in rows)

@@ -19,6 +19,7 @@ from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.known import Known
+from worker.engine.offers import Offers
 from worker.engine.payloads import array, encode
 from worker.engine.plan import NEVER, NewRow, Plan
 from worker.engine.rows import Row
@@ -53,6 +54,7 @@ class Writer:
     """
 
     def __init__(self, url: str, tell: Tell, *, pooled: bool) -> None:
+        self.offers = Offers()
         self._url = url
         self._told = tell
         self._pooled = pooled
@@ -215,16 +217,20 @@ class Writer:
 
     async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> Exception | None:
         """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
-        plan = Plan([waiting.item for waiting in group])
+        plan = Plan([waiting.item if waiting.doubt else self.offers.place(waiting.item) for waiting in group])
         try:
             await self._commit(connection, group, plan)
         except Exception as error:  # noqa: BLE001 - the caller decides what it means
-            if is_lost(connection, error):
+            broken = is_lost(connection, error)
+            self.offers.settle(plan.items, lost=broken)
+            if broken:
                 note_loss(group, plan)
             return error
+        self.offers.settle(plan.items, plan.begun)
+        tell = asyncio.get_running_loop().call_soon if plan.begun else _at_once  # what was begun goes first
         for index, (waiting, outcome) in enumerate(zip(group, plan.outcomes(), strict=True)):
             if index not in plan.undecided:
-                waiting.settle(outcome)
+                tell(waiting.settle, outcome)
         self._tell(plan)
         fault("write.told", plan.items)
         if plan.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
@@ -234,7 +240,7 @@ class Writer:
     async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """One transaction for many items. Raises only where the whole transaction failed."""
         if all(isinstance(each.item, NewRow) and not each.item.files and each.doubt is None for each in group):
-            await self._create(connection, group, plan)
+            await self._create(connection, plan)
         elif self._is_known(group):
             await self._write_known(connection, group, plan)
         else:
@@ -243,16 +249,19 @@ class Writer:
         self.commits += 1
         self.items += len(group)
 
-    async def _create(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+    async def _create(self, connection: "AsyncConnection[Any]", plan: Plan) -> None:
         """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
-        for waiting in group:
-            plan.take(waiting.item)
+        for item in plan.items:
+            plan.take(item)
         made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
         await self._note_created(made, plan)
 
     async def _note_created(self, made: "AsyncCursor[Any]", plan: Plan) -> None:
-        ((plan.now, due),) = await made.fetchall()
-        plan.wakes_deliveries |= due
+        names = [column.name for column in made.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in await made.fetchall()]
+        plan.now = rows[0]["now"]
+        plan.wakes_deliveries |= rows[0]["is_due"]
+        plan.begin([row for row in rows if row["id"] is not None])
 
     def _is_known(self, group: Sequence[Waiting]) -> bool:
         """Whether all of a group is what runs write of tasks that are known; what is in doubt is always looked at."""
@@ -312,11 +321,11 @@ class Writer:
             plan.now = next((row.now for row in plan.rows.values()), NEVER)
             fault("write.locked", plan.items)
         committed = await self._committed(connection, group)
-        for waiting in group:
+        for waiting, item in zip(group, plan.items, strict=True):
             if waiting.doubt in committed:
-                plan.pass_over(waiting.item, committed[waiting.doubt])
+                plan.pass_over(item, committed[waiting.doubt])
             else:
-                plan.take(waiting.item)
+                plan.take(item)
 
     async def _committed(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> dict[Doubt, datetime]:
         """Which earlier tries have committed after all, and when: their answers were lost.
@@ -362,6 +371,10 @@ class Writer:
         ids = plan.changed_tasks
         if flags or ids:
             self._told(flags, ids, plan.disturbed)
+
+
+def _at_once(tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
+    tell(outcome)
 
 
 async def _limit(connection: "AsyncConnection[Any]", *, is_local: bool) -> None:
