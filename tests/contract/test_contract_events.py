@@ -264,10 +264,12 @@ async def test_a_worker_hears_of_changed_tasks_of_every_process(
     heard: set[str] = set()
     silence = platform.work.on_change(heard.update)
     other = await open_platform()
-    mine, theirs = await create(platform), await create(other)
+    mine, theirs, unheard = [await create(each) for each in (platform, other, platform)]
+    await platform.tasks.stop(mine.id)
+    await other.tasks.stop(theirs.id)
     await wait_until(lambda: {mine.id, theirs.id} <= heard, "both tasks were heard of")
     silence()
-    unheard = await create(platform)
+    await platform.tasks.stop(unheard.id)
     assert unheard.id not in heard
 
 
@@ -279,5 +281,6 @@ async def test_a_listener_that_raises_stops_nobodys_writes(platform: Platform) -
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context["exception"]))
     platform.work.on_change(fail)
     for _ in range(2):
-        await asyncio.wait_for(create(platform), SECONDS)
+        task = await create(platform)
+        await asyncio.wait_for(platform.tasks.stop(task.id), SECONDS)
     assert len(reports) == 2

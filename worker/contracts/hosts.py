@@ -1,7 +1,7 @@
 """What the HTTP server stands on: a platform as the host of every organization."""
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Protocol
 
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
@@ -89,6 +89,18 @@ class RemoteWork(Work, Protocol):
 
 class NamedTasks(Tasks, Protocol):
     """The verbs of clients, as the server passes them on."""
+
+    async def update(
+        self,
+        task_id: str,
+        changes: Mapping[str, Any],
+        *,
+        attempt: int | None = None,
+        origin: str | None = None,
+        sequence: int | None = None,
+    ) -> TaskRecord:
+        """The server; as ``Tasks.update``. A run's carries a ``sequence``, as its other writes do."""
+        ...
 
     async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
         """The server; ``under`` is the id of a task that does not exist yet. Raises: Conflict (it does)."""

@@ -75,7 +75,7 @@ class Work(Protocol):
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """A worker; ``wake`` is called on the platform's loop with ids of changed tasks; returns the way to end it.
 
-        A hint: it may come late, twice or never; what a task's own attempt changed need not be told.
+        A hint: it may come late, twice or never. What a task's own attempt changed need not be told, nor a new task.
         """
         ...
 

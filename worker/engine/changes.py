@@ -76,6 +76,7 @@ class Save:
     attempt: int | None
     changes: Mapping[str, Any]
     origin: str | None = None
+    sequence: int | None = None
 
     @property
     def size(self) -> int:
@@ -84,6 +85,8 @@ class Save:
 
     def decide(self, row: Row) -> Effect:
         """Store what is new. Raises: LeaseLost."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
         changes = dict(self.changes)
         status = changes.pop("status", None)
         if self.attempt is None:
@@ -93,7 +96,8 @@ class Save:
         own(row, self.attempt)
         if status in TERMINAL or status == Status.Paused:
             outcome = Outcome(Status(status), changes)
-            return Finish(self.organization_id, self.task_id, self.attempt, outcome).decide(row)
+            return Finish(self.organization_id, self.task_id, self.attempt, outcome, self.sequence).decide(row)
+        note_written(row, self.attempt, self.sequence)
         delta = put(row, changes)
         if not delta:
             return Effect()

@@ -104,12 +104,18 @@ class EngineTasks:
         return await finding.counts(self._core, self._organization, query)
 
     async def update(
-        self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
+        self,
+        task_id: str,
+        changes: Mapping[str, Any],
+        *,
+        attempt: int | None = None,
+        origin: str | None = None,
+        sequence: int | None = None,
     ) -> TaskRecord:
         """Store changed fields; answers the task as it stands then."""
         checked = check_changes(changes)
         if checked or attempt is not None:
-            await self._core.writer.write(Save(self._organization, task_id, attempt, checked, origin))
+            await self._core.writer.write(Save(self._organization, task_id, attempt, checked, origin, sequence))
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
                 self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
         return task_record(await self._row(task_id, patient=attempt is not None))

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote, unquote
@@ -36,6 +36,9 @@ FILE_BYTES = 50 * 1024 * 1024  # the protocol's; a larger one is not even sent
 UNKNOWN_ROUTE = frozenset({404, 405})
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")
 
+SaveOfARun = Callable[[str, Mapping[str, Any], int, str | None], Awaitable[TaskRecord | None]]
+"""Called with a task's id, what a run changed of it, the attempt, and the handler; none: it is saved as by anybody."""
+
 
 class RemoteTasks:
     """What clients ask for, over HTTP."""
@@ -44,6 +47,7 @@ class RemoteTasks:
         self._transport = transport
         self._dialect = dialect
         self._organization = organization_id
+        self.save_of_a_run: SaveOfARun
 
     async def create(self, new: NewTask) -> TaskRecord:
         """Store a pending task.
@@ -119,6 +123,10 @@ class RemoteTasks:
     ) -> TaskRecord:
         """Store changed fields; answers the task as it stands then."""
         check_changes(changes)
+        if attempt is not None:
+            saved = await self.save_of_a_run(task_id, changes, attempt, origin)
+            if saved is not None:
+                return saved
         headers = {"x-attempt": None if attempt is None else str(attempt), "x-origin": origin}
         return await self._task(
             "PATCH",

@@ -16,11 +16,12 @@ from worker.remote.hub import Hub
 from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable
+from worker.remote.wire import Unreadable, task_of
 from worker.words.errors import LeaseLost, ModuleException, Unavailable, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 FIRST_OF_A_WORKER = 1 << 24
@@ -72,6 +73,12 @@ class NativeWork:
             raise Unreadable("a journal", "it is no object")
         return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
 
+    async def save(
+        self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None
+    ) -> TaskRecord:
+        """Store what a run changed of its task; answers the task as it stands then."""
+        return task_of(await self._write("save", task_id, attempt, {"changes": dict(changes), "origin": origin}))
+
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""
         if files:
@@ -100,17 +107,17 @@ class NativeWork:
             raise
         self._claiming.drop(task_id, attempt)
 
-    async def _write(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> None:
+    async def _write(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> Any:
         """Have a run's write carried out once, however often its request is sent, and however long nobody answers."""
         numbered: list[Verb] = []
 
-        async def once() -> None:
+        async def once() -> Any:
             if not numbered:  # only when it is its turn: numbers grow in the order of sending
                 body = {"verb": verb, "task_id": task_id, "attempt": attempt, "sequence": next(self._sequence), **what}
                 numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
-            await self._asking.together(numbered[0])
+            return await self._asking.together(numbered[0])
 
-        await self._patience.ask(task_id, "writing what a run did", once)
+        return await self._patience.ask(task_id, "writing what a run did", once)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
         """Which attempts own their task no longer."""

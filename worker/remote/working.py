@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from worker.remote.bare import BareWork
 from worker.remote.client import RemoteTasks
@@ -16,6 +17,7 @@ from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
@@ -28,6 +30,7 @@ class RemoteWork:
         self._transport = transport
         self._dialect = dialect
         self._tasks = tasks
+        tasks.save_of_a_run = self._save
         self._hub = Hub()
         self._heart = Heart(transport.headers)
         self._side: NativeWork | BareWork | None = None
@@ -90,6 +93,13 @@ class RemoteWork:
     ) -> None:
         """Append events and journal entries."""
         await (await self._chosen()).emit(task_id, attempt, events, journal)
+
+    async def _save(
+        self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None
+    ) -> TaskRecord | None:
+        """Store what a run changed of its task, among its other writes; none: the platform knows no such writes."""
+        side = await self._chosen()
+        return await side.save(task_id, changes, attempt, origin) if isinstance(side, NativeWork) else None
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""

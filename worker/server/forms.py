@@ -144,6 +144,7 @@ class SaveForm(TaskForm):
     """``save``."""
 
     attempt: Attempt | None = None
+    sequence: Sequence | None = None
     origin: str | None = None
     changes: dict[str, Any]
 

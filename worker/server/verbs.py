@@ -174,7 +174,9 @@ class Clerk:
         """Store changed fields."""
         asked = read(SaveForm, verb)
         await self._access.check_task(asked.task_id)
-        task = await self._room.tasks.update(asked.task_id, asked.changes, attempt=asked.attempt, origin=asked.origin)
+        task = await self._room.tasks.update(
+            asked.task_id, asked.changes, attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
+        )
         return _dump(task)
 
     async def journal(self, verb: dict[str, Any]) -> dict[str, Any]:
