@@ -1,12 +1,13 @@
 """The run in hand: what code called by a handler may know of its attempt, however deep it stands."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from worker.contracts import Work
+from worker.contracts.patience import persist
 
 if TYPE_CHECKING:
     from worker.agents.journal import Journal
@@ -89,9 +90,28 @@ class Run:
     handler: str | None = None
 
 
+T = TypeVar("T")
+
 run_in_hand: ContextVar[Run | None] = ContextVar("run_in_hand", default=None)
 call_in_hand: ContextVar[Callable[[], str] | None] = ContextVar("call_in_hand", default=None)
 """Makes the key of the call in hand, should anybody ask for it: few tools do."""
+
+
+async def asked_by_run(ask: Callable[[], Awaitable[T]], doing: str) -> T:
+    """Ask something of the platform: a live attempt waits as long as it is away, everybody else is told.
+
+    Args:
+        ask: What is asked; repeating it must do no harm.
+        doing: What for, as notices of trouble say it.
+
+    Returns:
+        The answer.
+
+    Raises:
+        ModuleException: The platform answered, and refused. Unavailable: it is away, and no attempt asks.
+    """
+    run = run_in_hand.get()
+    return await (ask() if run is None or run.attempt is None else persist(ask, doing))
 
 
 def idempotency_key() -> str | None:

@@ -1,10 +1,16 @@
 """A way to the database that can be closed, or cut at the very answer that a test names."""
 
 import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from worker.engine.engine import Engine
 
 
 class Proxy:
@@ -51,7 +57,7 @@ class Proxy:
         Args:
             answer: What it contains.
             times: How many connections, one after another.
-            for_good: Let nobody in after it.
+            for_good: Throw everybody out, and let nobody in after it.
         """
         self._cut = [answer] * times
         self._for_good = for_good
@@ -81,6 +87,27 @@ class Proxy:
                     self.cuts += 1
                     if self._for_good:
                         self._shut()
+                        for each in tuple(self._open):
+                            each.close()
                     return
                 writer.write(data)
                 await writer.drain()
+
+
+@pytest.fixture
+async def way(database_url: str) -> AsyncIterator[Proxy]:
+    folder = Path(tempfile.mkdtemp(prefix="way-"))
+    proxy = Proxy(database_url, folder)
+    await proxy.give()
+    yield proxy
+    await proxy.take()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def far(way: Proxy) -> AsyncIterator[Engine]:
+    """An engine whose way to the database can be cut."""
+    engine = Engine(way.url)
+    await engine.open()
+    yield engine
+    await engine.close()

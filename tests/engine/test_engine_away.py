@@ -2,17 +2,14 @@
 
 import asyncio
 import random
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.contract.steps import claim, create, finish, hand_back, log, note, run, worker
-from tests.engine.proxy import Proxy
+from tests.engine.proxy import Proxy, far, way
 from tests.support import wait_until
 from worker.engine import waiting
 from worker.engine.engine import Engine
@@ -22,30 +19,13 @@ from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.work import Assignment, JournalEntry
 
+__all__ = ["far", "way"]
+
 SECONDS = 20
 COMMITTED = b"COMMIT\0"
 INSERTED = b"is_due\0"  # a column of the answer to new tasks; the tag, SELECT 1, is that of a hint too
 STORED = b"stored\0"  # a column of the answer to what a run writes of its own, known task
 OWN = ("emit", "finish", "save")
-
-
-@pytest.fixture
-async def way(database_url: str) -> AsyncIterator[Proxy]:
-    folder = Path(tempfile.mkdtemp(prefix="way-"))
-    proxy = Proxy(database_url, folder)
-    await proxy.give()
-    yield proxy
-    await proxy.take()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-async def far(way: Proxy) -> AsyncIterator[Engine]:
-    """An engine whose way to the database can be cut."""
-    engine = Engine(way.url)
-    await engine.open()
-    yield engine
-    await engine.close()
 
 
 async def texts(engine: Engine, task_id: str) -> list[str]:
@@ -228,6 +208,8 @@ async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_to
     _, held = await run(far)
     await way.take()
     writes = [asyncio.create_task(each) for each in (emit(far, held), save(far, held), emit_large(far, held))]  # pyright: ignore[reportArgumentType] # coroutines, as all verbs
+    large = JournalEntry("large", f'"{"x" * 300_000}"')
+    writes.append(asyncio.create_task(far.work.emit(held.task.id, held.attempt, (), [large])))
     reading = asyncio.create_task(far.work.journal(held.task.id))
     for attempt in range(3):
         with pytest.raises(Unavailable) as told:

@@ -31,7 +31,7 @@ async def test_what_a_claim_took_whose_answer_was_lost_is_queued_again_uncharged
 
 
 async def test_a_claim_that_found_all_there_was_is_followed_by_a_wait_and_not_by_another(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by = await worker(engine)
     await create(engine)
@@ -47,7 +47,10 @@ async def test_a_claim_that_found_all_there_was_is_followed_by_a_wait_and_not_by
     waiting = asyncio.create_task(claim(engine, by, 5))
     await asyncio.sleep(0)  # it has had its turn
     assert looks == []
-    task = await create(engine)
+    other = Engine(database_url)
+    await other.open()
+    task = await create(other)
+    await other.close()
     assert [each.task.id for each in await asyncio.wait_for(waiting, 10)] == [task.id]
     assert looks
 

@@ -1,13 +1,15 @@
 """A task that is made where a worker waits begins in the transaction that makes it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from tests.contract.steps import claim, create, deliver, finish, log, wish, worker
-from tests.engine.proxy import Proxy
-from tests.engine.test_engine_away import INSERTED, SECONDS, far, way
+from tests.engine.proxy import Proxy, far, way
+from tests.engine.test_engine_away import INSERTED, SECONDS
 from tests.support import wait_until
 from worker.engine.engine import Engine
 from worker.words.errors import Conflict
@@ -21,7 +23,7 @@ __all__ = ["far", "way"]
 @asynccontextmanager
 async def waiting(
     engine: Engine, by: WorkerCard, count: int = 1, **demand: Any
-) -> AsyncIterator["asyncio.Task[list[Assignment]]"]:
+) -> AsyncGenerator["asyncio.Task[list[Assignment]]"]:
     """A worker that waits for tasks; its first look has found none."""
     task = asyncio.create_task(claim(engine, by, count, **demand))
     await wait_until(lambda: by.id in engine.core.writer.offers.workers, "it waits", SECONDS)
@@ -91,11 +93,11 @@ async def test_one_that_is_refused_leaves_its_neighbour_its_place(engine: Engine
     by = await worker(engine)
     there = await create(engine, agent="writer")
     async with waiting(engine, by) as wait:
-        refused, made = await asyncio.gather(
-            engine.tasks.create(wish(), under=there.id), create(engine), return_exceptions=True
-        )
-        assert isinstance(refused, Conflict)
-        begun = await wait or await claim(engine, by)
+        refused = asyncio.create_task(engine.tasks.create(wish(), under=there.id))
+        made = await create(engine)
+        with pytest.raises(Conflict):
+            await refused
+        begun = await wait
     assert [each.task for each in begun] == [await engine.tasks.get(made.id)]
     assert begun[0].attempt == 1
 

@@ -350,7 +350,7 @@ async def test_the_hint_of_a_last_write_before_closing_reaches_another_process(
     try:
         by = await worker(listener)
         waiting = asyncio.create_task(claim(listener, by, seconds=60))
-        await wait_until(lambda: not listener.core.hub._flags[hubs.WORK].is_set(), "the worker waits for a hint")
+        await wait_until(lambda: by.id in listener.core.writer.offers.workers, "the worker waits for a hint")
         task = await create(engine)
         await engine.close()
         assert [each.task.id for each in await asyncio.wait_for(waiting, SECONDS)] == [task.id]

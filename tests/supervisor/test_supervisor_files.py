@@ -6,8 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.engine.proxy import Proxy, far, way
 from tests.inputs.servers import Site, ok, pdf, picture, serving, status
 from tests.supervisor.stories import Handlers, Serve, create, done, finished
+from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
 from worker.engine.files import FileStore
@@ -16,6 +18,8 @@ from worker.words.errors import Unavailable
 from worker.words.notices import Notice, PlatformTrouble
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType
+
+__all__ = ["far", "way"]
 
 NOT_KEPT = (
     "b.pdf could not be kept for a retry, which would fetch again: of a task's files 20 bytes are kept"
@@ -38,6 +42,10 @@ async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
 
 def nothing(task: Task) -> str:
     return "done"
+
+
+def message(task: Task) -> str:
+    return task.to_message()
 
 
 def failing_once(seen: list[str], between: Callable[[], Any]) -> Callable[..., Any]:
@@ -160,7 +168,34 @@ async def test_a_store_that_is_away_ends_no_run(
     async with serve():
         task = await done(engine, files=[site.url("/a.csv?signature=secret")])
     assert task.status is Status.Completed
-    assert [each.doing for each in notices if isinstance(each, PlatformTrouble)] == ["keeping a task's files"]
+    assert _troubles(notices) == ["keeping a task's files"]
+
+
+async def test_a_run_whose_files_cannot_be_read_since_the_database_is_away_waits_for_it(
+    *,
+    engine: Engine,
+    far: Engine,
+    way: Proxy,
+    handlers: Handlers,
+    serve: Serve,
+    notices: list[Notice],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
+    handlers.bind(message)
+    reference = await engine.tasks.store_file("figures.csv", "text/csv", CSV)
+    async with serve(far):
+        way.cut_at(b"content\0", for_good=True)  # at the answer that brings the file
+        task = await create(engine, files=[reference])
+        await wait_until(lambda: "reading a task's files" in _troubles(notices), "it waits", 30)
+        await way.give()
+        task = await finished(engine, task)
+    assert (task.status, task.execution_attempts, task.errors) == (Status.Completed, 1, 0)
+    assert "2020,5" in str(task.result)
+
+
+def _troubles(notices: list[Notice]) -> list[str]:
+    return [each.doing for each in notices if isinstance(each, PlatformTrouble)]
 
 
 async def test_the_same_content_of_many_tasks_is_stored_once(

@@ -97,10 +97,10 @@ class Save:
         if status in TERMINAL or status == Status.Paused:
             outcome = Outcome(Status(status), changes)
             return Finish(self.organization_id, self.task_id, self.attempt, outcome, self.sequence).decide(row)
-        note_written(row, self.attempt, self.sequence)
         delta = put(row, changes)
         if not delta:
             return Effect()
+        note_written(row, self.attempt, self.sequence)
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt, self.origin)])
 
     def _outsider(self, row: Row, changes: dict[str, Any], status: str | None) -> Effect:

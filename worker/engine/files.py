@@ -40,15 +40,15 @@ class FileStore:
             raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
         keys: dict[str, Any] = {"organization": self._organization, "sha256": digest}
-        if not await self._core.read(statements.USE_FILE, keys):
+        if not await self._core.read(statements.USE_FILE, keys, patient=self._patient):
             row = {**keys, "media_type": clean(media_type), "size": len(content), "content": content}
-            await self._core.read(statements.STORE_FILE, row)
+            await self._core.read(statements.STORE_FILE, row, patient=self._patient)
         return reference_of(digest, name)
 
     async def open(self, reference: str) -> StoredFile:
         """Read a file. Raises: FileNotStored."""
         digest, name = parts_of(reference)
-        rows = await self._core.read(statements.OPEN_FILE, (self._organization, digest))
+        rows = await self._core.read(statements.OPEN_FILE, (self._organization, digest), patient=self._patient)
         if not rows:
             raise FileNotStored(reference)
         return StoredFile(reference, name, rows[0]["media_type"], rows[0]["content"])

@@ -5,7 +5,8 @@ of two. An offer stands while its worker waits; what took a place is settled whe
 """
 
 import asyncio
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,39 +21,42 @@ class Offer:
     Args:
         organization_id: Whose tasks.
         worker_id: The worker.
-        wanted: What it can start.
+        demand: Says what it can start, beside what it was given here.
     """
 
-    def __init__(self, organization_id: str, worker_id: str, wanted: Demand) -> None:
+    def __init__(self, organization_id: str, worker_id: str, demand: Callable[[], Demand]) -> None:
         self.organization_id = organization_id
         self.worker_id = worker_id
         self.begun: list[Mapping[str, Any]] = []  # rows of tasks that are the worker's, as a claim answers them
         self.is_lost = False  # a transaction was not answered: the worker may hold what it does not know of
         self.changed = asyncio.Event()
-        self._total, self._others, self._agents = wanted.total, wanted.others, dict(wanted.agents)
-        self._unsettled: set[str] = set()
+        self._demand = demand
+        self._taken: Counter[str | None] = Counter()  # by agent; none: one that no handler names
+        self._unsettled: dict[str, str | None] = {}  # by task
 
     def takes(self, item: NewRow) -> bool:
         """Take a task in, if there is a place for it."""
-        free = self._agents.get(item.agent_id, self._others)
-        if item.organization_id != self.organization_id or min(free, self._total) <= 0:
+        if item.organization_id != self.organization_id:
             return False
-        self._total -= 1
-        if item.agent_id in self._agents:
-            self._agents[item.agent_id] -= 1
-        else:
-            self._others -= 1
-        self._unsettled.add(item.id)
+        wanted = self._demand()
+        agent = item.agent_id if item.agent_id in wanted.agents else None
+        free = wanted.others if agent is None else wanted.agents[agent]
+        if self._taken.total() >= wanted.total or self._taken[agent] >= free:
+            return False
+        self._taken[agent] += 1
+        self._unsettled[item.id] = agent
         return True
 
     def settle(self, task_id: str, row: Mapping[str, Any] | None, *, lost: bool) -> None:
         """Say what became of a task that was taken in: it is the worker's now, or is not, or nobody knows."""
         if task_id not in self._unsettled:  # an earlier wait's
             return
-        self._unsettled.discard(task_id)
+        agent = self._unsettled.pop(task_id)
         self.is_lost |= lost
         if row is not None:
             self.begun.append(row)
+        elif not lost:
+            self._taken[agent] -= 1
         self.changed.set()
 
     async def settled(self) -> None:

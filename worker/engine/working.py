@@ -86,17 +86,17 @@ class EngineWork:
             left = until - time.monotonic()
             if claimed or left <= 0 or wanted.total <= 0:
                 return claimed
-            claimed = await self._offer(worker_id, wanted, min(left, self._core.poll), seen)
+            claimed = await self._offer(worker_id, demand, min(left, self._core.poll), seen)
             if claimed:
                 self._found_all[worker_id] = seen
                 return claimed
 
-    async def _offer(self, worker_id: str, wanted: Demand, seconds: float, seen: int) -> list[Assignment]:
+    async def _offer(self, worker_id: str, demand: Callable[[], Demand], seconds: float, seen: int) -> list[Assignment]:
         """Wait for a hint; meanwhile what is made in this process begins with a local worker at once."""
         if worker_id not in self._local:
             await self._core.hub.flagged(WORK, seconds, seen)
             return []
-        offer = Offer(self._organization, worker_id, wanted)
+        offer = Offer(self._organization, worker_id, demand)
         try:
             with self._core.writer.offers.open(offer):
                 await self._core.hub.flagged(WORK, seconds, seen, offer.changed)

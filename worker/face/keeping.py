@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from worker.contracts import Platform
-from worker.current import run_in_hand
+from worker.current import asked_by_run, run_in_hand
 from worker.settings import Settings
 from worker.words.errors import FileNotStored, TaskNotFound, TooLarge, Unavailable
 from worker.words.events import NewEvent, Note
@@ -45,7 +45,9 @@ class TaskKeeper:
         if file is None:
             return None
         try:
-            stored = await self._platform.tasks.open_file(file.reference)
+            stored = await asked_by_run(
+                lambda: self._platform.tasks.open_file(file.reference), "reading a task's files"
+            )
         except FileNotStored:
             return None
         return Fetched(stored.content, file.media_type, file.name)
@@ -102,7 +104,9 @@ class TaskKeeper:
         if self._attempt == 1 or not self._platform.capabilities.keeps_files:
             return []
         try:
-            return await self._platform.tasks.kept_files(self._task_id)
+            return await asked_by_run(
+                lambda: self._platform.tasks.kept_files(self._task_id), "looking for a task's files"
+            )
         except TaskNotFound:  # its time is over, but whoever still holds it may read its URLs
             return []
 

@@ -60,7 +60,9 @@ class NativeWork:
     ) -> None:
         """Append events and journal entries."""
         if events or journal:
-            entries = await put_aside(self._tasks.store_file, journal)
+            entries = await self._patience.ask(
+                task_id, "storing a large value", lambda: put_aside(self._tasks.store_file, journal)
+            )
             rows = [[part for part in entry if part is not None] for entry in entries]
             what = {"events": list(events), "journal": rows}
             await self._write("emit", task_id, attempt, what)
@@ -68,10 +70,14 @@ class NativeWork:
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
         verb = Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id))
-        read = await self._patience.ask(task_id, "reading a journal", lambda: self._asking.together(verb))
-        if not isinstance(read, dict):
-            raise Unreadable("a journal", "it is no object")
-        return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
+
+        async def once() -> dict[str, str]:
+            read = await self._asking.together(verb)
+            if not isinstance(read, dict):
+                raise Unreadable("a journal", "it is no object")
+            return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
+
+        return await self._patience.ask(task_id, "reading a journal", once)
 
     async def save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None

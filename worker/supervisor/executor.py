@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from worker.agents.journal import Journal
 from worker.contracts import Platform, Work
+from worker.contracts.patience import persist
 from worker.current import Run, run_in_hand
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor import verdict
 from worker.supervisor.calls import Caller
-from worker.supervisor.persistence import persist
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
 from worker.words.errors import LeaseLost, ModuleException, ValidationError
 from worker.words.notices import (

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Self
 
 from worker.contracts import Platform
+from worker.contracts.patience import persist
 from worker.registry import Handler
 from worker.settings import Settings
 from worker.supervisor.child import NOT_CHARGED, Child, manner
 from worker.supervisor.executor import Execution
 from worker.supervisor.orders import AWAY, DRAIN, END, Order, opened
-from worker.supervisor.persistence import persist
 from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.notices import (
     ChildEnded,

@@ -1,4 +1,4 @@
-"""Writes that are not given up while the platform is away."""
+"""What is not given up while the platform is away."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
