@@ -6,6 +6,9 @@ ARGS ?=
 UPGRADE ?=
 TIMES ?= 1
 
+# The whole suite runs in as many processes as tests/conftest.py says; a few tests are over before those have started.
+WHOLE_SUITE = --numprocesses auto --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test crash test-browser check bench docs lock clean
 .NOTPARALLEL:
@@ -27,7 +30,7 @@ demo: ## one task with three real files, done by a real model, live in the termi
 
 test: ## every test, against a real PostgreSQL (ARGS="tests/engine -k claim" for some)
 	@$(SET_UP) dev
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
 crash: ## the long stories of crashes (TIMES=10 rounds, ARGS="-k deploy" for one story, CRASH_SEED=7 to have its randomness again)
 	@$(SET_UP) dev

@@ -71,6 +71,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*capabilities): what a platform of the contract suite must declare")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes of `make test`: most tests wait for a process or a socket, so there is one more than cores.
+
+    Each has servers of its own, which take half a gigabyte with it; more than eight bring nothing.
+    """
+    return min((os.cpu_count() or 1) + 1, 8)
+
+
 class Databases:
     """The embedded servers of a session and their databases.
 
