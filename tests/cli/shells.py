@@ -58,10 +58,13 @@ class Shell:
         )
 
     def start(self, *arguments: str, **environment: str) -> Running:
+        return self.launch(self.command(*arguments), **environment)
+
+    def launch(self, command: list[str], **environment: str) -> Running:
         log = self.folder / f"log-{len(self.started)}"
         with log.open("w") as output:
             process = subprocess.Popen(
-                self.command(*arguments),
+                command,
                 cwd=self.folder,
                 env=self.environment | environment,
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,20 @@ async def test_a_server_ends_at_once_on_sigterm_however_many_streams_are_open(he
         await stream.aclose()
         await worker.aclose()
     assert "Traceback" not in running.log
+
+
+SIGNALLED_AT_THE_VERY_END = """
+import atexit, os, signal
+from worker.cli import main
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+main()
+"""
+
+
+async def test_a_signal_that_comes_when_the_server_has_ended_does_not_spoil_its_exit_code(here: Shell) -> None:
+    running = here.launch([sys.executable, "-c", SIGNALLED_AT_THE_VERY_END, "serve", "--port", "0"])
+    await running.says("server ready")
+    assert running.end() == 0, running.log
 
 
 async def test_a_key_is_made_used_listed_and_revoked(here: Shell) -> None:

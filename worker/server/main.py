@@ -84,6 +84,8 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
     server = Server(application)
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn restores these: a late signal spoils no exit code
+        signal.signal(number, server.handle_exit)
     server.run(sockets=[listening])
     return 0 if server.started else 1
 
