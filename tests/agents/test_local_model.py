@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import httpx
 import pytest
@@ -61,8 +61,12 @@ def owner() -> Iterator[subprocess.Popen[str]]:
 
 
 async def ask(model: LocalModel, question: str) -> list[RunOutputEvent | RunOutput]:
-    agent = Agent(model=model.model(), telemetry=False)
-    return [event async for event in agent.arun(question, stream=True, stream_events=True)]
+    talking: Any = model.model()
+    agent = Agent(model=talking, telemetry=False)
+    try:
+        return [event async for event in agent.arun(question, stream=True, stream_events=True)]
+    finally:
+        await talking.async_client.close()  # on its own loop: the collector would come upon it in a later test's
 
 
 def listens(base_url: str, api_key: str) -> bool:
