@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from importlib import resources
 
@@ -32,6 +33,7 @@ CONTRACTS = re.compile(
     r"\b(drop\s+(table|column|schema)|rename\b|set\s+not\s+null|alter\s+column\s+\w+\s+(set\s+data\s+)?type)",
     re.IGNORECASE,
 )
+SHARED_BEFORE = {"0007"}  # released so; neither file needs the other
 
 
 async def test_two_releases_that_migrate_at_once_both_succeed(
@@ -110,6 +112,13 @@ def test_no_migration_takes_away_what_the_version_before_uses() -> None:
     for entry in folder.iterdir():
         sql = re.sub(r"--[^\n]*", "", entry.read_text(encoding="utf-8")) if entry.name.endswith(".sql") else ""
         assert CONTRACTS.findall(sql) == [], f"{entry.name}: expand first; see CONTRIBUTING.md"
+
+
+def test_no_two_migrations_share_a_number() -> None:
+    """Those that share one are applied in the order of their names, which nobody had in mind who wrote the second."""
+    numbers = Counter(name.partition("_")[0] for name in migrate.names())
+    assert {number for number, times in numbers.items() if times > 1} <= SHARED_BEFORE
+    assert [number for number in numbers if not re.fullmatch(r"\d{4}", number)] == []
 
 
 def _altering(_: str) -> str:
