@@ -78,6 +78,10 @@ def test_pytest_finds_the_plugin_by_itself_once_it_is_installed() -> None:
     assert project["entry-points"]["pytest11"] == {"agno_worker": PLUGIN}
 
 
+def has_ended(pid: str) -> bool:
+    return not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+
+
 def test_nothing_of_a_session_is_left(folder: Path) -> None:
     (folder / "test_one.py").write_text(
         "import tempfile\n"
@@ -92,5 +96,43 @@ def test_nothing_of_a_session_is_left(folder: Path) -> None:
     done = run_pytest(folder, "-q")
     assert done.returncode == 0, done.stdout + done.stderr
     pid, home = (folder / "left").read_text().split()
-    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+    assert has_ended(pid)
     assert not Path(home).exists()
+
+
+MEETING = """
+import time
+from pathlib import Path
+
+import pytest
+
+from worker import Tasks
+from worker.testing import LocalPlatform
+
+NAMES = ["one", "other"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_platform_is_empty_beside_another(name: str, worker_platform: LocalPlatform) -> None:
+    from worker.testing.databases import databases
+
+    mine = Tasks().create(agent_id="a", prompt=name)
+    Path(name).write_text(f"{databases()._server.pid} {databases()._home}")
+    deadline = time.monotonic() + 60
+    while not all(Path(each).exists() for each in NAMES):
+        assert time.monotonic() < deadline, "the other test never ran beside this one"
+        time.sleep(0.01)
+    assert [each.id for each in Tasks().list(agent_id="a")] == [mine.id]
+"""
+
+
+def test_with_xdist_each_process_has_a_server_of_its_own_and_none_is_left(folder: Path) -> None:
+    (folder / "test_meeting.py").write_text(MEETING)
+    done = run_pytest(folder, "-p", "xdist.plugin", "--numprocesses", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    servers = [(folder / name).read_text().split() for name in ("one", "other")]
+    assert servers[0] != servers[1]
+    for pid, home in servers:
+        assert has_ended(pid)
+        assert not Path(home).exists()
