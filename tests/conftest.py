@@ -120,9 +120,12 @@ class Databases:
         return sibling(server, name)
 
     def give(self, version: int, url: str) -> None:
-        """Take a database back."""
-        if _is_left(url) and execute(url, SHAPE) == self._shape[version]:
-            execute(url, EMPTY)
+        """Take a database back, over one connection: each costs as much as all that is asked on it."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            in_order = _is_left(connection) and answer(connection, SHAPE) == self._shape[version]
+            if in_order:
+                answer(connection, EMPTY)
+        if in_order:
             self._free[version].append(url)
         else:
             self.drop(version, url)
@@ -142,10 +145,10 @@ async def _migrate(url: str) -> None:
     await Engine(url).migrate()
 
 
-def _is_left(url: str) -> bool:
-    """Whether nobody is connected any more; a connection just closed takes a moment to go."""
+def _is_left(connection: psycopg.Connection) -> bool:
+    """Whether nobody else is connected any more; a connection just closed takes a moment to go."""
     deadline = time.monotonic() + LEAVING_SECONDS
-    while execute(url, OTHERS) != [(0,)]:
+    while answer(connection, OTHERS) != [(0,)]:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.005)
@@ -155,8 +158,13 @@ def _is_left(url: str) -> bool:
 def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
     """Run a statement on a connection of its own; the rows, if it answers any."""
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
+        return answer(connection, statement)
+
+
+def answer(connection: psycopg.Connection, statement: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement, if it answers any."""
+    cursor = connection.execute(statement.encode())
+    return cursor.fetchall() if cursor.description else []
 
 
 def sibling(url: str, database: str) -> str:
