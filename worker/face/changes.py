@@ -37,7 +37,7 @@ def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
             continue
         now = _copied(value) if isinstance(value, BaseModel) else value
         if before is _NEVER or _differs(now, before):
-            found[name] = _copied(value)
+            found[name] = _copied(value) if now is value else now
     return found
 
 
