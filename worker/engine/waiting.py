@@ -78,16 +78,14 @@ class Queue:
     def __bool__(self) -> bool:
         return bool(self._items)
 
-    async def put(self, item: Item) -> Waiting:
+    async def put(self, waiting: Waiting) -> None:
         """Take an item in, once there is room for it. Raises: Unavailable (closed)."""
-        waiting = self.number(item)
         while not self._is_closed and not self._has_room(waiting.size):
             self._room.clear()
             await self._room.wait()
         if self._is_closed:
             raise Unavailable("the platform is closed")
         self.put_back([waiting])
-        return waiting
 
     def number(self, item: Item) -> Waiting:
         """Give an item its place in the order of all."""

@@ -97,11 +97,11 @@ class Writer:
             raise Unavailable("the platform is closed")
         if not is_id(item.task_id):  # what the database could not even be asked for
             raise TaskNotFound(item.task_id)
-        if item.size > LARGE_BYTES:
-            waiting = self._queue.number(item)
+        waiting = self._queue.number(item)
+        if waiting.size > LARGE_BYTES:
             await self._write_alone(waiting)
         else:
-            waiting = await self._queue.put(item)
+            await self._queue.put(waiting)
         return await waiting.done
 
     async def _write_alone(self, waiting: Waiting) -> None:
