@@ -63,6 +63,8 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = None) -> int:
     """Run a server until it is told to stop. Blocks; must be called on the main thread, for its signals.
 
+    The process is on its way out then: SIGTERM is ignored from there on.
+
     Args:
         settings: The port, the key, the database.
         host: Address to listen on; none: every one where the environment gives a port or there is a key, else loopback.
@@ -84,9 +86,9 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
     server = Server(application)
-    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn restores these: a late signal spoils no exit code
-        signal.signal(number, server.handle_exit)
+    signal.signal(signal.SIGTERM, server.handle_exit)  # what uvicorn restores in the end
     server.run(sockets=[listening])
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python itself restores all but this: a late one spoils no exit code
     return 0 if server.started else 1
 
 
