@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from worker.remote.certificates import trusted
 from worker.remote.transport import REDIRECTS, next_request
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Heart:
         import httpx
 
         stopped = self._stopped
-        with httpx.Client(headers=self._headers, timeout=PATIENCE) as client:
+        with httpx.Client(headers=self._headers, verify=trusted(), timeout=PATIENCE) as client:
             due = time.monotonic() + INTERVAL
             while not stopped.wait(max(0.0, due - time.monotonic())):
                 due = time.monotonic() + INTERVAL

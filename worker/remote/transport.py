@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from worker.remote.addresses import Addresses
+from worker.remote.certificates import trusted
 from worker.remote.refusals import AGAIN, NOTHING, Subject, body_of, refusal
 from worker.remote.wire import clean, encode
 from worker.words.errors import ModuleException, Unavailable
@@ -86,6 +87,7 @@ class Transport:
         if self._client is None:
             self._client = httpx.AsyncClient(
                 headers=self.headers,
+                verify=trusted(),
                 timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEPT_SECONDS),
             )
