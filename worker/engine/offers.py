@@ -89,7 +89,8 @@ class Offers:
         try:
             yield
         finally:
-            del self._offers[offer.worker_id]
+            if self._offers.get(offer.worker_id) is offer:
+                del self._offers[offer.worker_id]
 
     def place(self, item: Item) -> Item:
         """A task as it shall be stored: a new one for which a worker has a place, begun by it."""
