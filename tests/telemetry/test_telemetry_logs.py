@@ -55,6 +55,20 @@ def test_an_error_is_one_line_with_the_users_part_of_its_traceback(capsys: pytes
     assert "test_telemetry_logs.py" in str(line["exception"])
 
 
+def test_a_traceback_on_a_terminal_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a handler has in its variables is the user's: a question, a customer, a password."""
+    logs.configure(Settings(log="console"))
+    customer = "Ada " + "Lovelace"  # so that the line of code does not hold it
+    try:
+        raise ValueError(f"row {len(customer)} has no price")  # noqa: TRY301 - as above
+    except ValueError as error:
+        announce(TaskEnded("t", "analyst", 1, "error", 0.1, error))
+    shown = capsys.readouterr().out
+    assert "row 12 has no price" in shown
+    assert "test_telemetry_logs.py" in shown
+    assert "Ada Lovelace" not in shown
+
+
 def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Settings(log="json"))
     announce(TaskStarted("t", "analyst", 1, "handlers.analyse"))

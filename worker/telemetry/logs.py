@@ -129,4 +129,5 @@ def _rendering(form: str) -> list[Any]:
                 structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
             ]
         case _:
-            return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+            plain = structlog.dev.plain_traceback  # the default shows every variable's value
+            return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
