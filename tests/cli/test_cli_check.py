@@ -85,6 +85,38 @@ def test_settings_and_handlers_are_checked_together(here: Shell, monkeypatch: py
     ]
 
 
+def test_an_env_file_counts_as_environment_for_handlers_too(here: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.handlers("""
+        import os
+        assert (os.environ["MODEL_KEY"], os.environ["REGION"]) == ("from the file", "from the shell")
+        from worker import on_task
+
+        @on_task(agent_id="one")
+        async def first(task): ...
+    """)
+    monkeypatch.setenv("REGION", "from the shell")
+    (here.folder / ".env").write_text("MODEL_KEY='from the file'\nexport REGION=from-the-file\n")
+    checked = here.worker("check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "Is a directory"),
+        (b"K=\xff\xfe", "it is no text that an environment can hold"),
+        (b"K='a\0b'", "it is no"),
+    ],
+)
+def test_an_env_file_that_cannot_be_read_is_named(here: Shell, content: bytes | None, reason: str) -> None:
+    file = here.folder / ".env"
+    file.mkdir() if content is None else file.write_bytes(content)
+    checked = here.worker("check")
+    assert checked.returncode == 1
+    assert checked.stderr.startswith(f"worker: the file .env in the current directory cannot be read: {reason}")
+    assert len(checked.stderr.splitlines()) == 1
+
+
 def test_nothing_is_started(here: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     here.handlers("from worker import on_task\n\n@on_task\nasync def any_agent(task): ...\n")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from worker.cli import failures, worker_commands
+from worker.cli import env_file, failures, worker_commands
 from worker.cli.agent_commands import agents
 from worker.cli.check_command import check
 from worker.cli.clean_command import clean
@@ -98,3 +98,4 @@ def root(
 ) -> None:
     """Take the options of all commands; ``failures`` reads them from the context."""
     del version, debug
+    env_file.take_in()

@@ -1,0 +1,29 @@
+"""A ``.env`` file counts as environment, for all: a model's own library looks for its key there, not in settings."""
+
+import os
+from io import StringIO
+from pathlib import Path
+
+from worker.words.errors import ConfigurationError
+
+NAME = ".env"
+
+
+def take_in() -> None:
+    """Set what the file in the current directory says and the environment does not.
+
+    Raises:
+        ConfigurationError: It is there and cannot be read.
+    """
+    if not os.path.lexists(NAME):
+        return
+    from dotenv import dotenv_values
+
+    try:
+        said = dotenv_values(stream=StringIO(Path(NAME).read_text("utf-8-sig")))
+        for name, value in said.items():
+            if value is not None:
+                os.environ.setdefault(name, value)
+    except (OSError, ValueError) as error:  # a folder, another's, no UTF-8, NUL in a value
+        reason = error.strerror if isinstance(error, OSError) else "it is no text that an environment can hold"
+        raise ConfigurationError(f"the file {NAME} in the current directory cannot be read: {reason}") from None
