@@ -72,11 +72,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Processes of `make test`: most tests wait for a process or a socket, so there is one more than cores.
+    """Processes of `make test`: one a core, since each has servers and workers of its own, which compute as well.
 
-    Each has servers of its own, which take half a gigabyte with it; more than eight bring nothing.
+    With them each takes half a gigabyte; more than eight bring nothing.
     """
-    return min((os.cpu_count() or 1) + 1, 8)
+    return min(os.cpu_count() or 1, 8)
 
 
 class Databases:

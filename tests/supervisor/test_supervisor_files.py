@@ -18,6 +18,7 @@ from worker.words.errors import Unavailable
 from worker.words.notices import Notice, PlatformTrouble
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType
+from worker.words.work import StoredFile
 
 __all__ = ["far", "way"]
 
@@ -184,8 +185,15 @@ async def test_a_run_whose_files_cannot_be_read_since_the_database_is_away_waits
     monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
     handlers.bind(message)
     reference = await engine.tasks.store_file("figures.csv", "text/csv", CSV)
+    real = FileStore.open
+
+    async def open_when_away(self: FileStore, reference: str) -> StoredFile:
+        if not _troubles(notices):
+            await way.take()
+        return await real(self, reference)
+
+    monkeypatch.setattr(FileStore, "open", open_when_away)
     async with serve(far):
-        way.cut_at(b"content\0", for_good=True)  # at the answer that brings the file
         task = await create(engine, files=[reference])
         await wait_until(lambda: "reading a task's files" in _troubles(notices), "it waits", 30)
         await way.give()

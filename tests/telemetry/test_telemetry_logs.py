@@ -17,19 +17,25 @@ from worker.current import Run, run_in_hand
 from worker.settings import Settings
 from worker.telemetry import logs
 from worker.telemetry.redaction import Redactor
+from worker.words import notices
 from worker.words.notices import TaskEnded, TaskStarted, WorkerStarted, announce
 
 
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test configures ends with it."""
+    """What a test configures ends with it: else each notice of later tests would become a line, and structlog's own
+    form shows every variable of a traceback, which takes seconds."""
     monkeypatch.setattr(logs, "_worker_name", None)
+    monkeypatch.setattr(logs, "_configured", False)
+    monkeypatch.setattr(notices, "_subscribers", [])
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    before = structlog.get_config() if structlog.is_configured() else None
     yield
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
-    root.handlers = handlers
+    if before is not None:
+        structlog.configure(**before)
 
 
 def lines(text: str) -> list[dict[str, object]]:
