@@ -28,8 +28,8 @@ OWNER = """
 import json, sys, time
 from worker.agents.local_model import LocalModel
 with LocalModel.start() as model:
-    print(json.dumps([model.base_url, model._api_key]), flush=True)
     try:
+        print(json.dumps([model.base_url, model._api_key]), flush=True)  # whoever reads it may interrupt at once
         time.sleep(60)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
