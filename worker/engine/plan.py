@@ -101,7 +101,6 @@ class Plan:
     items: Sequence[Item] = ()
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
     new: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    settled: list[str] = field(default_factory=list[str])  # tasks that an earlier try has written
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     journal: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_journals: list[str] = field(default_factory=list[str])
@@ -124,7 +123,6 @@ class Plan:
         """Take note of an item that an earlier try has committed, at a time; its hint was never sent."""
         self.committed[len(self.errors)] = time
         self.errors.append(None)
-        self.settled.append(item.task_id)
         self.disturbed.append(item.task_id)
         self.wakes_work = self.wakes_deliveries = True
 
@@ -180,7 +178,8 @@ class Plan:
     @property
     def changed_tasks(self) -> list[str]:
         """Every task that somebody may have waited for a change of, once."""
-        return [*self.settled, *dict.fromkeys(event.task_id for event in self.events)]
+        settled = [self.items[index].task_id for index in self.committed]
+        return [*settled, *dict.fromkeys(event.task_id for event in self.events)]
 
     def updates(self) -> Iterator[tuple[bytes, str, str]]:
         """One UPDATE for each set of columns that some rows change: the statement, the values, the ids."""
