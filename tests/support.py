@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable
 
@@ -24,3 +26,12 @@ async def wait_until(
         if time.monotonic() > deadline:
             raise AssertionError(f"after {timeout:g} s still not: {description}")
         await asyncio.sleep(POLL_SECONDS)
+
+
+def free_port() -> int:
+    """A port that nobody is given meanwhile: it lies below those that systems hand out by themselves."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port

@@ -7,7 +7,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import time
 from collections import Counter
 
@@ -17,7 +16,7 @@ from tests.cli.shells import Running, Shell
 from tests.crash.chance import chance_of, scaled, told
 from tests.crash.fleet import Fleet, ledger_of
 from tests.crash.test_crash_fleet import answers, new_home
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -187,10 +186,3 @@ async def serve(shell: Shell, port: int) -> Running:
     server = shell.start("serve", "--port", str(port))
     await server.says("server ready")
     return server
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody uses."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -17,7 +16,7 @@ import pytest
 
 from tests.cli.shells import ROOT, SECONDS
 from tests.conftest import execute
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 from worker.engine.core import CONNECTIONS
 
 HANDLERS = """
@@ -146,15 +145,6 @@ def start(folder: Path, *arguments: str, port: int = 5000) -> Dynos:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
     (folder / f"{process.pid}.pid").write_text(str(process.pid))
     return Dynos(process, log)
-
-
-def free_port() -> int:
-    """A port that nobody is given meanwhile: it lies below those that systems hand out by themselves."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
 
 
 async def test_a_deploy_loses_nothing(honcho: Path, database_url: str) -> None:
