@@ -13,6 +13,7 @@ from worker.contracts import Work
 from worker.current import Run, run_in_hand
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
+from worker.words.statuses import TOLD_ONCE
 from worker.words.work import JournalEntry
 
 Handler = Callable[[Callable[..., Awaitable[RunResult]]], Awaitable[Any]]
@@ -23,7 +24,7 @@ class Task:
 
     def __init__(self, **wishes: Any) -> None:
         self.record = task(**wishes)
-        self.events: list[NewEvent] = []
+        self.log: list[tuple[int, NewEvent]] = []  # each with the attempt that told it
         self.rows: dict[str, str] = {}
         self.attempt = 0
         self.writes = 0
@@ -37,6 +38,11 @@ class Task:
         assert task_id == self.record.id
         return dict(self.rows)
 
+    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+        assert task_id == self.record.id
+        events = [event for told_by, event in self.log if told_by < attempt and event.type in TOLD_ONCE]
+        return [event.model_copy(update={"data": json.loads(json.dumps(event.data))}) for event in events]
+
     def emitter(self) -> Callable[..., Awaitable[None]]:
         """Write in the name of the attempt that begins now."""
         attempt = self.attempt
@@ -49,7 +55,7 @@ class Task:
                 self._died.set()
                 await asyncio.Event().wait()
             self.writes += 1
-            self.events += events
+            self.log += [(attempt, event) for event in events]
             assert not {row.key for row in rows} & self.rows.keys(), "a key was given twice"
             self.rows |= {row.key: row.value for row in rows}
 
@@ -91,7 +97,11 @@ class Task:
     def rows_of(self, kind: str) -> list[dict[str, Any]]:
         return [body for text in self.rows.values() if (body := json.loads(text))["kind"] == kind]
 
-    def told(self) -> list[tuple[str, Any]]:
+    @property
+    def events(self) -> list[NewEvent]:
+        return [event for _, event in self.log]
+
+    def said(self) -> list[tuple[str, Any]]:
         """The events, but for streamed text."""
         return [(str(event.type), event.data) for event in self.events if event.type != "chunk"]
 

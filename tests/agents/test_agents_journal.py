@@ -1,6 +1,7 @@
 """A run that is taken up again goes on where it stood, wherever that was."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,6 +22,7 @@ from support import wait_until
 
 from tests.examples.provider import answering
 from worker.agents import journal, outlet
+from worker.agents.digests import GrowingDigest, digest
 from worker.agents.errors import AgentFailed
 from worker.agents.running import Material
 from worker.current import idempotency_key
@@ -199,7 +201,7 @@ def _effects(task: Task) -> list[Any]:
 def _stripped(task: Task) -> Counter[str]:
     """Events without the ids that a model makes up, and in any order, since parallel ones come in any."""
     kept = ("tool_name", "payload", "result", "is_error", "title", "agent_id", "query")
-    told = [(kind, {name: data.get(name) for name in kept}) for kind, data in task.told() if kind != "note"]
+    told = [(kind, {name: data.get(name) for name in kept}) for kind, data in task.said() if kind != "note"]
     return Counter(repr(each) for each in told)
 
 
@@ -336,7 +338,7 @@ async def test_a_changed_tool_drops_the_journal_from_there_and_says_so() -> None
     assert world.asked == 5 + 3 + 1, "the run before is answered from the journal; it and what follows is done anew"
     assert len(world.effects) == 4, "also a call of the same id"
     assert task.notes() == ["journal"]
-    assert len([kind for kind, _ in task.told() if kind == "tool_call_result"]) == 4
+    assert len([kind for kind, _ in task.said() if kind == "tool_call_result"]) == 4
     await task.attempted(handler([world.note, world.think]))
     assert (world.asked, len(world.effects)) == (9, 4), "what was done anew is what counts from now on"
 
@@ -474,7 +476,7 @@ async def test_a_failure_a_stop_and_odd_results_come_back_as_they_were() -> None
     await task.attempted(lambda run_agent: run_agent(agent))
     assert seen == [["the file is gone", "(1, {2: 'two'})", "pieces", "more"]] * 2
     assert ran == {"fail": 1, "pair": 1, "pieces": 1, "sync pieces": 1, "stop": 1}
-    results = [data["result"] for kind, data in task.told() if kind == "tool_call_result"]
+    results = [data["result"] for kind, data in task.said() if kind == "tool_call_result"]
     assert sorted(map(str, results)) == sorted(["the file is gone", "[1, {'2': 'two'}]", "pieces", "more", "enough"])
 
 
@@ -535,7 +537,7 @@ async def test_what_is_too_large_is_not_kept_and_an_event_says_so(monkeypatch: p
         await task.attempted(lambda run_agent: run_agent(agent))
     assert ran == {"large": 2}
     assert task.notes() == ["journal", "journal"]
-    assert "large" in next(data["text"] for kind, data in task.told() if kind == "note")
+    assert "large" in next(data["text"] for kind, data in task.said() if kind == "note")
 
 
 async def test_what_postgresql_could_not_hold_as_text_is_kept_too() -> None:
@@ -581,17 +583,51 @@ async def test_a_providers_stream_comes_back_with_its_tool_calls() -> None:
     assert (first.tokens, first.used_tools) == (second.tokens, second.used_tools)
     assert first.tokens.prompt_tokens == 200
     assert (len(provider.requests), len(world.effects), task.text) == (2, 1, "It is noted.")
-    assert [kind for kind, _ in task.told()] == ["tool_call_request", "tool_call_result"]
+    assert [kind for kind, _ in task.said()] == ["tool_call_request", "tool_call_result"]
 
 
-def test_a_row_is_written_as_versions_before_wrote_it_and_read_it() -> None:
+def test_a_row_is_such_that_versions_before_read_it() -> None:
     place = journal.Place("task.0", ("boss", "call_1~é"), "tool", "3.call_2", "ab12")
-    value = {"result": {"b": ["\0", 1.0, None], "a": "ü"}}
+    value = {"result": {"b": ["\0", 1.0, None, 2**70], "a": "ü"}}
     row = journal.Journal("task", 2).row(place, value, closes=True)
     assert row is not None
     assert row.key == "task.0/boss/call_1~?/tool/3.call_2#2.1"
-    assert row.value == (
-        r'{"run":"task.0","path":["boss","call_1~\u00e9"],"kind":"tool","at":"3.call_2","match":"ab12",'
-        r'"value":{"result":{"b":["\u0000",1.0,null],"a":"\u00fc"}},"closes":true}'
-    )
-    assert journal.digest(["x", ("p",), {"b": 1, "a": "ü\0", "c": object}]) == "44604bb8c2247644902abccc"
+    assert json.loads(row.value) == {
+        "run": "task.0",
+        "path": ["boss", "call_1~é"],
+        "kind": "tool",
+        "at": "3.call_2",
+        "match": "ab12",
+        "value": value,
+        "closes": True,
+    }
+    assert "\0" not in row.value, "what PostgreSQL's text cannot hold stays escaped"
+    half = journal.Journal("task", 2).row(place, {"result": "\ud800"})
+    assert half is not None
+    assert half.value.isascii(), "nor half a surrogate pair"
+    assert json.loads(half.value)["value"] == {"result": "\ud800"}
+
+
+def test_a_digest_is_that_of_versions_before() -> None:
+    assert digest(["x", ("p",), {"b": 1, "a": "ü\0", "c": object}]) == "44604bb8c2247644902abccc"
+
+
+def test_a_growing_digest_is_that_of_the_whole() -> None:
+    growing, head = GrowingDigest(), ["model", ["tool"]]
+    said: list[Any] = [["user", f"é{number}", [number]] for number in range(6)]
+    for count in (0, 1, 1, 3, 6, 2, 5):
+        assert growing.of(head, said[:count]) == digest([*head, said[:count]]), count
+    changed = [*said[:4], ["tool", "another", []]]
+    assert growing.of(head, changed) == digest([*head, changed]), "what was there before may change"
+    assert growing.of(["other", []], changed) == digest(["other", [], changed])
+
+
+async def test_what_earlier_versions_noted_as_told_is_passed_over() -> None:
+    task, world = Task(), World()
+    agent = Agent(id="a", model=world.model([noting("a"), "done"]), tools=[world.note])
+    await task.attempted(lambda run_agent: run_agent(agent), dies_at=2)
+    told = {"run": f"{task.record.id}.0", "path": [], "kind": "told", "at": "", "match": "", "value": ["0" * 24]}
+    task.rows["task.0/told/#1.99"] = json.dumps(told)
+    events = list(task.said())
+    await task.attempted(lambda run_agent: run_agent(agent))
+    assert (task.said(), len(world.effects)) == (events, 1)

@@ -217,6 +217,37 @@ async def test_a_journal_entry_is_written_once(platform: Platform) -> None:
     assert await platform.work.journal(assignment.task.id) == {"k": "1"}
 
 
+@pytest.mark.needs("resume")
+async def test_what_earlier_attempts_have_told_is_read_in_order(platform: Platform) -> None:
+    by, first = await run(platform)
+    asked = {"request_id": "1", "operation_id": "1", "tool_name": "look", "payload": {"at": ["it", None, 1.5]}}
+    told = [NewEvent(type=Type.ToolCallRequest, data=asked), NewEvent(type=Type.Chunk, data="text"), note("one")]
+    await platform.work.emit(first.task.id, first.attempt, told)
+    assert await platform.work.told(first.task.id, first.attempt) == [], "what an attempt tells is no earlier one's"
+    await platform.tasks.push(first.task.id, [note("an outsider's")])
+    await hand_back(platform, first)
+    (second,) = await claim(platform, by)
+    await platform.work.emit(second.task.id, second.attempt, [note("two")])
+    assert await platform.work.told(second.task.id, second.attempt) == [told[0], told[2]], "text may be told again"
+
+
+@pytest.mark.needs("resume")
+@pytest.mark.parametrize("status", [Status.Completed, Status.Paused])
+async def test_what_was_told_counts_as_long_as_the_journal_does(platform: Platform, status: Status) -> None:
+    by, first = await run(platform)
+    await platform.work.emit(first.task.id, first.attempt, [note("before")])
+    await finish(platform, first, status)
+    await platform.tasks.retry(first.task.id)
+    (second,) = await claim(platform, by)
+    resumes = status is Status.Paused
+    assert await platform.work.told(second.task.id, second.attempt) == ([note("before")] if resumes else [])
+    await platform.work.emit(second.task.id, second.attempt, [note("after")])
+    await hand_back(platform, second)
+    (third,) = await claim(platform, by)
+    told = await platform.work.told(third.task.id, third.attempt)
+    assert told == ([note("before"), note("after")] if resumes else [note("after")])
+
+
 async def test_hostile_data_of_an_event_comes_back_as_replacement_characters(platform: Platform) -> None:
     _, assignment = await run(platform)
     data = {"request_id": "1", "operation_id": "o\0", "payload": {"\ud800": ["\0", float("nan"), b"\xff", {1, 2}]}}

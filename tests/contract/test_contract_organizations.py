@@ -41,6 +41,7 @@ async def test_another_organizations_task_is_not_found(platform: Platform, stran
         with pytest.raises(TaskNotFound):
             await verb()
     assert await work.journal(task_id) == {}
+    assert await work.told(task_id, attempt + 1) == []
     assert await work.lost({task_id: attempt}) == {task_id: Status.Stopped}
     assert await tasks.find(TaskQuery()) == []
     assert await snapshot(platform, task_id) == before

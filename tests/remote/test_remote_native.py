@@ -21,6 +21,7 @@ from worker.remote.asking import Asking
 from worker.remote.native import NativeWork
 from worker.remote.remote import Remote
 from worker.remote.transport import Failed, Transport, Unanswered
+from worker.server import verbs
 from worker.supervisor import Supervisor
 from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
@@ -60,6 +61,13 @@ def serve(serving: Serving, handlers: Handlers, open_remote: OpenRemote) -> Serv
 
 async def test_our_own_server_is_known_by_its_extra_route(remote: Remote) -> None:
     assert await remote.survey() == Capabilities()
+
+
+async def test_a_server_of_a_version_before_is_asked_in_vain_what_was_told(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(verbs.VERBS, "told")
+    assert await remote.work.told("task", 2) == []
 
 
 async def test_a_task_runs_and_everything_about_it_arrives(remote: Remote, handlers: Handlers, serve: Serve) -> None:

@@ -101,7 +101,7 @@ class WatchedCalls:
                 raise
             _count(call, answer)
         if question:
-            await question.answered(answer)
+            question.answered(answer)
         return answer
 
     async def ainvoke_stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -132,7 +132,7 @@ class WatchedCalls:
                 if close is not None:
                     await close()  # a cancelled run must let go of the connection now, not when it is collected
         if question and known is None:
-            await question.heard(self)
+            question.heard(self)
 
     async def arun_function_call(self, function_call: Any) -> Any:
         """One tool call. Agno turns its result into text; the event about it carries the value itself."""
@@ -179,7 +179,7 @@ class WatchedCalls:
         if done is not None:
             seen.replayed = True
             return done
-        call.told()
+        await call.begins()
         try:
             done = await self._called(function_call)
         except asyncio.CancelledError:

@@ -8,7 +8,7 @@ by a later row of the kind ``drop``, since rows are never taken out one by one.
 Nothing here knows Agno: values are whatever JSON can say.
 """
 
-import hashlib
+import asyncio
 import json
 import re
 from collections import Counter, defaultdict, deque
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
+from pydantic_core import PydanticSerializationError, to_json
+
+from worker.agents.digests import digest, stored_digest
 from worker.agents.held import Held
 from worker.contracts import Work
 from worker.words.events import NewEvent
@@ -26,13 +29,12 @@ from worker.words.work import JournalEntry
 VALUE_BYTES = 50 * 1024 * 1024  # of one entry: what platforms store as a file, where large values go
 KEY_CHARACTERS = 400  # a deeper one is shortened to a digest; PostgreSQL's index takes 2,700 bytes
 
-Kind = Literal["model", "tool", "step", "told", "open", "discard", "drop"]
+Kind = Literal["model", "tool", "step", "open", "discard", "drop"]
 Number = tuple[int, int]
 """Attempt, and the entry's place within it."""
 
-# Made once: json.dumps with options makes one a call. ASCII: what PostgreSQL's text cannot hold stays escaped.
-_row_text = json.JSONEncoder(separators=(",", ":")).encode
-_digest_text = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
+_TOLD_BEFORE = "told"
+"""A kind of row of earlier versions: what they told is in the log as well."""
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
@@ -80,7 +82,7 @@ class Journal:
         self._loaded = attempt <= 1
         self._unused: dict[Number, Entry] = {}
         self._queues: dict[Place, deque[Entry]] = defaultdict(deque)
-        self._told: dict[str, Counter[str]] = defaultdict(Counter)
+        self._told: Counter[str] = Counter()  # by earlier attempts, and not yet come to by this one
         self._unfinished: Counter[str] = Counter()
         self._order: list[tuple[Number, Kind]] = []
         self._steps: Counter[str] = Counter()
@@ -89,10 +91,11 @@ class Journal:
         """Read what earlier attempts left, once; a second call does nothing."""
         if self._loaded:
             return
-        rows = await work.journal(self.task_id)
+        rows, told = await asyncio.gather(work.journal(self.task_id), work.told(self.task_id, self._attempt))
         if not self._loaded:  # another run of the same handler may have been faster
             self._loaded = True
             self._take_over(rows)
+            self._told.update(stored_digest([event.type, event.data]) for event in told)
 
     @property
     def has_entries(self) -> bool:
@@ -117,19 +120,21 @@ class Journal:
             closes: It completes an answer whose text was streamed.
         """
         number = (self._attempt, next(self._numbers))
-        body = {**place._asdict(), "value": value}
+        run, path, kind, at, match = place
+        body = {"run": run, "path": path, "kind": kind, "at": at, "match": match, "value": value}
         if closes:
             body["closes"] = True
         text = _row_text(body)
         if len(text) > VALUE_BYTES:
             return None
-        self._order.append((number, place.kind))
-        return JournalEntry(_key(place, number), text)
+        self._order.append((number, kind))
+        return JournalEntry(_key(place, number), text.decode())
 
     def outdated(self, run: str, path: tuple[str, ...]) -> JournalEntry | None:
         """Give up what no longer fits, when a model is asked anew where entries of its earlier answers wait.
 
-        From the first of them on everything counts no longer, but for what goes on beside it in the same run.
+        From the first of them on everything counts no longer, but for what goes on beside it in the same run; and
+        what has been told is told again.
 
         Returns:
             The row that says so; none: everything fits.
@@ -154,18 +159,18 @@ class Journal:
         numbers = [number for number, kind in self._order if number >= last and kind != "drop"]
         return self.row(Place(self.task_id, (), "drop", "last answer"), numbers)
 
-    def untold(self, run: str, events: Sequence[NewEvent]) -> tuple[list[NewEvent], list[JournalEntry]]:
-        """Which of a run's events no earlier attempt has told, and the row that says that they are told now."""
-        left, fresh, digests = self._told[run], list[NewEvent](), list[str]()
+    def untold(self, events: Sequence[NewEvent]) -> Sequence[NewEvent]:
+        """Which events no earlier attempt has told: the log says which ones have been."""
+        if not self._told:
+            return events
+        fresh: list[NewEvent] = []
         for event in events:
-            mark = digest([event.type, event.data])
-            if left[mark] > 0:
-                left[mark] -= 1
+            mark = stored_digest([event.type, event.data])
+            if self._told[mark] > 0:
+                self._told[mark] -= 1
             else:
                 fresh.append(event)
-                digests.append(mark)
-        row = self.row(Place(run, (), "told", ""), digests) if fresh else None
-        return fresh, [row] if row else []
+        return fresh
 
     def unfinished(self, run: str) -> bool:
         """Whether an earlier attempt streamed text of an answer that it did not complete."""
@@ -180,6 +185,8 @@ class Journal:
         entries: dict[Number, Entry] = {}
         for number, text in sorted((_number(key), text) for key, text in rows.items()):
             body = json.loads(text)
+            if body["kind"] == _TOLD_BEFORE:
+                continue
             place = Place(body["run"], tuple(body["path"]), body["kind"], body["at"], body["match"])
             if place.kind == "drop":
                 for attempt, each in body["value"]:
@@ -190,10 +197,7 @@ class Journal:
         for entry in entries.values():
             self._order.append((entry.number, entry.place.kind))
             self._unused[entry.number] = entry
-            if entry.place.kind == "told":
-                self._told[entry.place.run].update(entry.value)
-            else:
-                self._queues[entry.place].append(entry)
+            self._queues[entry.place].append(entry)
 
     def _count_text(self, place: Place, *, closes: bool) -> None:
         if place.kind == "open":
@@ -206,16 +210,10 @@ class Journal:
     def _drop(self, entries: Sequence[Entry]) -> JournalEntry | None:
         for entry in entries:
             del self._unused[entry.number]
-            if entry.place.kind == "told":
-                self._told[entry.place.run].subtract(entry.value)
+        self._told.clear()
         gone = {entry.number for entry in entries}
         self._order = [each for each in self._order if each[0] not in gone]
         return self.row(Place(self.task_id, (), "drop", "outdated"), sorted(gone))
-
-
-def digest(value: Any) -> str:
-    """A short digest of anything that JSON can say, texts standing in for what it cannot."""
-    return hashlib.sha256(_digest_text(value).encode()).hexdigest()[:24]
 
 
 def too_large(what: str) -> NewEvent:
@@ -236,6 +234,14 @@ def discard_text() -> NewEvent:
     """The event that takes back streamed text whose answer was never completed."""
     text = "Discard the unfinished text: its answer broke off and is given anew."
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "discard"})
+
+
+def _row_text(body: dict[str, Any]) -> bytes:
+    """JSON as PostgreSQL's text can hold it: NUL is always escaped, and half a surrogate pair where there is one."""
+    try:
+        return to_json(body)
+    except PydanticSerializationError:
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _beside(place: Place, run: str, path: tuple[str, ...]) -> bool:

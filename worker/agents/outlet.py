@@ -39,7 +39,8 @@ class Outlet:
         self._waiting: list[NewEvent] = []
         self._rows: list[JournalEntry] = []
         self._text_rows: list[JournalEntry] = []
-        self._stored: asyncio.Future[None] | None = None  # of what waits now
+        self._waiters: list[asyncio.Future[None]] = []  # who waits until what waits now is stored
+        self._next_told: list[asyncio.Future[None]] = []  # and what is on its way
         self._storing = False  # rows are on their way
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
@@ -61,12 +62,12 @@ class Outlet:
         self._cut()
         self._take(events, rows)
 
-    def add_soon(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
-        """Take events and rows that may wait a moment for what comes next."""
+    def add_soon(self, events: Sequence[NewEvent]) -> None:
+        """Take events that may wait a moment for what comes next."""
         self._cut()
         if self._closed or self._error is not None:
             return
-        self._join(events, rows)
+        self._join(events, ())
         if self._pump is None and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._take, (), ())
 
@@ -86,14 +87,16 @@ class Outlet:
             self._turn.cancel()
         return held is not None
 
-    async def store(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry]) -> None:
-        """Take events and rows, and wait until they are stored; cancelled where they never will be."""
-        self.add(events, rows)
+    async def all_stored(self) -> None:
+        """Wait until all that was taken is stored; cancelled where it never will be."""
+        self._take(())
         if self._closed or self._error is not None:
             raise asyncio.CancelledError("the run has ended")
-        if self._stored is None:
-            self._stored = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._stored)  # one waiter that is cancelled takes nothing from the others
+        if self._pump is None:
+            return
+        stored = asyncio.get_running_loop().create_future()
+        (self._waiters if self._waiting or self._rows else self._next_told).append(stored)
+        await stored
 
     async def put_text(self, text: str, rows: Sequence[JournalEntry] = ()) -> None:
         """Take a piece of text, with rows that belong to it; pieces of 50 ms become one event."""
@@ -183,16 +186,16 @@ class Outlet:
         self._rows.extend(rows)
 
     async def _drain(self) -> None:
-        stored: asyncio.Future[None] | None = None
         try:
             while self._waiting or self._rows:
                 batch, self._waiting = self._waiting, []
                 rows, self._rows = self._rows, []
                 self._storing = bool(rows)
-                stored, self._stored = self._stored, None
+                self._next_told, self._waiters = self._waiters, []
                 await (self._emit(batch, rows) if rows else self._emit(batch))
-                if stored is not None and not stored.done():
-                    stored.set_result(None)
+                for each in self._next_told:
+                    if not each.done():
+                        each.set_result(None)
         except Exception as error:  # noqa: BLE001 - raised in the run itself, by settle or in place of its cancellation
             self._error = error
             self._waiting.clear()
@@ -202,9 +205,8 @@ class Outlet:
                 self._owner.cancel()
         finally:
             self._pump = None
-            for each in (stored, self._stored):
-                if each is not None and not each.done():
-                    each.cancel()
+            for each in (*self._next_told, *self._waiters):
+                each.cancel()  # one that is done stays so
 
 
 def plain(value: Any) -> Any:

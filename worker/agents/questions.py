@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.agents.journal import Place, digest, no_longer_fits, too_large
+from worker.agents.digests import GrowingDigest, digest
+from worker.agents.journal import Place, no_longer_fits, too_large
 from worker.agents.outlet import Written
 from worker.agents.replay import Replay, Scope, Turn, scope_of_models, turn_of_tools
 from worker.agents.values import field_names, packed, unpacked
@@ -23,19 +24,28 @@ class ParsedCall(dict[str, Any]):
 
 def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Question":
     """Make the journal's view of a model call; tool calls made from here on belong to it."""
-    messages = [each for each in arguments["messages"] if each.role not in _SYSTEM and not each.from_history]
-    content = _Content(replay, model, messages, arguments.get("tools"))
+    position, said = 0, list[list[Any]]()
+    own = model.assistant_message_role
+    for each in arguments["messages"]:
+        role = each.role
+        if role in _SYSTEM or each.from_history:
+            continue
+        position += 1
+        if role != own:
+            said.append(_message(each, replay.contents))
+    asker = arguments.get("run_response")
+    agno_run_id = getattr(asker, "run_id", None) or ""
+    content = _Content(model, arguments.get("tools"), said, replay.conversations[agno_run_id])
     scope = scope_of_models.get() or Scope()
     scope.asks += 1
-    asker = arguments.get("run_response")
     owner = getattr(asker, "agent_id", None) or getattr(asker, "team_id", None)
     if owner is None:  # a helper of Agno's, such as the one that keeps memories
         owner = f"~{content.match}"
     elif replay.by_beginning:
         owner = f"{owner}~{digest(content.said[:1])}"
     path = (*scope.path, owner)
-    turn_of_tools.set(Turn(path, len(messages)))
-    return Question(replay, path, len(messages), content, getattr(asker, "run_id", None) or "", bool(scope.path))
+    turn_of_tools.set(Turn(path, position))
+    return Question(replay, path, position, content, agno_run_id, bool(scope.path))
 
 
 _SYSTEM = ("system", "developer")
@@ -44,20 +54,18 @@ _SYSTEM = ("system", "developer")
 class _Content:
     """What a model is asked, and its digest: made when it is wanted, since a first attempt often never does."""
 
-    def __init__(self, replay: Replay, model: Any, messages: Sequence[Any], tools: Any) -> None:
-        own = model.assistant_message_role
+    def __init__(self, model: Any, tools: Any, said: list[list[Any]], conversation: GrowingDigest) -> None:
         self._head = [model.id, _tool_names(tools)]
-        self.said = [_message(each, replay.contents) for each in messages if each.role != own]
-        self._match = "" if all(type(content) is str for _, content, _ in self.said) else self._digest()
+        self._conversation = conversation
+        self.said = said
+        texts_only = all(type(content) is str for _, content, _ in said)
+        self._match = "" if texts_only else digest([*self._head, said])
 
     @property
     def match(self) -> str:
         """The digest. What might be changed by then was taken in at once; texts cannot be."""
-        self._match = self._match or self._digest()
+        self._match = self._match or self._conversation.of(self._head, self.said)
         return self._match
-
-    def _digest(self) -> str:
-        return digest([*self._head, self.said])
 
 
 @dataclass(slots=True, eq=False)
@@ -114,18 +122,18 @@ class Question:
         else:
             self._deltas.append(said)
 
-    async def heard(self, model: Any) -> None:
+    def heard(self, model: Any) -> None:
         """All pieces have come."""
         calls = model.parse_tool_calls(self._pieces) if self._pieces else []
         if calls:
             self._deltas.append({"tool_calls": packed(calls)})
         closes = self.replay.end_stream(self.agno_run_id, complete=True)
-        await self._note(self._deltas, has_calls=bool(calls), closes=closes)
+        self._note(self._deltas, has_calls=bool(calls), closes=closes)
 
-    async def answered(self, answer: Any) -> None:
+    def answered(self, answer: Any) -> None:
         """The answer has come in one piece."""
         with_ids(answer.tool_calls or [])
-        await self._note([_pack_answer(answer)], has_calls=bool(answer.tool_calls))
+        self._note([_pack_answer(answer)], has_calls=bool(answer.tool_calls))
 
     def broke_off(self) -> None:
         """Its stream has ended before its answer was complete."""
@@ -142,11 +150,10 @@ class Question:
         self._forget_outdated()
         self.replay.note(self.place, {"failure": failure}, (), _WHAT)
 
-    async def _note(self, answer: list[Any], *, has_calls: bool, closes: bool = False) -> None:
-        """Note the answer; its tools start only once it is stored, since it holds the ids that they are called by."""
+    def _note(self, answer: list[Any], *, has_calls: bool, closes: bool = False) -> None:
         self._forget_outdated()
         if has_calls:
-            await self.replay.outlet.store(*self._written(answer, closes=closes))
+            self.replay.outlet.add(*self._written(answer, closes=closes))
         else:
             self.replay.outlet.hold(lambda: self._written(answer, closes=closes))
 
@@ -172,8 +179,10 @@ def with_ids(calls: Sequence[dict[str, Any]]) -> None:
 
 
 def _message(message: Any, contents: dict[int, tuple[Any, str]]) -> list[Any]:
-    groups = (message.images, message.files, message.audio, message.videos)
-    media = [_medium(each, contents) for group in groups for each in group or ()] if any(groups) else []
+    media: list[Any] = []
+    if message.images or message.files or message.audio or message.videos:
+        groups = (message.images, message.files, message.audio, message.videos)
+        media = [_medium(each, contents) for group in groups for each in group or ()]
     return [message.role, message.content, media]
 
 
@@ -197,12 +206,10 @@ def _pack_answer(answer: Any, *, without_calls: bool = False) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name in field_names(type(answer)) or ():
         value = said.get(name)
-        if value is None or name in _PASSING:
+        if value is None or name in _PASSING or (without_calls and name == "tool_calls"):
             continue
         if value or value is False or value == "":
             fields[name] = value if type(value) is str else packed(value)
-    if without_calls:
-        fields.pop("tool_calls", None)
     return fields
 
 

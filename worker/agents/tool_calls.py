@@ -1,8 +1,7 @@
 """Tool calls against the journal."""
 
-import json
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from worker.agents.journal import Entry, Place
@@ -26,13 +25,17 @@ class ToolCall:
         self._replay = replay
         self._call = function_call
         self._context = getattr(function_call.function, "_run_context", None)
-        self._state_before = self._state()
+        self._state_before = _copy(self._state())
 
-    def told(self) -> None:
-        """Have the log told that the tool is asked for, if Agno's event has not been there first."""
+    async def begins(self) -> None:
+        """Have the log told that the tool is asked for, if Agno's event has not been there first.
+
+        Returns when that is stored, and with it the answer that asked: it holds the id that the tool is called by.
+        """
         call = self._call
         if is_told(call.function.name, call.arguments) and self._replay.is_due(call.call_id, by_event=False):
             self._replay.tell([request_event(call.call_id, call.function.name, call.arguments, self._member)])
+        await self._replay.outlet.all_stored()
 
     def known(self) -> Any:
         """What ``arun_function_call`` answered in an earlier attempt; none: it was not completed."""
@@ -81,8 +84,8 @@ class ToolCall:
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
         call, name = self._call, self._call.function.name
         state = self._state()
-        if state != self._state_before and state is not None:
-            value["state"] = json.loads(state)
+        if state != self._state_before and (left := _copy(state)) not in (None, self._state_before):
+            value["state"] = left
         self._replay.answered[call.call_id] += 1
         event = result_event(call.call_id, name, call.arguments, result, is_error=has_failed, member=self._member)
         events = [event] if is_told(name, call.arguments) else []
@@ -94,25 +97,26 @@ class ToolCall:
         *above, owner = self.place.path or ("",)
         return owner.partition("~")[0] or None if above else None
 
-    def _state(self) -> str | None:
-        """The session state; none where there is none, or none that JSON can say."""
-        state = getattr(self._context, "session_state", None)
-        if not state:
-            return None
-        try:
-            return json.dumps(packed(state))
-        except (TypeError, ValueError, RecursionError):
-            return None
+    def _state(self) -> Any:
+        return getattr(self._context, "session_state", None)
 
     def _restore_state(self, entry: Entry) -> None:
         """Set the session state as the call left it, unless one that ended later has been answered already."""
-        state = getattr(self._context, "session_state", None)
+        state = self._state()
         if "state" not in entry.value or not isinstance(state, dict):
             return
         if entry.number >= self._replay.states.get(id(state), (0, 0)):
             self._replay.states[id(state)] = entry.number
             state.clear()
             state.update(unpacked(entry.value["state"]))
+
+
+def _copy(state: Any) -> Any:
+    """A session state as JSON can say it; none where there is none, or none that JSON can say."""
+    try:
+        return packed(state) if state else None
+    except RecursionError:
+        return None
 
 
 def _pack_done(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
@@ -128,12 +132,17 @@ def _pack_done(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
 
 
 def _pack_result(result: Any) -> dict[str, Any]:
-    from agno.tools.function import ToolResult
-
-    if isinstance(result, ToolResult):
+    if isinstance(result, _tool_result()):
         return {"agno": packed(result)}
     # the model is told the result as text: what JSON would give back in another form is kept as that text
     return {"result": result if is_json(result) else str(result)}
+
+
+@cache
+def _tool_result() -> type:
+    from agno.tools.function import ToolResult
+
+    return ToolResult
 
 
 def _pack_raised(raised: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any, cast
 from worker.agents.outlet import plain
 
 TAG = "$"  # a dictionary with this key stands for something that JSON has no word for
+_UNCHANGED = frozenset({str, bool, int, type(None)})
+_TEXT = frozenset({str})
 PLAIN_TYPES = frozenset({str, bool, int, float, type(None)})
 
 
@@ -31,14 +33,17 @@ def is_json(value: Any) -> bool:
 
 def packed(value: Any) -> Any:
     """A value as JSON can say it. Agno's own records keep their class; what nobody knows becomes plain or text."""
-    if is_leaf(value):
+    kind = type(value)
+    if kind in _UNCHANGED:
         return value
+    if kind is dict and _has_plain_keys(value):
+        return {name: each if type(each) in _UNCHANGED else packed(each) for name, each in value.items()}
     match value:
         case str():
             return str(value)
-        case float() if not math.isfinite(value):
-            return {TAG: "float", "value": repr(value)}
-        case None | bool() | int() | float():
+        case float():
+            return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
+        case int():
             return value
         case bytes():
             return {TAG: "bytes", "value": base64.b64encode(value).decode()}
@@ -46,10 +51,15 @@ def packed(value: Any) -> Any:
             return {TAG: "tuple", "value": [packed(each) for each in cast("tuple[Any, ...]", value)]}
         case list():
             return [packed(each) for each in cast("list[Any]", value)]
-        case dict() if all(type(key) is str and key != TAG for key in cast("dict[Any, Any]", value)):
-            return {key: packed(each) for key, each in cast("dict[str, Any]", value).items()}
+        case dict() if _has_plain_keys(cast("dict[Any, Any]", value)):
+            return {name: packed(each) for name, each in cast("dict[str, Any]", value).items()}
         case _:
             return _record(value)
+
+
+def _has_plain_keys(value: dict[Any, Any]) -> bool:
+    """Whether a dictionary may stand as it is: its keys are texts, and none is the one that stands for a word."""
+    return TAG not in value and _TEXT.issuperset(map(type, value))
 
 
 def unpacked(value: Any) -> Any:

@@ -44,6 +44,13 @@ class Work(Protocol):
         """The owner; the journal of the task: values as JSON text by key."""
         ...
 
+    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+        """The owner; what earlier attempts have told, in order, of the types ``TOLD_ONCE``.
+
+        What was told before the task was retried by hand, which drops the journal too, is left out.
+        """
+        ...
+
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """The owner; what it read of the task's files, and stored by ``store_file``, is the task's for later attempts.
 

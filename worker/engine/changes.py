@@ -11,7 +11,21 @@ from typing import Any
 
 from worker.engine.payloads import clean
 from worker.engine.references import FileRow
-from worker.engine.rows import BEGUN, RENEWED, Effect, Row, end, is_repeat, log, note_written, own, put, text_size, told
+from worker.engine.rows import (
+    ANEW,
+    BEGUN,
+    RENEWED,
+    Effect,
+    Row,
+    end,
+    is_repeat,
+    log,
+    note_written,
+    own,
+    put,
+    text_size,
+    told,
+)
 from worker.words.errors import Conflict
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -247,8 +261,11 @@ class Retry:
         if self.renewal is not None:
             delta |= {"_settings_before": row.settings, **self.renewal.state}
             row.set(state={**row.state, **self.renewal.state, RENEWED: True}, **self.renewal.columns)
+        event = log(row, TaskUpdateEventType.TaskUpdated, delta)
+        if not resumes:
+            row.set(state={**row.state, ANEW: event.number})
         return Effect(
-            events=[log(row, TaskUpdateEventType.TaskUpdated, delta)],
+            events=[event],
             drop_journal=not resumes,
             wakes_work=True,
             files=self.renewal.files if self.renewal is not None else (),

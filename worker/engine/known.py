@@ -6,7 +6,6 @@ touches those rows alone which are still as they were known. What it leaves out 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from worker.engine.changes import Append, Finish, Save
@@ -73,7 +72,7 @@ class Known:
         """Decide what a group writes, on the rows as they are known."""
         for item in items:
             if item.task_id not in plan.rows:
-                plan.rows[item.task_id] = replace(self._rows[item.task_id], changed={})
+                plan.rows[item.task_id] = self._rows[item.task_id].afresh()
         for item in items:
             plan.take(item)
 

@@ -19,6 +19,9 @@ BEGUN = "_begun"
 RENEWED = "_renewed"
 """Key in a task's ``state``: its settings were other ones before, and the log says which."""
 
+ANEW = "_anew"
+"""Key in a task's ``state``: the number of the event since which it has its journal."""
+
 SEQUENCE_BITS = 40  # of ``written``: a process that writes a thousand times a second has numbers for 34 years
 
 COLUMNS = ("status", "result", "internal_status")
@@ -45,6 +48,26 @@ class Row:
     internal_status: str | None = None
     written: int = 0  # attempt and number of the last numbered write of a run
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def afresh(self) -> "Row":
+        """A copy on which nothing is noted yet."""
+        return Row(
+            self.id,
+            self.organization_id,
+            self.agent_id,
+            self.status,
+            self.attempt,
+            self.suspicions,
+            self.crashes,
+            self.errors,
+            self.worker_id,
+            self.last_event,
+            self.now,
+            self.state,
+            self.settings,
+            self.internal_status,
+            self.written,
+        )
 
     def set(self, **columns: Any) -> None:
         """Change columns, here and in the update to come."""
@@ -149,8 +172,11 @@ def text_size(value: Any) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
-        fields = cast("dict[object, object]", value)
-        return sum([len(str(key)) + text_size(each) for key, each in fields.items()])
+        size = 0
+        for key, each in cast("dict[object, object]", value).items():
+            size += len(key) if type(key) is str else len(str(key))
+            size += len(each) if type(each) is str else text_size(each)
+        return size
     if isinstance(value, list | tuple):
         return sum([text_size(each) for each in cast("Sequence[object]", value)])
     return 8

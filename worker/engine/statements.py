@@ -137,6 +137,14 @@ READ_JOURNAL = """
     where j.task_id = %s and t.organization_id = %s
 """
 
+# What attempts before one have told, but for what they told before the journal was dropped.
+READ_TOLD = """
+    select e.type, e.data from worker.events e join worker.tasks t on t.id = e.task_id
+    where e.task_id = %s and t.organization_id = %s and e.attempt < %s and e.type = any(%s::text[])
+      and e.number > coalesce((t.state->>'_anew')::bigint, 0)
+    order by e.number
+"""
+
 # A hint to whoever listens, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.
 NOTIFY = "select pg_notify('worker', %s)"
 

@@ -23,7 +23,7 @@ from worker.engine.references import kept_rows
 from worker.words.errors import NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import AgentExecutionStatus
+from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 
@@ -187,6 +187,12 @@ class EngineWork:
         keys = clean(task_id), self._organization
         rows = await self._core.read(statements.READ_JOURNAL, keys, patient=True)
         return [JournalEntry(row["key"], row["value"], row["sha256"] and f"worker:{row['sha256']}") for row in rows]
+
+    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+        """Read what earlier attempts have told."""
+        keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE)
+        rows = await self._core.read(statements.READ_TOLD, keys, patient=True)
+        return [NewEvent(type=TaskUpdateEventType(row["type"]), data=row["data"]) for row in rows]
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""

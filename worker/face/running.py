@@ -110,13 +110,11 @@ class _Outlet:
     async def tell(self, events: Sequence[NewEvent]) -> None:
         """Append events, but for those that an earlier attempt has told. Raises: LeaseLost."""
         journal = self._run.journal if self._run is not None else None
-        if self._run is None or journal is None:
+        if self._run is not None and journal is not None:
+            await journal.load(self._run.work)
+            events = journal.untold(events)
+        if events:
             await self.emit(events)
-            return
-        await journal.load(self._run.work)
-        fresh, rows = journal.untold(self._run.task_id, events)
-        if fresh:
-            await self.emit(fresh, rows)
 
 
 async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":

@@ -146,6 +146,10 @@ class BareWork:
         """There is none."""
         return {}
 
+    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:  # noqa: ARG002 - the same
+        """Nothing that is known."""
+        return []
+
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - the same
         """Refuse: ``keeps_files`` is declared missing. Raises: Unsupported."""
         raise Unsupported("keep files of tasks", self._transport.addresses.shown)

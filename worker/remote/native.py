@@ -6,6 +6,8 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
+import pydantic
+
 from worker.contracts.values import NULL, put_aside, put_back
 from worker.remote.asking import Asking, Verb
 from worker.remote.attendance import Attendance
@@ -78,6 +80,21 @@ class NativeWork:
             return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
 
         return await self._patience.ask(task_id, "reading a journal", once)
+
+    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+        """Read what earlier attempts have told; a server of a version before knows no such question."""
+        verb = Verb({"verb": "told", "task_id": task_id, "attempt": attempt}, Subject(task_id=task_id))
+
+        async def once() -> list[NewEvent]:
+            try:
+                read = await self._asking.together(verb)
+            except ValidationError:
+                return []
+            if not isinstance(read, list):
+                raise Unreadable("what was told", "it is no list")
+            return [_told(each) for each in read]
+
+        return await self._patience.ask(task_id, "reading what was told", once)
 
     async def save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None
@@ -196,6 +213,13 @@ def _status(text: Any) -> AgentExecutionStatus:
         return AgentExecutionStatus(text)
     except ValueError:
         return AgentExecutionStatus.Stopped
+
+
+def _told(value: Any) -> NewEvent:
+    try:
+        return NewEvent.model_validate(value)
+    except pydantic.ValidationError:
+        raise Unreadable("what was told", "an event has another form") from None
 
 
 def _entry(key: str, value: Any) -> JournalEntry:

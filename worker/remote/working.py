@@ -105,6 +105,10 @@ class RemoteWork:
         """Read the journal."""
         return await (await self._chosen()).journal(task_id)
 
+    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+        """Read what earlier attempts have told."""
+        return await (await self._chosen()).told(task_id, attempt)
+
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""
         await (await self._chosen()).keep_files(task_id, attempt, files)

@@ -62,9 +62,9 @@ class Clerk:
     async def carry_out(self, verb: dict[str, Any]) -> Any:
         """Do what a verb says. Raises: ModuleException, its own outcome."""
         name = verb.get("verb")
-        do = _VERBS.get(name) if isinstance(name, str) else None
+        do = VERBS.get(name) if isinstance(name, str) else None
         if do is None:
-            raise ValidationError(f"verb is none of {', '.join(_VERBS)}", field="verb")
+            raise ValidationError(f"verb is none of {', '.join(VERBS)}", field="verb")
         return await do(self, verb)
 
     async def take_back(self, result: dict[str, Any]) -> None:
@@ -188,6 +188,13 @@ class Clerk:
             for key, value, reference in await self._room.work.entries(asked.task_id)
         }
 
+    async def told(self, verb: dict[str, Any]) -> list[dict[str, Any]]:
+        """Read what earlier attempts have told."""
+        asked = read(RunForm, verb)
+        await self._access.check_task(asked.task_id)
+        told = await self._room.work.told(asked.task_id, asked.attempt)
+        return [{"type": event.type, "data": event.data} for event in told]
+
     async def finish(self, verb: dict[str, Any]) -> None:
         """Write an attempt's last word."""
         asked = read(FinishForm, verb)
@@ -264,13 +271,14 @@ class Clerk:
         await self._room.work.leave(await self._worker())
 
 
-_VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
+VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
     "register": Clerk.register,
     "assignments": Clerk.assignments,
     "emit": Clerk.emit,
     "keep_files": Clerk.keep_files,
     "save": Clerk.save,
     "journal": Clerk.journal,
+    "told": Clerk.told,
     "finish": Clerk.finish,
     "hand_back": Clerk.hand_back,
     "crashed": Clerk.crashed,

@@ -86,6 +86,9 @@ WHOLE_TASK = frozenset(
 )
 """Events whose data is the whole task as it stood then."""
 
+TOLD_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - {TaskUpdateEventType.Chunk}
+"""Events that a run tells once, however often it is taken up again."""
+
 BINDABLE = tuple(TaskUpdateEventType)[:6]
 """Events that a handler can serve."""
 
