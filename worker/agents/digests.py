@@ -39,7 +39,7 @@ class GrowingDigest:
         count = len(self._items)
         if not count or head != self._head or items[:count] != self._items:
             count, self._hash = 0, hashlib.sha256(f"{_text(head)[:-1]},[".encode())
-        fresh = ",".join(map(_text, items[count:]))
+        fresh = ",".join([_text(each) for each in items[count:]])
         self._hash.update((f",{fresh}" if count and fresh else fresh).encode())
         self._head, self._items = head, items
         whole = self._hash.copy()

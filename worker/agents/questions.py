@@ -1,10 +1,10 @@
 """Model calls against the journal."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.agents.conversation import Conversation
 from worker.agents.digests import GrowingDigest, digest
 from worker.agents.journal import Place, no_longer_fits, too_large
 from worker.agents.outlet import Written
@@ -24,18 +24,13 @@ class ParsedCall(dict[str, Any]):
 
 def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Question":
     """Make the journal's view of a model call; tool calls made from here on belong to it."""
-    position, said = 0, list[list[Any]]()
-    own = model.assistant_message_role
-    for each in arguments["messages"]:
-        role = each.role
-        if role in _SYSTEM or each.from_history:
-            continue
-        position += 1
-        if role != own:
-            said.append(_message(each, replay.contents))
     asker = arguments.get("run_response")
     agno_run_id = getattr(asker, "run_id", None) or ""
-    content = _Content(model, arguments.get("tools"), said, replay.conversations[agno_run_id])
+    conversation = replay.conversations.get(agno_run_id)
+    if conversation is None:
+        conversation = replay.conversations[agno_run_id] = Conversation(model.assistant_message_role, replay.contents)
+    position, said = conversation.follow(arguments["messages"])
+    content = _Content(model, arguments.get("tools"), said, conversation.digest)
     scope = scope_of_models.get() or Scope()
     scope.asks += 1
     owner = getattr(asker, "agent_id", None) or getattr(asker, "team_id", None)
@@ -46,9 +41,6 @@ def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Quest
     path = (*scope.path, owner)
     turn_of_tools.set(Turn(path, position))
     return Question(replay, path, position, content, agno_run_id, bool(scope.path))
-
-
-_SYSTEM = ("system", "developer")
 
 
 class _Content:
@@ -176,24 +168,6 @@ def with_ids(calls: Sequence[dict[str, Any]]) -> None:
     for index, call in enumerate(calls):
         if not call.get("id"):
             call["id"] = f"call_{digest([turn.path, turn.position, index])[:16]}"
-
-
-def _message(message: Any, contents: dict[int, tuple[Any, str]]) -> list[Any]:
-    media: list[Any] = []
-    if message.images or message.files or message.audio or message.videos:
-        groups = (message.images, message.files, message.audio, message.videos)
-        media = [_medium(each, contents) for group in groups for each in group or ()]
-    return [message.role, message.content, media]
-
-
-def _medium(medium: Any, contents: dict[int, tuple[Any, str]]) -> Any:
-    content = medium.content
-    if not isinstance(content, bytes):
-        return [medium.url, str(medium.filepath or ""), content]
-    known = contents.get(id(content))
-    if known is None:  # the content is kept with its digest, so that no other object takes its id
-        known = contents[id(content)] = (content, hashlib.sha256(content).hexdigest())
-    return known[1]
 
 
 def _tool_names(tools: Any) -> list[str]:

@@ -6,13 +6,14 @@ answered from the journal itself: its member's calls are, so that tokens, tools 
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from worker.agents.digests import GrowingDigest, digest
+from worker.agents.conversation import Conversation
+from worker.agents.digests import digest
 from worker.agents.journal import Journal, Number, Place, discard_text, too_large
 from worker.agents.outlet import Outlet
 from worker.current import REASON_DRAIN, Run
@@ -65,7 +66,7 @@ class Replay:
         self.asked: Counter[str] = Counter()  # told by Agno's event (+) or by the call itself (-), the other to come
         self.states: dict[int, Number] = {}  # by session state: which entry it was last set from
         self.contents: dict[int, tuple[Any, str]] = {}  # digests of attachments, which are the same in every call
-        self.conversations: dict[str, GrowingDigest] = defaultdict(GrowingDigest)  # by Agno's run
+        self.conversations: dict[str, Conversation] = {}  # by Agno's run
         self._run = run
         self._streams: dict[str, bool] = {}  # Agno's runs that stream an answer now; whether text of it was told
         self._broken_off = journal.unfinished(run_id)

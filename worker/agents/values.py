@@ -89,7 +89,8 @@ def _record(value: Any) -> Any:
     names = field_names(kind)
     if names is None:
         return plain(value)
-    fields = {name: each for name in names if (each := getattr(value, name)) or each is False or each == ""}
+    said = vars(value)
+    fields = {name: each for name in names if (each := said.get(name)) or each is False or each == ""}
     return {TAG: f"{kind.__module__}:{kind.__qualname__}", "value": packed(fields)}
 
 
