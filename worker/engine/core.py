@@ -172,7 +172,7 @@ class Core:
             disturbed: Those among them that were changed by others than their own attempt; none: all.
         """
         self.hub.wake(flags, task_ids, disturbed)
-        self._teller.tell(flags, task_ids)
+        self._teller.tell(flags, task_ids, has_waiters=self.hub.watches(task_ids))
 
     async def _notify(self, payload: str) -> None:
         await self.rows(statements.NOTIFY, (payload,))

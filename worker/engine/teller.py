@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from worker.engine.hub import hint
 from worker.words.errors import ModuleException
 
-TURNS = 3  # of the loop, before a hint is sent: those who wait in this very process go first
+TURNS = 3  # of the loop, before a hint is sent for whose tasks somebody waits in this very process
 
 
 class Teller:
@@ -28,20 +28,26 @@ class Teller:
         self._ids: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, flags: str, task_ids: list[str]) -> None:
-        """Have a hint sent: flags of the hub, and tasks that changed."""
+    def tell(self, flags: str, task_ids: list[str], *, has_waiters: bool = False) -> None:
+        """Have a hint sent.
+
+        Args:
+            flags: Of the hub.
+            task_ids: Tasks that changed.
+            has_waiters: Somebody in this process waits for one of them, and goes first.
+        """
         self._flags = "".join(sorted({*self._flags, *flags}))
         self._ids.update(dict.fromkeys(task_ids))
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._send(), name="hints")
+            self._task = asyncio.create_task(self._send(TURNS if has_waiters else 0), name="hints")
 
     async def close(self) -> None:
         """Send what is left."""
         if self._task is not None:
             await self._task
 
-    async def _send(self) -> None:
-        for _ in range(TURNS):
+    async def _send(self, turns: int) -> None:
+        for _ in range(turns):
             await asyncio.sleep(0)
         while self._flags or self._ids:
             payload = hint(self._sender, self._flags, self._ids)

@@ -37,6 +37,9 @@ LIMITS_TRANSACTIONS = 170000  # PostgreSQL 17
 TRANSACTION_LIMIT = "select set_config('transaction_timeout', '10s', %s)"
 """For a freeze among the statements that follow the locks, where the server does not know that it waits for us."""
 
+BEGUN_TURNS = 3
+"""Of the loop, before a create's answer where the task was begun: a short run has its result on its way by then."""
+
 LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
 
 Tell = Callable[[str, list[str], list[str]], None]
@@ -227,10 +230,10 @@ class Writer:
                 note_loss(group, plan)
             return error
         self.offers.settle(plan.items, plan.begun)
-        tell = asyncio.get_running_loop().call_soon if plan.begun else _at_once  # what was begun goes first
+        turns = BEGUN_TURNS if plan.begun else 0
         for index, (waiting, outcome) in enumerate(zip(group, plan.outcomes(), strict=True)):
             if index not in plan.undecided:
-                tell(waiting.settle, outcome)
+                _after(turns, waiting.settle, outcome)
         self._tell(plan)
         fault("write.told", plan.items)
         if plan.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
@@ -373,8 +376,12 @@ class Writer:
             self._told(flags, ids, plan.disturbed)
 
 
-def _at_once(tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
-    tell(outcome)
+def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
+    """Tell an outcome so many turns of the loop later."""
+    if turns:
+        asyncio.get_running_loop().call_soon(_after, turns - 1, tell, outcome)
+    else:
+        tell(outcome)
 
 
 async def _limit(connection: "AsyncConnection[Any]", *, is_local: bool) -> None:
