@@ -317,6 +317,29 @@ async def test_without_its_last_answer_a_run_asks_the_model_again() -> None:
     assert (world.asked, len(world.effects)) == (3, 1)
 
 
+async def test_a_call_that_is_made_again_is_told_again() -> None:
+    task, world, failures = Task(), World(), [ValueError("no idea")]
+
+    def turn(messages: list[Any]) -> Any:
+        if messages[-1].role != "tool":
+            return noting("a", "c-1")
+        return failures.pop() if failures else "done"
+
+    agent = Agent(model=world.model(turn), tools=[world.note])
+    with pytest.raises(AgentFailed):
+        await task.attempted(lambda run_agent: run_agent(agent))
+    assert task.last_run is not None
+    assert task.last_run.journal is not None
+    row = task.last_run.journal.without_last_answer()
+    assert row is not None
+    task.rows[row.key] = row.value
+    both = ["tool_call_request", "tool_call_result"]
+    for _ in range(2):  # the second time, all of it is replayed
+        await task.attempted(lambda run_agent: run_agent(agent))
+        assert len(world.effects) == 2
+        assert [kind for kind, _ in task.said()] == both * 2
+
+
 async def test_a_changed_tool_drops_the_journal_from_there_and_says_so() -> None:
     task, world = Task(), World()
     model = world.model([noting("a", "c-1"), noting("b", "c-2"), "done"])
@@ -338,8 +361,10 @@ async def test_a_changed_tool_drops_the_journal_from_there_and_says_so() -> None
     assert world.asked == 5 + 3 + 1, "the run before is answered from the journal; it and what follows is done anew"
     assert len(world.effects) == 4, "also a call of the same id"
     assert task.notes() == ["journal"]
-    assert len([kind for kind, _ in task.said() if kind == "tool_call_result"]) == 4
+    events = [kind for kind, _ in task.said()]
+    assert (events.count("tool_call_request"), events.count("tool_call_result")) == (4, 4), "and told anew"
     await task.attempted(handler([world.note, world.think]))
+    assert [kind for kind, _ in task.said()] == events, "once"
     assert (world.asked, len(world.effects)) == (9, 4), "what was done anew is what counts from now on"
 
 

@@ -83,6 +83,7 @@ class Journal:
         self._unused: dict[Number, Entry] = {}
         self._queues: dict[Place, deque[Entry]] = defaultdict(deque)
         self._told: Counter[str] = Counter()  # by earlier attempts, and not yet come to by this one
+        self._lately: list[NewEvent] = []  # told since the last answer of a model, by whichever attempt
         self._unfinished: Counter[str] = Counter()
         self._order: list[tuple[Number, Kind]] = []
         self._steps: Counter[str] = Counter()
@@ -95,7 +96,7 @@ class Journal:
         if not self._loaded:  # another run of the same handler may have been faster
             self._loaded = True
             self._take_over(rows)
-            self._told.update(stored_digest([event.type, event.data]) for event in told)
+            self._told.update(map(_mark, told))
 
     @property
     def has_entries(self) -> bool:
@@ -108,22 +109,31 @@ class Journal:
         while waiting:
             entry = waiting.popleft()
             if self._unused.pop(entry.number, None) is not None:
+                if place.kind == "model":
+                    self._lately.clear()
                 return entry
         return None
 
-    def row(self, place: Place, value: Any = None, *, closes: bool = False) -> JournalEntry | None:
+    def row(
+        self, place: Place, value: Any = None, *, closes: bool = False, again: Sequence[str] = ()
+    ) -> JournalEntry | None:
         """Make the row of a completed call; none where it would be too large.
 
         Args:
             place: Where it stands.
             value: What JSON can say.
             closes: It completes an answer whose text was streamed.
+            again: Marks of events that are in the log, and are to be told again all the same.
         """
         number = (self._attempt, next(self._numbers))
         run, path, kind, at, match = place
         body = {"run": run, "path": path, "kind": kind, "at": at, "match": match, "value": value}
         if closes:
             body["closes"] = True
+        if again:
+            body["again"] = again
+        if kind == "model":
+            self._lately.clear()
         text = _row_text(body)
         if len(text) > VALUE_BYTES:
             return None
@@ -134,7 +144,7 @@ class Journal:
         """Give up what no longer fits, when a model is asked anew where entries of its earlier answers wait.
 
         From the first of them on everything counts no longer, but for what goes on beside it in the same run; and
-        what has been told is told again.
+        what has been told of what is yet to come is told again.
 
         Returns:
             The row that says so; none: everything fits.
@@ -157,15 +167,17 @@ class Journal:
         if last is None:
             return None
         numbers = [number for number, kind in self._order if number >= last and kind != "drop"]
-        return self.row(Place(self.task_id, (), "drop", "last answer"), numbers)
+        again = [_mark(event) for event in self._lately]
+        return self.row(Place(self.task_id, (), "drop", "last answer"), numbers, again=again)
 
     def untold(self, events: Sequence[NewEvent]) -> Sequence[NewEvent]:
         """Which events no earlier attempt has told: the log says which ones have been."""
+        self._lately += events
         if not self._told:
             return events
         fresh: list[NewEvent] = []
         for event in events:
-            mark = stored_digest([event.type, event.data])
+            mark = _mark(event)
             if self._told[mark] > 0:
                 self._told[mark] -= 1
             else:
@@ -191,6 +203,7 @@ class Journal:
             if place.kind == "drop":
                 for attempt, each in body["value"]:
                     entries.pop((attempt, each), None)
+                self._told.subtract(body.get("again", ()))
                 continue
             entries[number] = Entry(number, place, body["value"])
             self._count_text(place, closes=body.get("closes", False))
@@ -210,10 +223,11 @@ class Journal:
     def _drop(self, entries: Sequence[Entry]) -> JournalEntry | None:
         for entry in entries:
             del self._unused[entry.number]
+        again = list(self._told.elements())
         self._told.clear()
         gone = {entry.number for entry in entries}
         self._order = [each for each in self._order if each[0] not in gone]
-        return self.row(Place(self.task_id, (), "drop", "outdated"), sorted(gone))
+        return self.row(Place(self.task_id, (), "drop", "outdated"), sorted(gone), again=again)
 
 
 def too_large(what: str) -> NewEvent:
@@ -234,6 +248,10 @@ def discard_text() -> NewEvent:
     """The event that takes back streamed text whose answer was never completed."""
     text = "Discard the unfinished text: its answer broke off and is given anew."
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "discard"})
+
+
+def _mark(event: NewEvent) -> str:
+    return stored_digest([event.type, event.data])
 
 
 def _row_text(body: dict[str, Any]) -> bytes:
