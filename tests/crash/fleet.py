@@ -19,7 +19,7 @@ HANDLERS = """
 
     from agno.agent import Agent
 
-    from worker import RetryPolicy, Task, idempotency_key, on_task, run_agent
+    from worker import RetryPolicy, Task, Tasks, idempotency_key, on_task, run_agent
     from worker.current import run_in_hand
     from worker.testing import Call, ScriptedModel
 
@@ -52,6 +52,11 @@ HANDLERS = """
     async def calling(task: Task) -> Task:
         model = ScriptedModel([*calls(float(task.input.text)), "all done"])
         return await run_agent(Agent(model=model, tools=[effect]), task)
+
+    @on_task(agent_id="handing-on")
+    async def handing_on(task: Task) -> str:
+        await Tasks().acreate("short", "go")
+        return "handed on"
 
     @on_task(agent_id="stepping")
     async def stepping(task: Task, context) -> str:

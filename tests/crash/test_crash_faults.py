@@ -67,6 +67,22 @@ async def test_a_worker_that_dies_between_two_statements_leaves_nothing_half_don
 
 
 @pytest.mark.usefixtures("quick")
+async def test_a_worker_that_dies_of_a_task_it_has_made_and_begun_leaves_it_to_another(fleet: Fleet) -> None:
+    """A task made where a worker waits is its own at once; nobody has heard of that yet when it dies."""
+    fleet.engine.guard()
+    await fleet.create("handing-on", 1)
+    worker = fleet.shell.start("run", **{VARIABLE: "write.told:NewRow", "XPANDER_AGENT_ID": "handing-on,short"})
+    assert await asyncio.to_thread(worker.process.wait, 60) == -signal.SIGKILL, worker.log
+    made = "select status, attempt from worker.tasks where agent_id = 'short'"
+    assert await fleet.engine.core.rows(made) == [{"status": Status.Executing, "attempt": 1}]
+    await fleet.start()
+    await fleet.the_three_sentences()
+    tasks = await fleet.tasks()
+    assert len(tasks) == 3, "its maker, which had not heard of it either, made it again"
+    assert {(task["status"], task["crashes"], task["errors"]) for task in tasks} == {(Status.Completed, 0, 0)}
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("place", ["write.decided:Append:1:STOP", "write.sent:Finish:1:STOP"])
 async def test_a_worker_frozen_in_the_middle_of_a_transaction_holds_up_nobody(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, place: str
