@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 from benchmarks.processes import cpu_seconds, create_many
@@ -16,6 +17,7 @@ from worker.words.statuses import TaskUpdateEventType
 
 MODEL_SECONDS = 0.05
 TOOL_CALLS = 10
+PAIRS = 7
 
 
 class WithoutJournals(Engine):
@@ -31,29 +33,26 @@ class WithoutJournals(Engine):
 
 
 async def journal(engine: Engine, count: int) -> LINES:
-    """So many runs, fifty at once, each way in turn; the best of three, since a busy machine only adds."""
+    """So many runs, fifty at once, with it and without it in turn; what it costs is the median of the pairs."""
     registry = Registry()
     agent = agent_of(TOOL_CALLS)
     registry.add(handler_of(agent), TaskUpdateEventType.TaskCreated, "worker")
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-    used: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(7):
-        keeps = bool(turn % 2)
+
+    async def measured(*, keeps: bool) -> tuple[float, float]:
         agent.model.requests.clear()  # a provider's model keeps nothing of what it was asked
-        took, cpu = await measure(engine if keeps else WithoutJournals(engine), registry, count)
-        if turn:  # the first warms up
-            seconds[keeps].append(took)
-            used[keeps].append(cpu)
-    with_it, without = min(seconds[True]), min(seconds[False])
+        return await measure(engine if keeps else WithoutJournals(engine), registry, count)
+
+    await measured(keeps=True)  # warms up
+    pairs = [(await measured(keeps=False), await measured(keeps=True)) for _ in range(PAIRS)]
+    costs = sorted((took / alone - 1) * 100 for (alone, _), (took, _) in pairs)
+    seconds = [median(each[way][0] for each in pairs) for way in (0, 1)]
+    used = [median(each[way][1] for each in pairs) / count * 1e3 for way in (0, 1)]
+    cost = f"{median(costs):+.1f} %, of {PAIRS} pairs; {costs[0]:+.1f} to {costs[-1]:+.1f}"
     return [
-        (f"journal: {count} runs of {TOOL_CALLS} tool calls, 50 at once, without it", f"{without:.2f} s"),
-        ("journal: the same with it", f"{with_it:.2f} s ({(with_it / without - 1) * 100:+.1f} %)"),
-        ("journal: processor time a run, without and with", cpu_line(used, count)),
+        (f"journal: {count} runs of {TOOL_CALLS} tool calls, 50 at once, without it", f"{seconds[0]:.2f} s"),
+        ("journal: the same with it", f"{seconds[1]:.2f} s ({cost})"),
+        ("journal: processor time a run, without and with", f"{used[0]:.1f} ms, {used[1]:.1f} ms"),
     ]
-
-
-def cpu_line(used: dict[bool, list[float]], count: int) -> str:
-    return f"{min(used[False]) / count * 1e3:.1f} ms, {min(used[True]) / count * 1e3:.1f} ms"
 
 
 async def measure(platform: Engine, registry: Registry, count: int) -> tuple[float, float]:
