@@ -66,6 +66,19 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert result.stdout == ""
 
 
+def test_an_option_without_its_value_is_told_with_its_command(
+    typed: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["worker", "task", "create", "--text"])
+    line = "worker task create: Option '--text' requires an argument (see worker task create --help)\n"
+    assert typed.invoke(app, ["task", "create", "--text"]).stderr == line
+
+
+def test_a_value_that_is_none_of_some_is_told_without_a_librarys_words(typed: CliRunner) -> None:
+    result = typed.invoke(app, ["task", "list", "--status", "done"])
+    assert "Invalid value for '--status': 'done' is not one of" in result.stderr
+
+
 def test_a_group_without_a_command_shows_its_help_and_nothing_else(typed: CliRunner) -> None:
     result = typed.invoke(app, ["task"])
     assert (result.exit_code, result.stderr) == (2, "")

@@ -28,7 +28,7 @@ class Commands(TyperGroup):
         except Exception as error:
             if not isinstance(error, failures.Usage):
                 raise
-            code = failures.report(error, with_traceback=False)
+            code = failures.report(error, command=self._named(), with_traceback=False)
             sys.exit(code)
 
     def invoke(self, ctx: Any) -> Any:
@@ -36,10 +36,21 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            code = failures.report(error, with_traceback=failures.wants_traceback(ctx.params))
+            traced = failures.wants_traceback(ctx.params)
+            code = failures.report(error, command=self._named(), with_traceback=traced)
             if code is None:
                 raise
             raise typer.Exit(code) from error
+
+    def _named(self) -> str:
+        """The command that was asked for, with those that it stands in: an option without its value does not say."""
+        names, command = ["worker"], self
+        for word in sys.argv[1:]:
+            command = getattr(command, "commands", {}).get(word)
+            if command is None:
+                break
+            names.append(word)
+        return " ".join(names)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show the commands, then every setting of the environment."""

@@ -24,11 +24,12 @@ class Usage(Protocol):
         ...
 
 
-def report(error: Exception, *, with_traceback: bool) -> int | None:
+def report(error: Exception, *, command: str, with_traceback: bool) -> int | None:
     """Say on standard error what went wrong.
 
     Args:
         error: What a command raised.
+        command: The command, where the error does not say it.
         with_traceback: Whether the reader wants to know where, too.
 
     Returns:
@@ -38,8 +39,8 @@ def report(error: Exception, *, with_traceback: bool) -> int | None:
         _forget_output()
         return BROKEN_PIPE
     if isinstance(error, Usage):
-        where = getattr(getattr(error, "ctx", None), "command_path", "worker")
-        message = error.format_message().strip().removesuffix(".")
+        where = getattr(getattr(error, "ctx", None), "command_path", command)
+        message = error.format_message().strip().removesuffix(".").replace("Value error, ", "")
         if message:  # none: the help was asked for by leaving everything out, and has been shown
             _say(f"{where}: {message} (see {where} --help)")
         return WRONG_USAGE
