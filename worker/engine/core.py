@@ -128,7 +128,7 @@ class Core:
 
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(sql, parameters)
-            return await cursor.fetchall() if cursor.description else []
+            return [] if cursor.rownumber is None else await cursor.fetchall()
 
     async def read(
         self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = (), *, patient: bool = False

@@ -256,12 +256,15 @@ class Writer:
         """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
         for item in plan.items:
             plan.take(item)
-        made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
-        await self._note_created(made, plan)
+        await self._note_created(await self._insert(connection, plan), plan)
 
-    async def _note_created(self, made: "AsyncCursor[Any]", plan: Plan) -> None:
-        names = [column.name for column in made.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in await made.fetchall()]
+    async def _insert(self, connection: "AsyncConnection[Any]", plan: Plan) -> "AsyncCursor[dict[str, Any]]":
+        from psycopg.rows import dict_row
+
+        return await connection.cursor(row_factory=dict_row).execute(statements.INSERT_TASKS, (encode(plan.new),))
+
+    async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", plan: Plan) -> None:
+        rows = await made.fetchall()
         plan.now = rows[0]["now"]
         plan.wakes_deliveries |= rows[0]["is_due"]
         plan.begin([row for row in rows if row["id"] is not None])
@@ -346,11 +349,11 @@ class Writer:
 
     async def _store(
         self, connection: "AsyncConnection[Any]", plan: Plan
-    ) -> "tuple[AsyncCursor[Any] | None, AsyncCursor[Any] | None]":
+    ) -> "tuple[AsyncCursor[dict[str, Any]] | None, AsyncCursor[Any] | None]":
         """Send what the group writes; the cursors of the statements that say what was created and what is due."""
         made = cursors = None
         if plan.new:
-            made = await connection.execute(statements.INSERT_TASKS, (encode(plan.new),))
+            made = await self._insert(connection, plan)
         for statement, values, ids in plan.updates():
             await connection.execute(statement, (values, ids))
         fault("write.updated", plan.items)
