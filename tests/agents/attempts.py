@@ -11,6 +11,7 @@ from worker.agents.journal import Journal
 from worker.agents.running import Material, RunResult, run
 from worker.contracts import Work
 from worker.current import Run, run_in_hand
+from worker.words.digests import mark
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
 from worker.words.statuses import TOLD_ONCE
@@ -38,10 +39,10 @@ class Task:
         assert task_id == self.record.id
         return dict(self.rows)
 
-    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+    async def told(self, task_id: str, attempt: int) -> list[str]:
         assert task_id == self.record.id
         events = [event for told_by, event in self.log if told_by < attempt and event.type in TOLD_ONCE]
-        return [event.model_copy(update={"data": json.loads(json.dumps(event.data))}) for event in events]
+        return [mark(NewEvent(type=event.type, data=json.loads(json.dumps(event.data)))) for event in events]
 
     def emitter(self) -> Callable[..., Awaitable[None]]:
         """Write in the name of the attempt that begins now."""

@@ -22,11 +22,11 @@ from support import wait_until
 
 from tests.examples.provider import answering
 from worker.agents import journal, outlet
-from worker.agents.digests import GrowingDigest, digest
 from worker.agents.errors import AgentFailed
 from worker.agents.running import Material
 from worker.current import idempotency_key
 from worker.testing import Call, Pieces, ScriptedModel
+from worker.words.digests import GrowingDigest, digest
 
 RunAgent = Callable[..., Awaitable[Any]]
 

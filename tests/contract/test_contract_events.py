@@ -19,12 +19,14 @@ from tests.contract.steps import (
 )
 from tests.support import wait_until
 from worker.contracts import Platform
+from worker.engine import working
 from worker.words.activity import (
     AgentActivityThreadMessage,
     AgentActivityThreadReasoning,
     AgentActivityThreadSubAgentTrigger,
     AgentActivityThreadToolCall,
 )
+from worker.words.digests import mark
 from worker.words.errors import Conflict, LeaseLost
 from worker.words.events import NewEvent, SubAgentTrigger, Thought, ToolCallRequest
 from worker.words.statuses import TERMINAL
@@ -220,7 +222,7 @@ async def test_a_journal_entry_is_written_once(platform: Platform) -> None:
 @pytest.mark.needs("resume")
 async def test_what_earlier_attempts_have_told_is_read_in_order(platform: Platform) -> None:
     by, first = await run(platform)
-    asked = {"request_id": "1", "operation_id": "1", "tool_name": "look", "payload": {"at": ["it", None, 1.5]}}
+    asked = {"request_id": "1", "operation_id": "1", "tool_name": "look", "payload": {"at": ["é\0", None, 1.5]}}
     told = [NewEvent(type=Type.ToolCallRequest, data=asked), NewEvent(type=Type.Chunk, data="text"), note("one")]
     await platform.work.emit(first.task.id, first.attempt, told)
     assert await platform.work.told(first.task.id, first.attempt) == [], "what an attempt tells is no earlier one's"
@@ -228,7 +230,21 @@ async def test_what_earlier_attempts_have_told_is_read_in_order(platform: Platfo
     await hand_back(platform, first)
     (second,) = await claim(platform, by)
     await platform.work.emit(second.task.id, second.attempt, [note("two")])
-    assert await platform.work.told(second.task.id, second.attempt) == [told[0], told[2]], "text may be told again"
+    assert await platform.work.told(second.task.id, second.attempt) == [mark(told[0]), mark(told[2])]
+
+
+@pytest.mark.needs("resume")
+@pytest.mark.parametrize("count", [3, 4, 5])
+async def test_what_was_told_is_read_whole_however_much_it_is(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(working, "TOLD_A_READ", 2)
+    by, first = await run(platform)
+    notes = [note(f"number {number}") for number in range(count)]
+    await platform.work.emit(first.task.id, first.attempt, notes)
+    await hand_back(platform, first)
+    (second,) = await claim(platform, by)
+    assert await platform.work.told(second.task.id, second.attempt) == list(map(mark, notes))
 
 
 @pytest.mark.needs("resume")
@@ -240,12 +256,12 @@ async def test_what_was_told_counts_as_long_as_the_journal_does(platform: Platfo
     await platform.tasks.retry(first.task.id)
     (second,) = await claim(platform, by)
     resumes = status is Status.Paused
-    assert await platform.work.told(second.task.id, second.attempt) == ([note("before")] if resumes else [])
+    assert await platform.work.told(second.task.id, second.attempt) == ([mark(note("before"))] if resumes else [])
     await platform.work.emit(second.task.id, second.attempt, [note("after")])
     await hand_back(platform, second)
     (third,) = await claim(platform, by)
     told = await platform.work.told(third.task.id, third.attempt)
-    assert told == ([note("before"), note("after")] if resumes else [note("after")])
+    assert told == [*([mark(note("before"))] if resumes else []), mark(note("after"))]
 
 
 async def test_hostile_data_of_an_event_comes_back_as_replacement_characters(platform: Platform) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
-from worker.agents.digests import GrowingDigest
+from worker.words.digests import GrowingDigest
 
 _SYSTEM = ("system", "developer")
 

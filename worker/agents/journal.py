@@ -19,9 +19,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from worker.agents.digests import digest, stored_digest
 from worker.agents.held import Held
 from worker.contracts import Work
+from worker.words.digests import digest, mark
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
@@ -96,7 +96,7 @@ class Journal:
         if not self._loaded:  # another run of the same handler may have been faster
             self._loaded = True
             self._take_over(rows)
-            self._told.update(map(_mark, told))
+            self._told.update(told)
 
     @property
     def has_entries(self) -> bool:
@@ -167,7 +167,7 @@ class Journal:
         if last is None:
             return None
         numbers = [number for number, kind in self._order if number >= last and kind != "drop"]
-        again = [_mark(event) for event in self._lately]
+        again = [mark(event) for event in self._lately]
         return self.row(Place(self.task_id, (), "drop", "last answer"), numbers, again=again)
 
     def untold(self, events: Sequence[NewEvent]) -> Sequence[NewEvent]:
@@ -177,9 +177,9 @@ class Journal:
             return events
         fresh: list[NewEvent] = []
         for event in events:
-            mark = _mark(event)
-            if self._told[mark] > 0:
-                self._told[mark] -= 1
+            known = mark(event)
+            if self._told[known] > 0:
+                self._told[known] -= 1
             else:
                 fresh.append(event)
         return fresh
@@ -248,10 +248,6 @@ def discard_text() -> NewEvent:
     """The event that takes back streamed text whose answer was never completed."""
     text = "Discard the unfinished text: its answer broke off and is given anew."
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "discard"})
-
-
-def _mark(event: NewEvent) -> str:
-    return stored_digest([event.type, event.data])
 
 
 def _row_text(body: dict[str, Any]) -> bytes:

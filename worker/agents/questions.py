@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.agents.conversation import Conversation
-from worker.agents.digests import GrowingDigest, digest
 from worker.agents.journal import Place, no_longer_fits, too_large
 from worker.agents.outlet import Written
 from worker.agents.replay import Replay, Scope, Turn, scope_of_models, turn_of_tools
 from worker.agents.values import field_names, packed, unpacked
+from worker.words.digests import GrowingDigest, digest
 
 
 class Replayed(str):

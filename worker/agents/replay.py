@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.agents.conversation import Conversation
-from worker.agents.digests import digest
 from worker.agents.journal import Journal, Number, Place, discard_text, too_large
 from worker.agents.outlet import Outlet
 from worker.current import REASON_DRAIN, Run
+from worker.words.digests import digest
 from worker.words.events import NewEvent
 from worker.words.work import JournalEntry
 

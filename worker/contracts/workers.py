@@ -44,8 +44,8 @@ class Work(Protocol):
         """The owner; the journal of the task: values as JSON text by key."""
         ...
 
-    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
-        """The owner; what earlier attempts have told, in order, of the types ``TOLD_ONCE``.
+    async def told(self, task_id: str, attempt: int) -> list[str]:
+        """The owner; the events of the types ``TOLD_ONCE`` that earlier attempts have told, each by its ``mark``.
 
         What was told before the task was retried by hand, which drops the journal too, is left out.
         """

@@ -139,10 +139,10 @@ READ_JOURNAL = """
 
 # What attempts before one have told, but for what they told before the journal was dropped.
 READ_TOLD = """
-    select e.type, e.data from worker.events e join worker.tasks t on t.id = e.task_id
+    select e.number, e.type, e.data from worker.events e join worker.tasks t on t.id = e.task_id
     where e.task_id = %s and t.organization_id = %s and e.attempt < %s and e.type = any(%s::text[])
-      and e.number > coalesce((t.state->>'_anew')::bigint, 0)
-    order by e.number
+      and e.number > greatest(coalesce((t.state->>'_anew')::bigint, 0), %s)
+    order by e.number limit %s
 """
 
 # A hint to whoever listens, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.

@@ -20,11 +20,14 @@ from worker.engine.offers import Offer
 from worker.engine.payloads import clean
 from worker.engine.records import task_record
 from worker.engine.references import kept_rows
+from worker.words.digests import mark
 from worker.words.errors import NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+
+TOLD_A_READ = 100  # events; a tool's result may be as large as a file
 
 
 class EngineWork:
@@ -188,11 +191,16 @@ class EngineWork:
         rows = await self._core.read(statements.READ_JOURNAL, keys, patient=True)
         return [JournalEntry(row["key"], row["value"], row["sha256"] and f"worker:{row['sha256']}") for row in rows]
 
-    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
-        """Read what earlier attempts have told."""
-        keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE)
-        rows = await self._core.read(statements.READ_TOLD, keys, patient=True)
-        return [NewEvent(type=TaskUpdateEventType(row["type"]), data=row["data"]) for row in rows]
+    async def told(self, task_id: str, attempt: int) -> list[str]:
+        """Read what earlier attempts have told, some events at a time, since one may be large."""
+        marks, after = list[str](), 0
+        while True:
+            keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, TOLD_A_READ
+            rows = await self._core.read(statements.READ_TOLD, keys, patient=True)
+            marks += [mark(NewEvent(type=row["type"], data=row["data"])) for row in rows]
+            if len(rows) < TOLD_A_READ:
+                return marks
+            after = rows[-1]["number"]
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""

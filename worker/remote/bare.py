@@ -146,7 +146,7 @@ class BareWork:
         """There is none."""
         return {}
 
-    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:  # noqa: ARG002 - the same
+    async def told(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - the same
         """Nothing that is known."""
         return []
 

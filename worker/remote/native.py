@@ -6,8 +6,6 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-import pydantic
-
 from worker.contracts.values import NULL, put_aside, put_back
 from worker.remote.asking import Asking, Verb
 from worker.remote.attendance import Attendance
@@ -81,18 +79,18 @@ class NativeWork:
 
         return await self._patience.ask(task_id, "reading a journal", once)
 
-    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+    async def told(self, task_id: str, attempt: int) -> list[str]:
         """Read what earlier attempts have told; a server of a version before knows no such question."""
         verb = Verb({"verb": "told", "task_id": task_id, "attempt": attempt}, Subject(task_id=task_id))
 
-        async def once() -> list[NewEvent]:
+        async def once() -> list[str]:
             try:
                 read = await self._asking.together(verb)
             except ValidationError:
                 return []
-            if not isinstance(read, list):
-                raise Unreadable("what was told", "it is no list")
-            return [_told(each) for each in read]
+            if not isinstance(read, list) or not all(isinstance(each, str) for each in read):
+                raise Unreadable("what was told", "it is no list of texts")
+            return read
 
         return await self._patience.ask(task_id, "reading what was told", once)
 
@@ -213,13 +211,6 @@ def _status(text: Any) -> AgentExecutionStatus:
         return AgentExecutionStatus(text)
     except ValueError:
         return AgentExecutionStatus.Stopped
-
-
-def _told(value: Any) -> NewEvent:
-    try:
-        return NewEvent.model_validate(value)
-    except pydantic.ValidationError:
-        raise Unreadable("what was told", "an event has another form") from None
 
 
 def _entry(key: str, value: Any) -> JournalEntry:

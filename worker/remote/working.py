@@ -105,7 +105,7 @@ class RemoteWork:
         """Read the journal."""
         return await (await self._chosen()).journal(task_id)
 
-    async def told(self, task_id: str, attempt: int) -> list[NewEvent]:
+    async def told(self, task_id: str, attempt: int) -> list[str]:
         """Read what earlier attempts have told."""
         return await (await self._chosen()).told(task_id, attempt)
 

@@ -188,12 +188,11 @@ class Clerk:
             for key, value, reference in await self._room.work.entries(asked.task_id)
         }
 
-    async def told(self, verb: dict[str, Any]) -> list[dict[str, Any]]:
+    async def told(self, verb: dict[str, Any]) -> list[str]:
         """Read what earlier attempts have told."""
         asked = read(RunForm, verb)
         await self._access.check_task(asked.task_id)
-        told = await self._room.work.told(asked.task_id, asked.attempt)
-        return [{"type": event.type, "data": event.data} for event in told]
+        return await self._room.work.told(asked.task_id, asked.attempt)
 
     async def finish(self, verb: dict[str, Any]) -> None:
         """Write an attempt's last word."""

@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from worker.words.events import NewEvent
+
 # Made once: json.dumps with options makes one a call. ASCII, with sorted keys: the same in every process and version.
 _text = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
 
@@ -16,9 +18,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(_text(value).encode()).hexdigest()[:CHARACTERS]
 
 
-def stored_digest(value: Any) -> str:
-    """The digest of a value that was stored, or will be: there, NUL is U+FFFD."""
-    return hashlib.sha256(_text(value).replace(r"\u0000", r"\ufffd").encode()).hexdigest()[:CHARACTERS]
+def mark(event: NewEvent) -> str:
+    """By what an event is known again once it is stored, where NUL is U+FFFD."""
+    text = _text([event.type, event.data]).replace(r"\u0000", r"\ufffd")
+    return hashlib.sha256(text.encode()).hexdigest()[:CHARACTERS]
 
 
 class GrowingDigest:
