@@ -132,11 +132,11 @@ class Journal:
             body["closes"] = True
         if again:
             body["again"] = again
-        if kind == "model":
-            self._lately.clear()
         text = _row_text(body)
         if len(text) > VALUE_BYTES:
             return None
+        if kind == "model":
+            self._lately.clear()
         self._order.append((number, kind))
         return JournalEntry(_key(place, number), text.decode())
 
