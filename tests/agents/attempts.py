@@ -95,6 +95,14 @@ class Task:
             return None
         return await running
 
+    def forget_last_answer(self) -> None:
+        """What a worker does before another try, where the error came of what the model said."""
+        assert self.last_run is not None
+        assert self.last_run.journal is not None
+        row = self.last_run.journal.without_last_answer()
+        assert row is not None
+        self.rows[row.key] = row.value
+
     def rows_of(self, kind: str) -> list[dict[str, Any]]:
         return [body for text in self.rows.values() if (body := json.loads(text))["kind"] == kind]
 

@@ -39,8 +39,8 @@ class Outlet:
         self._waiting: list[NewEvent] = []
         self._rows: list[JournalEntry] = []
         self._text_rows: list[JournalEntry] = []
-        self._waiters: list[asyncio.Future[None]] = []  # who waits until what waits now is stored
-        self._next_told: list[asyncio.Future[None]] = []  # and what is on its way
+        self._told_after_next: list[asyncio.Future[None]] = []  # who waits until what waits now is stored
+        self._told_after_this: list[asyncio.Future[None]] = []  # and what is on its way
         self._storing = False  # rows are on their way
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
@@ -95,7 +95,7 @@ class Outlet:
         if self._pump is None:
             return
         stored = asyncio.get_running_loop().create_future()
-        (self._waiters if self._waiting or self._rows else self._next_told).append(stored)
+        (self._told_after_next if self._waiting or self._rows else self._told_after_this).append(stored)
         await stored
 
     async def put_text(self, text: str, rows: Sequence[JournalEntry] = ()) -> None:
@@ -191,9 +191,9 @@ class Outlet:
                 batch, self._waiting = self._waiting, []
                 rows, self._rows = self._rows, []
                 self._storing = bool(rows)
-                self._next_told, self._waiters = self._waiters, []
+                self._told_after_this, self._told_after_next = self._told_after_next, []
                 await (self._emit(batch, rows) if rows else self._emit(batch))
-                for each in self._next_told:
+                for each in self._told_after_this:
                     if not each.done():
                         each.set_result(None)
         except Exception as error:  # noqa: BLE001 - raised in the run itself, by settle or in place of its cancellation
@@ -205,7 +205,7 @@ class Outlet:
                 self._owner.cancel()
         finally:
             self._pump = None
-            for each in (*self._next_told, *self._waiters):
+            for each in (*self._told_after_this, *self._told_after_next):
                 each.cancel()  # one that is done stays so
 
 

@@ -46,9 +46,9 @@ def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Quest
 class _Content:
     """What a model is asked, and its digest: made when it is wanted, since a first attempt often never does."""
 
-    def __init__(self, model: Any, tools: Any, said: list[list[Any]], conversation: GrowingDigest) -> None:
+    def __init__(self, model: Any, tools: Any, said: list[list[Any]], growing: GrowingDigest) -> None:
         self._head = [model.id, _tool_names(tools)]
-        self._conversation = conversation
+        self._growing = growing
         self.said = said
         texts_only = all(type(content) is str for _, content, _ in said)
         self._match = "" if texts_only else digest([*self._head, said])
@@ -56,7 +56,7 @@ class _Content:
     @property
     def match(self) -> str:
         """The digest. What might be changed by then was taken in at once; texts cannot be."""
-        self._match = self._match or self._conversation.of(self._head, self.said)
+        self._match = self._match or self._growing.of(self._head, self.said)
         return self._match
 
 

@@ -84,7 +84,8 @@ class ToolCall:
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
         call, name = self._call, self._call.function.name
         state = self._state()
-        if state != self._state_before and (left := _copy(state)) not in (None, self._state_before):
+        left = None if state == self._state_before else _copy(state)
+        if left is not None and left != self._state_before:
             value["state"] = left
         self._replay.answered[call.call_id] += 1
         event = result_event(call.call_id, name, call.arguments, result, is_error=has_failed, member=self._member)

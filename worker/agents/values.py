@@ -12,7 +12,7 @@ from worker.agents.outlet import plain
 TAG = "$"  # a dictionary with this key stands for something that JSON has no word for
 _UNCHANGED = frozenset({str, bool, int, type(None)})
 _TEXT = frozenset({str})
-PLAIN_TYPES = frozenset({str, bool, int, float, type(None)})
+PLAIN_TYPES = _UNCHANGED | {float}
 
 
 def is_leaf(value: Any) -> bool:
@@ -33,11 +33,11 @@ def is_json(value: Any) -> bool:
 
 def packed(value: Any) -> Any:
     """A value as JSON can say it. Agno's own records keep their class; what nobody knows becomes plain or text."""
-    kind = type(value)
-    if kind in _UNCHANGED:
+    if type(value) in _UNCHANGED:
         return value
-    if kind is dict and _has_plain_keys(value):
-        return {name: each if type(each) in _UNCHANGED else packed(each) for name, each in value.items()}
+    if isinstance(value, dict) and _has_plain_keys(cast("dict[Any, Any]", value)):
+        fields = cast("dict[str, Any]", value)
+        return {name: each if type(each) in _UNCHANGED else packed(each) for name, each in fields.items()}
     match value:
         case str():
             return str(value)
@@ -51,8 +51,6 @@ def packed(value: Any) -> Any:
             return {TAG: "tuple", "value": [packed(each) for each in cast("tuple[Any, ...]", value)]}
         case list():
             return [packed(each) for each in cast("list[Any]", value)]
-        case dict() if _has_plain_keys(cast("dict[Any, Any]", value)):
-            return {name: packed(each) for name, each in cast("dict[str, Any]", value).items()}
         case _:
             return _record(value)
 

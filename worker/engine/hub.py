@@ -116,7 +116,7 @@ class Hub:
 
     def watches(self, task_ids: Iterable[str]) -> bool:
         """Whether anybody watches one of these tasks."""
-        return bool(self._watchers) and any(task_id in self._watchers for task_id in task_ids)
+        return not self._watchers.keys().isdisjoint(task_ids)
 
     def listen(self, listener: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Have a function called with ids of changed tasks; returns the way to end it."""

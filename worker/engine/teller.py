@@ -28,7 +28,7 @@ class Teller:
         self._ids: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, flags: str, task_ids: list[str], *, has_waiters: bool = False) -> None:
+    def tell(self, flags: str, task_ids: list[str], *, has_waiters: bool) -> None:
         """Have a hint sent.
 
         Args:
