@@ -1,14 +1,13 @@
 """What the journal costs: runs of ten tool calls on a model that takes 50 ms, with and without it."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
 
 from benchmarks.processes import cpu_seconds, create_many
-from benchmarks.scenarios import LINES, fresh, serving, until_finished
+from benchmarks.scenarios import LINES, finished, fresh, serving, until_finished
 from worker import Task, run_agent
 from worker.contracts import Capabilities
 from worker.engine.engine import Engine
@@ -56,13 +55,14 @@ async def journal(engine: Engine, count: int) -> LINES:
 
 
 async def measure(platform: Engine, registry: Registry, count: int) -> tuple[float, float]:
-    """Seconds, and seconds of processor time, until so many tasks are finished."""
+    """Seconds from the first claim to the last finish, and seconds of processor time, of so many tasks."""
     await fresh(platform)
     async with serving(platform, registry):
-        began, cpu = time.perf_counter(), cpu_seconds()
+        cpu = cpu_seconds()
         await create_many(platform, "worker", count)
         await until_finished(platform, count)
-        return time.perf_counter() - began, cpu_seconds() - cpu
+        _, seconds = await finished(platform)
+        return seconds, cpu_seconds() - cpu
 
 
 def agent_of(calls: int) -> Any:

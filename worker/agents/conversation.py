@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 from worker.words.digests import GrowingDigest
 
 _SYSTEM = ("system", "developer")
+_content = attrgetter("content")
 
 
 class Conversation:
@@ -20,6 +21,7 @@ class Conversation:
 
     def __init__(self, own_role: str, contents: dict[int, tuple[Any, str]]) -> None:
         self.digest = GrowingDigest()
+        self.has_texts_alone = True  # so far, in what was said by others
         self._own_role = own_role
         self._contents = contents
         self._messages: list[Any] = []
@@ -36,6 +38,7 @@ class Conversation:
         """
         if not self._is_continued_by(messages):
             self._messages, self._texts, self._position, self._said = [], [], 0, []
+            self.has_texts_alone = True
         said = self._said.copy()
         for each in messages[len(self._messages) :]:
             self._messages.append(each)
@@ -46,6 +49,7 @@ class Conversation:
             self._position += 1
             if role != self._own_role:
                 said.append([role, each.content, _media(each, self._contents)])
+                self.has_texts_alone &= type(each.content) is str
         self._said = said
         return self._position, said
 
@@ -54,7 +58,7 @@ class Conversation:
         return (
             len(self._messages) <= len(messages)
             and all(map(is_, self._messages, messages))
-            and all(map(is_, self._texts, [each.content for each in self._messages]))
+            and all(map(is_, self._texts, map(_content, self._messages)))
         )
 
 

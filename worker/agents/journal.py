@@ -149,6 +149,8 @@ class Journal:
         Returns:
             The row that says so; none: everything fits.
         """
+        if not self._unused:
+            return None
         waiting = [
             number
             for number, entry in self._unused.items()

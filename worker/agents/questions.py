@@ -8,8 +8,8 @@ from worker.agents.conversation import Conversation
 from worker.agents.journal import Place, no_longer_fits, too_large
 from worker.agents.outlet import Written
 from worker.agents.replay import Replay, Scope, Turn, scope_of_models, turn_of_tools
-from worker.agents.values import field_names, packed, unpacked
-from worker.words.digests import GrowingDigest, digest
+from worker.agents.values import fields_of, packed, unpacked
+from worker.words.digests import digest
 
 
 class Replayed(str):
@@ -30,7 +30,7 @@ def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Quest
     if conversation is None:
         conversation = replay.conversations[agno_run_id] = Conversation(model.assistant_message_role, replay.contents)
     position, said = conversation.follow(arguments["messages"])
-    content = _Content(model, arguments.get("tools"), said, conversation.digest)
+    content = _Content([model.id, _tool_names(arguments.get("tools"))], said, conversation)
     scope = scope_of_models.get() or Scope()
     scope.asks += 1
     owner = getattr(asker, "agent_id", None) or getattr(asker, "team_id", None)
@@ -46,12 +46,11 @@ def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Quest
 class _Content:
     """What a model is asked, and its digest: made when it is wanted, since a first attempt often never does."""
 
-    def __init__(self, model: Any, tools: Any, said: list[list[Any]], growing: GrowingDigest) -> None:
-        self._head = [model.id, _tool_names(tools)]
-        self._growing = growing
+    def __init__(self, head: list[Any], said: list[list[Any]], conversation: Conversation) -> None:
+        self._head = head
+        self._growing = conversation.digest
         self.said = said
-        texts_only = all(type(content) is str for _, content, _ in said)
-        self._match = "" if texts_only else digest([*self._head, said])
+        self._match = "" if conversation.has_texts_alone else digest([*head, said])
 
     @property
     def match(self) -> str:
@@ -176,19 +175,16 @@ def _tool_names(tools: Any) -> list[str]:
 
 def _pack_answer(answer: Any, *, without_calls: bool = False) -> dict[str, Any]:
     """The fields of a ModelResponse that say something."""
-    said = vars(answer)
-    fields: dict[str, Any] = {}
-    for name in field_names(type(answer)) or ():
-        value = said.get(name)
-        if value is None or name in _PASSING or (without_calls and name == "tool_calls"):
-            continue
-        if value or value is False or value == "":
-            fields[name] = value if type(value) is str else packed(value)
-    return fields
+    left_out = _NOT_IN_PIECES if without_calls else _MADE_ANEW
+    fields = fields_of(answer) or {}
+    return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
 
 
-_PASSING = frozenset({"created_at", "event"})
+_MADE_ANEW = frozenset({"created_at", "event"})
 """Fields of an answer that are made anew when it is given again."""
+
+_NOT_IN_PIECES = _MADE_ANEW | {"tool_calls"}
+"""And those that are put together of all pieces of a stream."""
 
 
 def _answer(fields: dict[str, Any]) -> Any:

@@ -71,11 +71,11 @@ class Replay:
         self._streams: dict[str, bool] = {}  # Agno's runs that stream an answer now; whether text of it was told
         self._broken_off = journal.unfinished(run_id)
 
-    def tell(self, events: Sequence[NewEvent]) -> None:
+    def tell(self, events: Sequence[NewEvent], *, at_once: bool = False) -> None:
         """Tell events, but for those that an earlier attempt has told."""
         fresh = self.journal.untold(events)
         if fresh:
-            self.outlet.add_soon(fresh)
+            (self.outlet.add if at_once else self.outlet.add_soon)(fresh)
 
     def is_answered(self, call_id: str) -> bool:
         """Whether a tool's result was told, or has been in an earlier attempt; asked by Agno's event, once a call."""

@@ -24,7 +24,7 @@ class ToolCall:
         self.place = place
         self._replay = replay
         self._call = function_call
-        self._context = getattr(function_call.function, "_run_context", None)
+        self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
         self._state_before = _copy(self._state())
 
     async def begins(self) -> None:
@@ -34,7 +34,8 @@ class ToolCall:
         """
         call = self._call
         if is_told(call.function.name, call.arguments) and self._replay.is_due(call.call_id, by_event=False):
-            self._replay.tell([request_event(call.call_id, call.function.name, call.arguments, self._member)])
+            asked = request_event(call.call_id, call.function.name, call.arguments, self._member)
+            self._replay.tell([asked], at_once=True)
         await self._replay.outlet.all_stored()
 
     def known(self) -> Any:

@@ -83,20 +83,29 @@ def unpacked(value: Any) -> Any:
 
 
 def _record(value: Any) -> Any:
-    kind = type(value)
-    names = field_names(kind)
-    if names is None:
+    fields = fields_of(value)
+    if fields is None:
         return plain(value)
-    said = vars(value)
-    fields = {name: each for name in names if (each := said.get(name)) or each is False or each == ""}
+    kind = type(value)
     return {TAG: f"{kind.__module__}:{kind.__qualname__}", "value": packed(fields)}
 
 
+def fields_of(record: Any) -> dict[str, Any] | None:
+    """What a record of Agno's says: its zeros and empty lists are defaults, and say nothing. None: it is none."""
+    names = _field_names(type(record))
+    if names is None:
+        return None
+    return {
+        name: each
+        for name, each in vars(record).items()
+        if each is not None and (each or each is False or each == "") and name in names
+    }
+
+
 @lru_cache(maxsize=100)  # Agno's records are a few dozen
-def field_names(kind: type) -> tuple[str, ...] | None:
-    """The fields of a record of Agno's, whose zeros and empty lists are their defaults; none: it is none."""
+def _field_names(kind: type) -> frozenset[str] | None:
     if not kind.__module__.startswith("agno."):  # nothing else is ever imported by its name
         return None
     if dataclasses.is_dataclass(kind):
-        return tuple(field.name for field in dataclasses.fields(kind) if field.init and field.name != "timer")
-    return tuple(cast("Any", kind).model_fields) if hasattr(kind, "model_fields") else None
+        return frozenset(field.name for field in dataclasses.fields(kind) if field.init and field.name != "timer")
+    return frozenset(cast("Any", kind).model_fields) if hasattr(kind, "model_fields") else None

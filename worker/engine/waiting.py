@@ -94,7 +94,10 @@ class Queue:
     def put_back(self, group: Iterable[Waiting]) -> None:
         """Take items in, each at its place in the order."""
         for waiting in group:
-            insort(self._items, waiting, key=lambda each: each.order)
+            if not self._items or self._items[-1].order < waiting.order:
+                self._items.append(waiting)
+            else:
+                insort(self._items, waiting, key=lambda each: each.order)
             self._bytes += waiting.size
         self._filled.set()
 
