@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, LiteralString
 
 from worker.engine import finding, statements
 from worker.engine.activity import compose
@@ -139,46 +139,48 @@ class EngineTasks:
         """Read a task's log from a number on, and wait for more."""
         if follow:
             self._core.listen()
-        history = await self._history(task_id, after)
+        log = statements.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
         with self._core.hub.watch(task_id) as changed:
+            history, rows = await self._history(task_id, after, log)
             while True:
-                changed.clear()
-                rows = await self._core.read(statements.READ_LOG, (after, EVENTS_A_READ, task_id))
                 for row in rows:
                     if row["number"] is None:
                         continue
                     if is_renewal(row):  # the task's row holds what it was given anew
-                        history = await self._history(task_id, after)
+                        history, _ = await self._history(task_id, after)
                     yield history.event(row)
                     after = row["number"]
-                if len(rows) == EVENTS_A_READ:
-                    continue
-                if not follow or not rows or _is_over(rows[0], after):
-                    return
-                await _wait(changed, self._core.poll)
+                if len(rows) < EVENTS_A_READ:
+                    if not follow or not rows or _is_over(rows[0], after):
+                        return
+                    await _wait(changed, self._core.poll)
+                changed.clear()
+                rows = await self._core.read(statements.READ_LOG, (after, EVENTS_A_READ, task_id))
 
     async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
         """Read one event."""
         (row,) = await self._core.read(statements.READ_EVENT, (task_id, number))
-        history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
+        history, _ = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
         return history.event(row)
 
-    async def _history(self, task_id: str, upto: int) -> History:
-        """The task as it stood at an event, ready to be told on from there."""
+    async def _history(
+        self, task_id: str, upto: int, *beside: tuple[LiteralString, Sequence[Any]]
+    ) -> tuple[History, list[dict[str, Any]]]:
+        """The task as it stood at an event, ready to be told on from there; and rows that were asked for beside."""
         keys = clean(task_id), self._organization
-        found, changes = await self._core.read_each(
-            (statements.GET_TASK, keys), (statements.READ_CHANGES, (keys[0], upto))
+        found, changes, *rows = await self._core.read_each(
+            (statements.GET_TASK, keys), (statements.READ_CHANGES, (keys[0], upto)), *beside
         )
         if not found:
             raise TaskNotFound(task_id)
         renewals: dict[int, dict[str, Any]] = {}
         if found[0]["state"].get(RENEWED):
-            rows = await self._core.read(statements.READ_RENEWALS, (task_id,))
-            renewals = {each["number"]: each["before"] for each in rows}
+            renewed = await self._core.read(statements.READ_RENEWALS, (task_id,))
+            renewals = {each["number"]: each["before"] for each in renewed}
         history = History(found[0], renewals)
         for change in changes:
             history.fold(change["number"], change["type"], change["time"], change["data"] or {})
-        return history
+        return history, [row for each in rows for row in each]
 
     async def activity(self, task_id: str) -> AgentActivityThread:
         """Compose the activity log."""
