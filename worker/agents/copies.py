@@ -7,6 +7,7 @@ Agno or we would write to: the agent, its members or steps, its models, and help
 import copy
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from worker.agents.calls import Calls, wrapped
@@ -32,14 +33,19 @@ def kind_of(agent: Any) -> str:
     Raises:
         ConfigurationError: It is none of Agno's three.
     """
+    for kind, name in _kinds():
+        if isinstance(agent, kind):
+            return name
+    raise ConfigurationError(f"run_agent takes an Agno Agent, Team or Workflow, not {type(agent).__name__}.")
+
+
+@cache
+def _kinds() -> tuple[tuple[type, str], ...]:
     from agno.agent import Agent
     from agno.team import Team
     from agno.workflow import Workflow
 
-    for kind, name in ((Agent, "agent"), (Team, "team"), (Workflow, "workflow")):
-        if isinstance(agent, kind):
-            return name
-    raise ConfigurationError(f"run_agent takes an Agno Agent, Team or Workflow, not {type(agent).__name__}.")
+    return (Agent, "agent"), (Team, "team"), (Workflow, "workflow")
 
 
 class Copies:

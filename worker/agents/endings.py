@@ -66,22 +66,12 @@ def failed(text: object, calls: Calls) -> AgentFailed:
 
 def tokens_of(output: Any) -> Tokens:
     """Tokens of a run and of all runs within it: Agno counts a team's without its members'."""
-    total = Tokens()
-    for metrics in _metrics(output):
-        total.prompt_tokens += metrics.input_tokens or 0
-        total.completion_tokens += metrics.output_tokens or 0
-        total.cache_read_tokens += metrics.cache_read_tokens or 0
-        total.cache_write_tokens += metrics.cache_write_tokens or 0
-    return total
-
-
-def added(one: Tokens, other: Tokens) -> Tokens:
-    """The sum of two runs' tokens."""
+    runs = list(_metrics(output))
     return Tokens(
-        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
-        completion_tokens=one.completion_tokens + other.completion_tokens,
-        cache_read_tokens=one.cache_read_tokens + other.cache_read_tokens,
-        cache_write_tokens=one.cache_write_tokens + other.cache_write_tokens,
+        prompt_tokens=sum([each.input_tokens or 0 for each in runs]),
+        completion_tokens=sum([each.output_tokens or 0 for each in runs]),
+        cache_read_tokens=sum([each.cache_read_tokens or 0 for each in runs]),
+        cache_write_tokens=sum([each.cache_write_tokens or 0 for each in runs]),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from worker.agents import logs
 from worker.agents.calls import Calls
 from worker.agents.copies import Copies, kind_of, workflow_input
-from worker.agents.endings import ENDINGS, STARTS, Ending, added, ending_of
+from worker.agents.endings import ENDINGS, STARTS, Ending, ending_of
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.held import Held
 from worker.agents.journal import Journal
@@ -188,7 +188,7 @@ class _Going:
         except Exception as error:
             raise AgentFailed(str(error) or type(error).__name__, error) from error
         ending = ending_of(last, output, self._calls, self._copies.skippable_steps)
-        self.tokens = added(self.tokens, ending.tokens)
+        self.tokens += ending.tokens
         return ending
 
     async def _listen(self, own: Any, request: dict[str, Any], run_id: str) -> tuple[Any, Any]:

@@ -67,7 +67,8 @@ _PLAIN = frozenset(
 def _copied(value: Any) -> Any:
     match value:
         case BaseModel():
-            return value.model_dump(warnings="none")
+            fields = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+            return {name: each if type(each) in _PLAIN else _copied(each) for name, each in fields.items()}
         case dict() | list() | set():
             return deepcopy(value) if value else value.copy()
         case _:

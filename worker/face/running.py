@@ -12,7 +12,6 @@ from worker.face.task import Task
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import Tokens
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
@@ -150,15 +149,10 @@ def _note(text: str) -> dict[str, Any]:
 
 def _record(task: Task, result: "RunResult", *, is_first: bool) -> None:
     """Set what came of a run; what an earlier attempt left does not count."""
-    before = Tokens() if is_first or task.tokens is None else task.tokens
-    task.tokens = _sum(before, result.tokens)
+    task.tokens = result.tokens if is_first or task.tokens is None else task.tokens + result.tokens
     task.used_tools = list(dict.fromkeys([*([] if is_first else task.used_tools), *result.used_tools]))
     if result.paused is not None:
         task.status = AgentExecutionStatus.Paused
         task.hitl_request = result.paused
     else:
         task.result = result.content
-
-
-def _sum(one: Tokens, other: Tokens) -> Tokens:
-    return Tokens(**{name: getattr(one, name) + getattr(other, name) for name in Tokens.model_fields})

@@ -80,6 +80,15 @@ class Tokens(Words):
         """Prompt and completion."""
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: "Tokens") -> "Tokens":
+        """Those of two runs."""
+        return Tokens(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+        )
+
 
 class PlanStep(Words):
     """One step of a plan."""
