@@ -78,6 +78,7 @@ def main() -> None:
     os.environ.setdefault("AGNO_TELEMETRY", "false")
     os.environ["WORKER_LOG_LEVEL"] = os.environ.get("WORKER_LOG_LEVEL", "info")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        Path(folder).chmod(0o711)  # as root the server runs under another account, and keeps its data where it gets in
         asyncio.run(run(options.names or list(SCENARIOS), options.scale, Path(folder)))
 
 

@@ -24,6 +24,7 @@ class ToolCall:
         self.place = place
         self._replay = replay
         self._call = function_call
+        # by getattr, pydantic looks for it everywhere else first
         self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
         self._state_before = _copy(self._state())
 
