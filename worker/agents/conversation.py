@@ -1,6 +1,7 @@
 """What a model is asked, message by message: followed from one call to the next, since it mostly just grows."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from operator import attrgetter, is_
 from typing import Any
@@ -21,7 +22,6 @@ class Conversation:
 
     def __init__(self, own_role: str, contents: dict[int, tuple[Any, str]]) -> None:
         self.digest = GrowingDigest()
-        self.has_texts_alone = True  # so far, in what was said by others
         self._own_role = own_role
         self._contents = contents
         self._messages: list[Any] = []
@@ -38,7 +38,6 @@ class Conversation:
         """
         if not self._is_continued_by(messages):
             self._messages, self._texts, self._position, self._said = [], [], 0, []
-            self.has_texts_alone = True
         said = self._said.copy()
         for each in messages[len(self._messages) :]:
             self._messages.append(each)
@@ -48,8 +47,7 @@ class Conversation:
                 continue
             self._position += 1
             if role != self._own_role:
-                said.append([role, each.content, _media(each, self._contents)])
-                self.has_texts_alone &= type(each.content) is str
+                said.append([role, _fixed(each.content), _media(each, self._contents)])
         self._said = said
         return self._position, said
 
@@ -60,6 +58,11 @@ class Conversation:
             and all(map(is_, self._messages, messages))
             and all(map(is_, self._texts, map(_content, self._messages)))
         )
+
+
+def _fixed(content: Any) -> Any:
+    """A content as it is now, whatever a provider makes of its parts afterwards."""
+    return content if type(content) is str else json.loads(json.dumps(content, default=str))
 
 
 def _media(message: Any, contents: dict[int, tuple[Any, str]]) -> list[Any]:

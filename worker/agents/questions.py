@@ -9,7 +9,7 @@ from worker.agents.journal import Place, no_longer_fits, too_large
 from worker.agents.outlet import Written
 from worker.agents.replay import Replay, Scope, Turn, scope_of_models, turn_of_tools
 from worker.agents.values import fields_of, packed, unpacked
-from worker.words.digests import digest
+from worker.words.digests import GrowingDigest, digest
 
 
 class Replayed(str):
@@ -30,7 +30,7 @@ def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Quest
     if conversation is None:
         conversation = replay.conversations[agno_run_id] = Conversation(model.assistant_message_role, replay.contents)
     position, said = conversation.follow(arguments["messages"])
-    content = _Content([model.id, _tool_names(arguments.get("tools"))], said, conversation)
+    content = _Content([model.id, _tool_names(arguments.get("tools"))], said, conversation.digest)
     scope = scope_of_models.get() or Scope()
     scope.asks += 1
     owner = getattr(asker, "agent_id", None) or getattr(asker, "team_id", None)
@@ -46,15 +46,15 @@ def question_of(replay: Replay, model: Any, arguments: dict[str, Any]) -> "Quest
 class _Content:
     """What a model is asked, and its digest: made when it is wanted, since a first attempt often never does."""
 
-    def __init__(self, head: list[Any], said: list[list[Any]], conversation: Conversation) -> None:
-        self._head = head
-        self._growing = conversation.digest
+    def __init__(self, head: list[Any], said: list[list[Any]], growing: GrowingDigest) -> None:
         self.said = said
-        self._match = "" if conversation.has_texts_alone else digest([*head, said])
+        self._head = head
+        self._growing = growing
+        self._match = ""
 
     @property
     def match(self) -> str:
-        """The digest. What might be changed by then was taken in at once; texts cannot be."""
+        """The digest."""
         self._match = self._match or self._growing.of(self._head, self.said)
         return self._match
 
