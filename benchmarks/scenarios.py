@@ -232,7 +232,7 @@ async def memory(engine: Engine, count: int) -> LINES:
         del os.environ["WORKER_CONCURRENCY"]
         await fresh(engine)
     return [
-        ("memory: idle worker, no agent loaded", f"{idle / 1e6:.0f} MB"),
+        ("memory: idle worker, no agent loaded", f"{idle / 1e6:.1f} MB"),
         (f"memory: each of {count} tasks that wait", f"{(busy - idle) / count / 1e3:.0f} KB"),
     ]
 
