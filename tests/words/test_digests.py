@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.words.digests import GrowingDigest, digest
+from worker.words.digests import GrowingDigest, as_it_is, digest
 
 
 def test_a_digest_is_that_of_versions_before() -> None:
@@ -17,3 +17,12 @@ def test_a_growing_digest_is_that_of_the_whole() -> None:
     changed = [*said[:4], ["tool", "another", []]]
     assert growing.of(head, changed) == digest([*head, changed]), "what was there before may change"
     assert growing.of(["other", []], changed) == digest(["other", [], changed])
+
+
+def test_a_value_as_it_is_keeps_its_digest() -> None:
+    value: list[Any] = [{"text": "ü\0", "parts": [1, None, ("x",)]}, object]
+    kept, before = as_it_is(value), digest(value)
+    value[0]["text"] = "another"
+    value.pop()
+    assert digest(kept) == before != digest(value)
+    assert as_it_is("text") == "text"

@@ -1,12 +1,11 @@
 """What a model is asked, message by message: followed from one call to the next, since it mostly just grows."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from operator import attrgetter, is_
 from typing import Any
 
-from worker.words.digests import GrowingDigest
+from worker.words.digests import GrowingDigest, as_it_is
 
 _SYSTEM = ("system", "developer")
 _content = attrgetter("content")
@@ -47,7 +46,7 @@ class Conversation:
                 continue
             self._position += 1
             if role != self._own_role:
-                said.append([role, _fixed(each.content), _media(each, self._contents)])
+                said.append([role, as_it_is(each.content), _media(each, self._contents)])
         self._said = said
         return self._position, said
 
@@ -58,11 +57,6 @@ class Conversation:
             and all(map(is_, self._messages, messages))
             and all(map(is_, self._texts, map(_content, self._messages)))
         )
-
-
-def _fixed(content: Any) -> Any:
-    """A content as it is now, whatever a provider makes of its parts afterwards."""
-    return content if type(content) is str else json.loads(json.dumps(content, default=str))
 
 
 def _media(message: Any, contents: dict[int, tuple[Any, str]]) -> list[Any]:

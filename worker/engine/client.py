@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, LiteralString
+from typing import Any
 
 from worker.engine import finding, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
 from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
-from worker.engine.core import Core
+from worker.engine.core import Asked, Core
 from worker.engine.files import FileStore
 from worker.engine.payloads import clean, encode
 from worker.engine.plan import NewRow, settings_columns
@@ -137,17 +137,21 @@ class EngineTasks:
 
     async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
         """Read a task's log from a number on, and wait for more."""
+
+        def log() -> Asked:
+            return statements.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
+
         if follow:
             self._core.listen()
-        log = statements.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
         with self._core.hub.watch(task_id) as changed:
-            history, rows = await self._history(task_id, after, log)
+            found, changes, rows = await self._core.read_each(*self._asked(task_id, after), log())
+            history = await self._composed(task_id, found, changes)
             while True:
                 for row in rows:
                     if row["number"] is None:
                         continue
                     if is_renewal(row):  # the task's row holds what it was given anew
-                        history, _ = await self._history(task_id, after)
+                        history = await self._history(task_id, after)
                     yield history.event(row)
                     after = row["number"]
                 if len(rows) < EVENTS_A_READ:
@@ -155,32 +159,37 @@ class EngineTasks:
                         return
                     await _wait(changed, self._core.poll)
                 changed.clear()
-                rows = await self._core.read(statements.READ_LOG, (after, EVENTS_A_READ, task_id))
+                rows = await self._core.read(*log())
 
     async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
         """Read one event."""
         (row,) = await self._core.read(statements.READ_EVENT, (task_id, number))
-        history, _ = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
+        history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
         return history.event(row)
 
-    async def _history(
-        self, task_id: str, upto: int, *beside: tuple[LiteralString, Sequence[Any]]
-    ) -> tuple[History, list[dict[str, Any]]]:
-        """The task as it stood at an event, ready to be told on from there; and rows that were asked for beside."""
-        keys = clean(task_id), self._organization
-        found, changes, *rows = await self._core.read_each(
-            (statements.GET_TASK, keys), (statements.READ_CHANGES, (keys[0], upto)), *beside
-        )
+    async def _history(self, task_id: str, upto: int) -> History:
+        """The task as it stood at an event, ready to be told on from there."""
+        found, changes = await self._core.read_each(*self._asked(task_id, upto))
+        return await self._composed(task_id, found, changes)
+
+    def _asked(self, task_id: str, upto: int) -> tuple[Asked, Asked]:
+        """What a history is composed of: the task, and its changes up to an event."""
+        known = clean(task_id)
+        return (statements.GET_TASK, (known, self._organization)), (statements.READ_CHANGES, (known, upto))
+
+    async def _composed(
+        self, task_id: str, found: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]
+    ) -> History:
         if not found:
             raise TaskNotFound(task_id)
         renewals: dict[int, dict[str, Any]] = {}
         if found[0]["state"].get(RENEWED):
-            renewed = await self._core.read(statements.READ_RENEWALS, (task_id,))
-            renewals = {each["number"]: each["before"] for each in renewed}
+            rows = await self._core.read(statements.READ_RENEWALS, (task_id,))
+            renewals = {each["number"]: each["before"] for each in rows}
         history = History(found[0], renewals)
         for change in changes:
             history.fold(change["number"], change["type"], change["time"], change["data"] or {})
-        return history, [row for each in rows for row in each]
+        return history
 
     async def activity(self, task_id: str) -> AgentActivityThread:
         """Compose the activity log."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Upkeep = Callable[[], Coroutine[Any, Any, None]]
 """What a worker or a server does beside its work, for as long as it is there."""
 
+Asked = tuple[LiteralString, Sequence[Any]]
+"""A statement and its parameters."""
+
 Rows = TypeVar("Rows")
 
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
@@ -142,11 +145,11 @@ class Core:
         """
         return await self._again(lambda: self.rows(sql, parameters), patient=patient)
 
-    async def read_each(self, *asked: tuple[LiteralString, Sequence[Any]]) -> list[list[dict[str, Any]]]:
+    async def read_each(self, *asked: Asked) -> list[list[dict[str, Any]]]:
         """Fetch what several such statements answer, with one wait for all of them."""
         return await self._again(lambda: self._rows_each(asked), patient=False)
 
-    async def _rows_each(self, asked: Iterable[tuple[LiteralString, Sequence[Any]]]) -> list[list[dict[str, Any]]]:
+    async def _rows_each(self, asked: Iterable[Asked]) -> list[list[dict[str, Any]]]:
         from psycopg.rows import dict_row
 
         async with self.connection() as connection, connection.pipeline():

@@ -94,10 +94,7 @@ class Queue:
     def put_back(self, group: Iterable[Waiting]) -> None:
         """Take items in, each at its place in the order."""
         for waiting in group:
-            if not self._items or self._items[-1].order < waiting.order:
-                self._items.append(waiting)
-            else:
-                insort(self._items, waiting, key=lambda each: each.order)
+            insort(self._items, waiting, key=lambda each: each.order)
             self._bytes += waiting.size
         self._filled.set()
 

@@ -18,6 +18,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(_text(value).encode()).hexdigest()[:CHARACTERS]
 
 
+def as_it_is(value: Any) -> Any:
+    """A value of the same digest, whatever is made of the parts of this one afterwards."""
+    return value if type(value) is str else json.loads(_text(value))
+
+
 def mark(event: NewEvent) -> str:
     """By what an event is known again once it is stored, where NUL is U+FFFD."""
     text = _text([event.type, event.data]).replace(r"\u0000", r"\ufffd")
