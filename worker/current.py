@@ -1,10 +1,11 @@
 """The run in hand: what code called by a handler may know of its attempt, however deep it stands."""
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.contracts import Work
 from worker.contracts.patience import persist
@@ -19,6 +20,19 @@ REASON_DRAIN = "drain"
 def staying() -> bool:
     """A worker that does not leave."""
     return False
+
+
+Position = tuple[int, "asyncio.Task[Any] | None"]
+"""A thread, and the task that runs in it."""
+
+
+def position() -> Position:
+    """Where this code runs."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), task
 
 
 class Stopping:
@@ -75,6 +89,7 @@ class Run:
         journal: What earlier attempts completed; none where the platform keeps no journals, or in a delivery.
         leaving: Whether the worker leaves: what fails now may be the doing of the signal that it got.
         handler: The handler's name.
+        home: The thread and task that the handler was called in.
     """
 
     task_id: str
@@ -88,6 +103,7 @@ class Run:
     journal: "Journal | None" = None
     leaving: Callable[[], bool] = staying
     handler: str | None = None
+    home: Position | None = None
 
 
 T = TypeVar("T")

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from runs import task
 
+from worker.agents.call_sites import call_site
 from worker.agents.journal import Journal
 from worker.agents.running import Material, RunResult, run
 from worker.contracts import Work
-from worker.current import Run, run_in_hand
+from worker.current import Run, position, run_in_hand
 from worker.words.digests import mark
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
@@ -25,12 +26,13 @@ class Task:
 
     def __init__(self, **wishes: Any) -> None:
         self.record = task(**wishes)
-        self.log: list[tuple[int, NewEvent]] = []  # each with the attempt that told it
+        self.log: list[tuple[int, NewEvent]] = []  # each with the attempt that emitted it
         self.rows: dict[str, str] = {}
         self.attempt = 0
         self.writes = 0
         self.last_run: Run | None = None
         self.leaving = False
+        self.saved: dict[str, Any] = {}  # what a handler saves on the task, as it skips what is done
         self._dies_at: int | None = None
         self._died = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -67,7 +69,7 @@ class Task:
         self.attempt += 1
         self.writes, self._dies_at = 0, dies_at
         self._died.clear()
-        emit, ordinals = self.emitter(), iter(range(100))
+        emit = self.emitter()
         record = Run(
             self.record.id,
             "agent-1",
@@ -79,10 +81,12 @@ class Task:
         self.last_run = record
 
         async def run_agent(agent: Any, material: Material | None = None) -> RunResult:
-            return await run(agent, self.record, material or Material("the question"), emit, ordinal=next(ordinals))
+            place, saved = call_site(record.home), dict(self.saved)
+            return await run(agent, self.record, material or Material("the question"), emit, place=place, saved=saved)
 
         async def going() -> Any:
             run_in_hand.set(record)
+            record.home = position()
             return await handler(run_agent)
 
         running, died = asyncio.create_task(going()), asyncio.create_task(self._died.wait())
@@ -94,6 +98,10 @@ class Task:
             await asyncio.wait([running])
             return None
         return await running
+
+    def is_alive(self) -> bool:
+        """Whether the attempt that runs has not died."""
+        return not self._died.is_set()
 
     def forget_last_answer(self) -> None:
         """What a worker does before another try, where the error came of what the model said."""

@@ -14,11 +14,10 @@ from runs import Runner, flow, task
 
 from worker.agents import models
 from worker.agents.arguments import agent_arguments
-from worker.agents.calls import Calls, wrapped
 from worker.agents.capabilities import capabilities, declare_capabilities
-from worker.agents.copies import Copies
 from worker.agents.errors import AgentFailed
-from worker.agents.models import default_model, model_by_name, set_effort, shared_model
+from worker.agents.models import default_model, knows_effort, model_by_name, set_effort, shared_model
+from worker.agents.overrides import Overrides
 from worker.agents.results import wanted
 from worker.settings import Settings
 from worker.testing import Call, ScriptedModel
@@ -32,7 +31,7 @@ from worker.words.statuses import LLMReasoningEffort, OutputFormat
 def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest uses it
     for name in (*models.KEYS.values(), "WORKER_MODEL"):
         monkeypatch.delenv(name, raising=False)
-    shared_model.cache_clear()
+    models.forget_shared_models()
 
 
 def settings(model: str | None) -> Settings:
@@ -87,18 +86,18 @@ def test_the_default_model_is_named_or_that_of_the_key(monkeypatch: pytest.Monke
 
 def test_effort_is_said_in_the_providers_words() -> None:
     openai, claude = OpenAIResponses(id="gpt-5"), Claude(id="claude-sonnet-5-5", output_config={"kept": 1})
-    assert set_effort(openai, LLMReasoningEffort.XHigh)
+    set_effort(openai, LLMReasoningEffort.XHigh)
     assert openai.reasoning_effort == "xhigh"
-    assert set_effort(claude, LLMReasoningEffort.High)
+    set_effort(claude, LLMReasoningEffort.High)
     assert claude.thinking == {"type": "adaptive"}
     assert claude.output_config == {"kept": 1, "effort": "high"}
-    assert not set_effort(ScriptedModel([]), LLMReasoningEffort.Low)
+    assert not knows_effort(ScriptedModel([]))
 
 
 def test_the_tasks_model_and_effort_are_set_on_the_copy_alone(both_keys: None) -> None:
     agent = Agent(model=ScriptedModel([]))
     record = task(llm_model_provider="openai", llm_model_name="gpt-5", llm_reasoning_effort="high")
-    own = Copies(record, wanted(agent, record), Calls()).of(agent, "agent")
+    own = Overrides(record, wanted(agent, record)).applied(agent, "agent")
     assert isinstance(own.model, OpenAIResponses)
     assert (own.model.id, own.model.reasoning_effort) == ("gpt-5", "high")
     assert isinstance(agent.model, ScriptedModel)
@@ -111,7 +110,7 @@ def test_a_name_without_a_provider_finds_its_maker(both_keys: None) -> None:
     agent = Agent(model=ScriptedModel([]))
     for name, kind in (("gpt-5", OpenAIResponses), ("claude-sonnet-5-5", Claude), ("openai-chat:x", OpenAIChat)):
         record = task(llm_model_name=name)
-        assert isinstance(Copies(record, wanted(agent, record), Calls()).of(agent, "agent").model, kind)
+        assert isinstance(Overrides(record, wanted(agent, record)).applied(agent, "agent").model, kind)
 
 
 def test_members_that_share_the_leaders_model_follow_it(both_keys: None) -> None:
@@ -119,7 +118,7 @@ def test_members_that_share_the_leaders_model_follow_it(both_keys: None) -> None
     members: list[Any] = [Agent(id="a", model=leader), Agent(id="b"), Agent(id="c", model=other)]
     record = task(llm_model_name="gpt-5")
     team = Team(members=members, model=leader)
-    own = Copies(record, wanted(team, record), Calls()).of(team, "team")
+    own = Overrides(record, wanted(team, record)).applied(team, "team")
     assert [type(each.model).__name__ for each in own.members] == ["OpenAIResponses"] * 2 + ["ScriptedModel"]
 
 
@@ -190,19 +189,19 @@ def test_a_helper_without_a_model_does_not_keep_the_runs_model() -> None:
     manager = MemoryManager()
     agent = Agent(model=ScriptedModel([]), memory_manager=manager)
     record = task()
-    own = Copies(record, wanted(agent, record), Calls()).of(agent, "agent")
+    own = Overrides(record, wanted(agent, record)).applied(agent, "agent")
     own.initialize_agent()
     assert manager.model is None
     assert own.memory_manager.model is own.model
 
 
-def test_a_wrapped_model_is_of_its_own_class_still() -> None:
+async def test_a_run_asks_the_users_own_model(running: Runner) -> None:
     model = ScriptedModel(["x"])
-    own = wrapped(model, Calls())
-    assert isinstance(own, ScriptedModel)
-    assert type(own).__name__ == "ScriptedModel"
-    assert type(own) is type(wrapped(model, Calls()))
-    assert own.to_dict() == model.to_dict()
+    before = vars(model).keys()
+    own = Overrides(task(), wanted(None, task())).applied(Agent(model=model), "agent")
+    assert own.model is model
+    await running(Agent(model=model))
+    assert (len(model.requests), vars(model).keys()) == (1, before)
 
 
 CASES: list[tuple[Any, ModelCapabilities]] = [

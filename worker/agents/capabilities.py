@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.agents.models import default_model_name, named_model, shared_model, stand_in
+from worker.agents.models import default_model, named_model, shared_model, stand_in
 from worker.words.models import ModelCapabilities
 from worker.words.tasks import TaskRecord
 
@@ -98,7 +98,7 @@ def _model(agent: Any, record: TaskRecord) -> Any:
         return shared_model(name)
     found = _first_model(agent)
     if found is None and not hasattr(agent, "steps"):
-        return shared_model(default_model_name())
+        return default_model()
     return found
 
 

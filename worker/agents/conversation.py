@@ -5,66 +5,95 @@ from collections.abc import Sequence
 from operator import attrgetter, is_
 from typing import Any
 
-from worker.words.digests import GrowingDigest, as_it_is
+from worker.agents.journal import Scope
+from worker.words.digests import GrowingDigest, as_it_is, digest
 
 _SYSTEM = ("system", "developer")
 _content = attrgetter("content")
 
+Contents = dict[int, tuple[Any, str]]
+"""Digests of attachments that are known already, by the id of their content, which is kept with its digest."""
+
 
 class Conversation:
-    """The messages of one run of Agno's.
+    """One list of messages that a model is asked with again and again.
 
     Args:
+        messages: The list; Agno adds to it between calls.
+        scope: Its scope in the journal.
         own_role: Of the model's own messages.
-        contents: Digests of attachments that are known already, by the id of their content.
+        contents: Digests that are known already.
+        helper: Which of Agno's helpers asks (``memory``, ``parser``, …); None where the agent itself does.
     """
 
-    def __init__(self, own_role: str, contents: dict[int, tuple[Any, str]]) -> None:
+    def __init__(
+        self, messages: list[Any], scope: Scope, own_role: str, contents: Contents, helper: str | None = None
+    ) -> None:
+        self.messages = messages
+        self.scope = scope
+        self.helper = helper
         self.digest = GrowingDigest()
         self._own_role = own_role
         self._contents = contents
-        self._messages: list[Any] = []
+        self._seen: list[Any] = []
         self._texts: list[Any] = []
         self._position = 0
         self._said: list[list[Any]] = []
 
-    def follow(self, messages: Sequence[Any]) -> tuple[int, list[list[Any]]]:
-        """Take in what a call is asked with.
+    def follow(self) -> tuple[int, list[list[Any]]]:
+        """Take in what the model is asked with now.
 
         Returns:
             How many messages count, those of the system and of the history left out; and what was said by others
             than the model: role, content and attachments of each.
         """
-        if not self._is_continued_by(messages):
-            self._messages, self._texts, self._position, self._said = [], [], 0, []
+        if not self._is_continued():
+            self._seen, self._texts, self._position, self._said = [], [], 0, []
         said = self._said.copy()
-        for each in messages[len(self._messages) :]:
-            self._messages.append(each)
+        for each in self.messages[len(self._seen) :]:
+            self._seen.append(each)
             self._texts.append(each.content)
-            role = each.role
-            if role in _SYSTEM or each.from_history:
+            if not counts(each):
                 continue
             self._position += 1
-            if role != self._own_role:
-                said.append([role, as_it_is(each.content), _media(each, self._contents)])
+            if each.role != self._own_role:
+                said.append(said_in(each, self._contents))
         self._said = said
         return self._position, said
 
-    def _is_continued_by(self, messages: Sequence[Any]) -> bool:
+    def give_ids(self, calls: Sequence[dict[str, Any]], position: int) -> None:
+        """Give an id to tool calls whose provider gives none: the same one whenever it is asked."""
+        for index, call in enumerate(calls):
+            if not call.get("id"):
+                call["id"] = f"call_{digest([self.scope.key, position, index])[:16]}"
+
+    def _is_continued(self) -> bool:
         """Whether a call begins with the very messages of the one before, none of them with another content."""
         return (
-            len(self._messages) <= len(messages)
-            and all(map(is_, self._messages, messages))
-            and all(map(is_, self._texts, map(_content, self._messages)))
+            len(self._seen) <= len(self.messages)
+            and all(map(is_, self._seen, self.messages))
+            and all(map(is_, self._texts, map(_content, self._seen)))
         )
 
 
-def _media(message: Any, contents: dict[int, tuple[Any, str]]) -> list[Any]:
+def counts(message: Any) -> bool:
+    """Whether a message is part of what a model is asked now: neither system text nor history."""
+    return message.role not in _SYSTEM and not message.from_history
+
+
+def said_in(message: Any, contents: Contents) -> list[Any]:
+    """Role, content and attachments of a message."""
+    return [message.role, as_it_is(message.content), media_in(message, contents)]
+
+
+def media_in(message: Any, contents: Contents) -> list[Any]:
+    """Digests of the attachments of a message."""
     groups = (message.images, message.files, message.audio, message.videos)
-    return [_medium(each, contents) for group in groups if group for each in group]
+    return [digest_of_medium(each, contents) for group in groups if group for each in group]
 
 
-def _medium(medium: Any, contents: dict[int, tuple[Any, str]]) -> Any:
+def digest_of_medium(medium: Any, contents: Contents) -> Any:
+    """A digest of an attachment's content; of one that is not loaded, where it lies."""
     content = medium.content
     if not isinstance(content, bytes):
         return [medium.url, str(medium.filepath or ""), content]
@@ -72,3 +101,8 @@ def _medium(medium: Any, contents: dict[int, tuple[Any, str]]) -> Any:
     if known is None:  # the content is kept with its digest, so that no other object takes its id
         known = contents[id(content)] = (content, hashlib.sha256(content).hexdigest())
     return known[1]
+
+
+def system_text(messages: Sequence[Any]) -> list[Any]:
+    """What the system messages say."""
+    return [each.content for each in messages if each.role in _SYSTEM]

@@ -1,9 +1,13 @@
 """Models by name: Agno's ``provider:name``, with errors that say what is missing, and their reasoning effort."""
 
+import asyncio
+import copy
 import os
+from collections.abc import Callable
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from worker.settings import Settings
 from worker.words.agents import AgentRecord
@@ -14,7 +18,6 @@ from worker.words.tasks import TaskRecord
 if TYPE_CHECKING:
     from agno.models.base import Model
 
-DEFAULT_OPENAI_MODEL = "openai:gpt-5.4-mini"  # what Agno 3.1's own OpenAI class defaults to
 DEFAULT_ANTHROPIC_MODEL = "anthropic:claude-sonnet-5-5"  # what Agno 3.1's own Claude class defaults to
 
 KEYS = {
@@ -40,7 +43,11 @@ MAKERS = {"claude": "anthropic", "gemini": "google"}
 stand_in: ContextVar["Model | None"] = ContextVar("model_stand_in", default=None)
 """What answers in the place of every model that a run names: for tests of handlers, which need no model then."""
 
-_SHARED_MODELS = 64  # by name and effort; a worker's tasks name a handful
+MOST_MODELS = 64  # for each event loop; a worker's tasks name a handful
+
+_Key = tuple[str, LLMReasoningEffort | None]
+_models: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Model]]" = WeakKeyDictionary()
+_without_loop: "dict[_Key, Model]" = {}
 
 
 def model_by_name(name: str) -> "Model":
@@ -69,17 +76,23 @@ def model_by_name(name: str) -> "Model":
     return model
 
 
-def default_model(settings: Settings | None = None) -> "Model":
-    """Make the model of agents that name none: ``WORKER_MODEL``, else that of the API key that is set.
+def default_model(settings: Settings | None = None, effort: LLMReasoningEffort | None = None) -> "Model":
+    """The model of agents that name none, shared by all runs on this event loop.
+
+    Args:
+        settings: Where ``WORKER_MODEL`` is named; read from the environment by default.
+        effort: How long it may think; None leaves that to the model.
 
     Raises:
         ConfigurationError: Nothing says which, or what says it does not work.
     """
-    return model_by_name(default_model_name(settings))
+    return shared_model(default_model_name(settings), effort)
 
 
 def default_model_name(settings: Settings | None = None) -> str:
-    """The name of the model of agents that name none.
+    """The name of the model of agents that name none: ``WORKER_MODEL``, else Agno's own default.
+
+    Where only Anthropic's key is set, Agno's default could not answer: then it is Claude.
 
     Raises:
         ConfigurationError: Nothing says which.
@@ -88,7 +101,7 @@ def default_model_name(settings: Settings | None = None) -> str:
     if named:
         return named
     if os.environ.get("OPENAI_API_KEY"):
-        return DEFAULT_OPENAI_MODEL
+        return _agnos_default()
     if os.environ.get("ANTHROPIC_API_KEY"):
         return DEFAULT_ANTHROPIC_MODEL
     raise ConfigurationError(
@@ -96,17 +109,65 @@ def default_model_name(settings: Settings | None = None) -> str:
     )
 
 
-@lru_cache(maxsize=_SHARED_MODELS)
 def shared_model(name: str, effort: LLMReasoningEffort | None = None) -> "Model":
-    """One model for all runs that name it: they share its client and that client's connections.
+    """One model for all runs on this event loop that name it: they share its client and the client's connections.
+
+    Args:
+        name: As ``model_by_name`` takes it.
+        effort: How long it may think; None leaves that to the model.
 
     Raises:
         ConfigurationError: As ``model_by_name``.
     """
-    model = model_by_name(name)
-    if effort is not None:
-        set_effort(model, effort)
+    return _kept((name, effort), lambda: model_by_name(name) if effort is None else _thinking(name, effort))
+
+
+def _thinking(name: str, effort: LLMReasoningEffort) -> "Model":
+    """A copy of a shared model that thinks for so long; both share a client and its connections."""
+    model = shared_model(name)
+    open_client(model)
+    own = copy.copy(model)
+    set_effort(own, effort)
+    return own
+
+
+def forget_shared_models() -> None:
+    """Make models anew when they are asked for again: keys in the environment have changed."""
+    _models.clear()
+    _without_loop.clear()
+    _agnos_default.cache_clear()
+
+
+def _kept(key: "_Key", make: Callable[[], "Model"]) -> "Model":
+    """A model that is made once for each event loop: its client's connections belong to the loop that opened them."""
+    try:
+        models = _models.setdefault(asyncio.get_running_loop(), {})
+    except RuntimeError:
+        models = _without_loop
+    model = models.get(key)
+    if model is None:
+        model = make()
+        if len(models) >= MOST_MODELS:
+            del models[next(iter(models))]
+        models[key] = model
     return model
+
+
+@cache
+def _agnos_default() -> str:
+    """The model that Agno gives an agent without one.
+
+    Raises:
+        ConfigurationError: Its client is not installed.
+    """
+    from agno.agent import Agent
+
+    agent = Agent(telemetry=False)
+    try:
+        agent.initialize_agent()
+    except ImportError as error:
+        raise ConfigurationError(_install("openai", "openai", error)) from error
+    return f"openai:{cast('Model', agent.model).id}"
 
 
 def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> str | None:
@@ -121,24 +182,39 @@ def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> s
     return None
 
 
-def set_effort(model: Any, effort: LLMReasoningEffort) -> bool:
-    """Set how long a model may think, in its provider's words.
+def knows_effort(model: Any) -> bool:
+    """Whether a model's provider has a setting for how long it may think."""
+    return _is_claude(model) or hasattr(model, "reasoning_effort") or hasattr(model, "thinking_level")
 
-    Returns:
-        Whether the model's class knows such a thing; it is unchanged otherwise.
-    """
-    families = {each.__name__ for each in type(model).__mro__}
-    if "Claude" in families:
+
+def set_effort(model: Any, effort: LLMReasoningEffort) -> None:
+    """Set how long a model may think, in its provider's words; a model that knows no such setting is unchanged."""
+    if _is_claude(model):
         model.thinking = {"type": "adaptive"}
         model.output_config = {**(model.output_config or {}), "effort": effort.value}
-        return True
-    if hasattr(model, "reasoning_effort"):
+    elif hasattr(model, "reasoning_effort"):
         model.reasoning_effort = effort.value
-        return True
-    if hasattr(model, "thinking_level"):  # Gemini knows no more than high
+    elif hasattr(model, "thinking_level"):  # Gemini knows no more than high
         model.thinking_level = "high" if effort is LLMReasoningEffort.XHigh else effort.value
-        return True
-    return False
+
+
+def open_client(model: Any) -> None:
+    """Have a model open its client where Agno keeps it, on the model: else every copy opens one of its own.
+
+    What goes wrong here (a missing key) goes wrong again, and is reported, where the model is called.
+    """
+    for attribute, getter in (("async_client", "get_async_client"), ("client", "get_client")):
+        if attribute in model.__dict__ and hasattr(model, getter):
+            if model.__dict__[attribute] is None:
+                try:
+                    getattr(model, getter)()
+                except Exception:  # noqa: BLE001 - whatever it is, the call itself reports it
+                    return
+            return
+
+
+def _is_claude(model: Any) -> bool:
+    return any(each.__name__ == "Claude" for each in type(model).__mro__)
 
 
 def _full_name(provider: str | None, name: str) -> str:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from worker.agents.outlet import plain
+from worker.agents.event_buffer import plain
 from worker.agents.schemas import inner, problem, validator
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskRecord

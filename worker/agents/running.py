@@ -1,25 +1,29 @@
-"""Run an Agno Agent, Team or Workflow for a task: a copy of its own, its events told, its result checked."""
+"""Run an Agno Agent, Team or Workflow for a task: a copy of its own, its events emitted, its result checked."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from worker.agents import logs
-from worker.agents.calls import Calls
-from worker.agents.copies import Copies, kind_of, workflow_input
-from worker.agents.endings import ENDINGS, STARTS, Ending, ending_of
+from worker.agents.agent_run import AgentRun, Usage
+from worker.agents.call_sites import Place, call_site
+from worker.agents.endings import Ending, ending_of, is_ending
 from worker.agents.errors import AgentFailed, ResultInvalid
-from worker.agents.held import Held
-from worker.agents.journal import Journal
-from worker.agents.outlet import Emit, Outlet
-from worker.agents.questions import Replayed
-from worker.agents.replay import Replay
+from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
+from worker.agents.instrumentation import Frame, install, within
+from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
+from worker.agents.instrumentation.model_calls import ReplayedText
+from worker.agents.instrumentation.runs import begin, end, name_members
+from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
+from worker.agents.overrides import Overrides, kind_of, workflow_input
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
-from worker.current import run_in_hand
+from worker.current import Run, run_in_hand
+from worker.words.digests import digest
 from worker.words.errors import ModuleException
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
@@ -46,11 +50,11 @@ class RunResult:
     """What came of a run.
 
     Args:
-        content: The result as text, JSON text where JSON was wanted; none where the run is paused.
-        tokens: Of all models that took part, members and a repair included.
+        content: The result as text, JSON text where JSON was wanted; None where the run is paused.
+        tokens: Of all models that took part: members', helpers' and a repair's included.
         used_tools: Names in order of first use, members' included, Agno's own delegation tools left out.
         paused: The task's ``hitl_request`` if the run waits for a person.
-        run_id: Agno's id of the run: the task's and the number of the run within it.
+        run_id: Agno's id of the run.
         duration: Seconds.
     """
 
@@ -63,7 +67,15 @@ class RunResult:
 
 
 async def run(
-    agent: Any, record: TaskRecord, material: Material, emit: Emit, *, ordinal: int = 0, holding: bool = False
+    agent: Any,
+    record: TaskRecord,
+    material: Material,
+    emit: Emit,
+    *,
+    place: Callable[[], Place] | None = None,
+    saved: Mapping[str, Any] | None = None,
+    usage: Usage | None = None,
+    holding: bool = False,
 ) -> RunResult:
     """Run an agent for a task.
 
@@ -72,198 +84,223 @@ async def run(
         record: The task, whose wishes for result, model and instructions are applied.
         material: The task's input, converted.
         emit: Appends events to the task's log. Called one at a time, in order; not at all where there is nothing
-            to tell.
-        ordinal: How many runs the task's handler has made before this one.
-        holding: Leave a last answer to ``journal.held``, which whoever writes the attempt's last word looks after;
+            to emit.
+        place: Says where in the user's code the run is made.
+        saved: What the handler had saved on the task by now, such as its ``internal_status``.
+        usage: Counts what is used, so that the caller knows it also if the run fails.
+        holding: Leave a last answer to ``journal.deferred``, which whoever writes the attempt's last word looks after;
             nothing of the caller's may happen before the loop turns.
 
     Raises:
         AgentFailed: The run ended in an error; the provider's own message, its exception as the cause.
         ResultInvalid: The result does not fit what the task wants, nor after one more try.
         ValidationError: ``output_schema`` is no JSON Schema.
-        ConfigurationError: It is no agent, or its model cannot be made.
+        ConfigurationError: It is no agent, its model cannot be made, or this version of Agno is not known.
         LeaseLost: From ``emit``: the attempt no longer owns the task.
         asyncio.CancelledError: The run was cancelled, or its attempt should end.
     """
-    started = time.perf_counter()
     kind, want = kind_of(agent), wanted(agent, record)
-    calls = Calls(record.id, run_in_hand.get())
-    copies = Copies(record, want, calls)
-    own = copies.of(agent, kind)
+    install()
     logs.take_over()  # Agno has been imported by now, and has made its loggers
-    journal = await _journal(record)
-    async with _Going(record, calls, copies, emit, f"{record.id}.{ordinal}") as going:
-        going.replay(journal, by_beginning=kind == "workflow", holding=holding)
-        going.tell_what_is_ignored()
-        ending = await going.follow(own, _request(kind, record, material, want), going.run_id)
-        content = None if ending.paused else await going.checked(ending.content, material, want)
-    seconds = time.perf_counter() - started
-    return RunResult(content, going.tokens, list(going.used_tools), ending.paused, going.run_id, seconds)
+    attempt = run_in_hand.get()
+    journal = await _journal(record, attempt)
+    site = partial(_site, place or call_site(None), dict(saved or {}))
+    scope = journal.open(journal.root, _identity(agent, kind, material, site), name_of(agent) or kind)
+    overrides, buffer = Overrides(record, want), EventBuffer(emit)
+    made = AgentRun(record, attempt, journal, buffer, scope, overrides, usage or Usage())
+    finished = journal.take(scope, "run", "")
+    if finished is not None:
+        return await _answered(made, finished)
+    return await _Going(made, overrides, material, want).complete(agent, kind, holding=holding)
 
 
-async def _journal(record: TaskRecord) -> Journal | None:
-    """The journal of the attempt in hand, read; none where there is none, or where another task is run."""
-    run = run_in_hand.get()
-    if run is None or run.journal is None or run.task_id != record.id:
-        return None
-    await run.journal.load(run.work)
-    await run.journal.held.store()  # of a run before this one
-    return run.journal
+async def _answered(run: AgentRun, entry: Entry) -> RunResult:
+    """Answer a run that an earlier attempt has finished as a whole, without asking Agno again."""
+    await run.turn(run.scope, entry)
+    run.pass_over(run.scope)
+    run.journal.end(run.scope, failed=False)
+    said = entry.value
+    run.usage.take(said["usage"], said["used_tools"])
+    return RunResult(
+        said["content"], run.usage.tokens(), said["used_tools"], run_id=said["run_id"], duration=said["duration"]
+    )
+
+
+async def _journal(record: TaskRecord, attempt: Run | None) -> Journal:
+    """The journal of the attempt in hand, read; one that is not kept where there is none, or another task is run."""
+    if attempt is None or attempt.journal is None or attempt.task_id != record.id:
+        return Journal(record.id, 1, is_kept=False)
+    journal = attempt.journal
+    await journal.load(attempt.work)
+    await journal.deferred.store()  # of a run before this one
+    return journal
+
+
+def _identity(agent: Any, kind: str, material: Material, site: Callable[[], CallSite]) -> Identity:
+    media = {"images": material.images, "files": material.files}
+    given = input_of(material.message, media, {})
+    return Identity(kind, name_of(agent), config_of(agent), given, model_of(agent), site=site)
+
+
+def _site(place: Callable[[], Place], saved: dict[str, Any]) -> CallSite:
+    return CallSite(*place(), digest(plain(saved)))
 
 
 class _Going:
     """A run while it goes on."""
 
-    def __init__(self, record: TaskRecord, calls: Calls, copies: Copies, emit: Emit, run_id: str) -> None:
-        self.run_id = run_id
-        self.tokens = Tokens()
-        self._record = record
-        self._calls = calls
-        self._copies = copies
-        self._outlet = Outlet(emit)
-        self._translation = Translation(run_id, calls)
-        self._run = run_in_hand.get()
-        self._replay: Replay | None = None
-        self._held: Held | None = None
+    def __init__(self, run: AgentRun, overrides: Overrides, material: Material, want: Wanted) -> None:
+        self._run = run
+        self._overrides = overrides
+        self._material = material
+        self._want = want
+        self._run_id = run.id_of(run.scope)
+        self._translation = Translation()
+        self._defers = False
         self._forget: Callable[[], None] = lambda: None
 
-    @property
-    def used_tools(self) -> Iterable[str]:
-        """Names, in order of first use."""
-        return self._translation.used_tools
+    async def complete(self, agent: Any, kind: str, *, holding: bool) -> RunResult:
+        """Run the agent to its end."""
+        started = time.perf_counter()
+        own = self._overrides.applied(agent, kind)
+        frame = Frame(self._run, own, lambda: self._run.scope, run_id=self._run_id, given=self._material.message)
+        async with self:
+            self._run.take_back()
+            self._note_what_is_ignored()
+            self._note_foreign_rows()
+            ending = await self._follow(own, _request(kind, self._run.record, self._material, self._want), frame)
+            content = None if ending.paused else await self._checked(ending.content, frame)
+            seconds, usage = time.perf_counter() - started, self._run.usage
+            result = RunResult(content, usage.tokens(), list(usage.tools), ending.paused, self._run_id, seconds)
+            if ending.paused is None:  # a paused run is not over
+                self._defers = holding
+                self._run.buffer.hold(partial(self._whole, result))
+        return result
 
     async def __aenter__(self) -> Self:
         """Have the run cancelled when its attempt should end, on whatever thread that is found out."""
-        self._calls.begin()
+        self._run.begin()
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        if self._run is not None and task is not None:
+        if self._run.attempt is not None and task is not None:
             cancel = task.cancel
-            self._forget = self._run.stopping.call(lambda: _call_soon(loop, cancel))
+            self._forget = self._run.attempt.stopping.call(lambda: _call_soon(loop, cancel))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Have all events stored, also where the run failed; where it was cancelled, let go of them."""
         self._forget()
+        self._run.journal.end(self._run.scope, failed=error is not None)
+        buffer = self._run.buffer
         if error is None or isinstance(error, Exception):
-            holding = error is None and self._held is not None
-            if await self._outlet.settle(holding=holding) and self._held is not None:
-                self._held.keep(self._outlet)
+            deferring = error is None and self._defers
+            if error is None:
+                self._run.drop_replaced(self._run.scope)
+            if await buffer.settle(holding=deferring):
+                self._run.journal.deferred.keep(buffer)
             return
-        cause = self._outlet.failure()
-        await self._outlet.abandon()
+        cause = buffer.failure()
+        await buffer.abandon()
         if cause is not None:
             raise cause from None
 
-    def replay(self, journal: Journal | None, *, by_beginning: bool, holding: bool) -> None:
-        """Answer from the journal what earlier attempts completed, and note what this one does."""
-        if journal is None or self._run is None:
-            return
-        replay = Replay(journal, self._run, self.run_id, self._outlet, by_beginning=by_beginning)
-        self._calls.replay = self._replay = replay
-        self._held = journal.held if holding else None
-        replay.take_back()
-
-    def tell_what_is_ignored(self) -> None:
+    def _note_what_is_ignored(self) -> None:
         """Nothing that a task asks for is passed over in silence."""
-        if self._copies.effort_ignored:
-            text = f"llm_reasoning_effort is ignored: the model {self._copies.last_model.id} knows no such setting."
-            self._tell([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
+        if self._overrides.effort_ignored:
+            model = self._overrides.last_model.id
+            text = f"llm_reasoning_effort is ignored: the model {model} knows no such setting."
+            self._run.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
 
-    def _tell(self, events: Sequence[NewEvent]) -> None:
-        if self._replay is None:
-            self._outlet.add(events)
-        else:
-            self._replay.tell(events)
+    def _note_foreign_rows(self) -> None:
+        """Calls that an earlier version of the worker has journaled are made again."""
+        journal = self._run.journal
+        if journal.has_foreign_rows:
+            journal.has_foreign_rows = False
+            self._run.emit([not_reused()])
 
-    async def follow(self, own: Any, request: dict[str, Any], run_id: str) -> Ending:
-        """Run a copy to its end, tell its events, count its tokens.
+    async def _follow(self, own: Any, request: dict[str, Any], frame: Frame) -> Ending:
+        """Run a copy to its end and emit its events.
 
         Raises:
             AgentFailed: It ended in an error.
         """
+        name_members(own)
         try:
-            last, output = await self._listen(own, {**request, "run_id": run_id}, run_id)
+            with within(frame):
+                last, output = await self._listen(own, {**request, "run_id": frame.run_id}, frame.run_id)
         except ModuleException:
             raise
         except Exception as error:
             raise AgentFailed(str(error) or type(error).__name__, error) from error
-        ending = ending_of(last, output, self._calls, self._copies.skippable_steps)
-        self.tokens += ending.tokens
-        return ending
+        return ending_of(last, output, self._run)
 
     async def _listen(self, own: Any, request: dict[str, Any], run_id: str) -> tuple[Any, Any]:
         """Take a run's events as they come; what it ended with: its last event, and Agno's output of it."""
         last = output = None
-        streaming = self._record.events_streaming and run_id == self.run_id  # a repair's text is not the answer's
-        with _NoCancelledRuns() as runs:
-            runs.add(run_id)
-            try:
-                async with contextlib.aclosing(own.arun(stream=True, stream_events=True, **request)) as items:
-                    async for item in items:
-                        name = getattr(item, "event", None)
-                        if name is None:
-                            output = item
-                            continue
-                        if name in ENDINGS and item.run_id == run_id:
-                            last = item
-                        elif name in STARTS:
-                            runs.add(item.run_id)
-                        await self._pass_on(item, streaming=streaming)
-            except asyncio.CancelledError:
-                await self._calls.end()
-                raise
+        streams = self._run.record.events_streaming and run_id == self._run_id  # a repair's text is not the answer's
+        begin(run_id)
+        try:
+            async with contextlib.aclosing(own.arun(stream=True, stream_events=True, **request)) as items:
+                async for item in items:
+                    name = getattr(item, "event", None)
+                    if name is None:
+                        output = item
+                        continue
+                    if is_ending(name) and item.run_id == run_id:
+                        last = item
+                    await self._pass_on(item, streams=streams)
+        except asyncio.CancelledError:
+            await self._run.end()
+            raise
+        finally:
+            end(run_id)
+            self._run.journal.run_ids.add(run_id)
         return last, output
 
-    async def _pass_on(self, item: Any, *, streaming: bool) -> None:
-        text = self._translation.text(item) if streaming else None
-        if text and not isinstance(text, Replayed):
-            await self._outlet.put_text(text, self._replay.opens(item.run_id) if self._replay else ())
+    async def _pass_on(self, item: Any, *, streams: bool) -> None:
+        text = self._translation.text(item) if streams else None
+        if text and not isinstance(text, ReplayedText):
+            await self._run.buffer.put_text(text, self._run.opens(item.run_id))
         elif not text and (events := self._translation.events(item)):
-            self._tell(events)
-            await self._outlet.pause()
+            self._run.emit(events)
+            await self._run.buffer.pause()
 
-    async def checked(self, content: Any, material: Material, want: Wanted) -> str:
+    async def _checked(self, content: Any, frame: Frame) -> str:
         """The result as text, after one repair if it does not have the form that is wanted.
 
         Raises:
             ResultInvalid: Nor does it then.
         """
         try:
-            return want.text_of(content)
+            return self._want.text_of(content)
         except Unfit as unfit:
             problem = str(unfit)
-        repairer = self._copies.repairer()
+        repairer = self._overrides.repairer()
         if repairer is None:
             raise ResultInvalid(problem, as_text(content))
-        request = {"input": _conversation(material.message, as_text(content), problem), "yield_run_output": True}
-        repaired = (await self.follow(repairer, request, f"{self.run_id}.repair")).content
+        said = _conversation(self._material.message, as_text(content), problem)
+        request = {"input": said, "yield_run_output": True}
+        repaired = (await self._follow(repairer, request, self._frame_of(repairer, frame))).content
         try:
-            return want.text_of(repaired)
+            return self._want.text_of(repaired)
         except Unfit as unfit:
             raise ResultInvalid(str(unfit), as_text(repaired)) from unfit
 
+    def _whole(self, result: RunResult) -> Written:
+        """The row by which a later attempt is answered as a whole."""
+        run = self._run
+        value = {
+            "content": result.content,
+            "usage": run.usage.counted(),
+            "used_tools": result.used_tools,
+            "run_id": result.run_id,
+            "duration": round(result.duration, 6),
+        }
+        return run.written(run.scope, "run", "", value, match="", what="The result of the run")
 
-class _NoCancelledRuns:
-    """While it lasts, Agno does not store its runs as CANCELLED when they are: they are to be taken up again."""
-
-    def __init__(self) -> None:
-        self._ids: list[str] = []
-
-    def add(self, run_id: str) -> None:
-        if run_id not in self._ids:
-            from agno.run.concurrency import mark_worker_managed
-
-            mark_worker_managed(run_id)
-            self._ids.append(run_id)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        from agno.run.concurrency import unmark_worker_managed
-
-        for run_id in self._ids:
-            unmark_worker_managed(run_id)
+    def _frame_of(self, repairer: Any, frame: Frame) -> Frame:
+        run = self._run
+        scope = run.journal.open(run.scope, Identity("agent", "repair", str, str, is_pinned=True), "repair")
+        return Frame(run, repairer, lambda: scope, frame, run_id=run.id_of(scope))
 
 
 def _request(kind: str, record: TaskRecord, material: Material, want: Wanted) -> dict[str, Any]:

@@ -1,34 +1,33 @@
-"""What the task's log is told of a tool call."""
+"""What a task's log says of a tool call."""
 
 from typing import Any
 
-from worker.agents.outlet import plain
+from worker.agents.event_buffer import plain
+from worker.agents.tools import runs_others
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 
-DELEGATIONS = frozenset({"delegate_task_to_member", "delegate_task_to_members"})
-"""Tools that Agno gives a team's leader: told as ``sub_agent_trigger``, and not counted among the tools used."""
-
 
 def is_reasoning(name: str, arguments: dict[str, Any] | None) -> bool:
-    """Whether a call is one of Agno's reasoning tools, which it also tells as a ReasoningStep."""
+    """Whether a call is one of Agno's reasoning tools, which it also emits as a ReasoningStep."""
     given = arguments or {}
     return (name == "think" and "thought" in given) or (name == "analyze" and "title" in given)
 
 
-def is_told(name: str, arguments: dict[str, Any] | None) -> bool:
-    """Whether the log is told of a call as a tool call."""
-    return name not in DELEGATIONS and not is_reasoning(name, arguments)
+def is_emitted(function: Any, arguments: dict[str, Any] | None) -> bool:
+    """Whether the log has a call as a tool call; what runs others is in it as ``sub_agent_trigger``."""
+    return not is_reasoning(function.name, arguments) and not runs_others(function)
 
 
 def request_event(call_id: str, name: str, arguments: dict[str, Any] | None, member: str | None = None) -> NewEvent:
-    """An agent asks for a tool.
+    """An agent calls a tool.
 
     Args:
         call_id: The call.
         name: The tool's.
         arguments: What it is called with.
-        member: The agent or team that asks, where it is a member of the one that runs.
+        member: The agent or team that calls it, where it is within the one that runs; ``agno.memory`` and the like
+            for Agno's own helpers.
     """
     return NewEvent(type=TaskUpdateEventType.ToolCallRequest, data=_request(call_id, name, arguments, member))
 
@@ -48,11 +47,11 @@ def result_event(
 
 
 def _request(call_id: str, name: str, arguments: dict[str, Any] | None, member: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    said: dict[str, Any] = {
         "request_id": call_id,
         "operation_id": call_id,
         "tool_call_id": call_id,
         "tool_name": name,
         "payload": plain(arguments or {}),
     }
-    return {**told, "graph_node_id": member} if member else told
+    return {**said, "graph_node_id": member} if member else said

@@ -1,18 +1,55 @@
-"""Agno's values as JSON and back: answers of models, results of tools, with images and files."""
+"""Agno's values as JSON and back: answers of models, results of tools, with images and files.
+
+The journal is data. A record is written under a short name and read back into the class that ``RECORDS`` has for that
+name, field by field; a name that is not in the table, or a field that the class does not have, is refused. Nothing that
+a row says is ever imported or called.
+"""
 
 import base64
 import dataclasses
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
-from worker.agents.outlet import plain
+from pydantic import BaseModel
+
+from worker.agents.event_buffer import plain
+from worker.words.errors import ModuleException
 
 TAG = "$"  # a dictionary with this key stands for something that JSON has no word for
+
+RECORDS: dict[str, tuple[str, str]] = {
+    "Audio": ("agno.media", "Audio"),
+    "Citations": ("agno.models.message", "Citations"),
+    "DocumentCitation": ("agno.models.message", "DocumentCitation"),
+    "File": ("agno.media", "File"),
+    "Image": ("agno.media", "Image"),
+    "Message": ("agno.models.message", "Message"),
+    "MessageMetrics": ("agno.metrics", "MessageMetrics"),
+    "MessageReferences": ("agno.models.message", "MessageReferences"),
+    "ReasoningStep": ("agno.reasoning.step", "ReasoningStep"),
+    "ToolCallMetrics": ("agno.metrics", "ToolCallMetrics"),
+    "ToolExecution": ("agno.models.response", "ToolExecution"),
+    "ToolResult": ("agno.tools.function", "ToolResult"),
+    "UrlCitation": ("agno.models.message", "UrlCitation"),
+    "UserFeedbackOption": ("agno.tools.function", "UserFeedbackOption"),
+    "UserFeedbackQuestion": ("agno.tools.function", "UserFeedbackQuestion"),
+    "Video": ("agno.media", "Video"),
+}
+"""The records of Agno that a run merges back: their names in the journal, their modules and classes."""
+
 _UNCHANGED = frozenset({str, bool, int, type(None)})
 _TEXT = frozenset({str})
 PLAIN_TYPES = _UNCHANGED | {float}
+_COMPARABLE = PLAIN_TYPES | {list}
+
+
+class UnknownRecord(ModuleException):
+    """A value of the journal names a record that no run merges back."""
+
+    status = 422
 
 
 def is_leaf(value: Any) -> bool:
@@ -32,19 +69,18 @@ def is_json(value: Any) -> bool:
 
 
 def packed(value: Any) -> Any:
-    """A value as JSON can say it. Agno's own records keep their class; what nobody knows becomes plain or text."""
+    """A value as JSON has it. Agno's records keep their names; what is not in the table becomes plain JSON or text."""
     if type(value) in _UNCHANGED:
         return value
-    if isinstance(value, dict) and _has_plain_keys(cast("dict[Any, Any]", value)):
-        fields = cast("dict[str, Any]", value)
-        return {name: each if type(each) in _UNCHANGED else packed(each) for name, each in fields.items()}
+    if isinstance(value, dict):
+        return _packed_dict(cast("dict[Any, Any]", value))
     match value:
         case str():
             return str(value)
         case float():
             return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
         case int():
-            return value
+            return int(value)
         case bytes():
             return {TAG: "bytes", "value": base64.b64encode(value).decode()}
         case tuple():
@@ -52,60 +88,119 @@ def packed(value: Any) -> Any:
         case list():
             return [packed(each) for each in cast("list[Any]", value)]
         case _:
-            return _record(value)
-
-
-def _has_plain_keys(value: dict[Any, Any]) -> bool:
-    """Whether a dictionary may stand as it is: its keys are texts, and none is the one that stands for a word."""
-    return TAG not in value and _TEXT.issuperset(map(type, value))
+            return _packed_record(value)
 
 
 def unpacked(value: Any) -> Any:
-    """The value that ``packed`` was given."""
+    """The value that ``packed`` was given.
+
+    Raises:
+        UnknownRecord: It names something that is not in the table, or does not have the form of what it names.
+    """
     if isinstance(value, list):
         return [unpacked(each) for each in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     fields = cast("dict[str, Any]", value)
-    inside = fields.get("value")
-    match fields.get(TAG):
-        case None:
-            return {key: unpacked(each) for key, each in fields.items()}
+    tag = fields.get(TAG)
+    if tag is None:
+        return {key: unpacked(each) for key, each in fields.items()}
+    try:
+        return _unpacked_as(tag, fields.get("value"))
+    except ModuleException:
+        raise
+    except Exception as error:
+        raise UnknownRecord(None, f"A row of the journal does not hold a {tag}: {error}") from error
+
+
+def said_by(record: Any) -> dict[str, Any] | None:
+    """The fields of a record of Agno's that differ from their defaults, as they are; None if it is not a record."""
+    defaults = _defaults_of(type(record))
+    if defaults is None:
+        return None
+    said: dict[str, Any] = {}
+    for name, each in vars(record).items():
+        default = defaults.get(name, each)  # what is not a field is left out
+        if each is not default and not _is_default(each, default):
+            said[name] = each
+    return said
+
+
+def _packed_dict(value: dict[Any, Any]) -> Any:
+    if TAG not in value and _TEXT.issuperset(map(type, value)):
+        return {name: each if type(each) in _UNCHANGED else packed(each) for name, each in value.items()}
+    return {TAG: "dict", "value": [[packed(key), packed(each)] for key, each in value.items()]}
+
+
+def _packed_record(value: Any) -> Any:
+    name = _names().get(type(value))
+    if name is None:
+        return plain(value)
+    return {TAG: name, "value": packed(said_by(value))}
+
+
+def _unpacked_as(tag: Any, inside: Any) -> Any:
+    match tag:
         case "bytes":
-            return base64.b64decode(str(inside))
+            return base64.b64decode(str(inside), validate=True)
         case "float":
             return float(str(inside))
         case "tuple":
             return tuple(unpacked(inside))
-        case name:
-            module, _, kind = name.partition(":")
-            return getattr(import_module(module), kind)(**unpacked(inside))
+        case "dict":
+            return {unpacked(key): unpacked(each) for key, each in inside}
+        case str() if tag in RECORDS:
+            return _record(_class_of(tag), unpacked(inside))
+        case _:
+            raise UnknownRecord(
+                None, f"A row of the journal names {tag!r}, which is not a record that runs merge back."
+            )
 
 
-def _record(value: Any) -> Any:
-    fields = fields_of(value)
-    if fields is None:
-        return plain(value)
-    kind = type(value)
-    return {TAG: f"{kind.__module__}:{kind.__qualname__}", "value": packed(fields)}
+def _record(kind: type, fields: dict[str, Any]) -> Any:
+    """Make a record of fields that its class has; others are refused by name."""
+    defaults = _defaults_of(kind) or {}
+    unknown = next((name for name in fields if name not in defaults), None)
+    if unknown is not None:
+        raise UnknownRecord(
+            None, f"A row of the journal gives {kind.__name__} a field {unknown!r}, which it does not have."
+        )
+    return kind(**fields)
 
 
-def fields_of(record: Any) -> dict[str, Any] | None:
-    """What a record of Agno's says: its zeros and empty lists are defaults, and say nothing. None: it is none."""
-    names = _field_names(type(record))
-    if names is None:
-        return None
-    return {
-        name: each
-        for name, each in vars(record).items()
-        if each is not None and (each or each is False or each == "") and name in names
-    }
+@cache
+def _class_of(name: str) -> type:
+    module, kind = RECORDS[name]
+    return getattr(import_module(module), kind)
 
 
-@lru_cache(maxsize=100)  # Agno's records are a few dozen
-def _field_names(kind: type) -> frozenset[str] | None:
-    if not kind.__module__.startswith("agno."):  # nothing else is ever imported by its name
+@cache
+def _names() -> dict[type, str]:
+    return {_class_of(name): name for name in RECORDS}
+
+
+@cache
+def _defaults_of(kind: type) -> dict[str, Any] | None:
+    """A record's fields with their defaults; ``_NOTHING`` for a field without one. None if it is not Agno's record."""
+    if not kind.__module__.startswith("agno."):
         return None
     if dataclasses.is_dataclass(kind):
-        return frozenset(field.name for field in dataclasses.fields(kind) if field.init and field.name != "timer")
-    return frozenset(cast("Any", kind).model_fields) if hasattr(kind, "model_fields") else None
+        return {each.name: _default(each) for each in dataclasses.fields(kind) if each.init and each.name != "timer"}
+    if not issubclass(kind, BaseModel):
+        return None
+    return {name: _NOTHING if each.is_required() else each.default for name, each in kind.model_fields.items()}
+
+
+_NOTHING = object()
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    made = field.default_factory
+    return [] if cast("Callable[[], Any]", made) is list else _NOTHING
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether a value is equal to the field's default, and of its type: 0 is not False, nor is an empty list None."""
+    return type(value) is type(default) and type(value) in _COMPARABLE and value == default

@@ -259,8 +259,9 @@ class Retry:
         delta: dict[str, Any] = {"status": Status.Pending, "result": None, **counts, **cleared}
         delta["internal_status"] = row.internal_status  # on a terminal task it may have changed without an event
         if self.renewal is not None:
-            delta |= {"_settings_before": row.settings, **self.renewal.state}
-            row.set(state={**row.state, **self.renewal.state, RENEWED: True}, **self.renewal.columns)
+            turn = row.state.get("turn", 0) + 1
+            delta |= {"_settings_before": row.settings, **self.renewal.state, "turn": turn}
+            row.set(state={**row.state, **self.renewal.state, RENEWED: True, "turn": turn}, **self.renewal.columns)
         event = log(row, TaskUpdateEventType.TaskUpdated, delta)
         if not resumes:
             row.set(state={**row.state, ANEW: event.number})

@@ -130,7 +130,11 @@ WRITE_KNOWN = f"""
     select now(), array(select id from mine) as stored, exists (select from due)
 """  # noqa: S608 - composed of constants
 
-DROP_JOURNAL = "delete from worker.journal where task_id = any(%s::text[])"
+# A retry by hand starts over, but on sessions as the task found them: what its runs left there does not count twice.
+DROP_JOURNAL = """
+    delete from worker.journal
+    where task_id = any(%s::text[]) and not starts_with(key, task_id || '/session/')
+"""
 
 READ_JOURNAL = """
     select j.key, j.value::text, j.sha256 from worker.journal j join worker.tasks t on t.id = j.task_id

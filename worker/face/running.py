@@ -1,10 +1,11 @@
 """The whole way from a task to its result: read its input, run an Agno agent, team or workflow on it, set what came."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from worker.agents.call_sites import Place, call_site
 from worker.contracts import Platform
 from worker.current import Run, run_in_hand
 from worker.face import bridge, reading
@@ -15,8 +16,12 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
-    from worker.agents.running import Material, RunResult
+    from worker.agents.agent_run import Usage
+    from worker.agents.running import Material
     from worker.inputs import Attachments
+
+SAVED = ("internal_status", "additional_context", "payload_extension", "title")
+"""What a handler may have saved of its progress: a run that it makes with other values may be another one."""
 
 
 async def run_agent(agent: Any, task: Task) -> Task:
@@ -38,30 +43,42 @@ async def run_agent(agent: Any, task: Task) -> Task:
         ModuleException: The run ended in an error (the provider's own message), or the result does not fit.
         asyncio.CancelledError: The run should end: the task was stopped, its time is up, or the worker leaves.
     """
-    run = run_in_hand.get()
+    run, place = run_in_hand.get(), _place()
     if run is None:
-        return await _perform(agent, task, None)
+        return await _perform(agent, task, None, place)
     caller = asyncio.current_task()
     return await bridge.across(
-        lambda platform: _perform_in_hand(agent, task, run, platform, caller), task.configuration
+        lambda platform: _perform_in_hand(agent, task, run, platform, place, caller=caller), task.configuration
     )
 
 
 def run_agent_sync(agent: Any, task: Task) -> Task:
     """Run an agent on a task, as ``run_agent`` does, and block this thread until it is done."""
-    run = run_in_hand.get()
+    run, place = run_in_hand.get(), _place()
     try:
         if run is None:
-            return bridge.block(lambda _: _perform(agent, task, None), task.configuration)
-        return bridge.block(lambda platform: _perform_in_hand(agent, task, run, platform), task.configuration)
+            return bridge.block(lambda _: _perform(agent, task, None, place), task.configuration)
+        return bridge.block(lambda platform: _perform_in_hand(agent, task, run, platform, place), task.configuration)
     except Unavailable:
         if run is not None and run.stopping:
             raise asyncio.CancelledError(run.stopping.reason) from None
         raise
 
 
+def _place() -> Callable[[], Place]:
+    """Where in the user's code the run is made."""
+    run = run_in_hand.get()
+    return call_site(run.home if run is not None else None)
+
+
 async def _perform_in_hand(
-    agent: Any, task: Task, run: Run, platform: Platform, caller: "asyncio.Task[Any] | None" = None
+    agent: Any,
+    task: Task,
+    run: Run,
+    platform: Platform,
+    place: Callable[[], Place],
+    *,
+    caller: "asyncio.Task[Any] | None" = None,
 ) -> Task:
     """Run an agent within an attempt, on the loop that the attempt's platform lives on.
 
@@ -70,27 +87,42 @@ async def _perform_in_hand(
         task: The task.
         run: The attempt.
         platform: Where the task lives.
+        place: Where in the user's code the run is made.
         caller: The caller's task: if this is it, it goes on before the loop turns, and its last answer may wait.
     """
     holding = caller is not None and caller is asyncio.current_task()
     here = replace(run, work=platform.work) if bridge.is_spare() else run
     token = run_in_hand.set(here)
     try:
-        return await _perform(agent, task, run, holding=holding)
+        return await _perform(agent, task, run, place, holding=holding)
     finally:
         run_in_hand.reset(token)
 
 
-async def _perform(agent: Any, task: Task, run: Run | None, *, holding: bool = False) -> Task:
+async def _perform(
+    agent: Any, task: Task, run: Run | None, place: Callable[[], Place], *, holding: bool = False
+) -> Task:
+    from worker.agents.agent_run import Usage
     from worker.agents.running import run as run_on
 
     ordinal = _next_ordinal(task, run)
+    saved = {name: getattr(task, name) for name in SAVED}
     outlet = _Outlet(task.id)
     material, notes = await _material(agent, task)
     if ordinal == 0 and notes:
         await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(text)) for text in notes])
-    result = await run_on(agent, task, material, outlet.emit, ordinal=ordinal, holding=holding)
-    _record(task, result, is_first=ordinal == 0)
+    usage = Usage()
+    try:
+        result = await run_on(
+            agent, task, material, outlet.emit, place=place, saved=saved, usage=usage, holding=holding
+        )
+    finally:
+        _record_usage(task, usage, is_first=ordinal == 0)
+    if result.paused is not None:
+        task.status = AgentExecutionStatus.Paused
+        task.hitl_request = result.paused
+    else:
+        task.result = result.content
     return task
 
 
@@ -111,7 +143,7 @@ class _Outlet:
         journal = self._run.journal if self._run is not None else None
         if self._run is not None and journal is not None:
             await journal.load(self._run.work)
-            events = journal.untold(events)
+            events = journal.unemitted(events)
         if events:
             await self.emit(events)
 
@@ -147,12 +179,8 @@ def _note(text: str) -> dict[str, Any]:
     return Note(text=text, kind="attachment").model_dump()
 
 
-def _record(task: Task, result: "RunResult", *, is_first: bool) -> None:
-    """Set what came of a run; what an earlier attempt left does not count."""
-    task.tokens = result.tokens if is_first or task.tokens is None else task.tokens + result.tokens
-    task.used_tools = list(dict.fromkeys([*([] if is_first else task.used_tools), *result.used_tools]))
-    if result.paused is not None:
-        task.status = AgentExecutionStatus.Paused
-        task.hitl_request = result.paused
-    else:
-        task.result = result.content
+def _record_usage(task: Task, usage: "Usage", *, is_first: bool) -> None:
+    """Set what a run has used, however it ended; what an earlier attempt left does not count."""
+    tokens = usage.tokens()
+    task.tokens = tokens if is_first or task.tokens is None else task.tokens + tokens
+    task.used_tools = list(dict.fromkeys([*([] if is_first else task.used_tools), *usage.tools]))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from worker.agents.journal import Journal, Place, too_large
+from worker.agents.journal import Journal, too_large
 from worker.contracts import Platform
 from worker.current import Run, call_in_hand
 from worker.face import bridge
@@ -20,13 +20,13 @@ async def step(run: Run, name: str, function: Callable[..., Any], arguments: tup
     _check(run)
     if run.journal is None:
         return json.loads(_text(name, await _called(function, arguments, None)))
-    place = run.journal.step(name)
+    at = run.journal.step(name)
     await bridge.across(lambda platform: _load(run, platform))
-    known = run.journal.take(place)
+    known = run.journal.take(run.journal.root, "step", at)
     if known is not None:
         return known.value
-    text = _text(name, await _called(function, arguments, partial(_key, run, place)))
-    await bridge.across(lambda platform: _note(run, platform, place, json.loads(text)))
+    text = _text(name, await _called(function, arguments, partial(_key, run, at)))
+    await bridge.across(lambda platform: _note(run, platform, at, json.loads(text)))
     return json.loads(text)
 
 
@@ -35,17 +35,17 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
     _check(run)
     if run.journal is None:
         return json.loads(_text(name, function(*arguments)))
-    place = run.journal.step(name)
+    at = run.journal.step(name)
     bridge.block(lambda platform: _load(run, platform))
-    known = run.journal.take(place)
+    known = run.journal.take(run.journal.root, "step", at)
     if known is not None:
         return known.value
-    token = call_in_hand.set(partial(_key, run, place))
+    token = call_in_hand.set(partial(_key, run, at))
     try:
         text = _text(name, function(*arguments))
     finally:
         call_in_hand.reset(token)
-    bridge.block(lambda platform: _note(run, platform, place, json.loads(text)))
+    bridge.block(lambda platform: _note(run, platform, at, json.loads(text)))
     return json.loads(text)
 
 
@@ -55,8 +55,8 @@ def _check(run: Run) -> None:
         raise asyncio.CancelledError(run.stopping.reason)
 
 
-def _key(run: Run, place: Place) -> str:
-    return f"{run.task_id}:step:{place.at}"
+def _key(run: Run, at: str) -> str:
+    return f"{run.task_id}:step:{at}"
 
 
 async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key: Callable[[], str] | None) -> Any:
@@ -84,13 +84,14 @@ def _text(name: str, value: Any) -> str:
 async def _load(run: Run, platform: Platform) -> None:
     journal = _journal(run)
     await journal.load(platform.work if bridge.is_spare() else run.work)
-    await journal.held.store()  # what a step does may depend on the answer of a run before it
+    await journal.deferred.store()  # what a step does may depend on the answer of a run before it
 
 
-async def _note(run: Run, platform: Platform, place: Place, value: Any) -> None:
-    row = _journal(run).row(place, value)
+async def _note(run: Run, platform: Platform, at: str, value: Any) -> None:
+    journal = _journal(run)
+    row = journal.row(journal.root, "step", at, value)
     work = platform.work if bridge.is_spare() else run.work
-    events = [] if row else [too_large(f"The result of step {place.at}")]
+    events = [] if row else [too_large(f"The result of step {at}")]
     await work.emit(run.task_id, run.attempt or 0, events, [row] if row else [])
 
 

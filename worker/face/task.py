@@ -335,7 +335,7 @@ async def _store_held(task_id: str) -> None:
     """What the run in hand has yet to note comes before what it saves."""
     run = run_in_hand.get()
     if run is not None and run.task_id == task_id and run.journal is not None:
-        await run.journal.held.store()
+        await run.journal.deferred.store()
 
 
 def _get(task_id: str) -> Verb[TaskRecord]:

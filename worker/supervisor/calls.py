@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from worker.current import REASON_DRAIN, Run, run_in_hand
+from worker.current import REASON_DRAIN, Run, position, run_in_hand
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
@@ -81,6 +81,7 @@ class Caller:
 
     async def _start(self, handler: Handler, run: Run, arguments: dict[str, Any]) -> Any:
         if handler.is_async:
+            run.home = position()
             return await handler.function(**arguments)
         return await self._in_thread(handler, run, arguments)
 
@@ -88,6 +89,7 @@ class Caller:
         context = contextvars.copy_context()
 
         def work() -> Any:
+            run.home = position()
             return None if run.stopping else context.run(handler.function, **arguments)
 
         thread = asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from worker.agents.journal import Journal
+from worker.agents.journal import Journal, not_reused
 from worker.contracts import Platform, Work
 from worker.contracts.patience import persist
 from worker.current import Run, run_in_hand
@@ -173,10 +173,13 @@ class Executor:
         journal = execution.run.journal
         if journal is None:
             return
+        if journal.leaves_answers():
+            await self._work.emit(execution.task.id, execution.attempt, [not_reused()])
+            journal.unexplained.clear()
         if outcome.status.is_terminal:
-            journal.held.drop()
+            journal.deferred.drop()
         else:
-            await journal.held.store()
+            await journal.deferred.store()
 
     async def _note_for_the_next(self, execution: Execution, error: BaseException | None) -> None:
         """Have all noted that the next attempt goes on from.
@@ -186,8 +189,8 @@ class Executor:
         journal = execution.run.journal
         if journal is None:
             return
-        is_forgotten = verdict.repeats(error) and journal.held.drop()
-        await journal.held.store()
+        is_forgotten = verdict.repeats(error) and journal.deferred.drop()
+        await journal.deferred.store()
         row = journal.without_last_answer() if verdict.repeats(error) and not is_forgotten else None
         if row is not None:
             await self._work.emit(execution.task.id, execution.attempt, (), [row])

@@ -191,6 +191,7 @@ class TaskRecord(TaskSettings):
     available_at: datetime | None = None  # a waiting retry: when it may be claimed
     sub_executions: list[str] = Field(default_factory=list[str])
     execution_attempts: int = 0  # the attempt that owns it, or the last that did
+    turn: int = 0  # how many inputs it was given before this one: 1 where a finished task was continued once
     suspicions: int = 0  # deaths of a worker that ran it, and other tasks beside it: nothing is charged for them
     crashes: int = 0  # deaths of the process that ran it alone
     errors: int = 0

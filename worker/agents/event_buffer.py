@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from worker.words.events import NewEvent
@@ -25,7 +26,7 @@ SOON_SECONDS = 0.02  # a quick tool's request and result are one write; a reader
 LAST_SECONDS = 2.0  # what a cancelled run's rows get to be stored; a worker that leaves has 4 s to hand back
 
 
-class Outlet:
+class EventBuffer:
     """Takes events as they come and emits, in one go, what came while the last emit was under way.
 
     There is no task and no timer while there is nothing to emit. If an emit fails, the task that made the outlet is
@@ -62,23 +63,25 @@ class Outlet:
         self._cut()
         self._take(events, rows)
 
-    def add_soon(self, events: Sequence[NewEvent]) -> None:
-        """Take events that may wait a moment for what comes next."""
+    def add_soon(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        """Take events and rows that may wait a moment for what comes next."""
         self._cut()
         if self._closed or self._error is not None:
             return
-        self._join(events, ())
+        self._join(events, rows)
         if self._pump is None and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._take, (), ())
 
     def hold(self, late: Late) -> None:
         """Take something that is made only if the run goes on: if the loop turns, or anything else is taken."""
-        if self._late is None and self._pump is None and not (self._waiting or self._rows or self._text):
+        if self._pump is not None or self._waiting or self._rows or self._text:
+            self.add(())  # rows are numbered as they are made
+            self.add(*late())
+        elif self._late is None:
             self._late = late
             self._turn = asyncio.get_running_loop().call_soon(self._take, ())
-            return
-        self.add(())  # rows are numbered as they are made
-        self.add(*late())
+        else:
+            self._late = partial(_both, self._late, late)
 
     def drop(self) -> bool:
         """Forget what is held back; whether there was anything."""
@@ -207,6 +210,13 @@ class Outlet:
             self._pump = None
             for each in (*self._told_after_this, *self._told_after_next):
                 each.cancel()  # one that is done stays so
+
+
+def _both(first: Late, second: Late) -> Written:
+    """What two have deferred, in their order."""
+    events, rows = first()
+    more_events, more_rows = second()
+    return [*events, *more_events], [*rows, *more_rows]
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,229 @@
+"""Handlers made up at random: runs of agents, one after another, side by side, in loops, skipped when they are done."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from agno.agent import Agent
+from agno.team import Team
+from agno.workflow import Loop, Parallel, Step, Workflow
+from attempts import Task
+
+from worker.agents.running import Material
+from worker.current import idempotency_key
+from worker.testing import Call, ScriptedModel
+
+Kind = Literal["agent", "team", "workflow", "agent as a tool"]
+RunAgent = Callable[..., Awaitable[Any]]
+
+NAMES = (None, None, "ann", "bob", "cy")  # few: several agents share one, with other instructions
+KINDS: tuple[Kind, ...] = ("agent", "agent", "agent", "team", "workflow", "agent as a tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of an agent.
+
+    Args:
+        number: Tells it from all others of its handler; its agent's instructions and answers name it.
+        kind: What is run.
+        name: What its agents are called.
+        tools: How many tool calls each agent makes.
+        says: What it is given; several runs are given the same.
+        is_skipped: Whether the handler saves that it is done, and skips it from then on.
+    """
+
+    number: int
+    kind: Kind
+    name: str | None
+    tools: int
+    says: str
+    is_skipped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Runs one after another."""
+
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Runs side by side, which begin in another order in each attempt."""
+
+    parts: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One run several times."""
+
+    part: Run
+    times: int
+
+
+def made_up(random: Random, depth: int = 2) -> Any:
+    """A handler."""
+    numbers = iter(range(1000))
+    return _part(random, depth, numbers)
+
+
+def _part(random: Random, depth: int, numbers: Iterator[int]) -> Any:
+    kind = random.choice(["run", "sequence", "gather", "repeat"]) if depth else "run"
+    if kind == "run":
+        return _run(random, numbers)
+    if kind == "repeat":
+        return Repeat(_run(random, numbers), random.randint(2, 3))
+    parts = tuple(_part(random, depth - 1, numbers) for _ in range(random.randint(2, 3)))
+    return Sequence(parts) if kind == "sequence" else Gather(parts)
+
+
+def _run(random: Random, numbers: Iterator[int]) -> Run:
+    return Run(
+        next(numbers),
+        random.choice(KINDS),
+        random.choice(NAMES),
+        random.randint(0, 2),
+        random.choice(["the question", "the question", "another"]),
+        random.random() < 0.3,  # noqa: PLR2004 - about a third of them
+    )
+
+
+@dataclass
+class World:
+    """What handlers do to the world, and what models are asked.
+
+    Args:
+        random: Decides how long branches take to begin; another one in each attempt.
+    """
+
+    random: Random
+    asked: Counter[str] = field(default_factory=Counter[str])
+    effects: list[str] = field(default_factory=list[str])
+
+    def model(self, name: str, tools: int, *, before: Callable[[int], Any] | None = None) -> ScriptedModel:
+        """A model that calls the tool so often, and then answers with the agent's own name."""
+
+        def turn(messages: list[Any]) -> Any:
+            taken = sum(each.role == "assistant" and not each.from_history for each in messages)
+            self.asked[name] += 1
+            special = before(taken) if before is not None else None
+            if special is not None:
+                return special
+            done = taken - (1 if before is not None else 0)
+            return Call("note", {"word": f"{name}.{done}"}) if done < tools else f"<{name}>"
+
+        return ScriptedModel(turn, id="m", before=self._dawdle)
+
+    async def _dawdle(self, _: object) -> None:
+        for _turn in range(self.random.randint(0, 3)):
+            await asyncio.sleep(0)
+
+    async def note(self, word: str) -> str:
+        """Note a word."""
+        self.effects.append(f"{word} {idempotency_key()}")
+        await asyncio.sleep(0)
+        return f"noted {word}"
+
+    def agent(self, run: Run, part: str = "") -> Agent:
+        """An agent of a run; ``part`` tells it from others of the same run."""
+        name = f"{run.number}{part}"
+        return Agent(
+            name=run.name and f"{run.name}{part}",
+            instructions=f"You are number {name}.",
+            model=self.model(name, run.tools),
+            tools=[self.note],
+            telemetry=False,
+        )
+
+    def subject(self, run: Run) -> Any:
+        """What a run runs."""
+        match run.kind:
+            case "agent":
+                return self.agent(run)
+            case "team":
+                return self._team(run)
+            case "workflow":
+                return self._workflow(run)
+            case "agent as a tool":
+                return self._outer(run)
+
+    def _team(self, run: Run) -> Team:
+        members: list[Any] = [self.agent(run, "a"), self.agent(run, "b")]
+        for index, member in enumerate(members):
+            member.id = member.name or f"m{run.number}{index}"
+
+        def leads(taken: int) -> Any:
+            if taken:
+                return None
+            return [Call("delegate_task_to_member", {"member_id": each.id, "task": "your part"}) for each in members]
+
+        model = self.model(f"{run.number}", 0, before=leads)
+        return Team(name=run.name, instructions=f"You lead number {run.number}.", model=model, members=members)
+
+    def _workflow(self, run: Run) -> Workflow:
+        both: Any = Parallel(
+            Step(name="left", agent=self.agent(run, "a")), Step(name="right", agent=self.agent(run, "b")), name="both"
+        )
+        steps: list[Any] = [both, Loop(name="again", steps=[self.agent(run, "c")], max_iterations=2)]
+        return Workflow(name=run.name or f"flow {run.number}", steps=steps)
+
+    def _outer(self, run: Run) -> Agent:
+        inner = self.agent(run, "i")
+
+        async def ask(question: str) -> str:
+            """Ask the inner agent."""
+            return str((await inner.arun(question)).content)
+
+        def asks(taken: int) -> Any:
+            return None if taken else Call("ask", {"question": "what?"})
+
+        model = self.model(f"{run.number}", 0, before=asks)
+        return Agent(name=run.name, instructions=f"You ask number {run.number}.", model=model, tools=[ask])
+
+
+def handler(task: Task, part: Any, world: World) -> Callable[[RunAgent], Awaitable[Any]]:
+    """Make a handler that carries out what was made up.
+
+    Args:
+        task: Keeps what the handler saves, as the platform does.
+        part: What was made up.
+        world: What it is done to.
+    """
+
+    async def handle(run_agent: RunAgent) -> Any:
+        return await _carry_out(part, run_agent, task, world)
+
+    return handle
+
+
+async def _carry_out(part: Any, run_agent: RunAgent, task: Task, world: World) -> Any:
+    match part:
+        case Sequence():
+            return [await _carry_out(each, run_agent, task, world) for each in part.parts]
+        case Gather():
+            return await asyncio.gather(*(_later(each, run_agent, task, world) for each in part.parts))
+        case Repeat():
+            return [await _carry_out(part.part, run_agent, task, world) for _ in range(part.times)]
+        case _:
+            return await _run_or_skip(part, run_agent, task, world)
+
+
+async def _later(part: Any, run_agent: RunAgent, task: Task, world: World) -> Any:
+    for _ in range(world.random.randint(0, 30)):
+        await asyncio.sleep(0)
+    return await _carry_out(part, run_agent, task, world)
+
+
+async def _run_or_skip(run: Run, run_agent: RunAgent, task: Task, world: World) -> Any:
+    key = f"done {run.number}"
+    if run.is_skipped and key in task.saved:
+        return task.saved[key]
+    result = (await run_agent(world.subject(run), Material(run.says))).content
+    if run.is_skipped and task.is_alive():
+        task.saved[key] = result
+    return result

@@ -1,0 +1,352 @@
+"""One run of an agent for a task: what its calls share, on whatever level and in whatever thread they are made."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from worker.agents.conversation import Contents
+from worker.agents.event_buffer import EventBuffer, Written
+from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
+from worker.agents.journal.rows import Kind
+from worker.current import REASON_DRAIN, Run
+from worker.words.digests import digest
+from worker.words.events import NewEvent
+from worker.words.tasks import TaskRecord, Tokens
+from worker.words.work import JournalEntry
+
+if TYPE_CHECKING:
+    from worker.agents.overrides import Overrides
+
+T = TypeVar("T")
+
+KEPT_FAILURES = 20  # of a run that fails over and over; the last ones explain its end
+ENDING_SECONDS = 1.0  # what a cancelled run's members get to end; a stop is to be felt within a second
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCall:
+    """A model call that gave no answer. It becomes a part of the journal if the run goes on after it."""
+
+    scope: Scope
+    at: str
+    match: str
+    error: Exception
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run uses: tokens of all its models, and tools in order of first use."""
+
+    prompt: int = 0
+    completion: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    tools: dict[str, None] = field(default_factory=dict[str, None])
+
+    def add(self, usage: Sequence[int]) -> None:
+        """Count the tokens of one answer, in the order of the fields."""
+        prompt, completion, cache_read, cache_write = usage
+        self.prompt += prompt
+        self.completion += completion
+        self.cache_read += cache_read
+        self.cache_write += cache_write
+
+    def take(self, usage: Sequence[int], tools: Sequence[str]) -> None:
+        """Count what a whole run has used."""
+        self.add(usage)
+        self.tools |= dict.fromkeys(tools)
+
+    def counted(self) -> list[int]:
+        """The tokens, in the order of the fields."""
+        return [self.prompt, self.completion, self.cache_read, self.cache_write]
+
+    def tokens(self) -> Tokens:
+        """The same as the task has them."""
+        return Tokens(
+            prompt_tokens=self.prompt,
+            completion_tokens=self.completion,
+            cache_read_tokens=self.cache_read,
+            cache_write_tokens=self.cache_write,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class AgentRun:
+    """A run.
+
+    Args:
+        record: The task.
+        attempt: The attempt in whose name the calls are made, if it is one.
+        journal: The attempt's.
+        buffer: Where events and rows go.
+        scope: The run's place in the journal.
+        overrides: What the task asks for of the agents that are run.
+        usage: Counts what is used.
+    """
+
+    record: TaskRecord
+    attempt: Run | None
+    journal: Journal
+    buffer: EventBuffer
+    scope: Scope
+    overrides: "Overrides"
+    usage: Usage
+    failures: deque[BaseException] = field(default_factory=lambda: deque(maxlen=KEPT_FAILURES))
+    contents: Contents = field(default_factory=dict[int, tuple[Any, str]])
+    states: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])  # restored from which entry
+    skipped_steps: set[str] = field(
+        default_factory=set[str]
+    )  # what Agno says in place of the result of one that failed
+    answered_toolkits: set[str] = field(
+        default_factory=set[str]
+    )  # that keep state in the process, which has none of it
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    thread: int = field(default_factory=threading.get_ident)
+    blocks_the_loop: bool = False
+    _owner: "asyncio.Task[Any] | None" = None
+    _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
+    _ended: bool = False
+    _failed: list[FailedCall] = field(default_factory=list[FailedCall])
+    _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
+    _broken_off: bool = False
+
+    # whether it goes on
+
+    def begin(self) -> None:
+        """The run begins, in this task."""
+        self._owner = asyncio.current_task()
+        self._broken_off = self.journal.is_unfinished(self.scope)
+
+    def check(self) -> None:
+        """Raise ``CancelledError`` if the run should end."""
+        if self.attempt is not None and self.attempt.stopping:
+            raise asyncio.CancelledError(self.attempt.stopping.reason)
+        if self._ended:
+            raise asyncio.CancelledError("the run has ended")
+        if threading.get_ident() == self.thread:
+            self._remember(asyncio.current_task())
+
+    async def end(self) -> None:
+        """The run was cancelled: so is what Agno started for it and leaves to itself, a team's members above all."""
+        self._ended = True
+        for task in self._others:
+            task.cancel()
+        if self._others:
+            await asyncio.wait(self._others, timeout=ENDING_SECONDS)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the worker leaves."""
+        return self.attempt is not None and self.attempt.leaving()
+
+    def suspend(self) -> asyncio.CancelledError:
+        """End the run so that it goes on elsewhere; returns what to raise."""
+        if self.attempt is not None:
+            self.attempt.stopping.set(REASON_DRAIN)
+        return asyncio.CancelledError(REASON_DRAIN)
+
+    def failure(self, text: str) -> BaseException | None:
+        """The exception whose text Agno reports, the latest first."""
+        for each in reversed(self.failures):
+            if str(each) == text:
+                return each
+        return next((each for each in reversed(self.failures) if str(each) and str(each) in text), None)
+
+    def id_of(self, scope: Scope) -> str:
+        """Agno's id of a run: the same in every attempt, another for each turn of the task and each run in it."""
+        return f"{self.prefix}{digest(scope.key)[:12]}"
+
+    @property
+    def prefix(self) -> str:
+        """How the ids of all runs of this turn begin."""
+        return f"{self.record.id}.{self.record.turn}."
+
+    # threads
+
+    def on_loop(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do something on the run's loop, from plain code in any thread.
+
+        Plain code that blocks the loop itself cannot wait for it: there, ``blocks_the_loop`` is true meanwhile, and the
+        work must not await anything.
+        """
+        if threading.get_ident() != self.thread:
+            return asyncio.run_coroutine_threadsafe(work(), self.loop).result()
+        blocked, self.blocks_the_loop = self.blocks_the_loop, True
+        coroutine = work()
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            return done.value
+        finally:
+            self.blocks_the_loop = blocked
+            coroutine.close()
+        raise RuntimeError("plain code on the event loop would have to wait for the loop")
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call plain code on the loop's own thread."""
+        if threading.get_ident() == self.thread:
+            return function(*arguments)
+
+        async def work() -> T:
+            return function(*arguments)
+
+        return asyncio.run_coroutine_threadsafe(work(), self.loop).result()
+
+    # events and rows
+
+    def emit(self, events: Sequence[NewEvent], scope: Scope | None = None, *, at_once: bool = False) -> None:
+        """Emit events, except those that an earlier attempt has emitted.
+
+        Args:
+            events: The events.
+            scope: What they belong to. What no earlier attempt has opened, none has emitted anything of.
+            at_once: Whether they are to be stored now, rather than with what comes next.
+        """
+        fresh = self.journal.unemitted(events, is_new=scope is not None and not scope.is_known)
+        if fresh:
+            (self.buffer.add if at_once else self.buffer.add_soon)(fresh)
+
+    def note(
+        self, scope: Scope, kind: Kind, at: str, value: Any, *, match: str, what: str, events: Sequence[NewEvent] = ()
+    ) -> None:
+        """Store what was completed, in one transaction with the events about it."""
+        if self.journal.is_kept:
+            self.buffer.add(*self.written(scope, kind, at, value, match=match, what=what, events=events))
+        elif events:
+            self.buffer.add_soon(events)
+
+    def written(
+        self,
+        scope: Scope,
+        kind: Kind,
+        at: str,
+        value: Any,
+        *,
+        match: str,
+        what: str,
+        events: Sequence[NewEvent] = (),
+        closes: bool = False,
+    ) -> Written:
+        """Make what is to be stored of a completed call: its events and its row."""
+        for each in scope.path():
+            each.failed_in_model = False
+        if not self.journal.is_kept:
+            return events, ()
+        row = self.journal.row(scope, kind, at, value, match=match, closes=closes)
+        return ([*events, *([] if row else [too_large(what)])], [row] if row else ())
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether calls have failed that are not settled."""
+        return bool(self._failed)
+
+    def failed(self, call: FailedCall) -> None:
+        """A model call gave no answer."""
+        self.failures.append(call.error)
+        self._failed.append(call)
+        for each in call.scope.path():
+            each.failed_in_model = True
+
+    def settle_failures(self, scope: Scope, at: str = "", match: str = "") -> None:
+        """Note failed calls that Agno goes on after, so that a later attempt goes on after them too.
+
+        Args:
+            scope: What goes on: calls that failed in it, or below it.
+            at: Where the call is that is made now, and
+            match: what it asks: the same call once more takes the place of the one that failed.
+        """
+        settled = [each for each in self._failed if each.scope.is_within(scope)]
+        if not settled:
+            return
+        self._failed = [each for each in self._failed if each not in settled]
+        others = [each for each in settled if (each.scope, each.at, each.match) != (scope, at, match)]
+        rows = [row for each in others if (row := self._row_of_failure(each)) is not None]
+        self.buffer.add((), rows)
+
+    async def turn(self, scope: Scope, entry: Entry | None = None) -> None:
+        """Wait until it is an answer's turn; plain code that blocks the loop cannot wait."""
+        if not self.blocks_the_loop:
+            await self.journal.order.turn(scope, entry)
+        elif entry is not None:
+            self.journal.order.forget([entry])
+
+    def pass_over(self, scope: Scope, count: Callable[[Entry], None] | None = None) -> None:
+        """Pass over what was done below a call that is answered as a whole: it is not to be done again.
+
+        Args:
+            scope: Of the call.
+            count: Counts an entry, where the answer itself does not say what was used.
+        """
+        for inner in scope.below():
+            self.journal.run_ids.add(self.id_of(inner))
+            for entry in inner.all_entries():
+                if entry.is_dropped:
+                    continue
+                if not entry.is_used:
+                    entry.is_used = True
+                    self.journal.order.forget([entry])
+                if not entry.is_counted and count is not None:
+                    count(entry)
+                entry.is_counted = True
+
+    def count(self, entry: Entry) -> None:
+        """Count what an entry has used."""
+        if entry.kind == "model" and not entry.is_failure:
+            self.usage.add(entry.value["usage"])
+        elif entry.kind == "tool" and entry.value.get("tool"):
+            self.usage.tools[entry.value["tool"]] = None
+
+    def drop_outdated(self, scope: Scope) -> None:
+        """A model is asked anew: give up its earlier answers, if there are any."""
+        row = self.journal.outdated(scope)
+        if row is not None:
+            self.buffer.add([not_reused()], [row])
+
+    def drop_replaced(self, scope: Scope) -> None:
+        """A scope was new: give up what an earlier attempt did in its place, if it did."""
+        row = self.journal.replaced(scope)
+        if row is not None:
+            self.buffer.add([not_reused()], [row])
+
+    # streamed text
+
+    def opens(self, run_id: str) -> list[JournalEntry]:
+        """The row that goes with the first text of an answer that is not complete yet."""
+        if self._streams.get(run_id) is not False:
+            return []
+        self._streams[run_id] = True
+        row = self.journal.row(self.scope, "open", "")
+        return [row] if row else []
+
+    def take_back(self) -> None:
+        """Say that text was emitted whose answer was never completed, if that is so."""
+        if self._broken_off:
+            self._broken_off = False
+            row = self.journal.row(self.scope, "discard", "")
+            self.buffer.add([discard_text()], [row] if row else [])
+
+    def begin_stream(self, run_id: str) -> None:
+        """An answer is about to stream."""
+        self._streams[run_id] = False
+
+    def end_stream(self, run_id: str, *, complete: bool) -> bool:
+        """It has ended; whether text of it was emitted."""
+        emitted = self._streams.pop(run_id, False)
+        self._broken_off |= emitted and not complete
+        return emitted
+
+    # what is below
+
+    def _remember(self, task: "asyncio.Task[Any] | None") -> None:
+        if task is not None and task is not self._owner and task not in self._others:
+            self._others.add(task)
+            task.add_done_callback(self._others.discard)
+
+    def _row_of_failure(self, call: FailedCall) -> JournalEntry | None:
+        code = getattr(call.error, "status_code", None)
+        is_provider = type(call.error).__module__.startswith("agno.")
+        failure = {"text": str(call.error), "status_code": code, "provider": is_provider}
+        return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)

@@ -1,0 +1,387 @@
+"""Hooks at the places in Agno that every model call, tool call, run and session passes, whoever makes it.
+
+They are put in once, and do nothing outside a run of ours: the frame in hand, a context variable, is None there. Some
+of the places have private names. They are looked up when the hooks are put in, so that a version of Agno which has
+moved one is refused by name instead of being run without its journal.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from importlib import import_module
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from worker.agents.instrumentation import model_calls, records, runs, sessions, tool_calls
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.identities import config_of
+from worker.agents.instrumentation.model_calls import ModelCall
+from worker.agents.instrumentation.stable_ids import give_id, remember, uuid4_or_stable
+from worker.agents.models import stand_in
+from worker.words.errors import ConfigurationError
+
+Original = Callable[..., Any]
+
+
+class Hook(NamedTuple):
+    """A place in Agno, and what is put there.
+
+    Args:
+        module: Where it is.
+        owner: Its class; empty for a function of the module.
+        name: Of the method, property or function.
+        make: Makes what takes its place, from what is there.
+        is_shared: Whether other modules of Agno hold the same function under a name of their own.
+    """
+
+    module: str
+    owner: str
+    name: str
+    make: Callable[[Original], Any]
+    is_shared: bool = False
+
+    def __str__(self) -> str:
+        return ".".join(each for each in (self.module, self.owner, self.name) if each)
+
+
+_installed: dict[tuple[str, str, str], Original] = {}
+
+
+def install() -> None:
+    """Put the hooks in; a second call does nothing.
+
+    Raises:
+        ConfigurationError: The installed version of Agno has moved one of the places.
+    """
+    if _installed:
+        return
+    found = [(hook, *_look_up(hook)) for hook in HOOKS]
+    for hook, owner, original in found:
+        _installed[hook.module, hook.owner, hook.name] = original
+        made = _with_looks_of(original, hook.make(original))
+        for holder in _holders(original) if hook.is_shared else (owner,):
+            setattr(holder, hook.name, made)
+
+
+def missing() -> list[str]:
+    """The places that the installed version of Agno does not have; empty if it can be run."""
+    names: list[str] = []
+    for hook in HOOKS:
+        try:
+            _look_up(hook)
+        except ConfigurationError:
+            names.append(str(hook))
+    return names
+
+
+def _look_up(hook: Hook) -> tuple[Any, Original]:
+    try:
+        module = import_module(hook.module)
+        owner = getattr(module, hook.owner) if hook.owner else module
+        return owner, inspect.getattr_static(owner, hook.name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"Agno {version('agno')} has no {hook}, which a run's journal needs. Install a version of Agno that"
+            " this version of agno-worker was tested with (see its pyproject.toml), or a newer agno-worker."
+        ) from error
+
+
+def _holders(function: Original) -> list[ModuleType]:
+    """The modules of Agno that hold a function: those that are imported later find what is put in its place."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("agno.")]
+    return [each for each in modules if getattr(each, function.__name__, None) is function]
+
+
+def _with_looks_of(original: Original, made: Any) -> Any:
+    return functools.wraps(original)(made) if callable(original) and callable(made) else made
+
+
+def _model_call(original: Original) -> Original:
+    async def hook(self: Any, **arguments: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or arguments.get("retry_with_guidance"):  # that call is part of one
+            return await original(self, **arguments)
+        return await model_calls.whole(ModelCall(frame, self, arguments, is_streamed=False), original, arguments)
+
+    return hook
+
+
+def _model_call_sync(original: Original) -> Original:
+    def hook(self: Any, **arguments: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or arguments.get("retry_with_guidance"):
+            return original(self, **arguments)
+        call = frame.run.call(functools.partial(ModelCall, frame, self, arguments, is_streamed=False))
+        return model_calls.whole_sync(call, original, arguments, frame.run)
+
+    return hook
+
+
+def _model_stream(original: Original) -> Original:
+    async def hook(self: Any, **arguments: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or arguments.get("retry_with_guidance"):
+            items: Any = original(self, **arguments)
+        else:
+            call = ModelCall(frame, self, arguments, is_streamed=True)
+            items = model_calls.streamed(call, original, arguments)
+        async with aclosing(items):
+            async for item in items:
+                yield item
+
+    return hook
+
+
+def _model_stream_sync(original: Original) -> Original:
+    def hook(self: Any, **arguments: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or arguments.get("retry_with_guidance"):
+            yield from original(self, **arguments)
+            return
+        call = frame.run.call(functools.partial(ModelCall, frame, self, arguments, is_streamed=True))
+        yield from model_calls.streamed_sync(call, original, arguments, frame.run)
+
+    return hook
+
+
+def _parsed_calls(original: Original) -> Original:
+    """Tool calls of a stream: those of the journal are whole already, and those of a stand-in are in its own form."""
+
+    def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
+        calls = stream_data.response_tool_calls
+        if frame_in_hand.get() is None or not calls:
+            return original(self, assistant_message, stream_data)
+        stream_data.response_tool_calls = None
+        try:
+            original(self, assistant_message, stream_data)
+        finally:
+            stream_data.response_tool_calls = calls
+        assistant_message.tool_calls = model_calls.parsed(stand_in.get() or self, calls)
+        return None
+
+    return hook
+
+
+def _cached_answer(original: Original) -> Original:
+    """Agno's cache of answers lies above the journal, which answers what an earlier attempt completed."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is not None and frame.run.journal.is_replayed:
+            return None
+        return original(self, *arguments, **options)
+
+    return hook
+
+
+def _tool_call(original: Original) -> Original:
+    async def hook(self: Any, function_call: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return await original(self, function_call)
+        return await tool_calls.called(frame, original, self, function_call)
+
+    return hook
+
+
+def _tool_execution(original: Original) -> Original:
+    async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or tool_calls.is_in_hand(self):
+            return await original(self, *arguments, **options)
+        return await tool_calls.executed(frame, original, self)
+
+    return hook
+
+
+def _tool_execution_sync(original: Original) -> Original:
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or tool_calls.is_in_hand(self):
+            return original(self, *arguments, **options)
+        return tool_calls.executed_sync(frame, original, self)
+
+    return hook
+
+
+def _run(original: Original) -> Original:
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None or frame.owner is self:  # the run of ours itself
+            return original(self, *arguments, **options)
+        return runs.run(frame, original, self, arguments, options)
+
+    return hook
+
+
+def _id(original: Original) -> Original:
+    """Where Agno makes up the id of an agent without name and id."""
+
+    def hook(self: Any) -> None:
+        if self.id is not None or self.name:
+            original(self)
+        elif frame_in_hand.get() is not None:
+            give_id(self, config_of(self))
+        else:
+            original(self)
+            remember(self.id)
+
+    return hook
+
+
+def _step(original: Original) -> Original:
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return original(self, *arguments, **options)
+        return runs.step(frame, original, self, arguments, options)
+
+    return hook
+
+
+def _session(original: Original) -> Original:
+    async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        session = await original(owner, *arguments, **options)
+        frame = frame_in_hand.get()
+        return session if frame is None else sessions.as_found(frame, owner, session)
+
+    return hook
+
+
+def _session_sync(original: Original) -> Original:
+    def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        session = original(owner, *arguments, **options)
+        frame = frame_in_hand.get()
+        return session if frame is None else frame.run.call(sessions.as_found, frame, owner, session)
+
+    return hook
+
+
+def _saving(original: Original) -> Original:
+    async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is not None:
+            await sessions.before_saving(frame)
+        return await original(owner, *arguments, **options)
+
+    return hook
+
+
+def _approval(original: Original) -> Original:
+    async def hook(db: Any, run_response: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return await original(db, run_response, **options)
+        return await records.acreate_approval(frame, original, db, run_response, options)
+
+    return hook
+
+
+def _approval_sync(original: Original) -> Original:
+    def hook(db: Any, run_response: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return original(db, run_response, **options)
+        return records.create_approval(frame, original, db, run_response, options)
+
+    return hook
+
+
+def _free_id(original: Original) -> Original:
+    async def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
+        frame = frame_in_hand.get()
+        found = None if frame is None else records.free_call_id(frame, call_id)
+        return await original(self, session_id, run_id, call_id) if found is None else found
+
+    return hook
+
+
+def _free_id_sync(original: Original) -> Original:
+    def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
+        frame = frame_in_hand.get()
+        return original(self, session_id, run_id, call_id) if frame is None else records.free_call_id(frame, call_id)
+
+    return hook
+
+
+def _hook_arguments(original: Original) -> Original:
+    """Called right before a hook of the user's is: from here on, its idempotency key is in hand."""
+
+    def hook(function: Any, all_arguments: Any) -> Any:
+        frame: Frame | None = frame_in_hand.get()
+        if frame is not None:
+            frame.hook_begins(getattr(function, "__name__", type(function).__name__))
+        return original(function, all_arguments)
+
+    return hook
+
+
+def _classified(original: Any) -> Any:
+    """Agno raises a provider's error as one of its own kinds, and forgets what it was made of: status, headers."""
+
+    def hook(cls: Any, error: Any) -> Any:
+        made = original.__func__(cls, error)
+        if made is not error and made.__cause__ is None:
+            made.__cause__ = error
+        return made
+
+    return classmethod(hook)
+
+
+def _background(original: Any) -> Any:
+    """The threads in which Agno makes memories of a plain run: they inherit the frame in hand."""
+
+    def hook(self: Any) -> Any:
+        executor = original.fget(self)
+        return executor if frame_in_hand.get() is None else runs.Inheriting(executor)
+
+    return property(hook)
+
+
+BASE = "agno.models.base"
+FUNCTION = "agno.tools.function"
+OWNERS = (("agno.agent.agent", "Agent"), ("agno.team.team", "Team"), ("agno.workflow.workflow", "Workflow"))
+
+HOOKS: tuple[Hook, ...] = (
+    Hook(BASE, "Model", "_ainvoke_with_retry", _model_call),
+    Hook(BASE, "Model", "_invoke_with_retry", _model_call_sync),
+    Hook(BASE, "Model", "_ainvoke_stream_with_retry", _model_stream),
+    Hook(BASE, "Model", "_invoke_stream_with_retry", _model_stream_sync),
+    Hook(BASE, "Model", "_populate_assistant_message_from_stream_data", _parsed_calls),
+    Hook(BASE, "Model", "_get_cached_model_response", _cached_answer),
+    Hook("agno.exceptions", "ModelProviderError", "classify", _classified),
+    Hook(BASE, "Model", "arun_function_call", _tool_call),
+    Hook(FUNCTION, "FunctionCall", "aexecute", _tool_execution),
+    Hook(FUNCTION, "FunctionCall", "execute", _tool_execution_sync),
+    *(Hook(module, owner, name, _run) for module, owner in OWNERS for name in ("arun", "run")),
+    Hook("agno.agent._init", "", "set_id", _id, is_shared=True),
+    Hook("agno.team._init", "", "set_id", _id, is_shared=True),
+    Hook("agno.workflow.workflow", "Workflow", "set_id", _id),
+    *(
+        Hook("agno.workflow.step", "Step", name, _step)
+        for name in ("aexecute", "aexecute_stream", "execute", "execute_stream")
+    ),
+    Hook("agno.agent._storage", "", "aread_or_create_session", _session, is_shared=True),
+    Hook("agno.agent._storage", "", "read_or_create_session", _session_sync, is_shared=True),
+    Hook("agno.team._storage", "", "_aread_or_create_session", _session, is_shared=True),
+    Hook("agno.team._storage", "", "_read_or_create_session", _session_sync, is_shared=True),
+    Hook("agno.workflow.workflow", "Workflow", "aread_or_create_session", _session),
+    Hook("agno.workflow.workflow", "Workflow", "read_or_create_session", _session_sync),
+    Hook("agno.agent._session", "", "asave_session", _saving, is_shared=True),
+    Hook("agno.team._session", "", "asave_session", _saving, is_shared=True),
+    Hook("agno.workflow.workflow", "Workflow", "asave_session", _saving),
+    Hook("agno.run.approval", "", "acreate_approval_from_pause", _approval, is_shared=True),
+    Hook("agno.run.approval", "", "create_approval_from_pause", _approval_sync, is_shared=True),
+    Hook("agno.offload.store", "ResultStore", "_afree_call_id", _free_id),
+    Hook("agno.offload.store", "ResultStore", "_free_call_id", _free_id_sync),
+    Hook("agno.utils.hooks", "", "filter_hook_args", _hook_arguments, is_shared=True),
+    Hook("agno.agent.agent", "Agent", "background_executor", _background),
+    Hook("agno.team.team", "Team", "background_executor", _background),
+    Hook("agno.run.approval", "", "uuid4", uuid4_or_stable),
+    Hook("agno.team.task", "", "uuid4", uuid4_or_stable),
+    Hook("agno.utils.names", "", "uuid4", uuid4_or_stable),
+)
+"""All of them. What each is for stands at the function that makes it."""

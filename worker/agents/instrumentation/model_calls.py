@@ -1,0 +1,372 @@
+"""Model calls: answered from the journal if an earlier attempt has the answer, and stored when they complete."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from worker.agents.agent_run import FailedCall
+from worker.agents.conversation import Conversation, counts, said_in, system_text
+from worker.agents.event_buffer import Written, plain
+from worker.agents.instrumentation.askers import Asker, asker_of
+from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
+from worker.agents.journal import Identity
+from worker.agents.models import stand_in
+from worker.agents.values import packed, said_by, unpacked
+from worker.words.digests import as_it_is, digest
+from worker.words.watching import ModelCall as Stretch
+from worker.words.watching import watched
+
+MADE_ANEW = frozenset({"created_at", "event"})
+"""Fields of an answer that are made again when it is given again."""
+
+NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
+"""And those that are put together from all pieces of a stream."""
+
+WHAT = "An answer of the model"
+
+
+class ReplayedText(str):
+    """Text of an answer from the journal: whoever streams knows it by its class, and does not emit it again."""
+
+    __slots__ = ()
+
+
+class ParsedCall(dict[str, Any]):
+    """A tool call as it stands in the conversation, where a provider's stream would have pieces of one."""
+
+
+class ModelCall:
+    """One call.
+
+    Args:
+        frame: Who calls.
+        model: The model that is asked.
+        arguments: What Agno calls it with.
+        is_streamed: Whether its answer is wanted in pieces.
+    """
+
+    def __init__(self, frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> None:
+        self._run = frame.run
+        self._run.check()
+        self.model = stand_in.get() or model
+        self._frame = frame
+        self._arguments = arguments
+        self._is_streamed = is_streamed
+        self._conversation = _conversation(frame, self.model, arguments)
+        self._position, self._said = self._conversation.follow()
+        self._turn = Turn(self._conversation, self._position)
+        turn_in_hand.set(self._turn)
+        self._run.journal.order.moved(self._conversation.scope)
+        self._digest = ""
+        self._is_known = False
+        self._in_flight = False
+        self._usage = [0, 0, 0, 0]
+        self._deltas: list[dict[str, Any]] = []
+        self._pieces: list[Any] = []
+        name = str(self.model.provider or self.model.name or "")
+        self.stretch = Stretch(model=str(self.model.id), provider=name, streamed=is_streamed)
+
+    async def known(self) -> list[Any] | None:
+        """The answer in its pieces, if an earlier attempt has it. Raises what that one met instead of an answer."""
+        run, scope = self._run, self._conversation.scope
+        entry = run.journal.take(scope, "model", self._at, self._match) if scope.entries else None
+        if entry is None:
+            self._frame.goes_live()
+            run.journal.order.in_flight += 1
+            self._in_flight = True
+            run.take_back()
+            if run.has_failures:
+                run.settle_failures(scope, self._at, self._match)
+            if self._is_streamed:
+                run.begin_stream(self._frame.run_id)
+            return None
+        self._is_known = self.stretch.replayed = True
+        await run.turn(scope, entry)
+        if entry.is_failure:
+            raise _failure(entry.value["failure"])
+        if not entry.is_counted:
+            entry.is_counted = True
+            self._count(entry.value["usage"])
+        return [self._answer(each) for each in entry.value["answer"]]
+
+    async def answered(self, answer: Any) -> None:
+        """The answer has come in one piece."""
+        self.landed()
+        self._conversation.give_ids(answer.tool_calls or [], self._position)
+        self._add_usage(answer)
+        await self._run.turn(self._conversation.scope)
+        self._note([_pack(answer, MADE_ANEW)], has_calls=bool(answer.tool_calls))
+
+    def landed(self) -> None:
+        """The model is not waited for any more."""
+        if self._in_flight:
+            self._in_flight = False
+            self._run.journal.order.in_flight -= 1
+
+    def hear(self, delta: Any) -> None:
+        """Take a piece of the answer, before anybody else may change it."""
+        self._pieces += delta.tool_calls or []
+        self._add_usage(delta)
+        said = _pack(delta, NOT_IN_PIECES)
+        last = self._deltas[-1] if self._deltas else None
+        if last is not None and said.keys() == last.keys() == {"role", "content"} and said["role"] == last["role"]:
+            last["content"] += said["content"]
+        else:
+            self._deltas.append(said)
+
+    async def heard(self) -> None:
+        """All pieces have come."""
+        self.landed()
+        calls = self.model.parse_tool_calls(self._pieces) if self._pieces else []
+        self._conversation.give_ids(calls, self._position)
+        if calls:
+            self._deltas.append({"tool_calls": packed(calls)})
+        await self._run.turn(self._conversation.scope)
+        closes = self._run.end_stream(self._frame.run_id, complete=True)
+        self._note(self._deltas, has_calls=bool(calls), closes=closes)
+
+    def broke_off(self) -> None:
+        """Its stream has ended before its answer was complete."""
+        self.landed()
+        if not self._is_known:
+            self._run.end_stream(self._frame.run_id, complete=False)
+
+    def failed(self, error: Exception) -> None:
+        """No answer came. A member's leader goes on after that, so for the leader it is a result like any other."""
+        self.landed()
+        if self._is_known:
+            self._run.failures.append(error)
+            return
+        if self._frame.parent is not None and self._run.is_leaving:
+            raise self._run.suspend() from error
+        self._run.drop_outdated(self._conversation.scope)
+        self._run.failed(FailedCall(self._conversation.scope, self._at, self._match, error))
+
+    @property
+    def _at(self) -> str:
+        return f"{self._position}~" if self._is_streamed else str(self._position)
+
+    @property
+    def _match(self) -> str:
+        """Digest of what is asked, made when it is wanted: a first attempt that ends with this answer never does."""
+        if not self._digest:
+            head = [self.model.id, _tool_names(self._arguments.get("tools"))]
+            self._digest = self._conversation.digest.of(head, self._said)
+        return self._digest
+
+    def _add_usage(self, answer: Any) -> None:
+        usage = answer.response_usage
+        if usage is not None:
+            read = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
+            self._usage = [mine + (more or 0) for mine, more in zip(self._usage, read, strict=True)]
+
+    def _count(self, usage: Sequence[int]) -> None:
+        self._run.usage.add(usage)
+        stretch = self.stretch
+        stretch.input_tokens, stretch.output_tokens, stretch.cache_read_tokens, stretch.cache_write_tokens = usage
+
+    def _note(self, answer: list[Any], *, has_calls: bool, closes: bool = False) -> None:
+        self._count(self._usage)
+        self._run.drop_outdated(self._conversation.scope)
+        write = partial(self._written, answer, closes=closes)
+        if has_calls:  # the tools that it asks for are about to begin, and wait for it to be stored
+            self._run.buffer.add_soon(*write())
+        else:
+            self._run.buffer.hold(write)
+
+    def _written(self, answer: list[Any], *, closes: bool) -> Written:
+        value = {"answer": answer, "usage": self._usage}
+        scope = self._conversation.scope
+        return self._run.written(scope, "model", self._at, value, match=self._match, what=WHAT, closes=closes)
+
+    def _answer(self, fields: dict[str, Any]) -> Any:
+        from agno.models.response import ModelResponse
+
+        known = unpacked(fields)
+        if isinstance(known.get("content"), str):
+            known["content"] = ReplayedText(known["content"])
+        if known.get("tool_calls"):
+            known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]
+        if known.get("parsed") is not None:
+            known["parsed"] = _parsed(known["parsed"], self._arguments.get("response_format"))
+        return ModelResponse(**known)
+
+
+async def whole(call: ModelCall, original: Any, arguments: dict[str, Any]) -> Any:
+    """Make a call whose answer comes in one piece."""
+    with watched(call.stretch):
+        try:
+            known = await call.known()
+            if known is not None:
+                return known[0]
+            answer = await original(call.model, **arguments)
+        except Exception as error:
+            call.failed(error)
+            raise
+        await call.answered(answer)
+        return answer
+
+
+def whole_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: Any) -> Any:
+    """Make it from plain code."""
+    with watched(call.stretch):
+        try:
+            known = run.on_loop(call.known)
+            if known is not None:
+                return known[0]
+            answer = original(call.model, **arguments)
+        except Exception as error:
+            run.call(call.failed, error)
+            raise
+        run.on_loop(partial(call.answered, answer))
+        return answer
+
+
+async def streamed(call: ModelCall, original: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    """Make a call whose answer comes piece by piece."""
+    stream: Any = None
+    is_complete = False
+    with watched(call.stretch):
+        try:
+            known = await call.known()
+            if known is not None:
+                for delta in known:
+                    yield delta
+                is_complete = True
+                return
+            stream = original(call.model, **arguments)
+            async for delta in stream:
+                call.hear(delta)
+                yield delta
+            is_complete = True
+        except Exception as error:
+            call.failed(error)
+            raise
+        finally:
+            if not is_complete:
+                call.broke_off()
+            if stream is not None:
+                await stream.aclose()  # a cancelled run must let go of the connection now, not when it is collected
+        await call.heard()
+
+
+def streamed_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: Any) -> Iterator[Any]:
+    """Make it from plain code."""
+    is_complete = False
+    with watched(call.stretch):
+        try:
+            known = run.on_loop(call.known)
+            if known is not None:
+                yield from known
+                is_complete = True
+                return
+            for delta in original(call.model, **arguments):
+                call.hear(delta)
+                yield delta
+            is_complete = True
+        except Exception as error:
+            run.call(call.failed, error)
+            raise
+        finally:
+            if not is_complete:
+                call.broke_off()
+        run.on_loop(call.heard)
+
+
+def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
+    """Tool calls of a stream, as they stand in the conversation.
+
+    Args:
+        model: Whose pieces they are.
+        pieces: Those of the journal are whole already.
+    """
+    whole_already = all(isinstance(each, ParsedCall) for each in pieces)
+    calls = [dict(each) for each in pieces] if whole_already else model.parse_tool_calls(pieces)
+    turn = turn_in_hand.get()
+    if turn is not None:
+        turn.conversation.give_ids(calls, turn.position)
+    return calls
+
+
+def _conversation(frame: Frame, model: Any, arguments: dict[str, Any]) -> Conversation:
+    """The conversation that a call belongs to: the one with this very list of messages, else a new one."""
+    messages = arguments["messages"]
+    known = frame.conversations.get(id(messages))
+    if known is None:
+        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments)
+    return known
+
+
+def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any]) -> Conversation:
+    run, asker = frame.run, asker_of(arguments)
+    if asker.is_agent:
+        frame.response = arguments.get("run_response")
+    scope = run.journal.open(frame.scope, _identity(asker, model, messages, arguments, frame), asker.label)
+    opening = [each for each in messages if counts(each)]
+    if scope.is_known and scope.opening is not None:
+        _pin(opening, scope.opening)
+    else:
+        scope.opening = [_own_words(each, frame.given) for each in opening]
+    return Conversation(messages, scope, model.assistant_message_role, run.contents, asker.helper)
+
+
+def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:
+    """What tells a conversation from others of its agent: it has one of its own; helpers may have several."""
+    if asker.is_agent:
+        return Identity("conversation", asker.label, str, str)
+    contents = frame.run.contents
+    form = [model.id, _tool_names(arguments.get("tools")), _form_name(arguments.get("response_format"))]
+    asked = [*form, [said_in(each, contents) for each in messages if counts(each)]]
+    strict = [*form, [plain(each) for each in system_text(messages)]]
+    return Identity(
+        "conversation", asker.label, partial(digest, strict), partial(digest, asked), is_pinned=asker.helper is not None
+    )
+
+
+def _own_words(message: Any, given: Any) -> Any:
+    """What a conversation began with, as JSON has it; None where it is the very input of the run."""
+    content = message.content
+    return None if isinstance(content, str) and content == given else as_it_is(content)
+
+
+def _pin(opening: list[Any], recorded: list[Any]) -> None:
+    """Begin with what the first attempt was asked: what Agno adds to a message may come out otherwise by now."""
+    if len(opening) != len(recorded):
+        return
+    for message, content in zip(opening, recorded, strict=True):
+        if content is not None and message.content != content:
+            message.content = content
+
+
+def _pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:
+    """The fields of a ModelResponse that say something."""
+    fields = said_by(answer) or {}
+    return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
+
+
+def _parsed(value: Any, form: Any) -> Any:
+    """A parsed answer, in the class that it was asked for in; what does not fit is parsed by Agno again."""
+    from pydantic import BaseModel, ValidationError
+
+    if not (isinstance(form, type) and issubclass(form, BaseModel)):
+        return value
+    try:
+        return form.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _failure(failure: dict[str, Any]) -> Exception:
+    from agno.exceptions import ModelProviderError
+
+    if failure["provider"] and failure["status_code"]:
+        return ModelProviderError(failure["text"], failure["status_code"])
+    return RuntimeError(failure["text"])
+
+
+def _tool_names(tools: Any) -> list[str]:
+    return sorted(str((each.get("function") or each).get("name")) for each in tools or () if isinstance(each, dict))
+
+
+def _form_name(form: Any) -> str:
+    return form.__qualname__ if isinstance(form, type) else digest(form) if form else ""

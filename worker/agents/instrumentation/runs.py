@@ -1,0 +1,220 @@
+"""Runs of agents, teams and workflows, and a workflow's steps, whoever makes them within a run of ours."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+from worker.agents.call_sites import Place, call_site
+from worker.agents.endings import ERRORS
+from worker.agents.instrumentation.askers import is_agno
+from worker.agents.instrumentation.frames import Frame, streamed, streamed_sync, within
+from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of, step_config_of
+from worker.agents.instrumentation.stable_ids import give_id
+from worker.agents.journal import CallSite, Identity
+from worker.agents.overrides import for_run_within, is_of_workflow
+from worker.agents.tools import runs_others
+from worker.words.digests import digest
+from worker.words.events import NewEvent
+from worker.words.statuses import TaskUpdateEventType
+
+STATE = "within a run"
+"""What the user's code within a run has saved by then: nothing that is asked for here."""
+
+
+def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Make a run within another, as ``arun`` and ``run`` do: what comes of it is awaited, iterated, or at hand.
+
+    Args:
+        frame: Within which.
+        original: Agno's method.
+        owner: The agent, team or workflow.
+        arguments: Its positional arguments; the first is the input.
+        options: Its keyword arguments.
+    """
+    caller = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - there is no other way to look
+    site = None if is_agno(caller) else partial(_site, call_site(frame.home))
+    own = for_run_within(owner, frame)
+    name_members(own)
+    child = frame.run.call(_opened, frame, owner, arguments[0] if arguments else options.get("input"), options, site)
+    with within(child):
+        try:
+            result = original(own, *arguments, **{**options, "run_id": child.run_id})
+        except Exception:
+            _ended(child, failed=True)
+            raise
+    return _followed(child, result)
+
+
+def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Carry out a workflow's step, as ``execute``, ``aexecute`` and their streams do."""
+    identity = Identity("step", name_of(owner), step_config_of(owner), str, is_pinned=True)
+    if owner.skip_on_failure:  # Agno's words; its result has neither the step's name nor its id
+        frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
+    scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
+    child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
+    key = partial(_key_of_step, child)
+    with within(child, key):
+        result = original(owner, *arguments, **options)
+    return _followed(child, result, key)
+
+
+class Inheriting:
+    """An executor whose threads inherit the context of who submits: Agno's own do not.
+
+    Args:
+        executor: Agno's.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a function in a thread; returns its future."""
+        return self._executor.submit(copy_context().run, function, *arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._executor, name)
+
+
+def begin(run_id: str) -> None:
+    """A run begins: Agno does not store it as cancelled when it is, since it is to be taken up again."""
+    from agno.run.concurrency import mark_worker_managed
+
+    mark_worker_managed(run_id)
+
+
+def end(run_id: str) -> None:
+    """It has ended."""
+    from agno.run.concurrency import unmark_worker_managed
+
+    unmark_worker_managed(run_id)
+
+
+def _opened(
+    frame: Frame, owner: Any, given: Any, options: dict[str, Any], site: Callable[[], CallSite] | None
+) -> Frame:
+    """Open the frame of a run. Where Agno itself makes the run, its place under the frame identifies it."""
+    run, name, kind = frame.run, name_of(owner), type(owner).__name__.lower()
+    identity = Identity(
+        kind,
+        name,
+        config_of(owner),
+        input_of(given, options, run.contents),
+        model_of(owner),
+        is_pinned=site is None,
+        site=site,
+    )
+    scope = run.journal.open(frame.scope, identity, name or kind)
+    member = None if is_of_workflow(frame) else name_in_events(owner)
+    child = Frame(run, owner, lambda: scope, frame, run.id_of(scope), given=given, member=member)
+    begin(child.run_id)
+    _announce(frame, child)
+    return child
+
+
+def _site(place: Callable[[], Place]) -> CallSite:
+    return CallSite(*place(), STATE)
+
+
+def name_in_events(owner: Any) -> str | None:
+    """By what an agent, team or workflow is known in events."""
+    return getattr(owner, "id", None) or getattr(owner, "name", None)
+
+
+def _announce(frame: Frame, child: Frame) -> None:
+    """Emit that a team's leader has handed work to a member."""
+    function = getattr(frame.owner, "function", None)
+    if function is None or not runs_others(function):
+        return
+    arguments = frame.owner.arguments or {}
+    query = arguments.get("task") or arguments.get("query") or (child.given if isinstance(child.given, str) else None)
+    data = {"agent_id": child.member or "", "query": query}
+    frame.run.emit([NewEvent(type=TaskUpdateEventType.SubAgentTrigger, data=data)], frame.scope.parent)
+
+
+def name_members(owner: Any) -> None:
+    """Give ids to a team's members that have neither name nor id, each another."""
+    members = getattr(owner, "members", None)
+    if not isinstance(members, list):
+        return
+    taken = {each.id for each in members if getattr(each, "id", None)}
+    for each in members:
+        if getattr(each, "id", None) is None and not getattr(each, "name", None):
+            give_id(each, config_of(each), taken)
+            taken.add(each.id)
+        name_members(each)
+
+
+def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -> Any:
+    """Pass on what a run or step answers, with its frame in hand while it goes on, and look at how it ends."""
+    if isinstance(result, AsyncIterator):
+        return _iterated(child, result, key)
+    if isinstance(result, Iterator):
+        return _iterated_sync(child, result, key)
+    if hasattr(result, "__await__"):
+        return _awaited(child, result, key)
+    child.run.call(partial(_ended, child, failed=_is_error(child, result, before=False)))
+    return result
+
+
+async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> Any:
+    failed = True
+    try:
+        with within(child, key):
+            answer = await result
+        failed = _is_error(child, answer, before=False)
+        return answer
+    finally:
+        _ended(child, failed=failed)
+
+
+async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
+    failed = True
+    try:
+        is_error = False
+        async for item in streamed(items, child, key):
+            is_error = _is_error(child, item, before=is_error)
+            yield item
+        failed = is_error
+    finally:
+        _ended(child, failed=failed)
+
+
+def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | None) -> Iterator[Any]:
+    failed = True
+    try:
+        is_error = False
+        for item in streamed_sync(items, child, key):
+            is_error = _is_error(child, item, before=is_error)
+            yield item
+        failed = is_error
+    finally:
+        child.run.call(partial(_ended, child, failed=failed))
+
+
+def _is_error(child: Frame, item: Any, *, before: bool) -> bool:
+    """Whether the run or step has failed, as far as its output or event says; others' events say nothing of it."""
+    if child.run_id:
+        if getattr(item, "run_id", None) != child.run_id:
+            return before
+        status = str(getattr(getattr(item, "status", None), "value", ""))
+        return before or status == "ERROR" or getattr(item, "event", None) in ERRORS
+    return not item.success if hasattr(item, "success") else before
+
+
+def _ended(child: Frame, *, failed: bool) -> None:
+    run = child.run
+    run.journal.end(child.scope, failed=failed)
+    if child.run_id:
+        end(child.run_id)
+        run.journal.run_ids.add(child.run_id)
+    if not failed:
+        run.drop_replaced(child.scope)
+    elif getattr(child.owner, "skip_on_failure", False):
+        run.settle_failures(child.scope)
+
+
+def _key_of_step(child: Frame) -> str:
+    return f"{child.run.record.id}:{child.owner.name}:{digest(child.scope.key)[:12]}"

@@ -1,0 +1,87 @@
+"""Agno's sessions as a task finds them: without what its own earlier attempts have left there.
+
+An attempt that fails has often stored its run and its session state already. Read back, they would become history that
+the model is shown, state that is counted twice, and questions that no longer match the journal. So what a run reads is
+put back to how the task found it: runs of its own earlier attempts are left out, and session data is as it was then.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from worker.agents.event_buffer import plain
+from worker.agents.instrumentation.frames import Frame
+from worker.words.digests import digest
+
+WHAT = "The session"
+
+
+def as_found(frame: Frame, owner: Any, session: Any) -> Any:
+    """Put a session back to how the task found it.
+
+    Args:
+        frame: Within which it is read.
+        owner: The agent, team or workflow that reads it.
+        session: Agno's, which is changed.
+    """
+    run = frame.run
+    if frame.run_id:
+        frame.begins_again()
+    if not run.journal.is_kept or session is None:
+        return session
+    runs: list[Any] = session.runs or []
+    own = [each for each in runs if _is_ours(each, frame)]
+    if own:
+        session.runs = [each for each in runs if not _is_ours(each, frame)]
+    at = f"{run.record.turn}.{digest([type(session).__name__, session.session_id])}"
+    # the first run of the task finds the session as the task did, a later one as the runs before it have left it
+    scope = run.scope if run.journal.run_ids else run.journal.root
+    entry = run.journal.find(scope, "session", at)
+    if entry is not None:
+        found = deepcopy(entry.value)
+        session.session_data, session.metadata = found["data"], found["metadata"]
+        _set_summary(session, found["summary"])
+    elif own:  # it was new when an earlier attempt began
+        session.session_data = _fresh(owner)
+        _set_summary(session, None)
+    elif _holds_anything(owner, session):
+        found = {
+            "data": plain(session.session_data),
+            "metadata": plain(session.metadata),
+            "summary": _summary(session),
+        }
+        run.note(scope, "session", at, found, match="", what=WHAT)
+    return session
+
+
+async def before_saving(frame: Frame) -> None:
+    """A session is about to be stored: how it was found is stored first."""
+    await frame.run.buffer.all_stored()
+
+
+def _is_ours(run_output: Any, frame: Frame) -> bool:
+    """Whether an earlier attempt at this turn of the task has left a run, and this one has not made it yet."""
+    run_id = str(getattr(run_output, "run_id", None) or "")
+    return run_id.startswith(frame.run.prefix) and run_id not in frame.run.journal.run_ids
+
+
+def _holds_anything(owner: Any, session: Any) -> bool:
+    """Whether a session holds more than a new one would."""
+    return bool(session.runs) or (session.session_data or {}) != _fresh(owner) or _summary(session) is not None
+
+
+def _fresh(owner: Any) -> dict[str, Any]:
+    state = getattr(owner, "session_state", None)
+    return {} if state is None else {"session_state": plain(state)}
+
+
+def _summary(session: Any) -> Any:
+    summary = getattr(session, "summary", None)
+    return None if summary is None else summary.to_dict()
+
+
+def _set_summary(session: Any, stored: Any) -> None:
+    if not hasattr(session, "summary"):
+        return
+    from agno.session.summary import SessionSummary
+
+    session.summary = None if stored is None else SessionSummary.from_dict(stored)

@@ -1,0 +1,451 @@
+"""Tool calls: answered from the journal if an earlier attempt completed them, and stored when they complete."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import cache, partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from worker.agents.instrumentation.frames import (
+    UNKNOWN,
+    Frame,
+    frame_in_hand,
+    streamed,
+    streamed_sync,
+    turn_in_hand,
+    within,
+)
+from worker.agents.journal import Entry, Identity, Scope
+from worker.agents.tool_events import is_emitted, request_event, result_event
+from worker.agents.tools import has_state, is_redone, lost_state, name_of_toolkit, shape_of
+from worker.agents.values import is_json, packed, unpacked
+from worker.words.digests import digest
+from worker.words.events import NewEvent
+from worker.words.watching import ToolCalled, watched
+
+
+class ToolCall:
+    """One call.
+
+    Args:
+        frame: Who calls: the agent or team, or the tool within which code calls another.
+        function_call: Agno's.
+    """
+
+    def __init__(self, frame: Frame, function_call: Any) -> None:
+        turn = turn_in_hand.get()
+        self._run = frame.run
+        self._call = function_call
+        self._owner = _owner(frame)
+        self._helper = turn.conversation.helper if turn is not None else None
+        self._home: Scope = turn.conversation.scope if turn is not None else frame.scope
+        self._at = f"{turn.position if turn is not None else ''}.{function_call.call_id or ''}"
+        self._match = digest([function_call.function.name, function_call.arguments])
+        self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
+        self._shape: dict[str, Any] | None = None
+        self._said: Entry | None = None  # of a call that is made again: what came of it before
+        self.is_redone = is_redone(function_call.function)
+        if self._owner.noted_state is UNKNOWN:
+            self._owner.noted_state = _copy(self._state())
+        self.frame = Frame(self._run, function_call, self._open_scope, frame, given=frame.given, member=frame.member)
+
+    def key(self) -> str:
+        """The idempotency key. Some providers give the same id to a call of every turn, so its place counts."""
+        place = [self._home.key, self._at, self._match]
+        return f"{self._run.record.id}:{self._call.call_id}:{digest(place)[:12]}"
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self._call.function.name
+
+    async def begins(self) -> None:
+        """Emit that the tool is called.
+
+        Returns when that is stored, and with it the answer that asked for it: it holds the id of the call.
+        """
+        self._shape = shape_of(self._call.function)
+        self._run.emit(self._request(), self._home, at_once=self._run.journal.is_kept)
+        if self._run.journal.is_kept and not self._run.blocks_the_loop:
+            await self._run.buffer.all_stored()
+
+    async def known(self) -> Entry | None:
+        """What an earlier attempt has of it; None if it is to be made."""
+        run = self._run
+        entry = run.journal.take(self._home, "tool", self._at, self._match) if self._home.entries else None
+        if self.is_redone:
+            self._said = entry
+            return None
+        if entry is None:
+            self.frame.goes_live()
+            self._warn_of_lost_state()
+            return None
+        await run.turn(self._home, entry)
+        if not entry.is_counted:
+            entry.is_counted = True
+            run.emit(self._request(), self._home)  # it is in the log, and so is the result
+        self._skip_below()
+        if entry.value.get("stateful") or has_state(self._call.function):
+            run.answered_toolkits.add(name_of_toolkit(self._call.function))
+        self._restore(entry)
+        return entry
+
+    def completed(self, success: Any, outcome: Any, *, plain: bool = False) -> None:
+        """Note what came of it; a result that is still to come is noted when it has.
+
+        Args:
+            success: True, False, or what the tool raised to steer its agent.
+            outcome: Agno's record of it.
+            plain: Whether plain code takes the result.
+        """
+        call = self._call
+        if _is_to_come(call.result):
+            call.result = self._followed_sync(call.result) if plain else self._followed(call.result)
+            outcome.result = call.result
+            return
+        if success is False and self._run.is_leaving:
+            raise self._run.suspend()
+        has_failed = success is not True
+        result = call.error if has_failed else call.result
+        self._note(_pack_outcome(success, call, outcome), result, has_failed=has_failed)
+
+    def cut(self) -> None:
+        """The run was cancelled; a tool in a thread may have ended at that very moment."""
+        result = self._call.result
+        if result is not None and not _is_to_come(result):
+            self._note(_pack_result(result), result)
+
+    def answer(self, entry: Entry) -> tuple[Any, Any]:
+        """Set on the call what an entry has; returns Agno's success and outcome."""
+        from agno.exceptions import AgentRunException
+        from agno.tools.function import FunctionExecutionResult
+
+        call, value = self._call, entry.value
+        success: Any = "error" not in value
+        if success:
+            call.result = unpacked(value["agno"]) if "agno" in value else value["result"]
+        else:
+            call.error = value["error"]
+        if "raised" in value:
+            success = AgentRunException(**unpacked(value["raised"]))
+        outcome = FunctionExecutionResult(
+            status="success" if success is True else "failure",
+            result=call.result,
+            error=call.error,
+            updated_session_state=self._state() if "state" in value else None,
+            **unpacked(value.get("media", {})),
+        )
+        return success, outcome
+
+    def _open_scope(self) -> Scope:
+        """The scope of what is called within it."""
+        return self._run.journal.open(self._home, self._identity, self.name)
+
+    @property
+    def _identity(self) -> Identity:
+        return Identity("tool", self._at, lambda: self._match, str)
+
+    @property
+    def _is_emitted(self) -> bool:
+        return is_emitted(self._call.function, self._call.arguments)
+
+    @property
+    def _member(self) -> str | None:
+        return f"agno.{self._helper}" if self._helper else self._owner.member
+
+    async def _followed(self, source: Any) -> AsyncIterator[Any]:
+        """Pass on what a tool yields; the text that Agno makes of it is the result."""
+        text: list[str] = []
+        try:
+            async for item in streamed(_each(source), self.frame, self.key):
+                text.append(_text_of(item))
+                if self._said is None or not text[-1]:
+                    yield item
+        except Exception as error:
+            self._note({"error": str(error)}, str(error), has_failed=True)
+            raise
+        if self._said is not None:
+            yield self._text_again("".join(text))
+        else:
+            self._note({"result": "".join(text)}, "".join(text))
+
+    def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
+        """Do the same for plain code."""
+        text: list[str] = []
+        try:
+            for item in streamed_sync(source, self.frame, self.key):
+                text.append(_text_of(item))
+                if self._said is None or not text[-1]:
+                    yield item
+        except Exception as error:
+            self._run.call(partial(self._note, {"error": str(error)}, str(error), has_failed=True))
+            raise
+        if self._said is not None:
+            yield self._run.call(self._text_again, "".join(text))
+        else:
+            self._run.call(self._note, {"result": "".join(text)}, "".join(text))
+
+    def _text_again(self, text: str) -> str:
+        """What a call that was made again answers: what it did before, unless anything within it is new.
+
+        Pieces of several members' texts may have come in another order this time.
+        """
+        if self._said is None or self.frame.is_live or "result" not in self._said.value:
+            self._note({"result": text}, text)
+            return text
+        if self.frame.has_scope:
+            self._run.journal.end(self.frame.scope, failed=False)
+        return str(self._said.value["result"])
+
+    def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
+        run, call = self._run, self._call
+        events = self._result(result, has_failed=has_failed)
+        if self.frame.has_scope:
+            run.journal.end(self.frame.scope, failed=False)
+        if self._is_emitted and not self._helper:
+            value["tool"] = self.name
+        if self.is_redone:
+            value["redone"] = True
+            run.emit(events, self._home)
+            events = []
+        self._add_state(value)
+        self._add_references(value)
+        if self._shape != shape_of(call.function):
+            value["stateful"] = True
+        what = f"The result of {self.name}"
+        run.note(self._home, "tool", self._at, value, match=self._match, what=what, events=events)
+
+    def _request(self) -> list[NewEvent]:
+        """The event that says that it is called."""
+        if not self._is_emitted:
+            return []
+        if not self._helper:
+            self._run.usage.tools[self.name] = None
+        return [request_event(self._call.call_id, self.name, self._call.arguments, self._member)]
+
+    def _result(self, result: Any, *, has_failed: bool) -> list[NewEvent]:
+        """The event that says what came of it."""
+        if not self._is_emitted:
+            return []
+        call = self._call
+        return [result_event(call.call_id, self.name, call.arguments, result, is_error=has_failed, member=self._member)]
+
+    # what a tool changes besides its result
+
+    def _state(self) -> Any:
+        return getattr(self._context, "session_state", None)
+
+    def _add_state(self, value: dict[str, Any]) -> None:
+        """The session state as the call left it, if that is not how the last call left it."""
+        state = _copy(self._state())
+        if state != self._owner.noted_state:
+            value["state"] = self._owner.noted_state = state
+
+    def _restore(self, entry: Entry) -> None:
+        """Set the session state as the call left it, unless one that ended later has been answered already."""
+        self._restore_references(entry)
+        state = self._state()
+        if "state" not in entry.value or not isinstance(state, dict):
+            return
+        if entry.number >= self._run.states.get(id(state), (0, 0)):
+            self._run.states[id(state)] = entry.number
+            state.clear()
+            state.update(unpacked(entry.value["state"]) or {})
+            self._owner.noted_state = entry.value["state"]
+
+    def _references(self) -> list[Any]:
+        return getattr(self._owner.response, "references", None) or []
+
+    def _add_references(self, value: dict[str, Any]) -> None:
+        """What the call added to the references of its run, as Agno's search tools do."""
+        references = self._references()
+        added = references[self._owner.references :]
+        if added:
+            self._owner.references = len(references)
+            value["references"] = packed(added)
+
+    def _restore_references(self, entry: Entry) -> None:
+        added = entry.value.get("references")
+        if added and self._owner.response is not None:
+            self._owner.response.references = [*self._references(), *unpacked(added)]
+            self._owner.references = len(self._owner.response.references)
+
+    # what it cannot restore
+
+    def _skip_below(self) -> None:
+        """Count what was done within it: it is answered as a whole."""
+        found = self._home.match(self._identity) if self._home.available else None
+        if found is not None:
+            self._run.pass_over(found, self._run.count)
+
+    def _warn_of_lost_state(self) -> None:
+        """Say that a toolkit is called whose earlier calls were answered, so that its process has no trace of them."""
+        if not self._run.answered_toolkits:
+            return
+        toolkit = name_of_toolkit(self._call.function)
+        if toolkit in self._run.answered_toolkits:
+            self._run.answered_toolkits.discard(toolkit)
+            self._run.emit([lost_state(toolkit)])
+
+
+async def called(frame: Frame, original: Any, model: Any, function_call: Any) -> Any:
+    """Make a tool call as ``Model.arun_function_call`` does: success, timer, call and outcome."""
+    frame.run.check()
+    tool = ToolCall(frame, function_call)
+    with within(tool.frame, tool.key), watched(ToolCalled(tool=tool.name, call_id=str(function_call.call_id))) as seen:
+        entry = await tool.known()
+        if entry is not None:
+            seen.replayed = True
+            success, outcome = tool.answer(entry)
+            seen.failed = success is not True
+            return success, _no_time(), function_call, outcome
+        await tool.begins()
+        try:
+            success, timer, function_call, outcome = await original(model, function_call)
+        except asyncio.CancelledError:
+            tool.cut()
+            raise
+        seen.failed = success is not True
+        tool.completed(success, outcome)
+        return success, timer, function_call, outcome
+
+
+async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
+    """Make a tool call as ``FunctionCall.aexecute`` does: its outcome."""
+    frame.run.check()
+    tool = ToolCall(frame, function_call)
+    with within(tool.frame, tool.key):
+        entry = await tool.known()
+        if entry is not None:
+            return _raised_or(*tool.answer(entry))
+        await tool.begins()
+        try:
+            outcome = await original(function_call)
+        except _stopping() as raised:
+            tool.completed(raised, _failure())
+            raise
+        tool.completed(outcome.status == "success", outcome)
+        return outcome
+
+
+def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
+    """Make it from plain code."""
+    run = frame.run
+    run.check()
+    tool = ToolCall(frame, function_call)
+    with within(tool.frame, tool.key):
+        entry = run.on_loop(tool.known)
+        if entry is not None:
+            return _raised_or(*tool.answer(entry))
+        run.on_loop(tool.begins)
+        try:
+            outcome = original(function_call)
+        except _stopping() as raised:
+            run.call(tool.completed, raised, _failure())
+            raise
+        run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
+        return outcome
+
+
+def is_in_hand(function_call: Any) -> bool:
+    """Whether a call is the one that is being made: Agno makes it through several of the methods that we hook."""
+    frame = frame_in_hand.get()
+    return frame is not None and frame.owner is function_call
+
+
+@cache
+def _stopping() -> type[Exception]:
+    """What a tool raises to steer its agent: to have it stop, or try again."""
+    from agno.exceptions import AgentRunException
+
+    return AgentRunException
+
+
+def _failure() -> Any:
+    from agno.tools.function import FunctionExecutionResult
+
+    return FunctionExecutionResult(status="failure")
+
+
+def _raised_or(success: Any, outcome: Any) -> Any:
+    if isinstance(success, Exception):
+        raise success
+    return outcome
+
+
+def _owner(frame: Frame) -> Frame:
+    """The agent or team in whose run a call is made."""
+    return next((each for each in frame.path() if each.run_id), frame)
+
+
+def _copy(state: Any) -> Any:
+    """A session state as JSON can say it; None if there is none, or none that JSON can say."""
+    try:
+        return packed(state) if state else None
+    except RecursionError:
+        return None
+
+
+def _is_to_come(result: Any) -> bool:
+    return isinstance(result, AsyncIterator | Iterator)
+
+
+def _pack_outcome(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
+    """What a finished call leaves: its result, or its failure, and whatever media Agno merges back."""
+    if success is True:
+        value = _pack_result(call.result)
+    elif success is False:
+        value: dict[str, Any] = {"error": call.error}
+    else:
+        value = {"error": call.error, "raised": _pack_raised(success)}
+    media = {name: each for name in ("images", "videos", "audios", "files") if (each := getattr(outcome, name))}
+    return value | ({"media": packed(media)} if media else {})
+
+
+def _pack_result(result: Any) -> dict[str, Any]:
+    if isinstance(result, _tool_result()):
+        return {"agno": packed(result)}
+    # the model is told the result as text: what JSON would give back in another form is kept as that text
+    return {"result": result if is_json(result) else str(result)}
+
+
+@cache
+def _tool_result() -> type:
+    from agno.tools.function import ToolResult
+
+    return ToolResult
+
+
+def _pack_raised(raised: Any) -> dict[str, Any]:
+    names = ("user_message", "agent_message", "messages", "stop_execution")
+    return {"exc": str(raised), **{name: packed(getattr(raised, name)) for name in names}}
+
+
+def _no_time() -> Any:
+    from agno.utils.timer import Timer
+
+    timer = Timer()
+    timer.start()
+    timer.stop()
+    return timer
+
+
+def _text_of(item: Any) -> str:
+    """What Agno adds to a tool's result for something that the tool yields: the text of other agents' answers too."""
+    from agno.run.agent import CustomEvent, RunContentEvent
+    from agno.run.base import BaseRunOutputEvent
+    from agno.run.team import RunContentEvent as TeamRunContentEvent
+
+    if isinstance(item, RunContentEvent | TeamRunContentEvent):
+        return item.content.model_dump_json() if isinstance(item.content, BaseModel) else str(item.content or "")
+    return str(item) if isinstance(item, CustomEvent) or not isinstance(item, BaseRunOutputEvent) else ""
+
+
+async def _each(source: Any) -> AsyncIterator[Any]:
+    if isinstance(source, AsyncIterator):
+        async for item in source:
+            yield item
+        return
+    for item in source:
+        yield item

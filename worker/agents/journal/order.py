@@ -1,0 +1,147 @@
+"""The order in which branches are answered: one after another, and in each attempt as in the one before.
+
+Branches that run side by side (a workflow's parallel steps, members of a team, runs that a handler gathers) meet in the
+order in which they finish, and what is asked after they have met depends on it. So a branch that was answered is left
+to go on before another is answered, in every attempt: then the numbers of the journal's rows are the order in which the
+branches met. Answered at once from the journal, they would meet in the order in which they ask. So an answer waits for
+those that were completed before it in other branches, and an answer that is not in the journal comes after those.
+
+Nothing waits for ever: a branch that an attempt leaves out never asks. After ``GRACE`` seconds in which nothing moved,
+the earliest answer is no longer waited for.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from worker.agents.journal.rows import Entry, Number
+from worker.agents.journal.scopes import Scope
+
+GRACE = 1.0  # seconds; replayed branches ask within milliseconds, unless the user's code takes its time between
+SETTLE = 0.05  # seconds that a branch which was answered has to go on before another is answered
+TURNS = 5  # of the event loop, after a branch has moved: a run's end is passed on through a few tasks and queues
+
+LAST: Number = (2**63, 0)
+"""The place of an answer that no earlier attempt had: behind all others."""
+
+
+class ReplayOrder:
+    """Which answers of earlier attempts are still to come, and who waits for them."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0  # model calls that wait for their answers
+        self._coming: dict[Number, Entry] = {}  # in order
+        self._moved = asyncio.Event()
+        self._last_move = 0.0
+        self._ahead: Scope | None = None  # the branch that was answered last, until it has gone on
+        self._ahead_until = 0.0
+        self._moves = 0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is still to come."""
+        return bool(self._coming)
+
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """Take in what earlier attempts completed, in order."""
+        self._coming = {each.number: each for each in entries if each.kind in ("model", "tool", "run")}
+
+    def forget(self, entries: Iterable[Entry]) -> None:
+        """Entries are not to be waited for."""
+        if self._coming:
+            for each in entries:
+                self._coming.pop(each.number, None)
+            self._moved.set()
+
+    def moved(self, scope: Scope) -> None:
+        """A scope was opened, has ended, or asks for something."""
+        if self._ahead is not None and _are_one_branch(scope, self._ahead):
+            self._moves += 1
+            _after_turns(TURNS, partial(self._settled, self._moves))
+        if self._coming:
+            self._last_move = asyncio.get_running_loop().time()
+            self._moved.set()
+
+    async def turn(self, scope: Scope, entry: Entry | None = None) -> None:
+        """Wait until it is an answer's turn.
+
+        Args:
+            scope: Who is answered.
+            entry: What answers; None for an answer that no earlier attempt had.
+        """
+        number = LAST if entry is None else entry.number
+        self.moved(scope)
+        while (awaited := self._before(scope, number)) is not None:
+            await self._wait(awaited)
+        self._coming.pop(number, None)
+        if self._coming or self.in_flight:  # others may be answered next
+            loop = asyncio.get_running_loop()
+            self._ahead, self._ahead_until = scope, loop.time() + SETTLE
+            self._last_move = loop.time()
+        self._moved.set()
+
+    def _before(self, scope: Scope, number: Number) -> "Entry | Scope | None":
+        """What comes before it: an entry of another branch, or the branch that was answered last."""
+        if self._ahead is not None and not _are_one_branch(scope, self._ahead):
+            if asyncio.get_running_loop().time() < self._ahead_until:
+                return self._ahead
+            self._ahead = None
+        return next((each for each in self._earlier(number) if self._is_expected(each, scope, number)), None)
+
+    def _earlier(self, number: Number) -> Iterator[Entry]:
+        for each, entry in self._coming.items():
+            if each >= number:
+                return
+            yield entry
+
+    @staticmethod
+    def _is_expected(entry: Entry, scope: Scope, number: Number) -> bool:
+        """Whether an earlier entry belongs to a branch beside the scope that overlapped with it, and may yet ask."""
+        branch, other = _branches(scope, entry.scope)
+        if branch is None or other is None:
+            return False
+        if number == LAST:
+            return other.is_open
+        has_ended = other.identity is not None and not other.is_open
+        return entry.number > branch.began and not has_ended
+
+    async def _wait(self, awaited: "Entry | Scope") -> None:
+        loop = asyncio.get_running_loop()
+        self._moved.clear()
+        is_branch = isinstance(awaited, Scope)
+        limit = self._ahead_until - loop.time() if is_branch else self._last_move + GRACE - loop.time()
+        try:
+            await asyncio.wait_for(self._moved.wait(), max(0.0, limit))
+        except TimeoutError:
+            if is_branch:
+                self._let_others()
+            elif loop.time() >= self._last_move + GRACE:
+                self.forget([awaited])
+
+    def _settled(self, moves: int) -> None:
+        """The branch that is ahead has gone on as far as it can by itself, unless it has moved since."""
+        if moves == self._moves:
+            self._let_others()
+
+    def _let_others(self) -> None:
+        self._ahead = None
+        self._moved.set()
+
+
+def _branches(scope: Scope, other: Scope) -> tuple[Scope | None, Scope | None]:
+    """The scopes at which two paths part, each on its own side; None where one path contains the other."""
+    mine, theirs = [*scope.path()][::-1], [*other.path()][::-1]
+    for one, another in zip(mine, theirs, strict=False):
+        if one is not another:
+            return one, another
+    return None, None
+
+
+def _are_one_branch(scope: Scope, other: Scope) -> bool:
+    return _branches(scope, other) == (None, None)
+
+
+def _after_turns(turns: int, then: Callable[[], None]) -> None:
+    """Call something when the loop has turned so often."""
+    loop = asyncio.get_running_loop()
+    loop.call_soon(_after_turns, turns - 1, then) if turns else then()

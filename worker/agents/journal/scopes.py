@@ -1,0 +1,222 @@
+"""Who makes a call: a tree of scopes below a task's handler, in which a later attempt finds its own calls again.
+
+A scope is a run of an agent, team or workflow, a workflow's step, a tool call, or a conversation with a model. Each row
+of the journal belongs to one. An attempt that opens a scope is given one of an earlier attempt if it is the same:
+
+1. The same name, configuration (instructions, tools, output form) and input. Of several, they are given in order.
+2. Where Agno itself makes the run at a fixed place (a team's member for one delegation, the executor of a step): the
+   same name and input, if only one configuration was seen there. Such a place identifies the run by itself.
+3. Where the user's code makes it: the same name, given by the user, and input, at the same call site. This is how a
+   named agent resumes after a deploy that changed its prompt.
+
+Otherwise the scope is a new one, and its calls are made anew: a repeated call costs money, a wrong answer is a defect.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.agents.call_sites import is_same_place
+from worker.agents.journal.rows import Entry, Kind, Number
+
+Digest = Callable[[], str]
+"""Makes a digest when it is needed: most runs end without."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """Where and when the user's code makes a run.
+
+    Args:
+        place: In the code, see ``call_sites``. None if it may make several runs: in a loop, or beside others.
+        code: Digest of that code.
+        state: Digest of what the handler had saved on its task by then: a handler that skips what is done knows it
+            by that.
+    """
+
+    place: str | None
+    code: str
+    state: str
+
+    def continues(self, earlier: "CallSite", *, names_tell_apart: bool) -> bool:
+        """Whether a run here continues the earlier one of its name, although its configuration has changed.
+
+        Args:
+            earlier: Where the earlier attempt made it.
+            names_tell_apart: Whether several runs were seen there, each of another name. Where one place makes
+                several runs, that counts if its code has changed: then a deploy explains the new configuration.
+        """
+        if self.state != earlier.state:
+            return False
+        if self.place is None or earlier.place is None:
+            return names_tell_apart and self.code != earlier.code
+        return is_same_place(self.place, earlier.place)
+
+
+@dataclass(slots=True)
+class Identity:
+    """What tells a scope from others below the same parent.
+
+    Args:
+        kind: ``agent``, ``team``, ``workflow``, ``step``, ``tool`` or ``conversation``.
+        name: What the user called it, or where it stands; None if it has no name.
+        config: Digest of instructions, tools, output form.
+        input: Digest of what it is given.
+        model: The model that it names; empty if it names none.
+        is_pinned: Whether Agno itself opens it, at a place that identifies it.
+        site: Where the user's code opens it; None elsewhere.
+    """
+
+    kind: str
+    name: str | None
+    config: Digest
+    input: Digest
+    model: str = ""
+    is_pinned: bool = False
+    site: Callable[[], CallSite] | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """A scope as the journal has it."""
+
+    kind: str
+    name: str | None
+    config: str
+    input: str
+    model: str = ""
+    site: CallSite | None = None
+    opening: Any = None  # of a conversation: what it began with
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Scope:
+    """One node of the tree.
+
+    Args:
+        key: Names it among all scopes of the task.
+        parent: What opened it; None for the handler itself.
+        began: When it was first opened.
+        identity: What the attempt that runs now opened it as; None until it does.
+        record: What an earlier attempt opened it as, or what is to be stored of it.
+    """
+
+    key: str
+    parent: "Scope | None"
+    began: Number
+    identity: Identity | None = None
+    record: Record | None = None
+    is_known: bool = False  # an earlier attempt opened it
+    is_open: bool = False  # this attempt has opened it, and it has not ended
+    has_failed: bool = False
+    failed_in_model: bool = False  # the last thing that happened in it was a model call that failed
+    opening: Any = None
+    available: list["Scope"] = field(default_factory=list["Scope"])  # below it: what may be opened again
+    children: list["Scope"] = field(default_factory=list["Scope"])
+    entries: dict[tuple[Kind, str, str], list[Entry]] = field(default_factory=dict[tuple[Kind, str, str], list[Entry]])
+    labels: dict[str, int] = field(default_factory=dict[str, int])  # how often each label was given below it
+
+    def __repr__(self) -> str:
+        return f"Scope({self.key!r})"
+
+    def path(self) -> Iterator["Scope"]:
+        """The scope itself, its parent, and so on up to the handler."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def is_within(self, other: "Scope") -> bool:
+        """Whether it is the other scope, or below it."""
+        return any(each is other for each in self.path())
+
+    def below(self) -> Iterator["Scope"]:
+        """The scope itself and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.below()
+
+    def all_entries(self) -> Iterator[Entry]:
+        """What was completed in it, not below it."""
+        for entries in self.entries.values():
+            yield from entries
+
+    def add(self, entry: Entry) -> None:
+        """Take in a completed call."""
+        place = (entry.kind, entry.at, entry.match)
+        found = self.entries.get(place)
+        if found is None:
+            self.entries[place] = [entry]
+        else:
+            found.append(entry)
+
+    def take(self, kind: Kind, at: str, match: str) -> Entry | None:
+        """The next unused entry at a place, which is then used. A failure that an answer followed is passed over."""
+        waiting = [each for each in self.entries.get((kind, at, match), ()) if not (each.is_used or each.is_dropped)]
+        found = next((each for each in waiting if not each.is_failure), waiting[0] if waiting else None)
+        if found is not None:
+            found.is_used = True
+        return found
+
+    def has_answers(self) -> bool:
+        """Whether an attempt may still be answered from it or from below it."""
+        return any(not entry.is_dropped for scope in self.below() for entry in scope.all_entries())
+
+    def match(self, identity: Identity) -> "Scope | None":
+        """Which of the scopes below it an identity opens again; None if it opens a new one."""
+        named = [each for each in self.available if _looks(each) == (identity.kind, identity.name)]
+        if not named:
+            return None
+        config, given = identity.config(), identity.input()
+        asked = [(each, each.record) for each in named if each.record is not None and each.record.input == given]
+        same = [each for each, record in asked if record.config == config and _may_be(record.model, identity.model)]
+        if same:
+            return _of_equals(same, identity)
+        if identity.is_pinned:
+            return asked[0][0] if len({record.config for _, record in asked}) == 1 else None
+        return self._continued([each for each, _ in asked], identity) if identity.name is not None else None
+
+    def _continued(self, asked: list["Scope"], identity: Identity) -> "Scope | None":
+        """The one run of this name whose configuration has changed since, if the call site says that it is this one."""
+        if len(asked) != 1 or identity.site is None:
+            return None
+        (found,) = asked
+        if found.record is None or found.record.site is None or self._has_other_of(identity.name, found):
+            return None
+        names = [each.record.name for each in self.children if each.record is not None and each.is_known]
+        tell_apart = len(names) > 1 and None not in names and len(set(names)) == len(names)
+        is_continued = identity.site().continues(found.record.site, names_tell_apart=tell_apart)
+        return found if is_continued else None
+
+    def _has_other_of(self, name: str | None, found: "Scope") -> bool:
+        """Whether another run of this name was opened below it: then the name does not tell which is which."""
+        return any(each is not found and _looks(each)[1] == name for each in self.children)
+
+    def resembles(self, identity: Identity) -> list["Scope"]:
+        """What an earlier attempt made below it that nothing has opened again, and that looks much like this."""
+        looks = (identity.kind, identity.name)
+        waiting = [each for each in self.available if each.is_known and not each.is_open and _looks(each) == looks]
+        return [each for each in waiting if each.has_answers()]
+
+
+def _may_be(one: str, other: str) -> bool:
+    """Whether two names of models may be of the same: Agno sets a default on agents that name none."""
+    return one == other or not (one and other)
+
+
+def _looks(scope: Scope) -> tuple[str, str | None]:
+    known = scope.record or scope.identity
+    return (known.kind, known.name) if known is not None else ("", None)
+
+
+def _of_equals(same: list[Scope], identity: Identity) -> Scope:
+    """Of several equal scopes: one that failed in this attempt, else one that began in the same state, or the first."""
+    failed = next((each for each in same if each.has_failed), None)
+    if failed is not None:
+        return failed
+    if len(same) > 1 and identity.site is not None:
+        state = identity.site().state
+        for each in same:
+            if each.record is not None and each.record.site is not None and each.record.site.state == state:
+                return each
+    return same[0]

@@ -1,0 +1,298 @@
+"""What a task asks for, set on copies: the user's own agents stay as they are.
+
+A run is given shallow copies of the user's agent, of its members, or of a workflow's steps, which cost microseconds:
+tools, hooks and databases are the user's very objects. Agno writes to what it runs (a member's team and model, a step's
+workflow), and that must not change what the same agent does in another handler.
+"""
+
+import copy
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any
+
+from worker.agents.models import (
+    default_model,
+    knows_effort,
+    named_model,
+    open_client,
+    set_effort,
+    shared_model,
+    stand_in,
+)
+from worker.agents.results import FORMATS, Wanted
+from worker.agents.schemas import asking, in_words
+from worker.agents.tools import runs_others
+from worker.words.errors import ConfigurationError
+from worker.words.tasks import TaskRecord
+
+if TYPE_CHECKING:
+    from worker.agents.instrumentation.frames import Frame
+
+HELPERS = ("memory_manager", "session_summary_manager", "compression_manager", "learning", "compaction")
+"""What Agno hands the agent's model to if it has none: it would keep that one for ever."""
+
+
+STEPS = ("steps", "else_steps", "choices")
+"""Where a workflow and its containers keep steps."""
+
+
+def kind_of(agent: Any) -> str:
+    """``agent``, ``team`` or ``workflow``.
+
+    Raises:
+        ConfigurationError: It is none of Agno's three.
+    """
+    for kind, name in _kinds():
+        if isinstance(agent, kind):
+            return name
+    raise ConfigurationError(f"run_agent takes an Agno Agent, Team or Workflow, not {type(agent).__name__}.")
+
+
+@cache
+def _kinds() -> tuple[tuple[type, str], ...]:
+    from agno.agent import Agent
+    from agno.team import Team
+    from agno.workflow import Workflow
+
+    return (Agent, "agent"), (Team, "team"), (Workflow, "workflow")
+
+
+class Overrides:
+    """What one task asks for of the agents that are run for it.
+
+    Args:
+        record: The task.
+        wanted: The form that it wants of its result.
+    """
+
+    def __init__(self, record: TaskRecord, wanted: Wanted) -> None:
+        self._record = record
+        self._wanted = wanted
+        self.effort_ignored = False
+        self.last_model: Any = None
+
+    def applied(self, agent: Any, kind: str) -> Any:
+        """A copy of an agent, team or workflow that carries all that the task asks for."""
+        own = _copied(agent)
+        if kind == "workflow":
+            return own
+        if own.id is None and not own.name:
+            own.id = self._record.agent_id
+        self._set_model(own)
+        self._set_words(own)
+        self._ask(own)
+        return own
+
+    def of_step(self, agent: Any) -> Any:
+        """A copy of an agent or team that a workflow runs, or the thing itself if the task asks for nothing of it."""
+        record = self._record
+        if not self._names_model(agent) and record.tool_call_limit is None:
+            self.last_model = agent.model
+            return agent
+        own = _copied(agent)
+        self._set_model(own)
+        return own
+
+    def of_member(self, agent: Any) -> Any:
+        """A copy of an agent within another that has no model, if one stands in for all; else the thing itself."""
+        if agent.model is not None or stand_in.get() is None:
+            return agent
+        own = copy.copy(agent)
+        own.model = stand_in.get()
+        return own
+
+    def repairer(self) -> Any:
+        """An agent that only gives the last model's answer another form; None if no model was seen."""
+        from agno.agent import Agent
+
+        if self.last_model is None:
+            return None
+        own = Agent(id="repair", model=self.last_model, telemetry=False)  # a name that another attempt knows again
+        self._ask(own)
+        return own
+
+    def _names_model(self, agent: Any) -> bool:
+        """Whether the task, the settings or a test say which model an agent runs on."""
+        if stand_in.get() is not None:
+            return agent.model is None
+        effort = self._record.llm_reasoning_effort
+        return named_model(self._record) is not None or agent.model is None or effort is not None
+
+    def _set_model(self, own: Any) -> None:
+        if self._record.tool_call_limit is not None:
+            own.tool_call_limit = self._record.tool_call_limit
+        replacement = stand_in.get()
+        if replacement is not None:
+            own.model = own.model or replacement
+        else:
+            self._choose_model(own)
+        self.last_model = own.model
+
+    def _choose_model(self, own: Any) -> None:
+        given, effort = own.model, self._record.llm_reasoning_effort
+        name = named_model(self._record) or (given if isinstance(given, str) else None)
+        if name is not None:
+            own.model = shared_model(name, effort)
+        elif given is None:
+            own.model = default_model(effort=effort)
+        elif effort is not None:
+            open_client(given)
+            own.model = copy.copy(given)
+            set_effort(own.model, effort)
+        if effort is not None and not knows_effort(own.model):
+            self.effort_ignored = True
+        if own.model is not given:
+            self._hand_on(own, given)
+
+    def _hand_on(self, own: Any, given: Any) -> None:
+        """Run members on the task's model that have none, or their leader's."""
+        members = own.members if hasattr(own, "members") else None
+        if isinstance(members, list):
+            for each in members:
+                self._hand_to(each, own.model, given)
+        elif callable(members):
+            own.members = _factory(members, lambda each: self._hand_to(_copied(each), own.model, given))
+
+    def _hand_to(self, member: Any, model: Any, given: Any) -> Any:
+        if member.model is None or member.model is given:
+            member.model = model
+            self._hand_on(member, given)
+        return member
+
+    def _set_words(self, own: Any) -> None:
+        record = self._record
+        if record.instructions_override:
+            own.instructions = record.instructions_override
+            if isinstance(own.system_message, str):  # Agno then reads no instructions at all
+                own.system_message = record.instructions_override
+        if record.expected_output:
+            own.expected_output = record.expected_output
+        if record.output_format is not None:
+            own.markdown = False  # ours says it instead
+        form = FORMATS[record.output_format] if record.output_format else None
+        self._add_context(own, [record.additional_context, form])
+
+    def _add_context(self, own: Any, lines: list[str | None]) -> None:
+        said = [line for line in lines if line]
+        if not said:
+            return
+        own.additional_context = "\n\n".join([own.additional_context, *said] if own.additional_context else said)
+        if isinstance(own.system_message, str):  # Agno then adds no context at all
+            own.system_message = "\n\n".join([own.system_message, *said])
+
+    def _ask(self, own: Any) -> None:
+        """Ask the model for the schema that is wanted, in its provider's way."""
+        wanted = self._wanted
+        if wanted.schema is not None:
+            ask = asking(own.parser_model or own.model, wanted.schema)
+            own.output_schema = ask.setting
+            own.use_json_mode = ask.json_mode or own.use_json_mode
+            self._add_context(own, [ask.instruction])
+        elif wanted.model is not None:
+            own.output_schema = wanted.model
+
+
+def for_run_within(owner: Any, frame: "Frame") -> Any:
+    """What is run in the place of an agent that is run within another: a copy where the task says what is changed.
+
+    Args:
+        owner: The agent, team or workflow.
+        frame: Within which it is run.
+    """
+    if hasattr(owner, "steps"):
+        return owner
+    overrides = frame.run.overrides
+    return overrides.of_step(owner) if is_of_workflow(frame) else overrides.of_member(owner)
+
+
+def workflow_input(message: str, record: TaskRecord, wanted: Wanted) -> str:
+    """A workflow's input: it has no instructions of its own, so what the task asks for stands below the message."""
+    asked = [
+        record.instructions_override,
+        record.additional_context,
+        f"Expected output: {record.expected_output}" if record.expected_output else None,
+        FORMATS[record.output_format] if record.output_format else None,
+        in_words(wanted.schema) if wanted.schema is not None else None,
+    ]
+    return "\n\n".join([message, *(line for line in asked if line)])
+
+
+def _copied(agent: Any) -> Any:
+    """A copy of an agent, team or workflow, and of what it consists of."""
+    own = copy.copy(agent)
+    own.telemetry = False
+    for attribute in HELPERS:
+        helper = getattr(own, attribute, None)
+        if helper is not None and getattr(helper, "model", helper) is None:
+            setattr(own, attribute, _copied_helper(helper))
+    if isinstance(getattr(own, "members", None), list):  # a function's members are the user's own affair
+        own.stream_member_events = True
+        own.members = [_copied(each) for each in own.members]
+    if getattr(own, "agent", None) is not None:  # that of a workflow, which decides when it runs
+        own.agent = _copied(own.agent)
+    _copy_steps(own)
+    return own
+
+
+def _copy_steps(container: Any) -> None:
+    for attribute in STEPS:
+        steps = getattr(container, attribute, None)
+        if isinstance(steps, list | tuple):
+            setattr(container, attribute, [_copied_step(each) for each in steps])
+        elif steps is not None and not callable(steps):
+            setattr(container, attribute, _copied_step(steps))
+
+
+def _copied_step(step: Any) -> Any:
+    if any(isinstance(step, kind) for kind, _ in _kinds()):
+        return _copied(step)
+    if hasattr(step, "active_executor"):
+        return _copied_single_step(step)
+    if not any(hasattr(step, attribute) for attribute in STEPS):
+        return step  # a function, or an agent that runs elsewhere
+    own = copy.copy(step)
+    _copy_steps(own)
+    return own
+
+
+def _copied_single_step(step: Any) -> Any:
+    own = copy.copy(step)
+    for attribute in ("agent", "team", "workflow"):
+        inside = getattr(step, attribute)
+        if inside is not None:
+            setattr(own, attribute, _copied_step(inside))
+            own.active_executor = getattr(own, attribute)
+    return own
+
+
+def is_of_workflow(frame: "Frame") -> bool:
+    """Whether a run is made by a workflow, its steps, or the agent that decides when it runs."""
+    return all(_is_part_of_workflow(each.owner) for each in frame.path())
+
+
+def _is_part_of_workflow(owner: Any) -> bool:
+    if hasattr(owner, "steps") or hasattr(owner, "active_executor") or type(owner).__name__ == "WorkflowAgent":
+        return True
+    function = getattr(owner, "function", None)
+    return function is not None and function.name == "run_workflow" and runs_others(function)
+
+
+def _factory(members: Callable[..., Any], copied: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A function of members that gives copies of them."""
+
+    @wraps(members)
+    def factory(*arguments: Any, **options: Any) -> Any:
+        return [copied(each) for each in members(*arguments, **options)]
+
+    return factory
+
+
+def _copied_helper(helper: Any) -> Any:
+    """A copy of a helper; its settings may have models of their own to be handed."""
+    own = copy.copy(helper)
+    for name, value in list(vars(own).items()):
+        if name == "_stores":
+            setattr(own, name, None)
+        elif type(value).__module__.startswith("agno.") and getattr(value, "model", value) is None:
+            setattr(own, name, copy.copy(value))
+    return own
