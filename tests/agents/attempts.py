@@ -8,7 +8,7 @@ from typing import Any, cast
 from runs import task
 
 from worker.agents.call_sites import call_site
-from worker.agents.journal import Journal
+from worker.agents.journal import Journal, ReplayOrder
 from worker.agents.running import Material, RunResult, run
 from worker.contracts import Work
 from worker.current import Run, position, run_in_hand
@@ -17,6 +17,8 @@ from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
 from worker.words.statuses import TOLD_ONCE
 from worker.words.work import JournalEntry
+
+GRACE = 0.1  # seconds; what is replayed here asks within milliseconds
 
 Handler = Callable[[Callable[..., Awaitable[RunResult]]], Awaitable[Any]]
 
@@ -75,7 +77,7 @@ class Task:
             "agent-1",
             cast("Work", self),
             attempt=self.attempt,
-            journal=Journal(self.record.id, self.attempt),
+            journal=Journal(self.record.id, self.attempt, order=ReplayOrder(GRACE)),
             leaving=lambda: self.leaving,
         )
         self.last_run = record

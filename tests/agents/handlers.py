@@ -89,7 +89,7 @@ def _run(random: Random, numbers: Iterator[int]) -> Run:
         random.choice(NAMES),
         random.randint(0, 2),
         random.choice(["the question", "the question", "another"]),
-        random.random() < 0.3,  # noqa: PLR2004 - about a third of them
+        random.random() < 0.3,
     )
 
 

@@ -12,7 +12,7 @@ SCALE = float(os.environ.get("CRASH_SCALE") or 1)
 def chance_of(story: str) -> random.Random:
     """A story's own randomness, whatever ran before it."""
     print(f"\n{story}: CRASH_SEED={SEED} CRASH_SCALE={SCALE:g}", flush=True)  # noqa: T201 - to have it again
-    return random.Random(f"{SEED} {story}")  # noqa: S311 - a story, not a secret
+    return random.Random(f"{SEED} {story}")
 
 
 def scaled(count: int) -> int:

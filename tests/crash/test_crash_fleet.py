@@ -88,7 +88,7 @@ async def test_a_worker_that_was_frozen_past_its_lease_overwrites_nothing(
 async def test_stops_at_random_moments_end_each_task_once(fleet: Fleet) -> None:
     await fleet.start()
     ids = await fleet.create("short", 60)
-    moments = random.Random(7)  # noqa: S311 - a story, not a secret
+    moments = random.Random(7)
 
     async def stop(task_id: str) -> Status:
         await asyncio.sleep(moments.uniform(0, 1))  # the random moment itself

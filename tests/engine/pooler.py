@@ -137,7 +137,7 @@ class Rotating:
         try:
             while (await asyncio.shield(asking))[0] != LEAVES:
                 await self._given.acquire()
-                backend = self._free.pop(random.randrange(len(self._free)))  # noqa: S311 - any
+                backend = self._free.pop(random.randrange(len(self._free)))
                 try:
                     asking = await backend.transaction(asking, reader, writer)
                 finally:

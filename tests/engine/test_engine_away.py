@@ -177,7 +177,7 @@ async def test_under_a_hail_of_killed_connections_no_event_is_lost_and_none_come
 
     async def kill() -> None:
         nonlocal kills
-        moments = random.Random(4)  # noqa: S311 - a story, not a secret
+        moments = random.Random(4)
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
             while not done.is_set():
                 await asyncio.sleep(moments.uniform(0, 0.06))  # the moment itself

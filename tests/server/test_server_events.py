@@ -33,7 +33,7 @@ class Follower:
     def __init__(self, port: int, task_id: str, seed: int) -> None:
         self.port = port
         self.task_id = task_id
-        self.chance = random.Random(seed)  # noqa: S311 - no secret
+        self.chance = random.Random(seed)
         self.numbers: list[int] = []
         self.cuts = 0
 

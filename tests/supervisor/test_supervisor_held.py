@@ -82,7 +82,7 @@ async def test_a_handler_that_waits_after_its_agent_has_the_answer_noted(
         task = await create(engine)
 
         async def is_noted() -> bool:
-            return await noted(engine, task.id) == ["model"]
+            return await noted(engine, task.id) == ["model", "run"]
 
         await wait_until(is_noted, "the answer is noted while the handler waits")
         await engine.core.rows("update worker.tasks set status = 'pending', worker_id = null")  # as a rescuer does
@@ -166,7 +166,7 @@ async def test_whatever_an_attempt_begins_after_an_answer_finds_it_noted(
     handlers.bind(handler)
     async with serve():
         task = await done(engine)
-    assert (task.result, seen) == ("well", [["model"]])
+    assert (task.result, seen) == ("well", [["model", "run"]])
 
 
 async def test_a_tool_begins_only_when_the_answer_that_asks_for_it_is_noted(
@@ -197,7 +197,7 @@ async def test_a_sync_handler_finds_the_answer_noted(engine: Engine, handlers: H
     handlers.bind(handler)
     async with serve():
         task = await done(engine)
-    assert (task.status, seen) == (Status.Completed, [["model"]])
+    assert (task.status, seen) == (Status.Completed, [["model", "run"]])
 
 
 async def test_behind_a_pause_the_answer_is_kept(engine: Engine, handlers: Handlers, serve: Serve) -> None:

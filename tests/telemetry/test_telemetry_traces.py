@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -129,11 +130,16 @@ async def test_a_retry_is_another_attempt_of_the_same_trace_and_its_replayed_cal
 ) -> None:
     fails = [ConnectionError("https://files.example/?signature=canary is away")]
 
+    def look() -> str:
+        return "looked"
+
+    def turn(messages: list[Any]) -> Any:
+        if messages[-1].role != "tool":
+            return Call("look")
+        return fails.pop() if fails else "fine"
+
     async def work(task: Task) -> Task:
-        done = await run_agent(Agent(model=ScriptedModel(["fine"]), telemetry=False), task)
-        if fails:
-            raise fails.pop()
-        return done
+        return await run_agent(Agent(model=ScriptedModel(turn), tools=[look], telemetry=False), task)
 
     handlers.bind(work)
     async with serve():
@@ -143,10 +149,10 @@ async def test_a_retry_is_another_attempt_of_the_same_trace_and_its_replayed_cal
     assert [attributes(span)["agno_worker.outcome"] for span in (first, second)] == ["retried", "completed"]
     assert parent_of(first) == parent_of(second)
     assert first.status.status_code is StatusCode.ERROR
-    assert attributes(first)["error.type"] == "ConnectionError"
+    assert attributes(first)["error.type"] == "AgentFailed"
     assert "canary" not in str([first.to_json(), first.events])
     chats = [span for span in spans.get_finished_spans() if span.name == "chat scripted"]
-    assert [attributes(span).get("agno_worker.replayed", False) for span in chats] == [False, True]
+    assert [attributes(span).get("agno_worker.replayed", False) for span in chats] == [False, False, True, False]
 
 
 async def test_a_failing_tool_and_a_failing_model_are_errors(

@@ -106,6 +106,7 @@ class AgentRun:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     thread: int = field(default_factory=threading.get_ident)
     blocks_the_loop: bool = False
+    has_found_session: bool = False  # how Agno's session was found is on its way to the journal
     _owner: "asyncio.Task[Any] | None" = None
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False

@@ -50,12 +50,15 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
             "summary": _summary(session),
         }
         run.note(scope, "session", at, found, match="", what=WHAT)
+        run.has_found_session = True
     return session
 
 
 async def before_saving(frame: Frame) -> None:
     """A session is about to be stored: how it was found is stored first."""
-    await frame.run.buffer.all_stored()
+    if frame.run.has_found_session:
+        frame.run.has_found_session = False
+        await frame.run.buffer.all_stored()
 
 
 def _is_ours(run_output: Any, frame: Frame) -> bool:

@@ -7,6 +7,7 @@ goes on (``deferred``). Nothing here knows Agno: values are whatever JSON can sa
 
 from worker.agents.journal.deferred import Deferred
 from worker.agents.journal.journal import Journal, discard_text, not_reused, too_large
+from worker.agents.journal.order import ReplayOrder
 from worker.agents.journal.rows import VALUE_BYTES, Entry, Kind, Number
 from worker.agents.journal.scopes import CallSite, Identity, Scope
 
@@ -19,6 +20,7 @@ __all__ = [
     "Journal",
     "Kind",
     "Number",
+    "ReplayOrder",
     "Scope",
     "discard_text",
     "not_reused",

@@ -29,13 +29,14 @@ class Journal:
         task_id: The task.
         attempt: The attempt that reads and writes; the first one has nothing to read.
         is_kept: Whether the platform keeps journals; if not, rows are not made.
+        order: In which branches are answered.
     """
 
-    def __init__(self, task_id: str, attempt: int, *, is_kept: bool = True) -> None:
+    def __init__(self, task_id: str, attempt: int, *, is_kept: bool = True, order: ReplayOrder | None = None) -> None:
         self.task_id = task_id
         self.is_kept = is_kept
         self.deferred = Deferred()
-        self.order = ReplayOrder()
+        self.order = order or ReplayOrder()
         self.root = Scope(task_id, None, (0, 0), is_open=True)
         self.unexplained: list[Scope] = []  # runs made anew, whose earlier answers others may still ask for
         self.run_ids: set[str] = set()  # of Agno's runs that this attempt has made, or answered as a whole

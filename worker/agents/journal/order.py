@@ -7,7 +7,7 @@ branches met. Answered at once from the journal, they would meet in the order in
 those that were completed before it in other branches, and an answer that is not in the journal comes after those.
 
 Nothing waits for ever: a branch that an attempt leaves out never asks. After ``GRACE`` seconds in which nothing moved,
-the earliest answer is no longer waited for.
+the branch of the earliest answer is no longer waited for.
 """
 
 import asyncio
@@ -26,9 +26,14 @@ LAST: Number = (2**63, 0)
 
 
 class ReplayOrder:
-    """Which answers of earlier attempts are still to come, and who waits for them."""
+    """Which answers of earlier attempts are still to come, and who waits for them.
 
-    def __init__(self) -> None:
+    Args:
+        grace: Seconds without a move after which a branch is no longer waited for.
+    """
+
+    def __init__(self, grace: float = GRACE) -> None:
+        self._grace = grace
         self.in_flight = 0  # model calls that wait for their answers
         self._coming: dict[Number, Entry] = {}  # in order
         self._moved = asyncio.Event()
@@ -44,12 +49,16 @@ class ReplayOrder:
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """Take in what earlier attempts completed, in order."""
-        self._coming = {each.number: each for each in entries if each.kind in ("model", "tool", "run")}
+        listed = [each for each in entries if each.kind in ("model", "tool", "run")]
+        finished = {each.scope for each in listed if each.kind == "run"}  # answered as a whole, by this one row
+        self._coming = {
+            each.number: each for each in listed if each.kind == "run" or finished.isdisjoint(each.scope.path())
+        }
 
     def forget(self, entries: Iterable[Entry]) -> None:
         """Entries are not to be waited for."""
         if self._coming:
-            for each in entries:
+            for each in list(entries):
                 self._coming.pop(each.number, None)
             self._moved.set()
 
@@ -72,7 +81,7 @@ class ReplayOrder:
         number = LAST if entry is None else entry.number
         self.moved(scope)
         while (awaited := self._before(scope, number)) is not None:
-            await self._wait(awaited)
+            await self._wait(scope, awaited)
         self._coming.pop(number, None)
         if self._coming or self.in_flight:  # others may be answered next
             loop = asyncio.get_running_loop()
@@ -105,18 +114,19 @@ class ReplayOrder:
         has_ended = other.identity is not None and not other.is_open
         return entry.number > branch.began and not has_ended
 
-    async def _wait(self, awaited: "Entry | Scope") -> None:
+    async def _wait(self, scope: Scope, awaited: "Entry | Scope") -> None:
         loop = asyncio.get_running_loop()
         self._moved.clear()
         is_branch = isinstance(awaited, Scope)
-        limit = self._ahead_until - loop.time() if is_branch else self._last_move + GRACE - loop.time()
+        limit = self._ahead_until - loop.time() if is_branch else self._last_move + self._grace - loop.time()
         try:
             await asyncio.wait_for(self._moved.wait(), max(0.0, limit))
         except TimeoutError:
             if is_branch:
                 self._let_others()
-            elif loop.time() >= self._last_move + GRACE:
-                self.forget([awaited])
+            elif loop.time() >= self._last_move + self._grace:
+                _, branch = _branches(scope, awaited.scope)
+                self.forget([each for each in self._coming.values() if branch is None or each.scope.is_within(branch)])
 
     def _settled(self, moves: int) -> None:
         """The branch that is ahead has gone on as far as it can by itself, unless it has moved since."""
