@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 from attempts import Task
+from made_up import World, handler, made_up
 
-from handlers import World, handler, made_up
 from worker.agents import event_buffer
 
 

@@ -227,7 +227,7 @@ def _id(original: Original) -> Original:
             give_id(self, config_of(self))
         else:
             original(self)
-            remember(self.id)
+            remember(str(self.id))
 
     return hook
 

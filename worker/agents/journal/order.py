@@ -126,6 +126,7 @@ class ReplayOrder:
                 self._let_others()
             elif loop.time() >= self._last_move + self._grace:
                 _, branch = _branches(scope, awaited.scope)
+                self._last_move = loop.time()  # whom others wait for may ask now
                 self.forget([each for each in self._coming.values() if branch is None or each.scope.is_within(branch)])
 
     def _settled(self, moves: int) -> None:

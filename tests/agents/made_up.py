@@ -166,10 +166,14 @@ class World:
         return Team(name=run.name, instructions=f"You lead number {run.number}.", model=model, members=members)
 
     def _workflow(self, run: Run) -> Workflow:
-        both: Any = Parallel(
-            Step(name="left", agent=self.agent(run, "a")), Step(name="right", agent=self.agent(run, "b")), name="both"
-        )
-        steps: list[Any] = [both, Loop(name="again", steps=[self.agent(run, "c")], max_iterations=2)]
+        sides: list[Any] = [
+            Step(name="left", agent=self.agent(run, "a")),
+            Step(name="right", agent=self.agent(run, "b")),
+        ]
+        steps: list[Any] = [
+            Parallel(*sides, name="both"),
+            Loop(name="again", steps=[self.agent(run, "c")], max_iterations=2),
+        ]
         return Workflow(name=run.name or f"flow {run.number}", steps=steps)
 
     def _outer(self, run: Run) -> Agent:
