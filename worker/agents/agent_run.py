@@ -108,6 +108,7 @@ class AgentRun:
     blocks_the_loop: bool = False
     has_found_session: bool = False  # how Agno's session was found is on its way to the journal
     _owner: "asyncio.Task[Any] | None" = None
+    _cancels_before: int = 0  # of its task, which are not meant for it
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
@@ -119,6 +120,7 @@ class AgentRun:
     def begin(self) -> None:
         """The run begins, in this task."""
         self._owner = asyncio.current_task()
+        self._cancels_before = self._owner.cancelling() if self._owner is not None else 0
         self._broken_off = self.journal.is_unfinished(self.scope)
 
     def check(self) -> None:
@@ -127,8 +129,14 @@ class AgentRun:
             raise asyncio.CancelledError(self.attempt.stopping.reason)
         if self._ended:
             raise asyncio.CancelledError("the run has ended")
+        self.check_cancelled()
         if threading.get_ident() == self.thread:
             self._remember(asyncio.current_task())
+
+    def check_cancelled(self) -> None:
+        """Raise ``CancelledError`` if its task was cancelled: Agno's teams and workflows swallow that, and go on."""
+        if self._owner is not None and self._owner.cancelling() > self._cancels_before:
+            raise asyncio.CancelledError
 
     async def end(self) -> None:
         """The run was cancelled: so is what Agno started for it and leaves to itself, a team's members above all."""

@@ -44,7 +44,7 @@ class Journal:
         self._attempt = attempt
         self._numbers = count(1)
         self._loaded = attempt <= 1 or not is_kept
-        self._unrecorded: list[Scope] = []
+        self._unrecorded: dict[Scope, list[Scope]] = {}  # by run of ours: rows of others may be stored later, or never
         self._scopes: dict[str, Scope] = {task_id: self.root}
         self._entries: list[Entry] = []
         self._emitted: Counter[str] = Counter()  # by earlier attempts, and not yet reached by this one
@@ -79,7 +79,7 @@ class Journal:
         scope = parent.match(identity) if parent.available else None
         if scope is None:
             scope = self._new(parent, label)
-            self._unrecorded.append(scope)
+            self._unrecorded.setdefault(_run_of(scope), []).append(scope)
         else:
             parent.available.remove(scope)
             if scope.identity is not None:
@@ -140,10 +140,10 @@ class Journal:
         entry = Entry(
             (self._attempt, next(self._numbers)), scope, kind, at, match, value, is_used=True, is_counted=True
         )
-        opened, self._unrecorded = self._unrecorded, []
+        opened = self._unrecorded.pop(_run_of(scope), [])
         made = rows.encode(entry, opens=[self._stored(each) for each in opened], closes=closes, again=again)
         if made is None:
-            self._unrecorded = [*opened, *self._unrecorded]
+            self._unrecorded[_run_of(scope)] = opened
             return None
         if kind != "drop":
             self._remember(entry)

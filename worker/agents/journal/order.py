@@ -36,6 +36,7 @@ class ReplayOrder:
         self._grace = grace
         self.in_flight = 0  # model calls that wait for their answers
         self._coming: dict[Number, Entry] = {}  # in order
+        self._waiting: list[tuple[Number, Scope]] = []
         self._moved = asyncio.Event()
         self._last_move = 0.0
         self._ahead: Scope | None = None  # the branch that was answered last, until it has gone on
@@ -81,7 +82,14 @@ class ReplayOrder:
         number = LAST if entry is None else entry.number
         self.moved(scope)
         while (awaited := self._before(scope, number)) is not None:
-            await self._wait(scope, awaited)
+            self._waiting.append((number, scope))
+            try:
+                await self._wait(scope, awaited)
+            except asyncio.CancelledError:
+                self._moved.set()  # whom it held up is not held up any more
+                raise
+            finally:
+                self._waiting.remove((number, scope))
         self._coming.pop(number, None)
         if self._coming or self.in_flight:  # others may be answered next
             loop = asyncio.get_running_loop()
@@ -117,17 +125,36 @@ class ReplayOrder:
     async def _wait(self, scope: Scope, awaited: "Entry | Scope") -> None:
         loop = asyncio.get_running_loop()
         self._moved.clear()
-        is_branch = isinstance(awaited, Scope)
-        limit = self._ahead_until - loop.time() if is_branch else self._last_move + self._grace - loop.time()
+        if isinstance(awaited, Scope):
+            until = self._ahead_until
+        elif self._is_held_up(scope, awaited):
+            await self._moved.wait()
+            return
+        else:
+            until = self._last_move + self._grace
         try:
-            await asyncio.wait_for(self._moved.wait(), max(0.0, limit))
+            await asyncio.wait_for(self._moved.wait(), max(0.0, until - loop.time()))
         except TimeoutError:
-            if is_branch:
+            if isinstance(awaited, Scope):
                 self._let_others()
-            elif loop.time() >= self._last_move + self._grace:
-                _, branch = _branches(scope, awaited.scope)
-                self._last_move = loop.time()  # whom others wait for may ask now
-                self.forget([each for each in self._coming.values() if branch is None or each.scope.is_within(branch)])
+            elif loop.time() >= self._last_move + self._grace and not self._is_held_up(scope, awaited):
+                self._give_up(scope, awaited)
+
+    def _is_held_up(self, scope: Scope, awaited: Entry) -> bool:
+        """Whether the branch of an entry waits itself, for something earlier than the entry: its time comes."""
+        return any(number <= awaited.number for number, _ in self._waiting_beside(scope, awaited))
+
+    def _give_up(self, scope: Scope, awaited: Entry) -> None:
+        """Do not wait for what a branch has left out: all up to the answer that it waits for."""
+        _, branch = _branches(scope, awaited.scope)
+        next_one = min((number for number, _ in self._waiting_beside(scope, awaited)), default=LAST)
+        self._last_move = asyncio.get_running_loop().time()  # whom others wait for may ask now
+        within = [each for each in self._coming.values() if branch is None or each.scope.is_within(branch)]
+        self.forget([each for each in within if each.number < next_one])
+
+    def _waiting_beside(self, scope: Scope, awaited: Entry) -> list[tuple[Number, Scope]]:
+        _, branch = _branches(scope, awaited.scope)
+        return [each for each in self._waiting if branch is not None and each[1].is_within(branch)]
 
     def _settled(self, moves: int) -> None:
         """The branch that is ahead has gone on as far as it can by itself, unless it has moved since."""
