@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from runs import task
 
@@ -21,6 +21,20 @@ from worker.words.work import JournalEntry
 GRACE = 0.1  # seconds; what is replayed here asks within milliseconds
 
 Handler = Callable[[Callable[..., Awaitable[RunResult]]], Awaitable[Any]]
+
+
+class Effect(NamedTuple):
+    """What a tool or a function did, the key of its call, and the attempt that made it."""
+
+    what: str
+    key: str | None
+    attempt: int | None
+
+
+def attempt_in_hand() -> int | None:
+    """The attempt that calls: of one that was killed, threads may go on for a moment."""
+    run = run_in_hand.get()
+    return None if run is None else run.attempt
 
 
 class Task:

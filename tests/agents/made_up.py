@@ -10,7 +10,7 @@ from typing import Any, Literal
 from agno.agent import Agent
 from agno.team import Team
 from agno.workflow import Loop, Parallel, Step, Workflow
-from attempts import Task
+from attempts import Effect, Task, attempt_in_hand
 
 from worker.agents.running import Material
 from worker.current import idempotency_key
@@ -102,15 +102,15 @@ class World:
     """
 
     random: Random
-    asked: Counter[str] = field(default_factory=Counter[str])
-    effects: list[str] = field(default_factory=list[str])
+    asked: Counter[int | None] = field(default_factory=Counter[int | None])  # calls of models, by attempt
+    effects: list[Effect] = field(default_factory=list[Effect])
 
     def model(self, name: str, tools: int, *, before: Callable[[int], Any] | None = None) -> ScriptedModel:
         """A model that calls the tool so often, and then answers with the agent's own name."""
 
         def turn(messages: list[Any]) -> Any:
             taken = sum(each.role == "assistant" and not each.from_history for each in messages)
-            self.asked[name] += 1
+            self.asked[attempt_in_hand()] += 1
             special = before(taken) if before is not None else None
             if special is not None:
                 return special
@@ -125,7 +125,7 @@ class World:
 
     async def note(self, word: str) -> str:
         """Note a word."""
-        self.effects.append(f"{word} {idempotency_key()}")
+        self.effects.append(Effect(word, idempotency_key(), attempt_in_hand()))
         await asyncio.sleep(0)
         return f"noted {word}"
 

@@ -21,7 +21,7 @@ async def resumes_wherever_it_dies(seed: int, *, most_deaths: int) -> None:
     part = made_up(Random(seed))
     whole, world = Task(), World(Random(seed))
     result = await asyncio.wait_for(whole.attempted(handler(whole, part, world)), 20)
-    asked, effects = world.asked.total(), len(world.effects)
+    asked = world.asked.total()
     moments = list(range(whole.writes))
     for moment in moments if len(moments) <= most_deaths else sorted(Random(seed).sample(moments, most_deaths)):
         where = f"seed {seed}, dead at write {moment}: {part}"
@@ -31,13 +31,14 @@ async def resumes_wherever_it_dies(seed: int, *, most_deaths: int) -> None:
         if first is not None:  # what is gathered took another order, and fewer writes
             assert first == result, where
             continue
-        models, tools = len(again.rows_of("model")), len(_effects(again))
-        before = other.asked.total(), len(other.effects)
+        answered, completed = len(again.rows_of("model")), len(_effects(again))
         second = await asyncio.wait_for(again.attempted(handle), 20)
         assert second == result, where
-        assert other.asked.total() - before[0] == asked - models, f"{where}: completed calls are not made again"
-        assert len(other.effects) - before[1] == effects - tools, f"{where}: nor are completed tools"
-        assert len(set(other.effects)) == effects, f"{where}: each call has its key, the same whenever it is made"
+        assert other.asked[again.attempt] == asked - answered, f"{where}: completed calls are not made again"
+        repeated = [effect for effect in other.effects if effect.attempt == again.attempt]
+        assert len(repeated) == len(world.effects) - completed, f"{where}: nor are completed tools"
+        keys = {effect.key for effect in other.effects}
+        assert len(keys) == len(world.effects), f"{where}: each call has its key, the same whenever it is made"
         assert again.notes() == [], where
 
 

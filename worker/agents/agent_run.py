@@ -125,18 +125,17 @@ class AgentRun:
 
     def check(self) -> None:
         """Raise ``CancelledError`` if the run should end."""
-        if self.attempt is not None and self.attempt.stopping:
-            raise asyncio.CancelledError(self.attempt.stopping.reason)
-        if self._ended:
-            raise asyncio.CancelledError("the run has ended")
-        self.check_cancelled()
+        if self.is_over:
+            raise asyncio.CancelledError(self.attempt.stopping.reason if self.attempt is not None else None)
         if threading.get_ident() == self.thread:
             self._remember(asyncio.current_task())
 
-    def check_cancelled(self) -> None:
-        """Raise ``CancelledError`` if its task was cancelled: Agno's teams and workflows swallow that, and go on."""
-        if self._owner is not None and self._owner.cancelling() > self._cancels_before:
-            raise asyncio.CancelledError
+    @property
+    def is_over(self) -> bool:
+        """Whether it should end, has been cancelled, or has ended; Agno's teams and workflows go on all the same."""
+        if self._ended or (self.attempt is not None and self.attempt.stopping):
+            return True
+        return self._owner is not None and self._owner.cancelling() > self._cancels_before
 
     async def end(self) -> None:
         """The run was cancelled: so is what Agno started for it and leaves to itself, a team's members above all."""

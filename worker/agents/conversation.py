@@ -78,7 +78,12 @@ class Conversation:
 
 def counts(message: Any) -> bool:
     """Whether a message is part of what a model is asked now: neither system text nor history."""
-    return message.role not in _SYSTEM and not message.from_history
+    return not is_system(message) and not message.from_history
+
+
+def is_system(message: Any) -> bool:
+    """Whether a message is the system's."""
+    return message.role in _SYSTEM
 
 
 def said_in(message: Any, contents: Contents) -> list[Any]:
@@ -105,4 +110,4 @@ def digest_of_medium(medium: Any, contents: Contents) -> Any:
 
 def system_text(messages: Sequence[Any]) -> list[Any]:
     """What the system messages say."""
-    return [each.content for each in messages if each.role in _SYSTEM]
+    return [each.content for each in messages if is_system(each)]

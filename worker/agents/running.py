@@ -241,7 +241,7 @@ class _Going:
         try:
             async with contextlib.aclosing(own.arun(stream=True, stream_events=True, **request)) as items:
                 async for item in items:
-                    self._run.check_cancelled()
+                    self._run.check()
                     name = getattr(item, "event", None)
                     if name is None:
                         output = item
@@ -249,7 +249,7 @@ class _Going:
                     if is_ending(name) and item.run_id == run_id:
                         last = item
                     await self._pass_on(item, streams=streams)
-            self._run.check_cancelled()
+            self._run.check()
         except asyncio.CancelledError:
             await self._run.end()
             raise

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.agents.conversation import Conversation
 from worker.agents.journal import Scope
+from worker.agents.values import packed, unpacked
 from worker.current import Position, call_in_hand, position
 from worker.words.digests import digest
 
@@ -52,7 +53,7 @@ class Frame:
     conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
     hooks: Counter[str] | None = None  # how often each has begun
     noted_state: Any = UNKNOWN  # the session state after the last tool call, as JSON has it
-    references: int = 0  # how many of the run's references are noted
+    noted_references: int = 0  # how many of the run's references are noted
     results: Counter[str] | None = None  # stored tool results, by the call's id
     made_ids: int = 0
     is_live: bool = False  # something within it is made that no earlier attempt has completed
@@ -91,7 +92,24 @@ class Frame:
             self.run.journal.restart(self.scope)
             self.conversations.clear()
             self.hooks = self.results = None
-            self.noted_state, self.references = UNKNOWN, 0
+            self.noted_state, self.noted_references = UNKNOWN, 0
+
+    def new_references(self) -> Any:
+        """What was added to its references since they were last noted, as Agno's search does; None if nothing was."""
+        added = self._references()[self.noted_references :]
+        self.noted_references += len(added)
+        return packed(added) if added else None
+
+    def restore_references(self, noted: Any) -> None:
+        """Add what an earlier attempt noted here."""
+        if noted and self.response is not None:
+            references, known = self._references(), self.noted_references
+            restored = unpacked(noted)
+            self.response.references = [*references[:known], *restored, *references[known:]]
+            self.noted_references += len(restored)
+
+    def _references(self) -> list[Any]:
+        return getattr(self.response, "references", None) or []
 
     def hook_begins(self, name: str) -> None:
         """A hook is about to be called: it has an idempotency key of its own."""

@@ -1,17 +1,30 @@
 """What tells Agno's runs and steps apart: names that the user gave, configurations, inputs."""
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from types import CellType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from pydantic_core import to_jsonable_python
+
 from worker.agents.conversation import Contents, digest_of_medium
-from worker.agents.event_buffer import plain
 from worker.agents.instrumentation.stable_ids import is_made_up
 from worker.words.digests import digest
 
 PROMPTS = ("description", "instructions", "system_message", "expected_output", "additional_context", "role")
 """Settings that say what an agent or team is to do."""
+
+SITUATION = ("session_state", "dependencies", "additional_input", "knowledge_filters")
+"""Settings that say for whom and with what it does that."""
+
+PARTS = ("members", "agent", "team", "workflow", "steps", "else_steps", "choices")
+"""Settings that are agents, teams, workflows, steps or functions themselves, or lists of them."""
+
+FUNCTIONS = ("executor", "evaluator", "selector", "end_condition")
+"""Settings of steps that are functions."""
 
 MEDIA = ("images", "files", "audio", "videos")
 
@@ -28,15 +41,21 @@ def name_of(owner: Any) -> str | None:
 
 
 def config_of(owner: Any) -> Callable[[], str]:
-    """Take down what an agent, team or workflow is set to do now; returns what makes a digest of it.
+    """Take down what an agent, team, workflow or step is set to do now, down to its members and steps.
 
-    Its model is left out: Agno sets it on agents that name none, so that the same agent has one only later.
+    Models are left out: Agno sets one on agents that name none, so that the same agent has one only later.
+
+    Returns:
+        What makes a digest of it.
     """
-    if hasattr(owner, "steps"):
-        return partial(_outline_digest, owner.steps)
-    prompts = [_as_it_stands(getattr(owner, name, None)) for name in PROMPTS]
-    tools, members = (_as_it_stands(getattr(owner, name, None)) for name in ("tools", "members"))
-    return partial(_config_digest, type(owner).__name__, prompts, tools, members, getattr(owner, "output_schema", None))
+    outline = _outline(owner, SITUATION)
+    return lambda: digest(outline.said())
+
+
+def character_of(owner: Any) -> Callable[[], str]:
+    """The same without the situation, by which an agent that has neither name nor id is given one."""
+    outline = _outline(owner, ())
+    return lambda: digest(outline.said())
 
 
 def model_of(owner: Any) -> str:
@@ -45,64 +64,116 @@ def model_of(owner: Any) -> str:
     return str(getattr(model, "id", None) or model or "")
 
 
-def step_config_of(step: Any) -> Callable[[], str]:
-    """Take down what a workflow's step runs."""
-    executor = getattr(step, "active_executor", None)
-    if hasattr(executor, "arun"):
-        return lambda: digest([name_of(executor), config_of(executor)()])
-    return partial(digest, _name_of_code(executor))
+def input_of(given: Any, arguments: dict[str, Any], contents: Contents, *, is_users: bool = True) -> Callable[[], str]:
+    """Take down what a run is given.
 
+    Args:
+        given: Its input.
+        arguments: What else it is called with.
+        contents: Digests of attachments that are known already.
+        is_users: Whether the user's code makes the run. Where Agno does, it passes on the situation of the run around.
 
-def input_of(given: Any, arguments: dict[str, Any], contents: Contents) -> Callable[[], str]:
-    """Take down what a run is given; returns what makes a digest of it."""
+    Returns:
+        What makes a digest of it.
+    """
     media = [each for name in MEDIA for each in arguments.get(name) or ()]
-    return partial(_input_digest, given, media, contents)
+    situation = [arguments.get(name) for name in SITUATION] if is_users else []
+    return partial(_input_digest, given, media, situation, contents)
 
 
-def _config_digest(kind: str, prompts: list[Any], tools: Any, members: Any, form: Any) -> str:
-    said = [_name_of_code(each) if callable(each) else plain(each) for each in prompts]
-    return digest([kind, said, _tools(tools), _members(members), _form(form)])
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """What something is set to do, as it stood when it was taken down; it becomes JSON when that is needed."""
+
+    kind: str
+    name: str | None
+    settings: list[Any]
+    tools: Any
+    form: Any
+    parts: "list[_Outline]"
+
+    def said(self) -> list[Any]:
+        settings = [_setting(each) for each in self.settings]
+        return [
+            self.kind,
+            self.name,
+            settings,
+            _tools(self.tools),
+            _form(self.form),
+            [each.said() for each in self.parts],
+        ]
 
 
-def _members(members: Any) -> Any:
-    if not isinstance(members, list):
-        return _name_of_code(members)
-    return [[name_of(each), getattr(each, "role", None)] for each in members]
+def _outline(owner: Any, situation: tuple[str, ...], name: str | None = None) -> _Outline:
+    if inspect.isroutine(owner) or isinstance(owner, partial):
+        return _Outline("function", name, [owner], None, None, [])
+    executor = getattr(owner, "active_executor", None)
+    if executor is not None:  # Agno makes such a step of each agent or function in a workflow, too
+        return _outline(executor, situation, name)
+    values = [_as_it_stands(getattr(owner, each, None)) for each in PROMPTS + FUNCTIONS]
+    values += [_setting(getattr(owner, each, None)) for each in situation]  # now: it is often changed in place
+    tools, form = _as_it_stands(getattr(owner, "tools", None)), getattr(owner, "output_schema", None)
+    parts = [part for each in PARTS for part in _parts(getattr(owner, each, None), situation)]
+    return _Outline(type(owner).__name__, name, values, tools, form, parts)
 
 
-def _outline_digest(steps: Any) -> str:
-    return digest(["workflow", _outline(steps)])
+def _parts(value: Any, situation: tuple[str, ...]) -> "list[_Outline]":
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [_outline(each, situation, _part_name(each, number)) for number, each in enumerate(value)]
+    return [_outline(value, situation, name_of(value))]
 
 
-def _input_digest(given: Any, media: list[Any], contents: Contents) -> str:
-    return digest([_said(given), [digest_of_medium(each, contents) for each in media]])
+def _part_name(part: Any, number: int) -> str:
+    name = name_of(part) or getattr(part, "__name__", None)
+    return str(name or f"step_{number + 1}")
+
+
+def _setting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _setting(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_setting(each) for each in value]
+    return _code(value) if callable(value) else _said(value)
+
+
+def _input_digest(given: Any, media: list[Any], situation: list[Any], contents: Contents) -> str:
+    said = [_said(given), [digest_of_medium(each, contents) for each in media]]
+    return digest([*said, *([_setting(situation)] if any(each is not None for each in situation) else [])])
 
 
 def _said(given: Any) -> Any:
-    """An input without what is made up for each message anew: its id, its time."""
+    """A value as JSON has it: a message without what is made up for each anew, an object by its kind."""
     if isinstance(given, list | tuple):
         return [_said(each) for each in given]
     if hasattr(given, "role") and hasattr(given, "content"):
-        return [given.role, plain(given.content)]
-    return plain(given)
+        return [given.role, _said(given.content)]
+    if given is None or isinstance(given, str | bool | int):
+        return given
+    try:
+        return to_jsonable_python(given, inf_nan_mode="null", fallback=lambda each: type(each).__qualname__)
+    except Exception:  # noqa: BLE001 - users' objects may behave in any way
+        return type(given).__qualname__
 
 
 def _tools(tools: Any) -> Any:
-    return sorted(map(_tool, tools)) if isinstance(tools, list) else _name_of_code(tools)
+    return sorted(map(_tool, tools)) if isinstance(tools, list) else _code(tools)
 
 
 def _tool(tool: Any) -> str:
     functions, name = getattr(tool, "functions", None), getattr(tool, "name", None)
-    if isinstance(functions, dict) and "MCP" not in type(tool).__name__:  # those know their functions once connected
-        return ",".join([str(name), *sorted(functions)])
+    if isinstance(functions, dict):
+        is_connected_later = "MCP" in type(tool).__name__  # its functions are not known before
+        return digest([name, [] if is_connected_later else sorted(functions)])
     if isinstance(tool, dict):
-        return digest(plain(tool))
-    return str(name or _name_of_code(tool))
+        return digest(_said(tool))
+    return digest([name, _code(getattr(tool, "entrypoint", None) or tool)])
 
 
 def _form(form: Any) -> Any:
     if not isinstance(form, type):
-        return plain(form)
+        return _said(form)
     known = _forms.get(form)
     if known is None:
         known = _forms[form] = digest([form.__qualname__, _schema_of(form)])
@@ -116,23 +187,23 @@ def _schema_of(form: type) -> Any:
         return None
 
 
-def _outline(steps: Any) -> Any:
-    """The names of a workflow's steps, as they are nested; Agno makes steps of agents and functions when it runs."""
-    if not isinstance(steps, list | tuple):
-        return _name_of_code(steps)
-    return [[_step_name(each, number), _outline(getattr(each, "steps", None))] for number, each in enumerate(steps)]
+def _code(code: Any) -> Any:
+    """A function by its name, and by what it was made with, since one function may make many.
+
+    What it does may change with a deploy, and what it answers with every call: neither counts.
+    """
+    name = str(getattr(code, "__qualname__", None) or type(code).__qualname__)
+    if isinstance(code, partial):
+        return [name, _code(code.func), _setting(code.args), _setting(code.keywords)]
+    cells = [_content(each) for each in getattr(code, "__closure__", None) or ()]
+    return [name, [each for each in cells if isinstance(each, str | int | float)]]
 
 
-def _step_name(step: Any, number: int) -> str:
-    name = getattr(step, "name", None) or getattr(step, "__name__", None)
-    return str(name or f"step_{number + 1}")
-
-
-def _name_of_code(code: Any) -> str | None:
-    """The name of a function; what it does may change with a deploy, what it answers with every call."""
-    if code is None:
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing is in it yet
         return None
-    return str(getattr(code, "__qualname__", None) or type(code).__qualname__)
 
 
 def _as_it_stands(value: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from worker.agents.instrumentation import model_calls, records, runs, sessions, tool_calls
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
-from worker.agents.instrumentation.identities import config_of
+from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.model_calls import ModelCall
 from worker.agents.instrumentation.stable_ids import give_id, remember, uuid4_or_stable
 from worker.agents.models import stand_in
@@ -224,7 +224,7 @@ def _id(original: Original) -> Original:
         if self.id is not None or self.name:
             original(self)
         elif frame_in_hand.get() is not None:
-            give_id(self, config_of(self))
+            give_id(self, character_of(self))
         else:
             original(self)
             remember(str(self.id))
@@ -261,11 +261,29 @@ def _session_sync(original: Original) -> Original:
 
 
 def _saving(original: Original) -> Original:
+    """Agno stores a session, or a run in it; a run that is over is taken up again, and leaves nothing more behind."""
+
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is not None:
-            await sessions.before_saving(frame)
+        if frame is None:
+            return await original(owner, *arguments, **options)
+        if frame.run.is_over:
+            return None
+        await sessions.before_saving(frame)
         return await original(owner, *arguments, **options)
+
+    return hook
+
+
+def _saving_sync(original: Original) -> Original:
+    def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return original(owner, *arguments, **options)
+        if frame.run.is_over:
+            return None
+        sessions.before_saving_sync(frame)
+        return original(owner, *arguments, **options)
 
     return hook
 
@@ -345,6 +363,13 @@ BASE = "agno.models.base"
 FUNCTION = "agno.tools.function"
 OWNERS = (("agno.agent.agent", "Agent"), ("agno.team.team", "Team"), ("agno.workflow.workflow", "Workflow"))
 
+SAVES = (
+    ("asave_session", _saving),
+    ("asave_run", _saving),
+    ("save_session", _saving_sync),
+    ("save_run", _saving_sync),
+)
+
 HOOKS: tuple[Hook, ...] = (
     Hook(BASE, "Model", "_ainvoke_with_retry", _model_call),
     Hook(BASE, "Model", "_invoke_with_retry", _model_call_sync),
@@ -370,9 +395,12 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.team._storage", "", "_read_or_create_session", _session_sync, is_shared=True),
     Hook("agno.workflow.workflow", "Workflow", "aread_or_create_session", _session),
     Hook("agno.workflow.workflow", "Workflow", "read_or_create_session", _session_sync),
-    Hook("agno.agent._session", "", "asave_session", _saving, is_shared=True),
-    Hook("agno.team._session", "", "asave_session", _saving, is_shared=True),
-    Hook("agno.workflow.workflow", "Workflow", "asave_session", _saving),
+    *(
+        Hook(f"agno.{kind}._session", "", name, make, is_shared=True)
+        for kind in ("agent", "team")
+        for name, make in SAVES
+    ),
+    *(Hook("agno.workflow.workflow", "Workflow", name, make) for name, make in SAVES),
     Hook("agno.run.approval", "", "acreate_approval_from_pause", _approval, is_shared=True),
     Hook("agno.run.approval", "", "create_approval_from_pause", _approval_sync, is_shared=True),
     Hook("agno.offload.store", "ResultStore", "_afree_call_id", _free_id),

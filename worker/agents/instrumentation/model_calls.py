@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.agent_run import FailedCall
-from worker.agents.conversation import Conversation, counts, said_in, system_text
+from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
@@ -302,11 +302,17 @@ def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, 
     if asker.is_agent:
         frame.response = arguments.get("run_response")
     scope = run.journal.open(frame.scope, _identity(asker, model, messages, arguments, frame), asker.label)
-    opening = [each for each in messages if counts(each)]
     if scope.is_known and scope.opening is not None:
-        _pin(opening, scope.opening)
+        _begin_again(messages, scope.opening, with_system=asker.helper is not None or frame.scope.is_unchanged)
+        if asker.is_agent:
+            frame.response.references = None
+            frame.restore_references(scope.opening["references"])
     else:
-        scope.opening = [_own_words(each, frame.given) for each in opening]
+        scope.opening = {
+            "system": [as_it_is(each) for each in system_text(messages)],
+            "asked": [_own_words(each, frame.given) for each in messages if counts(each)],
+            "references": frame.new_references() if asker.is_agent else None,
+        }
     return Conversation(messages, scope, model.assistant_message_role, run.contents, asker.helper)
 
 
@@ -329,13 +335,23 @@ def _own_words(message: Any, given: Any) -> Any:
     return None if isinstance(content, str) and content == given else as_it_is(content)
 
 
-def _pin(opening: list[Any], recorded: list[Any]) -> None:
-    """Begin with what the first attempt was asked: what Agno adds to a message may come out otherwise by now."""
-    if len(opening) != len(recorded):
-        return
-    for message, content in zip(opening, recorded, strict=True):
-        if content is not None and message.content != content:
-            message.content = content
+def _begin_again(messages: list[Any], opening: dict[str, list[Any]], *, with_system: bool) -> None:
+    """Begin with what the first attempt was asked: what Agno adds to it from elsewhere may have changed since.
+
+    Args:
+        messages: What is asked now; changed in place.
+        opening: What was asked.
+        with_system: Whether that counts for the system's messages too: unless a deploy has changed them.
+    """
+    asked = [each for each in messages if counts(each)]
+    if len(asked) == len(opening["asked"]):
+        for message, content in zip(asked, opening["asked"], strict=True):
+            if content is not None and message.content != content:
+                message.content = content
+    if with_system and system_text(messages) != opening["system"]:
+        role = next((each.role for each in messages if is_system(each)), "system")
+        others = [each for each in messages if not is_system(each)]
+        messages[:] = [*(type(messages[0])(role=role, content=each) for each in opening["system"]), *others]
 
 
 def _pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:

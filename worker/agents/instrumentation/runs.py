@@ -10,7 +10,7 @@ from worker.agents.call_sites import Place, call_site
 from worker.agents.endings import ERRORS
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, streamed, streamed_sync, within
-from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of, step_config_of
+from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
 from worker.agents.overrides import for_run_within, is_of_workflow
@@ -49,7 +49,7 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
 
 def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Carry out a workflow's step, as ``execute``, ``aexecute`` and their streams do."""
-    identity = Identity("step", name_of(owner), step_config_of(owner), str, is_pinned=True)
+    identity = Identity("step", name_of(owner), config_of(owner), str, is_pinned=True)
     if owner.skip_on_failure:  # Agno's words; its result has neither the step's name nor its id
         frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
     scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
@@ -101,7 +101,7 @@ def _opened(
         kind,
         name,
         config_of(owner),
-        input_of(given, options, run.contents),
+        input_of(given, options, run.contents, is_users=site is not None),
         model_of(owner),
         is_pinned=site is None,
         site=site,
@@ -142,7 +142,7 @@ def name_members(owner: Any) -> None:
     taken = {each.id for each in members if getattr(each, "id", None)}
     for each in members:
         if getattr(each, "id", None) is None and not getattr(each, "name", None):
-            give_id(each, config_of(each), taken)
+            give_id(each, character_of(each), taken)
             taken.add(each.id)
         name_members(each)
 

@@ -5,7 +5,9 @@ the model is shown, state that is counted twice, and questions that no longer ma
 put back to how the task found it: runs of its own earlier attempts are left out, and session data is as it was then.
 """
 
+import threading
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from worker.agents.event_buffer import plain
@@ -13,6 +15,9 @@ from worker.agents.instrumentation.frames import Frame
 from worker.words.digests import digest
 
 WHAT = "The session"
+
+METRICS = "session_metrics"
+"""What Agno adds to a session's data when it stores the first run, the data before the run itself."""
 
 
 def as_found(frame: Frame, owner: Any, session: Any) -> Any:
@@ -40,8 +45,8 @@ def as_found(frame: Frame, owner: Any, session: Any) -> Any:
         found = deepcopy(entry.value)
         session.session_data, session.metadata = found["data"], found["metadata"]
         _set_summary(session, found["summary"])
-    elif own:  # it was new when an earlier attempt began
-        session.session_data = _fresh(owner)
+    elif own or (run.journal.is_retry and not runs and METRICS in (session.session_data or {})):
+        session.session_data = _fresh(owner)  # it was new when an earlier attempt began
         _set_summary(session, None)
     elif _holds_anything(owner, session):
         found = {
@@ -59,6 +64,12 @@ async def before_saving(frame: Frame) -> None:
     if frame.run.has_found_session:
         frame.run.has_found_session = False
         await frame.run.buffer.all_stored()
+
+
+def before_saving_sync(frame: Frame) -> None:
+    """The same from plain code; where that blocks the loop, nothing can be waited for."""
+    if frame.run.has_found_session and threading.get_ident() != frame.run.thread:
+        frame.run.on_loop(partial(before_saving, frame))
 
 
 def _is_ours(run_output: Any, frame: Frame) -> bool:

@@ -210,7 +210,9 @@ class ToolCall:
             run.emit(events, self._home)
             events = []
         self._add_state(value)
-        self._add_references(value)
+        references = self._owner.new_references()
+        if references:
+            value["references"] = references
         if self._shape != shape_of(call.function):
             value["stateful"] = True
         what = f"The result of {self.name}"
@@ -244,7 +246,7 @@ class ToolCall:
 
     def _restore(self, entry: Entry) -> None:
         """Set the session state as the call left it, unless one that ended later has been answered already."""
-        self._restore_references(entry)
+        self._owner.restore_references(entry.value.get("references"))
         state = self._state()
         if "state" not in entry.value or not isinstance(state, dict):
             return
@@ -253,23 +255,6 @@ class ToolCall:
             state.clear()
             state.update(unpacked(entry.value["state"]) or {})
             self._owner.noted_state = entry.value["state"]
-
-    def _references(self) -> list[Any]:
-        return getattr(self._owner.response, "references", None) or []
-
-    def _add_references(self, value: dict[str, Any]) -> None:
-        """What the call added to the references of its run, as Agno's search tools do."""
-        references = self._references()
-        added = references[self._owner.references :]
-        if added:
-            self._owner.references = len(references)
-            value["references"] = packed(added)
-
-    def _restore_references(self, entry: Entry) -> None:
-        added = entry.value.get("references")
-        if added and self._owner.response is not None:
-            self._owner.response.references = [*self._references(), *unpacked(added)]
-            self._owner.references = len(self._owner.response.references)
 
     # what it cannot restore
 

@@ -64,6 +64,11 @@ class Journal:
             self.order.expect(self._entries)
 
     @property
+    def is_retry(self) -> bool:
+        """Whether there were attempts before this one."""
+        return self._attempt > 1
+
+    @property
     def is_replayed(self) -> bool:
         """Whether earlier attempts left anything to answer from."""
         return self.order.is_needed

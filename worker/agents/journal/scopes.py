@@ -119,6 +119,11 @@ class Scope:
     def __repr__(self) -> str:
         return f"Scope({self.key!r})"
 
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether an earlier attempt opened it with the same configuration."""
+        return self.record is not None and self.identity is not None and self.record.config == self.identity.config()
+
     def path(self) -> Iterator["Scope"]:
         """The scope itself, its parent, and so on up to the handler."""
         scope: Scope | None = self

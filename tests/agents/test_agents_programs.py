@@ -1,0 +1,218 @@
+"""Whatever Agno is used for: killed at any write it goes on from there, and it leaves nothing in the user's objects."""
+
+import asyncio
+import gc
+import types
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attempts import Task
+from programs import PROGRAMS, Program, World
+
+from worker.agents import event_buffer
+from worker.agents.errors import AgentFailed
+from worker.agents.running import RunResult
+from worker.words.digests import digest
+from worker.words.retry import is_retryable
+
+MOST_DEATHS = 12  # of one program; `make crash` kills it at every write
+
+
+@pytest.fixture(autouse=True)
+def dies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed has no last seconds."""
+    monkeypatch.setattr(event_buffer, "LAST_SECONDS", 0.0)
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[World]:
+    """Makes worlds, each with a database of its own."""
+
+    def make() -> Iterator[World]:
+        number = 0
+        while True:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            yield World(folder)
+            number += 1
+
+    return make()
+
+
+def every(programs: list[Program] = PROGRAMS) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("program", programs, ids=lambda each: each.name)
+
+
+async def carried_out(task: Task, program: Program, world: World, **options: Any) -> Any:
+    return await asyncio.wait_for(task.attempted(lambda run_agent: run_agent(program.make(world)), **options), 20)
+
+
+@every()
+async def test_wherever_it_dies_it_goes_on_from_there(program: Program, worlds: Iterator[World]) -> None:
+    whole = await never_interrupted(program, worlds)
+    for moment in range(0, whole.task.writes, max(1, whole.task.writes // MOST_DEATHS)):
+        task, world = Task(**program.wishes), next(worlds)
+        if await carried_out(task, program, world, dies_at=moment) is None:  # else it had fewer writes this time
+            await goes_on(task, program, world, whole, f"dead at write {moment} of {whole.task.writes}")
+
+
+@every()
+async def test_whichever_call_finds_its_provider_busy_the_next_attempt_goes_on_from_there(
+    program: Program, worlds: Iterator[World]
+) -> None:
+    whole = await never_interrupted(program, worlds)
+    for number in range(1, whole.world.asked.total() + 1):
+        task, world = Task(**program.wishes), next(worlds)
+        world.busy_at = number
+        try:
+            await carried_out(task, program, world)
+        except AgentFailed as failed:
+            assert is_retryable(failed)  # noqa: PT017 - Agno itself may have gone on after it instead
+            await goes_on(task, program, world, whole, f"busy at call {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a program comes to when nothing interrupts it."""
+
+    task: Task
+    world: World
+    result: RunResult
+    stored: dict[str, Any]
+
+
+async def never_interrupted(program: Program, worlds: Iterator[World]) -> Whole:
+    task, world = Task(**program.wishes), next(worlds)
+    result = await carried_out(task, program, world)
+    assert result.tokens.prompt_tokens == 10 * (world.asked.total() - world.failed), "each call is seen, and counted"
+    return Whole(task, world, result, world.stored())
+
+
+async def goes_on(task: Task, program: Program, world: World, whole: Whole, where: str) -> None:
+    """Carry out the attempt after an interrupted one, and compare."""
+    answered, completed = len(task.rows_of("model")), _completed(task)
+    result = await carried_out(task, program, world)
+    assert (result.content, result.used_tools) == (whole.result.content, whole.result.used_tools), where
+    assert result.tokens == whole.result.tokens, where
+    asked = world.asked[task.attempt] - (whole.world.asked.total() - answered)
+    assert asked <= 0, f"{where}: completed calls are not made again"
+    repeated = {effect.key for effect in world.effects if effect.attempt == task.attempt}
+    assert repeated.isdisjoint(completed), f"{where}: completed tools are not called again"
+    done, wanted = ({(effect.what, effect.key) for effect in each.effects} for each in (world, whole.world))
+    assert done == wanted, f"{where}: what is repeated has the same key"
+    assert set(task.notes()) <= {"discard", *program.notes}, where
+    assert different(world.stored(), whole.stored) == [], where
+    assert _events(task) == _events(whole.task), where
+
+
+@every()
+async def test_a_run_that_has_ended_is_answered_as_a_whole(program: Program, worlds: Iterator[World]) -> None:
+    task, world = Task(**program.wishes), next(worlds)
+    first = await carried_out(task, program, world)
+    asked, effects, stored, log = world.asked.total(), list(world.effects), world.stored(), len(task.log)
+    second = await carried_out(task, program, world)
+    assert (second.content, second.tokens, second.used_tools) == (first.content, first.tokens, first.used_tools)
+    if first.paused is None:
+        assert (world.asked.total(), world.effects) == (asked, effects)
+    assert different(world.stored(), stored) == []
+    assert len(task.log) == log
+
+
+@every()
+async def test_one_object_serves_task_after_task_and_keeps_nothing_of_them(
+    program: Program, worlds: Iterator[World]
+) -> None:
+    world, told = next(worlds), []
+    subject = program.make(world)
+    found: list[str] = []
+    world.during = lambda: found.extend(belonging_to_runs(subject))
+    for number in range(2):
+        task = Task(id=f"task-{number}", **program.wishes)
+        running = task.attempted(lambda run_agent: run_agent(subject))
+        result = await asyncio.wait_for(running, 20)
+        told.append((result.content, result.tokens, result.used_tools, _events(task)))
+        found += belonging_to_runs(subject)
+    assert found == []
+    if program.name not in DIFFERENT:
+        assert told[0] == told[1]
+
+
+DIFFERENT = frozenset(
+    {
+        "answers_from_a_cache",  # the second task is answered from it
+        "a_tool_with_a_cache",
+        "a_team_with_a_list_of_tasks",  # each task has ids of its own for them
+        "results_put_aside",
+        "what_the_run_taught_is_found_again",  # the second task finds it
+    }
+)
+"""Programs whose second task is not told the same as the first."""
+
+
+def _completed(task: Task) -> set[str]:
+    """The keys of tool calls that are journaled."""
+    places = [(row["scope"], row["at"], row["match"]) for row in task.rows_of("tool") if "redone" not in row["value"]]
+    return {f"task-1:{at.split('.', 1)[1]}:{digest([scope, at, match])[:12]}" for scope, at, match in places}
+
+
+def different(one: Any, another: Any, path: str = "") -> list[str]:
+    """Where two stored values differ."""
+    if isinstance(one, dict) and isinstance(another, dict):
+        keys = [*one, *(each for each in another if each not in one)]
+        return [found for key in keys for found in different(one.get(key), another.get(key), f"{path}.{key}")]
+    if isinstance(one, list) and isinstance(another, list) and len(one) == len(another):
+        pairs = enumerate(zip(one, another, strict=True))
+        return [found for index, (mine, theirs) in pairs for found in different(mine, theirs, f"{path}[{index}]")]
+    return [] if one == another else [f"{path}: {one!r} is not {another!r}"]
+
+
+def _events(task: Task) -> Counter[str]:
+    kept = ("tool_name", "payload", "result", "is_error", "title", "agent_id", "query", "graph_node_id")
+    told = [(kind, {name: data.get(name) for name in kept}) for kind, data in task.said() if kind != "note"]
+    return Counter(repr(each) for each in told)
+
+
+def belonging_to_runs(root: Any) -> list[str]:
+    """What is reachable from an object and belongs to a run of ours: how it is reached."""
+    found: list[str] = []
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
+    while waiting:
+        path, each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        name = type(each).__module__
+        if name.startswith("worker.") and not name.startswith("worker.testing"):
+            found.append(f"{path}: {type(each).__name__}")
+            continue
+        waiting += [(f"{path}.{label}", inner) for label, inner in _within(each)]
+    return found
+
+
+def _within(value: Any) -> Iterator[tuple[str, Any]]:
+    match value:
+        case types.FunctionType():
+            yield from ((f"<{index}>", cell) for index, cell in enumerate(value.__closure__ or ()))
+            yield from enumerate_as("default", value.__defaults__ or ())
+        case types.CellType():
+            yield from enumerate_as("cell", [value.cell_contents] if gc.get_referents(value) else [])
+        case type() | types.ModuleType() | types.FrameType() | types.CodeType() | Task():
+            return
+        case dict():
+            yield from ((f"[{key!r}]", inner) for key, inner in list(value.items()))
+        case _ if type(value).__module__.split(".")[0] in ("sqlalchemy", "asyncio", "_asyncio", "builtins") and not (
+            isinstance(value, list | tuple | set | frozenset | types.MethodType)
+        ):
+            return
+        case _:
+            yield from enumerate_as(type(value).__name__, gc.get_referents(value))
+
+
+def enumerate_as(name: str, values: Any) -> Iterator[tuple[str, Any]]:
+    for index, each in enumerate(values):
+        yield f"{name}{index}", each
