@@ -5,10 +5,9 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, cast
 
-from runs import task
-
+from tests.agents.runs import task
 from worker.agents.call_sites import call_site
-from worker.agents.journal import Journal, ReplayOrder
+from worker.agents.journal import Journal, ReplayOrder, not_reused
 from worker.agents.running import Material, RunResult, run
 from worker.contracts import Work
 from worker.current import Run, position, run_in_hand
@@ -103,7 +102,10 @@ class Task:
         async def going() -> Any:
             run_in_hand.set(record)
             record.home = position()
-            return await handler(run_agent)
+            result = await handler(run_agent)
+            if record.journal is not None and record.journal.leaves_answers():
+                await emit([not_reused()])
+            return result
 
         running, died = asyncio.create_task(going()), asyncio.create_task(self._died.wait())
         await asyncio.wait([running, died], return_when=asyncio.FIRST_COMPLETED)

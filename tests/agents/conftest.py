@@ -1,5 +1,6 @@
 import pytest
-from runs import Log, Runner
+
+from tests.agents.runs import Log, Runner
 
 
 @pytest.fixture

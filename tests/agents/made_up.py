@@ -1,4 +1,7 @@
-"""Handlers made up at random: runs of agents, one after another, side by side, in loops, skipped when they are done."""
+"""Handlers made up at random: runs of agents, one after another, side by side, in loops, skipped when they are done.
+
+Each is killed at any of its writes, and what comes of it is compared with the run that was never killed.
+"""
 
 import asyncio
 from collections import Counter
@@ -10,17 +13,19 @@ from typing import Any, Literal
 from agno.agent import Agent
 from agno.team import Team
 from agno.workflow import Loop, Parallel, Step, Workflow
-from attempts import Effect, Task, attempt_in_hand
 
+from tests.agents.attempts import Effect, Task, attempt_in_hand
 from worker.agents.running import Material
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
 
 Kind = Literal["agent", "team", "workflow", "agent as a tool"]
+Difference = Literal["instructions", "dependencies", "session_state", "tools"]
 RunAgent = Callable[..., Awaitable[Any]]
 
 NAMES = (None, None, "ann", "bob", "cy")  # few: several agents share one, with other instructions
 KINDS: tuple[Kind, ...] = ("agent", "agent", "agent", "team", "workflow", "agent as a tool")
+DIFFERENCES: tuple[Difference, ...] = ("instructions", "instructions", "dependencies", "session_state", "tools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Run:
         number: Tells it from all others of its handler; its agent's instructions and answers name it.
         kind: What is run.
         name: What its agents are called.
+        differs_in: What tells its agents from others of their name.
         tools: How many tool calls each agent makes.
         says: What it is given; several runs are given the same.
         is_skipped: Whether the handler saves that it is done, and skips it from then on.
@@ -39,6 +45,7 @@ class Run:
     number: int
     kind: Kind
     name: str | None
+    differs_in: Difference
     tools: int
     says: str
     is_skipped: bool
@@ -87,6 +94,7 @@ def _run(random: Random, numbers: Iterator[int]) -> Run:
         next(numbers),
         random.choice(KINDS),
         random.choice(NAMES),
+        random.choice(DIFFERENCES),
         random.randint(0, 2),
         random.choice(["the question", "the question", "another"]),
         random.random() < 0.3,
@@ -123,20 +131,31 @@ class World:
         for _turn in range(self.random.randint(0, 3)):
             await asyncio.sleep(0)
 
-    async def note(self, word: str) -> str:
-        """Note a word."""
-        self.effects.append(Effect(word, idempotency_key(), attempt_in_hand()))
-        await asyncio.sleep(0)
-        return f"noted {word}"
+    def noter(self, number: str) -> Callable[..., Awaitable[str]]:
+        """A tool; ``number`` says whose it is, if that is to tell it from others."""
+
+        async def note(word: str) -> str:
+            """Note a word."""
+            self.effects.append(Effect(f"{word}{number}", idempotency_key(), attempt_in_hand()))
+            await asyncio.sleep(0)
+            return f"noted {word}"
+
+        return note
 
     def agent(self, run: Run, part: str = "") -> Agent:
         """An agent of a run; ``part`` tells it from others of the same run."""
-        name = f"{run.number}{part}"
+        number = f"{run.number}{part}"
+
+        def if_in(difference: Difference, value: Any) -> Any:
+            return value if run.differs_in == difference else None
+
         return Agent(
             name=run.name and f"{run.name}{part}",
-            instructions=f"You are number {name}.",
-            model=self.model(name, run.tools),
-            tools=[self.note],
+            instructions=if_in("instructions", f"You are number {number}."),
+            dependencies=if_in("dependencies", {"number": number}),
+            session_state=if_in("session_state", {f"number {number}": True}),
+            model=self.model(number, run.tools),
+            tools=[self.noter(if_in("tools", number) or "")],
             telemetry=False,
         )
 
@@ -231,3 +250,43 @@ async def _run_or_skip(run: Run, run_agent: RunAgent, task: Task, world: World) 
     if run.is_skipped and task.is_alive():
         task.saved[key] = result
     return result
+
+
+async def resumes_wherever_it_dies(seed: int, *, most_deaths: int) -> int:
+    """Carry out a handler that is made up, kill it at every write, and compare with the run that was never killed.
+
+    Args:
+        seed: Of what is made up.
+        most_deaths: If it has more writes than that, only some of them are its last.
+
+    Returns:
+        How often it died.
+    """
+    part, deaths = made_up(Random(seed)), 0
+    whole, world = Task(), World(Random(seed))
+    result = await asyncio.wait_for(whole.attempted(handler(whole, part, world)), 20)
+    asked = world.asked.total()
+    moments = list(range(whole.writes))
+    for moment in moments if len(moments) <= most_deaths else sorted(Random(seed).sample(moments, most_deaths)):
+        where = f"seed {seed}, dead at write {moment}: {part}"
+        again, other = Task(), World(Random(seed * 1000 + moment))
+        handle = handler(again, part, other)
+        first = await asyncio.wait_for(again.attempted(handle, dies_at=moment), 20)
+        if first is not None:  # what is gathered took another order, and fewer writes
+            assert first == result, where
+            continue
+        deaths += 1
+        answered, completed = len(again.rows_of("model")), len(_noted(again))
+        second = await asyncio.wait_for(again.attempted(handle), 20)
+        assert second == result, where
+        assert other.asked[again.attempt] == asked - answered, f"{where}: completed calls are not made again"
+        repeated = [effect for effect in other.effects if effect.attempt == again.attempt]
+        assert len(repeated) == len(world.effects) - completed, f"{where}: nor are completed tools"
+        keys = {effect.key for effect in other.effects}
+        assert len(keys) == len(world.effects), f"{where}: each call has its key, the same whenever it is made"
+        assert again.notes() == [], where
+    return deaths
+
+
+def _noted(task: Task) -> list[object]:
+    return [row for row in task.rows_of("tool") if row["value"].get("tool") == "note"]

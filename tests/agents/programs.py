@@ -30,9 +30,9 @@ from agno.team.mode import TeamMode
 from agno.tools import Toolkit, tool
 from agno.tools.reasoning import ReasoningTools
 from agno.workflow import Condition, Loop, Parallel, Router, Step, StepInput, StepOutput, Steps, Workflow, WorkflowAgent
-from attempts import Effect, attempt_in_hand
 from pydantic import BaseModel
 
+from tests.agents.attempts import Effect, attempt_in_hand
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
 

@@ -16,12 +16,12 @@ from agno.run import RunContext
 from agno.team import Team
 from agno.tools.function import ToolResult
 from agno.workflow import Parallel, Step
-from attempts import Handler, Task
 from pydantic import BaseModel
-from runs import flow
-from support import wait_until
 
+from tests.agents.attempts import Handler, Task
+from tests.agents.runs import flow
 from tests.examples.provider import answering
+from tests.support import wait_until
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.journal import Identity, Journal, rows

@@ -10,8 +10,8 @@ from agno.models.openai import OpenAIChat, OpenAIResponses
 from agno.models.openai.like import OpenAILike
 from agno.team import Team
 from agno.workflow import Step
-from runs import Runner, flow, task
 
+from tests.agents.runs import Runner, flow, task
 from worker.agents import models
 from worker.agents.arguments import agent_arguments
 from worker.agents.capabilities import capabilities, declare_capabilities

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from agno.agent import Agent
 from agno.models.openai.like import OpenAILike
-from runs import Runner
-from support import wait_until
 
+from tests.agents.runs import Runner
+from tests.support import wait_until
 from worker.agents.errors import AgentFailed
 from worker.words.retry import is_retryable, retry_after
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attempts import Task
-from programs import PROGRAMS, Program, World
 
+from tests.agents.attempts import Task
+from tests.agents.programs import PROGRAMS, Program, World
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.running import RunResult

@@ -12,8 +12,8 @@ from agno.team import Team
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from runs import Runner, flow
 
+from tests.agents.runs import Runner, flow
 from worker.agents.errors import ResultInvalid
 from worker.agents.results import Unfit, parsed
 from worker.agents.schemas import asking

@@ -11,8 +11,8 @@ import pytest
 from agno.agent import Agent
 from agno.models.anthropic import Claude
 from agno.models.openai import OpenAIChat, OpenAIResponses
-from runs import Runner
 
+from tests.agents.runs import Runner
 from worker.agents.errors import AgentFailed
 from worker.testing import ScriptedModel
 from worker.words.retry import is_retryable, retry_after

@@ -10,9 +10,9 @@ from agno.exceptions import ModelProviderError
 from agno.media import File, Image
 from agno.run.agent import RunOutput
 from agno.tools import tool
-from runs import Log, Runner, task
-from support import wait_until
 
+from tests.agents.runs import Log, Runner, task
+from tests.support import wait_until
 from worker.agents.errors import AgentFailed
 from worker.agents.running import Material, run
 from worker.contracts import Work

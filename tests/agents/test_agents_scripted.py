@@ -5,8 +5,8 @@ from agno.agent import Agent
 from agno.models.message import Message
 from agno.team import Team
 from agno.tools import tool
-from runs import Runner
 
+from tests.agents.runs import Runner
 from worker.agents.errors import AgentFailed
 from worker.testing import Call, Pieces, ScriptedModel
 

@@ -4,8 +4,8 @@ import pytest
 from agno.agent import Agent
 from agno.team import Team
 from agno.workflow import Parallel, Step
-from runs import Runner, flow
 
+from tests.agents.runs import Runner, flow
 from worker.agents.errors import AgentFailed
 from worker.testing import Call, Pieces, ScriptedModel
 from worker.words.retry import is_retryable
