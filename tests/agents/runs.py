@@ -42,9 +42,9 @@ def task(**wishes: Any) -> TaskRecord:
     )
 
 
-def flow(*steps: Any) -> Workflow:
+def flow(*steps: Any, name: str = "flow", **options: Any) -> Workflow:
     """A workflow; what Agno takes as steps is wider than its annotations say."""
-    return Workflow(name="flow", steps=list(steps))
+    return Workflow(name=name, steps=list(steps), **options)
 
 
 class Runner:

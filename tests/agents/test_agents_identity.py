@@ -18,6 +18,7 @@ from agno.workflow import Step, StepOutput, Steps, Workflow
 
 from tests.agents.attempts import Handler, Task
 from tests.agents.made_up import resumes_wherever_it_dies
+from tests.agents.runs import flow
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.running import Material
@@ -399,11 +400,10 @@ async def test_a_run_that_its_handler_cancels_ends_and_makes_no_more_calls(kind:
         calls = [Call("delegate_task_to_member", {"member_id": each, "task": "t"}) for each in members]
         return "done" if messages[-1].role == "tool" else calls[0]
 
-    flow = Workflow(name="flow", steps=[first, second])
     team = Team(name="crew", model=ScriptedModel(leads), members=[first, second])
 
     async def handle(run_agent: RunAgent) -> str:
-        going = asyncio.create_task(run_agent(flow if kind == "workflow" else team))
+        going = asyncio.ensure_future(run_agent(flow(first, second) if kind == "workflow" else team))
         await called.wait()
         going.cancel()
         with pytest.raises(asyncio.CancelledError):

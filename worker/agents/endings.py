@@ -6,6 +6,7 @@ from typing import Any
 from worker.agents.agent_run import AgentRun
 from worker.agents.errors import AgentFailed
 from worker.agents.event_buffer import plain
+from worker.words.errors import ModuleException
 
 ERRORS = frozenset({"RunError", "TeamRunError", "WorkflowError"})
 CANCELLATIONS = frozenset({"RunCancelled", "TeamRunCancelled", "WorkflowCancelled"})
@@ -60,7 +61,8 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
 def failed(text: object, run: AgentRun) -> AgentFailed:
     """The error for a text of Agno's, with the exception behind it if a model raised it."""
     said = str(text or "The run ended in an error.")
-    return AgentFailed(said, run.failure(said))
+    cause = run.failure(said)
+    return AgentFailed(cause.description if isinstance(cause, ModuleException) else said, cause)
 
 
 def _hitl_request(paused: Any) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class Frame:
     noted_references: int = 0  # how many of the run's references are noted
     results: Counter[str] | None = None  # stored tool results, by the call's id
     made_ids: int = 0
+    servers: list[Any] = field(default_factory=list[Any])  # MCP connections that the run uses
+    databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for it
     is_live: bool = False  # something within it is made that no earlier attempt has completed
     _scope: Scope | None = None
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from worker.agents.instrumentation import model_calls, records, runs, sessions, tool_calls
+from worker.agents.instrumentation import connections, model_calls, records, runs, sessions, tool_calls
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.model_calls import ModelCall
@@ -359,6 +359,38 @@ def _background(original: Any) -> Any:
     return property(hook)
 
 
+def _connect_servers(original: Original) -> Original:
+    async def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        await (original(owner) if frame is None else connections.connect_servers(frame, owner))
+
+    return hook
+
+
+def _disconnect_servers(original: Original) -> Original:
+    async def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        await (original(owner) if frame is None else connections.disconnect_servers(frame))
+
+    return hook
+
+
+def _connect_databases(original: Original) -> Original:
+    def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        _ = original(owner) if frame is None else connections.connect_databases(frame, owner)
+
+    return hook
+
+
+def _disconnect_databases(original: Original) -> Original:
+    def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        _ = original(owner) if frame is None else connections.disconnect_databases(frame)
+
+    return hook
+
+
 BASE = "agno.models.base"
 FUNCTION = "agno.tools.function"
 OWNERS = (("agno.agent.agent", "Agent"), ("agno.team.team", "Team"), ("agno.workflow.workflow", "Workflow"))
@@ -368,6 +400,13 @@ SAVES = (
     ("asave_run", _saving),
     ("save_session", _saving_sync),
     ("save_run", _saving_sync),
+)
+
+CONNECTIONS = (
+    ("connect_mcp_tools", _connect_servers),
+    ("disconnect_mcp_tools", _disconnect_servers),
+    ("connect_connectable_tools", _connect_databases),
+    ("disconnect_connectable_tools", _disconnect_databases),
 )
 
 HOOKS: tuple[Hook, ...] = (
@@ -408,6 +447,11 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.utils.hooks", "", "filter_hook_args", _hook_arguments, is_shared=True),
     Hook("agno.agent.agent", "Agent", "background_executor", _background),
     Hook("agno.team.team", "Team", "background_executor", _background),
+    *(
+        Hook(f"agno.{kind}._init", "", f"{private}{name}", make)
+        for kind, private in (("agent", ""), ("team", "_"))
+        for name, make in CONNECTIONS
+    ),
     Hook("agno.run.approval", "", "uuid4", uuid4_or_stable),
     Hook("agno.team.task", "", "uuid4", uuid4_or_stable),
     Hook("agno.utils.names", "", "uuid4", uuid4_or_stable),

@@ -1,0 +1,198 @@
+"""Tools that need a connection: it is open before the agent begins, and no run closes it under another."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.team import Team
+from agno.tools import Toolkit
+from agno.tools.mcp import MCPTools
+
+from tests.agents.attempts import Task
+from tests.support import free_port, wait_until
+from worker.agents.errors import AgentFailed
+from worker.agents.instrumentation import connections
+from worker.agents.running import RunResult
+from worker.testing import Call, ScriptedModel
+from worker.words.retry import is_retryable
+
+SERVER = """
+import os, sys
+from fastmcp import FastMCP
+server = FastMCP("numbers")
+number = 0
+
+@server.tool
+def add(more: int) -> str:
+    "Add to the number."
+    global number
+    number += more
+    return f"{number} in {os.getpid()}"
+
+if len(sys.argv) > 1:
+    server.run(transport="http", host="127.0.0.1", port=int(sys.argv[1]), show_banner=False, log_level="ERROR")
+else:
+    server.run(show_banner=False, log_level="ERROR")
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A real MCP server, whose tool keeps a number and says in which process."""
+    path = tmp_path / "server.py"
+    path.write_text(SERVER)
+    return path
+
+
+@asynccontextmanager
+async def serving(script: Path, port: int) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """The server, where it can be reached over HTTP."""
+    process = await asyncio.create_subprocess_exec(sys.executable, str(script), str(port))
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def is_up(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def adding(*toolkits: Any) -> Agent:
+    """An agent that adds one, and says what the tool said."""
+
+    def turn(messages: list[Any]) -> Any:
+        return str(messages[-1].content) if messages[-1].role == "tool" else Call("add", {"more": 1})
+
+    return Agent(name="ann", model=ScriptedModel(turn), tools=list(toolkits), telemetry=False)
+
+
+async def run(agent: Any, number: int = 0) -> RunResult:
+    return await asyncio.wait_for(Task(id=f"task-{number}").attempted(lambda run_agent: run_agent(agent)), 30)
+
+
+async def test_ten_tasks_share_one_connection_that_is_open_first(script: Path) -> None:
+    agent = adding(MCPTools(command=f"{sys.executable} {script}"))
+    results = await asyncio.gather(*(run(agent, number) for number in range(10)))
+    said = [each.content.split(" in ") for each in results]
+    assert sorted(int(number) for number, _ in said) == list(range(1, 11))
+    assert len({process for _, process in said}) == 1
+    assert (await run(agent, 10)).content == f"11 in {said[0][1]}", "it stays open for who comes later"
+
+
+async def test_what_one_run_alone_has_used_is_closed_with_it(script: Path) -> None:
+    toolkit = MCPTools(command=f"{sys.executable} {script}")
+    number, process = (await run(adding(toolkit))).content.split(" in ")
+    assert (number, toolkit.initialized) == ("1", False)
+    await wait_until(lambda: not _lives(int(process)), "its server has ended")
+
+
+async def test_a_toolkit_that_its_user_has_connected_is_left_alone(script: Path) -> None:
+    async with MCPTools(command=f"{sys.executable} {script}") as toolkit:
+        assert [(await run(adding(toolkit), number)).content[0] for number in range(2)] == ["1", "2"]
+        assert toolkit.initialized
+
+
+async def test_a_members_servers_are_connected_too(script: Path) -> None:
+    team = Team(
+        model=ScriptedModel([Call("delegate_task_to_member", {"member_id": "ann", "task": "add"}), "added"]),
+        members=[adding(MCPTools(command=f"{sys.executable} {script}"))],
+    )
+    task = Task()
+    assert (await task.attempted(lambda run_agent: run_agent(team))).content == "added"
+    (result,) = [event.data["result"] for event in task.events if event.type == "tool_call_result"]
+    assert result["content"].startswith("1 in ")
+
+
+async def test_a_server_that_is_away_is_worth_another_try_and_is_found_when_it_is_back(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CHECK_SECONDS", 0.0)
+    port = free_port()
+    agent = adding(MCPTools(url=f"http://127.0.0.1:{port}/mcp"))
+    with pytest.raises(
+        AgentFailed, match=r"The MCP server .* cannot be reached; the log says why\. \(503\)$"
+    ) as raised:
+        await run(agent)
+    assert is_retryable(raised.value)
+    for number in range(2):  # the second time after it was away
+        async with serving(script, port) as process:
+            await wait_until(lambda: is_up(port), "the server listens")
+            assert (await run(agent, number)).content == f"1 in {process.pid}"
+
+
+def test_it_is_connected_again_on_another_event_loop(script: Path) -> None:
+    agent = adding(MCPTools(command=f"{sys.executable} {script}"))
+
+    async def thrice() -> list[str]:
+        return [(await run(agent, number)).content[0] for number in range(3)]
+
+    assert [asyncio.run(thrice()) for _ in range(2)] == [["1", "1", "2"]] * 2, "the first one closes it again"
+
+
+async def test_what_nobody_has_used_for_long_is_closed_and_connected_again_when_it_is_used(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
+    toolkit = MCPTools(command=f"{sys.executable} {script}")
+    agent = adding(toolkit)
+    first, second = await asyncio.gather(run(agent), run(agent, 1))
+    assert {first.content[0], second.content[0]} == {"1", "2"}
+    await wait_until(lambda: not _lives(int(first.content.split(" in ")[1])), "its server has ended")
+    assert (await run(agent, 2)).content[0] == "1"
+
+
+async def test_a_database_is_not_closed_while_another_run_uses_it() -> None:
+    class Database(Toolkit):
+        _requires_connect = True
+
+        def __init__(self) -> None:
+            super().__init__(name="database", tools=[self.query])
+            self.is_open = False
+            self.closed = 0
+
+        def connect(self) -> None:
+            self.is_open = True
+
+        def close(self) -> None:
+            self.is_open = False
+            self.closed += 1
+
+        async def query(self) -> str:
+            """Query."""
+            queried.set()
+            await goes_on.wait()
+            return "open" if self.is_open else "closed"
+
+    def turn(messages: list[Any]) -> Any:
+        return str(messages[-1].content) if messages[-1].role == "tool" else Call("query")
+
+    queried, goes_on, database = asyncio.Event(), asyncio.Event(), Database()
+    slow = asyncio.create_task(run(Agent(name="ann", model=ScriptedModel(turn), tools=[database])))
+    await queried.wait()
+    await run(Agent(name="bob", model=ScriptedModel(["done"]), tools=[database]), 1)
+    goes_on.set()
+    assert (await slow).content == "open"
+    assert (database.is_open, database.closed) == (False, 1)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with Path(f"/proc/{process}/stat").open() as stat:
+        return ") Z " not in stat.read()

@@ -1,0 +1,167 @@
+"""Connections that an agent's tools need: opened before the agent begins, and not closed while others use them.
+
+Agno connects an agent's MCP servers and databases when a run begins, and disconnects them when it ends. One agent may
+serve many runs at once: then one run would close what another one uses, or begin before a connection is open. So they
+are opened once for all runs. A toolkit that only one run has used is closed with it, since a handler may make one for
+each task; one that several runs have used stays connected for as long as there are more.
+"""
+
+import asyncio
+import contextlib
+import threading
+from contextvars import Context
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from worker.agents.instrumentation.frames import Frame
+from worker.words.errors import Unavailable
+
+CHECK_SECONDS = 5.0  # how long a connection that has answered is taken to be alive
+IDLE_SECONDS = 300.0  # how long a connection that runs have shared stays open without any
+PING_SECONDS = 5.0  # how long an MCP server may take to say that it is there
+
+_log = structlog.get_logger(__name__)
+_servers: "WeakKeyDictionary[Any, _Server]" = WeakKeyDictionary()
+_users: "WeakKeyDictionary[Any, int]" = WeakKeyDictionary()  # how many runs use a database
+_counting = threading.Lock()
+
+
+class _Server:
+    """The connection of one MCP toolkit. A task of its own opens it and closes it: MCP's clients want that.
+
+    Args:
+        toolkit: Agno's.
+    """
+
+    def __init__(self, toolkit: Any) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._toolkit = toolkit
+        self._lock = asyncio.Lock()
+        self._users = 0
+        self._is_shared = False
+        self._owner: asyncio.Task[None] | None = None
+        self._is_open = asyncio.Event()
+        self._closes = asyncio.Event()
+        self._idle: asyncio.TimerHandle | None = None
+        self._checked = 0.0
+
+    async def use(self) -> bool:
+        """Connect for a run, unless that is done and the server still answers; whether it is connected."""
+        self._is_shared |= self._users > 0 or self._owner is not None
+        self._users += 1
+        if self._idle is not None:
+            self._idle.cancel()
+        async with self._lock:
+            if self._owner is not None and (self._is_ending() or not await self._is_alive()):
+                await self._disconnect()
+            if self._owner is None:
+                self._is_open.clear()
+                self._closes.clear()
+                self._owner = self.loop.create_task(self._own(), context=Context())
+            await self._is_open.wait()
+            self._checked = self.loop.time()
+            return self._toolkit.initialized
+
+    async def leave(self) -> None:
+        """A run does not use it any more: disconnect at once what one run alone has used, and later what many have."""
+        self._users -= 1
+        if self._users:
+            return
+        if self._is_shared:
+            self._idle = self.loop.call_later(IDLE_SECONDS, self._closes.set)
+        else:
+            async with self._lock:
+                await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        self._closes.set()
+        if self._owner is not None:
+            await asyncio.wait([self._owner])
+            self._owner = None
+
+    def _is_ending(self) -> bool:
+        return self._closes.is_set() or (self._owner is not None and self._owner.done())
+
+    async def _is_alive(self) -> bool:
+        if not self._is_open.is_set() or self.loop.time() < self._checked + CHECK_SECONDS:
+            return True
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(self._toolkit.is_alive(), PING_SECONDS)
+        return False
+
+    async def _own(self) -> None:
+        try:
+            await self._toolkit.connect(force=self._toolkit.initialized)  # left over from a loop that has ended
+        finally:
+            self._is_open.set()
+        if not self._toolkit.initialized:
+            return
+        try:
+            await self._closes.wait()
+        finally:
+            await self._toolkit.close()
+
+
+async def connect_servers(frame: Frame, owner: Any) -> None:
+    """Connect the MCP toolkits of an agent or team.
+
+    Args:
+        frame: Of its run.
+        owner: The agent or team.
+
+    Raises:
+        Unavailable: A server cannot be reached. Without its tools, the agent would be asked another question.
+    """
+    for toolkit in _tools_of(owner):
+        if not any(each.__name__ == "MCPTools" for each in type(toolkit).__mro__):
+            continue
+        server = _servers.get(toolkit)
+        if server is None and toolkit.initialized:  # the user's code has connected it, and disconnects it
+            continue
+        if server is None or server.loop is not asyncio.get_running_loop():
+            server = _servers[toolkit] = _Server(toolkit)
+        frame.servers.append(server)
+        if not await server.use():
+            error = Unavailable(f"The MCP server {toolkit.name} cannot be reached; the log says why.")
+            frame.run.failures.append(error)
+            raise error
+
+
+async def disconnect_servers(frame: Frame) -> None:
+    """A run has ended: disconnect what no other run has used."""
+    servers, frame.servers = frame.servers, []
+    for server in servers:
+        await server.leave()
+
+
+def connect_databases(frame: Frame, owner: Any) -> None:
+    """Connect the toolkits of an agent or team that ask for it, such as those of databases."""
+    for toolkit in _tools_of(owner):
+        if getattr(toolkit, "requires_connect", False) and hasattr(toolkit, "connect"):
+            with _counting:
+                _users[toolkit] = _users.get(toolkit, 0) + 1
+            frame.databases.append(toolkit)
+            try:
+                toolkit.connect()
+            except Exception as error:  # noqa: BLE001 - as Agno: it tries again when the tool is called
+                _log.warning("a toolkit cannot connect", toolkit=type(toolkit).__name__, error=str(error))
+
+
+def disconnect_databases(frame: Frame) -> None:
+    """A run has ended: disconnect what no other run uses."""
+    toolkits, frame.databases = frame.databases, []
+    for toolkit in toolkits:
+        with _counting:
+            _users[toolkit] -= 1
+            if _users[toolkit] or not hasattr(toolkit, "close"):
+                continue
+        try:
+            toolkit.close()
+        except Exception as error:  # noqa: BLE001 - as Agno: the run has ended all the same
+            _log.warning("a toolkit cannot disconnect", toolkit=type(toolkit).__name__, error=str(error))
+
+
+def _tools_of(owner: Any) -> list[Any]:
+    return owner.tools if isinstance(owner.tools, list) else []
