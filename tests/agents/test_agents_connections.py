@@ -18,7 +18,6 @@ from tests.agents.attempts import Task
 from tests.support import free_port, wait_until
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation import connections
-from worker.agents.running import RunResult
 from worker.testing import Call, ScriptedModel
 from worker.words.retry import is_retryable
 
@@ -80,29 +79,30 @@ def adding(*toolkits: Any) -> Agent:
     return Agent(name="ann", model=ScriptedModel(turn), tools=list(toolkits), telemetry=False)
 
 
-async def run(agent: Any, number: int = 0) -> RunResult:
-    return await asyncio.wait_for(Task(id=f"task-{number}").attempted(lambda run_agent: run_agent(agent)), 30)
+async def run(agent: Any, number: int = 0) -> str:
+    result = await asyncio.wait_for(Task(id=f"task-{number}").attempted(lambda run_agent: run_agent(agent)), 30)
+    return str(result.content)
 
 
 async def test_ten_tasks_share_one_connection_that_is_open_first(script: Path) -> None:
     agent = adding(MCPTools(command=f"{sys.executable} {script}"))
     results = await asyncio.gather(*(run(agent, number) for number in range(10)))
-    said = [each.content.split(" in ") for each in results]
+    said = [each.split(" in ") for each in results]
     assert sorted(int(number) for number, _ in said) == list(range(1, 11))
     assert len({process for _, process in said}) == 1
-    assert (await run(agent, 10)).content == f"11 in {said[0][1]}", "it stays open for who comes later"
+    assert (await run(agent, 10)) == f"11 in {said[0][1]}", "it stays open for who comes later"
 
 
 async def test_what_one_run_alone_has_used_is_closed_with_it(script: Path) -> None:
     toolkit = MCPTools(command=f"{sys.executable} {script}")
-    number, process = (await run(adding(toolkit))).content.split(" in ")
+    number, process = (await run(adding(toolkit))).split(" in ")
     assert (number, toolkit.initialized) == ("1", False)
     await wait_until(lambda: not _lives(int(process)), "its server has ended")
 
 
 async def test_a_toolkit_that_its_user_has_connected_is_left_alone(script: Path) -> None:
     async with MCPTools(command=f"{sys.executable} {script}") as toolkit:
-        assert [(await run(adding(toolkit), number)).content[0] for number in range(2)] == ["1", "2"]
+        assert [(await run(adding(toolkit), number))[0] for number in range(2)] == ["1", "2"]
         assert toolkit.initialized
 
 
@@ -131,14 +131,14 @@ async def test_a_server_that_is_away_is_worth_another_try_and_is_found_when_it_i
     for number in range(2):  # the second time after it was away
         async with serving(script, port) as process:
             await wait_until(lambda: is_up(port), "the server listens")
-            assert (await run(agent, number)).content == f"1 in {process.pid}"
+            assert (await run(agent, number)) == f"1 in {process.pid}"
 
 
 def test_it_is_connected_again_on_another_event_loop(script: Path) -> None:
     agent = adding(MCPTools(command=f"{sys.executable} {script}"))
 
     async def thrice() -> list[str]:
-        return [(await run(agent, number)).content[0] for number in range(3)]
+        return [(await run(agent, number))[0] for number in range(3)]
 
     assert [asyncio.run(thrice()) for _ in range(2)] == [["1", "1", "2"]] * 2, "the first one closes it again"
 
@@ -150,9 +150,9 @@ async def test_what_nobody_has_used_for_long_is_closed_and_connected_again_when_
     toolkit = MCPTools(command=f"{sys.executable} {script}")
     agent = adding(toolkit)
     first, second = await asyncio.gather(run(agent), run(agent, 1))
-    assert {first.content[0], second.content[0]} == {"1", "2"}
-    await wait_until(lambda: not _lives(int(first.content.split(" in ")[1])), "its server has ended")
-    assert (await run(agent, 2)).content[0] == "1"
+    assert {first[0], second[0]} == {"1", "2"}
+    await wait_until(lambda: not _lives(int(first.split(" in ")[1])), "its server has ended")
+    assert (await run(agent, 2))[0] == "1"
 
 
 async def test_a_database_is_not_closed_while_another_run_uses_it() -> None:
@@ -185,7 +185,7 @@ async def test_a_database_is_not_closed_while_another_run_uses_it() -> None:
     await queried.wait()
     await run(Agent(name="bob", model=ScriptedModel(["done"]), tools=[database]), 1)
     goes_on.set()
-    assert (await slow).content == "open"
+    assert await slow == "open"
     assert (database.is_open, database.closed) == (False, 1)
 
 

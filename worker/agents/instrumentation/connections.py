@@ -40,7 +40,7 @@ class _Server:
         self._toolkit = toolkit
         self._lock = asyncio.Lock()
         self._users = 0
-        self._is_shared = False
+        self._runs = 0
         self._owner: asyncio.Task[None] | None = None
         self._is_open = asyncio.Event()
         self._closes = asyncio.Event()
@@ -49,7 +49,7 @@ class _Server:
 
     async def use(self) -> bool:
         """Connect for a run, unless that is done and the server still answers; whether it is connected."""
-        self._is_shared |= self._users > 0 or self._owner is not None
+        self._runs += 1
         self._users += 1
         if self._idle is not None:
             self._idle.cancel()
@@ -69,7 +69,7 @@ class _Server:
         self._users -= 1
         if self._users:
             return
-        if self._is_shared:
+        if self._runs > 1:
             self._idle = self.loop.call_later(IDLE_SECONDS, self._closes.set)
         else:
             async with self._lock:
