@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agno.agent import Agent
 
 from tests.agents.attempts import Task
 from tests.agents.programs import PROGRAMS, Program, World
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.running import RunResult
+from worker.testing import Call, ScriptedModel
 from worker.words.digests import digest
 from worker.words.retry import is_retryable
 
@@ -216,3 +218,29 @@ def _within(value: Any) -> Iterator[tuple[str, Any]]:
 def enumerate_as(name: str, values: Any) -> Iterator[tuple[str, Any]]:
     for index, each in enumerate(values):
         yield f"{name}{index}", each
+
+
+async def test_an_agent_within_a_run_remembers_its_own_conversation_and_no_other(worlds: Iterator[World]) -> None:
+    world, heard = next(worlds), list[list[str]]()
+
+    def turn(messages: list[Any]) -> str:
+        heard.append([str(each.content) for each in messages if each.role == "user"])
+        return "noted"
+
+    inner = Agent(name="inner", model=ScriptedModel(turn), db=world.db, add_history_to_context=True)
+
+    async def ask(question: str) -> str:
+        """Ask."""
+        return str((await inner.arun(question)).content)
+
+    def outer(question: str) -> Agent:
+        turns = Call("ask", {"question": f"{question} 1"}), Call("ask", {"question": f"{question} 2"}), "asked"
+        return Agent(name="outer", model=ScriptedModel(turns), tools=[ask])
+
+    for name in ("ada", "bob"):
+        task = Task(id=f"task-{name}", conversation_id=f"with-{name}")
+        await task.attempted(lambda run_agent, name=name: run_agent(outer(name)))
+    assert heard == [["ada 1"], ["ada 1", "ada 2"], ["bob 1"], ["bob 1", "bob 2"]]
+    assert inner.session_id is None
+    sessions = [each["session_id"] for each in world.stored()["sessions"]]
+    assert sorted(sessions) == ["with-ada.inner", "with-bob.inner"]

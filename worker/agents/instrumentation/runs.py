@@ -38,13 +38,22 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
     own = for_run_within(owner, frame)
     name_members(own)
     child = frame.run.call(_opened, frame, owner, arguments[0] if arguments else options.get("input"), options, site)
+    given = {**options, "run_id": child.run_id}
+    if site is not None and options.get("session_id") is None and not getattr(owner, "session_id", None):
+        given["session_id"] = _session_within(frame, owner)
     with within(child):
         try:
-            result = original(own, *arguments, **{**options, "run_id": child.run_id})
+            result = original(own, *arguments, **given)
         except Exception:
             _ended(child, failed=True)
             raise
     return _followed(child, result)
+
+
+def _session_within(frame: Frame, owner: Any) -> str:
+    """The session of an agent that is run without one: Agno would make one up and keep it for whoever comes next."""
+    record = frame.run.record
+    return f"{record.conversation_id or record.id}.{name_of(owner) or character_of(owner)()[:8]}"
 
 
 def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
