@@ -1,18 +1,22 @@
 """The same over a real client and a real connection: what a provider's server does, and what a run makes of it."""
 
 import asyncio
+import json
+import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from agno.agent import Agent
 from agno.models.openai.like import OpenAILike
 
-from tests.agents.runs import Runner
+from tests.agents.runs import Log, Runner
 from tests.support import wait_until
 from worker.agents.errors import AgentFailed
+from worker.agents.running import close_shared
 from worker.words.retry import is_retryable, retry_after
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -87,3 +91,53 @@ async def test_runs_share_the_models_client(running: Runner) -> None:
             model: Any = agent.model
             clients.append(model.async_client)
         assert clients[0] is clients[1] is not None
+
+
+class Keeping(BaseHTTPRequestHandler):
+    """A provider that answers each request and keeps the connection, as providers do."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        frame: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        choice = {"index": 0, "delta": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}
+        body = f"data: {json.dumps({**frame, 'choices': [choice]})}\n\ndata: [DONE]\n\n".encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - its names
+        """Say nothing."""
+
+
+@pytest.fixture
+def keeping() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keeping) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("whose", ["the user's", "the default"])
+def test_one_agent_works_on_one_event_loop_after_another(
+    keeping: str, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", keeping)
+    monkeypatch.setenv("WORKER_MODEL", "openai-chat:m")
+    model = OpenAILike(id="m", api_key="k", base_url=keeping) if whose == "the user's" else None
+    agent = Agent(name="ann", model=model, telemetry=False)
+
+    async def answer(*, closes: bool) -> str | None:
+        try:
+            return (await Runner(Log())(agent)).content
+        finally:
+            if closes:  # as a worker does, and a platform of tests
+                await close_shared()
+
+    for closes in (False, False, True, True):
+        assert asyncio.run(answer(closes=closes)) == "hello"
+    assert agent.model is model

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
+from worker.agents.clients import open_client
 from worker.settings import Settings
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError
@@ -196,21 +197,6 @@ def set_effort(model: Any, effort: LLMReasoningEffort) -> None:
         model.reasoning_effort = effort.value
     elif hasattr(model, "thinking_level"):  # Gemini knows no more than high
         model.thinking_level = "high" if effort is LLMReasoningEffort.XHigh else effort.value
-
-
-def open_client(model: Any) -> None:
-    """Have a model open its client where Agno keeps it, on the model: else every copy opens one of its own.
-
-    What goes wrong here (a missing key) goes wrong again, and is reported, where the model is called.
-    """
-    for attribute, getter in (("async_client", "get_async_client"), ("client", "get_client")):
-        if attribute in model.__dict__ and hasattr(model, getter):
-            if model.__dict__[attribute] is None:
-                try:
-                    getattr(model, getter)()
-                except Exception:  # noqa: BLE001 - whatever it is, the call itself reports it
-                    return
-            return
 
 
 def _is_claude(model: Any) -> bool:

@@ -10,15 +10,8 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
-from worker.agents.models import (
-    default_model,
-    knows_effort,
-    named_model,
-    open_client,
-    set_effort,
-    shared_model,
-    stand_in,
-)
+from worker.agents.clients import open_client
+from worker.agents.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
 from worker.agents.results import FORMATS, Wanted
 from worker.agents.schemas import asking, in_words
 from worker.agents.tools import runs_others

@@ -11,10 +11,12 @@ from typing import Any, Self
 from worker.agents import logs
 from worker.agents.agent_run import AgentRun, Usage
 from worker.agents.call_sites import Place, call_site
+from worker.agents.clients import close_clients
 from worker.agents.endings import Ending, ending_of, is_ending
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.instrumentation import Frame, install, within
+from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.runs import begin, end, name_members
@@ -144,6 +146,12 @@ def _identity(agent: Any, kind: str, material: Material, site: Callable[[], Call
 
 def _site(place: Callable[[], Place], saved: dict[str, Any]) -> CallSite:
     return CallSite(*place(), digest(plain(saved)))
+
+
+async def close_shared() -> None:
+    """Close what runs on this event loop have shared, before it ends: models' clients, connections of tools."""
+    await close_servers()
+    await close_clients()
 
 
 class _Going:

@@ -100,7 +100,7 @@ def close() -> None:
 
 
 def before_closing(closer: Closer) -> None:
-    """Within a call: have something that stands on its platform closed before it."""
+    """Within a call: have something that stands on its platform closed before it; once, however often it is said."""
     residence = _bridge.at_home()
     if residence is not None:
         residence.before_closing(closer)

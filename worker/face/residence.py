@@ -59,8 +59,9 @@ class Residence:
         return opening.result() if opening.done() else await asyncio.shield(opening)
 
     def before_closing(self, closer: Closer) -> None:
-        """Have something that stands on a platform closed before it."""
-        self._closers.append(closer)
+        """Have something that stands on a platform closed before it; the same closer again changes nothing."""
+        if closer not in self._closers:
+            self._closers.append(closer)
 
     async def close(self) -> None:
         """Close all that was opened here."""

@@ -103,8 +103,10 @@ async def _perform(
     agent: Any, task: Task, run: Run | None, place: Callable[[], Place], *, holding: bool = False
 ) -> Task:
     from worker.agents.agent_run import Usage
+    from worker.agents.running import close_shared
     from worker.agents.running import run as run_on
 
+    bridge.before_closing(close_shared)
     ordinal = _next_ordinal(task, run)
     saved = {name: getattr(task, name) for name in SAVED}
     outlet = _Outlet(task.id)

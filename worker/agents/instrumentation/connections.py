@@ -55,7 +55,7 @@ class _Server:
             self._idle.cancel()
         async with self._lock:
             if self._owner is not None and (self._is_ending() or not await self._is_alive()):
-                await self._disconnect()
+                await self.disconnect()
             if self._owner is None:
                 self._is_open.clear()
                 self._closes.clear()
@@ -73,9 +73,10 @@ class _Server:
             self._idle = self.loop.call_later(IDLE_SECONDS, self._closes.set)
         else:
             async with self._lock:
-                await self._disconnect()
+                await self.disconnect()
 
-    async def _disconnect(self) -> None:
+    async def disconnect(self) -> None:
+        """Disconnect, whoever uses it."""
         self._closes.set()
         if self._owner is not None:
             await asyncio.wait([self._owner])
@@ -134,6 +135,13 @@ async def disconnect_servers(frame: Frame) -> None:
     servers, frame.servers = frame.servers, []
     for server in servers:
         await server.leave()
+
+
+async def close_servers() -> None:
+    """Disconnect all that was connected on this event loop, which is about to end."""
+    loop = asyncio.get_running_loop()
+    for server in [each for each in _servers.values() if each.loop is loop]:
+        await server.disconnect()
 
 
 def connect_databases(frame: Frame, owner: Any) -> None:

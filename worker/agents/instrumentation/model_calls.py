@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.agent_run import FailedCall
+from worker.agents.clients import prepare_client
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation.askers import Asker, asker_of
@@ -199,6 +200,7 @@ async def whole(call: ModelCall, original: Any, arguments: dict[str, Any]) -> An
             known = await call.known()
             if known is not None:
                 return known[0]
+            prepare_client(call.model)
             answer = await original(call.model, **arguments)
         except Exception as error:
             call.failed(error)
@@ -234,6 +236,7 @@ async def streamed(call: ModelCall, original: Any, arguments: dict[str, Any]) ->
                     yield delta
                 is_complete = True
                 return
+            prepare_client(call.model)
             stream = original(call.model, **arguments)
             async for delta in stream:
                 call.hear(delta)
