@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from worker import aliases as _aliases
 
 if TYPE_CHECKING:
+    from worker.agents.tools import declare_tool
     from worker.current import idempotency_key
     from worker.face.agent import Agent
     from worker.face.agents import Agents
@@ -106,6 +107,7 @@ __all__ = [
     "Unavailable",
     "User",
     "ValidationError",
+    "declare_tool",
     "idempotency_key",
     "on",
     "on_boot",

@@ -21,6 +21,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.backend": ("Backend",),
     "worker.face.configuration": ("Configuration",),
     "worker.face.context": ("Context",),
+    "worker.agents.tools": ("declare_tool",),
     "worker.current": ("idempotency_key",),
     "worker.face.running": ("run_agent", "run_agent_sync"),
     "worker.registry": ("on", "on_boot", "on_shutdown", "on_task"),
