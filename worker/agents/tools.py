@@ -151,7 +151,8 @@ def _keys(function: Any) -> list[Any]:
     """All that a declaration may have named: the function, its toolkit, the toolkit's classes, the names."""
     entrypoint, toolkit = _entrypoint(function), toolkit_of(function)
     classes = type(toolkit).__mro__ if toolkit is not None else ()
-    return [function.name, function.owning_toolkit, _key(entrypoint), _key(toolkit), *map(_key, classes)]
+    names = [function.name, getattr(toolkit, "name", None)]
+    return [*names, _key(entrypoint), _key(toolkit), *map(_key, classes)]
 
 
 def _key(tool: Any) -> Any:

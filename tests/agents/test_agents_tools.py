@@ -1,0 +1,119 @@
+"""How tools resume: answered from the journal, or called again for the state that they keep in the process."""
+
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.exceptions import ModelProviderError
+from agno.tools import Toolkit
+
+from tests.agents.attempts import Task
+from worker import declare_tool
+from worker.agents import tools
+from worker.agents.errors import AgentFailed
+from worker.testing import Call, ScriptedModel
+from worker.words.errors import ValidationError
+
+
+@pytest.fixture(autouse=True)
+def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "_declared", {})
+    monkeypatch.setattr(tools, "_kept", [])
+
+
+class Notebook(Toolkit):
+    """Keeps what is written into it."""
+
+    def __init__(self) -> None:
+        self.cells: list[str] = []
+        super().__init__(name="notebook", tools=[self.write, self.read])
+
+    def write(self, text: str) -> str:
+        """Write."""
+        self.cells.append(text)
+        return f"cell {len(self.cells)}"
+
+    def read(self) -> str:
+        """Read."""
+        return " ".join(self.cells) or "empty"
+
+
+async def resumed(make: Any) -> tuple[str, list[str]]:
+    """What an agent reads that has written twice, and was then cut off; and the notes."""
+    task, failing = Task(), [ModelProviderError("busy", 503)]
+
+    def turn(messages: list[Any]) -> Any:
+        taken = sum(each.role == "assistant" for each in messages)
+        if taken == 2 and failing:
+            raise failing.pop()
+        turns = [Call("write", {"text": "a"}), Call("write", {"text": "b"}), Call("read"), str(messages[-1].content)]
+        return turns[taken]
+
+    async def handle(run_agent: Any) -> str:
+        return (await run_agent(Agent(name="ann", model=ScriptedModel(turn), tools=make()))).content
+
+    with pytest.raises(AgentFailed):
+        await task.attempted(handle)
+    return await task.attempted(handle), [event.data["text"] for event in task.events if event.type == "note"]
+
+
+async def test_a_note_says_which_toolkit_may_miss_its_state() -> None:
+    read, (note,) = await resumed(lambda: [Notebook()])
+    assert read == "empty"
+    assert note == (
+        "Notebook may keep state in the process. Its earlier calls were answered from the journal, so that state is"
+        " missing now. If it matters, declare it: declare_tool(…, resume='redo')."
+    )
+
+
+@pytest.mark.parametrize("what", ["a class", "the toolkit", "its name", "a method", "a tool's name"])
+async def test_a_tool_that_is_declared_to_be_redone_finds_its_state(what: str) -> None:
+    made = Notebook()
+    declared: Any = {
+        "a class": Notebook,
+        "the toolkit": made,
+        "its name": "notebook",
+        "a method": made.write,
+        "a tool's name": "write",
+    }
+    declare_tool(declared[what], resume="redo")
+    made_before = [made]
+
+    def make() -> list[Any]:
+        if what in ("the toolkit", "a method"):  # the same object, as after a retry in one process
+            made.cells.clear()
+            return made_before
+        return [Notebook()]
+
+    assert await resumed(make) == ("a b", [])
+
+
+async def test_a_toolkit_that_is_declared_to_be_journaled_says_nothing() -> None:
+    declare_tool(Notebook, resume="journal")
+    assert await resumed(lambda: [Notebook()]) == ("empty", [])
+
+
+async def test_a_function_is_redone_if_it_says_so() -> None:
+    cells: list[str] = []
+
+    def write(text: str) -> str:
+        """Write."""
+        cells.append(text)
+        return "written"
+
+    def read() -> str:
+        """Read."""
+        return " ".join(cells)
+
+    def make() -> list[Any]:
+        cells.clear()  # as in a new process
+        return [write, read]
+
+    assert await resumed(make) == ("", []), "nobody can see what a plain function keeps"
+    declare_tool(write, resume="redo")
+    assert await resumed(make) == ("a b", [])
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(ValidationError, match="resume must be 'journal' or 'redo', not 'again'"):
+        declare_tool("write", resume="again")  # pyright: ignore[reportArgumentType] - which is what is tried
