@@ -164,6 +164,16 @@ def given(messages: list[Message]) -> str:
     return next(str(each.content) for each in messages if each.role == "user")
 
 
+def once(first: Turn, later: Turn) -> Callable[[list[Message]], Turn]:
+    """A turn that is another one the first time."""
+    turns = [first]
+
+    def turn(_: list[Message]) -> Turn:
+        return turns.pop() if turns else later
+
+    return turn
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program.
@@ -601,6 +611,12 @@ def a_toolkit(world: World) -> Agent:
 
 
 @program()
+def a_run_that_agno_tries_again(world: World) -> Agent:
+    model = world.model(noting("a"), once(ModelProviderError("busy", 503), "done"))
+    return world.scribe("ann", db=world.db, model=model, retries=2, delay_between_retries=0)
+
+
+@program()
 def a_fallback_model(world: World) -> Agent:
     down = world.model(ModelProviderError("down", 503), name="down")
     return world.scribe("ann", model=down, fallback_models=[world.model(noting("a"), "done", name="fallback")])
@@ -818,6 +834,13 @@ def a_loop_and_a_condition(world: World) -> Workflow:
         else_steps=[Step(agent=world.scribe("dee"))],
     )
     return flow(loop, yes, no, Steps(name="both", steps=[world.scribe("ed")]))
+
+
+@program()
+def a_step_that_agno_tries_again(world: World) -> Workflow:
+    model = world.model(noting("a"), once(ModelProviderError("busy", 503), "done"), name="ann")
+    step = Step(name="one", agent=world.scribe("ann", model=model), max_retries=2)
+    return flow(step, world.scribe("bob"), db=world.db)
 
 
 @program()
