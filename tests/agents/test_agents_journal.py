@@ -460,6 +460,43 @@ async def test_session_state_files_and_images_come_back() -> None:
     assert [image.content for (image,) in media] == [b"png", b"png"]
 
 
+async def test_what_one_tool_of_a_turn_undoes_of_another_stays_undone() -> None:
+    task, seen, has_put = Task(), list[Any](), asyncio.Event()
+    failing = [ModelProviderError("busy", status_code=503)]
+
+    async def put(run_context: RunContext) -> str:
+        """Put it in."""
+        assert run_context.session_state is not None
+        run_context.session_state["basket"].append("milk")
+        return "in"
+
+    async def take(run_context: RunContext) -> str:
+        """Take it out."""
+        assert run_context.session_state is not None
+        await has_put.wait()
+        run_context.session_state["basket"].remove("milk")
+        return "out"
+
+    def turn(messages: list[Any]) -> Any:
+        if messages[-1].role != "tool":
+            return [Call("put"), Call("take")]
+        if failing:
+            raise failing.pop()
+        return "done"
+
+    def look(run_context: RunContext) -> None:
+        seen.append(run_context.session_state)
+
+    agent = Agent(model=ScriptedModel(turn), tools=[put, take], post_hooks=[look], session_state={"basket": []})
+    first = asyncio.create_task(task.attempted(lambda run_agent: run_agent(agent)))
+    await wait_until(lambda: task.rows_of("tool"), "the first tool's row is stored")
+    has_put.set()
+    with pytest.raises(AgentFailed):
+        await first
+    await task.attempted(lambda run_agent: run_agent(agent))
+    assert [state["basket"] for state in seen] == [[]]
+
+
 async def test_a_failure_a_stop_and_odd_results_come_back_as_they_were() -> None:
     task, ran = Task(), Counter[str]()
 
