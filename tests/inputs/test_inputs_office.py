@@ -3,12 +3,10 @@
 import asyncio
 import base64
 import contextlib
-import os
-import signal
+import subprocess
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.inputs import documents
 from tests.inputs.documents import WORDS
-from tests.support import wait_until
+from worker import bounded
 from worker.inputs import Attachment, Kind, Limits, Reader, human_readable, office
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
@@ -216,62 +214,31 @@ async def test_a_huge_sheet_is_cut_or_refused_within_its_bounds(monkeypatch: pyt
     assert await cause(content, EXCEL) == "opening it takes too much memory or breaks the converter"
 
 
-PROGRAMS = {
-    "sleeps": ("import time; time.sleep(60)", "opening it takes longer than 1 seconds"),
-    "dies": ("import os; os.kill(os.getpid(), 11)", "opening it takes too much memory or breaks the converter"),
-    "floods": ("while True: print('x' * 100000)", "it breaks the converter"),
-    "babbles": ("print('no json')", "it breaks the converter"),
-    "lists": ("print('[1]')", "it breaks the converter"),
+ENDS = {
+    "sleeps": "opening it takes longer than 1 seconds",
+    "dies": "opening it takes too much memory or breaks the converter",
+    "floods": "opening it takes too much memory or breaks the converter",
+    "babbles": "it breaks the converter",
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-async def test_whatever_the_process_does_is_a_cause(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, expected = PROGRAMS[name]
-    program = tmp_path / "program.py"
-    program.write_text(source)
-    monkeypatch.setattr(office, "_PROGRAM", program)
+@pytest.mark.parametrize("name", ENDS)
+async def test_whatever_the_process_does_is_a_cause(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(office, "_CONVERTED", f"tests.bounded.work:{name}")
     with pytest.raises(UnreadableError) as raised:
-        await convert(documents.word(), WORD, MOST, seconds=1)
-    assert str(raised.value) == expected
+        await convert(documents.word(), WORD, MOST, seconds=1 if name == "sleeps" else 20)
+    assert str(raised.value) == ENDS[name]
 
 
 async def test_a_machine_with_no_process_left_is_a_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    monkeypatch.setattr(bounded, "documents", bounded.Pool("none", size=1))
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     assert await cause(documents.word()) == (
-        "no process could be started to open it (Resource temporarily unavailable)"
+        "no process could be started to open it ([Errno 11] Resource temporarily unavailable)"
     )
-
-
-async def test_a_cancelled_conversion_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "program.py"
-    program.write_text("import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)")
-    monkeypatch.setattr(office, "_PROGRAM", program)
-    converting = asyncio.create_task(convert(documents.word(), WORD, MOST))
-    pid = tmp_path / "pid"
-    await wait_until(lambda: pid.exists() and pid.read_text(), "the process has started")
-    converting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await converting
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), signal.SIGCONT)
-
-
-async def test_the_process_knows_no_secret_and_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    program, own = tmp_path / "program.py", office._PROGRAM
-    program.write_text(
-        f"import sys, os, json; sys.path.insert(0, {str(own.parent)!r}); import office_process as own;"
-        " own.confine(5, 2**30)\n"
-        "try: open('left', 'wb', 0).write(b'x')\n"
-        "except OSError as error: said = str(error)\n"
-        "print(json.dumps({'text': said + ' ' + str('OPENAI_API_KEY' in os.environ)}))"
-    )
-    monkeypatch.setattr(office, "_PROGRAM", program)
-    assert (await convert(documents.word(), WORD, MOST)).text.endswith("File too large False")
 
 
 @settings(max_examples=12, deadline=None)

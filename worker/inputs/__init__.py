@@ -17,9 +17,9 @@ What is safe about it, and where that is:
 * Bytes are counted after decompression, a file's seconds run from its name's look-up to its last byte, and a process
   holds at most `process_bytes` at one time: who comes late waits (`allowance`), which ends when the attachments of an
   earlier task are released or nobody refers to them any more.
-* A file is what its content says, then what was declared, then what its name says (`classify`, `examining`). PDFs are
-  opened in threads that end (`pdfs`, `threads`), office documents in processes of their own with bounds on time and
-  memory (`office`, `office_process`); nothing is executed or rendered.
+* A file is what its content says, then what was declared, then what its name says (`classify`, `examining`). PDFs and
+  office documents are opened in child processes with bounds on time and memory (`pdfs`, `office`, `worker.bounded`);
+  nothing is executed or rendered.
 * What a URL held when it was first read can be kept by whoever calls, and is read in place of the URL (`Keeper`).
 * Notes hold no query string, no credentials and no base64, and each is one line (`names`). The URLs in a message and in
   `human_readable` are the task's own, since an answer may have to cite them; a `data:` URL is described, never quoted.

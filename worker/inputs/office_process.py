@@ -1,21 +1,16 @@
-"""A program of its own that turns one document into text: what a hostile one does to it, it does to nobody else.
+"""What is done with an office document in a child process: it becomes text (see office.py).
 
-It is run by its path, so nothing of this package is imported. Arguments: the media type, the seconds and bytes of
-memory that it may take, the characters that are wanted at most. The document comes on standard input; the answer is one
-JSON object on standard output: `{"text", "is_cut"}`, or `{"cause"}` with the words for a note. It writes no file, opens
-no connection, and runs nothing that a document holds.
+It writes no file, opens no connection, and runs nothing that a document holds.
 """
 
-import contextlib
 import io
 import json
 import re
-import resource
-import signal
-import sys
 import zipfile
 from collections.abc import Iterator
 from typing import Any
+
+from worker.bounded import Refused
 
 ENTRIES = 10_000  # of an archive; the largest real ones have a few thousand
 UNPACKED_BYTES = 256 * 1024 * 1024  # of all entries together, as they say themselves; the library counts as it unpacks
@@ -29,41 +24,13 @@ NOTEBOOK = "application/x-ipynb+json"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class UnfitError(Exception):
-    """A document cannot be converted; its text is the cause."""
-
-
-def main() -> None:
-    """Answer for the document on standard input."""
-    media_type, seconds, memory, characters = sys.argv[1], *(int(each) for each in sys.argv[2:5])
-    confine(seconds, memory)
-    json.dump(answer(sys.stdin.buffer.read(), media_type, characters), sys.stdout)
-
-
-def confine(seconds: int, memory: int) -> None:
-    """Take no more than is allowed, whatever comes; where a system knows a limit not, the others hold."""
-    signal.alarm(seconds + 1)  # whoever started this ends it before; should he be gone, it ends by itself
-    limits = {
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CPU: seconds + 1,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for limit, most in limits.items():
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (most, most))
-
-
-def answer(content: bytes, media_type: str, characters: int) -> dict[str, object]:
-    """Convert a document, or say why not."""
-    try:
-        cause = objection(content)
-        text = "" if cause else text_of(content, media_type)
-    except UnfitError as unfit:
-        cause, text = str(unfit), ""
-    except MemoryError:
-        return {"cause": "it takes too much memory"}
-    return {"cause": cause} if cause else {"text": text[:characters], "is_cut": len(text) > characters}
+def converted(content: bytes, media_type: str, characters: int) -> dict[str, object]:
+    """Convert a document to at most so many characters of text: `{"text", "is_cut"}`. Raises Refused with the cause."""
+    cause = objection(content)
+    if cause:
+        raise Refused(cause)
+    text = text_of(content, media_type)
+    return {"text": text[:characters], "is_cut": len(text) > characters}
 
 
 def objection(content: bytes) -> str | None:
@@ -86,7 +53,7 @@ def objection(content: bytes) -> str | None:
 
 
 def text_of(content: bytes, media_type: str) -> str:
-    """The text of a document, as Markdown. Raises: UnfitError."""
+    """The text of a document, as Markdown. Raises: Refused."""
     if media_type == NOTEBOOK:
         return notebook_text(content)
     import kreuzberg
@@ -95,7 +62,7 @@ def text_of(content: bytes, media_type: str) -> str:
     try:
         return kreuzberg.extract_bytes_sync(content, media_type, config=wanted).content
     except Exception as error:  # noqa: BLE001 - a broken document makes it raise almost anything
-        raise UnfitError(cause_of(str(error))) from None
+        raise Refused(cause_of(str(error))) from None
 
 
 def cause_of(message: str) -> str:
@@ -115,7 +82,7 @@ def notebook_text(content: bytes) -> str:
         language = notebook.get("metadata", {}).get("kernelspec", {}).get("language") or ""
         parts = [part for cell in notebook["cells"] for part in cell_parts(cell, str(language))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise UnfitError(BROKEN) from None
+        raise Refused(BROKEN) from None
     return "\n\n".join(part for part in parts if part.strip())
 
 
@@ -136,7 +103,3 @@ def cell_parts(cell: dict[str, Any], language: str) -> Iterator[str]:
 def joined(lines: str | list[str]) -> str:
     """Text that a notebook may hold line by line."""
     return lines if isinstance(lines, str) else "".join(lines)
-
-
-if __name__ == "__main__":
-    main()

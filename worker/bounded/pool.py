@@ -1,0 +1,190 @@
+"""A small pool of warm children. Each has a thread, which waits for it; the event loop goes on meanwhile."""
+
+import asyncio
+import json
+import os
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+from worker.bounded.bounds import VALUE, Bounds
+from worker.bounded.errors import Busy, Crashed, NotStarted
+from worker.bounded.process import Child
+from worker.bounded.turns import Turns
+
+IDLE_SECONDS = 60.0  # after which a child that nobody needs is let go
+JOBS = 1000  # of one child: what a library forgets to free does not grow for ever
+
+on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
+"""On whose behalf work is done, such as an agent's or an organization's: turns go round among them."""
+
+
+class Job:
+    """One call, waiting or running."""
+
+    def __init__(self, function: str, arguments: tuple[Any, ...], bounds: Bounds) -> None:
+        self.module, _, self.name = function.partition(":")
+        self.arguments = arguments
+        self.bounds = bounds
+        self.answer: Future[tuple[bytes, bytes]] = Future()
+        self.begun = threading.Event()
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._is_off = False
+
+    def cancel(self) -> None:
+        """Let nobody work on it any more."""
+        with self._lock:
+            self._is_off = True
+            if self._child is not None:
+                self._child.kill()
+
+    def begin(self, child: Child) -> bool:
+        """Note who works on it; whether anybody still wants it."""
+        with self._lock:
+            self._child = child
+            if not self._is_off:
+                self.begun.set()
+            return not self._is_off
+
+    def end(self) -> None:
+        """Note that nobody works on it any more: the child may have another job from now on."""
+        with self._lock:
+            self._child = None
+
+    def carry_out(self, child: Child) -> None:
+        """Do it, and tell who waits."""
+        if not self.begin(child):
+            return
+        try:
+            answer = child.run(self.module, self.name, self.arguments, self.bounds)
+        except Exception as error:  # noqa: BLE001 - not swallowed: whoever waits gets it
+            self._settle(error)
+        else:
+            self._settle(answer)
+        finally:
+            self.end()
+
+    def fail(self, error: Exception) -> None:
+        """Tell who waits that it cannot be done."""
+        self._settle(error)
+
+    def _settle(self, outcome: tuple[bytes, bytes] | Exception) -> None:
+        with suppress(Exception):  # whoever waited has gone meanwhile
+            if isinstance(outcome, Exception):
+                self.answer.set_exception(outcome)
+            else:
+                self.answer.set_result(outcome)
+
+
+class Pool:
+    """Children that do jobs, as many at a time as its size; started when they are needed.
+
+    Args:
+        name: Of its threads.
+        size: How many children.
+        idle: Seconds after which an idle child is let go.
+    """
+
+    def __init__(self, name: str, *, size: int, idle: float = IDLE_SECONDS) -> None:
+        self._name = name
+        self._size = size
+        self._idle = idle
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)  # threads and children are the parent's alone
+
+    def _forget(self) -> None:
+        self._turns: Turns[Job] = Turns()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._busy = 0
+
+    async def run(self, function: str, *arguments: Any, bounds: Bounds, patience: float | None = None) -> Any:
+        """Call a function in a child.
+
+        Args:
+            function: Which, as ``module:function``; named by our own code, never by data.
+            arguments: Plain values and bytes.
+            bounds: What it may take. A cancelled call takes nothing more.
+            patience: Seconds to wait for a turn; none: as long as it takes.
+
+        Returns:
+            What it answered: bytes, or a value as JSON has it.
+
+        Raises:
+            Refused: The function refused the data, in words for whoever sent it.
+            BoundedError: There is no answer: TimeUp, OutOfMemory, AnswerTooLarge, Crashed, NotStarted, Busy.
+        """
+        job = Job(function, arguments, bounds)
+        self._turns.put(on_behalf_of.get(), job)
+        self._staff()
+        try:
+            answer = asyncio.wrap_future(job.answer)
+            if patience is not None:
+                await asyncio.wait([answer], timeout=patience)
+                if not answer.done() and self._turns.drop(job):
+                    raise Busy(f"no turn came within {patience:g} seconds")
+            kind, content = await answer
+        except asyncio.CancelledError:
+            self._turns.drop(job)
+            job.cancel()
+            raise
+        return _value(content) if kind == VALUE else content
+
+    def _staff(self) -> None:
+        """Start one more thread where those that there are have enough to do."""
+        with self._lock:
+            if self._threads >= self._size or self._threads - self._busy >= len(self._turns):
+                return
+            self._threads += 1
+        threading.Thread(target=self._work, name=f"bounded {self._name}", daemon=True).start()
+
+    def _work(self) -> None:
+        child: Child | None = None
+        jobs = 0
+        while (job := self._next()) is not None:
+            try:
+                child = child or Child()
+                jobs += 1
+                job.carry_out(child)
+            except Exception as error:  # noqa: BLE001 - not swallowed: whoever waits gets it
+                job.fail(error)
+            if child is not None and (not child.is_fit or jobs >= JOBS):
+                child.close()
+                child, jobs = _next_child() if job.bounds.once else None, 0
+            self._rest()
+            del job
+        if child is not None:
+            child.close()
+
+    def _next(self) -> Job | None:
+        while True:
+            job = self._turns.take(self._idle)
+            with self._lock:
+                if job is not None:
+                    self._busy += 1
+                    return job
+                if not len(self._turns):  # else one came this very moment, and counts on this thread
+                    self._threads -= 1
+                    return None
+
+    def _rest(self) -> None:
+        with self._lock:
+            self._busy -= 1
+
+
+def _value(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):  # hostile data has taken the child over
+        raise Crashed("its answer is no JSON") from None
+
+
+def _next_child() -> Child | None:
+    """A child in place of one that did its only job, so that it has started by the time the next job comes."""
+    try:
+        return Child()
+    except NotStarted:
+        return None

@@ -1,0 +1,133 @@
+"""A child process as its parent sees it: blocking, to be used by one thread at a time."""
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+from worker.bounded import bounds as frames
+from worker.bounded.bounds import Bounds, Refused, countdown, receive, send
+from worker.bounded.errors import AnswerTooLarge, BoundedError, Crashed, NotStarted, OutOfMemory, TimeUp
+
+START_SECONDS = 60.0  # for Python to start, or to import what a job needs, on a machine that has no time
+START = "import sys; sys.path[:] = {paths!r}; from worker.bounded.child import main; main()"
+NEEDED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG")
+"""What a child may know of the environment: where libraries are, and no secret."""
+
+ONE_THREAD = {"RAYON_NUM_THREADS": "1", "TOKIO_WORKER_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+class Child:
+    """A process that does jobs.
+
+    Raises:
+        NotStarted: The system gives no more processes, memory or descriptors.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._stream, theirs = socket.socketpair()
+        except OSError as error:
+            raise NotStarted(str(error)) from error
+        try:
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603 - this Python, with this package's own code
+                    [sys.executable, "-c", START.format(paths=sys.path)],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,  # what a library says of a document quotes it
+                    stderr=subprocess.DEVNULL,
+                    env={**{name: os.environ[name] for name in NEEDED if name in os.environ}, **ONE_THREAD},
+                )
+        except OSError as error:
+            self._stream.close()
+            raise NotStarted(str(error)) from error
+        self._is_ready = False
+        self.is_fit = True
+        """Whether it may do another job."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def run(self, module: str, name: str, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
+        """Have it call a function; the kind of its answer, and the answer as it came.
+
+        Raises:
+            Refused: The function refused the data.
+            BoundedError: There is no answer.
+        """
+        self.is_fit = False
+        try:
+            kind, content = self._asked(module, name, arguments, bounds)
+        except BaseException:
+            self.close()
+            raise
+        self.is_fit = not bounds.once and kind != frames.MEMORY
+        return self._told(kind, content, bounds)
+
+    def kill(self) -> None:
+        """End it at once; safe from any thread. Whoever waits for its answer is told that it has ended."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """End it, and wait for its end."""
+        self.is_fit = False
+        self.kill()
+        self._process.wait()
+        self._stream.close()
+
+    def _asked(self, module: str, name: str, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
+        starting = countdown(START_SECONDS)
+        self._expect(frames.READY if not self._is_ready else b"", starting, bounds)
+        self._is_ready = True
+        self._stream.settimeout(START_SECONDS)
+        try:
+            send(self._stream, b"J", pickle.dumps((module, name, arguments, bounds)))
+        except OSError:
+            raise self._crash() from None
+        self._expect(frames.STARTED, starting, bounds)
+        return self._next(countdown(bounds.seconds), bounds)
+
+    def _expect(self, kind: bytes, left: Any, bounds: Bounds) -> None:
+        if kind and self._next(left, bounds)[0] != kind:
+            raise Crashed("it answers what nobody asked")
+
+    def _next(self, left: Any, bounds: Bounds) -> tuple[bytes, bytes]:
+        try:
+            frame = receive(self._stream, bounds.answer, left)
+        except TimeoutError:
+            raise TimeUp(bounds.seconds) from None
+        except ValueError:
+            raise AnswerTooLarge(bounds.answer) from None
+        except OSError:
+            frame = None
+        if frame is None:
+            raise self._crash()
+        return frame
+
+    def _crash(self) -> BoundedError:
+        self.kill()
+        code = self._process.wait()
+        try:
+            return Crashed(signal.Signals(-code).name if code < 0 else f"exit code {code}")
+        except ValueError:
+            return Crashed(f"signal {-code}")
+
+    def _told(self, kind: bytes, content: bytes, bounds: Bounds) -> tuple[bytes, bytes]:
+        match kind:
+            case frames.VALUE | frames.CONTENT:
+                return kind, content
+            case frames.REFUSED:
+                raise Refused(content.decode("utf-8", "replace"))
+            case frames.MEMORY:
+                raise OutOfMemory
+            case frames.TOO_LARGE:
+                raise AnswerTooLarge(bounds.answer)
+            case _:
+                raise Crashed(content.decode("ascii", "replace")[:100])
