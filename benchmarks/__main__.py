@@ -1,12 +1,20 @@
-"""Run the benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1]``."""
+"""Run the benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1]``.
+
+They run on an embedded PostgreSQL of their own, or with ``BENCH_URL`` in a new database of the server there, which is
+dropped in the end.
+"""
 
 import argparse
 import asyncio
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+
+import psycopg
+from psycopg.conninfo import make_conninfo
 
 from benchmarks import http, scenarios
 from benchmarks.full import full
@@ -15,6 +23,7 @@ from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
 from benchmarks.rescue import rescue
 from benchmarks.scenarios import LINES
+from worker.engine.connections import normal_url
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 
@@ -30,6 +39,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "backlog": (_of(scenarios.backlog, "noop"), 10_000),
     "live": (_of(scenarios.live, "noop"), 10_000),
     "bare-agent": (scenarios.bare_agent, 3_000),
+    "burst": (scenarios.burst, 100_000),
     "agent-backlog": (_of(scenarios.backlog, "agent"), 5_000),
     "agent-live": (_of(scenarios.live, "agent"), 5_000),
     "profile": (profile, 5_000),
@@ -49,10 +59,33 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
 
 
 async def run(names: list[str], scale: float, home: Path) -> None:
-    """Run scenarios on an embedded PostgreSQL of their own, fsync on."""
-    embedded = await asyncio.to_thread(partial(Embedded.start, home))
-    os.environ["DATABASE_URL"] = embedded.url
-    engine = Engine(embedded.url)
+    """Run scenarios on a database of their own, fsync on."""
+    with _own_server(home) if "BENCH_URL" not in os.environ else _own_database(os.environ["BENCH_URL"]) as url:
+        os.environ["DATABASE_URL"] = url
+        await _run(names, scale, home, Engine(url))
+
+
+@contextmanager
+def _own_server(home: Path) -> Generator[str]:
+    embedded = Embedded.start(home)
+    try:
+        yield embedded.url
+    finally:
+        embedded.close()
+
+
+@contextmanager
+def _own_database(server: str) -> Generator[str]:
+    name = f"bench_{token_hex(4)}"
+    with psycopg.connect(normal_url(server), autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        try:
+            yield make_conninfo(normal_url(server), dbname=name)
+        finally:
+            connection.execute(f"drop database {name} with (force)".encode())
+
+
+async def _run(names: list[str], scale: float, home: Path, engine: Engine) -> None:
     try:
         await engine.migrate()
         await engine.open()
@@ -66,7 +99,6 @@ async def run(names: list[str], scale: float, home: Path) -> None:
         print(f"machine: {describe(home)}")
     finally:
         await engine.close()
-        await asyncio.to_thread(embedded.close)
 
 
 def main() -> None:

@@ -26,6 +26,9 @@ AIMED_AT = 0.27
 """Milliseconds of CPU that the bare agent took on the machine that our aims were set on: figures of another one compare
 by this. It says nothing of its disk."""
 
+QUIET = 40
+"""Tasks before a burst: more than it takes PostgreSQL to settle on a plan."""
+
 LINES = list[tuple[str, str]]
 
 
@@ -74,6 +77,26 @@ async def live(engine: Engine, agent: str, count: int) -> LINES:
         measured = answer(worker)
     line = figures(count, seconds, measured) + f"; created at {count / creating['seconds']:.0f}/s"
     return [(f"{agent}: lives/s live, {count} tasks", line)]
+
+
+async def burst(engine: Engine, count: int) -> LINES:
+    """The first burst on new tables, of three sizes: the worker was there before, and has done a few tasks one by one.
+
+    Every new deployment begins so: what is prepared then is prepared on empty tables that nobody has analyzed.
+    """
+    lines: LINES = []
+    for size in (count // 50, count // 10, count):
+        await engine.core.rows("drop schema worker cascade")
+        await engine.migrate()
+        with started("work", "--count", str(QUIET + size)) as worker:
+            await create_and_see(engine, "noop", QUIET)
+            began = time.perf_counter()
+            await create_many(engine, "noop", size)
+            creating = time.perf_counter() - began
+            await asyncio.to_thread(answer, worker)
+            seconds = time.perf_counter() - began
+        lines.append((f"first burst: lives/s of {size} tasks", f"{size / seconds:.0f}/s; created in {creating:.1f} s"))
+    return lines
 
 
 def warmth(agent: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from worker.engine import sessions
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, Unavailable, ValidationError
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ CONNECT_SECONDS = 10
 """How long a connection may take to be made."""
 
 NAME = "agno-worker"
-
-LEAVE_NO_LOCK = "select set_config('idle_in_transaction_session_timeout', '5s', %s)"
-"""A process that is frozen, or whose handler blocks the loop, in the middle of a transaction loses the connection: else
-it would hold locks on its tasks for ever, and whoever wants to rescue them would wait with all that he has to write."""
 
 
 def normal_url(url: str) -> str:
@@ -73,7 +70,7 @@ async def connect(url: str, *, pooled: bool = False) -> "AsyncConnection[Any]":
         raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
     if not pooled:  # behind a pooler a setting of ours would stay with a session that is somebody else's next
         with errors():
-            await connection.execute(LEAVE_NO_LOCK, (False,))
+            await sessions.prepare(connection)
     await _accept_text_json(connection)
     return connection
 
@@ -82,14 +79,17 @@ def connect_sync(url: str, *, pooled: bool = False) -> "Connection[Any]":
     """Open a blocking connection in autocommit mode, for a thread of its own."""
     import psycopg
 
-    return psycopg.Connection.connect(normal_url(url), **_options(pooled))
+    connection = psycopg.Connection.connect(normal_url(url), **_options(pooled))
+    if not pooled:
+        sessions.prepare_sync(connection)
+    return connection
 
 
 async def configure(connection: "AsyncConnection[Any]") -> None:
     """Prepare a pool's new connection."""
     await connection.set_autocommit(True)
     if connection.prepare_threshold is not None:  # none: there is a pooler, see ``connect``
-        await connection.execute(LEAVE_NO_LOCK, (False,))
+        await sessions.prepare(connection)
     await _accept_text_json(connection)
 
 

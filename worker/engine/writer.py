@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from worker.engine import file_statements, statements
-from worker.engine.connections import LEAVE_NO_LOCK, connect, errors, is_lost, is_passing, translated
+from worker.engine.connections import connect, errors, is_lost, is_passing, translated
 from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
 from worker.engine.hub import DELIVERIES, WORK
@@ -23,6 +23,7 @@ from worker.engine.offers import Offers
 from worker.engine.payloads import array, encode
 from worker.engine.plan import NEVER, NewRow, Plan
 from worker.engine.rows import Row
+from worker.engine.sessions import LEAVE_NO_LOCK
 from worker.engine.waiting import Item, Queue, Waiting
 from worker.words.errors import TaskNotFound, Unavailable
 from worker.words.ids import is_id
