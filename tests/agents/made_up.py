@@ -20,12 +20,12 @@ from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
 
 Kind = Literal["agent", "team", "workflow", "agent as a tool"]
-Difference = Literal["instructions", "dependencies", "session_state", "tools"]
+Difference = Literal["instructions", "dependencies", "session_state", "tools", "question"]
 RunAgent = Callable[..., Awaitable[Any]]
 
 NAMES = (None, None, "ann", "bob", "cy")  # few: several agents share one, with other instructions
 KINDS: tuple[Kind, ...] = ("agent", "agent", "agent", "team", "workflow", "agent as a tool")
-DIFFERENCES: tuple[Difference, ...] = ("instructions", "instructions", "dependencies", "session_state", "tools")
+DIFFERENCES: tuple[Difference, ...] = ("instructions", "instructions", "dependencies", "session_state", "tools", "question")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Run:
         number: Tells it from all others of its handler; its agent's instructions and answers name it.
         kind: What is run.
         name: What its agents are called.
-        differs_in: What tells its agents from others of their name.
+        differs_in: What tells its agents from others of their name; with ``question``, it is what they are given.
         tools: How many tool calls each agent makes.
-        says: What it is given; several runs are given the same.
+        says: What it is given otherwise; several runs are given the same.
         is_skipped: Whether the handler saves that it is done, and skips it from then on.
     """
 
@@ -49,6 +49,11 @@ class Run:
     tools: int
     says: str
     is_skipped: bool
+
+    @property
+    def given(self) -> str:
+        """What it is given."""
+        return f"question {self.number}" if self.differs_in == "question" else self.says
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ class World:
 
         return Agent(
             name=run.name and f"{run.name}{part}",
-            instructions=if_in("instructions", f"You are number {number}."),
+            instructions=if_in("instructions", f"You are number {number}.") or if_in("question", part or None),
             dependencies=if_in("dependencies", {"number": number}),
             session_state=if_in("session_state", {f"number {number}": True}),
             model=self.model(number, run.tools),
@@ -246,7 +251,7 @@ async def _run_or_skip(run: Run, run_agent: RunAgent, task: Task, world: World) 
     key = f"done {run.number}"
     if run.is_skipped and key in task.saved:
         return task.saved[key]
-    result = (await run_agent(world.subject(run), Material(run.says))).content
+    result = (await run_agent(world.subject(run), Material(run.given))).content
     if run.is_skipped and task.is_alive():
         task.saved[key] = result
     return result
