@@ -73,6 +73,29 @@ async def test_a_handler_that_skips_what_is_done_gets_the_answers_of_what_it_ask
     assert (asked, task.notes()) == (["one", "two", "three"], [])
 
 
+@pytest.mark.parametrize("way", ["loop", "comprehension", "generator"])
+async def test_a_loop_may_leave_out_what_its_handler_knows_to_be_done(way: str) -> None:
+    task, asked, done = Task(), list[str](), set[str]()
+    agents = dict(zip(("one", "two"), answers("one", "two", asked=asked), strict=True))
+
+    async def handle(run_agent: RunAgent) -> list[str]:
+        todo = [agent for name, agent in agents.items() if name not in done]
+        match way:
+            case "loop":
+                said: list[str] = []
+                for agent in todo:
+                    said.append(await text(run_agent, agent))  # noqa: PERF401 - the loop is what is tried
+                return said
+            case "comprehension":
+                return [await text(run_agent, agent) for agent in todo]
+            case _:
+                return [each async for each in (await text(run_agent, agent) for agent in todo)]
+
+    assert await task.attempted(handle, dies_at=1) is None
+    done.add("one")  # in a store of the handler's own, of which its task knows nothing
+    assert await task.attempted(handle) == ["two"]
+
+
 async def test_runs_that_are_gathered_get_their_own_answers_in_any_order() -> None:
     task, asked = Task(), list[str]()
     agents = answers("one", "two", "three", asked=asked)
