@@ -25,7 +25,14 @@ RunAgent = Callable[..., Awaitable[Any]]
 
 NAMES = (None, None, "ann", "bob", "cy")  # few: several agents share one, with other instructions
 KINDS: tuple[Kind, ...] = ("agent", "agent", "agent", "team", "workflow", "agent as a tool")
-DIFFERENCES: tuple[Difference, ...] = ("instructions", "instructions", "dependencies", "session_state", "tools", "question")
+DIFFERENCES: tuple[Difference, ...] = (
+    "instructions",
+    "instructions",
+    "dependencies",
+    "session_state",
+    "tools",
+    "question",
+)
 
 
 @dataclass(frozen=True, slots=True)
