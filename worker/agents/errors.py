@@ -1,7 +1,8 @@
 """What can go wrong in an agent's run."""
 
+from worker.words.classification import classify
+from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException
-from worker.words.retry import code_of, deciding
 
 UNAVAILABLE = 503  # what a broken connection is on the wire
 
@@ -18,6 +19,8 @@ class AgentFailed(ModuleException):
     def __init__(self, description: str | None = None, cause: BaseException | None = None) -> None:
         super().__init__(status_of(cause), description)
         self.__cause__ = cause
+        if cause is None:
+            self.error_code = ErrorCode.Handler
 
 
 class ResultInvalid(ModuleException):
@@ -29,6 +32,7 @@ class ResultInvalid(ModuleException):
     """
 
     status = 422
+    error_code = ErrorCode.ResultInvalid
 
     def __init__(self, problem: str, content: str) -> None:
         super().__init__(None, f"The result does not have the form asked for: {problem}")
@@ -38,5 +42,7 @@ class ResultInvalid(ModuleException):
 
 def status_of(cause: BaseException | None) -> int | None:
     """The status code that says on the wire what an exception says; none where it says nothing of the kind."""
-    decisive = deciding(cause) if cause is not None else None
-    return None if decisive is None else code_of(decisive) or UNAVAILABLE
+    if cause is None:
+        return None
+    known = classify(cause)
+    return known.status or (UNAVAILABLE if known.is_retryable else None)

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from worker.words.error_codes import ErrorCode
+
 
 class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
     """Something asked of the platform could not be done.
@@ -12,6 +14,7 @@ class ModuleException(Exception):  # noqa: N818 - the public name comes from the
     """
 
     status: ClassVar[int] = 500
+    error_code: ErrorCode | None = None  # where its status does not say what it is
 
     def __init__(self, status_code: int | None = None, description: str | None = None) -> None:
         self.status_code = self.status if status_code is None else status_code
@@ -135,6 +138,7 @@ class ConfigurationError(ModuleException):
     """The configuration or the handlers do not fit; nothing was started."""
 
     status = 400
+    error_code = ErrorCode.Handler
 
     def __init__(self, description: str | None = None) -> None:
         super().__init__(None, description)
@@ -149,6 +153,8 @@ class TimeLimit(Exception):  # noqa: N818 - it says what was reached, which is n
     Args:
         seconds: The limit.
     """
+
+    error_code = ErrorCode.Limit
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"time limit of {seconds:g} s")

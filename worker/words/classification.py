@@ -1,0 +1,278 @@
+"""What an error is, whether another try is worth it, and when: decided once, for every provider."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from worker.words.error_codes import (
+    BLOCKED,
+    BY_NAME,
+    CONNECTION_ERRORS,
+    FINAL_STATUSES,
+    GENERIC,
+    INVALID_CALLS,
+    OUTAGES,
+    PHRASES,
+    QUOTA_PHRASES,
+    RANK,
+    TIMEOUTS,
+    TRANSIENT,
+    UNREADABLE,
+    WITHIN_STREAMS,
+    ErrorCode,
+    of_status,
+    plain_name,
+)
+from worker.words.error_facts import Facts, attribute, facts_of, is_wrapper
+from worker.words.wait_hints import wait_asked_for
+
+MOST_CAUSES = 50  # of one error, and of one group; more say nothing new
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """What an error is.
+
+    Args:
+        code: In one word.
+        is_retryable: Whether another try may end differently.
+        provider_code: What the provider itself calls it, ``overloaded_error`` say.
+        status: The HTTP status that came with it.
+        wait: Seconds that the other side asked to wait, at most a day.
+        message: The provider's message, where one was read.
+    """
+
+    code: ErrorCode = ErrorCode.Handler
+    is_retryable: bool = False
+    provider_code: str | None = None
+    status: int | None = None
+    wait: float | None = None
+    message: str = ""
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the provider is away for everybody."""
+        return self.code in OUTAGES
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the provider refuses this key, whatever is asked."""
+        return self.code in BLOCKED
+
+
+def classify(error: BaseException) -> Classified:
+    """Say what an error is. It never raises, whatever the error carries.
+
+    The outermost among the error and its causes that says anything decides; Agno's wrappers say only what they were
+    raised from says. A group is worth another try if all that is in it is.
+
+    Args:
+        error: Whatever was raised.
+    """
+    with suppress(Exception):  # an exception of a foreign class may do anything when it is looked at
+        return _classified(error, 0) or Classified()
+    return Classified()
+
+
+def message_of(error: BaseException) -> str:
+    """An error in its own words: the provider's message, never the repr of an object.
+
+    Args:
+        error: Whatever was raised.
+    """
+    with suppress(Exception):
+        return _message(error)
+    return type(error).__name__
+
+
+def causes(error: BaseException) -> Iterable[BaseException]:
+    """Walk from an error to what it was raised from, once each; ``from None`` ends the walk."""
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = _origin(each)
+
+
+def _origin(error: BaseException) -> BaseException | None:
+    """What an error was raised from; Agno raises some from themselves, which hides nothing."""
+    if error.__cause__ is error:
+        return error.__context__
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _classified(error: BaseException, depth: int) -> Classified | None:
+    chain = [each for each, _ in zip(causes(error), range(MOST_CAUSES), strict=False)]
+    facts = [facts_of(each) for each in chain]
+    found = _first(chain, facts, depth) or _of_wrapper(chain, facts)
+    if found is None:
+        return None
+    wait = found.wait
+    for each, said in zip(chain, facts, strict=True):
+        wait = wait_asked_for(each, said) if wait is None else wait
+    quota = _is_quota(facts) and found.code is not ErrorCode.Quota
+    code = ErrorCode.Quota if quota else found.code
+    is_retryable = found.is_retryable and not quota
+    return Classified(code, is_retryable, found.provider_code, found.status, wait, found.message)
+
+
+def _first(chain: Sequence[BaseException], facts: Sequence[Facts], depth: int) -> Classified | None:
+    """What the outermost says that says anything."""
+    is_wrapped = False
+    final = any(type(each).__name__ in INVALID_CALLS for each in chain)
+    for index, (each, said) in enumerate(zip(chain, facts, strict=True)):
+        if isinstance(each, BaseExceptionGroup):
+            found = _of_group(each, depth)
+        elif is_wrapper(each) and index + 1 < len(chain):
+            is_wrapped = True
+            continue
+        else:
+            found = _of_one(each, said, is_wrapped=is_wrapped)
+        if found is not None:
+            broken = final and found.status is None and found.is_retryable
+            return Classified(ErrorCode.InvalidRequest, message=found.message) if broken else found
+    return None
+
+
+def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classified | None:
+    """A group is what the first final one in it is; if there is none, what the first in it is."""
+    if depth > 5:  # noqa: PLR2004 - nested more deeply than any code does
+        return None
+    found = [_classified(each, depth + 1) for each in group.exceptions[:MOST_CAUSES]]
+    if all(each is None for each in found):
+        return None
+    known = [each or Classified() for each in found]
+    decisive = next((each for each in known if not each.is_retryable), known[0])
+    waits = [each.wait for each in known if each.wait is not None]
+    return Classified(
+        decisive.code,
+        decisive.is_retryable,
+        decisive.provider_code,
+        decisive.status,
+        max(waits, default=None),
+        decisive.message,
+    )
+
+
+def _of_wrapper(chain: Sequence[BaseException], facts: Sequence[Facts]) -> Classified | None:
+    """What Agno's own classes say where nothing below them says anything: they have found it in the text."""
+    for each, said in zip(chain, facts, strict=True):
+        if type(each).__name__ in {"ModelRateLimitError", "ContextWindowExceededError"}:
+            return _of_one(each, said, is_wrapped=False)
+    return None
+
+
+def _of_one(error: BaseException, facts: Facts, *, is_wrapped: bool) -> Classified | None:
+    """What a single exception says by itself; none: it is a defect."""
+    code = _declared(error) or _code(error, facts, is_wrapped=is_wrapped)
+    if code is None:
+        return None
+    is_retryable = code in TRANSIENT and facts.status not in FINAL_STATUSES
+    return Classified(code, is_retryable, facts.own_code, facts.status, None, facts.message)
+
+
+def _declared(error: BaseException) -> ErrorCode | None:
+    """What an error of ours says of itself."""
+    declared = attribute(error, "error_code")
+    return declared if isinstance(declared, ErrorCode) else None
+
+
+def _code(error: BaseException, facts: Facts, *, is_wrapped: bool) -> ErrorCode | None:
+    by_status = None if facts.status is None else of_status(facts.status)
+    named = _named(facts.names)
+    if named is None and by_status is None and facts.is_remote:
+        named = _named([type(error).__name__])
+    if named is not None and _says_more(named, by_status):
+        return named
+    if facts.is_remote and by_status in {
+        None,
+        ErrorCode.InvalidRequest,
+        ErrorCode.Unavailable,
+        ErrorCode.ContextLength,
+    }:
+        phrased = _phrased(facts, by_status)
+        if phrased is not None:
+            return phrased
+    if by_status is not None:
+        return _from_a_page(facts, by_status)
+    return named or _connection(error) or _without_a_word(error, facts) or (_unreadable(error) if is_wrapped else None)
+
+
+def _named(names: Sequence[str]) -> ErrorCode | None:
+    """What names of an error say: of several the most exact."""
+    codes = [code for each in names if (code := BY_NAME.get(plain_name(each))) is not None]
+    return min(codes, key=RANK.__getitem__, default=None)
+
+
+def _says_more(named: ErrorCode, by_status: ErrorCode | None) -> bool:
+    """Whether a name is more exact than the status: ``resource_exhausted`` than 400, but not ``api_error`` than 429."""
+    if by_status is None:
+        return True
+    if named in GENERIC:
+        return False
+    if named is ErrorCode.RateLimited:
+        return by_status is not ErrorCode.Quota
+    return True
+
+
+def _phrased(facts: Facts, by_status: ErrorCode | None) -> ErrorCode | None:
+    text = facts.message.lower()
+    for code, phrases in PHRASES.items():
+        is_server = by_status is ErrorCode.Unavailable
+        is_meant = by_status is None or is_server is (code is ErrorCode.Overloaded)
+        if is_meant and any(phrase in text for phrase in phrases):
+            return code
+    return None
+
+
+def _from_a_page(facts: Facts, by_status: ErrorCode) -> ErrorCode:
+    """A refusal as a page of HTML comes from what stands before the provider, which knows nothing of keys."""
+    is_page = "html" in facts.headers.get("content-type", "") and not facts.body
+    return ErrorCode.InvalidRequest if is_page and by_status is ErrorCode.Auth else by_status
+
+
+def _connection(error: BaseException) -> ErrorCode | None:
+    """Whether it is a broken connection, or one that took too long."""
+    if isinstance(error, TimeoutError):
+        return ErrorCode.Timeout
+    names = {each.__name__ for each in type(error).__mro__}
+    if names & INVALID_CALLS:
+        return ErrorCode.InvalidRequest
+    if names & TIMEOUTS:
+        return ErrorCode.Timeout
+    return ErrorCode.Unavailable if isinstance(error, ConnectionError) or names & CONNECTION_ERRORS else None
+
+
+def _without_a_word(error: BaseException, facts: Facts) -> ErrorCode | None:
+    """An error that a provider sent in place of the rest of its answer, without saying which."""
+    return ErrorCode.Unavailable if facts.is_remote and type(error).__name__ in WITHIN_STREAMS else None
+
+
+def _unreadable(error: BaseException) -> ErrorCode | None:
+    names = {each.__name__ for each in type(error).__mro__}
+    return ErrorCode.InvalidResponse if names & UNREADABLE else None
+
+
+def _is_quota(facts: Sequence[Facts]) -> bool:
+    """Whether somebody has to pay first; Google says the same of a limit per minute, and then says how long."""
+    for each in facts:
+        kinds = [str(detail.get("violations") or "") for detail in each.details]
+        if any("PerDay" in kind for kind in kinds):
+            return True
+        if any("retryDelay" in detail for detail in each.details):
+            return False
+    text = " ".join(f"{each.message[:2000]} {' '.join(each.names)}".lower() for each in facts)
+    return any(phrase in text for phrase in QUOTA_PHRASES)
+
+
+def _message(error: BaseException) -> str:
+    chain = [each for each, _ in zip(causes(error), range(MOST_CAUSES), strict=False)]
+    own = next((each for index, each in enumerate(chain) if not is_wrapper(each) or index + 1 == len(chain)), error)
+    facts = facts_of(error if type(error).__name__ == "AgentFailed" else own)
+    if facts.is_remote and facts.message:
+        return facts.message
+    text = str(error).strip()
+    if isinstance(error, KeyError):
+        return f"KeyError: {text}"
+    return text or type(error).__name__

@@ -1,0 +1,266 @@
+"""What an error is, as tasks, events, pages and webhooks say it, and which names and phrases of providers mean it."""
+
+import re
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """What went wrong, in one word.
+
+    ``rate_limited``, ``overloaded``, ``unavailable``, ``timeout`` and ``invalid_response`` are transient: they are
+    retried. ``quota`` and ``auth`` end when somebody pays or puts a key right. The others are the task's own.
+    """
+
+    RateLimited = "rate_limited"
+    Overloaded = "overloaded"
+    Unavailable = "unavailable"
+    Timeout = "timeout"
+    InvalidResponse = "invalid_response"
+    Quota = "quota"
+    Auth = "auth"
+    InvalidRequest = "invalid_request"
+    ContextLength = "context_length"
+    ContentFilter = "content_filter"
+    Tool = "tool"
+    ResultInvalid = "result_invalid"
+    Handler = "handler"
+    Crash = "crash"
+    Limit = "limit"
+
+
+TRANSIENT = frozenset(
+    {
+        ErrorCode.RateLimited,
+        ErrorCode.Overloaded,
+        ErrorCode.Unavailable,
+        ErrorCode.Timeout,
+        ErrorCode.InvalidResponse,
+    }
+)
+"""Another try may end differently."""
+
+OUTAGES = frozenset({ErrorCode.Overloaded, ErrorCode.Unavailable, ErrorCode.Timeout})
+"""The provider is away, for whoever asks it."""
+
+BLOCKED = frozenset({ErrorCode.Quota, ErrorCode.Auth})
+"""The provider refuses this key, whatever it is asked."""
+
+FINAL_STATUSES = frozenset({501, 505})
+"""The only 5xx that say the same every time."""
+
+STATUSES = {
+    401: ErrorCode.Auth,
+    402: ErrorCode.Quota,
+    403: ErrorCode.Auth,
+    407: ErrorCode.Auth,
+    408: ErrorCode.Timeout,
+    409: ErrorCode.Unavailable,
+    413: ErrorCode.ContextLength,
+    424: ErrorCode.Unavailable,  # Bedrock's ModelErrorException, Hugging Face's GenerationError
+    425: ErrorCode.Unavailable,
+    429: ErrorCode.RateLimited,
+    499: ErrorCode.Unavailable,  # Google's CANCELLED
+    501: ErrorCode.InvalidRequest,
+    504: ErrorCode.Timeout,
+    505: ErrorCode.InvalidRequest,
+    524: ErrorCode.Timeout,  # Cloudflare's
+    529: ErrorCode.Overloaded,  # Anthropic's
+}
+"""HTTP statuses; other 4xx are invalid requests, other 5xx mean that the service is unavailable."""
+
+
+def of_status(status: int) -> ErrorCode:
+    """What an HTTP status of an error says by itself."""
+    return STATUSES.get(status) or (ErrorCode.Unavailable if status >= 500 else ErrorCode.InvalidRequest)  # noqa: PLR2004 - HTTP: the server's fault
+
+
+NAMES = {
+    ErrorCode.Quota: """
+        insufficient_quota billing_error billing_hard_limit_reached billing_not_active quota_exceeded
+        insufficient_credits insufficient_balance insufficient_funds exceeded_current_quota_error
+        payment_required arrearage
+        service_quota_exceeded credit_balance_too_low credits_exhausted budget_exceeded payment_required_error
+        """,
+    ErrorCode.ContextLength: """
+        context_length_exceeded context_window_exceeded model_context_window_exceeded string_above_max_length
+        request_too_large input_too_long prompt_too_long max_context_length_exceeded
+        """,
+    ErrorCode.ContentFilter: """
+        content_filter content_policy_violation responsible_ai_policy_violation image_content_policy_violation
+        moderation_blocked safety prohibited_content guardrail_intervened content_filtered
+        """,
+    ErrorCode.Auth: """
+        invalid_api_key incorrect_api_key authentication permission permission_denied access_denied unauthenticated
+        unauthorized unrecognized_client invalid_signature signature_does_not_match expired_token
+        invalid_client_token_id missing_authentication_token api_key_invalid api_key_expired account_deactivated
+        forbidden invalid_auth
+        model_authentication organization_deactivated no_credentials partial_credentials token_retrieval
+        unauthorized_sso_token auth_error default_credentials refresh invalid_authentication service_disabled
+        api_key_service_blocked
+        """,
+    ErrorCode.RateLimited: """
+        rate_limit rate_limit_exceeded rate_limited model_rate_limit throttling throttled too_many_requests
+        request_limit_exceeded resource_exhausted provisioned_throughput_exceeded user_rate_limit_exceeded
+        tokens_limit_exceeded requests_limit_exceeded throttling_rate_quota
+        """,
+    ErrorCode.Overloaded: """
+        overloaded engine_overloaded server_overloaded model_overloaded model_not_ready slow_down
+        service_tier_capacity_exceeded capacity_exceeded over_capacity no_capacity model_at_capacity
+        """,
+    ErrorCode.Timeout: """
+        timeout model_timeout deadline_exceeded gateway_timeout request_timeout api_timeout connect_timeout
+        read_timeout write_timeout pool_timeout server_timeout socket_timeout connection_timeout stream_timeout
+        """,
+    ErrorCode.Unavailable: """
+        server internal_server api internal internal_failure service_unavailable unavailable backend bad_gateway
+        upstream model_stream model provider remote_server_unavailable aborted unknown generation
+        incomplete_generation vector_store_timeout internal_service upstream_connection
+        """,
+    ErrorCode.InvalidRequest: """
+        invalid_request not_found model_not_found validation resource_not_found invalid_argument failed_precondition
+        invalid_prompt bad_request unprocessable_entity unsupported invalid_value invalid_image http_validation
+        unsupported_value out_of_range unimplemented tool_use_failed json_validate_failed model_decommissioned
+        """,
+}
+"""What providers, clouds and their libraries call their errors; compared without case, marks, Error and Exception."""
+
+
+def plain_name(name: str) -> str:
+    """A name of an error as it is compared: ``ThrottlingException``, ``throttling`` and ``THROTTLING`` are one."""
+    letters = re.sub(r"[^a-z0-9]", "", name[:200].lower())
+    for ending in ("exception", "error"):
+        letters = letters.removesuffix(ending)
+    return letters
+
+
+BY_NAME = {plain_name(each): code for code, names in NAMES.items() for each in names.split()}
+"""The table by plain names."""
+
+GENERIC = frozenset({ErrorCode.InvalidRequest, ErrorCode.Unavailable})
+"""A status other than theirs, or another name beside them, says more than these."""
+
+RANK = {code: rank for rank, code in enumerate(NAMES)}
+"""Of several names the first in the table decides."""
+
+CONNECTION_ERRORS = frozenset(
+    {
+        # httpx, and the clients of OpenAI, Anthropic, Groq, Cerebras, Together
+        "NetworkError",
+        "RemoteProtocolError",
+        "ConnectError",
+        "ReadError",
+        "WriteError",
+        "CloseError",
+        "ProxyError",
+        "APIConnectionError",
+        # aiohttp
+        "ClientConnectionError",
+        "ClientPayloadError",
+        "ServerDisconnectedError",
+        # requests, urllib3, http.client
+        "ConnectionError",
+        "ChunkedEncodingError",
+        "ProtocolError",
+        "NewConnectionError",
+        "MaxRetryError",
+        "IncompleteRead",
+        "IncompleteReadError",
+        "RemoteDisconnected",
+        "URLError",
+        # botocore
+        "HTTPClientError",
+        "EndpointConnectionError",
+        "ConnectionClosedError",
+        "ResponseStreamingError",
+        # azure-core, google-auth, anyio, the resolver
+        "ServiceRequestError",
+        "ServiceResponseError",
+        "TransportError",
+        "BrokenResourceError",
+        "ClosedResourceError",
+        "EndOfStream",
+        "gaierror",
+        "SSLEOFError",
+        "SSLZeroReturnError",
+        "NoResponseError",  # Mistral's
+    }
+)
+"""Broken connections, by the name of a class or of one above it: the libraries are not imported."""
+
+TIMEOUTS = frozenset(
+    {
+        "TimeoutException",
+        "APITimeoutError",
+        "Timeout",
+        "TimeoutError",
+        "ServerTimeoutError",
+        "ReadTimeout",
+        "ReadTimeoutError",
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "PoolTimeout",
+        "WriteTimeout",
+        "ServiceRequestTimeoutError",
+        "ServiceResponseTimeoutError",
+    }
+)
+"""Calls that took too long, in the same way."""
+
+INVALID_CALLS = frozenset(
+    {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError", "SSLCertVerificationError", "CertificateError"}
+)
+"""What never leaves this machine, whatever is wrapped around it: a wrong address, a header that cannot be sent."""
+
+UNREADABLE = frozenset(
+    {"JSONDecodeError", "APIResponseValidationError", "ResponseValidationError", "UnicodeDecodeError"}
+)
+"""An answer that is none, where a client of a model raises it."""
+
+WITHIN_STREAMS = frozenset({"APIError", "APIStatusError", "ResponseError", "EventStreamError"})
+"""What clients of OpenAI, Groq, Anthropic, Ollama and AWS raise, without a status, for an error within a 200 stream."""
+
+QUOTA_PHRASES = (
+    "insufficient_quota",
+    "insufficient quota",
+    "exceeded your current quota, please check your plan",
+    "credit balance is too low",
+    "insufficient credits",
+    "insufficient balance",
+    "insufficient funds",
+    "requires more credits",
+    "out of credits",
+    "billing hard limit",
+    "spending limit",
+    "spend limit",
+)
+"""A provider's ways to say 429, or 400, or 403, and mean: pay."""
+
+PHRASES = {
+    ErrorCode.ContextLength: (
+        "context_length_exceeded",
+        "context window",
+        "maximum context length",
+        "context length",
+        "too many tokens",
+        "input is too long",
+        "input too long",
+        "prompt is too long",
+        "prompt too long",
+        "token count exceeds",
+        "exceeds the maximum number of tokens",
+        "exceed context limit",
+        "too many input tokens",
+    ),
+    ErrorCode.ContentFilter: (
+        "content management policy",
+        "content_filter",
+        "content filter",
+        "blocked by our safety",
+        "content policy",
+        "usage policies",
+    ),
+    ErrorCode.Auth: ("api key not valid", "invalid api key", "incorrect api key", "api key expired", "no api key"),
+    ErrorCode.RateLimited: ("rate limit", "rate-limit", "rate_limit", "too many requests"),
+    ErrorCode.Overloaded: ("overloaded", "over capacity", "at capacity", "high demand"),
+}
+"""Where neither status nor name says which of these it is, the message may."""

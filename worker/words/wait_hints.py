@@ -1,0 +1,135 @@
+"""How long the other side asks to wait, in whichever of the ways that providers have."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any
+
+from worker.words.error_facts import Facts, attribute
+
+MOST_SECONDS = 86_400.0  # a day: the longest that providers count a limit over; nothing is held meanwhile
+
+MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+SECONDS = ("retry-after", "x-retry-after")
+
+LIMITS = (
+    re.compile(r"x-ratelimit-(?P<what>remaining|reset)(?P<of>-(?:requests|tokens)(?:-(?:minute|day|hour))?)?\Z"),
+    re.compile(
+        r"anthropic-ratelimit(?P<of>-(?:requests|tokens|input-tokens|output-tokens))-(?P<what>remaining|reset)\Z"
+    ),
+    re.compile(r"(?:x-)?rate-?limit(?P<of>)-(?P<what>remaining|reset)\Z"),
+)
+"""Headers that say how much is left of a limit, and until when: OpenAI's and Groq's, Anthropic's, the IETF's."""
+
+PART = r"(?:\d{1,7}(?:\.\d{1,9})?)\s?(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)"
+TEXT = re.compile(
+    rf"(?:try again|retry(?:ing)?|retry after|wait|available again|reset(?:s)?)\s(?:in|after|for)?\s?(?:about\s)?"
+    rf"(?P<wait>{PART}(?:[\s,]{{0,2}}(?:and\s)?{PART}){{0,3}})(?![a-z])",
+    re.IGNORECASE,
+)
+"""“Please try again in 7.5s”, “Please retry in 37.9s”, “Retry after 1m30s”, “wait 12 seconds”."""
+
+DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,9})?)\s?([a-z]+)", re.IGNORECASE)
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def wait_asked_for(error: BaseException, facts: Facts) -> float | None:
+    """Seconds that one exception asks to wait, 0 to a day.
+
+    Args:
+        error: Has a ``retry_after`` of its own, perhaps.
+        facts: What else it carries.
+    """
+    for seconds in _hints(error, facts):
+        if seconds is not None and isfinite(seconds):
+            return max(0.0, min(seconds, MOST_SECONDS))
+    return None
+
+
+def _hints(error: BaseException, facts: Facts) -> Iterator[float | None]:
+    """From what is said most exactly to what is read between the lines."""
+    yield _moment(attribute(error, "retry_after"))
+    for name in MILLISECONDS:
+        milliseconds = _number(facts.headers.get(name))
+        yield None if milliseconds is None else milliseconds / 1000
+    for name in SECONDS:
+        yield _moment(facts.headers.get(name))
+    for each in facts.details:
+        yield duration(each.get("retryDelay"))
+    yield _number(facts.body.get("retry_after"))
+    yield _number(facts.body.get("estimated_time"))  # Hugging Face: the model is being loaded
+    yield _of_text(facts.message)
+    if facts.status in {None, 429, 503, 529}:
+        yield _reset(facts.headers)
+
+
+def duration(text: object) -> float | None:
+    """Seconds of a length of time such as ``37s``, ``6m0s``, ``1.5 minutes``, ``120ms``."""
+    if not isinstance(text, str) or len(text) > 100:  # noqa: PLR2004 - nobody writes a duration so long
+        return None
+    parts = DURATION.findall(text)
+    return sum(float(number) * _unit(unit) for number, unit in parts) if parts else None
+
+
+def _unit(name: str) -> float:
+    lower = name.lower()
+    return UNITS["ms"] if lower == "ms" or lower.startswith("milli") else UNITS.get(lower[0], 1.0)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _moment(value: Any) -> float | None:
+    """Seconds, or a date by this machine's clock."""
+    if value is None:
+        return None
+    number = _number(value)
+    if number is not None or not isinstance(value, str):
+        return number
+    try:
+        return parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError, TypeError):
+        return duration(value)
+
+
+def _of_text(text: str) -> float | None:
+    found = TEXT.search(text[:4000])
+    return duration(found["wait"]) if found else None
+
+
+def _reset(headers: dict[str, str]) -> float | None:
+    """When the limit that is used up begins anew; of several, the last."""
+    left: dict[str, float] = {}
+    resets: dict[str, float] = {}
+    for name, value in headers.items():
+        found = next((match for each in LIMITS if (match := each.match(name))), None)
+        if found is None:
+            continue
+        read = _number(value) if found["what"] == "remaining" else _until(value)
+        if read is not None:
+            (left if found["what"] == "remaining" else resets)[found["of"] or ""] = read
+    used_up = [seconds for of, seconds in resets.items() if left.get(of, 0.0) <= 0]
+    return max(used_up, default=None)
+
+
+def _until(value: str) -> float | None:
+    """Seconds until a reset: a number of them, a moment since 1970 in seconds or milliseconds, a date, a duration."""
+    number = _number(value)
+    if number is not None and isfinite(number):
+        now = time.time()
+        if number > now * 500:
+            return number / 1000 - now
+        return number - now if number > now / 2 else number
+    try:
+        return datetime.fromisoformat(value).timestamp() - time.time()
+    except (ValueError, OverflowError, OSError):
+        return duration(value)
