@@ -1,6 +1,8 @@
+import asyncio
 import contextlib
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.agents.runs import Runner, flow
+from worker.agents import schemas
 from worker.agents.errors import ResultInvalid
-from worker.agents.results import Unfit, parsed
+from worker.agents.results import Unfit, Wanted, unfenced
 from worker.agents.schemas import asking
 from worker.testing import Pieces, ScriptedModel
 from worker.words.errors import ValidationError
@@ -170,11 +173,71 @@ def test_each_provider_is_asked_in_its_own_way() -> None:
 )
 def test_any_json_is_read_with_and_without_a_fence(value: Any) -> None:
     text = json.dumps(value)
-    assert parsed(text) == value
-    assert parsed(f"```json\n{text}\n```") == value
+    assert json.loads(unfenced(text)) == value
+    assert json.loads(unfenced(f"```json\n{text}\n```")) == value
+    assert json.loads(unfenced(f"\n ```\n{text}```\n")) == value
 
 
 @given(st.text())
-def test_any_text_is_json_or_unfit(text: str) -> None:
+def test_a_text_without_a_fence_stays_as_it_is(text: str) -> None:
+    assert unfenced(f"x{text}") == f"x{text}"
+
+
+@pytest.mark.parametrize("text", ["```" + "\n" * 300_000 + "x", "```" * 100_000, "```a b\n1```", "```", "``````"])
+async def test_what_is_no_fence_is_text_and_takes_no_time(text: str) -> None:
+    with pytest.raises(Unfit, match="not valid JSON"):
+        await Wanted(OutputFormat.Json).text_of(text)
+
+
+LAUGHS = {
+    "$defs": {
+        "a0": {"type": ["object", "string"]},
+        **{f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n - 1}"}] * 2} for n in range(1, 40)},
+    },
+    "$ref": "#/$defs/a39",
+}
+NESTED: dict[str, Any] = json.loads('{"not":' * 900 + "{}" + "}" * 900)
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "said"),
+    [
+        (LAUGHS, "{}", "longer than 1 seconds"),
+        ({"type": "string", "pattern": "^(a+)+$"}, json.dumps("a" * 60 + "!"), "longer than 1 seconds"),
+        ({"$ref": "#"}, "{}", "refers to itself"),
+        ({"$ref": "http://127.0.0.1:1/schema.json"}, "{}", "which is not in it"),
+        ({"$ref": "file:///etc/passwd"}, "{}", "which is not in it"),
+        ({"type": "string", "pattern": "(((("}, '"a"', "is not a 'regex'"),
+        (NESTED, "{}", "nested too deeply"),
+        ({"type": 1}, "{}", "no valid JSON Schema"),
+        ({"$schema": "http://127.0.0.1:1/meta", "type": "object"}, "[]", None),
+    ],
+)
+async def test_a_hostile_schema_is_an_error_in_time_and_the_loop_goes_on(
+    monkeypatch: pytest.MonkeyPatch, schema: dict[str, Any], answer: str, said: str | None
+) -> None:
+    want = Wanted(schema=schema)
+    seconds = 1 if said and "longer" in said else 30
+    monkeypatch.setattr(schemas, "BOUNDS", replace(schemas.BOUNDS, seconds=seconds))
+
+    async def judge() -> str:
+        await want.check()
+        return await want.text_of(answer)
+
+    judging, turns = asyncio.create_task(judge()), 0
+    while not judging.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    if said is None:
+        assert isinstance(judging.exception(), Unfit)
+    else:
+        error = judging.exception()
+        assert isinstance(error, ValidationError)
+        assert error.field == "output_schema"
+        assert said in error.description
+
+
+@pytest.mark.parametrize("answer", ["[" * 100_000, "[" * 5000 + "]" * 5000, "1" * 10_000, "NaN", "\ud800"])
+async def test_whatever_a_model_answers_is_a_result_or_unfit(answer: str) -> None:
     with contextlib.suppress(Unfit):
-        parsed(text)
+        json.loads(await Wanted(schema={"type": "array"}).text_of(answer))

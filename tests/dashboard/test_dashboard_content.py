@@ -1,7 +1,9 @@
 """What models and users wrote is shown as what it is, and runs nowhere; lists stay quick; streams resume."""
 
+import asyncio
 import base64
 import hashlib
+import json
 import re
 import time
 from pathlib import Path
@@ -155,6 +157,21 @@ async def test_addresses_of_others_are_links_and_never_fetched(api: httpx.AsyncC
     assert (await browser.client.get(f"/ui/tasks/{task_id}/files/1")).text == "hello there"
 
 
+async def test_markdown_that_takes_for_ever_is_shown_as_text_and_holds_up_nobody(
+    api: httpx.AsyncClient, browser: Browser
+) -> None:
+    task_id = await ended(api, "[" * 499_000, output_format="markdown")
+    looking = asyncio.create_task(browser.look(f"/ui/tasks/{task_id}"))
+    waits: list[float] = []
+    while not looking.done():
+        started = time.monotonic()
+        assert (await api.get("/health")).status_code == 200
+        waits.append(time.monotonic() - started)
+        await asyncio.sleep(0.02)
+    assert "[" * 1000 in looking.result()
+    assert len(waits) > 10, "the server answered meanwhile"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
@@ -163,6 +180,7 @@ async def test_addresses_of_others_are_links_and_never_fetched(api: httpx.AsyncC
         ("output_schema", "{", "This is no JSON"),
         ("output_schema", "[]", "is an object"),
         ("output_schema", '{"type": 7}', "no JSON Schema"),
+        ("output_schema", json.dumps({"allOf": [{}] * 100_000}), "longer than 2 seconds"),
     ],
 )
 async def test_a_form_says_what_does_not_fit_and_keeps_the_rest(

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from worker.dashboard import create_pages
+from worker.dashboard.app import create_pages
 from worker.engine.engine import Engine
 from worker.server.app import create_app
 from worker.server.main import Server, listen

@@ -1,17 +1,15 @@
 """What is wanted of a result, and whether what came is that."""
 
 import json
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.schemas import inner, problem, validator
+from worker.agents.schemas import check, fitted, inner
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskRecord
 
 if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
     from pydantic import BaseModel
 
 FORMATS = {
@@ -23,7 +21,7 @@ FORMATS = {
 }
 """What a model is told of the form that is wanted."""
 
-_FENCE = re.compile(r"\A\s*```[\w-]*[ \t]*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+FENCE = "```"
 
 
 class Unfit(Exception):  # noqa: N818 - a finding about a result, not yet an error of the run
@@ -37,13 +35,11 @@ class Wanted:
     Args:
         format: What the task asks for; none: as the agent likes.
         schema: A JSON Schema, the task's own or else the agent's.
-        checker: Of that schema.
         model: The agent's pydantic class, where no schema of the task takes its place.
     """
 
     format: OutputFormat | None = None
     schema: dict[str, Any] | None = None
-    checker: "Validator | None" = None
     model: "type[BaseModel] | None" = None
 
     @property
@@ -51,38 +47,37 @@ class Wanted:
         """Whether only JSON will do."""
         return self.schema is not None or self.model is not None or self.format is OutputFormat.Json
 
-    def text_of(self, content: Any) -> str:
+    async def check(self) -> None:
+        """Let pass a schema that is one. Raises: ValidationError, Unavailable."""
+        if self.schema is not None:
+            await check(self.schema)
+
+    async def text_of(self, content: Any) -> str:
         """The result as text, JSON text where JSON is wanted.
 
         Raises:
             Unfit: It does not have the form that is wanted.
             ValidationError: The schema cannot be applied.
+            Unavailable: No process could be started to apply it in.
         """
         if not self.is_json:
             return as_text(content)
         if self.model is not None and isinstance(content, self.model):
             return content.model_dump_json()
-        value = parsed(content) if isinstance(content, str) else plain(content)
-        if self.model is not None:
-            return _by_class(self.model, value)
-        wrong = problem(self.checker, value) if self.checker is not None else None
-        if wrong is not None:
+        text = unfenced(content) if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)
+        found, wrong = await fitted(text, self.schema if self.model is None else None)
+        if found is None:
             raise Unfit(wrong)
-        return json.dumps(value, ensure_ascii=False)
+        return found if self.model is None else _by_class(self.model, found)
 
 
 def wanted(agent: Any, record: TaskRecord) -> Wanted:
-    """What a task wants of an agent's result.
-
-    Raises:
-        ValidationError: The schema is no JSON Schema.
-    """
+    """What a task wants of an agent's result."""
     setting = record.output_schema or getattr(agent, "output_schema", None)
     if setting is None:
         return Wanted(record.output_format)
     if isinstance(setting, dict):
-        schema = inner(setting)
-        return Wanted(record.output_format, schema, validator(schema))
+        return Wanted(record.output_format, inner(setting))
     return Wanted(record.output_format, model=setting if hasattr(setting, "model_validate") else None)
 
 
@@ -93,17 +88,14 @@ def as_text(content: Any) -> str:
     return content if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)
 
 
-def parsed(text: str) -> Any:
-    """The JSON value in a model's answer, with or without a code fence around it.
-
-    Raises:
-        Unfit: It is not JSON.
-    """
-    fenced = _FENCE.match(text)
-    try:
-        return json.loads(fenced.group(1) if fenced else text, parse_constant=_refuse)
-    except ValueError as error:
-        raise Unfit(f"it is not valid JSON: {error}") from error
+def unfenced(text: str) -> str:
+    """A model's answer without the code fence around it; as it is where there is none."""
+    bare = text.strip()
+    if not bare.startswith(FENCE) or not bare.endswith(FENCE):
+        return text
+    language, end, inside = bare[len(FENCE) : -len(FENCE)].partition("\n")
+    is_fence = bool(end) and all(each.isalnum() or each in "_-" for each in language.rstrip(" \t"))
+    return inside if is_fence else text
 
 
 def repair_request(problem_text: str) -> str:
@@ -114,16 +106,12 @@ def repair_request(problem_text: str) -> str:
     )
 
 
-def _by_class(model: "type[BaseModel]", value: Any) -> str:
+def _by_class(model: "type[BaseModel]", text: str) -> str:
     from pydantic import ValidationError as ClassMismatch
 
     try:
-        return model.model_validate(value).model_dump_json()
+        return model.model_validate(json.loads(text)).model_dump_json()
     except ClassMismatch as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = "/".join(str(part) for part in first["loc"])
         raise Unfit(f"{first['msg']} (at {where})" if where else first["msg"]) from error
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -96,7 +96,7 @@ async def run(
     Raises:
         AgentFailed: The run ended in an error; the provider's own message, its exception as the cause.
         ResultInvalid: The result does not fit what the task wants, nor after one more try.
-        ValidationError: ``output_schema`` is no JSON Schema.
+        ValidationError: ``output_schema`` is no JSON Schema, or takes too long to be checked or applied.
         ConfigurationError: It is no agent, its model cannot be made, or this version of Agno is not known.
         LeaseLost: From ``emit``: the attempt no longer owns the task.
         asyncio.CancelledError: The run was cancelled, or its attempt should end.
@@ -176,6 +176,7 @@ class _Going:
             self._run.take_back()
             self._note_what_is_ignored()
             self._note_foreign_rows()
+            await self._want.check()
             ending = await self._follow(own, _request(kind, self._run.record, self._material, self._want), frame)
             content = None if ending.paused else await self._checked(ending.content, frame)
             seconds, usage = time.perf_counter() - started, self._run.usage
@@ -281,7 +282,7 @@ class _Going:
             ResultInvalid: Nor does it then.
         """
         try:
-            return self._want.text_of(content)
+            return await self._want.text_of(content)
         except Unfit as unfit:
             problem = str(unfit)
         repairer = self._overrides.repairer()
@@ -291,7 +292,7 @@ class _Going:
         request = {"input": said, "yield_run_output": True}
         repaired = (await self._follow(repairer, request, self._frame_of(repairer, frame))).content
         try:
-            return self._want.text_of(repaired)
+            return await self._want.text_of(repaired)
         except Unfit as unfit:
             raise ResultInvalid(str(unfit), as_text(repaired)) from unfit
 

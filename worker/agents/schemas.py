@@ -1,57 +1,56 @@
 """JSON Schemas of results: checked themselves, applied to results, and put the way each provider wants them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from worker.words.errors import ValidationError
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+from worker import bounded
+from worker.bounded import BoundedError, Bounds, NotStarted, Refused
+from worker.words.errors import Unavailable, ValidationError
 
 SCHEMA_NAME = "result"  # providers want a name of letters, digits, _ and -
+BOUNDS = Bounds(seconds=5, answer=64 * 1024 * 1024)
+"""Of a check in a child process; a result of 10 MiB, the largest that is stored, takes about one second."""
+
+_WORK = "worker.agents.schema_check"
 
 
-def validator(schema: dict[str, Any]) -> "Validator":
-    """Make what checks values against a schema. References to other documents are never fetched.
-
-    Raises:
-        ValidationError: It is no JSON Schema, says where.
-    """
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from jsonschema_specifications import REGISTRY
-
-    made = cast("Any", validator_for(schema, default=Draft202012Validator))
-    try:
-        made.check_schema(schema)
-    except SchemaError as error:
-        where = "/".join(str(part) for part in error.absolute_path)
-        place = f" at {where}" if where else ""
-        raise ValidationError(
-            f"output_schema is no valid JSON Schema{place}: {error.message}", field="output_schema"
-        ) from error
-    return made(schema, registry=REGISTRY)
-
-
-def problem(checker: "Validator", value: Any) -> str | None:
-    """What about a value does not fit the schema, and where; none if it fits.
+async def check(schema: dict[str, Any]) -> None:
+    """Let pass what is a JSON Schema.
 
     Raises:
-        ValidationError: The schema refers to something that is not in it.
+        ValidationError: It is none, says where; or finding that out takes too long.
+        Unavailable: No child process could be started for it.
     """
-    from jsonschema.exceptions import best_match
-    from referencing.exceptions import Unresolvable
+    await _ask(f"{_WORK}:check", "is no valid JSON Schema", schema)
 
+
+async def fitted(text: str, schema: dict[str, Any] | None) -> tuple[str | None, str | None]:
+    """Tell whether JSON text fits a schema. References to other documents are never fetched.
+
+    Args:
+        text: What should be JSON.
+        schema: What it should fit; none: any JSON will do.
+
+    Returns:
+        The value as JSON text, or none and what does not fit.
+
+    Raises:
+        ValidationError: The schema cannot be applied, or applying it takes too long.
+        Unavailable: No child process could be started for it.
+    """
+    found = await _ask(f"{_WORK}:fitted", "cannot be applied", text, schema)
+    return found.get("text"), found.get("unfit")
+
+
+async def _ask(function: str, verdict: str, *arguments: Any) -> Any:
     try:
-        error = best_match(checker.iter_errors(value))
-    except Unresolvable as missing:
-        raise ValidationError(
-            f"output_schema refers to {missing.ref!r}, which is not in it", field="output_schema"
-        ) from missing
-    if error is None:
-        return None
-    where = "/".join(str(part) for part in error.absolute_path)
-    return f"{error.message} (at {where})" if where else error.message
+        return await bounded.checks.run(function, *arguments, bounds=BOUNDS)
+    except Refused as refused:
+        raise ValidationError(f"output_schema {verdict}: {refused}", field="output_schema") from None
+    except NotStarted as error:
+        raise Unavailable(f"no process could be started to check a result ({error})", retry_after=5) from error
+    except BoundedError as error:
+        raise ValidationError(f"output_schema {verdict}: {error}", field="output_schema") from None
 
 
 def inner(schema: dict[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Child:
         self._stream.settimeout(START_SECONDS)
         try:
             send(self._stream, b"J", pickle.dumps((module, name, arguments, bounds)))
+        except RecursionError:
+            raise Refused("it is nested too deeply") from None
         except OSError:
             raise self._crash() from None
         self._expect(frames.STARTED, starting, bounds)

@@ -17,7 +17,7 @@ def serve(
     """Serve the platform over HTTP, until SIGTERM or Ctrl-C."""
     settings = read_settings(port=port)
     try:
-        from worker.dashboard import create_pages
+        from worker.dashboard.app import create_pages
         from worker.server.main import serve as run_server
     except ModuleNotFoundError as error:
         from worker.words.errors import ConfigurationError

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worker.bounded import on_behalf_of
 from worker.dashboard import (
     agents_page,
     dead_page,
@@ -118,6 +119,7 @@ class Pages:
                 if signed_in:
                     asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
                     _check_host(asking)
+                    on_behalf_of.set(asking.reach.room.organization_id)
                 return await page(asking)
             except (ModuleException, HTTPException) as error:
                 return await self._failed(asking, request, error)

@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema
 import pydantic
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
+from worker import bounded
+from worker.bounded import BoundedError, Bounds, Busy, Refused
 from worker.dashboard.asking import Asking, text_of
 from worker.dashboard.files import Attachment, attachments
 from worker.dashboard.tasks_page import agents_of
@@ -19,6 +20,9 @@ from worker.words.statuses import OutputFormat
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, User
 
 SOURCE = "dashboard"
+SCHEMA_BOUNDS = Bounds(seconds=2)  # a schema of 10 KB takes some 20 ms; one of 300 KB, made for it, 24 s
+SCHEMA_PATIENCE = 10.0  # seconds to wait for a turn
+_CHECK = "worker.agents.schema_check:check"
 FIELDS = ("agent", "title", "text", "output_format", "output_schema", "user", "instructions", "expected_output")
 
 
@@ -96,7 +100,7 @@ async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
         asking.may.check(agent_id)
     except AgentNotFound as error:
         raise ValidationError(error.description, field="agent") from None
-    schema = _schema(values["output_schema"])
+    schema = await _schema(values["output_schema"])
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     if not values["text"] and not uploads and not draft.kept:
         raise ValidationError("Say what is to be done, or add a file.", field="text")
@@ -113,7 +117,7 @@ def _files(origin: TaskRecord | None) -> list[str]:
     return (origin.input.files or []) if origin is not None else []
 
 
-def _schema(text: str) -> dict[str, Any] | None:
+async def _schema(text: str) -> dict[str, Any] | None:
     if not text:
         return None
     try:
@@ -123,10 +127,11 @@ def _schema(text: str) -> dict[str, Any] | None:
     if not isinstance(schema, dict):
         raise ValidationError("A JSON Schema is an object.", field="output_schema")
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except (jsonschema.SchemaError, RecursionError) as error:
-        said = error.message if isinstance(error, jsonschema.SchemaError) else "it is nested too deeply"
-        raise ValidationError(f"This is no JSON Schema: {said[:300]}", field="output_schema") from None
+        await bounded.checks.run(_CHECK, schema, bounds=SCHEMA_BOUNDS, patience=SCHEMA_PATIENCE)
+    except Busy as error:
+        raise Unavailable("other schemas are being checked; try again", retry_after=5) from error
+    except (Refused, BoundedError) as refused:
+        raise ValidationError(f"This is no JSON Schema: {str(refused)[:300]}", field="output_schema") from None
     return schema
 
 

@@ -1,50 +1,38 @@
 """Results as people read them: Markdown without anything that runs, JSON to be unfolded."""
 
 import json
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import nh3
 from markupsafe import Markup, escape
 
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
+from worker import bounded
+from worker.bounded import BoundedError, Bounds
 
-TAGS = {
-    *("p", "br", "hr", "em", "strong", "del", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
-}
-SCHEMES = {"http", "https", "mailto"}
 LONGEST_MARKDOWN = 500_000  # characters; beyond it is shown as the text it is
+LONGEST_JSON = 1_000_000  # characters; the same. Reading so much takes some 20 ms
+MARKDOWN_BOUNDS = Bounds(seconds=2)  # 100 KB of an ordinary document take 0.1 s; nested brackets take for ever
+PATIENCE = 3.0  # seconds to wait for a turn: then the page shows the text
 NODES = 2_000  # of a JSON value, unfolded as a tree; a larger one is shown as text
 OPEN_LEVELS = 2
 _STEPS = 24
+_RENDERED = "worker.dashboard.markdown_process:rendered"
 
 
-@cache
-def _parser() -> "MarkdownIt":
-    from markdown_it import MarkdownIt
-
-    return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
-
-
-def markdown(text: str) -> Markup | None:
-    """Markdown as HTML, with what is harmless alone; none: it is too long."""
+async def markdown(text: str) -> Markup | None:
+    """Markdown as HTML, with what is harmless alone; none: it is too long, or takes too long."""
     if len(text) > LONGEST_MARKDOWN:
         return None
-    html = nh3.clean(
-        _parser().render(text),
-        tags=TAGS,
-        attributes={"a": {"href", "title"}, "ol": {"start"}},
-        url_schemes=SCHEMES,
-        link_rel="noopener noreferrer nofollow",
-        generic_attribute_prefixes=set(),
-    )
-    return Markup(html)  # noqa: S704 - cleaned the line before
+    try:
+        html = await bounded.checks.run(_RENDERED, text, bounds=MARKDOWN_BOUNDS, patience=PATIENCE)
+    except BoundedError:
+        return None
+    return Markup(html)  # noqa: S704 - cleaned by nh3
 
 
 def json_tree(text: str) -> Markup | None:
     """JSON as a tree to be unfolded; none: it is no JSON, or too large."""
+    if len(text) > LONGEST_JSON:
+        return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -52,16 +52,16 @@ def first_event(asking: Asking, task: TaskRecord) -> int:
 async def facts(asking: Asking, task: TaskRecord) -> dict[str, Any]:
     """What is shown of a task as it stands: by the page, and by its stream when it changes."""
     attempts = await asking.may.room.tasks.attempts(task.id)
-    return {"task": task, "result": _result(task), "attempts": attempts[-ATTEMPTS_SHOWN:][::-1]}
+    return {"task": task, "result": await _result(task), "attempts": attempts[-ATTEMPTS_SHOWN:][::-1]}
 
 
-def _result(task: TaskRecord) -> dict[str, Any] | None:
+async def _result(task: TaskRecord) -> dict[str, Any] | None:
     """A result in its form, and as the text it is."""
     if task.result is None:
         return None
     html = None
     if task.output_format is OutputFormat.Markdown:
-        html = markdown(task.result)
+        html = await markdown(task.result)
     elif task.output_format is OutputFormat.Json or task.output_schema is not None:
         html = json_tree(task.result)
     is_html = task.output_format is OutputFormat.Html and task.status == "completed"

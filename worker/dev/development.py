@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from worker import wiring
-from worker.dashboard import create_pages
+from worker.dashboard.app import create_pages
 from worker.dev import modules
 from worker.dev.listening import GuestServer, listen_near
 from worker.dev.saves import Saves

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from worker.bounded import on_behalf_of
 from worker.current import REASON_DRAIN, Run, position, run_in_hand
 from worker.face.context import Context
 from worker.face.task import Task
@@ -52,6 +53,7 @@ class Caller:
         available = {"task": task, "event": event, "context": Context(run, event)}
         arguments = {name: available[what] for name, what in handler.arguments.items()}
         token = run_in_hand.set(run)
+        on_behalf_of.set(run.agent_id)
         try:
             if handler.timeout is None:
                 return await self._start(handler, run, arguments)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from worker.agents.journal import Journal, not_reused
+from worker.bounded import on_behalf_of
 from worker.contracts import Platform, Work
 from worker.contracts.patience import persist
 from worker.current import Run, run_in_hand
@@ -131,6 +132,7 @@ class Executor:
     async def _read(self, execution: Execution) -> "Attachments":
         """Read the task's files in the name of the attempt, which may keep them."""
         token = run_in_hand.set(execution.run)
+        on_behalf_of.set(execution.task.agent_id)
         try:
             return await execution.task.aread_attachments()
         finally:

@@ -1,0 +1,75 @@
+"""What is done with a JSON Schema in a child process: is it one, and does a result fit it (see schemas.py).
+
+References that double at each step, and patterns that backtrack, take for ever: both end with the child.
+"""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from worker.bounded import Refused
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+
+def check(schema: dict[str, Any]) -> None:
+    """Raise Refused, saying where, if it is no JSON Schema."""
+    _validator(schema)
+
+
+def fitted(text: str, schema: dict[str, Any] | None) -> dict[str, str]:
+    """Tell whether JSON text fits a schema. References to other documents are never fetched.
+
+    Returns:
+        ``{"text"}``, the same value as JSON text, or ``{"unfit"}`` with what does not fit, and where.
+
+    Raises:
+        Refused: The schema cannot be applied.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+        wrong = None if schema is None else _problem(schema, value)
+        return {"unfit": wrong} if wrong is not None else {"text": json.dumps(value, ensure_ascii=False)}
+    except ValueError as error:
+        return {"unfit": f"it is not valid JSON: {error}"}
+    except RecursionError:
+        return {"unfit": "it is nested too deeply"}
+
+
+def _problem(schema: dict[str, Any], value: Any) -> str | None:
+    from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
+
+    try:
+        error = best_match(_validator(schema).iter_errors(value))
+    except Unresolvable as missing:
+        raise Refused(f"it refers to {missing.ref!r}, which is not in it") from missing
+    except RecursionError:
+        raise Refused("it refers to itself without end, or is nested too deeply") from None
+    except re.error as error:
+        raise Refused(f"a pattern in it is no regular expression: {error}") from None
+    if error is None:
+        return None
+    where = "/".join(str(part) for part in error.absolute_path)
+    return f"{error.message} (at {where})" if where else error.message
+
+
+def _validator(schema: dict[str, Any]) -> "Validator":
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import Draft202012Validator, validator_for
+    from jsonschema_specifications import REGISTRY
+
+    made = cast("Any", validator_for(schema, default=Draft202012Validator))
+    try:
+        made.check_schema(schema)
+    except SchemaError as error:
+        where = "/".join(str(part) for part in error.absolute_path)
+        raise Refused(f"{error.message} (at {where})" if where else error.message) from error
+    except RecursionError:
+        raise Refused("it is nested too deeply") from None
+    return made(schema, registry=REGISTRY)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
