@@ -96,6 +96,20 @@ async def test_a_loop_may_leave_out_what_its_handler_knows_to_be_done(way: str) 
     assert await task.attempted(handle) == ["two"]
 
 
+async def test_one_place_makes_another_run_once_something_is_saved() -> None:
+    task, asked = Task(), list[str]()
+    draft, review = answers("draft", "review", asked=asked)
+
+    async def handle(run_agent: RunAgent) -> str:
+        said = await text(run_agent, review if "draft" in task.saved else draft)
+        task.saved.setdefault("draft", said)
+        return said
+
+    assert await task.attempted(handle) == "draft"
+    assert await task.attempted(handle) == "review"
+    assert asked == ["draft", "review"]
+
+
 async def test_runs_that_are_gathered_get_their_own_answers_in_any_order() -> None:
     task, asked = Task(), list[str]()
     agents = answers("one", "two", "three", asked=asked)
