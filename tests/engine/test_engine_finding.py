@@ -1,12 +1,14 @@
 """A page of tasks, and their counts, cost the same however many tasks there are: shown by the plans."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from worker.engine import finding
+from worker.engine import finding, searching
 from worker.engine.engine import Engine
+from worker.words.errors import Unavailable, ValidationError
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import TaskQuery
 
@@ -46,6 +48,9 @@ class Explaining:
         self._engine = engine
         self.plan: list[str] = []
 
+    async def search(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+        return await self.rows(sql, values)
+
     async def rows(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         explain: Any = f"explain (analyze, timing off, summary off, costs off) {sql}"
         self.plan = [row["QUERY PLAN"] for row in await self._engine.core.rows(explain, values)]
@@ -68,3 +73,26 @@ async def test_every_list_and_every_count_is_read_from_an_index(filled: Engine) 
         await finding.counts(explaining, "default", query)
         print("counts", *explaining.plan, sep="\n    ")  # noqa: T201 - the same
         assert not [line for line in explaining.plan if "Seq Scan on tasks" in line], name
+
+
+async def test_a_search_that_takes_too_long_is_refused_and_holds_up_nobody(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "SECONDS", 0.001)
+    for ask in (filled.tasks.find, filled.tasks.counts):
+        with pytest.raises(ValidationError, match="narrow it") as refused:
+            await ask(TaskQuery(text="no such word"))
+        assert refused.value.field == "text"
+
+
+async def test_searches_take_turns_and_leave_the_other_connections_alone(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "SECONDS", 20)
+    slow = "select pg_sleep(3) as nothing, %(x)s as x"
+    sleeping = [asyncio.create_task(filled.core.search(slow, {"x": number})) for number in range(3)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(2.5):
+        await asyncio.gather(*(filled.tasks.find(TaskQuery(limit=1)) for _ in range(10)))
+    done = await asyncio.gather(*sleeping, return_exceptions=True)
+    assert [each for each in done if isinstance(each, Unavailable)], "who waits too long for a turn is told"

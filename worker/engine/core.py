@@ -11,6 +11,7 @@ from worker.engine.changes import Bereave
 from worker.engine.connections import configure, connect, errors, is_pooled, normal_url
 from worker.engine.hub import DELIVERIES, WORK, Hub
 from worker.engine.pulse import Pulse
+from worker.engine.searching import Searches
 from worker.engine.teller import Teller
 from worker.engine.writer import Writer
 from worker.words.errors import ModuleException, Unavailable
@@ -56,6 +57,7 @@ class Core:
         self._tasks: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
+        self._searches = Searches(self.url)
 
     async def open(self) -> bool:
         """Connect; whether it was not open before. Raises: Unavailable, ConfigurationError."""
@@ -132,6 +134,10 @@ class Core:
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(sql, parameters)
             return [] if cursor.rownumber is None else await cursor.fetchall()
+
+    async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run a statement that no index answers, apart from all others. Raises: ValidationError, Unavailable."""
+        return await self._searches.rows(sql, parameters, pooled=self.pooled)
 
     async def read(
         self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = (), *, patient: bool = False

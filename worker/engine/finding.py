@@ -42,7 +42,7 @@ async def find(core: Core, organization_id: str, query: TaskQuery) -> list[dict[
         page = f"select t.* from ({page} limit {WINDOW}) t where {_HAS_TEXT} {_NEWEST_FIRST}"  # noqa: S608 - the same
     page = f"{page} limit %(limit)s"
     sql = f"select {TASK_COLUMNS}, t.user_id from {_merged(page, has_lanes=has_lanes)} {_NEWEST_FIRST} limit %(limit)s"  # noqa: S608 - the same
-    return await core.rows(sql, asked.values)  # pyright: ignore[reportArgumentType] # composed of constants
+    return await _run(core, query, sql, asked)
 
 
 async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
@@ -54,8 +54,14 @@ async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[Age
     columns, kept = ("t.*", f"where {_HAS_TEXT}") if query.text else ("t.status", "")
     newest = f"select {columns} from worker.tasks t where {asked.sql()} {_NEWEST_FIRST} limit {window}"  # noqa: S608 - names of ours
     sql = f"select t.status, count(*) as count from {_merged(newest, has_lanes=has_lanes)} {kept} group by t.status"  # noqa: S608 - the same
-    rows = await core.rows(sql, asked.values)  # pyright: ignore[reportArgumentType] # composed of constants
+    rows = await _run(core, query, sql, asked)
     return dict.fromkeys(AgentExecutionStatus, 0) | {AgentExecutionStatus(row["status"]): row["count"] for row in rows}
+
+
+async def _run(core: Core, query: TaskQuery, sql: str, asked: "_Asked") -> list[dict[str, Any]]:
+    """Ask it; what no index answers apart from all else, and for so long alone."""
+    run = core.search if query.text or query.triggering_agent_id is not None else core.rows
+    return await run(sql, asked.values)  # pyright: ignore[reportArgumentType] # composed of constants
 
 
 def _merged(page: str, *, has_lanes: bool) -> str:
