@@ -169,6 +169,7 @@ async def test_tries_used_up_by_errors_end_as_error(engine: Engine, handlers: Ha
     async with serve():
         task = await done(engine)
     assert (task.status, task.result, task.execution_attempts) == (Status.Error, "slow down", 2)
+    assert task.error_code == "rate_limited"
 
 
 async def test_an_error_that_would_come_again_is_not_tried_again(
@@ -180,7 +181,7 @@ async def test_an_error_that_would_come_again_is_not_tried_again(
     handlers.bind(handler)
     async with serve():
         task = await done(engine)
-    assert (task.status, task.execution_attempts) == (Status.Error, 1)
+    assert (task.status, task.execution_attempts, task.error_code) == (Status.Error, 1, "handler")
 
 
 async def test_a_time_limit_ends_as_failed_and_says_so(engine: Engine, handlers: Handlers, serve: Serve) -> None:

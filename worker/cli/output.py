@@ -114,10 +114,14 @@ def attempt_rows(attempts: "Iterable[Attempt]") -> list[tuple[str, ...]]:
             "" if each.ended_at is None else f"{(each.ended_at - each.started_at).total_seconds():.1f} s",
             each.worker or each.worker_id or "",
             str(each.outcome).replace("_", " "),
-            one_line("; ".join([*(["retry by hand"] if each.by_hand else []), *([each.error] if each.error else [])])),
+            one_line("; ".join(["retry by hand"] * each.by_hand + _error_of(each))),
         )
         for each in attempts
     ]
+
+
+def _error_of(attempt: "Attempt") -> list[str]:
+    return [f"{attempt.error_code}: {attempt.error}" if attempt.error_code else attempt.error] if attempt.error else []
 
 
 def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
@@ -129,6 +133,7 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("title", task.title),
         ("status", str(task.status)),
         ("internal status", task.internal_status),
+        ("error", ", ".join(each for each in (task.error_code, task.provider_code) if each)),
         ("text", one_line(task.input.text, 200)),
         ("files", "\n".join(f"  {one_line(each, 120)}" for each in task.input.files or [])),
         ("user", task.input.user.display_name if task.input.user else None),

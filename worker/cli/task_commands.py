@@ -109,6 +109,7 @@ def list_tasks(
     user: Annotated[str | None, typer.Option(metavar="ID", help="Done for one user.")] = None,
     status: Annotated[AgentExecutionStatus | None, typer.Option(help="In this status.")] = None,
     internal_status: Annotated[str | None, typer.Option(help="With exactly this internal status.")] = None,
+    error_code: Annotated[str | None, typer.Option(metavar="CODE", help="Failed of this: rate_limited …")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last task of the page before.")] = None,
     as_json: AsJson = False,
@@ -117,7 +118,13 @@ def list_tasks(
     from worker.words.tasks import TaskQuery
 
     query = TaskQuery(
-        agent_id=agent, user_id=user, status=status, internal_status=internal_status, limit=limit, before=before
+        agent_id=agent,
+        user_id=user,
+        status=status,
+        internal_status=internal_status,
+        error_code=error_code,
+        limit=limit,
+        before=before,
     )
     items = ask(lambda platform: platform.tasks.find(query), quiet=as_json)
     if as_json:

@@ -14,18 +14,21 @@ from worker.engine.references import FileRow
 from worker.engine.rows import (
     ANEW,
     BEGUN,
+    ERROR,
     RENEWED,
     Effect,
     Row,
     end,
     is_repeat,
     log,
+    note_error,
     note_written,
     own,
     put,
     text_size,
     told,
 )
+from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -193,6 +196,7 @@ class GiveBack:
         if self.back.error is not None:
             row.set(errors=row.errors + 1)
             delta |= {"errors": row.errors, "_error": clean(self.back.error)}
+            delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
         if self.back.delay:
             delta["available_at"] = row.changed["available_at"]
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)]
@@ -241,7 +245,7 @@ class Retry:
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
             raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
         resumes = row.status == Status.Paused
-        cleared = {"is_manually_stopped": False, "hitl_request": None}
+        cleared = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         row.set(
             status=Status.Pending,
             worker_id=None,
@@ -294,7 +298,7 @@ class Crash:
         note_written(row, self.attempt, self.sequence)
         reason = clean(self.reason)
         row.set(crashes=row.crashes + 1)
-        delta: dict[str, Any] = {"crashes": row.crashes, "_error": reason}
+        delta: dict[str, Any] = {"crashes": row.crashes, "_error": reason, **note_error(row, ErrorCode.Crash)}
         if row.crashes >= CRASHES:
             return _failed(row, f"its process died {row.crashes} times; the last time it {reason}", delta)
         row.set(status=Status.Pending, worker_id=None, available_at=row.now + timedelta(seconds=self.delay))
@@ -351,4 +355,5 @@ class Bereave:
 
 def _failed(row: Row, reason: str, delta: dict[str, Any]) -> Effect:
     row.set(result=reason)
+    delta = {**delta, **note_error(row, ErrorCode.Crash)}
     return Effect(events=[end(row, Status.Failed, {**delta, "result": reason}, row.attempt)])

@@ -10,6 +10,8 @@ from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import DeepPlanning, TaskRecord, Tokens, check_internal_status
 
+CODE_CHARACTERS = 200  # of what somebody calls an error
+
 LONGEST_DURATION = 1e12  # seconds, 30,000 years: beyond it a number is a mistake
 
 
@@ -54,6 +56,12 @@ def _text(name: str, value: Any) -> str | None:
     return clean(value)
 
 
+def _code(name: str, value: Any) -> str | None:
+    if not isinstance(value, str) or len(value) > CODE_CHARACTERS:
+        raise ValidationError(f"{name} must be text of at most {CODE_CHARACTERS} characters", field=name)
+    return clean(value)
+
+
 def _object(name: str, value: Any) -> dict[str, Any]:
     value = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
     if not isinstance(value, dict):
@@ -89,6 +97,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "status": _status,
     "result": _result,
     "internal_status": _internal_status,
+    "error_code": _code,
+    "provider_code": _code,
     "tokens": _modelled(Tokens),
     "deep_planning": _modelled(DeepPlanning),
     "hitl_request": _object,

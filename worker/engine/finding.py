@@ -79,6 +79,8 @@ class _Asked:
             value = getattr(query, name)
             if value is not None:
                 self.add(f"t.{_COLUMNS.get(name, name)} = %({name})s", **{name: clean(value)})
+        if query.error_code is not None:
+            self.add("t.state->>'error_code' = %(error_code)s", error_code=clean(query.error_code))
         if query.created_after is not None:
             self.add("t.created_at >= %(created_after)s", created_after=query.created_after)
         if query.created_before is not None:
@@ -117,6 +119,8 @@ def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
         agents = [query.agent_id] if agents is None or query.agent_id in agents else []
     agents = agents and [each.replace("\0", "") for each in agents]
     statuses: list[str] | None = list(query.statuses) or None
+    if query.error_code is not None:  # a completed task has none: they need not be looked through
+        statuses = [each for each in statuses or AgentExecutionStatus if each is not AgentExecutionStatus.Completed]
     if query.status is not None:
         statuses = [query.status] if statuses is None or query.status in statuses else []
     return agents, statuses

@@ -69,6 +69,8 @@ def task_item(row: Mapping[str, Any]) -> TaskItem:
         parent_task_id=settings.get("parent_execution"),
         triggering_agent_id=settings.get("triggering_agent_id"),
         source_node_type=state.get("source", "sdk"),
+        error_code=state.get("error_code"),
+        provider_code=state.get("provider_code"),
         result=row["result"],
         title=state.get("title"),
         text=(settings["input"].get("text") or "")[: TaskItem.TEXT_CHARACTERS],

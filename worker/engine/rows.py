@@ -1,6 +1,6 @@
 """A task's row as changes see it, the effects they have, and the rules that several of them have in common. No I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
@@ -23,6 +23,9 @@ ANEW = "_anew"
 """Key in a task's ``state``: the number of the event since which it has its journal."""
 
 SEQUENCE_BITS = 40  # of ``written``: a process that writes a thousand times a second has numbers for 34 years
+
+ERROR = ("error_code", "provider_code")
+"""Keys in a task's ``state``: what its last failed try failed of."""
 
 COLUMNS = ("status", "result", "internal_status")
 """Changeable fields that have a column; the others live in ``state``."""
@@ -189,8 +192,26 @@ def told(event: NewEvent) -> Any:
 
 def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, origin: str | None = None) -> LoggedEvent:
     """Make a task terminal: status, end and event together."""
+    if status == Status.Completed:
+        delta = {**delta, **forget(row, ERROR)}
     row.set(status=status, worker_id=None, finished_at=row.now)
     return log(row, TaskUpdateEventType.TaskFinished, {**delta, "status": status}, attempt, origin)
+
+
+def forget(row: Row, names: Collection[str]) -> dict[str, None]:
+    """Take fields out of a row's ``state``. Returns: the change as its event tells it."""
+    gone: dict[str, None] = {name: None for name in names if name in row.state}
+    if gone:
+        row.set(state={name: value for name, value in row.state.items() if name not in gone})
+    return gone
+
+
+def note_error(row: Row, code: str | None, provider_code: str | None = None) -> dict[str, Any]:
+    """Note what a try failed of, in place of the one before. Returns: the change as its event tells it."""
+    delta: dict[str, Any] = {"error_code": code, "provider_code": provider_code}
+    kept = {name: value for name, value in row.state.items() if name not in ERROR}
+    row.set(state={**kept, **{name: value for name, value in delta.items() if value is not None}})
+    return delta
 
 
 def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from worker.words.tasks import TaskItem, TaskQuery, TaskRecord
 class UserTaskFilters(TypedDict, total=False):
     """Which of a user's tasks a list shows; newest first.
 
+    ``error_code``: only tasks whose last try failed of this, see ``ErrorCode``.
     ``limit``: how many at the most, 1 to 1,000, default 100. ``before``: page on, the id of the last task of the page
     before.
     """
@@ -30,6 +31,7 @@ class UserTaskFilters(TypedDict, total=False):
     triggering_agent_id: str | None
     status: AgentExecutionStatus | str | None
     internal_status: str | None
+    error_code: str | None
     limit: int | None
     before: str | None
 

@@ -352,6 +352,7 @@ def _fits(item: TaskItem, query: TaskQuery) -> bool:
         all(getattr(query, name) in (None, value) for name, value in told.items())
         and (query.agents is None or item.agent_id in query.agents)
         and (not query.statuses or item.status in query.statuses)
+        and query.error_code in (None, item.error_code)
         and (query.created_after is None or item.created_at >= query.created_after)
         and (query.created_before is None or item.created_at < query.created_before)
         and _has_text(item, query.text or "")

@@ -111,7 +111,7 @@ class NativeWork:
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
-        await self._end("hand_back", task_id, attempt, {"delay": back.delay, "error": back.error})
+        await self._end("hand_back", task_id, attempt, asdict(back))
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
         """Charge a crash and queue the task again, or end it."""

@@ -16,6 +16,7 @@ from worker.server.feeds import COMMENT, COMMENT_SECONDS
 from worker.server.mailing import Mailing, merged
 from worker.server.service import Access, Service
 from worker.server.streaming import frame
+from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.ids import new_id
 from worker.words.notices import PlatformTrouble, announce
@@ -249,7 +250,10 @@ class Desk:
         return self.service.links.in_value(told, self.access.room.organization_id, self.visitor.base)
 
     async def _refuse(self, assignment: Assignment, problem: str) -> None:
-        changes: dict[str, Any] = {"result": f"it could not be given to a worker: {problem}"}
+        changes: dict[str, Any] = {
+            "result": f"it could not be given to a worker: {problem}",
+            "error_code": ErrorCode.InvalidRequest,
+        }
         outcome = Outcome(AgentExecutionStatus.Failed, changes)
         with suppress(ModuleException):
             await self.access.room.work.finish(assignment.task.id, assignment.attempt, outcome)

@@ -56,6 +56,8 @@ CHANGES: dict[str, Schema] = {
     "status": {"enum": [*STATUSES, None]},
     "result": {},
     "internal_status": {"type": ["string", "null"], "maxLength": INTERNAL_STATUS_CHARACTERS},
+    "error_code": {"type": ["string", "null"], "maxLength": 200},
+    "provider_code": {"type": ["string", "null"], "maxLength": 200},
     "title": {"type": ["string", "null"]},
     "tokens": {
         "type": ["object", "null"],

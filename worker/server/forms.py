@@ -167,6 +167,8 @@ class HandBackForm(RunForm):
 
     delay: Delay = 0
     error: str | None = None
+    error_code: Annotated[str, Field(max_length=200)] | None = None
+    provider_code: Annotated[str, Field(max_length=200)] | None = None
 
 
 class CrashedForm(RunForm):

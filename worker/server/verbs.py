@@ -206,7 +206,7 @@ class Clerk:
         """Queue a task again."""
         asked = read(HandBackForm, verb)
         await self._access.check_task(asked.task_id)
-        back = HandBack(asked.delay, asked.error)
+        back = HandBack(asked.delay, asked.error, asked.error_code, asked.provider_code)
         write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 

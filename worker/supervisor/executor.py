@@ -17,6 +17,7 @@ from worker.registry import Handler
 from worker.supervisor import verdict
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
+from worker.words.error_codes import ErrorCode
 from worker.words.errors import LeaseLost, ModuleException, ValidationError
 from worker.words.notices import (
     Notice,
@@ -149,7 +150,7 @@ class Executor:
             except LeaseLost:
                 _say_taken(execution)
             except ModuleException as refused:
-                decision, error = Outcome(AgentExecutionStatus.Error, {"result": refused.description}), refused
+                decision, error = Outcome(AgentExecutionStatus.Error, _refused(refused)), refused
                 if isinstance(refused, ValidationError):
                     continue
                 announce(self._ended(execution, decision, refused))
@@ -201,6 +202,10 @@ class Executor:
         seconds = time.monotonic() - execution.started
         task = execution.task
         return TaskEnded(task.id, task.agent_id, execution.attempt, str(outcome.status), seconds, error)
+
+
+def _refused(error: ModuleException) -> dict[str, str]:
+    return {"result": error.description, "error_code": ErrorCode.ResultInvalid}
 
 
 def _say_taken(execution: Execution) -> None:

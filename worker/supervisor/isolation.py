@@ -20,6 +20,7 @@ from worker.settings import Settings
 from worker.supervisor.child import NOT_CHARGED, Child, manner
 from worker.supervisor.executor import Execution
 from worker.supervisor.orders import AWAY, DRAIN, END, Order, opened
+from worker.words.error_codes import ErrorCode
 from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.notices import (
     ChildEnded,
@@ -128,7 +129,7 @@ class Isolation:
         self, execution: Execution, child: Child, code: int, limits: "_Limits"
     ) -> "HandBack | Outcome | str":
         if limits.overdue is not None:
-            return Outcome(AgentExecutionStatus.Failed, {"result": str(limits.overdue)})
+            return Outcome(AgentExecutionStatus.Failed, {"result": str(limits.overdue), "error_code": ErrorCode.Limit})
         if await self._was_told(execution, code):
             return HandBack()
         if code == AWAY and not child.begun.is_set():

@@ -9,9 +9,10 @@ from worker.face.changes import result_text
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.telemetry import redaction
+from worker.words.classification import Classified, classify, message_of
+from worker.words.error_codes import ErrorCode
 from worker.words.errors import LeaseLost, ModuleException, TimeLimit
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.retry import is_retryable, retry_after
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
 Status = AgentExecutionStatus
@@ -42,6 +43,8 @@ def of_value(value: Any, task: Task) -> Outcome:
         changes["result"] = result_text(value)
     status = Status(changes.pop("status", source.status))
     ends = status in TERMINAL or status is Status.Paused
+    if status in (Status.Error, Status.Failed):
+        changes.setdefault("error_code", ErrorCode.Handler)
     return Outcome(status if ends else Status.Completed, changes)
 
 
@@ -52,16 +55,24 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # also where its time was up while it was ending: the first reason stands
     if isinstance(error, TimeLimit):
-        return Outcome(Status.Failed, {"result": str(error)})
+        return Outcome(Status.Failed, {"result": str(error), "error_code": ErrorCode.Limit})
     if draining:
         return HandBack()  # signals reach every process of a dyno: what fails then may be their doing, not the run's
     if isinstance(error, asyncio.CancelledError):
-        return Outcome(Status.Error, {"result": "the run was cancelled by its own code"})
-    tries = task.errors + 1
-    if is_retryable(error) and tries < handler.retries.attempts:
-        asked = retry_after(error)
-        return HandBack(delay=handler.retries.delay(tries) if asked is None else asked, error=message(error))
-    return Outcome(Status.Error, {"result": message(error), **kept(task)})
+        return Outcome(
+            Status.Error, {"result": "the run was cancelled by its own code", "error_code": ErrorCode.Handler}
+        )
+    tries, known = task.errors + 1, classify(error)
+    if known.is_retryable and tries < handler.retries.attempts:
+        delay = handler.retries.delay(tries) if known.wait is None else known.wait
+        return HandBack(delay, message(error), known.code, known.provider_code)
+    return Outcome(Status.Error, {"result": message(error), **codes(known), **kept(task)})
+
+
+def codes(known: Classified) -> dict[str, Any]:
+    """What an error is, as a task has it."""
+    named = {"error_code": known.code, "provider_code": known.provider_code}
+    return {name: str(value) for name, value in named.items() if value is not None}
 
 
 def name_of(decision: Verdict) -> str:
@@ -77,7 +88,7 @@ def name_of(decision: Verdict) -> str:
 
 def repeats(error: BaseException | None) -> bool:
     """Whether a run that is taken up again after an error, where it stood, would only meet the same error."""
-    return error is not None and not isinstance(error, asyncio.CancelledError) and not is_retryable(error)
+    return error is not None and not isinstance(error, asyncio.CancelledError) and not classify(error).is_retryable
 
 
 def message(error: BaseException) -> str:
@@ -85,8 +96,7 @@ def message(error: BaseException) -> str:
 
     It is stored with the task, and told to whoever reads the task's events.
     """
-    text = error.description if isinstance(error, ModuleException) else str(error)
-    return redaction.of_this_process()(text or type(error).__name__)[:MESSAGE_CHARACTERS]
+    return redaction.of_this_process()(message_of(error))[:MESSAGE_CHARACTERS]
 
 
 def kept(task: Task) -> dict[str, Any]:

@@ -16,6 +16,8 @@ FIELDS = {
     "title",
     "status",
     "internal_status",
+    "error_code",
+    "provider_code",
     "result",
     "created_at",
     "started_at",

@@ -29,7 +29,8 @@ class Attempt(Words):
     """One attempt of a task.
 
     ``worker`` is its worker's name, none where it is forgotten (a week after it has left) or where somebody without a
-    worker holds the task. ``error`` is the message of what went wrong. ``by_hand``: a retry by hand began it, or a
+    worker holds the task. ``error`` is the message of what went wrong, ``error_code`` the same in one word, and
+    ``provider_code`` what the provider calls it. ``by_hand``: a retry by hand began it, or a
     create under the same id.
     """
 
@@ -40,4 +41,6 @@ class Attempt(Words):
     worker_id: str | None = None
     worker: str | None = None
     error: str | None = None
+    error_code: str | None = None
+    provider_code: str | None = None
     by_hand: bool = False

@@ -26,7 +26,11 @@ class HandBack:
     Args:
         delay: Seconds until it may be claimed.
         error: What went wrong, where a try is charged for it; none: nothing is charged (a drain).
+        error_code: The same in one word, see ``ErrorCode``.
+        provider_code: What the provider itself calls it.
     """
 
     delay: float = 0.0
     error: str | None = None
+    error_code: str | None = None
+    provider_code: str | None = None

@@ -195,6 +195,8 @@ class TaskRecord(TaskSettings):
     suspicions: int = 0  # deaths of a worker that ran it, and other tasks beside it: nothing is charged for them
     crashes: int = 0  # deaths of the process that ran it alone
     errors: int = 0
+    error_code: str | None = None  # what its last failed try failed of, see ``ErrorCode``; none once it is completed
+    provider_code: str | None = None  # what the provider itself calls that, ``overloaded_error`` say
     is_manually_stopped: bool = False
     deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)
     hitl_request: dict[str, Any] | None = None
@@ -209,6 +211,8 @@ class TaskRecord(TaskSettings):
             "status",
             "result",
             "internal_status",
+            "error_code",
+            "provider_code",
             "title",
             "tokens",
             "used_tools",
@@ -236,6 +240,8 @@ class TaskItem(Words):
     parent_task_id: str | None = None
     triggering_agent_id: str | None = None
     source_node_type: str | None = None
+    error_code: str | None = None
+    provider_code: str | None = None
     result: str | None = None
     title: str | None = None
     text: str | None = None  # how its input begins
@@ -253,6 +259,7 @@ class TaskQuery(Words):
     Args:
         agents: Only these agents'; none given: every one's.
         statuses: Only tasks in one of these; none given: in any.
+        error_code: Only tasks whose last try failed of this: ``rate_limited``, ``quota``, ``handler`` and so on.
         text: Only tasks with this in their id, title, input, internal status or result, upper case or lower (beyond
             ASCII as far as the database's locale knows it). The newest 10,000 that the other filters leave (of each
             status, or agent where several are asked for) are looked through; ``created_before`` looks further back.
@@ -270,6 +277,7 @@ class TaskQuery(Words):
     status: AgentExecutionStatus | None = None
     statuses: tuple[AgentExecutionStatus, ...] = ()
     internal_status: str | None = None
+    error_code: str | None = None
     text: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
