@@ -69,9 +69,9 @@ class Handler:
 
     @cached_property
     def is_async(self) -> bool:
-        """Whether it runs on the loop; else in a thread."""
+        """Whether it runs on the loop; else in a thread. A plain wrapper does, and what it returns is awaited."""
         called = self.function if inspect.isroutine(self.function) else getattr(self.function, "__call__", None)  # noqa: B004 - the method is wanted, not whether there is one
-        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(called)
+        return any(_is_async(each) for each in (self.function, called))
 
 
 class Registry:
@@ -275,6 +275,10 @@ def _named(function: Callable[..., Any]) -> Any:
     while isinstance(function, partial):
         function = function.func
     return function if hasattr(function, "__qualname__") else type(function)
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _where(error: BaseException, folder: Path) -> str:

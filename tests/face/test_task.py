@@ -1,4 +1,6 @@
 import asyncio
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -105,7 +107,9 @@ async def test_an_unknown_status_is_refused() -> None:
         (Answer(total=2, city="Köln"), '{"total":2,"city":"Köln"}'),
         ([Answer(total=1, city="x")], '[{"total":1,"city":"x"}]'),
         (3.5, "3.5"),
-        (True, "True"),
+        (True, "true"),
+        (Decimal("1.50"), "1.50"),
+        (date(2026, 1, 2), "2026-01-02"),
         ({"bad": float("nan")}, '{"bad":null}'),
     ],
 )

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
@@ -433,3 +434,30 @@ async def test_a_waiting_retry_is_pending_as_it_was_and_shows_when_it_is_due(
     assert task.available_at is not None
     assert 80 < (task.available_at - datetime.now(UTC)).total_seconds() <= 91
     assert dict(task_fields(task))["next try at"] is not None
+
+
+@pytest.mark.parametrize("kind", ["wrapped", "generator", "async generator"])
+async def test_a_handler_behind_a_plain_function_is_awaited_and_followed(
+    engine: Engine, handlers: Handlers, serve: Serve, kind: str
+) -> None:
+    async def awaited(task: Task) -> dict[str, int]:
+        return {"total": 3}
+
+    def wrapped(task: Task) -> Any:
+        return awaited(task)
+
+    def pieces(task: Task) -> Iterator[str]:
+        yield "one "
+        yield "two"
+
+    async def async_pieces(task: Task) -> AsyncIterator[str]:
+        yield "one "
+        yield "two"
+
+    handlers.bind({"wrapped": wrapped, "generator": pieces, "async generator": async_pieces}[kind])
+    async with serve():
+        task = await done(engine, events_streaming=True)
+    assert (task.status, task.result) == (Status.Completed, '{"total":3}' if kind == "wrapped" else "one two")
+    events = [event async for event in engine.tasks.events(task.id, follow=False)]
+    streamed = "".join(str(event.data) for event in events if event.type == "chunk")
+    assert streamed == ("" if kind == "wrapped" else "one two")

@@ -1,13 +1,17 @@
 """A task that a worker takes up again goes on where it stood: on the real engine, with the real supervisor."""
 
 import asyncio
+import threading
 from collections import Counter
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 from agno.agent import Agent
 from agno.exceptions import ModelProviderError
+from pydantic import BaseModel
 
 from tests.supervisor.stories import Handlers, Serve, create, done, finished, within
 from tests.support import wait_until
@@ -47,6 +51,11 @@ class Shop:
             self.stuck.set()
             await self.trouble.pop().wait()
         return f"packed {what}"
+
+
+class Invoice(BaseModel):
+    due: date
+    total: Decimal
 
 
 async def told(engine: Engine, task: TaskRecord) -> list[str]:
@@ -180,7 +189,7 @@ async def test_steps_of_a_handler_are_done_once(engine: Engine, handlers: Handle
         task = await done(engine)
     assert (task.status, task.result, task.execution_attempts) == (Status.Completed, "done", 3)
     assert ran == {"load": 2, "save": 2, "again": 1}
-    assert answers == [[[1, "rows"], [2, "rows"]]] * 2 + [{"saved": 3}, 4, [[1, "rows"], [2, "rows"]], {"saved": 3}, 4]
+    assert answers == [[(1, "rows"), (2, "rows")]] * 2 + [{"saved": 3}, 4, [(1, "rows"), (2, "rows")], {"saved": 3}, 4]
     assert keys == [f"{task.id}:step:{each}" for each in ("load.0", "load.1", "save.0", "save.0")]
 
 
@@ -207,13 +216,45 @@ async def test_a_step_that_json_cannot_say_is_an_error_by_name(
     engine: Engine, handlers: Handlers, serve: Serve
 ) -> None:
     async def handler(task: Task, context: Context) -> None:
-        await context.step("strange", lambda: {1, 2})
+        await context.step("strange", lambda: print)
 
     handlers.bind(handler)
     async with serve():
         task = await done(engine)
     assert task.status is Status.Error
-    assert "Step 'strange' answered a set" in (task.result or "")
+    assert "The result of step 'strange' cannot be put into JSON" in (task.result or "")
+
+
+async def test_a_step_answers_in_the_form_of_its_annotation_or_is_not_begun(
+    engine: Engine, handlers: Handlers, serve: Serve
+) -> None:
+    answers: list[Any] = []
+    begun: list[str] = []
+
+    def price() -> Decimal:
+        return Decimal("1.50")
+
+    async def invoice() -> Invoice:
+        return Invoice(due=date(2026, 1, 2), total=Decimal("1.50"))
+
+    def unlike() -> threading.Lock:
+        begun.append("unlike")
+        return threading.Lock()
+
+    async def handler(task: Task, context: Context) -> None:
+        answers.extend([await context.step("price", price), await context.step("invoice", invoice)])
+        answers.append(await context.step("plain", lambda: (price(), date(2026, 1, 2))))
+        if context.attempt == 1:
+            raise ConnectionError("once more")
+        await context.step("unlike", unlike)
+
+    handlers.bind(handler, retries=AT_ONCE)
+    async with serve():
+        task = await done(engine)
+    once = [Decimal("1.50"), Invoice(due=date(2026, 1, 2), total=Decimal("1.50")), ["1.50", "2026-01-02"]]
+    assert answers == once * 2
+    assert "Step 'unlike' answers" in (task.result or "")
+    assert not begun
 
 
 async def test_a_result_of_many_megabytes_is_kept_too(

@@ -20,7 +20,7 @@ from worker.registry import Registry
 from worker.server.app import create_app
 from worker.server.main import LOOPBACK, check_organization_of, check_reach, is_loopback
 from worker.settings import Settings
-from worker.supervisor import Supervisor
+from worker.supervisor import Supervisor, forks
 from worker.supervisor.departure import run_to_exit
 from worker.telemetry import logs
 from worker.words.errors import ConfigurationError, ModuleException
@@ -248,6 +248,7 @@ class Development:
                 server.force_exit = True
                 supervisor.hurry()
 
+        forks.leave_signals(signal.SIGTERM, signal.SIGINT)
         loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
         loop.add_signal_handler(signal.SIGINT, interrupted)
 

@@ -1,8 +1,8 @@
 """What of a task was changed and is not saved yet, checked and in the form it is sent."""
 
+import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -11,6 +11,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import to_json
 
+from worker.words.classification import message_of
 from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.tasks import TaskRecord, check_internal_status
@@ -37,8 +38,16 @@ def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
             continue
         now = _copied(value) if isinstance(value, BaseModel) else value
         if before is _NEVER or _differs(now, before):
-            found[name] = _copied(value) if now is value else now
+            found[name] = _kept(name, value) if now is value else now
     return found
+
+
+def _kept(name: str, value: Any) -> Any:
+    """Copy a value that is to be sent. Raises: ValidationError: it cannot be copied, so no JSON can be made of it."""
+    try:
+        return _copied(value)
+    except Exception as error:  # noqa: BLE001 - the code that copies the value may be the user's
+        raise ValidationError(f"{name} cannot be copied, nor saved: {message_of(error)}", field=name) from None
 
 
 def _holds(model: BaseModel, saved: Any) -> bool:
@@ -106,19 +115,34 @@ def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def result_text(value: Any) -> str | None:
-    """Put a result into text: text stays, a model, dictionary, list or dataclass becomes JSON, all else its ``str``.
+    """Put a result into text: text stays, and so does what JSON writes as text, such as a date; all else becomes JSON.
 
     Raises:
-        ValidationError: It refers to itself, so that no JSON can be made of it.
+        ValidationError: It is no JSON, and has no form in it as models, dataclasses, dates and decimals do.
     """
     if value is None or isinstance(value, str):
         return value
-    if not (isinstance(value, BaseModel | Mapping | list | tuple | set | frozenset) or is_dataclass(value)):
-        return str(value)
+    text = as_json(value, "result")
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def as_json(value: Any, field: str) -> str:
+    """Put a value into JSON: models, dataclasses, enums, dates, decimals and the like have a form in it.
+
+    Args:
+        value: Anything; what its own methods do is its own.
+        field: What it is, for the refusal.
+
+    Raises:
+        ValidationError: It is no JSON. Its ``repr`` would be nobody's result.
+    """
     try:
-        return to_json(value, fallback=str, inf_nan_mode="null").decode()
-    except ValueError as error:
-        raise ValidationError(f"result cannot be put into JSON: {error}", field="result") from None
+        return to_json(value, inf_nan_mode="null").decode()
+    except Exception as error:  # noqa: BLE001 - the code that writes the value may be the user's
+        raise ValidationError(
+            f"{field} cannot be put into JSON: {message_of(error)}. Give text, a dictionary, a list or a model.",
+            field=field,
+        ) from None
 
 
 def as_refusal(error: pydantic.ValidationError) -> ValidationError:
@@ -143,4 +167,7 @@ def _plain(value: Any) -> Any:
 
 
 def _differs(now: Any, saved: Any) -> bool:
-    return type(now) is not type(saved) or now != saved
+    try:
+        return type(now) is not type(saved) or bool(now != saved)
+    except Exception:  # noqa: BLE001 - an array, or any object of the user's: it was set, so it is sent
+        return True

@@ -71,10 +71,12 @@ class Context:
             *arguments: What it is called with. They play no part in whether its result is found again.
 
         Returns:
-            What the function answered, as JSON gives it back: a tuple comes as a list.
+            What the function answered, as JSON gives it back, in the form that its return annotation says: a model
+            comes as that model, a date as a date. Without an annotation a tuple comes as a list.
 
         Raises:
-            ValidationError: The function answered what JSON cannot say.
+            ValidationError: The function answered what JSON has no form for, or says that it will: then it was not
+                called.
             LeaseLost: The attempt owns its task no longer.
         """
         return await steps.step(self.run, name, function, arguments)

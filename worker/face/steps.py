@@ -1,52 +1,61 @@
 """Steps of a handler: what one has done is kept, and not done again when the task is taken up again."""
 
 import asyncio
-import contextvars
 import inspect
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_type_hints
+
+import pydantic
+from pydantic import PydanticUserError, TypeAdapter
 
 from worker.agents.journal import Journal, too_large
 from worker.contracts import Platform
 from worker.current import Run, call_in_hand
 from worker.face import bridge
+from worker.face.changes import as_json
+from worker.threads import in_thread
 from worker.words.errors import ValidationError
+
+PLAIN = (Any, None, type(None), str, int, float, bool, dict, list)
+"""Annotations of what JSON gives back by itself."""
 
 
 async def step(run: Run, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Do a step, or answer what an earlier attempt has of it."""
     _check(run)
+    form = _Form(name, function)
     if run.journal is None:
-        return json.loads(_text(name, await _called(function, arguments, None)))
+        return form.read(json.loads(form.write(await _called(function, arguments, None))))
     at = run.journal.step(name)
     await bridge.across(lambda platform: _load(run, platform))
     known = run.journal.take(run.journal.root, "step", at)
     if known is not None:
-        return known.value
-    text = _text(name, await _called(function, arguments, partial(_key, run, at)))
+        return form.read(known.value)
+    text = form.write(await _called(function, arguments, partial(_key, run, at)))
     await bridge.across(lambda platform: _note(run, platform, at, json.loads(text)))
-    return json.loads(text)
+    return form.read(json.loads(text))
 
 
 def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Do a step in this thread, or answer what an earlier attempt has of it."""
     _check(run)
+    form = _Form(name, function)
     if run.journal is None:
-        return json.loads(_text(name, function(*arguments)))
+        return form.read(json.loads(form.write(function(*arguments))))
     at = run.journal.step(name)
     bridge.block(lambda platform: _load(run, platform))
     known = run.journal.take(run.journal.root, "step", at)
     if known is not None:
-        return known.value
+        return form.read(known.value)
     token = call_in_hand.set(partial(_key, run, at))
     try:
-        text = _text(name, function(*arguments))
+        text = form.write(function(*arguments))
     finally:
         call_in_hand.reset(token)
     bridge.block(lambda platform: _note(run, platform, at, json.loads(text)))
-    return json.loads(text)
+    return form.read(json.loads(text))
 
 
 def _check(run: Run) -> None:
@@ -65,20 +74,56 @@ async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key:
     try:
         if inspect.iscoroutinefunction(function):
             return await function(*arguments)
-        context = contextvars.copy_context()
-        answer = await asyncio.to_thread(context.run, function, *arguments)
+        answer = await in_thread(function, *arguments)
         return await answer if inspect.isawaitable(answer) else answer
     finally:
         call_in_hand.reset(token)
 
 
-def _text(name: str, value: Any) -> str:
-    """A step's result as JSON: it is answered as JSON gives it back, the first time too. Raises: ValidationError."""
+class _Form:
+    """How a step's result is kept and answered: as JSON, in the form that its function's annotation says.
+
+    It is answered as JSON gives it back, the first time too.
+
+    Args:
+        name: The step's name.
+        function: What it calls.
+
+    Raises:
+        ValidationError: It says that it answers what JSON has no form for; nothing has been done.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name = name
+        hint = _answers(function)
+        try:
+            self._adapter = None if hint in PLAIN else TypeAdapter[Any](hint)
+        except PydanticUserError as error:
+            what = f"Step {name!r} answers {hint!r}, which cannot be put into JSON: {error.message.splitlines()[0]}"
+            raise ValidationError(what, field="step") from None
+
+    def write(self, value: Any) -> str:
+        """The result as JSON. Raises: ValidationError."""
+        return as_json(value, f"The result of step {self._name!r}")
+
+    def read(self, value: Any) -> Any:
+        """The result as it is answered: what does not fit the annotation comes as JSON has it."""
+        if self._adapter is None:
+            return value
+        try:
+            return self._adapter.validate_python(value)
+        except pydantic.ValidationError:
+            return value
+
+
+def _answers(function: Callable[..., Any]) -> Any:
+    """What a function says that it answers; Any where it does not say, or cannot be asked."""
+    while isinstance(function, partial):
+        function = function.func
     try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        what = f"Step {name!r} answered a {type(value).__name__} that JSON cannot say: {error}"
-        raise ValidationError(what, field="step") from error
+        return get_type_hints(function).get("return", Any)
+    except Exception:  # noqa: BLE001 - annotations may name what exists for type checkers alone
+        return Any
 
 
 async def _load(run: Run, platform: Platform) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from worker.threads import LOOKUPS
+
 Result = TypeVar("Result")
 
 _EXAMINERS = ThreadPoolExecutor(2, "examine")  # they compete with the event loop for the interpreter
-_LOOKUPS = ThreadPoolExecutor(16, "look-up")  # a name server that is slow on purpose holds one for half a minute
 
 
 async def examine(work: Callable[[], Result]) -> Result:
@@ -22,4 +23,4 @@ async def examine(work: Callable[[], Result]) -> Result:
 
 async def look_up(work: Callable[[], Result]) -> Result:
     """Run a look-up that may hang for a while; who stops waiting for it leaves it to end by itself."""
-    return await asyncio.get_running_loop().run_in_executor(_LOOKUPS, work)
+    return await asyncio.get_running_loop().run_in_executor(LOOKUPS, work)

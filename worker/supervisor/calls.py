@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from worker.bounded import on_behalf_of
@@ -11,7 +13,9 @@ from worker.current import REASON_DRAIN, Run, position, run_in_hand
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
-from worker.words.errors import TimeLimit
+from worker.supervisor.answers import whole
+from worker.threads import Threads, end_forked
+from worker.words.errors import Escaped, TimeLimit
 from worker.words.events import TaskUpdateEvent
 
 
@@ -19,16 +23,12 @@ class Caller:
     """Calls handlers; sync ones in threads of its own, as many as the worker runs tasks."""
 
     def __init__(self, threads: int) -> None:
-        self._size = threads
-        self._threads = self._pool()
+        self.threads = Threads(threads, "handler")
         self._left: set[asyncio.Future[Any]] = set()  # threads whose runs have ended without them
-
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=self._size, thread_name_prefix="handler")
 
     def close(self) -> None:
         """Start no more threads; those that run are left to themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def idle(self, seconds: float) -> None:
         """Wait for threads whose runs have ended without them, at most so long."""
@@ -56,18 +56,19 @@ class Caller:
         on_behalf_of.set(run.agent_id)
         try:
             if handler.timeout is None:
-                return await self._start(handler, run, arguments)
-            return await self._limited(handler, run, arguments, handler.timeout)
+                return await self._start(handler, run, task, arguments)
+            return await self._limited(handler, run, task, arguments)
         finally:
             run_in_hand.reset(token)
 
-    async def _limited(self, handler: Handler, run: Run, arguments: dict[str, Any], seconds: float) -> Any:
+    async def _limited(self, handler: Handler, run: Run, task: Task, arguments: dict[str, Any]) -> Any:
         """Call it under its time limit, which holds whatever a handler makes of being cancelled."""
+        seconds = handler.timeout or 0.0
         run.deadline = time.monotonic() + seconds
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                value = await self._start(handler, run, arguments)
+                value = await self._start(handler, run, task, arguments)
         except (Exception, asyncio.CancelledError) as error:
             if not limit.expired():
                 raise
@@ -81,35 +82,45 @@ class Caller:
         run.stopping.set(str(limit))
         return limit
 
-    async def _start(self, handler: Handler, run: Run, arguments: dict[str, Any]) -> Any:
-        if handler.is_async:
-            run.home = position()
-            return await handler.function(**arguments)
-        return await self._in_thread(handler, run, arguments)
+    async def _start(self, handler: Handler, run: Run, task: Task, arguments: dict[str, Any]) -> Any:
+        """Call it. Whatever it leaves by comes out as an ``Exception`` or a cancellation."""
+        process = os.getpid()
+        try:
+            in_thread = partial(self._in_thread, run)
+            if handler.is_async:
+                run.home = position()
+                value = handler.function(**arguments)
+            else:
+                value = await in_thread(partial(handler.function, **arguments))
+            return await whole(value, run, task, in_thread)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and run.home != position():
+                raise  # nobody raised it: the loop has ended, and this coroutine is being closed
+            raise Escaped(error) from error
+        finally:
+            end_forked(process)
 
-    async def _in_thread(self, handler: Handler, run: Run, arguments: dict[str, Any]) -> Any:
+    async def _in_thread(self, run: Run, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()
 
         def work() -> Any:
             run.home = position()
-            return None if run.stopping else context.run(handler.function, **arguments)
+            return None if run.stopping else context.run(function)
 
-        thread = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        call = self.threads.submit(work)
+        thread = asyncio.wrap_future(call)
         try:
             return await asyncio.shield(thread)
         except asyncio.CancelledError:
             if not thread.done():
-                self._leave(thread)
+                self._left.add(thread)
+                thread.add_done_callback(self._ended)
+                call.cancel()  # where it runs already, others get a thread in its place
             if run.stopping.reason == REASON_DRAIN:  # another worker begins where this one has ended, not beside it
                 await asyncio.wait([thread])
             raise
-
-    def _leave(self, thread: asyncio.Future[Any]) -> None:
-        """Leave a thread to itself; it may never end, so others get a pool in which it holds no place."""
-        self._left.add(thread)
-        thread.add_done_callback(self._ended)
-        self._threads.shutdown(wait=False)
-        self._threads = self._pool()
 
     def _ended(self, thread: asyncio.Future[Any]) -> None:
         self._left.discard(thread)

@@ -3,13 +3,21 @@
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from worker.telemetry import traces
 
+FAILED = 1
 
-def run_to_exit(work: Coroutine[Any, Any, int], exit_process: Callable[[int], None] | None = None) -> int:
+
+def run_to_exit(
+    work: Coroutine[Any, Any, int],
+    exit_process: Callable[[int], None] | None = None,
+    failed: Callable[[BaseException], None] = traceback.print_exception,
+) -> int:
     """Run something on a loop of its own to its end, and leave the process with what it answers.
 
     Args:
@@ -17,14 +25,34 @@ def run_to_exit(work: Coroutine[Any, Any, int], exit_process: Callable[[int], No
         exit_process: Called with the exit code once all is written, before the loop is closed; default ``os._exit``. A
             thread that handlers or tools have left behind would hold the loop's own end, and an ordinary exit, for as
             long as it runs.
+        failed: Told what ``work`` raised instead; the exit code is 1 then. Default: it is printed.
 
     Returns:
         The exit code, where ``exit_process`` returns.
     """
     with asyncio.Runner() as runner:
-        code = runner.run(work)
-        traces.flush()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        try:
+            code = _run(runner.get_loop(), work)
+        except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never come
+            failed(error)
+            code = FAILED
+        for flush in (traces.flush, sys.stdout.flush, sys.stderr.flush):
+            with suppress(Exception):  # a handler may have closed it
+                flush()
         (exit_process or os._exit)(code)
     return code
+
+
+def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, int]) -> int:
+    """Run the loop until the work is done, whatever other tasks on it do.
+
+    A task that leaves by SystemExit or KeyboardInterrupt takes the loop along; so does code that stops the loop. Who
+    awaits such a task has what it raised, and everything else goes on where it was.
+    """
+    main = loop.create_task(work, name="main")
+    while True:
+        try:
+            return loop.run_until_complete(main)
+        except (SystemExit, KeyboardInterrupt, RuntimeError):
+            if main.done() or loop.is_closed():
+                raise

@@ -18,9 +18,10 @@ from worker.supervisor import verdict
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
 from worker.words.error_codes import ErrorCode
-from worker.words.errors import LeaseLost, ModuleException, ValidationError
+from worker.words.errors import Escaped, LeaseLost, ModuleException, NotFound
 from worker.words.notices import (
     Notice,
+    PlatformTrouble,
     TaskEnded,
     TaskHandedBack,
     TaskRetried,
@@ -36,6 +37,8 @@ from worker.words.work import Assignment
 if TYPE_CHECKING:
     from worker.inputs import Attachments
 
+SETTLE_AGAIN = 1.0, 60.0  # seconds: first and longest wait before the end of a run is saved again
+
 
 @dataclass(slots=True, eq=False)
 class Execution:
@@ -49,6 +52,7 @@ class Execution:
     worker: asyncio.Task[None] | None = None
     writing: bool = False  # its handler has ended; only the last word is still to be written
     is_apart: bool = False  # in a child process, which is told
+    is_settled: bool = False  # its last word is written, or the task is another's
 
     def cancel(self, reason: str) -> None:
         """End the run; a handler in a thread is asked to, one on the loop is cancelled where it waits."""
@@ -104,21 +108,50 @@ class Executor:
             handler=execution.handler.name,
             traceparent=task.traceparent,
         )
-        with watched(made):
-            await self._carry_out(execution, made)
+        try:
+            with watched(made):
+                await self._carry_out(execution, made)
+        except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - no task is left without a last word
+            await self.settle(execution, defect)
 
     async def _carry_out(self, execution: Execution, made: AttemptMade) -> None:
         task = execution.task
         error: BaseException | None = None
         try:
             decision: Verdict = await self._decide(execution)
-        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - whatever a handler raises is classified
-            error = raised
-            decision = verdict.of_error(raised, execution.run, task, execution.handler, draining=self._draining())
-        execution.writing = True
-        self._handled(execution.handler)
+        except GeneratorExit:
+            raise  # the loop has ended, and this coroutine is being closed
+        except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, or its values do, is classified
+            error = raised if isinstance(raised, Exception | asyncio.CancelledError) else Escaped(raised)
+            decision = verdict.of_error(error, execution.run, task, execution.handler, draining=self._draining())
+        finally:
+            execution.writing = True
+            self._handled(execution.handler)
         made.error, made.outcome = error, verdict.name_of(decision)
         await self._write(execution, decision, error)
+
+    async def settle(self, execution: Execution, cause: BaseException | None) -> None:
+        """Write that a run has ended whose own last word could not be written: a living worker leaves none behind.
+
+        It is tried for as long as it takes; the lease is kept meanwhile.
+
+        Args:
+            execution: The run.
+            cause: Why its own last word was not written.
+        """
+        wait, longest = SETTLE_AGAIN
+        reason = "the run ended without a result" if cause is None else verdict.message(cause)
+        code = ErrorCode.ResultInvalid if isinstance(cause, ModuleException) else ErrorCode.Handler
+        outcome = Outcome(AgentExecutionStatus.Error, {"result": reason, "error_code": code})
+        while not execution.is_settled:
+            try:
+                await persist(partial(self._write_once, execution, outcome, cause), "saving the end of a run")
+            except (LeaseLost, NotFound):
+                self._say_taken(execution)
+            except Exception as error:  # noqa: BLE001 - the next try may do better
+                announce(PlatformTrouble(doing="saving the end of a run", error=error, again_in=wait))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, longest)
 
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task
@@ -144,31 +177,28 @@ class Executor:
 
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
         """Write the last word, however long the platform is away: the result of a run is not given up."""
-        while True:
-            try:
-                await persist(partial(self._write_once, execution, decision, error), "saving a result")
-            except LeaseLost:
-                _say_taken(execution)
-            except ModuleException as refused:
-                decision, error = Outcome(AgentExecutionStatus.Error, _refused(refused)), refused
-                if isinstance(refused, ValidationError):
-                    continue
-                announce(self._ended(execution, decision, refused))
-            return
+        try:
+            await persist(partial(self._write_once, execution, decision, error), "saving a result")
+        except LeaseLost:
+            self._say_taken(execution)
+        except ModuleException as refused:
+            await self.settle(execution, refused)
 
     async def _write_once(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
         task, attempt = execution.task, execution.attempt
         match decision:
             case Taken():
-                _say_taken(execution)
+                self._say_taken(execution)
             case HandBack():
                 await self._note_for_the_next(execution, error)
                 await self._work.hand_back(task.id, attempt, decision)
+                execution.is_settled = True
                 announce(_handed_back(execution, decision, error))
             case Outcome():
                 await self._note_the_end(execution, decision)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
                 await self._work.finish(task.id, attempt, decision)
+                execution.is_settled = True
                 announce(self._ended(execution, decision, error))
 
     async def _note_the_end(self, execution: Execution, outcome: Outcome) -> None:
@@ -203,15 +233,12 @@ class Executor:
         task = execution.task
         return TaskEnded(task.id, task.agent_id, execution.attempt, str(outcome.status), seconds, error)
 
-
-def _refused(error: ModuleException) -> dict[str, str]:
-    return {"result": error.description, "error_code": ErrorCode.ResultInvalid}
-
-
-def _say_taken(execution: Execution) -> None:
-    """Announce that the attempt owns its task no longer, unless whoever ended the run for it has done so."""
-    if execution.run.stopping.reason != REASON_LOST:
-        announce(TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
+    @staticmethod
+    def _say_taken(execution: Execution) -> None:
+        """Announce that the attempt owns its task no longer, unless whoever ended the run for it has done so."""
+        execution.is_settled = True
+        if execution.run.stopping.reason != REASON_LOST:
+            announce(TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
 
 
 def _waited(task: Task) -> float | None:

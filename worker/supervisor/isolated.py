@@ -20,15 +20,16 @@ from types import FrameType
 
 import structlog
 
-from worker import registry, wiring
+from worker import registry, threads, wiring
 from worker.contracts import Platform
 from worker.face import bridge
 from worker.registry import Handler
 from worker.settings import Settings
-from worker.supervisor import hooks
+from worker.supervisor import forks
 from worker.supervisor.calls import Caller
 from worker.supervisor.departure import run_to_exit
 from worker.supervisor.executor import Execution, Executor
+from worker.supervisor.hooks import Hooks
 from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
 from worker.supervisor.verdict import message
 from worker.supervisor.watch import LoopWatch
@@ -57,6 +58,7 @@ def main(descriptor: int) -> None:
     isolated = Isolated(link.order(), link)
     for number in (signal.SIGTERM, signal.SIGINT):  # a dyno or a terminal signals every process: the worker decides
         signal.signal(number, isolated.signalled)
+    forks.leave_signals(signal.SIGTERM, signal.SIGINT)
     _depend_on(isolated.order.parent)
     faulthandler.enable()  # a segmentation fault tells in the log where it came from
     code = FAILED
@@ -117,7 +119,7 @@ class Isolated:
         logs.configure(self._settings)
         announce(ChildStarted(self.order.worker, self.order.task_id))
         registry.discover(Path(self.order.folder))
-        return run_to_exit(self._work())
+        return run_to_exit(self._work(), failed=self.fail)
 
     def fail(self, error: BaseException) -> None:
         """Say why it did not begin, or what of our own went wrong later."""
@@ -131,6 +133,7 @@ class Isolated:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._listen, args=(loop,), name="worker link", daemon=True).start()
         LoopWatch(loop).start()
+        threads.serve(loop, 1)
         platform = wiring.choose(self._settings)
         try:
             await platform.open()
@@ -151,8 +154,9 @@ class Isolated:
         return DONE
 
     async def _run(self, platform: Platform, assignment: Assignment, handler: Handler) -> None:
+        hooks = Hooks(self._registry.boot_hooks, self._registry.shutdown_hooks)
         try:
-            await hooks.boot(self._registry.boot_hooks)
+            await hooks.boot()
             caller = Caller(1)
             executor = Executor(platform, caller, lambda: self._leaving, lambda _: None)
             execution = self._execution = executor.prepare(assignment, handler)
@@ -162,7 +166,7 @@ class Isolated:
             await execution.worker
             await caller.idle(THREAD_SECONDS)
         finally:
-            await hooks.shut_down(self._registry.shutdown_hooks, HOOK_SECONDS)
+            await hooks.shut_down(HOOK_SECONDS)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear the worker, on a thread: it notices that the worker is gone while the loop is blocked, too."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from worker import wiring
 from worker.registry import Registry
 from worker.settings import Settings
-from worker.supervisor import garbage
+from worker.supervisor import forks, garbage
 from worker.supervisor.departure import run_to_exit
 from worker.supervisor.supervisor import Supervisor
 from worker.telemetry import logs
@@ -69,5 +69,6 @@ def with_signals(supervisor: Supervisor) -> None:
         else:
             supervisor.hurry()
 
+    forks.leave_signals(signal.SIGTERM, signal.SIGINT)
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, interrupted)

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Collection, Coroutine
 from typing import Any
 
+from worker import threads
 from worker.contracts import Platform
 from worker.current import REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Handler, Registry
 from worker.settings import Settings
-from worker.supervisor import hooks
 from worker.supervisor.calls import Caller
 from worker.supervisor.executor import Execution, Executor
+from worker.supervisor.hooks import Hooks
 from worker.supervisor.isolation import Isolation
 from worker.supervisor.listening import Listening
 from worker.supervisor.serving import Serving
@@ -52,6 +53,7 @@ class Supervisor:
         self._platform = platform
         self._settings = settings
         self._serving = self._asking = Serving(registry, settings)
+        self._hooks = Hooks(registry.boot_hooks, registry.shutdown_hooks)
         self._caller = Caller(settings.concurrency)
         self._executor = Executor(platform, self._caller, lambda: self.draining, self._handled)
         self._isolation = Isolation(platform, settings, self.card.name, lambda: self.draining, self._handled)
@@ -133,13 +135,19 @@ class Supervisor:
             ModuleException: The platform cannot take them now; the old ones are served on.
             Exception: What a boot hook raised; the same.
         """
-        new, old = Serving(registry, self._settings, self.card.id), self._serving
-        await hooks.boot(registry.boot_hooks)
-        await self._platform.work.register(new.card)
+        new = Serving(registry, self._settings, self.card.id)
+        hooks = Hooks(registry.boot_hooks, registry.shutdown_hooks)
+        try:
+            await hooks.boot()
+            await self._platform.work.register(new.card)
+        except BaseException:
+            await hooks.shut_down(HOOK_SECONDS)
+            raise
+        former, self._hooks = self._hooks, hooks
         listening, self._listening = self._listening, self._listen_with(new)
         self._serving = new
         runs = [each.worker for each in self._running.values() if each.worker is not None]
-        leaving = asyncio.create_task(self._let_go(old.registry, listening, runs), name="handlers before a reload")
+        leaving = asyncio.create_task(self._let_go(former, listening, runs), name="handlers before a reload")
         self._former[leaving] = listening
         leaving.add_done_callback(lambda done: self._former.pop(done, None))
         self._reloaded.set()
@@ -162,11 +170,12 @@ class Supervisor:
 
     async def _boot(self) -> None:
         loop = asyncio.get_running_loop()
+        self._threads = threads.serve(loop, self._settings.concurrency)
         self._watch = LoopWatch(loop)
         self._watch.start()
         bridge.adopt(loop, self._platform)
         registry = self._serving.registry
-        await hooks.boot(registry.boot_hooks)
+        await self._hooks.boot()
         self._is_listed = True  # as far as is known: it may be cancelled half-way
         try:
             await self._platform.work.register(self.card)
@@ -200,12 +209,12 @@ class Supervisor:
             elif listening is self._listening:
                 await self._reloaded.wait()
 
-    async def _let_go(self, registry: Registry, listening: Listening, runs: list[asyncio.Task[None]]) -> None:
+    async def _let_go(self, hooks: Hooks, listening: Listening, runs: list[asyncio.Task[None]]) -> None:
         """Run the shutdown hooks of handlers that were replaced, once nothing of theirs runs."""
         if runs:
             await asyncio.wait(runs)
         await listening.idle()
-        await hooks.shut_down(registry.shutdown_hooks, self._settings.drain_seconds)
+        await hooks.shut_down(self._settings.drain_seconds)
 
     async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
         """Wait for the wish to stop; a loop that ends by a defect ends the worker, loudly."""
@@ -271,7 +280,7 @@ class Supervisor:
             execution.worker = self._isolation.start(execution, folder)
         else:
             execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
-        execution.worker.add_done_callback(lambda done: self._ended(key, done))
+        execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
 
     def _handled(self, handler: Handler) -> None:
         self._busy[handler.key] -= 1
@@ -279,12 +288,16 @@ class Supervisor:
         if handler.concurrency is not None:
             self._platform.work.nudge()  # its own limit has room again, which a wait for other agents does not see
 
-    def _ended(self, key: tuple[str, int], done: asyncio.Task[None]) -> None:
+    def _ended(self, key: tuple[str, int], execution: Execution, done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
+        if not execution.is_settled and not execution.is_apart and not self.draining:
+            execution.worker = asyncio.create_task(self._executor.settle(execution, error), name=f"end of {key[0]}")
+            execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
+            return
         self._running.pop(key, None)
         self._freed.set()
-        error = None if done.cancelled() else done.exception()
-        if isinstance(error, Exception):
-            announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
 
     async def _look_for_lost(self) -> None:
         """End runs whose attempt owns its task no longer: stopped, taken, or gone."""
@@ -374,7 +387,7 @@ class Supervisor:
         """Say goodbye: hooks first, then the last write, which frees whatever is still held."""
         if self._former:
             await asyncio.wait(self._former, timeout=HAND_BACK_SECONDS)
-        await hooks.shut_down(self._serving.registry.shutdown_hooks, self._hook_seconds)
+        await self._hooks.shut_down(self._hook_seconds)
         if self._is_listed:
             try:
                 await self._platform.work.leave(self.card.id)

@@ -11,7 +11,7 @@ from worker.registry import Handler
 from worker.telemetry import redaction
 from worker.words.classification import Classified, classify, message_of
 from worker.words.error_codes import ErrorCode
-from worker.words.errors import LeaseLost, ModuleException, TimeLimit
+from worker.words.errors import LeaseLost, TimeLimit
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
@@ -49,7 +49,14 @@ def of_value(value: Any, task: Task) -> Outcome:
 
 
 def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
-    """Classify what a handler raised."""
+    """Classify what a handler raised; an error whose own methods raise is one all the same."""
+    try:
+        return _of_error(error, run, task, handler, draining=draining)
+    except BaseException:  # noqa: BLE001 - the error's code is the user's, and may raise whatever there is
+        return Outcome(Status.Error, {"result": message(error), "error_code": ErrorCode.Handler})
+
+
+def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
     if run.stopping.reason == REASON_LOST or (isinstance(error, LeaseLost) and error.task_id == task.id):
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
@@ -103,6 +110,6 @@ def kept(task: Task) -> dict[str, Any]:
     """What a failed handler had set on the task that is worth keeping: its own status text, tokens, tools."""
     try:
         changes = task.unsaved()
-    except ModuleException:
+    except Exception:  # noqa: BLE001 - what it set may be anything; the error it raised is what counts
         return {}
     return {name: changes[name] for name in ("internal_status", "tokens", "used_tools") if name in changes}

@@ -69,7 +69,7 @@ def classify(error: BaseException) -> Classified:
     Args:
         error: Whatever was raised.
     """
-    with suppress(Exception):  # an exception of a foreign class may do anything when it is looked at
+    with suppress(BaseException):  # an exception of a foreign class may do anything when it is looked at
         return _classified(error, 0) or Classified()
     return Classified()
 
@@ -80,7 +80,7 @@ def message_of(error: BaseException) -> str:
     Args:
         error: Whatever was raised.
     """
-    with suppress(Exception):
+    with suppress(BaseException):
         return _message(error)
     return type(error).__name__
 

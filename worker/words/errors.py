@@ -159,3 +159,31 @@ class TimeLimit(Exception):  # noqa: N818 - it says what was reached, which is n
     def __init__(self, seconds: float) -> None:
         super().__init__(f"time limit of {seconds:g} s")
         self.seconds = seconds
+
+
+class Escaped(Exception):  # noqa: N818 - it says what happened
+    """User code left by something that is no ``Exception``: ``sys.exit()``, Ctrl-C's exception, a library's own kind.
+
+    Args:
+        error: What it left by.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(_farewell(error))
+
+
+def _farewell(error: BaseException) -> str:
+    code = getattr(error, "code", None) if isinstance(error, SystemExit) else error
+    if code is None or isinstance(code, int | str):
+        return f"the task's code called sys.exit({'' if code is None else repr(code)})"
+    return described(error)
+
+
+def described(error: BaseException) -> str:
+    """An error with its kind in front. Its own methods may raise anything; then only its kind is told."""
+    kind = type(error).__name__
+    try:
+        said = str(error)
+    except BaseException:  # noqa: BLE001 - the code is the user's, and may raise whatever there is
+        said = ""
+    return f"{kind}: {said}" if said else kind

@@ -1,6 +1,9 @@
 """Announcements: the engine and the supervisor say what happened; subscribers make log lines, metrics, traces of it."""
 
+import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.words.upkeep import Removed
@@ -242,6 +245,14 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
 
 
 def announce(notice: Notice) -> None:
-    """Tell every subscriber."""
+    """Tell every subscriber; one that raises, such as a log that cannot be written, ends nothing but its own part."""
     for subscriber in tuple(_subscribers):
-        subscriber(notice)
+        try:
+            subscriber(notice)
+        except Exception:  # noqa: BLE001 - what is announced has happened, and must not be undone by it
+            _complain()
+
+
+def _complain() -> None:
+    with suppress(Exception):
+        traceback.print_exc(file=sys.__stderr__)

@@ -9,6 +9,8 @@ SUSPICIONS = 2  # promise 10: from the second death of its worker on a task runs
 CRASHES = 3  # the third death of that process ends the task as failed
 MOST_SUSPICIONS = 20  # whatever ends so many workers, though it runs apart from them, must not go on for ever
 
+MOST_DOUBLINGS = 62  # of a wait: more would overflow, and by then every wait is at its cap
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -33,7 +35,7 @@ class RetryPolicy:
         Args:
             errors: Failed tries so far, 1 or more.
         """
-        return random.uniform(0, min(self.cap, self.base * 2 ** (errors - 1)))  # noqa: S311 - jitter, not a secret
+        return random.uniform(0, min(self.cap, self.base * 2 ** min(errors - 1, MOST_DOUBLINGS)))  # noqa: S311 - jitter, not a secret
 
 
 DELIVERY_RETRIES = RetryPolicy(attempts=10, base=1.0, cap=3600.0)

@@ -4,6 +4,8 @@ What is over is announced (``notices``); a stretch is for those who must be ther
 what happens within it belongs to it. Nobody watches: a stretch costs two function calls.
 """
 
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -115,4 +117,7 @@ class watched(Generic[S]):  # noqa: N801 - read as a verb: with watched(stretch)
         if error is not None:
             self._stretch.error = error
         while self._ends:
-            self._ends.pop()()
+            try:
+                self._ends.pop()()
+            except Exception:  # noqa: BLE001 - the error's own methods may raise; what was watched has happened
+                traceback.print_exc(file=sys.__stderr__)

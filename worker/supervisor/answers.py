@@ -1,0 +1,121 @@
+"""What a handler's answer comes to: coroutines are awaited, generators are followed to their end."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from worker.agents.event_buffer import EventBuffer
+from worker.agents.journal import discard_text
+from worker.agents.translation import Translation
+from worker.current import Run
+from worker.face.task import Task
+from worker.words.events import NewEvent
+from worker.words.work import JournalEntry
+
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class _End:
+    """What follows the last item."""
+
+
+END = _End()
+
+
+async def whole(value: Any, run: Run, task: Task, in_thread: InThread) -> Any:
+    """Await what can be awaited, and follow what yields.
+
+    Text that it yields is the result, joined, and streamed where the task asks for that; Agno's events are told as
+    ``run_agent`` tells them. Anything else that it yields is the result in their place, the last one.
+
+    Args:
+        value: What a handler returned.
+        run: The attempt.
+        task: The task.
+        in_thread: Calls a function in a thread for handlers: plain generators may block.
+    """
+    while inspect.isawaitable(value):
+        value = await value
+    if inspect.isgenerator(value):
+        return await _followed(_stepped(value, run, in_thread), run, task)
+    return await _followed(value, run, task) if isinstance(value, AsyncGenerator) else value
+
+
+async def _stepped(items: Generator[Any, Any, Any], run: Run, in_thread: InThread) -> AsyncIterator[Any]:
+    """A plain generator's items; what it returns in the end is its last one."""
+
+    def step() -> Any:
+        try:
+            return next(items)
+        except StopIteration as end:
+            returned.append(end.value)
+            return END
+
+    returned: list[Any] = []
+    while not isinstance(item := await in_thread(step), _End):
+        if run.stopping:
+            raise asyncio.CancelledError(run.stopping.reason)
+        yield item
+    yield returned[0]
+
+
+async def _followed(items: AsyncIterator[Any], run: Run, task: Task) -> Any:
+    said, result = _Said(run, task), None
+    async with said, aclosing(_each(items)) as each_item:
+        async for item in each_item:
+            if isinstance(item, str):
+                await said.text(item)
+            elif isinstance(getattr(item, "event", None), str):
+                await said.event(item)
+            elif item is not None:
+                result = item
+    return result if result is not None else "".join(said.pieces)
+
+
+async def _each(items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+    try:
+        async for item in items:
+            yield item
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+
+
+class _Said:
+    """The text that a handler yields, on its way to the task's log."""
+
+    def __init__(self, run: Run, task: Task) -> None:
+        self.pieces: list[str] = []
+        self._run = run
+        self._translation = Translation()
+        self._streams = run.attempt is not None and task.events_streaming
+        self._buffer = EventBuffer(self._emit)
+
+    async def __aenter__(self) -> None:
+        if self._streams and (self._run.attempt or 0) > 1:
+            self._buffer.add([discard_text()])  # of the attempt before
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, Exception):
+            await self._buffer.settle()
+        else:
+            await self._buffer.abandon()
+
+    async def text(self, text: str) -> None:
+        """A piece of the answer."""
+        self.pieces.append(text)
+        if self._streams:
+            await self._buffer.put_text(text)
+
+    async def event(self, event: Any) -> None:
+        """An event of Agno's: text, or what it means for the log."""
+        text = self._translation.text(event)
+        if text:
+            await self.text(text)
+        elif self._run.attempt is not None and (events := self._translation.events(event)):
+            self._buffer.add(events)
+
+    async def _emit(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        await self._run.work.emit(self._run.task_id, self._run.attempt or 0, events, rows)
