@@ -42,6 +42,7 @@ TABLES = (
     "files",
     "keys",
     "secrets",
+    "sessions",
     "repeats",
     "chores",
 )

@@ -67,6 +67,18 @@ class Settings(BaseSettings):
     server_key: SecretStr | None = Field(
         default=None, validation_alias="WORKER_API_KEY", description="key that the server accepts"
     )
+    secret: SecretStr | None = Field(
+        default=None,
+        validation_alias="WORKER_SECRET",
+        description="what the server derives its own secrets from, which sign cookies and links; several with spaces"
+        " between while one replaces another, the new one first; none: random ones in the database",
+    )
+    encryption_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="WORKER_ENCRYPTION_KEY",
+        description="key that tasks' secrets are encrypted with at rest, of `worker key generate`; several with spaces"
+        " between while one replaces another, the new one first",
+    )
     max_queued: int = Field(
         default=100_000,
         validation_alias="WORKER_MAX_QUEUED",

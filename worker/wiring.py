@@ -38,9 +38,11 @@ def engine(settings: Settings) -> "Engine":
 
     traces.start(settings)
     url = settings.database_url.get_secret_value() if settings.database_url else None
+    key = settings.encryption_key
     return Engine(
         url,
         home=settings.home,
         organization_id=settings.organization_id,
         retention_days=settings.retention_days,
+        encryption_key=key.get_secret_value() if key else None,
     )

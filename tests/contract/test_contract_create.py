@@ -1,3 +1,5 @@
+from typing import Any
+
 import pydantic
 import pytest
 
@@ -6,6 +8,7 @@ from tests.contract.steps import bring_to, claim, create, finish, log, run, wish
 from worker.contracts import Platform
 from worker.words.errors import Conflict, NotFound, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
+from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, User
@@ -53,11 +56,37 @@ async def test_everything_given_at_create_is_kept(platform: Platform) -> None:
         events_streaming=True,
         tool_call_limit=3,
         payload_extension={"deep": [{"er": None}]},
-        user_tokens={"t": "secret"},
     )
     task = await platform.tasks.create(new)
     kept = (await platform.tasks.get(task.id)).model_dump(include=set(NewTask.model_fields) - {"id"})
     assert kept == new.model_dump(exclude={"id"})
+
+
+SECRET = "canary-0123456789"
+
+
+async def test_secrets_of_a_task_are_shown_to_its_run_alone(platform: Platform) -> None:
+    secrets: dict[str, Any] = {"user_tokens": {"crm": SECRET}, "user_oidc_token": f"oidc {SECRET}"}
+    by = await worker(platform)
+    task = await create(platform, **secrets)
+    (assignment,) = await claim(platform, by)
+    assert assignment.task.model_dump(include=set(secrets)) == secrets
+    await platform.work.finish(task.id, assignment.attempt, Outcome(Status.Completed, {"result": "done"}))
+    again = await create(platform, id=task.id, user_tokens={"crm": f"{SECRET} too"})
+    seen = [
+        task,
+        again,
+        await platform.tasks.get(task.id),
+        *await platform.tasks.find(TaskQuery()),
+        *await log(platform, task.id),
+        await platform.tasks.activity(task.id),
+        *await platform.tasks.attempts(task.id),
+    ]
+    assert len(seen) > 8
+    assert [each for each in seen if SECRET in each.model_dump_json()] == []
+    (assignment,) = await claim(platform, by)
+    assert assignment.task.user_tokens == {"crm": f"{SECRET} too"}
+    assert assignment.task.user_oidc_token is None
 
 
 async def test_a_task_that_the_caller_runs_itself_is_not_dispatched(platform: Platform) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 
 from tests.conftest import execute
 from tests.dashboard.browsing import KEY, Browser
@@ -13,6 +14,7 @@ from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.dashboard import visits
 from worker.engine.engine import Engine
+from worker.server import secrets
 
 PAGES = ("/", "/ui/live", "/ui/new", "/ui/workers", "/ui/agents", "/ui/dead", "/ui/deliveries", "/ui/tasks/x")
 
@@ -58,6 +60,55 @@ async def test_a_key_opens_the_pages_and_signing_out_closes_them(serving: Servin
     assert KEY not in cookie
     await browser.look("/")
     assert (await browser.send("/ui/sign-out")).headers["location"] == "/ui/sign-in?told=out"
+    assert (await browser.client.get("/")).status_code == 303
+
+
+async def test_signing_out_ends_the_session_on_the_server_for_every_copy_of_its_cookie(
+    serving: Serving, browse: Browse, browser: Browser
+) -> None:
+    other = await browse(serving)
+    await other.sign_in()
+    copied = browser.client.cookies[visits.NAME]
+    headers = {"cookie": f"{visits.NAME}={copied}"}
+    anywhere = await browse(serving)
+    assert (await anywhere.client.get("/", headers=headers)).status_code == 200
+    await browser.look("/")
+    await browser.send("/ui/sign-out")
+    assert (await anywhere.client.get("/", headers=headers)).status_code == 303
+    await other.look("/")
+
+
+async def test_who_reads_the_database_cannot_make_a_session_of_it(
+    serving: Serving, browse: Browse, browser: Browser
+) -> None:
+    url = serving.engine.core.url
+    known = [bytes(row[1]) for row in execute(url, "select name, value from worker.secrets where name like 'dash%'")]
+    sessions = execute(url, "select digest, mark from worker.sessions")
+    assert len(sessions) == 1
+    for secret in known:
+        for mark in sessions[0]:
+            cookie = URLSafeTimedSerializer(secret).dumps(["nonce", mark])
+            response = await browser.client.get("/", headers={"cookie": f"{visits.NAME}={cookie}"})
+            assert response.status_code == 303
+    assert known
+
+
+async def test_with_a_secret_of_ours_the_database_has_none(start: Start, browse: Browse) -> None:
+    serving = await start(key=KEY, secret="the new one and-the-old-one")
+    browser = await browse(serving)
+    await browser.sign_in()
+    await browser.look("/")
+    names = [row[0] for row in execute(serving.engine.core.url, "select name from worker.secrets")]
+    assert [name for name in names if name.startswith(("dashboard", "file links"))] == []
+
+
+async def test_the_secrets_behind_cookies_rotate_and_the_last_ones_hold_meanwhile(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    period = secrets.period()
+    monkeypatch.setattr(secrets, "period", lambda: period + 1)
+    await browser.look("/")
+    monkeypatch.setattr(secrets, "period", lambda: period + 2)
     assert (await browser.client.get("/")).status_code == 303
 
 

@@ -129,7 +129,7 @@ REFERENCES = st.sampled_from(["a" * 64, "0" * 63, ""]).flatmap(
 @given(st.dictionaries(st.sampled_from(["files", "input", "attachments", "text"]), JSONS | REFERENCES, max_size=4))
 def test_signing_changes_nothing_but_references(value: dict[str, Any]) -> None:
     links = Links(None)  # type: ignore[arg-type] - it is asked for nothing
-    links._secret = b"secret"
+    links._current = (b"secret",)
     text = json.dumps(value)
     signed = json.loads(links.in_json(text, "default", "http://x"))
     assert signed.keys() == value.keys()

@@ -90,6 +90,14 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's 
     output.say(f"{key.id} revoked")
 
 
+@keys.command()
+def generate() -> None:
+    """Print a new key for WORKER_ENCRYPTION_KEY; it is stored nowhere."""
+    from worker.engine.vault import new_key
+
+    output.say(new_key())
+
+
 def _state(key: "Key") -> str:
     if key.revoked_at is not None:
         return "revoked"

@@ -10,6 +10,7 @@ from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
 from worker.contracts.presence import HeldDelivery, HeldTask, Presence, WorkerState
+from worker.contracts.sessions import Sessions
 from worker.contracts.standing import AgentStanding, Countable, Standing
 from worker.contracts.workers import Work
 
@@ -30,6 +31,7 @@ __all__ = [
     "Presence",
     "RemoteWork",
     "Room",
+    "Sessions",
     "Standing",
     "Tasks",
     "Work",

@@ -8,6 +8,7 @@ from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import Keys
 from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence
+from worker.contracts.sessions import Sessions
 from worker.contracts.standing import Standing
 from worker.contracts.workers import Work
 from worker.words.events import NewEvent, TaskUpdateEvent
@@ -160,6 +161,11 @@ class Host(Admin, Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """Who has signed in to the server's pages."""
         ...
 
     def room(self, organization_id: str) -> Room:

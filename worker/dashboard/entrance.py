@@ -38,8 +38,10 @@ async def enter(asking: Asking) -> Response:
 
 
 async def leave(asking: Asking) -> Response:
-    """Forget the key."""
+    """End the session; whoever has copied its cookie is out, too."""
     await asking.form()
+    if asking.visit.mark is not None:
+        await asking.front.sign_out(asking.visit.mark)
     asking.visit, asking.is_new = new_visit(), True
     return await asking.go("/ui/sign-in", told="out")
 

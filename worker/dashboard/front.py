@@ -1,7 +1,7 @@
 """What the pages want of the server that serves them; they know nothing else of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
 from starlette.responses import Response
@@ -49,7 +49,11 @@ class Front(Protocol):
         ...
 
     async def sign_in(self, key: str) -> str:
-        """What a session remembers of a key in its place. Raises: ModuleException (401), Unavailable."""
+        """Begin a session with a key; the token that finds it. Raises: ModuleException (401), Unavailable."""
+        ...
+
+    async def sign_out(self, mark: str) -> None:
+        """End a session, wherever its token has got to. Raises: Unavailable."""
         ...
 
     async def admit(self, mark: str | None, organization_id: str | None) -> Reach:
@@ -60,8 +64,8 @@ class Front(Protocol):
         """Count one more task of an agent. Raises: ModuleException (429)."""
         ...
 
-    async def secret(self, name: str) -> bytes:
-        """A secret of the server's own, the same in every process. Raises: Unavailable."""
+    async def secrets(self, name: str) -> Sequence[bytes]:
+        """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""
         ...
 
     def stream(self, pieces: AsyncGenerator[bytes]) -> Response:

@@ -1,8 +1,9 @@
-"""Who is visiting: a signed cookie. It holds no key, only what the server knows a key by, and a number of its own."""
+"""Who is visiting: a signed cookie. It holds no key, only the token of a session, and a number of its own."""
 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +25,7 @@ class Visit:
 
     Args:
         nonce: Tells it from every other; forms are bound to it.
-        mark: What its key is known by; none: it gave none.
+        mark: The token of its session; none: it has not signed in.
     """
 
     nonce: str
@@ -41,12 +42,10 @@ class Visits:
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._secret: bytes | None = None
 
-    async def _key(self) -> bytes:
-        if self._secret is None:
-            self._secret = await self._front.secret(SECRET)
-        return self._secret
+    async def _keys(self) -> Sequence[bytes]:
+        """The secrets that a cookie or form may be signed with, the newest last, as the signer takes them."""
+        return (await self._front.secrets(SECRET))[::-1]
 
     async def read(self, request: Request) -> Visit | None:
         """The visit that a request belongs to; none: it has no cookie, or a wrong or an old one."""
@@ -54,7 +53,7 @@ class Visits:
         if text is None:
             return None
         try:
-            found = URLSafeTimedSerializer(await self._key()).loads(text, max_age=VISIT_SECONDS)
+            found = URLSafeTimedSerializer(await self._keys()).loads(text, max_age=VISIT_SECONDS)
         except BadData:
             return None
         nonce, mark = cast("tuple[str, str | None]", found)  # it is signed: we wrote it
@@ -65,7 +64,7 @@ class Visits:
         secure = is_secure(request)
         response.set_cookie(
             SECURE_NAME if secure else NAME,
-            URLSafeTimedSerializer(await self._key()).dumps([visit.nonce, visit.mark]),
+            URLSafeTimedSerializer(await self._keys()).dumps([visit.nonce, visit.mark]),
             max_age=VISIT_SECONDS,
             path="/",
             secure=secure,
@@ -75,13 +74,18 @@ class Visits:
 
     async def token(self, visit: Visit) -> str:
         """What every form of this visit carries, and no other site can know."""
-        return hmac.new(await self._key(), b"form " + visit.nonce.encode(), hashlib.sha256).hexdigest()
+        return (await self._tokens(visit))[-1]
+
+    async def _tokens(self, visit: Visit) -> list[str]:
+        nonce = b"form " + visit.nonce.encode()
+        return [hmac.new(key, nonce, hashlib.sha256).hexdigest() for key in await self._keys()]
 
     async def fits(self, visit: Visit | None, token: object) -> bool:
         """Whether a form is this visit's."""
         if visit is None or not isinstance(token, str):
             return False
-        return hmac.compare_digest((await self.token(visit)).encode(), token.encode("utf-8", "replace"))
+        given = token.encode("utf-8", "replace")
+        return any(hmac.compare_digest(each.encode(), given) for each in await self._tokens(visit))
 
 
 def is_secure(request: Request) -> bool:

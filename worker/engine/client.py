@@ -54,7 +54,9 @@ class EngineTasks:
             return task
 
     async def _create(self, new: NewTask, under: str | None) -> TaskRecord:
-        settings, state = split(new)
+        if new.user_tokens is not None or new.user_oidc_token is not None:
+            await self._core.check_key()
+        settings, state = split(new, self._core.vault)
         if new.id is not None:
             renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings))
             await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
@@ -73,7 +75,7 @@ class EngineTasks:
         created_at = await self._core.writer.write(row)
         return TaskRecord.model_validate(
             {
-                **new.model_dump(exclude={"id"}),
+                **new.model_dump(exclude={"id", *TaskRecord.SECRET}),
                 "id": row.id,
                 "organization_id": self._organization,
                 "status": row.status,

@@ -6,15 +6,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
-from worker.engine import statements
+from worker.engine import presence_statements, statements
 from worker.engine.changes import Bereave
 from worker.engine.connections import configure, connect, errors, is_pooled, normal_url
 from worker.engine.hub import DELIVERIES, WORK, Hub
 from worker.engine.pulse import Pulse
 from worker.engine.searching import Searches
 from worker.engine.teller import Teller
+from worker.engine.vault import NO_KEY, PROBE, Vault
 from worker.engine.writer import Writer
-from worker.words.errors import ModuleException, Unavailable
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, WorkerLost, announce
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Rows = TypeVar("Rows")
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
+ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
 AGAIN_SECONDS = 0.5  # between tries of what may be tried again while the database is away
 
 
@@ -41,10 +43,12 @@ class Core:
     Args:
         url: The database.
         poll: Seconds between looks where nobody hints; tests shorten it.
+        vault: Encrypts what is secret at rest; none: nothing is encrypted.
     """
 
-    def __init__(self, url: str, *, poll: float = 1.0) -> None:
+    def __init__(self, url: str, *, poll: float = 1.0, vault: Vault | None = None) -> None:
         self.url = normal_url(url)
+        self.vault = vault or Vault()
         self.poll = poll
         self.pooled = False
         self.hub: Hub
@@ -58,6 +62,7 @@ class Core:
         self._probes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._searches = Searches(self.url)
+        self._has_checked_key = False
 
     async def open(self) -> bool:
         """Connect; whether it was not open before. Raises: Unavailable, ConfigurationError."""
@@ -171,6 +176,23 @@ class Core:
                 if self._pool is None or (not patient and time.monotonic() >= until):
                     raise
             await asyncio.sleep(AGAIN_SECONDS)
+
+    async def check_key(self) -> None:
+        """See whether the encryption key is the one that this database's secrets were written with; asked once.
+
+        Raises:
+            ConfigurationError: It is another one, or there is none here.
+        """
+        if self._has_checked_key:
+            return
+        if self.vault.has_key:
+            mine = self.vault.seal_bytes(PROBE)
+            (row,) = await self.rows(presence_statements.SERVER_OWN, (ENCRYPTION_PROBE, mine))
+            self.vault.open_bytes(bytes(row["value"]))
+            await self.rows(presence_statements.REPLACE_OWN, (mine, ENCRYPTION_PROBE))  # under the first of the keys
+        elif await self.rows(presence_statements.FIND_OWN, (ENCRYPTION_PROBE,)):
+            raise ConfigurationError(NO_KEY)
+        self._has_checked_key = True
 
     def tell(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
         """Wake those who wait here, and hint to other processes.

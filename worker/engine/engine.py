@@ -12,9 +12,11 @@ from worker.engine.connections import check_url, connect, errors, shown
 from worker.engine.core import Core
 from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
+from worker.engine.page_sessions import EngineSessions
 from worker.engine.presence import EnginePresence, end_silent
 from worker.engine.retention import Retention
 from worker.engine.standing import standing
+from worker.engine.vault import Vault
 from worker.engine.working import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
 from worker.words.upkeep import Removed
@@ -49,9 +51,10 @@ class Engine:
         poll: Seconds between looks where nobody hints.
         retention_days: How long finished tasks are kept, 0 for ever; a worker or server cleans up once a day. None:
             nothing is cleaned up by itself.
+        encryption_key: One or several keys, with spaces between, that the secrets of tasks are encrypted with.
 
     Raises:
-        ConfigurationError: The URL cannot be read.
+        ConfigurationError: The URL cannot be read, or the encryption key is none.
     """
 
     def __init__(
@@ -62,9 +65,11 @@ class Engine:
         organization_id: str = "default",
         poll: float = 1.0,
         retention_days: int | None = None,
+        encryption_key: str | None = None,
     ) -> None:
         if url is not None:
             check_url(url)
+        self._vault = Vault(encryption_key)
         self._url = url
         self._home = home
         self._poll = poll
@@ -87,7 +92,7 @@ class Engine:
                 self._tasks, self._work, self._deliveries = room.tasks, room.work, room.deliveries
 
     def _made(self, url: str) -> Core:
-        core = Core(url, poll=self._poll)
+        core = Core(url, poll=self._poll, vault=self._vault)
         days = self._retention_days
         if days is not None:
             core.upkeep = lambda: Retention(core).every_day(days)
@@ -150,6 +155,11 @@ class Engine:
     def keys(self) -> EngineKeys:
         """Keys of the HTTP server."""
         return EngineKeys(self.core)
+
+    @property
+    def sessions(self) -> EngineSessions:
+        """Sessions of the HTTP server's pages."""
+        return EngineSessions(self.core)
 
     @property
     def tasks(self) -> EngineTasks:

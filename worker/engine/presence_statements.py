@@ -153,7 +153,27 @@ HAS_KEYS = """
     ) as any
 """
 
+REPLACE_OWN = "update worker.secrets set value = %s where name = %s"
+FIND_OWN = "select value from worker.secrets where name = %s"
 SERVER_OWN = """
+    insert into worker.secrets as s (name, value) values (%s, %s)
+    on conflict (name) do update set name = s.name returning value
+"""
+
+# Who signs in clears away those whose sessions have ended by themselves.
+BEGIN_SESSION = """
+    with ended as (delete from worker.sessions where expires_at < now())
+    insert into worker.sessions (digest, mark, expires_at)
+    values (%s, %s, now() + make_interval(secs => %s::double precision))
+"""
+FIND_SESSION = "select mark from worker.sessions where digest = %s and expires_at > now()"
+END_SESSION = "delete from worker.sessions where digest = %s"
+
+# Secrets of a period end in its number; those of long ago go.
+PASSING_OWN = """
+    with gone as (
+        delete from worker.secrets where name ~ ' [0-9]+$' and created_at < now() - interval '30 days'
+    )
     insert into worker.secrets as s (name, value) values (%s, %s)
     on conflict (name) do update set name = s.name returning value
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from worker.engine.vault import Vault
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import NewTask, TaskItem, TaskRecord
@@ -21,19 +22,40 @@ _IN_STATE = frozenset({"title", "source", "additional_context", "payload_extensi
 """Settings that a save may change later: they start in ``state``."""
 
 
-def split(new: NewTask) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide a new task into what is fixed and what saves may change; defaults are not stored."""
+SECRETS = "_secrets"
+"""Key in a task's ``settings``: what only its run is shown, sealed."""
+
+
+def split(new: NewTask, vault: Vault) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide a new task into what is fixed and what saves may change; defaults are not stored, secrets sealed."""
     given = new.model_dump(mode="json", exclude_defaults=True, exclude={"id", "agent_id"})
+    secrets = {name: given.pop(name) for name in TaskRecord.SECRET if name in given}
+    if secrets:
+        given[SECRETS] = vault.seal(secrets)
     state = {name: given.pop(name) for name in _IN_STATE if name in given}
     return given, state
 
 
+def assigned(row: Mapping[str, Any], vault: Vault) -> TaskRecord:
+    """Compose the task for its run, which is shown its secrets. Raises: ConfigurationError."""
+    settings: Mapping[str, Any] = row["settings"]
+    secrets = {name: settings[name] for name in TaskRecord.SECRET if name in settings}  # from before they were sealed
+    if SECRETS in settings:
+        secrets |= vault.open(settings[SECRETS])
+    task = task_record(row)
+    return task.model_copy(update=secrets) if secrets else task
+
+
+def _public(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in TaskRecord.SECRET}
+
+
 def task_record(row: Mapping[str, Any]) -> TaskRecord:
-    """Compose the task from its row."""
+    """Compose the task from its row, as everybody but its run sees it."""
     pending = row["status"] == Status.Pending
     return TaskRecord.model_validate(
         {
-            **row["settings"],
+            **_public(row["settings"]),
             **row["state"],
             "id": row["id"],
             "agent_id": row["agent_id"],
@@ -123,7 +145,7 @@ class History:
         settings = next((before for at, before in self._renewals if at > number), self._row["settings"])
         return TaskRecord.model_validate(
             {
-                **settings,
+                **_public(settings),
                 **self._fields,
                 "id": self._row["id"],
                 "agent_id": self._row["agent_id"],

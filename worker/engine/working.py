@@ -18,10 +18,10 @@ from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
 from worker.engine.offers import Offer
 from worker.engine.payloads import clean
-from worker.engine.records import task_record
+from worker.engine.records import assigned
 from worker.engine.references import kept_rows
 from worker.words.digests import mark
-from worker.words.errors import NotFound, ValidationError
+from worker.words.errors import ConfigurationError, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
@@ -49,7 +49,11 @@ class EngineWork:
         Args:
             card: The worker.
             remote: It lives elsewhere: its lease is its only sign of life, and ``renew`` alone holds it.
+
+        Raises:
+            ConfigurationError: The secrets of tasks are encrypted with a key that this process does not have.
         """
+        await self._core.check_key()
         row = (
             await self._core.rows(
                 statements.REGISTER,
@@ -110,7 +114,7 @@ class EngineWork:
             raise
         if offer.is_lost:
             self._unheard.add(worker_id)
-        return self._assigned(worker_id, offer.begun)
+        return await self._assigned(worker_id, offer.begun)
 
     def _has_found_all(self, worker_id: str, seen: int) -> bool:
         """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
@@ -150,13 +154,17 @@ class EngineWork:
         if rows:
             fault("claim.committed")
             self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
-        return self._assigned(worker_id, rows)
+        return await self._assigned(worker_id, rows)
 
-    def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]]) -> list[Assignment]:
+    async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]]) -> list[Assignment]:
         if worker_id in self._local:
             self._core.writer.known.learn(rows)
             self._given.update((row["id"], row["attempt"]) for row in rows)
-        return [Assignment(task_record(row), row["attempt"]) for row in rows]
+        try:
+            return [Assignment(assigned(row, self._core.vault), row["attempt"]) for row in rows]
+        except ConfigurationError:
+            await self._core.give_back([{**row, "worker_id": worker_id} for row in rows])  # another worker has the key
+            raise
 
     async def _give_back_unheard(self, worker_id: str) -> None:
         """Queue again what a claim took whose answer never came: the connection broke between commit and answer."""

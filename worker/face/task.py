@@ -309,6 +309,7 @@ class Task(TaskRecord):
         """
         pending = self._pending()
         kept = {name: vars(self)[name] for name in changed(pending, before)}
+        kept |= {name: vars(self)[name] for name in TaskRecord.SECRET if getattr(record, name) is None}
         vars(self).update(vars(record))
         self._saved = snapshot(self)
         vars(self).update(kept)

@@ -1,12 +1,15 @@
 """What the server lets its pages have. They know it as a protocol of their own (``worker/dashboard/front.py``)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from starlette.responses import Response
 
-from worker.server.service import Access, Service
+from worker.server.service import Access, Service, Unauthorized
 from worker.server.streaming import EventStream
+from worker.words.errors import Unavailable
+
+SESSION_SECONDS = 12 * 3600  # as long as the cookie that holds its token
 
 
 class Front:
@@ -25,22 +28,31 @@ class Front:
         return self._service.closing
 
     async def sign_in(self, key: str) -> str:
-        """What a session remembers of a key in its place. Raises: Unauthorized, Unavailable."""
-        return await self._service.mark(key)
+        """Begin a session with a key; the token that finds it. Raises: Unauthorized, Unavailable."""
+        return await self._service.host.sessions.begin(await self._service.mark(key), SESSION_SECONDS)
+
+    async def sign_out(self, mark: str) -> None:
+        """End a session. Raises: Unavailable."""
+        await self._service.host.sessions.end(mark)
 
     async def admit(self, mark: str | None, organization_id: str | None) -> Access:
         """What a session may reach; without a mark what everybody may. Raises: Unauthorized, NotFound, Unavailable."""
         if mark is None:
             return await self._service.admit(None, organization_id)
-        return await self._service.readmit(mark, organization_id)
+        known = await self._service.host.sessions.find(mark) if self._service.is_open else ""
+        if known is None:
+            raise Unauthorized(description="This session has ended: sign in again.")
+        return await self._service.readmit(known, organization_id)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
         """Count one more task of an agent. Raises: QueueFull."""
         await self._service.queues.enter(access.room, agent_id)
 
-    async def secret(self, name: str) -> bytes:
-        """A secret of the server's own, the same in every process. Raises: Unavailable."""
-        return await self._service.secret(name)
+    async def secrets(self, name: str) -> Sequence[bytes]:
+        """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""
+        if not self._service.is_open:
+            raise Unavailable("the database cannot be reached", retry_after=2)
+        return await self._service.secrets.of(name)
 
     def stream(self, pieces: AsyncGenerator[bytes]) -> Response:
         """Answer with server-sent events, until they end or the server closes."""

@@ -8,7 +8,7 @@ import time
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from worker.contracts import Host
+from worker.server.secrets import Secrets
 
 LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
 STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour
@@ -20,16 +20,15 @@ _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)
 
 
 class Links:
-    """Signs and checks URLs of files; the secret is the database's, the same for every server process."""
+    """Signs and checks URLs of files; the secrets are the same for every server process."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._secret: bytes | None = None
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._current: tuple[bytes, ...] = ()
 
     async def load(self) -> None:
-        """Fetch the secret once."""
-        if self._secret is None:
-            self._secret = await self._host.keys.secret(SECRET)
+        """Fetch the secrets of now."""
+        self._current = await self._secrets.of(SECRET)
 
     def url(self, reference: str, organization_id: str, base: str) -> str:
         """The URL of an uploaded file; anything else stays as it is."""
@@ -38,20 +37,22 @@ class Links:
             return reference
         name = unquote(match[2] or match[1][:12])
         expires = (int(time.time()) + LINK_SECONDS) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS
-        signature = self._sign(organization_id, match[1], name, expires)
+        signature = self._signed(organization_id, match[1], name, expires)[0]
         query = urlencode({"organization": organization_id, "expires": expires, "signature": signature})
         return f"{base}/files/{match[1]}/{quote(name, safe='')}?{query}"
 
     def fits(self, organization_id: str, sha256: str, name: str, expires: int, signature: str) -> bool:
         """Whether a signature is ours and holds."""
-        expected = self._sign(organization_id, sha256, name, expires)
-        return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")) and expires >= time.time()
+        given = signature.encode("utf-8", "replace")
+        expected = self._signed(organization_id, sha256, name, expires)
+        return expires >= time.time() and any(hmac.compare_digest(each.encode(), given) for each in expected)
 
-    def _sign(self, organization_id: str, sha256: str, name: str, expires: int) -> str:
-        if self._secret is None:
-            raise RuntimeError("the secret was not fetched")
+    def _signed(self, organization_id: str, sha256: str, name: str, expires: int) -> list[str]:
+        """The signatures by each secret, the newest first."""
+        if not self._current:
+            raise RuntimeError("the secrets were not fetched")
         text = f"{organization_id}\n{sha256}\n{expires}\n{name}".encode("utf-8", "replace")
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+        return [hmac.new(secret, text, hashlib.sha256).hexdigest() for secret in self._current]
 
     def in_json(self, text: str, organization_id: str, base: str) -> str:
         """A record's JSON, in which uploaded files are URLs."""

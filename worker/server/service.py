@@ -13,6 +13,7 @@ from worker.contracts import Host, Key, Room
 from worker.server.feeds import Feeds
 from worker.server.links import Links
 from worker.server.queues import Queues
+from worker.server.secrets import Secrets
 from worker.settings import Settings
 from worker.telemetry import metrics
 from worker.telemetry.exposition import Standings
@@ -89,7 +90,8 @@ class Service:
     def __init__(self, host: Host, settings: Settings, *, open_without_key: bool = True) -> None:
         self.host = host
         self.settings = settings
-        self.links = Links(host)
+        self.secrets = Secrets(host, settings)
+        self.links = Links(self.secrets)
         self.feeds = Feeds()
         self.queues = Queues(settings.max_queued)
         self.standings = Standings()
@@ -221,11 +223,6 @@ class Service:
         if found is None:
             raise Unauthorized(description="The key of this session opens nothing any more.")
         return self._access(found.organization_id, organization_id, found.agents)
-
-    async def secret(self, name: str) -> bytes:
-        """A secret of the server's own, the same in every process. Raises: Unavailable."""
-        self._check_open()
-        return await self.host.keys.secret(name)
 
     def _check_open(self) -> None:
         if not self.is_open:

@@ -17,6 +17,7 @@ from worker.registry import Handler
 from worker.supervisor import verdict
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
+from worker.telemetry import redaction
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Escaped, LeaseLost, ModuleException, NotFound
 from worker.words.notices import (
@@ -108,6 +109,10 @@ class Executor:
             handler=execution.handler.name,
             traceparent=task.traceparent,
         )
+        with redaction.holding([task.user_tokens, task.user_oidc_token]):
+            await self._watched(execution, made)
+
+    async def _watched(self, execution: Execution, made: AttemptMade) -> None:
         try:
             with watched(made):
                 await self._carry_out(execution, made)

@@ -144,7 +144,8 @@ class Isolated:
             if handler is None:
                 raise ConfigurationError(f"no handler in {self.order.folder} serves agent {task.agent_id!r}")
             bridge.adopt(loop, platform)
-            await self._run(platform, Assignment(task, self.order.attempt), handler)
+            whole = task.model_copy(update=self.order.secrets)
+            await self._run(platform, Assignment(whole, self.order.attempt), handler)
         except Unavailable as error:
             announce(PlatformTrouble(doing="reaching it from a child process", error=error, again_in=0.0))
             return AWAY

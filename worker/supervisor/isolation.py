@@ -35,6 +35,7 @@ from worker.words.notices import (
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.retry import CRASHES, SUSPICIONS
 from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment
 
 BEGIN_SECONDS = 60.0  # for imports, boot hooks and the way to the platform; then it is stuck
@@ -112,7 +113,8 @@ class Isolation:
 
     async def _run(self, execution: Execution, folder: Path) -> "HandBack | Outcome | str":
         """Run the child to its end. Returns: what is to be written if the child has not, a crash as the way it died."""
-        order = Order(execution.task.id, execution.attempt, str(folder), self._worker, os.getpid(), self._settings)
+        task, secrets = execution.task, execution.task.model_dump(include=set(TaskRecord.SECRET))
+        order = Order(task.id, execution.attempt, str(folder), self._worker, os.getpid(), self._settings, secrets)
         try:
             child = await Child.start(order)
         except OSError as error:

@@ -40,6 +40,7 @@ class Order:
         worker: The worker's name, for log lines.
         parent: The worker's process number.
         settings: The worker's, secrets in the clear; the socket is nobody else's.
+        secrets: The task's, which only its run is shown.
     """
 
     task_id: str
@@ -48,6 +49,7 @@ class Order:
     worker: str
     parent: int
     settings: dict[str, Any]
+    secrets: dict[str, Any]
 
     def write(self) -> bytes:
         """The order as a line."""

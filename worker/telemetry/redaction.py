@@ -3,8 +3,11 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from functools import cache
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
@@ -37,6 +40,46 @@ _MARKS = ("://", "authorization", "api", "cookie", "bearer", "whsec_", "wk_", "s
 """One of these is in every text that ``_FORMS`` finds anything in: most lines have none, which is soon seen."""
 
 
+_held: Counter[str] = Counter()  # secrets of tasks in hand, with how many runs hold each
+
+
+@contextmanager
+def holding(value: Any) -> Generator[None]:
+    """Have every redactor of this process know secrets while a run holds them.
+
+    Args:
+        value: A text, or what holds texts, such as a task's ``user_tokens``.
+    """
+    forms = [form for text in _texts(value) for form in _forms(text)]
+    _held.update(forms)
+    try:
+        yield
+    finally:
+        _held.subtract(forms)
+        for form in forms:
+            if not _held[form]:
+                del _held[form]
+
+
+def _texts(value: Any) -> Iterable[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in cast("dict[str, Any]", value).values():
+                yield from _texts(each)
+        case list() | tuple():
+            for each in cast("list[Any]", value):
+                yield from _texts(each)
+        case _:
+            return
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret may stand in a text: as it is, and within JSON; none where it is too short to be told apart."""
+    return {secret, json.dumps(secret)[1:-1]} if len(secret) >= LEAST_CHARACTERS else set()
+
+
 class Redactor:
     """Takes secrets out of texts.
 
@@ -45,7 +88,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {form for each in secrets if len(each) >= LEAST_CHARACTERS for form in (each, json.dumps(each)[1:-1])}
+        known = {form for each in secrets for form in _forms(each)}
         self._known = sorted(known, key=len, reverse=True)  # one may be part of another
 
     @classmethod
@@ -55,7 +98,7 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """A text without secrets."""
-        for secret in self._known:
+        for secret in [*sorted(dict(_held), key=len, reverse=True), *self._known]:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
         lower = text.lower()

@@ -227,6 +227,9 @@ class TaskRecord(TaskSettings):
     )
     """What a save may change; all else is fixed at create (../wire protocol: PATCH)."""
 
+    SECRET: ClassVar[frozenset[str]] = frozenset({"user_tokens", "user_oidc_token"})
+    """What only the run of a task is shown; whoever reads the task otherwise finds it empty."""
+
 
 class TaskItem(Words):
     """A task as lists show it."""

@@ -1,0 +1,23 @@
+"""Who has signed in to the server's pages."""
+
+from typing import Protocol
+
+
+class Sessions(Protocol):
+    """Sessions of the pages, for all organizations."""
+
+    async def begin(self, mark: str, seconds: float) -> str:
+        """The server; begins a session for what a key is known by, and answers the token that finds it."""
+        ...
+
+    async def find(self, token: str) -> str | None:
+        """The server; what the session's key is known by; none: it has ended, or never began."""
+        ...
+
+    async def end(self, token: str) -> None:
+        """The server; the session is found no more."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """The server; a random secret of this name, the same in every process. It is gone after 30 days."""
+        ...
