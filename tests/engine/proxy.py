@@ -31,6 +31,8 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._cut: list[bytes] = []
+        self._held: set[asyncio.StreamWriter] = set()
+        self._holds_new = False
         self._for_good = False
         self.cuts = 0
 
@@ -51,6 +53,20 @@ class Proxy:
             self._own.unlink(missing_ok=True)
             self._server = None
 
+    def lead_to(self, url: str) -> None:
+        """Lead whoever connects from now on to another server."""
+        parts = conninfo_to_dict(url)
+        self._real = f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
+
+    def hold(self, *, new: bool) -> None:
+        """Be a black hole for all that is open now: nothing more passes, and nothing is closed.
+
+        Args:
+            new: For connections to come, too.
+        """
+        self._held |= self._open
+        self._holds_new = new
+
     def cut_at(self, answer: bytes, times: int = 1, *, for_good: bool = False) -> None:
         """Break the next connection on which the server answers so; the client never gets that answer.
 
@@ -70,11 +86,14 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(self._real)
         self._open |= {writer, back}
+        if self._holds_new:
+            self._held |= {writer, back}
         ways = [asyncio.create_task(self._pass(reader, back)), asyncio.create_task(self._pass(there, writer, True))]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for each in (writer, back):
             each.close()
             self._open.discard(each)
+            self._held.discard(each)
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
@@ -82,6 +101,8 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watched: bool = False) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(1 << 20):
+                if writer in self._held:
+                    continue
                 if watched and self._cut and self._cut[0] in data:
                     self._cut.pop(0)
                     self.cuts += 1

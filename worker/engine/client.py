@@ -8,6 +8,7 @@ from typing import Any
 from worker.engine import finding, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
+from worker.engine.bounds import bounded
 from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
 from worker.engine.core import Asked, Core
@@ -39,6 +40,7 @@ class EngineTasks:
         self._organization = organization_id
         self._files = FileStore(core, organization_id)
 
+    @bounded
     async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
         """Store a pending task; a known id runs a finished task again with the new input.
 
@@ -87,6 +89,7 @@ class EngineTasks:
             }
         )
 
+    @bounded
     async def get(self, task_id: str) -> TaskRecord:
         """Read a task."""
         return task_record(await self._row(task_id))
@@ -97,14 +100,17 @@ class EngineTasks:
             raise TaskNotFound(task_id)
         return rows[0]
 
+    @bounded
     async def find(self, query: TaskQuery) -> list[TaskItem]:
         """List tasks, newest first."""
         return [task_item(row) for row in await finding.find(self._core, self._organization, query)]
 
+    @bounded
     async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
         """Count tasks by status."""
         return await finding.counts(self._core, self._organization, query)
 
+    @bounded
     async def update(
         self,
         task_id: str,
@@ -122,16 +128,19 @@ class EngineTasks:
                 self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
         return task_record(await self._row(task_id, patient=attempt is not None))
 
+    @bounded
     async def stop(self, task_id: str) -> TaskRecord:
         """End a task as stopped."""
         await self._core.writer.write(Stop(self._organization, task_id))
         return await self.get(task_id)
 
+    @bounded
     async def retry(self, task_id: str) -> TaskRecord:
         """Queue a finished or paused task again."""
         await self._core.writer.write(Retry(self._organization, task_id))
         return await self.get(task_id)
 
+    @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
         """Append events."""
         if events:
@@ -163,6 +172,7 @@ class EngineTasks:
                 changed.clear()
                 rows = await self._core.read(*log())
 
+    @bounded
     async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
         """Read one event."""
         (row,) = await self._core.read(statements.READ_EVENT, (task_id, number))
@@ -193,11 +203,13 @@ class EngineTasks:
             history.fold(change["number"], change["type"], change["time"], change["data"] or {})
         return history
 
+    @bounded
     async def activity(self, task_id: str) -> AgentActivityThread:
         """Compose the activity log."""
         events = [event async for event in self.events(task_id, follow=False)]
         return compose(await self.get(task_id), events)
 
+    @bounded
     async def attempts(self, task_id: str) -> list[Attempt]:
         """Compose the attempts, the first one first."""
         await self._row(task_id)
@@ -211,6 +223,7 @@ class EngineTasks:
         """Read a stored file."""
         return await self._files.open(reference)
 
+    @bounded
     async def kept_files(self, task_id: str) -> list[KeptFile]:
         """What is stored of a task's files."""
         return await self._files.kept(task_id) or await self._none_of(task_id)
@@ -219,6 +232,7 @@ class EngineTasks:
         await self._row(task_id)
         return []
 
+    @bounded
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Read an agent."""
         rows = await self._core.read(statements.GET_AGENT, (self._organization, clean(agent_id)))
@@ -226,10 +240,12 @@ class EngineTasks:
             raise AgentNotFound(agent_id)
         return self._agent(rows[0])
 
+    @bounded
     async def list_agents(self) -> list[AgentRecord]:
         """Read all agents."""
         return [self._agent(row) for row in await self._core.read(statements.LIST_AGENTS, (self._organization,))]
 
+    @bounded
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
@@ -237,6 +253,7 @@ class EngineTasks:
         await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
         return await self.get_agent(agent.id)
 
+    @bounded
     async def delete_agent(self, agent_id: str) -> AgentRecord:
         """Take an agent off the list."""
         rows = await self._core.rows(statements.DELETE_AGENT, (self._organization, clean(agent_id)))

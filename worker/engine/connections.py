@@ -6,17 +6,28 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from worker.engine import sessions
+from worker.engine.home import Home
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, Unavailable, ValidationError
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg import AsyncConnection, Connection
 
-CONNECT_SECONDS = 10
-"""How long a connection may take to be made."""
-
 NAME = "agno-worker"
+
+DEFAULTS = {
+    "connect_timeout": "5",  # seconds, for each address
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",  # milliseconds
+}
+"""What a URL need not say: a connection whose packets are dropped on the way, as by a firewall or a moved address, is
+given up after some ten seconds. The system's own defaults are two hours for a silent one and 17 minutes for a write."""
+
+LEAVE_NO_LOCK = "select set_config('idle_in_transaction_session_timeout', '5s', %s)"
+"""A process that is frozen, or whose handler blocks the loop, in the middle of a transaction loses the connection: else
+it would hold locks on its tasks for ever, and whoever wants to rescue them would wait with all that he has to write."""
 
 
 def normal_url(url: str) -> str:
@@ -52,45 +63,75 @@ def check_url(url: str) -> None:
         raise ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL") from None
 
 
-def _options(pooled: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {"autocommit": True, "application_name": NAME, "connect_timeout": CONNECT_SECONDS}
+def whole_url(url: str) -> str:
+    """A URL with what it does not say: how long a dead connection lives, and which of several servers is meant.
+
+    Of several servers we mean the one that can be written to, whichever comes first.
+    """
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    given = conninfo_to_dict(normal_url(url))
+    defaults = dict(DEFAULTS)
+    if "," in f"{given.get('host', '')}{given.get('hostaddr', '')}":
+        defaults["target_session_attrs"] = "read-write"
+    return make_conninfo(normal_url(url), **{name: value for name, value in defaults.items() if name not in given})
+
+
+def options(*, pooled: bool) -> dict[str, Any]:
+    """How psycopg shall make a connection."""
+    made: dict[str, Any] = {"autocommit": True, "application_name": NAME}
     if pooled:
-        options["prepare_threshold"] = None  # a transaction pooler hands our statements to other sessions
-    return options
+        made["prepare_threshold"] = None  # a transaction pooler hands our statements to other sessions
+    return made
 
 
-async def connect(url: str, *, pooled: bool = False) -> "AsyncConnection[Any]":
-    """Open a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
-    import psycopg
+async def connect(url: str, *, pooled: bool = False, home: "Home | None" = None) -> "AsyncConnection[Any]":
+    """Open a connection in autocommit mode.
+
+    Args:
+        url: The database.
+        pooled: A transaction pooler stands between: the session is not ours to set up.
+        home: The server that the process is on.
+
+    Raises:
+        Unavailable: It cannot be reached, or is no server to be on.
+        ConfigurationError: The URL or the role is wrong.
+    """
+    from worker.engine.sessions import AsyncSession
 
     try:
         with errors():
-            connection = await psycopg.AsyncConnection.connect(normal_url(url), **_options(pooled))
+            connection = await AsyncSession.connect(whole_url(url), **options(pooled=pooled))
+            await configure(connection, home)
     except Unavailable as error:
         raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
-    if not pooled:  # behind a pooler a setting of ours would stay with a session that is somebody else's next
-        with errors():
-            await sessions.prepare(connection)
-    await _accept_text_json(connection)
     return connection
 
 
-def connect_sync(url: str, *, pooled: bool = False) -> "Connection[Any]":
-    """Open a blocking connection in autocommit mode, for a thread of its own."""
-    import psycopg
+def connect_sync(url: str, *, pooled: bool = False, home: "Home | None" = None) -> "Connection[Any]":
+    """Open a blocking connection in autocommit mode, for a thread of its own. Raises: as ``connect``, and psycopg's."""
+    from worker.engine.sessions import Session
 
-    connection = psycopg.Connection.connect(normal_url(url), **_options(pooled))
-    if not pooled:
-        sessions.prepare_sync(connection)
+    connection = Session.connect(whole_url(url), **options(pooled=pooled))
+    try:
+        if not pooled:
+            (home or Home()).move_in_sync(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-async def configure(connection: "AsyncConnection[Any]") -> None:
-    """Prepare a pool's new connection."""
-    await connection.set_autocommit(True)
-    if connection.prepare_threshold is not None:  # none: there is a pooler, see ``connect``
-        await sessions.prepare(connection)
-    await _accept_text_json(connection)
+async def configure(connection: "AsyncConnection[Any]", home: "Home | None" = None) -> None:
+    """Prepare a new connection; one that is of no use is closed."""
+    try:
+        await connection.set_autocommit(True)
+        if connection.prepare_threshold is not None:  # none: there is a pooler, and the session somebody else's next
+            await (home or Home()).move_in(connection)
+        await _accept_text_json(connection)
+    except BaseException:
+        await connection.close()
+        raise
 
 
 async def _accept_text_json(connection: "AsyncConnection[Any]") -> None:
@@ -109,10 +150,34 @@ def loads(text: str | bytes) -> Any:
         return json.loads(text)
 
 
-async def is_pooled(connection: "AsyncConnection[Any]") -> bool:
-    """Whether a transaction pooler stands between: the backend's process is not the one that greeted us."""
+POOLER_LOOKS = 3
+
+
+async def is_pooled(url: str) -> bool:
+    """Whether a transaction pooler stands between, which hands the sessions of one client to others.
+
+    What differs is that: a session pooler gives a client a backend for as long as it is connected, so to us it is as
+    good as none. The process that greeted us proves nothing, since PgBouncer makes one up in either mode. So two
+    clients look, in turns, which backend answers: one of its own, always the same, or whichever is free.
+
+    Raises: Unavailable, ConfigurationError.
+    """
+    one = await connect(url, pooled=True)
+    try:
+        other = await connect(url, pooled=True)
+        try:
+            with errors():
+                ours = [await _backend(each) for _ in range(POOLER_LOOKS) for each in (one, one, other)]
+        finally:
+            await other.close()
+    finally:
+        await one.close()
+    return len({*ours[0::3], *ours[1::3]}) > 1 or len(set(ours[2::3])) > 1 or ours[0] == ours[2]
+
+
+async def _backend(connection: "AsyncConnection[Any]") -> int:
     row = await (await connection.execute("select pg_backend_pid()")).fetchone()
-    return row is not None and row[0] != connection.info.backend_pid
+    return row[0] if row is not None else 0
 
 
 class errors:  # noqa: N801 - used as a context manager, like contextlib's own
@@ -155,6 +220,8 @@ def translated(error: BaseException) -> ModuleException | None:
             return Unavailable("the database cannot be reached", retry_after=5)
         case psycopg.errors.ReadOnlySqlTransaction():
             return Unavailable("the database only reads, as one that is being replaced", retry_after=5)
+        case psycopg.errors.LockNotAvailable():
+            return Unavailable("somebody holds a lock on a table of ours, as a migration does", retry_after=5)
         case psycopg.errors.UniqueViolation():
             return Conflict("there is one of that id already")
         case (
@@ -204,6 +271,12 @@ def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
     if error.sqlstate == "3D000" or (error.sqlstate is None and _NO_DATABASE.search(text)):
         return ConfigurationError("there is no such database")
     return None
+
+
+def leaves_server(error: BaseException) -> bool:
+    """Whether a server says that it is none to be on: it only reads, or is shutting down."""
+    state = getattr(error, "sqlstate", None)
+    return state == "25006" or (state is not None and state.startswith("57P"))
 
 
 def _away(error: "psycopg.Error") -> Unavailable | None:

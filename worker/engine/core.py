@@ -1,16 +1,28 @@
 """What every verb of the engine shares: connections, the writer, the hub, the pulse."""
 
 import asyncio
+import contextvars
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from worker.engine import presence_statements, statements
+from worker.engine.bounds import CALL_SECONDS, Bounds, remaining
 from worker.engine.changes import Bereave
-from worker.engine.connections import configure, connect, errors, is_pooled, normal_url
+from worker.engine.connections import (
+    configure,
+    errors,
+    is_lost,
+    is_pooled,
+    leaves_server,
+    normal_url,
+    options,
+    whole_url,
+)
+from worker.engine.home import Home
 from worker.engine.hub import DELIVERIES, WORK, Hub
-from worker.engine.pulse import Pulse
+from worker.engine.pulse import Bury, Pulse
 from worker.engine.searching import Searches
 from worker.engine.teller import Teller
 from worker.engine.vault import NO_KEY, PROBE, Vault
@@ -34,6 +46,7 @@ POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
+CLOSE_SECONDS = 2.0  # what connections get to be closed in order
 AGAIN_SECONDS = 0.5  # between tries of what may be tried again while the database is away
 
 
@@ -51,6 +64,8 @@ class Core:
         self.vault = vault or Vault()
         self.poll = poll
         self.pooled = False
+        self.home = Home(self._left_server)
+        self.bounds = Bounds()
         self.hub: Hub
         self.writer: Writer
         self.pulse: Pulse
@@ -68,25 +83,22 @@ class Core:
         """Connect; whether it was not open before. Raises: Unavailable, ConfigurationError."""
         from psycopg_pool import AsyncConnectionPool
 
+        from worker.engine.sessions import AsyncSession
+
         async with self._opening:
             if self._pool is not None:
                 return False
-            first = await connect(self.url)
-            try:
-                self.pooled = await is_pooled(first)
-            finally:
-                await first.close()
+            self.pooled = await is_pooled(self.url)
             self.hub = Hub(asyncio.get_running_loop())
             self._teller = Teller(self.hub.name, self._notify)
-            self.writer = Writer(self.url, self.tell, pooled=self.pooled)
-            self.pulse = Pulse(self.url, self.hub, None, pooled=self.pooled)
-            options: dict[str, Any] = {"autocommit": True, "application_name": "agno-worker"}
-            if self.pooled:
-                options["prepare_threshold"] = None
+            self.writer = Writer(self.url, self.tell, pooled=self.pooled, home=self.home)
+            self.pulse = self._new_pulse(None)
             pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-                self.url,
-                kwargs=options,
-                configure=configure,
+                whole_url(self.url),
+                connection_class=AsyncSession,
+                kwargs=options(pooled=self.pooled),
+                configure=self._configure,
+                check=self._check,
                 min_size=1,
                 max_size=POOL_SIZE,
                 timeout=POOL_SECONDS,
@@ -113,7 +125,8 @@ class Core:
             pool, self._pool = self._pool, None
             for probe in self._probes:
                 probe.cancel()
-            await pool.close()
+            await self.bounds.settled(CLOSE_SECONDS)
+            await pool.close(CLOSE_SECONDS)
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""
@@ -122,30 +135,90 @@ class Core:
         probe.add_done_callback(self._probes.discard)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncGenerator["AsyncConnection[Any]"]:
-        """Borrow a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
+    async def connection(self, seconds: float | None = None) -> AsyncGenerator["AsyncConnection[Any]"]:
+        """Borrow a connection in autocommit mode.
+
+        Args:
+            seconds: What each answer may take; none: ten.
+
+        Raises:
+            Unavailable: It cannot be reached, or took longer.
+            ConfigurationError: The URL or the schema is wrong.
+        """
         if self._pool is None:
             raise Unavailable("the platform is not open")
         with errors():
             async with self._pool.connection() as connection:
-                yield connection
+                try:
+                    with self.bounds.using(connection, seconds):
+                        yield connection
+                except Exception as error:
+                    if is_lost(connection, error) or leaves_server(error):
+                        self.home.doubt()
+                    if leaves_server(error):
+                        await connection.close()
+                    raise
+
+    def _left_server(self) -> None:
+        """Have idle connections to the server before closed at once, on any thread; those in use are not used again."""
+        self.hub.loop.call_soon_threadsafe(self._drain_pool)
+
+    def _drain_pool(self) -> None:
+        if self._pool is not None:
+            draining = self.hub.loop.create_task(self._pool.drain(), name="closing connections to the server before")
+            self._probes.add(draining)
+            draining.add_done_callback(self._probes.discard)
+
+    async def _configure(self, connection: "AsyncConnection[Any]") -> None:
+        await configure(connection, self.home)
+
+    async def _check(self, connection: "AsyncConnection[Any]") -> None:
+        """Look at a connection of the pool before it is used, if another broke meanwhile."""
+        if not self.pooled:
+            await self.home.check(connection)
+        elif not self.home.trusts(connection):
+            await connection.execute("select 1")
+            self.home.trust(connection)
 
     async def rows(
-        self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()
+        self,
+        sql: LiteralString,
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Run one statement in a transaction of its own and fetch what it answers, as dicts."""
+        """Run one statement in a transaction of its own and fetch what it answers, as dicts.
+
+        Args:
+            sql: The statement.
+            parameters: Its parameters.
+            seconds: How long it may take; none: what is left of the call in hand, ten at the most.
+
+        Raises:
+            Unavailable: It took longer, or the database cannot be reached.
+        """
+        return await self.bounds.within(lambda: self._rows(sql, parameters, seconds), seconds or remaining())
+
+    async def _rows(
+        self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any], seconds: float | None
+    ) -> list[dict[str, Any]]:
         from psycopg.rows import dict_row
 
-        async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        async with self.connection(seconds) as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(sql, parameters)
             return [] if cursor.rownumber is None else await cursor.fetchall()
 
     async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run a statement that no index answers, apart from all others. Raises: ValidationError, Unavailable."""
-        return await self._searches.rows(sql, parameters, pooled=self.pooled)
+        return await self.bounds.within(lambda: self._searches.rows(sql, parameters, pooled=self.pooled), remaining())
 
     async def read(
-        self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = (), *, patient: bool = False
+        self,
+        sql: LiteralString,
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        patient: bool = False,
+        seconds: float | None = None,
     ) -> list[dict[str, Any]]:
         """Fetch what one statement answers that may be carried out twice: again where the connection broke.
 
@@ -153,12 +226,15 @@ class Core:
             sql: The statement.
             parameters: Its parameters.
             patient: A live attempt asks, which waits as long as the database is away.
+            seconds: How long one try may take; none: what is left of the call in hand, ten at the most.
         """
-        return await self._again(lambda: self.rows(sql, parameters), patient=patient)
+        if patient and seconds is None:
+            seconds = CALL_SECONDS
+        return await self._again(lambda: self.rows(sql, parameters, seconds=seconds), patient=patient)
 
     async def read_each(self, *asked: Asked) -> list[list[dict[str, Any]]]:
         """Fetch what several such statements answer, with one wait for all of them."""
-        return await self._again(lambda: self._rows_each(asked), patient=False)
+        return await self._again(lambda: self.bounds.within(lambda: self._rows_each(asked), remaining()), patient=False)
 
     async def _rows_each(self, asked: Iterable[Asked]) -> list[list[dict[str, Any]]]:
         from psycopg.rows import dict_row
@@ -168,7 +244,7 @@ class Core:
             return [await cursor.fetchall() for cursor in cursors]
 
     async def _again(self, ask: Callable[[], Awaitable[Rows]], *, patient: bool) -> Rows:
-        until = time.monotonic() + POOL_SECONDS
+        until = time.monotonic() + min(POOL_SECONDS, remaining())
         while True:
             try:
                 return await ask()
@@ -220,7 +296,7 @@ class Core:
             return
         if self.pulse.running:
             self.pulse.stop()
-        self.pulse = Pulse(self.url, self.hub, self._bury, pooled=self.pooled)
+        self.pulse = self._new_pulse(self._bury)
         self.pulse.start()
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
@@ -231,13 +307,17 @@ class Core:
             return
         if self.pulse.running:
             self.pulse.stop()
-        self.pulse = Pulse(self.url, self.hub, self._bury, pooled=self.pooled)
+        self.pulse = self._new_pulse(self._bury)
         self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
         self.pulse.start()
 
+    def _new_pulse(self, bury: Bury | None) -> Pulse:
+        return Pulse(self.url, self.hub, bury, pooled=self.pooled, home=self.home)
+
     def _begin_upkeep(self) -> None:
         if self._upkeep is None and self.upkeep is not None:
-            self._upkeep = asyncio.create_task(self.upkeep(), name="upkeep")
+            nobodys = contextvars.Context()  # whoever comes first: its bounds and its task's name are not the upkeep's
+            self._upkeep = asyncio.create_task(self.upkeep(), name="upkeep", context=nobodys)
 
     async def _end_upkeep(self) -> None:
         upkeep, self._upkeep = self._upkeep, None

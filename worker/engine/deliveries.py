@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES
 from worker.engine.payloads import clean
@@ -69,6 +70,7 @@ class EngineDeliveries:
         self._core = core
         self._organization = organization_id
 
+    @bounded
     async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
         """List them, those of the newest tasks first."""
         conditions, parameters = _conditions(query)
@@ -81,10 +83,11 @@ class EngineDeliveries:
             if query.state is None or (query.state is DeliveryState.Waiting) == (state is DeliveryState.Waiting):
                 own = "c" if state else "d"
                 where = conditions + _beside(query, own, number)
-                found += await self._core.rows(sql.format(conditions=where), parameters)  # pyright: ignore[reportArgumentType] # composed of constants
+                found += await self._core.read(sql.format(conditions=where), parameters)  # pyright: ignore[reportArgumentType] # composed of constants
         found.sort(key=lambda row: (row["task_id"], row["number"], row["subscription_id"]), reverse=True)
         return [_item(row) for row in found[: query.limit]]
 
+    @bounded
     async def retry(self, wish: DeliveryRetry) -> int:
         """Have set-aside ones tried once more; how many that are."""
         conditions, parameters = _conditions(wish)

@@ -16,6 +16,7 @@ from worker.words.errors import FileNotStored, TooLarge, ValidationError
 from worker.words.work import KeptFile, StoredFile
 
 FILE_BYTES = 50 * 1024 * 1024  # the largest upload; attachments have a lower limit of their own
+FILE_SECONDS = 60.0  # that one file may take on its way to the database or from it
 
 
 class FileStore:
@@ -42,13 +43,14 @@ class FileStore:
         keys: dict[str, Any] = {"organization": self._organization, "sha256": digest}
         if not await self._core.read(statements.USE_FILE, keys, patient=self._patient):
             row = {**keys, "media_type": clean(media_type), "size": len(content), "content": content}
-            await self._core.read(statements.STORE_FILE, row, patient=self._patient)
+            await self._core.read(statements.STORE_FILE, row, patient=self._patient, seconds=FILE_SECONDS)
         return reference_of(digest, name)
 
     async def open(self, reference: str) -> StoredFile:
         """Read a file. Raises: FileNotStored."""
         digest, name = parts_of(reference)
-        rows = await self._core.read(statements.OPEN_FILE, (self._organization, digest), patient=self._patient)
+        keys = self._organization, digest
+        rows = await self._core.read(statements.OPEN_FILE, keys, patient=self._patient, seconds=FILE_SECONDS)
         if not rows:
             raise FileNotStored(reference)
         return StoredFile(reference, name, rows[0]["media_type"], rows[0]["content"])

@@ -60,7 +60,7 @@ async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[Age
 
 async def _run(core: Core, query: TaskQuery, sql: str, asked: "_Asked") -> list[dict[str, Any]]:
     """Ask it; what no index answers apart from all else, and for so long alone."""
-    run = core.search if query.text or query.triggering_agent_id is not None else core.rows
+    run = core.search if query.text or query.triggering_agent_id is not None else core.read
     return await run(sql, asked.values)  # pyright: ignore[reportArgumentType] # composed of constants
 
 

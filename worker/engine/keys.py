@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.contracts import Key, check_organization
 from worker.engine import presence_statements as statements
+from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.ids import check_id, new_id
@@ -28,6 +29,7 @@ class EngineKeys:
     def __init__(self, core: Core) -> None:
         self._core = core
 
+    @bounded
     async def create(
         self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
     ) -> tuple[str, Key]:
@@ -49,10 +51,12 @@ class EngineKeys:
         )
         return text, _key(rows[0])
 
+    @bounded
     async def list(self, organization_id: str | None = None) -> list[Key]:
         """All keys, the expired and revoked too; never what they are."""
-        return [_key(row) for row in await self._core.rows(statements.LIST_KEYS, {"organization": organization_id})]
+        return [_key(row) for row in await self._core.read(statements.LIST_KEYS, {"organization": organization_id})]
 
+    @bounded
     async def revoke(self, key_id: str) -> Key:
         """Have a key open nothing any more. Raises: NotFound."""
         rows = await self._core.rows(statements.REVOKE_KEY, (key_id.replace("\0", ""),))
@@ -60,25 +64,30 @@ class EngineKeys:
             raise NotFound(f"There is no key {key_id!r}.")
         return _key(rows[0])
 
+    @bounded
     async def find(self, text: str) -> Key | None:
         """The key that this is, if it opens anything now."""
         digest = digest_of(text)
-        rows = await self._core.rows(statements.FIND_KEY, (digest,))
+        rows = await self._core.read(statements.FIND_KEY, (digest,))
         return next((_key(row) for row in rows if secrets.compare_digest(row["digest"], digest)), None)
 
+    @bounded
     async def get(self, key_id: str) -> Key | None:
         """The key of this id, if it opens anything now."""
-        rows = await self._core.rows(statements.GET_KEY, (key_id.replace("\0", ""),))
+        rows = await self._core.read(statements.GET_KEY, (key_id.replace("\0", ""),))
         return _key(rows[0]) if rows else None
 
+    @bounded
     async def exist(self) -> bool:
         """Whether there is any key that opens something."""
-        return (await self._core.rows(statements.HAS_KEYS))[0]["any"]
+        return (await self._core.read(statements.HAS_KEYS))[0]["any"]
 
+    @bounded
     async def secret(self, name: str) -> bytes:
         """A secret of the server's own, made when it is first asked for and the same for every process."""
         return bytes((await self._core.rows(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
 
+    @bounded
     async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
         """Keep a place for a create that may be repeated.
 
@@ -97,6 +106,7 @@ class EngineKeys:
             raise Conflict("This Idempotency-Key was used for another request before.")
         return row["task_id"], row["fresh"]
 
+    @bounded
     async def release(self, organization_id: str, key: str, task_id: str) -> None:
         """Give up the place of a create that failed."""
         await self._core.rows(statements.RELEASE, (organization_id, key, task_id))

@@ -87,7 +87,7 @@ class EngineMail:
 
     async def held(self, worker_id: str) -> list[HeldDelivery]:
         """What is leased to a worker."""
-        rows = await self._core.rows(presence_statements.HELD_MAIL, (worker_id,))
+        rows = await self._core.read(presence_statements.HELD_MAIL, (worker_id,))
         return [HeldDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
 
     async def give_back(self, held: Sequence[HeldDelivery]) -> None:
@@ -103,7 +103,7 @@ class EngineMail:
         local = self._subscriptions.get(worker_id)
         if local is not None:
             return local
-        rows = await self._core.rows(presence_statements.SUBSCRIPTIONS_OF, (worker_id, self._organization))
+        rows = await self._core.read(presence_statements.SUBSCRIPTIONS_OF, (worker_id, self._organization))
         return {
             row["id"]: Subscription(row["handler"], TaskUpdateEventType(row["event_type"]), row["agent_id"])
             for row in rows

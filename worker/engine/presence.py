@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.contracts import HeldDelivery, HeldTask, WorkerState
 from worker.engine import presence_statements as statements
+from worker.engine.bounds import bounded
 from worker.engine.changes import Save
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES, WORK
@@ -26,20 +27,23 @@ class EnginePresence:
         self._organization = organization_id
         self._work = work
 
+    @bounded
     async def workers(self) -> list[WorkerState]:
         """All workers that are here."""
-        return [_state(row) for row in await self._core.rows(statements.LIST_WORKERS, (self._organization,))]
+        return [_state(row) for row in await self._core.read(statements.LIST_WORKERS, (self._organization,))]
 
+    @bounded
     async def worker(self, worker_id: str) -> WorkerState:
         """One worker, also one that was taken for dead."""
-        rows = await self._core.rows(statements.GET_WORKER, (worker_id.replace("\0", ""), self._organization))
+        rows = await self._core.read(statements.GET_WORKER, (worker_id.replace("\0", ""), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
         return _state(rows[0])
 
+    @bounded
     async def free(self, worker_id: str) -> bool:
         """Whether no worker of any organization has this id."""
-        return not await self._core.rows(statements.ANY_WORKER, (worker_id,))
+        return not await self._core.read(statements.ANY_WORKER, (worker_id,))
 
     async def enter(self, card: WorkerCard, peer: str, stream: str) -> str:
         """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
@@ -76,7 +80,7 @@ class EnginePresence:
 
     async def held(self, worker_id: str) -> list[HeldTask]:
         """What a worker holds, and whether it has begun it."""
-        rows = await self._core.rows(statements.HELD, (worker_id, self._organization))
+        rows = await self._core.read(statements.HELD, (worker_id, self._organization))
         return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
 
     async def give_back(self, held: Sequence[HeldTask]) -> None:
@@ -102,9 +106,10 @@ class EnginePresence:
         flag = next(flag for flag, each in FLAGS.items() if each == name)
         return await self._core.hub.flagged(flag, seconds, seen)
 
+    @bounded
     async def pending(self, agent_id: str, limit: int) -> int:
         """How many tasks of an agent wait, counted up to a limit."""
-        rows = await self._core.rows(statements.COUNT_PENDING, (self._organization, agent_id, limit))
+        rows = await self._core.read(statements.COUNT_PENDING, (self._organization, agent_id, limit))
         return rows[0]["pending"]
 
 

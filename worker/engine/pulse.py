@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.engine import statements
 from worker.engine.connections import connect_sync
+from worker.engine.home import Home
 from worker.engine.hub import Hub
 from worker.words.notices import PlatformTrouble, announce
 
@@ -26,7 +27,8 @@ TRUST_SECONDS = (
 )
 RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
 TIDY_SECONDS = 10.0
-RECONNECT_SECONDS = 0.2, 5.0
+RECONNECT_SECONDS = 0.2, 1.0
+TROUBLE_SECONDS = 10.0  # between two lines about one absence
 
 Bury = Callable[[str, str, str], None]
 """Called with id and name of a dead worker, and by what sign it was known."""
@@ -40,9 +42,11 @@ class Pulse:
         hub: Where hints go.
         bury: What to do with a worker found dead; none: do not look (a client).
         pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
+        home: The server that the process is on.
     """
 
-    def __init__(self, url: str, hub: Hub, bury: Bury | None, *, pooled: bool) -> None:
+    def __init__(self, url: str, hub: Hub, bury: Bury | None, *, pooled: bool, home: Home) -> None:
+        self._home = home
         self._url = url
         self._hub = hub
         self._bury = bury
@@ -98,15 +102,19 @@ class Pulse:
 
     def _run(self) -> None:
         wait, longest = RECONNECT_SECONDS
+        quiet_until = 0.0
         while not self._stop.is_set():
             try:
-                self._connection = connect_sync(self._url, pooled=self._pooled)
+                self._connection = connect_sync(self._url, pooled=self._pooled, home=self._home)
                 born = time.monotonic()
                 wait = RECONNECT_SECONDS[0]
                 self._beat(self._connection, born)
             except Exception as error:  # noqa: BLE001 - whatever it was, the process must be kept alive
+                self._home.doubt()
                 if not self._stop.is_set():
-                    announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=wait))
+                    if time.monotonic() >= quiet_until:
+                        quiet_until = time.monotonic() + TROUBLE_SECONDS
+                        announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=wait))
                     self._stop.wait(wait)
                     wait = min(wait * 2, longest)
             finally:
@@ -129,6 +137,8 @@ class Pulse:
         self._listening.set()
         self._hub.wake_everyone()
         while not self._stop.is_set():
+            if not self._pooled:
+                self._home.check_sync(connection)
             self._keep(connection)
             if self._bury is not None and time.monotonic() >= self._scan_at:
                 self._scan_at = time.monotonic() + SCAN_SECONDS

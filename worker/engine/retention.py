@@ -26,6 +26,8 @@ JOURNALS_A_BATCH = 200
 FILES_A_PAGE = 500
 FILE_BYTES_A_BATCH = 256 * 1024 * 1024  # contents lie in pieces of 2 KB, each of them a row to delete
 
+BATCH_SECONDS = 300.0  # that a batch may take on a disk which is slow, or busy with something else
+
 LOOK_SECONDS = 600.0  # how often a process looks whether the day's clean-up is due
 FIRST_LOOK_SECONDS = 5.0, 60.0  # a fleet that is started at once must not look at once
 
@@ -42,7 +44,7 @@ class Retention:
 
     async def surplus(self, days: int) -> Removed:
         """What ``clean`` would remove; nothing is changed."""
-        (row,) = await self._core.rows(statements.SURPLUS, {"days": days})
+        (row,) = await self._core.rows(statements.SURPLUS, {"days": days}, seconds=BATCH_SECONDS)
         return Removed(**row)
 
     async def clean(self, days: int) -> AsyncGenerator[Removed]:
@@ -60,11 +62,11 @@ class Retention:
             yield removed
         async for removed in self._files():
             yield removed
-        await self._core.rows(statements.FORGET_REPEATS)
+        await self._core.rows(statements.FORGET_REPEATS, seconds=BATCH_SECONDS)
 
     async def _tasks(self, days: int) -> Removed | None:
         asked = {"days": days, "limit": TASKS_A_BATCH}
-        async with self._core.connection() as connection, connection.transaction():
+        async with self._core.connection(BATCH_SECONDS) as connection, connection.transaction():
             picked = await (await connection.execute(statements.PICK_TASKS, asked)).fetchall()
             ids = _first(picked)
             if not ids:
@@ -78,16 +80,18 @@ class Retention:
     async def _journals(self) -> AsyncGenerator[Removed]:
         after: str | None = ""
         while after is not None:
-            (row,) = await self._core.rows(statements.DROP_JOURNALS, {"after": after, "limit": JOURNALS_A_BATCH})
+            (row,) = await self._core.rows(
+                statements.DROP_JOURNALS, {"after": after, "limit": JOURNALS_A_BATCH}, seconds=BATCH_SECONDS
+            )
             after = row["last"]
             yield Removed(journal=row["journal"])
 
     async def _files(self) -> AsyncGenerator[Removed]:
         place = {"organization": "", "sha256": "", "limit": FILES_A_PAGE}
-        while page := await self._core.rows(statements.PAGE_OF_FILES, place):
+        while page := await self._core.rows(statements.PAGE_OF_FILES, place, seconds=BATCH_SECONDS):
             for organization, files in _batches([row for row in page if row["idle"]]):
                 asked = {"organization": organization, "files": files}
-                (row,) = await self._core.rows(statements.DROP_FILES, asked)
+                (row,) = await self._core.rows(statements.DROP_FILES, asked, seconds=BATCH_SECONDS)
                 yield Removed(**row)
             place |= {"organization": page[-1]["organization_id"], "sha256": page[-1]["sha256"]}
 

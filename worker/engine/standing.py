@@ -1,6 +1,7 @@
 """How the tasks of an organization stand. Every count is by an index that holds unfinished work alone."""
 
 from worker.contracts.standing import AgentStanding, Standing
+from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.statements import WAITING_AGENTS
 
@@ -47,14 +48,15 @@ _REST = """
 """
 
 
+@bounded
 async def standing(core: Core, organization_id: str) -> Standing:
     """Count an organization's unfinished work."""
     keys = {"organization": organization_id, "most": MOST}
     agents: dict[str, dict[str, float]] = {}
     for sql in (_PENDING, _HELD, _PAUSED):
-        for row in await core.rows(sql, keys):
+        for row in await core.read(sql, keys):
             agents.setdefault(row.pop("agent_id"), {}).update(row)
-    (rest,) = await core.rows(_REST, keys)
+    (rest,) = await core.read(_REST, keys)
     counted = tuple(
         AgentStanding(
             agent_id,

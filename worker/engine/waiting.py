@@ -35,6 +35,8 @@ class Waiting:
     since: float = field(default_factory=time.monotonic)
     again: bool = False  # it collided with another transaction once, and may try once more
     losses: int = 0
+    locked: int = 0  # how often it met a lock that somebody holds for long
+    is_given_up: bool = False
     doubt: Doubt | None = None  # where the connection broke: how to know whether it was committed
 
     @property
@@ -46,7 +48,17 @@ class Waiting:
         """Whether it is tried again."""
         if self.losses >= MOST_LOSSES:
             return False
-        return self.is_patient or time.monotonic() - self.since < AWAY_SECONDS
+        return not self.is_given_up and (self.is_patient or self.left > 0)
+
+    @property
+    def left(self) -> float:
+        """Seconds for which whoever is not patient still waits."""
+        return AWAY_SECONDS - (time.monotonic() - self.since)
+
+    def give_up(self, error: Exception) -> None:
+        """Tell whoever asked that it has taken too long, and try no more."""
+        self.is_given_up = True
+        self.settle(error)
 
     def settle(self, outcome: datetime | Exception) -> None:
         """Tell whoever asked; if nobody is left, the change stands all the same."""
@@ -80,7 +92,7 @@ class Queue:
 
     async def put(self, waiting: Waiting) -> None:
         """Take an item in, once there is room for it. Raises: Unavailable (closed)."""
-        while not self._is_closed and not self._has_room(waiting.size):
+        while not self._is_closed and not waiting.done.done() and not self._has_room(waiting.size):
             self._room.clear()
             await self._room.wait()
         if self._is_closed:
@@ -94,9 +106,19 @@ class Queue:
     def put_back(self, group: Iterable[Waiting]) -> None:
         """Take items in, each at its place in the order."""
         for waiting in group:
+            if waiting.is_given_up:
+                continue
             insort(self._items, waiting, key=lambda each: each.order)
             self._bytes += waiting.size
         self._filled.set()
+
+    def drop(self, waiting: Waiting) -> bool:
+        """Take an item out that is not to be written; false: it is not here, but under way or in doubt."""
+        if waiting not in self._items:
+            return False
+        self._items.remove(waiting)
+        self._left([waiting])
+        return waiting.doubt is None
 
     async def filled(self) -> bool:
         """Wait for an item; false: it is closed and empty."""

@@ -170,7 +170,7 @@ class EngineWork:
         """Queue again what a claim took whose answer never came: the connection broke between commit and answer."""
         if worker_id not in self._unheard or worker_id not in self._local:
             return
-        held = await self._core.rows(statements.HELD_BY, (worker_id,))
+        held = await self._core.read(statements.HELD_BY, (worker_id,))
         unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
         await self._core.give_back(unknown)
         self._unheard.discard(worker_id)
@@ -272,7 +272,7 @@ class EngineWork:
 
         It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and suspect.
         """
-        held = await self._core.rows(statements.HELD_BY, (worker_id,))
+        held = await self._core.read(statements.HELD_BY, (worker_id,))
         await self._core.give_back(held)
         await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:

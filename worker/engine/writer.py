@@ -9,21 +9,22 @@ one statement, which locks and checks them itself, in place of a look and a wait
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from worker.engine import file_statements, statements
-from worker.engine.connections import connect, errors, is_lost, is_passing, translated
+from worker.engine.bounds import remaining, too_late
+from worker.engine.connections import LEAVE_NO_LOCK, connect, errors, is_lost, is_passing, leaves_server, translated
 from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
+from worker.engine.home import Home
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.known import Known
 from worker.engine.offers import Offers
 from worker.engine.payloads import array, encode
 from worker.engine.plan import NEVER, NewRow, Plan
 from worker.engine.rows import Row
-from worker.engine.sessions import LEAVE_NO_LOCK
 from worker.engine.waiting import Item, Queue, Waiting
 from worker.words.errors import TaskNotFound, Unavailable
 from worker.words.ids import is_id
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 
 LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
-RECONNECT_SECONDS = 0.2, 5.0  # first and longest wait between attempts
+RECONNECT_SECONDS = 0.2, 1.0  # first and longest wait between attempts: once it is back, nobody waits longer
+TRY_LATER_SECONDS = 5.0  # before what the database would not take just now is tried again
+LOCK_TRIES = 2  # of a whole group, before it is split to find what is locked
 LIMITS_TRANSACTIONS = 170000  # PostgreSQL 17
 TRANSACTION_LIMIT = "select set_config('transaction_timeout', '10s', %s)"
 """For a freeze among the statements that follow the locks, where the server does not know that it waits for us."""
@@ -55,9 +58,11 @@ class Writer:
         url: The database.
         tell: How those who wait hear of it.
         pooled: A transaction pooler stands between.
+        home: The server that the process is on.
     """
 
-    def __init__(self, url: str, tell: Tell, *, pooled: bool) -> None:
+    def __init__(self, url: str, tell: Tell, *, pooled: bool, home: Home) -> None:
+        self._home = home
         self.offers = Offers()
         self._url = url
         self._told = tell
@@ -68,6 +73,7 @@ class Writer:
         self._connection: AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._trouble: Unavailable | None = None  # why nothing is written at the moment
         self.known = Known()
         self.commits = 0
         self.items = 0
@@ -102,11 +108,33 @@ class Writer:
         if not is_id(item.task_id):  # what the database could not even be asked for
             raise TaskNotFound(item.task_id)
         waiting = self._queue.number(item)
+        if waiting.is_patient:
+            await self._put(waiting)
+            return await waiting.done
+        late = asyncio.get_running_loop().call_later(min(waiting.left, remaining()), self._give_up, waiting)
+        try:
+            await self._put(waiting)
+            return await waiting.done
+        finally:
+            late.cancel()
+
+    async def _put(self, waiting: Waiting) -> None:
         if waiting.size > LARGE_BYTES:
-            await self._write_alone(waiting)
+            self._beside(self._write_alone(waiting))
         else:
             await self._queue.put(waiting)
-        return await waiting.done
+
+    def _give_up(self, waiting: Waiting) -> None:
+        """Tell whoever has waited long enough, whatever the database does with what it was sent."""
+        error = self._trouble or too_late()
+        if not self._queue.drop(waiting):
+            error = Unavailable(f"{error.description}; whether this was stored is not known", retry_after=5)
+        waiting.give_up(error)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="a write beside the groups")
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def _write_alone(self, waiting: Waiting) -> None:
         """Commit one item on a connection of its own; others get their turn while it waits."""
@@ -121,7 +149,7 @@ class Writer:
 
     async def _try_alone(self, waiting: Waiting) -> None:
         try:
-            connection = await connect(self._url, pooled=self._pooled)
+            connection = await connect(self._url, pooled=self._pooled, home=self._home)
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
             if not isinstance(error, Unavailable) or not self._may_wait(waiting):
                 waiting.refuse(error)
@@ -147,11 +175,14 @@ class Writer:
         error = await self._try(connection, group)
         if error is None:
             return
-        if is_lost(connection, error):
+        if is_lost(connection, error) or leaves_server(error):
+            self._home.doubt()
             await connection.close()
-            self._queue.put_back(group)
-            self._queue.tell_impatient(translated(error) or error)
-            await self._pause(min(LOSS_SECONDS * 2 ** max(each.losses for each in group), RECONNECT_SECONDS[1]))
+            await self._again(group, error, LOSS_SECONDS * 2 ** max(each.losses for each in group))
+        elif isinstance(error, _locked()) and min(each.locked for each in group) < LOCK_TRIES:
+            for each in group:
+                each.locked += 1
+            await self._again(group, error, RECONNECT_SECONDS[0])
         elif len(group) > 1:
             half = len(group) // 2
             await self._commit_group(connection, group[:half])
@@ -164,6 +195,14 @@ class Writer:
         else:
             group[0].refuse(translated(error) or error)
 
+    async def _again(self, group: list[Waiting], error: Exception, seconds: float) -> None:
+        """Put a group back whole, for a moment."""
+        self._queue.put_back(group)
+        told = translated(error)
+        self._trouble = told if isinstance(told, Unavailable) else None
+        self._queue.tell_impatient(told or error)
+        await self._pause(min(seconds, RECONNECT_SECONDS[1]))
+
     def _may_wait(self, waiting: Waiting) -> bool:
         return waiting.may_wait() and not self._closing.is_set()
 
@@ -173,16 +212,14 @@ class Writer:
 
     def _try_later(self, waiting: Waiting, error: Exception) -> None:
         """Put an item back after a while."""
-        seconds = RECONNECT_SECONDS[1]
+        seconds = TRY_LATER_SECONDS
         announce(PlatformTrouble(doing="writing", error=translated(error) or error, again_in=seconds))
 
         async def put_back() -> None:
             await self._pause(seconds)
             self._queue.put_back([waiting])
 
-        task = asyncio.create_task(put_back(), name="a write that waits")
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        self._beside(put_back())
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -194,12 +231,14 @@ class Writer:
     async def _connected(self) -> "AsyncConnection[Any] | None":
         """The connection, made anew where it broke; none: nobody waits for it any more."""
         wait, longest = RECONNECT_SECONDS
+        await self._look()
         while self._connection is None or self._connection.closed:
             try:
                 self._connection = await self._connect()
             except Unavailable as error:
                 if self._closing.is_set():
                     self._queue.close()
+                self._trouble = error
                 self._queue.tell_impatient(error)
                 if not self._queue:
                     return None
@@ -212,8 +251,19 @@ class Writer:
                 return None
         return self._connection
 
+    async def _look(self) -> None:
+        """Let go of a connection that leads elsewhere by now, or nowhere; it is looked at if another one broke."""
+        connection = self._connection
+        if connection is None or connection.closed or self._pooled:
+            return
+        try:
+            with errors():
+                await self._home.check(connection)
+        except Unavailable:
+            await connection.close()
+
     async def _connect(self) -> "AsyncConnection[Any]":
-        connection = await connect(self._url, pooled=self._pooled)
+        connection = await connect(self._url, pooled=self._pooled, home=self._home)
         if not self._pooled:
             with errors():
                 await _limit(connection, is_local=False)
@@ -230,6 +280,7 @@ class Writer:
             if broken:
                 note_loss(group, plan)
             return error
+        self._trouble = None
         self.offers.settle(plan.items, plan.begun)
         turns = BEGUN_TURNS if plan.begun else 0
         for index, (waiting, outcome) in enumerate(zip(group, plan.outcomes(), strict=True)):
@@ -391,6 +442,13 @@ def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: da
 async def _limit(connection: "AsyncConnection[Any]", *, is_local: bool) -> None:
     if connection.info.server_version >= LIMITS_TRANSACTIONS:
         await connection.execute(TRANSACTION_LIMIT, (is_local,))
+
+
+def _locked() -> tuple[type[Exception], ...]:
+    """Errors that come of a lock which somebody else holds for long, as a migration does, or an administrator."""
+    from psycopg import errors
+
+    return errors.LockNotAvailable, errors.QueryCanceled
 
 
 def _collisions() -> tuple[type[Exception], ...]:

@@ -34,7 +34,7 @@ from worker.words.notices import (
 from worker.words.work import Assignment, Demand, WorkerCard
 
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
-AGAIN = 0.5, 10.0  # seconds: first and longest wait before a platform in trouble is asked again
+AGAIN = 0.5, 1.0  # seconds: first and longest wait before a platform in trouble is asked again: once it is back, claim
 LOOK_SECONDS = 5.0  # how often the worker asks what it has lost, should a hint not have come
 HOOK_SECONDS = 1.5  # what shutdown hooks get at the least, when the runs have used up all the time
 HAND_BACK_SECONDS = 4.0  # what cancelled runs get to be handed back; Heroku's 30 s less the drain's 24 leave six
