@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     server_key: SecretStr | None = Field(
         default=None, validation_alias="WORKER_API_KEY", description="key that the server accepts"
     )
+    public_url: str | None = Field(
+        default=None,
+        validation_alias="WORKER_PUBLIC_URL",
+        pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
+        description="URL by which clients reach the server, for links to files; none: the one of each request",
+    )
     secret: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_SECRET",

@@ -1,12 +1,13 @@
 """What commands print: JSON for programs, tables and sentences for people."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from worker.words.unseen import UNSEEN_IN_LINES
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
 """What a task carries for its agent's use, and nobody's screen or log."""
 
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROLS = UNSEEN_IN_LINES
 STYLES = {"completed": "green", "error": "red", "failed": "red", "stopped": "yellow", "paused": "yellow"}
 
 

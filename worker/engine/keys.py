@@ -10,7 +10,7 @@ from worker.contracts import Key, check_organization
 from worker.engine import presence_statements as statements
 from worker.engine.bounds import bounded
 from worker.engine.core import Core
-from worker.words.errors import Conflict, NotFound, ValidationError
+from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
 
 KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
@@ -96,10 +96,7 @@ class EngineKeys:
 
         Raises:
             Conflict: The same key came with another wish before.
-            ValidationError: The key is none.
         """
-        if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the length that others allow too
-            raise ValidationError("Idempotency-Key must be 1 to 255 printable characters", field="Idempotency-Key")
         asked = {"organization": organization_id, "key": key, "digest": digest, "task": task_id}
         row = (await self._core.rows(statements.RESERVE, asked))[0]
         if row["digest"] != digest:

@@ -1,17 +1,17 @@
 """Names and sizes as a note shows them: one line, no query string, no credentials, no base64."""
 
-import re
 from urllib.parse import unquote, urlsplit
 
+from worker.words.unseen import UNSEEN
+
 LONGEST_NAME = 120  # characters; enough for a real file name, too short to smuggle a page of text into a message
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
 _UNITS = ("bytes", "KB", "MB", "GB")
 _STEP = 1024
 
 
 def one_line(text: str, longest: int = LONGEST_NAME) -> str:
     """Return text without control and direction characters, cut to `longest` characters."""
-    cleaned = _UNSEEN.sub(" ", text).strip()
+    cleaned = UNSEEN.sub(" ", text).strip()
     return cleaned if len(cleaned) <= longest else cleaned[: longest - 1] + "…"
 
 

@@ -32,8 +32,9 @@ Admitted = Annotated[Access, Depends(admit)]
 
 
 def base_of(request: Request) -> str:
-    """The address by which the server was asked."""
-    return str(request.base_url).rstrip("/")
+    """The address by which clients reach the server: as it was configured, else as it was asked."""
+    public = service_of(request).settings.public_url
+    return (public or str(request.base_url)).rstrip("/")
 
 
 def is_native(request: Request) -> bool:

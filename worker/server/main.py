@@ -19,6 +19,7 @@ from worker.settings import Settings
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 
+LEAST_KEY = 16  # characters
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server beyond loopback has a key, which is checked before it listens
 GRACE_SECONDS = 5  # for requests under way when it is told to stop; streams end at once
@@ -82,6 +83,7 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
     has_key = settings.server_key is not None or asyncio.run(_has_stored_key(platform))
     address = host or (EVERYWHERE if has_key or "PORT" in os.environ else LOOPBACK)
     check_reach(address, has_key=has_key)
+    check_strength(address, settings)
     application = create_app(platform, settings, open_without_key=is_loopback(address), pages=pages)
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
@@ -98,6 +100,16 @@ def check_reach(address: str, *, has_key: bool) -> None:
         raise ConfigurationError(
             f"the server does not listen on {address} without a key: set WORKER_API_KEY, or run `worker key create"
             " --organization O`"
+        )
+
+
+def check_strength(address: str, settings: Settings) -> None:
+    """See whether the key is one that nobody guesses. Raises: ConfigurationError."""
+    key = settings.server_key.get_secret_value() if settings.server_key else None
+    if key is not None and len(key) < LEAST_KEY and not is_loopback(address):
+        raise ConfigurationError(
+            f"WORKER_API_KEY has {len(key)} characters; beyond loopback it must have at least {LEAST_KEY}:"
+            " `openssl rand -hex 32` makes one"
         )
 
 

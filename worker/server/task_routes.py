@@ -67,6 +67,7 @@ async def create(
 async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
     """Create under an id that is kept beforehand: whoever repeats the wish finds the same task, or makes it."""
     keys = service_of(request).host.keys
+    key = scoped(key, new.agent_id)
     organization_id, tasks = access.room.organization_id, access.room.tasks
     digest = hashlib.sha256(new.model_dump_json(exclude={"traceparent"}).encode()).hexdigest()
     task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
@@ -83,6 +84,17 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
         if new.id is not None:
             await keys.release(organization_id, key, task_id)
         raise
+
+
+def scoped(key: str, agent_id: str) -> str:
+    """An Idempotency-Key within its agent: it tells nobody what others have created.
+
+    Raises:
+        ValidationError: The key is none.
+    """
+    if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the length that others allow too
+        raise ValidationError("Idempotency-Key must be 1 to 255 printable characters", field="Idempotency-Key")
+    return f"{agent_id} {key}"
 
 
 def check_webhook(new: NewTask, settings: Settings) -> None:

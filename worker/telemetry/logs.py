@@ -14,6 +14,7 @@ from worker.telemetry import lines, traces
 from worker.telemetry.redaction import Redactor
 from worker.words import notices
 from worker.words.errors import ModuleException
+from worker.words.unseen import escaped
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -32,13 +33,16 @@ def configure(settings: Settings) -> None:
     """
     global _configured  # noqa: PLW0603 - a process has one log
     least = LEVELS[settings.log_level]
+    form = settings.log or ("console" if sys.stdout.isatty() else "logfmt")
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             _bind_run,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_rendering(settings.log or ("console" if sys.stdout.isatty() else "logfmt")),
+            _escape_values,
+            *_rendering(form),
+            *([] if form == "console" else [_escape_line]),
             _redacting(Redactor.of(settings, os.environ)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
@@ -103,6 +107,19 @@ def _redacting(redact: Redactor) -> Any:
         return redact(line)
 
     return hide
+
+
+def _escape_values(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out what nobody sees in a value: it could forge a line, or steer a terminal."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = escaped(value)
+    return line
+
+
+def _escape_line(_logger: Any, _method: str, line: Any) -> Any:
+    """The same in a whole line, tracebacks among it; a console's has colours of its own."""
+    return escaped(line)
 
 
 def _remember_worker(notice: notices.Notice) -> None:
