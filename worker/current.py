@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 REASON_DRAIN = "drain"
 """Why a run ends whose worker leaves: it is handed back and goes on elsewhere."""
 
+REASON_RETRY = "retry"
+"""Why a run ends within which a transient error would be passed over; another attempt makes that very call again."""
+
 
 def staying() -> bool:
     """A worker that does not leave."""
@@ -90,6 +93,8 @@ class Run:
         leaving: Whether the worker leaves: what fails now may be the doing of the signal that it got.
         handler: The handler's name.
         home: The thread and task that the handler was called in.
+        has_tries: Whether another attempt follows if a transient error ends this one.
+        failure: The error that ended it where ``stopping`` says ``REASON_RETRY``.
     """
 
     task_id: str
@@ -104,6 +109,8 @@ class Run:
     leaving: Callable[[], bool] = staying
     handler: str | None = None
     home: Position | None = None
+    has_tries: bool = False
+    failure: BaseException | None = None
 
 
 T = TypeVar("T")

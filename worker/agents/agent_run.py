@@ -11,9 +11,11 @@ from worker.agents.conversation import Contents
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind
-from worker.current import REASON_DRAIN, Run
+from worker.current import REASON_DRAIN, REASON_RETRY, Run
+from worker.words.classification import classify, message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent
+from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord, Tokens
 from worker.words.work import JournalEntry
 
@@ -34,6 +36,7 @@ class FailedCall:
     at: str
     match: str
     error: Exception
+    who: str = "the model"
 
 
 @dataclass(slots=True)
@@ -156,6 +159,17 @@ class AgentRun:
             self.attempt.stopping.set(REASON_DRAIN)
         return asyncio.CancelledError(REASON_DRAIN)
 
+    def may_give_up(self, error: BaseException) -> bool:
+        """Whether another attempt would make a call again that failed now."""
+        return self.attempt is not None and self.attempt.has_tries and classify(error).is_retryable
+
+    def give_up(self, error: BaseException) -> asyncio.CancelledError:
+        """End the attempt for a transient error that Agno would go on without; returns what to raise."""
+        if self.attempt is not None and self.attempt.failure is None:
+            self.attempt.failure = error
+            self.attempt.stopping.set(REASON_RETRY)
+        return asyncio.CancelledError(REASON_RETRY)
+
     def failure(self, text: str) -> BaseException | None:
         """The exception whose text Agno reports, the latest first."""
         for each in reversed(self.failures):
@@ -271,6 +285,7 @@ class AgentRun:
             return
         self._failed = [each for each in self._failed if each not in settled]
         others = [each for each in settled if (each.scope, each.at, each.match) != (scope, at, match)]
+        self.emit([_missing(each) for each in others])
         rows = [row for each in others if (row := self._row_of_failure(each)) is not None]
         self.buffer.add((), rows)
 
@@ -358,3 +373,9 @@ class AgentRun:
         is_provider = type(call.error).__module__.startswith("agno.")
         failure = {"text": str(call.error), "status_code": code, "provider": is_provider}
         return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
+
+
+def _missing(call: FailedCall) -> NewEvent:
+    """Say that the run went on without an answer."""
+    text = f"{call.who} failed, and the run went on without an answer: {message_of(call.error)[:1000]}"
+    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})

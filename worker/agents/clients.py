@@ -37,9 +37,29 @@ def open_client(model: Any) -> None:
     for attribute, getter in ATTRIBUTES.items():
         if attribute in model.__dict__ and hasattr(model, getter):
             if model.__dict__[attribute] is None:
-                with contextlib.suppress(Exception):
-                    getattr(model, getter)()
+                leave_retries(model, attribute)
             return
+
+
+def leave_retries(model: Any, attribute: str) -> None:
+    """Open a model's client, if Agno has not, and have it leave retries to the worker: it is one layer that retries.
+
+    What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
+    parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, and hold the task's slot meanwhile.
+
+    Args:
+        model: Agno's.
+        attribute: Where it keeps the client: ``async_client`` or ``client``.
+    """
+    getter = ATTRIBUTES[attribute]
+    if model.__dict__.get(attribute, model) is not None or not hasattr(model, getter):
+        return
+    with contextlib.suppress(Exception):  # what is wrong is reported where the model is called
+        client = getattr(model, getter)()
+        parameters: dict[str, Any] = getattr(model, "client_params", None) or {}
+        is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
+        if is_own and isinstance(getattr(client, "max_retries", None), int):
+            client.max_retries = 0
 
 
 def prepare_client(model: Any) -> None:

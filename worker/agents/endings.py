@@ -6,7 +6,7 @@ from typing import Any
 from worker.agents.agent_run import AgentRun
 from worker.agents.errors import AgentFailed
 from worker.agents.event_buffer import plain
-from worker.words.errors import ModuleException
+from worker.words.classification import message_of
 
 ERRORS = frozenset({"RunError", "TeamRunError", "WorkflowError"})
 CANCELLATIONS = frozenset({"RunCancelled", "TeamRunCancelled", "WorkflowCancelled"})
@@ -62,7 +62,7 @@ def failed(text: object, run: AgentRun) -> AgentFailed:
     """The error for a text of Agno's, with the exception behind it if a model raised it."""
     said = str(text or "The run ended in an error.")
     cause = run.failure(said)
-    return AgentFailed(cause.description if isinstance(cause, ModuleException) else said, cause)
+    return AgentFailed(said if cause is None else message_of(cause), cause)
 
 
 def _hitl_request(paused: Any) -> dict[str, Any]:
@@ -85,4 +85,5 @@ def _check_steps(results: Any, run: AgentRun) -> None:
         if not result.success and not explained and result.content not in run.skipped_steps:
             said = str(result.error or result.content or "no reason given")
             cause = run.failure(said)
-            raise AgentFailed(f"Step {result.step_name!r} failed: {said if cause is None else cause}", cause)
+            why = said if cause is None else message_of(cause)
+            raise AgentFailed(f"Step {result.step_name!r} failed: {why}", cause)

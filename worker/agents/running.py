@@ -25,6 +25,7 @@ from worker.agents.overrides import Overrides, kind_of, workflow_input
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
 from worker.current import Run, run_in_hand
+from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.errors import ModuleException
 from worker.words.events import NewEvent
@@ -179,6 +180,8 @@ class _Going:
             await self._want.check()
             ending = await self._follow(own, _request(kind, self._run.record, self._material, self._want), frame)
             content = None if ending.paused else await self._checked(ending.content, frame)
+            if ending.paused is None:
+                self._run.settle_failures(self._run.scope)
             seconds, usage = time.perf_counter() - started, self._run.usage
             result = RunResult(content, usage.tokens(), list(usage.tools), ending.paused, self._run_id, seconds)
             if ending.paused is None:  # a paused run is not over
@@ -239,7 +242,7 @@ class _Going:
         except ModuleException:
             raise
         except Exception as error:
-            raise AgentFailed(str(error) or type(error).__name__, error) from error
+            raise AgentFailed(message_of(error), error) from error
         return ending_of(last, output, self._run)
 
     async def _listen(self, own: Any, request: dict[str, Any], run_id: str) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from worker.agents.journal import Journal, not_reused
 from worker.bounded import on_behalf_of
 from worker.contracts import Platform, Work
 from worker.contracts.patience import persist
-from worker.current import Run, run_in_hand
+from worker.current import REASON_RETRY, Run, run_in_hand
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor import verdict
@@ -94,6 +94,7 @@ class Executor:
             journal=journal,
             leaving=self._draining,
             handler=handler.name,
+            has_tries=task.errors + 1 < handler.retries.attempts,
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 
@@ -127,7 +128,8 @@ class Executor:
         except GeneratorExit:
             raise  # the loop has ended, and this coroutine is being closed
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, or its values do, is classified
-            error = raised if isinstance(raised, Exception | asyncio.CancelledError) else Escaped(raised)
+            known = raised if isinstance(raised, Exception | asyncio.CancelledError) else Escaped(raised)
+            error = _ended_by(known, execution.run)
             decision = verdict.of_error(error, execution.run, task, execution.handler, draining=self._draining())
         finally:
             execution.writing = True
@@ -244,6 +246,11 @@ class Executor:
         execution.is_settled = True
         if execution.run.stopping.reason != REASON_LOST:
             announce(TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
+
+
+def _ended_by(raised: BaseException, run: Run) -> BaseException:
+    """What a run ended with: where it was given up, the error that it was given up for."""
+    return run.failure if run.stopping.reason == REASON_RETRY and run.failure is not None else raised
 
 
 def _waited(task: Task) -> float | None:

@@ -270,9 +270,9 @@ def _message(error: BaseException) -> str:
     chain = [each for each, _ in zip(causes(error), range(MOST_CAUSES), strict=False)]
     own = next((each for index, each in enumerate(chain) if not is_wrapper(each) or index + 1 == len(chain)), error)
     facts = facts_of(error if type(error).__name__ == "AgentFailed" else own)
-    if facts.is_remote and facts.message:
+    if facts.is_remote and facts.message and (own is error or facts.body):
         return facts.message
-    text = str(error).strip()
+    text = facts_of(error).message.strip()
     if isinstance(error, KeyError):
         return f"KeyError: {text}"
     return text or type(error).__name__

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.agents.conversation import Conversation
@@ -87,6 +88,12 @@ class Frame:
                 return
             each.is_live = True
 
+    def is_covered(self) -> bool:
+        """Whether the user has said what follows a failed call within it: another model, or retries of Agno's."""
+        owners = [each.owner for each in self.path()]
+        fallbacks = getattr(self.owner, "fallback_config", None)
+        return bool(getattr(fallbacks, "has_fallbacks", False)) or any(_retries(each) for each in owners)
+
     def begins_again(self) -> None:
         """Agno starts its run once more, within this attempt: what was completed is answered, not done again."""
         if self.conversations or (self.has_scope and any(each.identity for each in self.scope.children)):
@@ -121,6 +128,22 @@ class Frame:
 
     def _hook_key(self, name: str, number: int) -> str:
         return f"{self.run.record.id}:{name}:{digest([self.scope.key, name, number])[:12]}"
+
+
+def _retries(owner: Any) -> bool:
+    """Whether a run, or a step, is configured to begin anew when it fails."""
+    if hasattr(owner, "max_retries") and hasattr(owner, "skip_on_failure"):
+        return owner.max_retries not in (0, step_retries())
+    retries = getattr(owner, "retries", 0)
+    return isinstance(retries, int) and retries > 0
+
+
+@cache
+def step_retries() -> int:
+    """How often Agno tries a step again of which nobody has said how often."""
+    from agno.workflow import Step
+
+    return signature(Step).parameters["max_retries"].default
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.agent_run import FailedCall
-from worker.agents.clients import prepare_client
+from worker.agents.clients import leave_retries, prepare_client
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation.askers import Asker, asker_of
@@ -140,8 +140,17 @@ class ModelCall:
             return
         if self._frame.parent is not None and self._run.is_leaving:
             raise self._run.suspend() from error
+        is_passed_over = self._frame.parent is not None or self._conversation.helper is not None
+        if is_passed_over and self._run.may_give_up(error) and not self._frame.is_covered():
+            raise self._run.give_up(error) from error
         self._run.drop_outdated(self._conversation.scope)
-        self._run.failed(FailedCall(self._conversation.scope, self._at, self._match, error))
+        self._run.failed(FailedCall(self._conversation.scope, self._at, self._match, error, self._who))
+
+    @property
+    def _who(self) -> str:
+        """Who asks, as a note names them."""
+        owner = self._frame.member or getattr(self._frame.owner, "name", None) or "the agent"
+        return f"{self._conversation.helper} of {owner}" if self._conversation.helper else str(owner)
 
     @property
     def _at(self) -> str:
@@ -201,6 +210,7 @@ async def whole(call: ModelCall, original: Any, arguments: dict[str, Any]) -> An
             if known is not None:
                 return known[0]
             prepare_client(call.model)
+            leave_retries(call.model, "async_client")
             answer = await original(call.model, **arguments)
         except Exception as error:
             call.failed(error)
@@ -216,6 +226,7 @@ def whole_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: A
             known = run.on_loop(call.known)
             if known is not None:
                 return known[0]
+            leave_retries(call.model, "client")
             answer = original(call.model, **arguments)
         except Exception as error:
             run.call(call.failed, error)
@@ -237,6 +248,7 @@ async def streamed(call: ModelCall, original: Any, arguments: dict[str, Any]) ->
                 is_complete = True
                 return
             prepare_client(call.model)
+            leave_retries(call.model, "async_client")
             stream = original(call.model, **arguments)
             async for delta in stream:
                 call.hear(delta)
@@ -263,6 +275,7 @@ def streamed_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run
                 yield from known
                 is_complete = True
                 return
+            leave_retries(call.model, "client")
             for delta in original(call.model, **arguments):
                 call.hear(delta)
                 yield delta

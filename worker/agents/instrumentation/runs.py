@@ -1,5 +1,6 @@
 """Runs of agents, teams and workflows, and a workflow's steps, whoever makes them within a run of ours."""
 
+import copy
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import copy_context
@@ -9,7 +10,7 @@ from typing import Any
 from worker.agents.call_sites import Place, call_site
 from worker.agents.endings import ERRORS
 from worker.agents.instrumentation.askers import is_agno
-from worker.agents.instrumentation.frames import Frame, streamed, streamed_sync, within
+from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
@@ -65,8 +66,17 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
     child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
     key = partial(_key_of_step, child)
     with within(child, key):
-        result = original(owner, *arguments, **options)
+        result = original(_leaving_retries(owner), *arguments, **options)
     return _followed(child, result, key)
+
+
+def _leaving_retries(step: Any) -> Any:
+    """A step that leaves retries to the worker, unless the user has given it a number of its own."""
+    if step.max_retries != step_retries():
+        return step
+    own = copy.copy(step)
+    own.max_retries = 0
+    return own
 
 
 class Inheriting:
