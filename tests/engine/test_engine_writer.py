@@ -86,7 +86,7 @@ async def test_a_journal_entry_before_a_retry_in_the_same_group_is_dropped_with_
     assert await engine.work.journal(task_id) == {}
 
 
-@pytest.mark.parametrize("value", ["{", "", "1}, {", '"\0"', '"\ud800"'])
+@pytest.mark.parametrize("value", ["{", "", "1}, {"])
 async def test_of_a_bad_row_among_good_ones_only_the_bad_ones_caller_hears(engine: Engine, value: str) -> None:
     by = await worker(engine)
     for _ in range(9):

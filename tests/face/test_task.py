@@ -280,3 +280,14 @@ async def test_the_attempts_of_a_task_are_told_async_and_sync() -> None:
     (attempt,) = await task.aattempts()
     assert (attempt.number, attempt.worker, attempt.outcome) == (1, "the worker", "running")
     assert task.attempts() == [attempt]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("half \ud83d", "half \ud83d"),  # text stays as it is until it is stored
+        ({"a\ud83d": ["\ud83d", Answer(total=1, city="\ud83d")]}, '{"a\ufffd":["\ufffd",{"total":1,"city":"\ufffd"}]}'),
+    ],
+)
+def test_half_a_surrogate_pair_is_no_reason_to_lose_a_result(value: Any, text: str) -> None:
+    assert result_text(value) == text

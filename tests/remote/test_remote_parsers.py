@@ -16,12 +16,13 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject, body_of, refusal
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable, agent_of, decode, encode, event_of, item_of, task_of
+from worker.remote.wire import Unreadable, agent_of, decode, event_of, item_of, task_of
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.events import TaskUpdateEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.texts import encode
 
 TEXTS = st.text(max_size=12) | st.sampled_from(["", "t1", "pending", "completed", "2026-01-01T00:00:00Z", "\0", "٣"])
 JSONS: st.SearchStrategy[Any] = st.recursive(

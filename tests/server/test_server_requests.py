@@ -309,3 +309,30 @@ async def test_uploaded_files_are_signed_urls_wherever_the_wire_names_them(
 async def _events(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
     async with client.stream("GET", f"{path}/events") as response:
         return {event["data"]["type"]: event["data"]["data"] async for event in aevents_in(response)}
+
+
+KIND = {"content-type": "application/json"}
+HALF = b'"half \\ud83d"'
+EVERYWHERE = b'{"input":{"text":%b,"files":["data:,x"],"user":{"id":%b}},"title":%b,"payload_extension":{%b:[%b]}}' % (
+    (HALF,) * 5
+)
+
+
+async def test_half_a_surrogate_pair_is_stored_so_that_it_can_be_read(client: httpx.AsyncClient) -> None:
+    """JavaScript cuts text inside an emoji; the answer must not be a 500 after the task was made."""
+    for headers in ({}, {"idempotency-key": "once"}):
+        answer = await client.post("/agent-execution/a", content=EVERYWHERE, headers={**KIND, **headers})
+        assert answer.status_code == 200, answer.text
+        task = answer.json()
+        assert (task["title"], task["payload_extension"]) == ("half \ufffd", {"half \ufffd": ["half \ufffd"]})
+        assert (await client.get(f"/agent-execution/{task['id']}/status")).json() == task
+    pushed = await client.post(
+        f"/agent-execution/{task['id']}/events/push", content=b'[{"type":"chunk","data":%b}]' % HALF, headers=KIND
+    )
+    assert pushed.status_code == 200
+    saved = await client.patch(f"/agent-execution/{task['id']}/update", content=b'{"result":%b}' % HALF, headers=KIND)
+    assert saved.json()["result"] == "half \ufffd"
+    reported = b'{"id":"elsewhere","input":%b,"result":{"a":%b},"used_tools":[%b]}' % (HALF, HALF, HALF)
+    answer = await client.post("/agent-execution/a/report_task", content=reported, headers=KIND)
+    assert (answer.status_code, answer.json()["used_tools"]) == (200, ["half \ufffd"])
+    assert len((await client.get("/agent-execution/executions/history/a")).json()) == 3

@@ -8,6 +8,7 @@ from worker.agents.event_buffer import plain
 from worker.agents.schemas import check, fitted, inner
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskRecord
+from worker.words.texts import encode
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,7 +64,7 @@ class Wanted:
         if not self.is_json:
             return as_text(content)
         if self.model is not None and isinstance(content, self.model):
-            return content.model_dump_json()
+            return encode(content).decode()
         text = unfenced(content) if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)
         found, wrong = await fitted(text, self.schema if self.model is None else None)
         if found is None:
@@ -110,7 +111,7 @@ def _by_class(model: "type[BaseModel]", text: str) -> str:
     from pydantic import ValidationError as ClassMismatch
 
     try:
-        return model.model_validate(json.loads(text)).model_dump_json()
+        return encode(model.model_validate(json.loads(text))).decode()
     except ClassMismatch as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = "/".join(str(part) for part in first["loc"])

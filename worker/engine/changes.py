@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from worker.engine.payloads import clean
 from worker.engine.references import FileRow
 from worker.engine.rows import (
     ANEW,
@@ -34,6 +33,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.retry import CRASHES, MOST_SUSPICIONS, SUSPICIONS
 from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.texts import clean
 from worker.words.work import JournalEntry
 
 Status = AgentExecutionStatus

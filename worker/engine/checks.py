@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from worker.engine.payloads import clean, encode
+from worker.engine.payloads import encode
 from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import DeepPlanning, TaskRecord, Tokens, check_internal_status
+from worker.words.texts import clean, plain
 
 CODE_CHARACTERS = 200  # of what somebody calls an error
 
@@ -43,7 +44,7 @@ def _status(name: str, value: Any) -> str:
 
 
 def _result(name: str, value: Any) -> str:  # noqa: ARG001 - one signature for all checks
-    return (clean(value) if isinstance(value, str) else encode(value)) or ""
+    return clean(value) if isinstance(value, str) else encode(value)
 
 
 def _internal_status(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signature for all checks
@@ -63,16 +64,16 @@ def _code(name: str, value: Any) -> str | None:
 
 
 def _object(name: str, value: Any) -> dict[str, Any]:
-    value = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    value = value.model_dump() if hasattr(value, "model_dump") else value
     if not isinstance(value, dict):
         raise ValidationError(f"{name} must be an object", field=name)
-    return dict(value)
+    return plain(value)
 
 
 def _texts(name: str, value: Any) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
         raise ValidationError(f"{name} must be a list of texts", field=name)
-    return [clean(each) or "" for each in value]
+    return [clean(each) for each in value]
 
 
 def _number(name: str, value: Any) -> float:

@@ -13,9 +13,9 @@ from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
 from worker.engine.core import Asked, Core
 from worker.engine.files import FileStore
-from worker.engine.payloads import clean, encode
+from worker.engine.payloads import encode
 from worker.engine.plan import NewRow, settings_columns
-from worker.engine.records import History, is_renewal, split, task_item, task_record
+from worker.engine.records import SECRETS, History, is_renewal, split, task_item, task_record
 from worker.engine.references import uploads
 from worker.engine.rows import RENEWED, text_size
 from worker.words.activity import AgentActivityThread
@@ -26,6 +26,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.texts import clean
 from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
@@ -77,8 +78,10 @@ class EngineTasks:
         created_at = await self._core.writer.write(row)
         return TaskRecord.model_validate(
             {
-                **new.model_dump(exclude={"id", *TaskRecord.SECRET}),
+                **{name: value for name, value in settings.items() if name != SECRETS},
+                **state,
                 "id": row.id,
+                "agent_id": row.agent_id,
                 "organization_id": self._organization,
                 "status": row.status,
                 "execution_attempts": row.attempt,
@@ -249,7 +252,7 @@ class EngineTasks:
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
-        record = agent.model_dump(mode="json", exclude={"id", "organization_id", "version", "created_at", "announced"})
+        record = agent.model_dump(exclude={"id", "organization_id", "version", "created_at", "announced"})
         await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
         return await self.get_agent(agent.id)
 

@@ -6,10 +6,10 @@ from typing import Any
 from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES
-from worker.engine.payloads import clean
 from worker.words.deliveries import DeliveryFilter, DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.errors import ValidationError
 from worker.words.statuses import DeliveryState
+from worker.words.texts import clean
 
 _COLUMNS = "s.handler, s.event_type, t.agent_id"
 

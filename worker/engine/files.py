@@ -10,9 +10,9 @@ from typing import Any
 
 from worker.engine import file_statements as statements
 from worker.engine.core import Core
-from worker.engine.payloads import clean
 from worker.engine.references import parts_of, reference_of
 from worker.words.errors import FileNotStored, TooLarge, ValidationError
+from worker.words.texts import clean
 from worker.words.work import KeptFile, StoredFile
 
 FILE_BYTES = 50 * 1024 * 1024  # the largest upload; attachments have a lower limit of their own

@@ -7,10 +7,10 @@ status (there are seven). So two indexes serve every list, and none is needed fo
 from typing import Any
 
 from worker.engine.core import Core
-from worker.engine.payloads import clean
 from worker.engine.records import TASK_COLUMNS
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskQuery
+from worker.words.texts import clean
 
 WINDOW = 10_000
 """How many tasks of a lane a search for text looks through, and how many are counted: some 50 ms."""
@@ -117,7 +117,7 @@ def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
     agents: list[str] | None = None if query.agents is None else list(query.agents)
     if query.agent_id is not None:
         agents = [query.agent_id] if agents is None or query.agent_id in agents else []
-    agents = agents and [each.replace("\0", "") for each in agents]
+    agents = agents and [clean(each) for each in agents]
     statuses: list[str] | None = list(query.statuses) or None
     if query.error_code is not None:  # a completed task has none: they need not be looked through
         statuses = [each for each in statuses or AgentExecutionStatus if each is not AgentExecutionStatus.Completed]

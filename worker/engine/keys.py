@@ -12,6 +12,7 @@ from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
+from worker.words.texts import clean
 
 KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
 SECRET_BYTES = 32
@@ -44,7 +45,7 @@ class EngineKeys:
                 "id": new_id(),
                 "organization": organization_id,
                 "digest": digest_of(text),
-                "name": name.replace("\0", ""),
+                "name": clean(name),
                 "agents": list(agents) or None,
                 "seconds": seconds,
             },
@@ -59,7 +60,7 @@ class EngineKeys:
     @bounded
     async def revoke(self, key_id: str) -> Key:
         """Have a key open nothing any more. Raises: NotFound."""
-        rows = await self._core.rows(statements.REVOKE_KEY, (key_id.replace("\0", ""),))
+        rows = await self._core.rows(statements.REVOKE_KEY, (clean(key_id),))
         if not rows:
             raise NotFound(f"There is no key {key_id!r}.")
         return _key(rows[0])
@@ -74,7 +75,7 @@ class EngineKeys:
     @bounded
     async def get(self, key_id: str) -> Key | None:
         """The key of this id, if it opens anything now."""
-        rows = await self._core.read(statements.GET_KEY, (key_id.replace("\0", ""),))
+        rows = await self._core.read(statements.GET_KEY, (clean(key_id),))
         return _key(rows[0]) if rows else None
 
     @bounded

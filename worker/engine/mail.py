@@ -10,9 +10,9 @@ from worker.engine import presence_statements, statements
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES
-from worker.engine.payloads import clean
 from worker.words.errors import LeaseLost
 from worker.words.statuses import TaskUpdateEventType
+from worker.words.texts import clean
 from worker.words.work import Delivery, Subscription, WorkerCard
 
 
@@ -36,10 +36,10 @@ class EngineMail:
                 {
                     **asdict(subscription.retries),
                     "organization": self._organization,
-                    "handler": subscription.handler,
+                    "handler": clean(subscription.handler),
                     "agent": subscription.agent_id,
                     "type": subscription.event_type,
-                    "needs": subscription.needs,
+                    "needs": clean(subscription.needs),
                 },
             )
             subscriptions[answer[0]["id"]] = subscription

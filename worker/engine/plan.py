@@ -10,7 +10,8 @@ from pydantic_core import to_json
 from worker.engine.payloads import array, encode
 from worker.engine.references import FileRow, parts_of
 from worker.engine.rows import Change, Effect, LoggedEvent, Row, not_found
-from worker.words.errors import ModuleException, ValidationError
+from worker.words.errors import ModuleException
+from worker.words.texts import clean
 from worker.words.work import JournalEntry
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -192,15 +193,8 @@ class Plan:
             yield _update(columns), encode(values), array(row.id for row in rows)
 
     def noted(self) -> str:
-        """The journal entries, as their insert wants them. Their values are texts: nothing in one is mended.
-
-        Raises:
-            ValidationError: One is no text that JSON can hold.
-        """
-        try:
-            return to_json(self.journal).decode()
-        except ValueError as error:
-            raise ValidationError("a value does not fit into the database") from error
+        """The journal entries, as their insert wants them. Their values are texts: what is escaped in one stays so."""
+        return to_json(self.journal).decode()
 
     def logged(self) -> str:
         """The events, as their insert wants them."""
@@ -209,7 +203,7 @@ class Plan:
 
 def _journal_row(task_id: str, entry: JournalEntry) -> dict[str, Any]:
     sha256 = None if entry.reference is None else parts_of(entry.reference)[0]
-    return {"task_id": task_id, "key": entry.key, "value": entry.value, "sha256": sha256}
+    return {"task_id": task_id, "key": clean(entry.key), "value": clean(entry.value), "sha256": sha256}
 
 
 _updates: dict[tuple[str, ...], bytes] = {}

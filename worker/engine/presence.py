@@ -13,6 +13,7 @@ from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.working import EngineWork
 from worker.words.errors import LeaseLost, NotFound, TaskNotFound
 from worker.words.outcomes import HandBack
+from worker.words.texts import clean
 from worker.words.work import WorkerCard
 
 SILENCE_SECONDS = 3600.0  # the wire protocol: an outside holder without a lease is given up after 60 minutes of silence
@@ -35,7 +36,7 @@ class EnginePresence:
     @bounded
     async def worker(self, worker_id: str) -> WorkerState:
         """One worker, also one that was taken for dead."""
-        rows = await self._core.read(statements.GET_WORKER, (worker_id.replace("\0", ""), self._organization))
+        rows = await self._core.read(statements.GET_WORKER, (clean(worker_id), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
         return _state(rows[0])

@@ -8,6 +8,7 @@ from worker.engine.vault import Vault
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import NewTask, TaskItem, TaskRecord
+from worker.words.texts import plain
 
 Status = AgentExecutionStatus
 
@@ -28,7 +29,7 @@ SECRETS = "_secrets"
 
 def split(new: NewTask, vault: Vault) -> tuple[dict[str, Any], dict[str, Any]]:
     """Divide a new task into what is fixed and what saves may change; defaults are not stored, secrets sealed."""
-    given = new.model_dump(mode="json", exclude_defaults=True, exclude={"id", "agent_id"})
+    given = plain(new.model_dump(exclude_defaults=True, exclude={"id", "agent_id"}))
     secrets = {name: given.pop(name) for name in TaskRecord.SECRET if name in given}
     if secrets:
         given[SECRETS] = vault.seal(secrets)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from worker.engine.payloads import clean
 from worker.words.errors import FileNotStored, ValidationError
+from worker.words.texts import clean
 from worker.words.work import KeptFile, url_digest
 
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)

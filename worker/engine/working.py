@@ -17,7 +17,6 @@ from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
 from worker.engine.offers import Offer
-from worker.engine.payloads import clean
 from worker.engine.records import assigned
 from worker.engine.references import kept_rows
 from worker.words.digests import mark
@@ -25,6 +24,7 @@ from worker.words.errors import ConfigurationError, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
+from worker.words.texts import clean
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
 TOLD_A_READ = 100  # events; a tool's result may be as large as a file
@@ -60,7 +60,7 @@ class EngineWork:
                 {
                     "id": card.id,
                     "organization": self._organization,
-                    "name": card.name,
+                    "name": clean(card.name),
                     "agents": list(card.agents),
                     "any_agent": card.any_agent,
                     "concurrency": card.concurrency,

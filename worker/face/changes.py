@@ -15,6 +15,7 @@ from worker.words.classification import message_of
 from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.tasks import TaskRecord, check_internal_status
+from worker.words.texts import plain
 
 Snapshot = dict[str, Any]
 
@@ -137,12 +138,21 @@ def as_json(value: Any, field: str) -> str:
         ValidationError: It is no JSON. Its ``repr`` would be nobody's result.
     """
     try:
-        return to_json(value, inf_nan_mode="null").decode()
+        return _json(value)
     except Exception as error:  # noqa: BLE001 - the code that writes the value may be the user's
         raise ValidationError(
             f"{field} cannot be put into JSON: {message_of(error)}. Give text, a dictionary, a list or a model.",
             field=field,
         ) from None
+
+
+def _json(value: Any) -> str:
+    try:
+        return to_json(value, inf_nan_mode="null").decode()
+    except ValueError as error:
+        if "surrogates" not in str(error):
+            raise
+    return to_json(plain(value, strict=True), inf_nan_mode="null").decode()  # half a pair stands in it
 
 
 def as_refusal(error: pydantic.ValidationError) -> ValidationError:

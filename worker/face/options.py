@@ -12,6 +12,7 @@ from worker.face.uploads import FileSource, references
 from worker.words.errors import ValidationError
 from worker.words.statuses import LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.tasks import NewTask, User
+from worker.words.texts import plain
 
 
 class TaskOptions(TypedDict, total=False):
@@ -104,4 +105,4 @@ def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(server: Any) -> Any:
-    return server.model_dump(mode="json") if isinstance(server, BaseModel) else server
+    return plain(server.model_dump()) if isinstance(server, BaseModel) else server

@@ -9,8 +9,8 @@ from worker.remote.heart import Beat, Heart
 from worker.remote.hub import DELIVERIES, WORK, Hub
 from worker.remote.repeating import forever
 from worker.remote.transport import Transport
-from worker.remote.wire import encode
 from worker.words.errors import NotFound, Unavailable
+from worker.words.texts import encode
 from worker.words.work import WorkerCard
 
 if TYPE_CHECKING:

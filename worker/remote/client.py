@@ -11,7 +11,7 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import agent_of, clean, decode, item_of, kept_of, task_of
+from worker.remote.wire import agent_of, decode, item_of, kept_of, task_of
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
@@ -28,6 +28,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
+from worker.words.texts import clean
 from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
@@ -64,7 +65,7 @@ class RemoteTasks:
 
     async def _create_once(self, new: NewTask) -> TaskRecord:
         headers = {"idempotency-key": new_id()}
-        if new.agent_version is not None:
+        if new.agent_version is not None and new.agent_version.isascii():  # the body has it, too
             headers["x-agent-version"] = new.agent_version
         try:
             return await self._create(new, headers, Repeat.UNSENT)

@@ -10,9 +10,10 @@ from worker.remote.heart import Beat, Heart
 from worker.remote.refusals import KeyRefused
 from worker.remote.repeating import forever
 from worker.remote.transport import Repeat, Transport
-from worker.remote.wire import Unreadable, decode, encode
+from worker.remote.wire import Unreadable, decode
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
+from worker.words.texts import encode
 
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent

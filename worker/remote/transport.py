@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from worker.remote.addresses import Addresses
 from worker.remote.certificates import trusted
 from worker.remote.refusals import AGAIN, NOTHING, Subject, body_of, refusal
-from worker.remote.wire import clean, encode
 from worker.words.errors import ModuleException, Unavailable
+from worker.words.texts import clean, encode
 
 if TYPE_CHECKING:
     import httpx

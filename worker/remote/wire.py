@@ -1,12 +1,11 @@
 """Between records and JSON: what is sent is always valid JSON, what comes is read as far as it can be."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import pydantic
 from pydantic import BaseModel, TypeAdapter
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json
 
 from worker.words.agents import AgentRecord
 from worker.words.errors import ModuleException
@@ -24,7 +23,6 @@ REQUIRED: dict[type[BaseModel], frozenset[str]] = {
 }
 """Fields without which a record means nothing; any other that does not fit is left out."""
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _KNOWN = frozenset(TaskUpdateEventType)
 _KEPT = TypeAdapter(list[KeptFile])
 
@@ -36,19 +34,6 @@ class Unreadable(ModuleException):
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(None, f"The platform sent {what} that cannot be read: {why}")
-
-
-def encode(value: Any) -> bytes:
-    """Encode a value as JSON: NaN and infinities null, lone surrogates U+FFFD; what JSON does not know becomes text."""
-    try:
-        return to_json(value, inf_nan_mode="null", serialize_unknown=True)
-    except (PydanticSerializationError, UnicodeEncodeError, ValueError):
-        return to_json(_plain(value), inf_nan_mode="null", serialize_unknown=True)
-
-
-def clean(text: str) -> str:
-    """Replace what neither a URL nor JSON can carry."""
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def decode(content: bytes | str, what: str) -> Any:
@@ -155,19 +140,3 @@ def _fields(error: pydantic.ValidationError) -> set[str]:
 def _reasons(error: pydantic.ValidationError) -> str:
     problems = error.errors(include_input=False, include_url=False)
     return "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in problems[:3])
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            return clean(value)
-        case dict():
-            return {clean(str(key)): _plain(each) for key, each in cast("dict[Any, Any]", value).items()}
-        case list() | tuple() | set() | frozenset():
-            return [_plain(each) for each in cast("list[Any]", value)]
-        case BaseModel():
-            return _plain(value.model_dump(warnings="none"))
-        case None | bool() | int() | float():
-            return value
-        case _:
-            return clean(str(value))

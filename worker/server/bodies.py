@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from worker.words.agents import AgentRecord
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskSettings
+from worker.words.texts import cleaned
 
 VERBS = 512
 
@@ -38,9 +39,15 @@ def check_depth(value: Any) -> None:
         ]
 
 
-def without_nulls(value: Any) -> Any:
-    """A body without fields that are null."""
+def storable(value: Any) -> Any:
+    """A body that can be stored and read again: its texts made clean. Raises: ValueError."""
     check_depth(value)
+    return cleaned(value)
+
+
+def without_nulls(value: Any) -> Any:
+    """A storable body without fields that are null."""
+    value = storable(value)
     if isinstance(value, dict):
         return {name: each for name, each in value.items() if each is not None}
     return value
@@ -105,9 +112,8 @@ class Changes(RootModel[dict[str, Any]]):
 
     @model_validator(mode="before")
     @classmethod
-    def _not_too_deep(cls, value: Any) -> Any:
-        check_depth(value)
-        return value
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
 
 
 class AgentBody(AgentRecord):
@@ -115,9 +121,8 @@ class AgentBody(AgentRecord):
 
     @model_validator(mode="before")
     @classmethod
-    def _not_too_deep(cls, value: Any) -> Any:
-        check_depth(value)
-        return value
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
 
     def record(self) -> AgentRecord:
         """The agent, as the platform knows it."""
@@ -132,9 +137,8 @@ class WorkBody(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _not_too_deep(cls, value: Any) -> Any:
-        check_depth(value)
-        return value
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
 
 
 class WorkerReport(Body):

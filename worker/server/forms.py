@@ -10,6 +10,7 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
+from worker.words.texts import clean
 from worker.words.work import Delivery, KeptFile, Subscription
 
 POLL_SECONDS = 25.0
@@ -50,7 +51,7 @@ class SubscriptionForm(Form):
     def subscription(self) -> Subscription:
         """The wish, as the platform knows it."""
         retries = RetryPolicy(self.retries.attempts, self.retries.base, self.retries.cap)
-        needs = None if self.needs is None else self.needs.replace("\0", "")
+        needs = clean(self.needs)
         return Subscription(self.handler, self.event_type, self.agent_id, retries, needs)
 
 

@@ -23,6 +23,7 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
+from worker.words.texts import clean
 from worker.words.work import Delivery, Subscription
 
 OUT = 10  # deliveries that a worker has at once
@@ -51,7 +52,7 @@ def announced(handler: str | None, events: str | None, agent_id: str) -> tuple[S
     kinds = dict.fromkeys(each.strip() for each in events.split(","))
     if not kinds.keys() <= known:
         raise ValidationError(f"events are some of {', '.join(sorted(known))}", field="events")
-    return tuple(Subscription(handler.replace("\0", ""), TaskUpdateEventType(kind), agent_id) for kind in kinds)
+    return tuple(Subscription(clean(handler), TaskUpdateEventType(kind), agent_id) for kind in kinds)
 
 
 class Done(BaseModel):

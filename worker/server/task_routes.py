@@ -19,6 +19,7 @@ from worker.words.errors import Conflict, ModuleException, TaskNotFound, Validat
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens, is_traceparent
+from worker.words.texts import encode
 
 router = APIRouter(tags=["tasks"])
 
@@ -69,7 +70,7 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
     keys = service_of(request).host.keys
     key = scoped(key, new.agent_id)
     organization_id, tasks = access.room.organization_id, access.room.tasks
-    digest = hashlib.sha256(new.model_dump_json(exclude={"traceparent"}).encode()).hexdigest()
+    digest = hashlib.sha256(encode(new.model_dump(exclude={"traceparent"}))).hexdigest()
     task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
     if not first:
         with suppress(TaskNotFound):  # then whoever came first broke off before it was made

@@ -30,6 +30,7 @@ from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
+from worker.words.texts import clean
 from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard
 
 VERSION = 1
@@ -107,7 +108,7 @@ class Clerk:
         await self._room.work.register(
             WorkerCard(
                 id=card.id,
-                name=card.name.replace("\0", ""),
+                name=clean(card.name),
                 agents=tuple(card.agents),
                 any_agent=card.any_agent,
                 concurrency=card.concurrency,
