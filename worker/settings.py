@@ -1,10 +1,18 @@
 """The settings: one table of name, default, unit and help. It feeds parsing, ``--help`` and a test of the README."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?")
+"""Of a web page, as browsers send it. No ``*``: whoever writes a page would then be let in by whoever opens it."""
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -84,6 +92,12 @@ class Settings(BaseSettings):
         validation_alias="WORKER_ENCRYPTION_KEY",
         description="key that tasks' secrets are encrypted with at rest, of `worker key generate`; several with spaces"
         " between while one replaces another, the new one first",
+    )
+    cors_origins: str | None = Field(
+        default=None,
+        validation_alias="WORKER_CORS_ORIGINS",
+        description="web pages that may use the server from a browser, with their users' keys: `https://app.example`,"
+        " comma-separated; none: no page of another origin may",
     )
     max_queued: int = Field(
         default=100_000,
@@ -177,6 +191,19 @@ class Settings(BaseSettings):
     @classmethod
     def _agents(cls, value: str | None) -> str | None:
         return ",".join(part.strip() for part in value.split(",") if part.strip()) or None if value else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        wrong = [each for each in _parts(value) if not _ORIGIN.fullmatch(each)]
+        if wrong:
+            raise ValueError(f"an origin is scheme, host and port, such as https://app.example: {wrong[0]!r} is none")
+        return value
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of web pages that may use the server."""
+        return _parts(self.cors_origins)
 
     @property
     def agent_ids(self) -> tuple[str, ...]:

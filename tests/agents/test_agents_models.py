@@ -25,6 +25,7 @@ from worker.words.agents import AgentRecord, Instructions
 from worker.words.errors import ConfigurationError
 from worker.words.models import ModelCapabilities
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
+from worker.words.tasks import TaskSettings
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +83,21 @@ def test_the_default_model_is_named_or_that_of_the_key(monkeypatch: pytest.Monke
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     assert isinstance(default_model(settings(None)), OpenAIResponses)
     assert default_model(settings("openai-chat:gpt-4o")).id == "gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("settings", "effort"),
+    [
+        ({}, None),
+        ({"think_mode": "default"}, None),
+        ({"think_mode": "harder"}, LLMReasoningEffort.High),
+        ({"think_mode": "harder", "llm_reasoning_effort": "low"}, LLMReasoningEffort.Low),
+    ],
+)
+def test_to_think_harder_is_an_effort_unless_one_is_named(
+    settings: dict[str, str], effort: LLMReasoningEffort | None
+) -> None:
+    assert TaskSettings.model_validate(settings).reasoning_effort is effort
 
 
 def test_effort_is_said_in_the_providers_words() -> None:

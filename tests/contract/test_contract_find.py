@@ -165,3 +165,12 @@ async def test_a_list_shows_how_a_tasks_input_begins_and_when_it_ran(platform: P
     task = await platform.tasks.get(assignment.task.id)
     assert item.text == ("word " * 40)
     assert (item.started_at, item.finished_at) == (task.started_at, task.finished_at)
+
+
+async def test_what_is_asked_for_twice_is_listed_once(platform: Platform) -> None:
+    """``InProgress`` is another name of ``Executing``, and an agent may be named by two settings."""
+    _, assignment = await run(platform)
+    twice = (Status.Executing, Status.InProgress, Status.Pending)
+    assert await found(platform, statuses=twice) == [assignment.task.id]
+    assert await found(platform, agents=("analyst", "analyst", "writer")) == [assignment.task.id]
+    assert (await platform.tasks.counts(TaskQuery(agents=("analyst", "analyst"))))[Status.Executing] == 1

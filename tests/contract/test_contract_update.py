@@ -4,10 +4,11 @@ import pytest
 
 from tests.contract.steps import bring_to, claim, create, finish, hand_back, log, run, snapshot, worker
 from worker.contracts import Platform
-from worker.words.errors import LeaseLost, TaskNotFound, ValidationError
+from worker.words.errors import LeaseLost, TaskNotFound, TooLarge, ValidationError
 from worker.words.statuses import TERMINAL
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
+from worker.words.tasks import TaskRecord
 
 TERMINALS = sorted(TERMINAL)
 
@@ -80,12 +81,105 @@ async def test_the_owners_save_stores_what_changed_and_logs_it_under_its_attempt
     assert (event.type, event.attempt, event.data) == (Type.TaskUpdated, 1, saved)
 
 
-async def test_null_means_unchanged_and_fields_fixed_at_create_are_ignored(platform: Platform) -> None:
+async def test_fields_fixed_at_create_are_ignored(platform: Platform) -> None:
     task = await create(platform, title="T")
-    whole = task.model_dump(mode="json") | {"agent_id": "other", "title": None, "execution_attempts": 9, "id": "no"}
+    whole = task.model_dump(mode="json", exclude_none=True)
+    whole |= {"agent_id": "other", "status": None, "execution_attempts": 9, "id": "no"}
     assert (await platform.tasks.update(task.id, whole)).model_dump(exclude={"updated_at", "last_event"}) == (
         task.model_dump(exclude={"updated_at", "last_event"})
     )
+
+
+VALUES: dict[str, Any] = {
+    "result": "R",
+    "internal_status": "I",
+    "title": "T",
+    "tokens": {"prompt_tokens": 1},
+    "used_tools": ["search"],
+    "duration": 1.5,
+    "additional_context": "C",
+    "deep_planning": {"enabled": True},
+    "hitl_request": {"q": 1},
+    "last_executed_node_id": "N",
+    "source": "web",
+    "payload_extension": {"a": 1},
+    "error_code": "timeout",
+    "provider_code": "slow_down",
+}
+
+
+def test_every_field_that_a_save_may_change_can_be_cleared() -> None:
+    assert {*VALUES, "status"} == TaskRecord.MUTABLE
+
+
+@pytest.mark.parametrize("name", sorted(VALUES))
+@pytest.mark.parametrize("by_its_run", [False, True], ids=["outsider", "owner"])
+async def test_none_clears_a_field(platform: Platform, name: str, by_its_run: bool) -> None:
+    _, assignment = await run(platform, title="before", source="cron", additional_context="before")
+    task_id, attempt = assignment.task.id, assignment.attempt if by_its_run else None
+    untouched = getattr(await create(platform), name)
+    await platform.tasks.update(task_id, VALUES, attempt=attempt)
+    cleared = await platform.tasks.update(task_id, {name: None}, attempt=attempt)
+    assert getattr(cleared, name) == untouched
+    assert await platform.tasks.get(task_id) == cleared
+    (*_, event) = await log(platform, task_id)
+    assert event.data == cleared
+    for other in VALUES.keys() - {name}:
+        assert getattr(cleared, other) is not None
+    await finish(platform, assignment, result=None, title=None)
+    assert (await platform.tasks.get(task_id)).title is None
+
+
+async def test_a_run_that_ended_its_task_may_still_say_what_came_of_it(platform: Platform) -> None:
+    """``aset_status(Completed)``, then ``result``, then a save: the result must not vanish."""
+    _, assignment = await run(platform)
+    task_id, attempt = assignment.task.id, assignment.attempt
+    await platform.tasks.update(task_id, {"status": "completed"}, attempt=attempt)
+    saved = await platform.tasks.update(task_id, {"result": "R", "title": "T"}, attempt=attempt)
+    assert (saved.status, saved.result, saved.title) == (Status.Completed, "R", "T")
+    await platform.tasks.update(task_id, {"result": "another"}, attempt=attempt)  # what was said stands
+    await finish(platform, assignment, result="another", used_tools=["search"])
+    task = await platform.tasks.get(task_id)
+    assert (task.result, task.used_tools) == ("R", ["search"])
+    (*_, event) = await log(platform, task_id)
+    assert (event.type, event.data.result) == (Type.TaskFinished, "R")
+
+
+async def test_what_follows_a_status_set_by_the_run_itself_is_kept_at_its_end(platform: Platform) -> None:
+    _, assignment = await run(platform)
+    await platform.tasks.update(assignment.task.id, {"status": "completed"}, attempt=assignment.attempt)
+    await finish(platform, assignment, result="R")
+    assert (await platform.tasks.get(assignment.task.id)).result == "R"
+
+
+async def test_a_run_whose_task_somebody_else_ended_adds_nothing(platform: Platform) -> None:
+    _, assignment = await run(platform)
+    await platform.tasks.update(assignment.task.id, {"status": "completed"})
+    with pytest.raises(LeaseLost):
+        await platform.tasks.update(assignment.task.id, {"result": "late"}, attempt=assignment.attempt)
+    await finish(platform, assignment, result="late")
+    assert (await platform.tasks.get(assignment.task.id)).result is None
+
+
+async def test_who_runs_a_task_without_an_attempt_may_say_the_result_after_the_status(platform: Platform) -> None:
+    task = await create(platform)
+    await platform.tasks.update(task.id, {"status": "executing"})
+    await platform.tasks.update(task.id, {"status": "completed"})
+    saved = await platform.tasks.update(task.id, {"status": "completed", "result": "R"})
+    assert saved.result == "R"
+    assert (await platform.tasks.update(task.id, {"result": "another"})).result == "R"
+
+
+async def test_a_result_over_50_mib_is_refused_with_its_size_and_one_below_arrives(platform: Platform) -> None:
+    _, assignment = await run(platform)
+    with pytest.raises(TooLarge, match=r"52,428,801|52428801"):
+        await finish(platform, assignment, result="x" * (50 * 1024 * 1024 + 1))
+    large = "é" * (6 * 1024 * 1024)
+    saved = await platform.tasks.update(assignment.task.id, {"result": large}, attempt=assignment.attempt)
+    assert saved.result == large
+    await finish(platform, assignment, result="x" + large)
+    task = await platform.tasks.get(assignment.task.id)
+    assert (task.status, task.result) == (Status.Completed, "x" + large)
 
 
 async def test_a_payload_extension_is_merged(platform: Platform) -> None:

@@ -168,7 +168,7 @@ def test_fields_fixed_at_create_are_passed_over() -> None:
 @pytest.mark.parametrize("value", [True, "5", None, -0.1, float("inf"), 10**400])
 def test_a_duration_is_a_number_of_seconds(value: Any) -> None:
     if value is None:
-        assert check_changes({"duration": None}) == {}
+        assert check_changes({"duration": None}) == {"duration": None}, "it clears it"
         return
     with pytest.raises(ValidationError):
         check_changes({"duration": value})
@@ -280,7 +280,10 @@ class Store:
             self._claim(now)
         else:
             self._decide(change, now)
-        self.seen.setdefault(self.columns["last_event"], task_record(self.columns))
+        now_seen = task_record(self.columns)
+        seen = self.seen.setdefault(self.columns["last_event"], now_seen)
+        if seen.result is None and seen.status in TERMINAL:  # what its run says once it has ended it has no event
+            self.seen[self.columns["last_event"]] = seen.model_copy(update={"result": now_seen.result})
 
     def _claim(self, now: datetime) -> None:
         """As the statement of that name does."""
@@ -300,7 +303,8 @@ class Store:
         self.events.append((event, now))
 
     def _decide(self, change: Change, now: datetime) -> None:
-        locked = row(now=now, **{name: self.columns[name] for name in LOCKED})
+        has_result = self.columns["result"] is not None
+        locked = row(now=now, has_result=has_result, **{name: self.columns[name] for name in LOCKED})
         try:
             effect = change.decide(locked)
         except ModuleException:

@@ -305,3 +305,23 @@ def test_a_forked_child_starts_anew_and_leaving_the_process_closes_its_platforms
         "left ['MainThread']",
     ]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "from worker import Tasks; Tasks().create('agent', 'x')",
+        "import asyncio; from worker import Tasks; asyncio.run(Tasks().acreate('agent', 'x')); raise SystemExit(3)",
+    ],
+    ids=["sync", "async"],
+)
+def test_a_script_that_ends_leaves_no_embedded_postgresql_behind(tmp_path: Path, script: str) -> None:
+    away = ("DATABASE_URL", "XPANDER_BASE_URL", "XPANDER_API_KEY")
+    environment = {name: value for name, value in os.environ.items() if name not in away}
+    environment |= {"WORKER_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stderr == ""
+    (data,) = (tmp_path / "home" / "postgres").glob("*/PG_VERSION")
+    assert not (data.parent / "postmaster.pid").exists(), "the last one out stops the server"

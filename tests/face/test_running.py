@@ -90,9 +90,9 @@ class TestInARun:
         yield
         await bridge.release()
 
-    async def claimed(self, engine: Engine, *arguments: Any) -> tuple[Task, Run]:
+    async def claimed(self, engine: Engine, *arguments: Any, **options: Any) -> tuple[Task, Run]:
         await engine.work.register(WorkerCard(id="w", name="w", any_agent=True))
-        await Tasks().acreate("agent", *arguments)
+        await Tasks().acreate("agent", *arguments, **options)
         (assignment,) = await engine.work.assignments("w", lambda: Demand(1, others=1), 10)
         run = Run(assignment.task.id, "agent", engine.work, attempt=assignment.attempt)
         run_in_hand.set(run)
@@ -114,6 +114,23 @@ class TestInARun:
         notes = [event.data for event in events if event.type == "note"]
         assert len(notes) == 1
         assert "lost.csv could not be read" in str(notes[0])
+
+    async def test_what_a_task_asks_for_and_nobody_does_is_told_once(self, engine: Engine) -> None:
+        options: dict[str, Any] = {"mcp_servers": [{"url": "https://mcp.example"}], "harness_cli": "some"}
+        task, _ = await self.claimed(engine, "x", **options)
+        for _ in range(2):
+            await run_agent(Agent(model=ScriptedModel(["Done."])), task)
+        events = [event async for event in engine.tasks.events(task.id, follow=False)]
+        notes = [event.data.text for event in events if event.type == "note"]
+        assert [text.partition(" is ignored: ")[0] for text in notes] == ["mcp_servers", "harness_cli"]
+
+    async def test_files_whose_content_is_not_wanted_are_named_and_not_read(self, engine: Engine) -> None:
+        url = "http://127.0.0.1:9/lost.csv"
+        task, _ = await self.claimed(engine, "sum it up", [url], disable_attachment_injection=True)
+        model = ScriptedModel(["Done."])
+        await run_agent(Agent(model=model), task)
+        assert str(model.requests[0].messages[-1].content) == f"sum it up\n\nFiles:\n{url}"
+        assert await kinds(task) == []
 
     async def test_a_stale_attempt_cannot_tell_anything(self, engine: Engine) -> None:
         task, _ = await self.claimed(engine, "1 + 2?")

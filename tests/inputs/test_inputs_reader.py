@@ -36,6 +36,12 @@ async def read_one(url: str, limits: Limits = LIMITS) -> Attachment:
     return item
 
 
+LOGIN = (
+    "login.pdf is not application/pdf as its name says: it holds text/html, a page such as those of signing in or of an"
+    " error, which is included as text."
+)
+
+
 def inline(content: bytes, media_type: str = "") -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
@@ -60,7 +66,7 @@ async def test_files_come_in_order_each_read_once_and_by_what_they_hold() -> Non
             *("application/pdf", "image/png", "image/jpeg", "text/csv", "text/html")
         ]
         assert attachments.notes == (
-            "login.pdf is not application/pdf as it claims to be: it holds text/html, which is included as text.",
+            LOGIN,
             "archive.zip could not be attached: application/zip is not a type that can be read.",
             "gone.txt could not be read: the server answered 404 (Not Found).",
         )

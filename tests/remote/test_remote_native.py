@@ -85,6 +85,27 @@ async def test_a_task_runs_and_everything_about_it_arrives(remote: Remote, handl
     assert [str(event.type) for event in events][-1] == "task_finished"
 
 
+async def test_a_large_result_arrives_and_one_that_is_too_large_ends_its_task_with_the_reason(
+    remote: Remote, handlers: Handlers, serve: Serve
+) -> None:
+    async def work(task: Task) -> str:
+        if task.input.text == "saved":
+            task.result = "z" * 11_000_000
+            await task.asave()
+            return "done"
+        return "y" * int(task.input.text or "")
+
+    handlers.bind(work)
+    async with serve():
+        large = await done(remote, text="12000000")  # type: ignore[arg-type] - any platform will do
+        saved = await done(remote, text="saved")  # type: ignore[arg-type] - the same
+        too_large = await done(remote, text="52428801")  # type: ignore[arg-type] - the same
+    assert (large.status, len(large.result or "")) == (Status.Completed, 12_000_000)
+    assert (saved.status, saved.result) == (Status.Completed, "done")
+    assert (too_large.status, too_large.execution_attempts) == (Status.Error, 1)
+    assert "result has 52428801 bytes; at most 52428800 are taken" in (too_large.result or "")
+
+
 async def test_many_tasks_are_done_by_two_workers_each_under_its_first_attempt(
     remote: Remote, handlers: Handlers, serve: Serve
 ) -> None:

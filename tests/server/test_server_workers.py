@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
+from worker.server import assigning
 
 OpenWorker = Callable[..., Awaitable[BareWorker]]
 
@@ -106,20 +108,48 @@ async def test_what_was_not_begun_goes_back_at_once_when_the_stream_drops_and_wh
     assert (await worker.save(begun["id"], status="completed", result="R")).json()["result"] == "R"
 
 
-async def test_a_worker_that_comes_back_within_a_minute_gets_its_id_again(bare_worker: OpenWorker) -> None:
+def _dropped(url: str, worker_id: str) -> bool:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select dropped_at is not null from worker.workers where id = %s", (worker_id,))
+        return row.fetchone() == (True,)
+
+
+async def test_a_worker_that_comes_back_within_a_minute_gets_its_id_again(
+    bare_worker: OpenWorker, database_url: str
+) -> None:
+    """The public client's heartbeats go on under the id it knows until it is told another."""
     first = await bare_worker()
     await first.close()
-    ids: list[str] = []
+    await wait_until(lambda: _dropped(database_url, first.id), "the end of its stream is known")
+    coming = asyncio.ensure_future(bare_worker())
 
-    async def again() -> bool:
-        worker = await bare_worker()
-        ids.append(worker.id)
-        await worker.close()
-        return ids[-1] == first.id
+    async def back() -> bool:
+        await first.say("worker-heartbeat", "now")
+        return coming.done()
 
-    await wait_until(again, "the id it had")
+    await wait_until(back, "it is registered again")
+    assert (await coming).id == first.id
     other = await bare_worker("another-agent")
     assert other.id != first.id
+
+
+async def test_a_new_process_in_the_place_of_a_dead_one_does_not_keep_its_tasks_alive(
+    client: httpx.AsyncClient, bare_worker: OpenWorker, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the same key, agent and address, and comes within seconds; nobody heartbeats for the one before it."""
+    monkeypatch.setattr(assigning, "RETURN_SECONDS", 0.5)
+    first = await bare_worker()
+    task = await create(client)
+    await given(first, 1)
+    await first.save(task["id"], status="executing")
+    await first.close()
+    await wait_until(lambda: _dropped(database_url, first.id), "the end of its stream is known")
+    before = _lease(database_url, first.id)
+    second = await bare_worker()
+    assert second.id != first.id
+    await second.say("worker-heartbeat", "now")
+    assert _lease(database_url, first.id) == before
+    assert second.given == []
 
 
 async def test_two_workers_at_once_have_ids_of_their_own(bare_worker: OpenWorker) -> None:
@@ -173,7 +203,8 @@ async def test_a_task_that_the_public_client_could_not_read_reaches_it_readable(
     worker = await bare_worker()
     await given(worker, 1)
     data = worker.events[0][1]
-    assert (data["id"], data["output_format"], data["input"]["user"], data["source"]) == (task["id"], None, None, "sdk")
+    assert (data["id"], data["output_format"], data["source"]) == (task["id"], None, "sdk")
+    assert data["input"]["user"]["email"] == ""
     assert "configuration" not in data
 
 
@@ -212,6 +243,43 @@ async def test_a_worker_gone_for_a_minute_loses_its_task(
         return (await read(client, task["id"]))["status"] == "pending"
 
     await wait_until(pending, "its task is pending again")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"result": "y" * 11_000_000}, 413, "larger than 10,485,760 bytes"),
+        ({"internal_status": "y" * 256}, 422, "internal_status has 256 characters"),
+        ({"tokens": {"prompt_tokens": "many"}}, 422, "tokens is not of its form"),
+    ],
+    ids=["too large", "too long", "of another form"],
+)
+async def test_a_last_word_that_is_refused_ends_the_task_with_the_reason(
+    client: httpx.AsyncClient, bare_worker: OpenWorker, changes: dict[str, Any], status: int, reason: str
+) -> None:
+    """The public worker logs the answer and goes on: its task would stay executing as long as it lives."""
+    worker = await bare_worker()
+    task = await create(client)
+    await given(worker, 1)
+    await worker.save(task["id"], status="executing")
+    answer = await worker.save(task["id"], status="completed", **changes)
+    assert answer.status_code == status
+    ended = await read(client, task["id"])
+    assert ended["status"] == "error"
+    assert reason in ended["result"]
+    other = await create(client, "the next")
+    await wait_until(lambda: other["id"] in worker.given, "the next task is given to it")
+
+
+async def test_somebody_elses_save_that_is_refused_ends_nothing(
+    client: httpx.AsyncClient, bare_worker: OpenWorker
+) -> None:
+    worker = await bare_worker("another-agent")
+    task = await create(client)
+    too_large, too_long = {"result": "y" * 11_000_000}, {"internal_status": "y" * 256}
+    assert (await worker.save(task["id"], status="completed", **too_large)).status_code == 413
+    assert (await worker.save(task["id"], status="completed", **too_long)).status_code == 422
+    assert await read(client, task["id"]) == task
 
 
 async def test_workers_are_listed(client: httpx.AsyncClient, bare_worker: OpenWorker) -> None:

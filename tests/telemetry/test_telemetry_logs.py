@@ -204,3 +204,18 @@ def test_a_long_hostile_text_is_read_once(piece: str) -> None:
     began = time.process_time()
     redact(piece * (300_000 // len(piece)))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("form", ["json", "logfmt", "console"])
+def test_an_exception_whose_text_is_a_whole_file_is_a_short_line(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    logs.configure(Settings.model_validate({"log": form, "api_key": "a-secret-of-ours"}))
+    large = "a-secret-of-ours " + "x" * 50_000_000
+    try:
+        raise ValueError(large)  # noqa: TRY301 - it must have been raised to have a traceback
+    except ValueError as error:
+        announce(TaskEnded("t", "analyst", 1, "error", 0.1, error))
+    structlog.get_logger("worker").info("said", answer=large)
+    written = capsys.readouterr().out
+    assert len(written) < 3 * logs.TEXT_CHARACTERS
+    assert "characters more]" in written
+    assert "a-secret" not in written

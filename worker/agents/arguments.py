@@ -28,7 +28,7 @@ def agent_arguments(
         ConfigurationError: The model cannot be made.
     """
     name = named_model(task, record) or _default_name(settings)
-    effort = (task.llm_reasoning_effort if task else None) or record.llm_reasoning_effort
+    effort = (task.reasoning_effort if task else None) or record.llm_reasoning_effort
     model = stand_in.get() or (shared_model(name, effort) if name else None)
     arguments: dict[str, Any] = {
         "id": record.id,
@@ -40,8 +40,14 @@ def agent_arguments(
         "output_schema": record.output_schema,
         "markdown": record.output_format is OutputFormat.Markdown and not record.output_schema,
         "telemetry": False,
+        **(_conversation(task) if task is not None else {}),
     }
     return {key: value for key, value in arguments.items() if value is not None}
+
+
+def _conversation(task: TaskRecord) -> dict[str, Any]:
+    """History is wanted where a task continues what was said before; it needs an agent with a ``db``."""
+    return {"add_history_to_context": True} if task.turn or task.conversation_id else {}
 
 
 def _default_name(settings: Settings | None) -> str | None:

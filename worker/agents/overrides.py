@@ -61,7 +61,7 @@ class Overrides:
     def __init__(self, record: TaskRecord, wanted: Wanted) -> None:
         self._record = record
         self._wanted = wanted
-        self.effort_ignored = False
+        self.ignored: str | None = None  # an option of the task that the model does not know
         self.last_model: Any = None
 
     def applied(self, agent: Any, kind: str) -> Any:
@@ -108,7 +108,7 @@ class Overrides:
         """Whether the task, the settings or a test say which model an agent runs on."""
         if stand_in.get() is not None:
             return agent.model is None
-        effort = self._record.llm_reasoning_effort
+        effort = self._record.reasoning_effort
         return named_model(self._record) is not None or agent.model is None or effort is not None
 
     def _set_model(self, own: Any) -> None:
@@ -122,7 +122,7 @@ class Overrides:
         self.last_model = own.model
 
     def _choose_model(self, own: Any) -> None:
-        given, effort = own.model, self._record.llm_reasoning_effort
+        given, effort = own.model, self._record.reasoning_effort
         name = named_model(self._record) or (given if isinstance(given, str) else None)
         if name is not None:
             own.model = shared_model(name, effort)
@@ -133,7 +133,7 @@ class Overrides:
             own.model = copy.copy(given)
             set_effort(own.model, effort)
         if effort is not None and not knows_effort(own.model):
-            self.effort_ignored = True
+            self.ignored = "llm_reasoning_effort" if self._record.llm_reasoning_effort else "think_mode"
         if own.model is not given:
             self._hand_on(own, given)
 

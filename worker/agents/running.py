@@ -217,9 +217,9 @@ class _Going:
 
     def _note_what_is_ignored(self) -> None:
         """Nothing that a task asks for is passed over in silence."""
-        if self._overrides.effort_ignored:
+        if self._overrides.ignored:
             model = self._overrides.last_model.id
-            text = f"llm_reasoning_effort is ignored: the model {model} knows no such setting."
+            text = f"{self._overrides.ignored} is ignored: the model {model} knows no such setting."
             self._run.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
 
     def _note_foreign_rows(self) -> None:

@@ -42,12 +42,14 @@ class Tasks(Protocol):
     async def update(
         self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
     ) -> TaskRecord:
-        """Anyone without an attempt, the owner with one; stores the changed fields and ``task_updated``.
+        """Anyone without an attempt, the owner with one; stores the changed fields and ``task_updated``; None clears.
 
         Without an attempt: ``pending`` is ignored, ``executing`` takes a pending task out of the queue for an outside
         holder, a terminal status ends the task and fences its run; on a terminal task the first terminal status wins
-        and only ``internal_status`` changes. ``origin`` is the delivery handler that saves: it gets no delivery of it.
-        Raises: TaskNotFound, LeaseLost, ValidationError.
+        and only ``internal_status`` changes, and the ``result`` of a completed one that has none yet. A run that ended
+        its task by such a save may still say what came of it. ``origin`` is the delivery handler that saves: it gets no
+        delivery of it.
+        Raises: TaskNotFound, LeaseLost, ValidationError, TooLarge (a result over 50 MiB), Unsupported (clearing).
         """
         ...
 

@@ -73,8 +73,12 @@ class Presence(Protocol):
         """The server; whether no worker of any organization has this id."""
         ...
 
-    async def enter(self, card: WorkerCard, peer: str, stream: str) -> str:
-        """The server; registers a bare worker and answers its id: the one it had, if it came back within 60 s."""
+    async def enter(self, card: WorkerCard, peer: str, stream: str, seconds: float) -> str:
+        """The server; registers a bare worker and answers its id: the one it had, if it came back within 60 s.
+
+        That it is the same process shows in heartbeats of its id, which are waited for so many seconds. A new process
+        at the same address gets an id of its own: the tasks of the one before it are given away in time.
+        """
         ...
 
     async def touch(self, worker_id: str, stream: str) -> bool:
@@ -95,6 +99,13 @@ class Presence(Protocol):
 
     async def held(self, worker_id: str) -> list[HeldTask]:
         """The server; what the worker holds."""
+        ...
+
+    async def end_refused(self, task_id: str, reason: str) -> bool:
+        """The server; ends a task as ``error`` whose last word it refused, if whoever runs it sends no attempt.
+
+        Such a worker drops a refused answer and goes on; the task would stay executing. Whether it was one.
+        """
         ...
 
     async def give_back(self, held: Sequence[HeldTask]) -> None:

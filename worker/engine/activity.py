@@ -20,7 +20,11 @@ def compose(task: TaskRecord, events: Iterable[TaskUpdateEvent]) -> words.AgentA
     """
     messages: list[words.AgentActivityThreadMessageType] = []
     calls: dict[str, words.AgentActivityThreadToolCall] = {}
+    turn = 0
     for event in events:
+        if isinstance(event.data, TaskRecord) and event.data.turn > turn:  # a finished task was given its next question
+            turn = event.data.turn
+            messages.append(_question(event, event.data))
         message = _message(event, calls)
         if message is not None:
             messages.append(message)
@@ -33,8 +37,7 @@ def _message(
     at: dict[str, Any] = {"id": f"{event.task_id}:{event.number}", "created_at": event.time}
     match event.type, event.data:
         case Type.TaskCreated, TaskRecord() as task:
-            content = words.AgentActivityThreadMessageContent(text=task.input.text, files=task.input.files or [])
-            return words.AgentActivityThreadMessage(**at, role="user", content=content)
+            return _question(event, task)
         case Type.TaskFinished, TaskRecord() as task if task.result and task.status is AgentExecutionStatus.Completed:
             content = words.AgentActivityThreadMessageContent(text=task.result)
             return words.AgentActivityThreadMessage(**at, role="agent", content=content)
@@ -53,10 +56,20 @@ def _message(
             )
         case Type.SubAgentTrigger, SubAgentTrigger() as trigger:
             return words.AgentActivityThreadSubAgentTrigger(**at, **trigger.model_dump())
+        case Type.AuthEvent, {"type": str() as kind, **rest}:
+            return words.AgentActivityThreadAuth(**at, type=kind, data=rest.get("data"))
         case Type.AuthEvent, data:
             return words.AgentActivityThreadAuth(**at, type="auth_event", data=data)
         case _:
             return None
+
+
+def _question(event: TaskUpdateEvent, task: TaskRecord) -> words.AgentActivityThreadMessage:
+    """What the user asked, with a task or with the continuation of one."""
+    content = words.AgentActivityThreadMessageContent(text=task.input.text, files=task.input.files or [])
+    return words.AgentActivityThreadMessage(
+        id=f"{event.task_id}:{event.number}", created_at=event.time, role="user", content=content
+    )
 
 
 def _call(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from worker.engine.records import ENDED
 from worker.engine.references import FileRow
 from worker.engine.rows import (
     ANEW,
@@ -19,6 +20,7 @@ from worker.engine.rows import (
     Row,
     end,
     is_repeat,
+    left_open,
     log,
     note_error,
     note_written,
@@ -108,9 +110,15 @@ class Save:
         status = changes.pop("status", None)
         if self.attempt is None:
             return self._outsider(row, changes, status)
-        if row.is_terminal and row.attempt == self.attempt and status == row.status:
-            return Effect()  # a repeat of what ended it: answered with the task as it stands
+        if row.is_terminal and row.attempt == self.attempt and status in (None, row.status):
+            if row.state.get(ENDED) == self.attempt:
+                put(row, left_open(row, changes))
+                return Effect()
+            if status is not None:
+                return Effect()  # a repeat of what ended it: answered with the task as it stands
         own(row, self.attempt)
+        if status in TERMINAL:
+            row.set(state={**row.state, ENDED: self.attempt})
         if status in TERMINAL or status == Status.Paused:
             outcome = Outcome(Status(status), changes)
             return Finish(self.organization_id, self.task_id, self.attempt, outcome, self.sequence).decide(row)
@@ -122,16 +130,14 @@ class Save:
 
     def _outsider(self, row: Row, changes: dict[str, Any], status: str | None) -> Effect:
         if row.is_terminal:  # the first terminal write wins
-            changes = {name: value for name, value in changes.items() if name == "internal_status"}
-            if not changes:
-                return Effect()
-            put(row, changes)
+            put(row, {name: value for name, value in changes.items() if name in _addable(row)})
             return Effect()
         delta = put(row, changes)
         if status == Status.Executing and row.status == Status.Pending:
             row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.now)
+            row.set(state={**row.state, BEGUN: row.attempt})
             delta |= {"status": Status.Executing, "execution_attempts": row.attempt, "started_at": row.now}
-        elif status == Status.Executing and row.worker_id is not None and row.state.get(BEGUN) != row.attempt:
+        elif status == Status.Executing and row.state.get(BEGUN) != row.attempt:
             row.set(state={**row.state, BEGUN: row.attempt})  # who sends no attempt has begun what it was given
         elif status == Status.Paused and row.status != Status.Paused:
             row.set(status=Status.Paused, worker_id=None, paused_at=row.now)
@@ -141,6 +147,12 @@ class Save:
         if not delta:
             return Effect()
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, None, self.origin)])
+
+
+def _addable(row: Row) -> tuple[str, ...]:
+    """What somebody without an attempt may still set on a finished task."""
+    is_open = row.status == Status.Completed and not row.has_result and row.state.get(BEGUN) == row.attempt
+    return ("internal_status", "result") if is_open else ("internal_status",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +176,9 @@ class Finish:
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         if row.is_terminal and row.attempt == self.attempt and row.status != Status.Stopped:
-            return Effect()  # this attempt ended it before, by a save of its own
+            if row.state.get(ENDED) == self.attempt and status == row.status:  # before, by a save of its own
+                put(row, left_open(row, self.outcome.changes))
+            return Effect()
         own(row, self.attempt)
         note_written(row, self.attempt, self.sequence)
         delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})

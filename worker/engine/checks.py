@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from worker.engine.files import FILE_BYTES
 from worker.engine.payloads import encode
-from worker.words.errors import ValidationError
+from worker.words.errors import TooLarge, ValidationError
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import DeepPlanning, TaskRecord, Tokens, check_internal_status
 from worker.words.texts import clean, plain
@@ -20,18 +21,20 @@ def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Check what somebody wants to save, before anything is stored.
 
     Args:
-        changes: Field by field; fields fixed at create are ignored, as unmodified clients send whole tasks.
+        changes: Field by field, None to clear one; fields fixed at create are ignored, as unmodified clients send whole
+            tasks.
 
     Returns:
         What is to be stored: plain JSON values and clean texts.
 
     Raises:
         ValidationError: A value does not fit its field; the first such field is named.
+        TooLarge: A result is larger than any stored file may be.
     """
     checked: dict[str, Any] = {}
     for name, value in changes.items():
-        if name in TaskRecord.MUTABLE and value is not None:
-            checked[name] = _CHECKS.get(name, _text)(name, value)
+        if name in TaskRecord.MUTABLE and not (name == "status" and value is None):
+            checked[name] = None if value is None else _CHECKS.get(name, _text)(name, value)
     return checked
 
 
@@ -44,7 +47,11 @@ def _status(name: str, value: Any) -> str:
 
 
 def _result(name: str, value: Any) -> str:  # noqa: ARG001 - one signature for all checks
-    return clean(value) if isinstance(value, str) else encode(value)
+    text = clean(value) if isinstance(value, str) else encode(value)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > FILE_BYTES:
+        raise TooLarge(f"The result has {size:,} bytes; at most {FILE_BYTES:,} are taken.")
+    return text
 
 
 def _internal_status(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signature for all checks

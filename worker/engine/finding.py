@@ -117,8 +117,8 @@ def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
     agents: list[str] | None = None if query.agents is None else list(query.agents)
     if query.agent_id is not None:
         agents = [query.agent_id] if agents is None or query.agent_id in agents else []
-    agents = agents and [clean(each) for each in agents]
-    statuses: list[str] | None = list(query.statuses) or None
+    agents = agents and list(dict.fromkeys(clean(each) for each in agents))  # one that is named twice is one lane
+    statuses: list[str] | None = list(dict.fromkeys(query.statuses)) or None
     if query.error_code is not None:  # a completed task has none: they need not be looked through
         statuses = [each for each in statuses or AgentExecutionStatus if each is not AgentExecutionStatus.Completed]
     if query.status is not None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from worker.engine.changes import Append, Finish, Save
 from worker.engine.payloads import array, encode
 from worker.engine.plan import Item, Plan
-from worker.engine.rows import Row
+from worker.engine.rows import COLUMNS, Row
 from worker.words.statuses import AgentExecutionStatus
 
 OWN = (Append, Save, Finish)
@@ -66,6 +66,7 @@ class Known:
             and item.organization_id == row.organization_id
             and getattr(item, "sequence", None) is None
             and not _pauses(item)
+            and not _clears(item)
         )
 
     def decide(self, items: Sequence[Item], plan: Plan) -> None:
@@ -109,6 +110,12 @@ class Known:
 
     def _is_held(self, row: Row) -> bool:
         return row.status == AgentExecutionStatus.Executing and row.attempt == self._rows[row.id].attempt
+
+
+def _clears(item: Append | Save | Finish) -> bool:
+    """Whether an item empties a column: the one statement takes an empty one for one that stays."""
+    changes = item.changes if isinstance(item, Save) else item.outcome.changes if isinstance(item, Finish) else {}
+    return any(name in changes and changes[name] is None for name in COLUMNS)
 
 
 def _pauses(item: Append | Save | Finish) -> bool:

@@ -1,5 +1,7 @@
 """Remote workers as the server sees them: who is there, by which stream, and what it holds."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,10 +15,12 @@ from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.working import EngineWork
 from worker.words.errors import LeaseLost, NotFound, TaskNotFound
 from worker.words.outcomes import HandBack
+from worker.words.statuses import AgentExecutionStatus
 from worker.words.texts import clean
 from worker.words.work import WorkerCard
 
 SILENCE_SECONDS = 3600.0  # the wire protocol: an outside holder without a lease is given up after 60 minutes of silence
+HEARD_LOOK_SECONDS = 0.25  # a heartbeat may reach any server process
 FLAGS = {WORK: "work", DELIVERIES: "deliveries"}
 
 
@@ -46,15 +50,26 @@ class EnginePresence:
         """Whether no worker of any organization has this id."""
         return not await self._core.read(statements.ANY_WORKER, (worker_id,))
 
-    async def enter(self, card: WorkerCard, peer: str, stream: str) -> str:
+    async def enter(self, card: WorkerCard, peer: str, stream: str, seconds: float) -> str:
         """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
         keys = {"organization": self._organization, "peer": peer, "stream": stream, "id": card.id}
-        rows = await self._core.rows(statements.COME_BACK, keys)
-        if rows:
-            return rows[0]["id"]
+        known = await self._come_back(keys, seconds)
+        if known is not None:
+            return known
         await self._work.register(card, remote=True)
         await self._core.rows(statements.ENTER, keys)
         return card.id
+
+    async def _come_back(self, keys: dict[str, Any], seconds: float) -> str | None:
+        """The id that a worker had, as soon as a heartbeat of that comes: whoever is new has none to send."""
+        absent = await self._core.rows(statements.ABSENT, keys)
+        until = time.monotonic() + seconds
+        while absent and time.monotonic() < until:
+            rows = await self._core.rows(statements.COME_BACK, {**keys, "since": absent[0]["since"]})
+            if rows:
+                return rows[0]["id"]
+            await asyncio.sleep(HEARD_LOOK_SECONDS)
+        return None
 
     async def touch(self, worker_id: str, stream: str) -> bool:
         """Say that a worker's stream is open, which holds its lease; whether no newer one has replaced it."""
@@ -83,6 +98,14 @@ class EnginePresence:
         """What a worker holds, and whether it has begun it."""
         rows = await self._core.read(statements.HELD, (worker_id, self._organization))
         return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
+
+    async def end_refused(self, task_id: str, reason: str) -> bool:
+        """End a task whose last word was refused, if whoever runs it sends no attempt and would not say another."""
+        if not await self._core.rows(statements.RUN_OUTSIDE, (clean(task_id), self._organization)):
+            return False
+        changes = {"status": AgentExecutionStatus.Error, "result": clean(reason)}
+        await self._core.writer.write(Save(self._organization, task_id, None, changes))
+        return True
 
     async def give_back(self, held: Sequence[HeldTask]) -> None:
         """Queue tasks again that a worker never got or never began, uncharged; what moved on meanwhile is left."""

@@ -51,20 +51,28 @@ GET_WORKER = f"select {_WORKER} from worker.workers w where w.id = %s and w.orga
 
 ANY_WORKER = "select 1 from worker.workers where id = %s"
 
-# A worker that has no id of its own comes back within a minute: it is the one whose stream has ended, or whose stream
-# nobody holds any more, or whose heartbeats have stopped.
-COME_BACK = """
+_ABSENT = """
+    organization_id = %(organization)s and peer = %(peer)s
+    and (dropped_at > now() - interval '60 seconds'
+         or (dropped_at is null and stream_seen < now() - interval '15 seconds'
+             and greatest(stream_seen, heard_at) > now() - interval '60 seconds'))
+"""
+
+# Whether a worker that has no id of its own may be one that comes back: within a minute after its stream has ended, or
+# since nobody holds that any more. Answers the time.
+ABSENT = f"select now() as since from worker.workers where {_ABSENT} limit 1"  # noqa: S608 - constants
+
+# It is one where its heartbeats have gone on since; a new process of the same place sends none for an id that it has
+# never heard of.
+COME_BACK = f"""
     update worker.workers set stream = %(stream)s, stream_seen = now(), dropped_at = null, heard_at = null,
            gone_at = null, is_busy = false, lease_until = now() + make_interval(secs => lease_seconds)
     where id = (
         select id from worker.workers
-        where organization_id = %(organization)s and peer = %(peer)s
-          and (dropped_at > now() - interval '60 seconds'
-               or (dropped_at is null and greatest(stream_seen, heard_at) > now() - interval '60 seconds'
-                   and (stream_seen < now() - interval '15 seconds' or heard_at < now() - interval '10 seconds')))
+        where {_ABSENT} and heard_at > %(since)s
         order by started_at limit 1 for update skip locked
     ) returning id
-"""
+"""  # noqa: S608 - constants
 
 ENTER = """
     update worker.workers set peer = %(peer)s, stream = %(stream)s, stream_seen = now(), dropped_at = null
@@ -91,6 +99,13 @@ BUSY = "update worker.workers set is_busy = %s where id = %s and organization_id
 HELD = """
     select id, attempt, coalesce((state->>'_begun')::integer, 0) = attempt as begun from worker.tasks
     where worker_id = %s and organization_id = %s and status = 'executing'
+"""
+
+# Whether a task is run by somebody who sends no attempt: a worker of the public protocol, or who took it by a save.
+RUN_OUTSIDE = """
+    select 1 from worker.tasks t left join worker.workers w on w.id = t.worker_id
+    where t.id = %s and t.organization_id = %s and t.status = 'executing'
+      and (t.worker_id is null or w.peer is not null)
 """
 
 # Tasks that somebody outside took and has been silent about for an hour.

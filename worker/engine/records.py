@@ -19,6 +19,9 @@ TASK_COLUMNS = """
 """
 """What ``task_record`` wants of a row of worker.tasks t."""
 
+ENDED = "_ended"
+"""Key in a task's ``state``: the attempt that ended it by a save; its run goes on, and may still say more."""
+
 _IN_STATE = frozenset({"title", "source", "additional_context", "payload_extension"})
 """Settings that a save may change later: they start in ``state``."""
 
@@ -123,8 +126,10 @@ class History:
         self._fields: dict[str, Any] = {"status": Status.Pending, "execution_attempts": 0}
 
     def fold(self, number: int, kind: str, time: datetime, data: Mapping[str, Any]) -> None:
-        """Take in one more event."""
+        """Take in one more event; a field that it clears is as if it had never been set."""
         self._fields |= {name: value for name, value in data.items() if not name.startswith("_")}
+        for name in [name for name, value in data.items() if value is None]:
+            self._fields.pop(name, None)
         self._fields |= {"updated_at": time, "last_event": number}
         status = data.get("status")
         if status is not None:
@@ -155,13 +160,20 @@ class History:
             }
         )
 
+    def _as_it_stands(self) -> TaskRecord:
+        """The task after its newest event, with a result that was said once it had ended: that has no event."""
+        task = self.task()
+        if task.result is not None or self._row["status"] not in TERMINAL:
+            return task
+        return task.model_copy(update={"result": self._row["result"]})
+
     def event(self, row: Mapping[str, Any]) -> TaskUpdateEvent:
         """Compose an event from its row, and take it in."""
         kind = TaskUpdateEventType(row["type"])
         data: Any = row["data"]
         if kind in WHOLE_TASK:
             self.fold(row["number"], kind, row["time"], data or {})
-            data = self.task()
+            data = self._as_it_stands() if row["number"] == self._row["last_event"] else self.task()
         else:
             data = typed_data(kind, data)
         return TaskUpdateEvent.model_construct(

@@ -50,6 +50,7 @@ class Row:
     settings: dict[str, Any] | None = None  # only where a change asks for it
     internal_status: str | None = None
     written: int = 0  # attempt and number of the last numbered write of a run
+    has_result: bool = False
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def afresh(self) -> "Row":
@@ -70,6 +71,7 @@ class Row:
             self.settings,
             self.internal_status,
             self.written,
+            self.has_result,
         )
 
     def set(self, **columns: Any) -> None:
@@ -215,21 +217,31 @@ def note_error(row: Row, code: str | None, provider_code: str | None = None) -> 
 
 
 def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set fields on a row; null means unchanged; ``payload_extension`` is merged.
+    """Set fields on a row, None to clear one; ``payload_extension`` is merged.
 
     Returns:
         The change as its event tells it.
     """
-    delta = {name: value for name, value in changes.items() if value is not None}
-    columns = {name: delta[name] for name in COLUMNS if name in delta}
-    rest = {name: value for name, value in delta.items() if name not in columns}
-    if "payload_extension" in rest:
+    columns = {name: changes[name] for name in COLUMNS if name in changes}
+    rest = {name: value for name, value in changes.items() if name not in columns}
+    if rest.get("payload_extension") is not None:
         rest["payload_extension"] = {**(row.state.get("payload_extension") or {}), **rest["payload_extension"]}
     if columns:
         row.set(**columns)
     if rest:
-        row.set(state={**row.state, **rest})
+        state = {**row.state, **rest}
+        row.set(state={name: value for name, value in state.items() if rest.get(name, value) is not None})
     return {**columns, **rest}
+
+
+def left_open(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the end of a task left open, of changes: a run may say how it ends before it says what came of it."""
+    known = {"status": True, "result": row.has_result, "internal_status": row.internal_status is not None}
+    return {
+        name: value
+        for name, value in changes.items()
+        if value is not None and not known.get(name, row.state.get(name) is not None)
+    }
 
 
 def not_found(change: Change) -> TaskNotFound:

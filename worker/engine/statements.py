@@ -5,7 +5,8 @@ from worker.engine.records import TASK_COLUMNS
 # The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
 LOCK_TASKS = """
     select id, organization_id, agent_id, status, attempt, suspicions, crashes, errors, worker_id, last_event, now(),
-           state, case when id = any(%(settings)s::text[]) then settings end as settings, internal_status, written
+           state, case when id = any(%(settings)s::text[]) then settings end as settings, internal_status, written,
+           result is not null
     from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """
 

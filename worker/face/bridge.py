@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
+from importlib import import_module
 from typing import Any, TypeVar
 
 from worker.contracts import Platform
@@ -210,6 +211,8 @@ def _begin_anew() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_anew)
-# Before the interpreter stops its thread pools, which closing a platform may need; atexit alone comes too late.
+# Before the interpreter stops its thread pools, which closing a platform needs (it waits there for the embedded server
+# to stop); atexit alone comes too late. Who registered last is called first, so the pools' own module comes before us.
+import_module("concurrent.futures.thread")
 getattr(threading, "_register_atexit", atexit.register)(close)
 atexit.register(close)

@@ -18,7 +18,14 @@ from worker.words.work import JournalEntry
 if TYPE_CHECKING:
     from worker.agents.agent_run import Usage
     from worker.agents.running import Material
-    from worker.inputs import Attachments
+
+IGNORED = {
+    "mcp_servers": "a worker connects to the servers that its own agents name, and to none that a task brings.",
+    "harness_cli": "there is no harness here.",
+    "permission_mode": "there is no harness here.",
+    "test_run_node_id": "agents here are no graphs of nodes.",
+}
+"""Options of a task that the protocol has and no agent here carries out, with why."""
 
 SAVED = ("internal_status", "additional_context", "payload_extension", "title")
 """What a handler may have saved of its progress: a run that it makes with other values may be another one."""
@@ -111,8 +118,9 @@ async def _perform(
     saved = {name: getattr(task, name) for name in SAVED}
     outlet = _Outlet(task.id)
     material, notes = await _material(agent, task)
-    if ordinal == 0 and notes:
-        await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(text)) for text in notes])
+    if ordinal == 0:
+        told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
+        await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
     usage = Usage()
     try:
         result = await run_on(
@@ -157,8 +165,18 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
     if not task.input.files:
         return Material(task.input.text or ""), ()
     from worker.agents.capabilities import capabilities
-    from worker.inputs import Capabilities, adapt, compose_message, text_budget, to_agno_files, to_agno_images
+    from worker.inputs import (
+        Attachments,
+        Capabilities,
+        adapt,
+        compose_message,
+        text_budget,
+        to_agno_files,
+        to_agno_images,
+    )
 
+    if task.disable_attachment_injection:  # the agent is told where they are, and fetches what it wants with its tools
+        return Material(compose_message(task.input.text or "", task.input.files, Attachments())), ()
     able, limits = capabilities(agent, task), reading.limits()
     takes = Capabilities(able.pdfs, able.images, able.prompt_tokens)
     fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
@@ -177,8 +195,13 @@ def _next_ordinal(task: Task, run: Run | None) -> int:
     return ordinal
 
 
-def _note(text: str) -> dict[str, Any]:
-    return Note(text=text, kind="attachment").model_dump()
+def ignored(task: Task) -> list[str]:
+    """What a task asks for and no agent here does, in sentences."""
+    return [f"{name} is ignored: {why}" for name, why in IGNORED.items() if getattr(task, name)]
+
+
+def _note(text: str, kind: str) -> dict[str, Any]:
+    return Note(text=text, kind=kind).model_dump()
 
 
 def _record_usage(task: Task, usage: "Usage", *, is_first: bool) -> None:

@@ -86,7 +86,7 @@ def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
 def claims(declared: str, name: str) -> str:
     """Return the media type that a file claims to have: as declared unless that says nothing, else by its name."""
     plain = _plain_type(declared)
-    return plain if plain not in _VAGUE else _type_of_name(name) or plain
+    return plain if plain not in _VAGUE else type_of_name(name) or plain
 
 
 def _begins_like_pdf(content: bytes) -> bool:
@@ -97,7 +97,7 @@ def _text_type(content: bytes, declared: str, name: str) -> str:
     by_content = _markup_type(content)
     if by_content is not None:
         return by_content
-    for claimed in (_plain_type(declared), _type_of_name(name)):
+    for claimed in (_plain_type(declared), type_of_name(name)):
         if claimed not in _VAGUE and _is_text_type(claimed):
             return claimed
     return "text/plain"
@@ -121,7 +121,7 @@ def _is_text_type(media_type: str) -> bool:
 
 def _binary_type(content: bytes, declared: str, name: str) -> str:
     # Office documents are all zip archives: there the name says more than the first bytes.
-    guesses = [_sniffed_type(content), _plain_type(declared), _type_of_name(name)]
+    guesses = [_sniffed_type(content), _plain_type(declared), type_of_name(name)]
     if guesses[0] == "application/zip":
         guesses = [guess for guess in (guesses[2], guesses[1], guesses[0]) if "image/" not in guess]
     return next((guess for guess in guesses if guess not in _VAGUE), "application/octet-stream")
@@ -153,6 +153,7 @@ def _charset(declared: str) -> str:
     return ""
 
 
-def _type_of_name(name: str) -> str:
+def type_of_name(name: str) -> str:
+    """Return the media type that a file's name says; empty where it says none."""
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     return _BY_ENDING.get(ending) or (_PYTHONS.types_map[True].get(f".{ending}", "") if ending else "")

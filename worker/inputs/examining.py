@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from worker.inputs.attachments import Attachment, Fetched, Kind
 from worker.inputs.causes import UnreadableError
-from worker.inputs.classify import Classified, claims, classify
+from worker.inputs.classify import Classified, claims, classify, type_of_name
 from worker.inputs.names import display_url, is_data_url, name_of
 from worker.inputs.office import NAMES, can_convert, convert, is_encrypted
 from worker.inputs.pdfs import check_pdf
@@ -13,6 +13,9 @@ from worker.inputs.threads import examine
 
 BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
 LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
+HTML = "text/html"
+PAGES = frozenset({"html", "xhtml+xml", "xml", "svg+xml", "rfc822", "related"})
+TABLES = frozenset({"csv", "tab-separated-values"})
 MARKS = 1000  # bytes for what is said before and behind the text of a document
 
 
@@ -42,7 +45,7 @@ async def examined(url: str, fetched: Fetched, most: int) -> Attachment:
         name=name,
         content=fetched.content,
         encoding=found.encoding,
-        note=_remark(name, found, claims(fetched.declared, name)),
+        note=_remark(name, found, fetched.declared),
     )
 
 
@@ -67,7 +70,7 @@ async def _converted(url: str, fetched: Fetched, found: Classified, most: int) -
         content=text.encode("utf-8", "replace"),
         encoding="utf-8",
         original=fetched.content,
-        note=_mislabelled(name, found.media_type, claims(fetched.declared, name)),
+        note=_mislabelled(name, found.media_type, fetched.declared),
     )
 
 
@@ -84,16 +87,28 @@ def _as_it_is(item: Attachment, found: Classified, why: str) -> Attachment:
     return replace(item, kind=Kind.TEXT, encoding=found.encoding, note=note)
 
 
-def _remark(name: str, found: Classified, claimed: str) -> str | None:
+def _remark(name: str, found: Classified, declared: str) -> str | None:
     if found.kind is Kind.OTHER:
         return f"{name} could not be attached: {found.media_type} is not a type that can be read."
-    return _mislabelled(name, found.media_type, claimed) if found.kind is Kind.TEXT else None
+    return _mislabelled(name, found.media_type, declared) if found.kind is Kind.TEXT else None
 
 
-def _mislabelled(name: str, media_type: str, claimed: str) -> str | None:
+def _mislabelled(name: str, media_type: str, declared: str) -> str | None:
+    claimed, named = claims(declared, name), type_of_name(name)
+    if media_type == HTML and _is_no_page(named):
+        return (
+            f"{name} is not {named} as its name says: it holds text/html, a page such as those of signing in or of an"
+            " error, which is included as text."
+        )
     if media_type != claimed and _claims_binary(claimed):
         return f"{name} is not {claimed} as it claims to be: it holds {media_type}, which is included as text."
     return None
+
+
+def _is_no_page(named: str) -> bool:
+    """Whether a name promises something that is never written as HTML."""
+    main, _, rest = named.partition("/")
+    return named != "" and rest not in PAGES and (main != "text" or rest in TABLES)
 
 
 def _claims_binary(claimed: str) -> bool:

@@ -32,6 +32,7 @@ class Asking:
         self._transport = transport
         self.url = f"{transport.addresses.organization}/work"
         self.worker_id: str | None = None
+        self.server_version = 1
         self._batches = Batches(self._send, lambda verb: len(verb.content))
 
     async def together(self, verb: Verb) -> Any:
@@ -64,7 +65,9 @@ class Asking:
             repeat=repeat,
             seconds=seconds + SPARE_SECONDS,
         )
-        results = results_of(decode(answer.content, "an answer"), len(verbs))
+        told = decode(answer.content, "an answer")
+        results = results_of(told, len(verbs))
+        self.server_version = version_of(told)
         return [self._outcome(result, verb.subject) for result, verb in zip(results, verbs, strict=True)]
 
     def _outcome(self, result: Mapping[str, Any], subject: Subject) -> Any:
@@ -78,6 +81,12 @@ class Asking:
             subject,
             self._transport.addresses.shown,  # HTTP: its own
         )
+
+
+def version_of(answer: Any) -> int:
+    """The version of a server's verbs; those of the first say none."""
+    version = answer.get("version")
+    return version if isinstance(version, int) else 1
 
 
 def results_of(answer: Any, count: int) -> list[dict[str, Any]]:

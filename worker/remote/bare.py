@@ -162,7 +162,8 @@ class BareWork:
         if held.ended is None:  # else an earlier try may have arrived, and its status is ours
             await self._check_open(held)
         held.ended = outcome.status
-        record = await self._tasks.update(task_id, {**outcome.changes, "status": outcome.status})
+        changes = {name: value for name, value in outcome.changes.items() if value is not None}  # null is "as it is"
+        record = await self._tasks.update(task_id, {**changes, "status": outcome.status})
         self._holding.held.pop(task_id, None)
         if record.status is not outcome.status:
             raise LeaseLost(task_id, attempt)

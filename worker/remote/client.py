@@ -124,6 +124,8 @@ class RemoteTasks:
     ) -> TaskRecord:
         """Store changed fields; answers the task as it stands then."""
         check_changes(changes)
+        if None in changes.values() and not await self._dialect.native():
+            raise self._unsupported("clear a field of a task: there null means unchanged")
         if attempt is not None:
             saved = await self.save_of_a_run(task_id, changes, attempt, origin)
             if saved is not None:

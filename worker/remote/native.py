@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -17,12 +18,16 @@ from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
 from worker.remote.wire import Unreadable, task_of
-from worker.words.errors import LeaseLost, ModuleException, Unavailable, ValidationError
+from worker.words.errors import LeaseLost, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
+from worker.words.texts import clean
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+
+LARGE_CHARACTERS = 1024 * 1024  # of one text of a task: a server takes 10 MiB a request, all that is in it included
+BY_FILE = 2  # the version of the server's verbs since which they take texts by reference
 
 FIRST_OF_A_WORKER = 1 << 24
 """A worker numbers its writes from here on, its child processes theirs below: its word on their attempt is the last."""
@@ -98,7 +103,25 @@ class NativeWork:
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None
     ) -> TaskRecord:
         """Store what a run changed of its task; answers the task as it stands then."""
-        return task_of(await self._write("save", task_id, attempt, {"changes": dict(changes), "origin": origin}))
+        rest, files = await self._by_file(task_id, changes)
+        what = {"changes": rest, "files": files, "origin": origin}
+        return task_of(await self._write("save", task_id, attempt, what))
+
+    async def _by_file(self, task_id: str, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Store texts that are too large for a request as files; what is left, and the references of those by field.
+
+        Raises:
+            TooLarge: One is larger than any file may be.
+        """
+        rest, files = dict(changes), dict[str, str]()
+        for name, value in changes.items():
+            if isinstance(value, str) and len(value) > LARGE_CHARACTERS and self._asking.server_version >= BY_FILE:
+                content = clean(value).encode()
+                files[name] = await self._patience.ask(
+                    task_id, f"storing a large {name}", partial(self._tasks.store_file, name, "text/plain", content)
+                )
+                del rest[name]
+        return rest, files
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""
@@ -107,7 +130,9 @@ class NativeWork:
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""
-        await self._end("finish", task_id, attempt, {"outcome": {"status": outcome.status, "changes": outcome.changes}})
+        changes, files = await self._by_file(task_id, outcome.changes)
+        what = {"status": outcome.status, "changes": changes, "files": files}
+        await self._end("finish", task_id, attempt, {"outcome": what})
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
@@ -118,12 +143,10 @@ class NativeWork:
         await self._end("crashed", task_id, attempt, {"reason": reason, "delay": delay})
 
     async def _end(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> None:
-        """Write a last word; after it, or where it is refused for good, the task is held no more."""
+        """Write a last word; after it the task is held no more. Where it is refused, another one follows."""
         try:
             await self._write(verb, task_id, attempt, what)
-        except (Unavailable, ValidationError):
-            raise  # it is written again
-        except ModuleException:
+        except LeaseLost:
             self._claiming.drop(task_id, attempt)
             raise
         self._claiming.drop(task_id, attempt)

@@ -65,6 +65,21 @@ async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
     return _answer(request, await access.room.tasks.delete_agent(agent_id))
 
 
+@router.post("/agents/{agent_id}/operations/{tool_id}", responses=documented(404))
+async def operation(access: Admitted, agent_id: str, tool_id: str) -> dict[str, Any]:
+    """Let the public client call a tool: it asks before each call of its own tools, and nothing here forbids one."""
+    del tool_id
+    access.check(agent_id)
+    return {}
+
+
+@router.patch("/agents/{agent_id}/sync_local_tools", responses=documented(404))
+async def sync_local_tools(access: Admitted, agent_id: str) -> dict[str, list[Any]]:
+    """Take notice of the tools that the public client's worker has; they are its own, and no graph is kept of them."""
+    access.check(agent_id)
+    return {"graph": []}
+
+
 @router.post("/metadata/api_key_allowance", responses=documented())
 async def allowance(request: Request, access: Admitted, body: AllowanceBody) -> dict[str, Any]:
     """Say which agents a key may call; a wrong one none."""

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
@@ -23,8 +24,9 @@ from worker.server import (
 )
 from worker.server.common import service_of
 from worker.server.document import Application
-from worker.server.doors import Doors
+from worker.server.doors import METHODS, Doors
 from worker.server.front import Front
+from worker.server.heads import Heads
 from worker.server.service import Service
 from worker.settings import Settings
 
@@ -37,6 +39,14 @@ Every route is also served under `/{organization_id}`, and with a slash at its e
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own is off: each poll of a worker would be a trace, and its spans hold what is in a query string. Traces of
 tasks, and metrics, are ``worker.telemetry``'s. Versions that have none of it pass this over."""
+
+CORS: Any = {
+    "allow_methods": [*METHODS, "HEAD"],
+    "allow_headers": ["x-api-key", "content-type", "idempotency-key", "last-event-id", "traceparent"],
+    "expose_headers": ["retry-after", "content-range", "accept-ranges", "content-disposition"],
+    "allow_credentials": False,  # a key is sent by whoever has it; a cookie would come along by itself
+    "max_age": 600,  # seconds that a browser remembers; Chromium keeps none for longer than two hours
+}
 
 health = APIRouter(tags=["health"])
 
@@ -108,6 +118,9 @@ def create_app(
         app.router.routes.append(Mount("/ui", made, name="pages"))
     failures.install(app)
     app.add_middleware(Doors, routes=app.routes)
+    app.add_middleware(Heads)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
     return app
 
 

@@ -25,6 +25,7 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Demand, Subscription, WorkerCard
 
 LEASE_SECONDS = 60.0  # promise 2: such a task is given again only when stream and heartbeats are both gone for 60 s
+RETURN_SECONDS = 5.0  # two heartbeats, of every 2 s, and a little: whoever comes back goes on sending its own
 TOUCH_SECONDS = 5.0
 WAIT_SECONDS = 5.0  # one wait for work; between two the stream is looked after
 LOOK_SECONDS = 1.0  # between looks at what a worker holds where nobody hints
@@ -170,7 +171,7 @@ class Desk:
             lease_seconds=LEASE_SECONDS,
             subscriptions=self.visitor.subscriptions,
         )
-        worker_id = await presence.enter(card, self.visitor.peer, self.stream)
+        worker_id = await presence.enter(card, self.visitor.peer, self.stream, RETURN_SECONDS)
         await presence.give_back_mail(await presence.mail(worker_id))  # sent on a stream that was cut
         held = await presence.held(worker_id)
         await presence.give_back([each for each in held if not each.begun])  # the same

@@ -1,14 +1,19 @@
 """What the public client's Task can hold, and its agent.
 
-One Task that it cannot read ends its whole worker process. So a Task for a bare worker's stream is checked against
-this table of that client's field types: an optional field that does not fit goes as null; where a required one does
-not, the task cannot be sent at all.
+One Task that it cannot read ends its whole worker process, or the call that asked for it. So every Task for a client
+that is not ours is checked against this table of that client's field types: an optional field that does not fit is made
+to fit where that is possible, and goes as null where not; where a required one does not, a worker cannot be given the
+task at all.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
+
+from worker.words.activity import AgentActivityThread
+from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import TaskRecord
 
 Check = Callable[[Any], bool]
@@ -72,13 +77,64 @@ def _planning(value: Any) -> bool:
     return all(_filled(each.get("id")) and _text(each.get("title")) for each in steps)
 
 
-def _waits_for_a_node(value: Any) -> bool:
-    return isinstance(value, dict) and _filled(value.get("wait_node_id"))
+def _fits(optional: dict[str, Check], required: dict[str, Check] | None = None) -> Check:
+    """A check of an object, field by field."""
+
+    def check(value: Any) -> bool:
+        return (
+            isinstance(value, dict)
+            and all(is_fit(value.get(name)) for name, is_fit in (required or {}).items())
+            and all(value.get(name) is None or is_fit(value[name]) for name, is_fit in optional.items())
+        )
+
+    return check
 
 
-def _user(value: Any) -> bool:
-    return isinstance(value, dict) and _filled(value.get("email"))  # a user without an address ends the client
+def _list_of(each_fits: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(each_fits(each) for each in value)
 
+
+def _person(value: Any) -> Any:
+    """A user, whose address it wants as text: one without has none."""
+    return {**value, "email": value.get("email") or ""} if isinstance(value, dict) else value
+
+
+def _waiting(value: Any) -> Any:
+    """What a person is asked; it wants the id of a node, which only its own platform has."""
+    return {**value, "wait_node_id": value.get("wait_node_id") or ""} if isinstance(value, dict) else value
+
+
+_SERVER = _fits(
+    dict.fromkeys(("id", "name", "command", "url", "api_key", "client_id", "client_secret", "sso_audience"), _text)
+    | dict.fromkeys(("headers", "env_vars"), _object)
+    | dict.fromkeys(("allowed_tools", "additional_scopes"), _texts)
+    | dict.fromkeys(("use_secrets_manager", "share_user_token_across_other_agents"), _flag)
+    | {
+        "type": _one_of("local", "remote"),
+        "transport": _one_of("stdio", "sse", "streamable-http"),
+        "auth_type": _one_of("api_key", "oauth2", "custom_headers", "sso_user", "none"),
+        "sso_token": _one_of("access", "id", "exchange"),
+    }
+)
+_USER = _fits(
+    {**dict.fromkeys(("id", "first_name", "last_name", "timezone"), _text), "additional_attributes": _object},
+    {"email": _text},
+)
+_ATTACHMENT = _fits(
+    {
+        **dict.fromkeys(("name", "mime", "sha256", "expires_at", "source", "transcript"), _text),
+        "size": _whole,
+        "kind": _one_of("image", "pdf", "document", "text", "audio", "video", "archive", "unknown"),
+    },
+    {"url": _text},
+)
+_PRINCIPAL = _fits(
+    dict.fromkeys(("email", "display_name"), _text),
+    {
+        "kind": _one_of("user", "slack", "api_key", "system", "anonymous"),
+        "id": lambda value: _text(value) and bool(value.strip()) and not set(value.strip()) & set(": \t\n\r\v\f"),
+    },
+)
 
 REQUIRED: dict[str, Check] = {
     "id": _filled,
@@ -112,7 +168,7 @@ OPTIONAL: dict[str, Check] = {
     "additional_context": _text,
     "instructions_override": _text,
     "expected_output": _text,
-    "mcp_servers": _objects,
+    "mcp_servers": _list_of(_SERVER),
     "triggering_agent_id": _text,
     "think_mode": _one_of("default", "harder"),
     "tool_call_limit": _whole,
@@ -120,7 +176,7 @@ OPTIONAL: dict[str, Check] = {
     "execution_attempts": _whole,
     "is_manually_stopped": _flag,
     "deep_planning": _planning,
-    "hitl_request": _waits_for_a_node,
+    "hitl_request": _fits({}, {"wait_node_id": _text}),
     "last_executed_node_id": _text,
     "llm_model_provider": _text,
     "llm_model_name": _text,
@@ -136,7 +192,13 @@ OPTIONAL: dict[str, Check] = {
 }
 """Fields that go as null where they do not fit; a field of neither table goes as it is, for it passes them over."""
 
-INPUT: dict[str, Check] = {"text": _text, "files": _texts, "user": _user}
+INPUT: dict[str, Check] = {
+    "text": _text,
+    "files": _texts,
+    "user": _USER,
+    "attachments": _list_of(_ATTACHMENT),
+    "principal": _PRINCIPAL,
+}
 
 NEVER_NULL: dict[str, Any] = {"source": "sdk"}
 
@@ -158,13 +220,31 @@ def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     for name, check in REQUIRED.items():
         if not check(told.get(name)):
             return told, f"its {name} is not of a form that the worker can read"
+    told["hitl_request"] = _waiting(told.get("hitl_request"))
     _empty_what_does_not_fit(told, OPTIONAL)
     told |= {name: value for name, value in NEVER_NULL.items() if told.get(name) is None}
     given = told["input"]
+    given["user"] = _person(given.get("user"))
     _empty_what_does_not_fit(given, INPUT)
     if not given.get("text") and not given.get("files"):
         return told, "its input has neither text nor files that the worker can read"
     return told, None
+
+
+def told(record: BaseModel) -> dict[str, Any]:
+    """Any record as the public client can read it: a task, an event of one, an activity log."""
+    told = record.model_dump(mode="json", warnings="none")
+    match record:
+        case TaskRecord():
+            fit(told)
+        case TaskUpdateEvent() if isinstance(record.data, TaskRecord):
+            fit(told["data"])
+        case AgentActivityThread():
+            told["user"] = _person(told["user"])
+            told["user"] = told["user"] if _USER(told["user"]) else None
+        case _:
+            pass
+    return told
 
 
 AGENT: dict[str, Check] = {

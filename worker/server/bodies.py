@@ -21,7 +21,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, value: Any) -> Any:
-        return without_nulls(value)
+        return without_nulls(storable(value))
 
 
 def check_depth(value: Any) -> None:
@@ -46,8 +46,7 @@ def storable(value: Any) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """A storable body without fields that are null."""
-    value = storable(value)
+    """A value without fields that are null."""
     if isinstance(value, dict):
         return {name: each for name, each in value.items() if each is not None}
     return value
@@ -62,7 +61,7 @@ class CreateBody(TaskSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, value: Any) -> Any:
-        return without_nulls(value)
+        return without_nulls(storable(value))
 
     def new_task(self, agent_id: str, agent_version: str | None) -> NewTask:
         """The wish for a task of this agent."""

@@ -1,5 +1,6 @@
 """What the routes share: who asks, in which dialect, and records as answers."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -7,6 +8,7 @@ from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
+from worker.server import bare
 from worker.server.service import Access, Service
 from worker.words.tasks import TaskRecord
 
@@ -42,22 +44,17 @@ def is_native(request: Request) -> bool:
     return request.headers.get("x-dialect") == NATIVE
 
 
-def shown(request: Request, task: TaskRecord) -> TaskRecord:
-    """A task as this client can use it: to all but ours its source is never null."""
-    if task.source is None and not is_native(request):
-        return task.model_copy(update={"source": "sdk"})
-    return task
-
-
 def sent(request: Request, record: BaseModel, organization_id: str) -> str:
-    """A record as the JSON that this client gets: to all but ours uploaded files are URLs."""
-    text = record.model_dump_json(warnings="none")
-    return text if is_native(request) else service_of(request).links.in_json(text, organization_id, base_of(request))
+    """A record as the JSON that this client gets: to all but ours uploaded files are URLs, and all fits its types."""
+    if is_native(request):
+        return record.model_dump_json(warnings="none")
+    told = service_of(request).links.in_value(bare.told(record), organization_id, base_of(request))
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def task_answer(request: Request, task: TaskRecord) -> Response:
     """A task as an answer."""
-    return Response(sent(request, shown(request, task), task.organization_id), media_type=JSON)
+    return Response(sent(request, task, task.organization_id), media_type=JSON)
 
 
 def answers(kind: Any, records: Any) -> Response:

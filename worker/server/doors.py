@@ -97,7 +97,8 @@ def leads(routes: Sequence[BaseRoute], scope: Scope) -> bool:
 
 def allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     """The methods with which a path is a route's: several routes may share it."""
-    return [method for method in METHODS if leads(routes, {**scope, "method": method})]
+    found = [method for method in METHODS if leads(routes, {**scope, "method": method})]
+    return [*found, "HEAD"] if "GET" in found else found
 
 
 def _length(scope: Scope) -> int:

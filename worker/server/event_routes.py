@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from worker.contracts import Room
 from worker.server.bodies import PushedEvent
-from worker.server.common import Admitted, base_of, is_native, sent, service_of, shown
+from worker.server.common import Admitted, base_of, is_native, sent, service_of
 from worker.server.failures import documented
 from worker.server.feeds import read
 from worker.server.service import Service
@@ -75,8 +75,6 @@ def _number(text: str | None) -> int:
 
 def _encoder(request: Request) -> Callable[[TaskUpdateEvent], bytes]:
     def encode(event: TaskUpdateEvent) -> bytes:
-        if isinstance(event.data, TaskRecord):
-            event = event.model_copy(update={"data": shown(request, event.data)})
         return framed(sent(request, event, event.organization_id), number=event.number)
 
     return encode

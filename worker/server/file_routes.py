@@ -6,13 +6,15 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Security
 from pydantic import BaseModel
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from worker.contracts import Room
+from worker.inputs.names import file_name
 from worker.server.common import KEY, Admitted, answers, base_of, service_of
 from worker.server.failures import documented, response
 from worker.server.service import Unauthorized
-from worker.words.errors import ModuleException
+from worker.words.errors import ModuleException, ValidationError
 from worker.words.work import KeptFile, StoredFile
 
 router = APIRouter(tags=["files"])
@@ -20,6 +22,8 @@ router = APIRouter(tags=["files"])
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(;\s*charset=[\w-]{1,32})?", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 UNKNOWN = "application/octet-stream"
+FORM = "multipart/form-data"
+FORM_FIELDS = 20  # beside the file, which are passed over
 
 
 class Uploaded(BaseModel):
@@ -40,12 +44,26 @@ class Uploaded(BaseModel):
     },
 )
 async def store(request: Request, access: Admitted, name: Annotated[str, Query(max_length=255)] = "file") -> Uploaded:
-    """Store a file, the body as it is; its reference can be named among the files of a task."""
+    """Store a file, the body as it is or the one file of a form; its reference can be named among a task's files."""
     media_type = request.headers.get("content-type", "")
+    if media_type.lower().startswith(FORM):
+        name, media_type, content = await _of_form(request, name)
+    else:
+        content = await request.body()
     media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else UNKNOWN
-    reference = await access.room.tasks.store_file(name, media_type, await request.body())
+    reference = await access.room.tasks.store_file(name, media_type, content)
     url = service_of(request).links.url(reference, access.room.organization_id, base_of(request))
     return Uploaded(reference=reference, url=url)
+
+
+async def _of_form(request: Request, name: str) -> tuple[str, str, bytes]:
+    """Name, type and content of a form's one file (``curl -F file=@report.pdf``). Raises: ValidationError."""
+    async with request.form(max_files=2, max_fields=FORM_FIELDS) as form:
+        files = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
+        if len(files) != 1:
+            raise ValidationError("a form stores one file: send one request for each", field="file")
+        sent = file_name(files[0].filename or "")
+        return sent or name, files[0].content_type or "", await files[0].read()
 
 
 @router.get(

@@ -142,19 +142,21 @@ class KeepFilesForm(RunForm):
 
 
 class SaveForm(TaskForm):
-    """``save``."""
+    """``save``; ``files`` are texts too large for a request, by field."""
 
     attempt: Attempt | None = None
     sequence: Sequence | None = None
     origin: str | None = None
     changes: dict[str, Any]
+    files: dict[str, Reference] = Field(default_factory=dict[str, str])
 
 
 class OutcomeForm(Form):
-    """How an attempt ends."""
+    """How an attempt ends; ``files`` are texts too large for a request, by field."""
 
     status: AgentExecutionStatus
     changes: dict[str, Any] = Field(default_factory=dict[str, Any])
+    files: dict[str, Reference] = Field(default_factory=dict[str, str])
 
 
 class FinishForm(RunForm):

@@ -19,10 +19,8 @@ from worker.server.forms import DeliveryForm
 from worker.server.service import Access, Service
 from worker.server.streaming import frame
 from worker.words.errors import Unavailable, ValidationError
-from worker.words.events import TaskUpdateEvent
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
-from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 from worker.words.work import Delivery, Subscription
 
@@ -115,7 +113,7 @@ class Mailing:
     def _told(self, delivery: Delivery) -> bytes:
         told = {
             "handler": delivery.subscription.handler,
-            "event": self._event(delivery.event),
+            "event": bare.told(delivery.event),
             "task": bare.readable(delivery.task)[0],
             "delivery": {
                 "subscription_id": delivery.subscription_id,
@@ -127,12 +125,6 @@ class Mailing:
         }
         organization_id = self.access.room.organization_id
         return frame(self.service.links.in_value(told, organization_id, self.base), event="task-event")
-
-    def _event(self, event: TaskUpdateEvent) -> dict[str, Any]:
-        told = event.model_dump(mode="json", warnings="none")
-        if isinstance(event.data, TaskRecord):
-            told["data"] = bare.readable(event.data)[0]
-        return told
 
 
 async def merged(first: AsyncGenerator[bytes], second: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -1,27 +1,54 @@
 """Tasks over HTTP: create, get, list, change, stop, retry, report."""
 
 import hashlib
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody
-from worker.server.common import JSON, Admitted, answers, sent, service_of, task_answer
+from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody, without_nulls
+from worker.server.common import JSON, KEY, Admitted, admit, answers, is_native, sent, service_of, task_answer
 from worker.server.failures import documented
 from worker.server.service import Access
 from worker.settings import Settings
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
-from worker.words.errors import Conflict, ModuleException, TaskNotFound, ValidationError
+from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
 from worker.words.ids import check_id, new_id
-from worker.words.statuses import AgentExecutionStatus
+from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens, is_traceparent
 from worker.words.texts import encode
 
 router = APIRouter(tags=["tasks"])
+
+
+class SavingRoute(APIRoute):
+    """Ends the task of a worker without attempts whose save was too large to be read: it would say no other."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's own handling, watched."""
+        handle = super().get_route_handler()
+
+        async def watched(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except HTTPException as refused:
+                if refused.status_code == TooLarge.status and "x-attempt" not in request.headers:
+                    access = await admit(request, request.headers.get(KEY.model.name))
+                    task_id = request.path_params["task_id"]
+                    await access.check_task(task_id)
+                    await access.room.presence.end_refused(task_id, refused.detail)
+                raise
+
+        return watched
+
+
+saving = APIRouter(tags=["tasks"], route_class=SavingRoute)
 
 SCHEMES = ("http:", "https:", "data:", "worker:")
 """What a task's file can be named by; a path, or ``file:``, would name one of the worker's own machine."""
@@ -120,7 +147,7 @@ async def get(request: Request, access: Admitted, task_id: str) -> Response:
     return task_answer(request, await access.task(task_id))
 
 
-@router.patch("/agent-execution/{task_id}/update", response_model=TaskRecord, responses=documented(404, 409))
+@saving.patch("/agent-execution/{task_id}/update", response_model=TaskRecord, responses=documented(404, 409))
 async def update(
     *,
     request: Request,
@@ -130,10 +157,31 @@ async def update(
     x_attempt: Writing = None,
     x_origin: Origin = None,
 ) -> Response:
-    """Save fields of a task, or a whole one; what is fixed at create is ignored, and null means unchanged."""
+    """Save fields of a task, or a whole one; what is fixed at create is ignored, and null means unchanged.
+
+    From a client of ours, which sends what was changed alone, null clears a field.
+    """
     await access.check_task(task_id)
-    task = await access.room.tasks.update(task_id, body.root, attempt=x_attempt, origin=x_origin)
+    changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
+    try:
+        task = await access.room.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
+    except (TooLarge, ValidationError) as refused:
+        if x_attempt is None and changes.get("status") in TERMINAL:
+            await access.room.presence.end_refused(task_id, refused.description)
+        raise
     return task_answer(request, task)
+
+
+def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes with the public client's own name of ``payload_extension``."""
+    rest = dict(changes)
+    extension = rest.pop("tool_call_payload_extension", None)
+    if not isinstance(extension, dict):
+        return rest
+    return {**rest, "payload_extension": {**(rest.get("payload_extension") or {}), **extension}}
+
+
+router.include_router(saving)
 
 
 @router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
@@ -253,7 +301,12 @@ async def report(request: Request, access: Admitted, agent_id: str, body: Report
         "duration": body.duration,
         "used_tools": body.used_tools or None,
     }
-    return task_answer(request, await access.room.tasks.update(task.id, changes))
+    try:
+        ended = await access.room.tasks.update(task.id, without_nulls(changes))
+    except (TooLarge, ValidationError) as refused:
+        await access.room.presence.end_refused(task.id, refused.description)
+        raise
+    return task_answer(request, ended)
 
 
 async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskRecord:

@@ -16,6 +16,7 @@ from worker.server.forms import (
     HandBackForm,
     KeepFilesForm,
     LostForm,
+    OutcomeForm,
     RegisterForm,
     RunForm,
     SaveForm,
@@ -33,7 +34,7 @@ from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard
 
-VERSION = 1
+VERSION = 2  # since 2: ``files`` beside ``changes``
 POLLS = frozenset({"assignments", "deliveries"})
 """Verbs that wait."""
 
@@ -176,9 +177,14 @@ class Clerk:
         asked = read(SaveForm, verb)
         await self._access.check_task(asked.task_id)
         task = await self._room.tasks.update(
-            asked.task_id, asked.changes, attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
+            asked.task_id, await self._whole(asked), attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
         )
         return _dump(task)
+
+    async def _whole(self, asked: SaveForm | OutcomeForm) -> dict[str, Any]:
+        """Changes with the texts that came as files in their places. Raises: FileNotStored."""
+        read = {name: await self._room.tasks.open_file(reference) for name, reference in asked.files.items()}
+        return {**asked.changes, **{name: file.content.decode("utf-8", "replace") for name, file in read.items()}}
 
     async def journal(self, verb: dict[str, Any]) -> dict[str, Any]:
         """Read a task's journal; a large value is named by its reference."""
@@ -199,7 +205,7 @@ class Clerk:
         """Write an attempt's last word."""
         asked = read(FinishForm, verb)
         await self._access.check_task(asked.task_id)
-        last_word = Outcome(asked.outcome.status, asked.outcome.changes)
+        last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome))
         write = self._room.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
         await self._ending(asked, write)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from worker.server.bodies import WorkBody
 from worker.server.common import JSON, Admitted, service_of
 from worker.server.failures import documented, told
-from worker.server.verbs import POLLS, Clerk
+from worker.server.verbs import POLLS, VERSION, Clerk
 from worker.words.errors import ModuleException, Unavailable, ValidationError
 
 router = APIRouter(tags=["work"])
@@ -21,6 +21,7 @@ class WorkAnswer(BaseModel):
     """A value or an error for each verb, in order."""
 
     results: list[dict[str, Any]]
+    version: int
 
 
 @router.post("/work", response_model=WorkAnswer, responses=documented(404, 409))
@@ -90,4 +91,4 @@ async def _one(clerk: Clerk, verb: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer(results: list[dict[str, Any]]) -> Response:
-    return Response(to_json({"results": results}, inf_nan_mode="null"), media_type=JSON)
+    return Response(to_json({"results": results, "version": VERSION}, inf_nan_mode="null"), media_type=JSON)

@@ -162,7 +162,7 @@ class Executor:
 
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task
-        if not task.input.files:
+        if not task.input.files or task.disable_attachment_injection:
             return verdict.of_value(await self._call(execution), task)
         attachments = await self._read(execution)
         try:

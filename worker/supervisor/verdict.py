@@ -103,7 +103,7 @@ def message(error: BaseException) -> str:
 
     It is stored with the task, and told to whoever reads the task's events.
     """
-    return redaction.of_this_process()(message_of(error))[:MESSAGE_CHARACTERS]
+    return redaction.of_this_process().beginning(message_of(error), MESSAGE_CHARACTERS)
 
 
 def kept(task: Task) -> dict[str, Any]:

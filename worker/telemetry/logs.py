@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from io import StringIO
+from typing import Any, TextIO
 
 import structlog
 
@@ -21,6 +22,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 QUIET = ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio", "urllib3", "opentelemetry", "uvicorn.error")
 """Loggers whose information is ours to give, or holds what must not be shown: httpx logs whole URLs."""
 
+TEXT_CHARACTERS = 16_000  # of one text of a line; collectors cut or drop lines over 16 KiB to 256 KiB
+
 _configured = False
 _worker_name: str | None = None
 
@@ -34,16 +37,18 @@ def configure(settings: Settings) -> None:
     global _configured  # noqa: PLW0603 - a process has one log
     least = LEVELS[settings.log_level]
     form = settings.log or ("console" if sys.stdout.isatty() else "logfmt")
+    redact = Redactor.of(settings, os.environ)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             _bind_run,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _bounding(redact),  # before what looks at every character
             _escape_values,
-            *_rendering(form),
+            *_rendering(form, redact),
             *([] if form == "console" else [_escape_line]),
-            _redacting(Redactor.of(settings, os.environ)),
+            _redacting(redact),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
@@ -136,15 +141,34 @@ def _take_over_logging(least: int) -> None:
         logging.getLogger(name).setLevel(max(least, logging.WARNING))
 
 
-def _rendering(form: str) -> list[Any]:
+def _bounding(redact: Redactor) -> Any:
+    """Keeps each text of a line short: an exception's may be a whole file."""
+
+    def bound(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in line.items():
+            if isinstance(value, str) and len(value) > TEXT_CHARACTERS:
+                line[name] = redact.beginning(value, TEXT_CHARACTERS)
+        return line
+
+    return bound
+
+
+def _rendering(form: str, redact: Redactor) -> list[Any]:
+    bound = _bounding(redact)
     match form:
         case "json":
-            return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+            return [structlog.processors.format_exc_info, bound, structlog.processors.JSONRenderer()]
         case "logfmt":
             return [
                 structlog.processors.format_exc_info,
+                bound,
                 structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
             ]
         case _:
-            plain = structlog.dev.plain_traceback  # the default shows every variable's value
-            return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
+
+            def traceback(out: TextIO, error: Any) -> None:  # the default one shows every variable's value
+                whole = StringIO()
+                structlog.dev.plain_traceback(whole, error)
+                out.write(redact.beginning(whole.getvalue(), TEXT_CHARACTERS))
+
+            return [bound, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=traceback)]

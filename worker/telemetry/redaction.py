@@ -17,6 +17,8 @@ from worker.settings import Settings
 HIDDEN = "***"
 LEAST_CHARACTERS = 8  # a shorter value may be any word, and hiding it everywhere would make lines unreadable
 
+MARGIN = 1_000  # characters behind the last one shown that are looked at: a secret may begin before and end there
+
 SECRET_NAMES = re.compile(r"(?:KEY|SECRET|TOKEN|PASSWORD|CREDENTIALS?)$")
 """Environment variables whose values nobody wants in a log, whoever reads them: providers' keys above all."""
 
@@ -95,6 +97,11 @@ class Redactor:
     def of(cls, settings: Settings, environment: Mapping[str, str]) -> "Redactor":
         """A redactor for all that the settings keep secret, and the environment by its names."""
         return cls([*_secrets_of(settings), *(v for n, v in environment.items() if SECRET_NAMES.search(n.upper()))])
+
+    def beginning(self, text: str, characters: int) -> str:
+        """The first characters of a text, without secrets, and how many follow; whatever its length, quickly."""
+        shown = self(text[: characters + MARGIN])[:characters]
+        return shown if len(text) <= characters else f"{shown}… [{len(text) - characters:,} characters more]"
 
     def __call__(self, text: str) -> str:
         """A text without secrets."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
+from worker.words.texts import cleaned
 
 WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
 INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
@@ -47,7 +48,8 @@ class AgentExecutionInput(Words):
 
     Args:
         text: The prompt.
-        files: URLs of files, or references of uploaded ones.
+        files: URLs of files, or references of uploaded ones. What ``attachments`` name, as the public client sends
+            them (``[{"url": …}]``), is among them.
         user: Whom it is done for.
 
     Raises:
@@ -59,6 +61,15 @@ class AgentExecutionInput(Words):
     text: str | None = ""
     files: list[str] | None = Field(default_factory=list[str])
     user: User | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _attached(cls, given: Any) -> Any:
+        attachments = given.get("attachments") if isinstance(given, dict) else None
+        if not attachments:
+            return given
+        named = [*(given.get("files") or []), *map(_url_of, attachments if isinstance(attachments, list) else [None])]
+        return {**given, "files": list(dict.fromkeys(named))}
 
     @model_validator(mode="after")
     def _something(self) -> "AgentExecutionInput":
@@ -140,6 +151,12 @@ class TaskSettings(Words):
     permission_mode: str | None = None
     webhook_url: str | None = Field(default=None, repr=False, max_length=WEBHOOK_URL_CHARACTERS)
     traceparent: str | None = None
+
+    @property
+    def reasoning_effort(self) -> LLMReasoningEffort | None:
+        """How long its model may think: as the task says, else high where it asks to think harder."""
+        harder = LLMReasoningEffort.High if self.think_mode is ThinkMode.Harder else None
+        return self.llm_reasoning_effort or harder
 
     @field_validator("traceparent", mode="before")
     @classmethod
@@ -287,10 +304,22 @@ class TaskQuery(Words):
     limit: int = Field(default=100, ge=1, le=1000)
     before: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, value: Any) -> Any:
+        return cleaned(value)  # as what is looked for was stored
+
     @field_validator("created_after", "created_before")
     @classmethod
     def _zoned(cls, value: datetime | None) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def _url_of(attachment: Any) -> str:
+    url = attachment.get("url") if isinstance(attachment, dict) else getattr(attachment, "url", None)
+    if not isinstance(url, str) or not url:
+        raise ValueError("attachments must be objects with a url")
+    return url
 
 
 def is_traceparent(value: object) -> bool:

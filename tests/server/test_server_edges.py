@@ -1,0 +1,82 @@
+"""What any HTTP client may expect: HEAD, forms, and browsers on pages of other origins."""
+
+import httpx
+import pydantic
+import pytest
+
+from tests.server.conftest import KEY, Start
+from tests.server.serving import Serving
+from worker.settings import Settings
+
+PAGE = "https://app.example"
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/agents/list", "/agent-execution/executions/history", "/docs", "/nowhere"]
+)
+async def test_head_answers_as_get_does_without_a_body(client: httpx.AsyncClient, path: str) -> None:
+    asked, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.headers["content-type"]) == (asked.status_code, asked.headers["content-type"])
+    assert head.headers["content-length"] == str(len(asked.content))
+    assert head.content == b""
+    assert (await client.get("/health")).status_code == 200, "the connection goes on"
+
+
+async def test_head_of_a_stream_ends_at_once_and_registers_nobody(client: httpx.AsyncClient) -> None:
+    task = (await client.post("/agent-execution/analyst", json={"input": {"text": "x"}})).json()
+    for path in (f"/default/agent-execution/{task['id']}/events", "/default/events/analyst/?environment=local"):
+        head = await client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"].startswith("text/event-stream")
+    assert (await client.get("/workers")).json() == {"workers": []}
+
+
+async def test_head_is_among_the_methods_that_are_allowed(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/health")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_a_file_comes_by_a_form_too(client: httpx.AsyncClient) -> None:
+    """As ``curl -F file=@report.csv`` sends it."""
+    sent = {"file": ("report.csv", b"a,b\n1,2\n", "text/csv")}
+    answer = await client.post("/files", files=sent, data={"comment": "of May"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["reference"].endswith("/report.csv")
+    fetched = await client.get(answer.json()["url"])
+    assert (fetched.content, fetched.headers["content-type"]) == (b"a,b\n1,2\n", "text/csv; charset=utf-8")
+
+
+async def test_a_form_of_no_file_or_of_several_is_refused(client: httpx.AsyncClient) -> None:
+    two = [("file", ("a.txt", b"a", "text/plain")), ("file", ("b.txt", b"b", "text/plain"))]
+    several = await client.post("/files", files=two)
+    none = await client.post("/files", files={"field": (None, "text")})
+    for answer in (several, none):
+        assert (answer.status_code, answer.json()["field"]) == (422, "file")
+    broken = await client.post("/files", content=b"--x", headers={"content-type": "multipart/form-data"})
+    assert broken.status_code == 422
+
+
+async def test_a_page_of_a_named_origin_may_use_the_server_and_no_other(start: Start) -> None:
+    serving = await start(key=KEY, cors_origins=f"{PAGE}, http://localhost:5173")
+    asking = {"access-control-request-method": "PATCH", "access-control-request-headers": "x-api-key,content-type"}
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+        allowed = await client.options("/agent-execution/a", headers={"origin": PAGE, **asking})
+        assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, PAGE)
+        assert "x-api-key" in allowed.headers["access-control-allow-headers"]
+        made = await client.post("/agent-execution/a", json={"input": {"text": "x"}}, headers={"origin": PAGE})
+        assert (made.status_code, made.headers["access-control-allow-origin"]) == (200, PAGE)
+        other = await client.options("/agent-execution/a", headers={"origin": "https://evil.example", **asking})
+        assert other.status_code == 400
+        assert "access-control-allow-origin" not in other.headers
+        assert "access-control-allow-credentials" not in made.headers
+
+
+async def test_without_the_setting_no_page_of_another_origin_may(serving: Serving) -> None:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY, "origin": PAGE}) as client:
+        assert "access-control-allow-origin" not in (await client.get("/agents/list")).headers
+
+
+@pytest.mark.parametrize("origins", ["*", "app.example", "https://app.example/path", "https://a b", "null"])
+def test_what_is_no_origin_is_refused(origins: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match="an origin is scheme, host and port"):
+        Settings.model_validate({"cors_origins": origins})

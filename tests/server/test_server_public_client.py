@@ -1,0 +1,133 @@
+"""What the public client sends and reads, byte for byte: its types are stricter than ours, and its names are others."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.serving import aevents_in
+from worker.server import bare
+
+NOBODY = {"id": "u1", "first_name": "No", "last_name": "Address"}
+STRANGE: dict[str, Any] = {
+    "output_format": "html",
+    "mcp_servers": [{"url": "https://mcp.example/sse", "transport": "carrier pigeon"}],
+    "input": {"text": "x", "user": NOBODY, "principal": {"kind": "robot", "id": "r 2"}},
+}
+
+
+def readable(task: dict[str, Any]) -> bool:
+    """Whether the public client can read a task: nothing of it would have to be changed."""
+    again = json.loads(json.dumps(task))
+    return bare.fit(again) == (task, None)
+
+
+async def create(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    answer = await client.post("/agent-execution/analyst", json={"input": {"text": "x"}, **fields})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_every_answer_about_a_task_can_be_read_by_it(client: httpx.AsyncClient) -> None:
+    made = await create(client, **STRANGE)
+    path = f"/agent-execution/{made['id']}"
+    asked = {"hitl_request": {"question": "May I?"}, "status": "executing"}
+    answers = [
+        made,
+        (await client.patch(f"{path}/update", json=asked)).json(),
+        (await client.get(f"{path}/status")).json(),
+        (await client.post("/agent-execution/analyst/report_task", json={"id": made["id"], "result": "R"})).json(),
+        (await client.post(f"{path}/retry")).json(),
+        (await client.delete(path)).json(),
+    ]
+    for task in answers:
+        assert readable(task), task
+        assert task["output_format"] is None
+        assert task["input"]["user"] == {**task["input"]["user"], **NOBODY, "email": ""}
+    assert answers[1]["hitl_request"] == {"question": "May I?", "wait_node_id": ""}
+    async with client.stream("GET", f"/default{path}/events") as response:
+        events = [event["data"] async for event in aevents_in(response)]
+    tasks = [event["data"] for event in events if event["type"].startswith("task_")]
+    assert len(tasks) >= 4
+    assert all(readable(task) for task in tasks)
+    activity = (await client.get(f"/activity/analyst/{made['id']}")).json()
+    assert activity["user"]["email"] == ""
+
+
+async def test_our_own_clients_get_it_as_it_is(client: httpx.AsyncClient) -> None:
+    made = await create(client, **STRANGE)
+    task = (await client.get(f"/agent-execution/{made['id']}/status", headers={"x-dialect": "native"})).json()
+    assert (task["output_format"], task["input"]["user"]["email"]) == ("html", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "attachments", "expected"),
+    [
+        ("", None, ["https://a.example/a.pdf"], ["https://a.example/a.pdf"]),
+        ("read it", [], ["https://a.example/a.pdf"], ["https://a.example/a.pdf"]),
+        ("both", ["https://a.example/b"], ["https://a.example/a", "https://a.example/b"], ["b", "a"]),
+    ],
+)
+async def test_attachments_are_files(
+    client: httpx.AsyncClient, text: str, files: list[str] | None, attachments: list[str], expected: list[str]
+) -> None:
+    named = [{"url": url, "name": "a.pdf", "mime": "application/pdf", "kind": "pdf"} for url in attachments]
+    task = await create(client, input={"text": text, "files": files, "attachments": named})
+    assert [url.removeprefix("https://a.example/") for url in task["input"]["files"]] == [
+        url.removeprefix("https://a.example/") for url in expected
+    ]
+    assert [each["url"] for each in task["input"]["attachments"]] == attachments
+
+
+@pytest.mark.parametrize("attachments", [["https://a"], [{"name": "a.pdf"}], {"url": "https://a"}, [{"url": 5}]])
+async def test_attachments_that_name_nothing_are_refused(client: httpx.AsyncClient, attachments: Any) -> None:
+    answer = await client.post("/agent-execution/analyst", json={"input": {"text": "x", "attachments": attachments}})
+    assert (answer.status_code, answer.json()["field"]) == (422, "input")
+    local = {"text": "x", "attachments": [{"url": "file:///etc/passwd"}]}
+    answer = await client.post("/agent-execution/analyst", json={"input": local})
+    assert (answer.status_code, answer.json()["field"]) == (422, "input.files")
+
+
+async def test_its_name_of_a_payload_extension_is_one_in_a_save_too(client: httpx.AsyncClient) -> None:
+    task = await create(client, payload_extension={"a": 1, "b": 1})
+    sent = {"tool_call_payload_extension": {"b": 2}, "payload_extension": None, "status": None}
+    saved = (await client.patch(f"/agent-execution/{task['id']}/update", json=sent)).json()
+    assert saved["payload_extension"] == {"a": 1, "b": 2}
+
+
+async def test_a_sign_in_is_flat_in_the_activity_log(client: httpx.AsyncClient) -> None:
+    task = await create(client)
+    login = {"url": "https://login.example", "server_url": "https://mcp.example", "server_name": "mail"}
+    pushed = [{"type": "auth_event", "data": {"type": "login_required", "data": login}}]
+    assert (await client.post(f"/agent-execution/{task['id']}/events/push", json=pushed)).status_code == 200
+    *_, message = (await client.get(f"/activity/analyst/{task['id']}")).json()["messages"]
+    assert (message["type"], message["data"]) == ("login_required", login)
+
+
+async def test_the_questions_of_a_continued_task_are_all_in_its_activity_log(client: httpx.AsyncClient) -> None:
+    task = await create(client, input={"text": "My name is Zebedee."})
+    path = f"/agent-execution/{task['id']}/update"
+    await client.patch(path, json={"status": "completed", "result": "Hello Zebedee."})
+    await create(client, id=task["id"], input={"text": "What is my name?", "files": ["https://a.example/b"]})
+    await client.patch(path, json={"title": "names"})
+    await client.patch(path, json={"status": "completed", "result": "Zebedee."})
+    messages = (await client.get(f"/activity/analyst/{task['id']}")).json()["messages"]
+    assert [(each["role"], each["content"]["text"]) for each in messages] == [
+        ("user", "My name is Zebedee."),
+        ("agent", "Hello Zebedee."),
+        ("user", "What is my name?"),
+        ("agent", "Zebedee."),
+    ]
+    assert messages[2]["content"]["files"] == ["https://a.example/b"]
+
+
+async def test_its_tools_may_run(client: httpx.AsyncClient) -> None:
+    """It asks before each call of a tool of its own, and takes a 404 for an error of the tool."""
+    headers = {"x-preflight-check": "true", "x-tool-call-id": "c1"}
+    for path in ("/agents/analyst/operations/search", "/default/agents/analyst/operations/search"):
+        for body in ({"body_params": {"q": "x"}}, None):
+            answer = await client.post(path, json=body, headers=headers)
+            assert (answer.status_code, answer.json()) == (200, {})
+    synced = await client.patch("/agents/analyst/sync_local_tools", json=[{"id": "search", "name": "search"}])
+    assert (synced.status_code, synced.json()) == (200, {"graph": []})
