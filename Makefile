@@ -10,7 +10,7 @@ TIMES ?= 1
 WHOLE_SUITE = --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash test-browser check bench docs lock clean
+.PHONY: help demo test crash test-browser check bench docs lock audit clean
 .NOTPARALLEL:
 
 # The first Python that the locks cover. Looked for here and in /, since a .python-version file can hide one from its own folder.
@@ -64,6 +64,9 @@ docs: ## the documentation as a site, in site/
 
 lock: ## resolve requirements/*.txt anew after a change in pyproject.toml (UPGRADE=1: newest versions)
 	@$(SET_UP) lock $(if $(UPGRADE),--upgrade)
+
+audit: ## the locked requirements against known vulnerabilities, by what the package registry knows
+	@$(FIND_PYTHON); "$$found" -I requirements/audit.py
 
 clean: ## remove .venv and caches; the tasks in .worker stay
 	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov
