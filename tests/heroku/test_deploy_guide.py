@@ -126,7 +126,7 @@ def test_the_image_runs_the_worker_as_process_one_and_not_as_root() -> None:
     (dockerfile,) = blocks("dockerfile")
     instructions = [line.split(" ", 1) for line in dockerfile.splitlines() if line and not line.startswith("#")]
     assert instructions[-1] == ["CMD", '["worker", "run"]']
-    assert ["USER", "agno"] in instructions
+    assert ["USER", "1000"] in instructions, "Kubernetes cannot tell a name from root"
     assert all(name in {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "CMD"} for name, _ in instructions)
 
 
@@ -165,3 +165,17 @@ def test_the_project_is_installed_without_fetching_anything(tmp_path: Path, monk
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "bin" / "worker").exists()
     assert (tmp_path / "worker" / "py.typed").exists()
+
+
+def test_no_container_of_the_manifests_needs_root_or_a_writable_disk() -> None:
+    (manifests,) = [block for block in blocks("yaml") if "kind: Deployment" in block]
+    pods = [each["spec"]["template"]["spec"] for each in yaml.safe_load_all(manifests) if "template" in each["spec"]]
+    assert len(pods) == 3
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["automountServiceAccountToken"] is False
+        (container,) = pod["containers"]
+        closed = container["securityContext"]
+        assert (closed["allowPrivilegeEscalation"], closed["readOnlyRootFilesystem"]) == (False, True)
+        assert closed["capabilities"] == {"drop": ["ALL"]}
+        assert [each["name"] for each in container["volumeMounts"]] == [each["name"] for each in pod["volumes"]]
