@@ -44,6 +44,8 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/agents-metrics/{agent_id}/execution",
         "/agents/list",
         "/agents/{agent_id}",
+        "/agents/{agent_id}/operations/{tool_id}",
+        "/agents/{agent_id}/sync_local_tools",
         "/deliveries",
         "/deliveries/retry",
         "/events/{agent_id}",
