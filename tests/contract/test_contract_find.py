@@ -4,7 +4,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from tests.contract.steps import claim, create, run, worker
+from tests.contract.steps import claim, create, finish, run, worker
 from worker.contracts import Platform
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, User
@@ -53,6 +53,21 @@ async def test_tasks_are_found_by_status_and_by_internal_status(platform: Platfo
     assert await found(platform, status=Status.Pending) == [waiting]
     assert await found(platform, internal_status="reading") == [running]
     assert await found(platform, internal_status="reading", status=Status.Pending) == []
+
+
+async def test_tasks_are_found_by_why_their_answer_ended(platform: Platform) -> None:
+    await create(platform)
+    for reason in ("stop", "length"):
+        _, assignment = await run(platform)
+        await finish(platform, assignment, result="The steps are", finish_reason=reason)
+    (item,) = await platform.tasks.find(TaskQuery(finish_reason="length", status=Status.Completed))
+    assert item.finish_reason == "length"
+    task = await platform.tasks.get(item.id)
+    assert task.finish_reason == "length"
+    events = [each.data async for each in platform.tasks.events(item.id)]
+    assert events[-1].finish_reason == "length"
+    assert (await platform.tasks.retry(item.id)).finish_reason is None
+    assert await found(platform, finish_reason="length") == []
 
 
 async def test_pages_follow_one_another_without_a_gap_or_a_repeat(platform: Platform) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from worker.words.finish import is_whole
 from worker.words.unseen import UNSEEN_IN_LINES
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from worker.words.attempts import Attempt
-    from worker.words.tasks import TaskRecord
+    from worker.words.tasks import TaskItem, TaskRecord
 
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
 """What a task carries for its agent's use, and nobody's screen or log."""
@@ -125,6 +126,11 @@ def _error_of(attempt: "Attempt") -> list[str]:
     return [f"{attempt.error_code}: {attempt.error}" if attempt.error_code else attempt.error] if attempt.error else []
 
 
+def status_of(task: "TaskRecord | TaskItem") -> str:
+    """A task's status, and why its answer ended where that means that it is not whole."""
+    return str(task.status) if is_whole(task.finish_reason) else f"{task.status} ({task.finish_reason})"
+
+
 def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
     """What a person wants to know of a task, in the order of reading."""
     tokens = task.tokens
@@ -132,7 +138,7 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("task", task.id),
         ("agent", task.agent_id),
         ("title", task.title),
-        ("status", str(task.status)),
+        ("status", status_of(task)),
         ("internal status", task.internal_status),
         ("error", ", ".join(each for each in (task.error_code, task.provider_code) if each)),
         ("text", one_line(task.input.text, 200)),

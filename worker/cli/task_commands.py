@@ -10,6 +10,7 @@ import typer
 from worker.cli import output
 from worker.cli.platform import ask
 from worker.words.errors import Unsupported
+from worker.words.finish import FinishReason
 from worker.words.statuses import AgentExecutionStatus, OutputFormat
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def list_tasks(
     status: Annotated[AgentExecutionStatus | None, typer.Option(help="In this status.")] = None,
     internal_status: Annotated[str | None, typer.Option(help="With exactly this internal status.")] = None,
     error_code: Annotated[str | None, typer.Option(metavar="CODE", help="Failed of this: rate_limited …")] = None,
+    finish_reason: Annotated[
+        FinishReason | None, typer.Option(help="Whose answer ended so: length, content_filter, …")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last task of the page before.")] = None,
     as_json: AsJson = False,
@@ -123,6 +127,7 @@ def list_tasks(
         status=status,
         internal_status=internal_status,
         error_code=error_code,
+        finish_reason=finish_reason,
         limit=limit,
         before=before,
     )
@@ -134,7 +139,7 @@ def list_tasks(
         (
             each.id,
             each.agent_id,
-            str(each.status),
+            output.status_of(each),
             each.created_at.astimezone().isoformat(" ", "seconds"),
             output.one_line(each.title or each.internal_status or each.result),
         )

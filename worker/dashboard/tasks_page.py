@@ -14,12 +14,13 @@ from starlette.responses import HTMLResponse, Response
 from worker.dashboard.asking import Asking
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import NotFound
+from worker.words.finish import FinishReason, is_whole
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskItem, TaskQuery
 
 PAGE = 50
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-FIELDS = ("agent", "status", "internal_status", "error_code", "user", "text", "since", "until", "parent")
+FIELDS = ("agent", "status", "internal_status", "error_code", "finish", "user", "text", "since", "until", "parent")
 
 
 async def tasks(asking: Asking) -> Response:
@@ -57,6 +58,7 @@ async def _list(asking: Asking) -> dict[str, Any]:
         "version": _version(items, counts),
         "statuses": list(AgentExecutionStatus),
         "error_codes": list(ErrorCode),
+        "reasons": [each for each in FinishReason if not is_whole(each)],
         "periods": list(PERIODS),
     }
 
@@ -75,6 +77,7 @@ def _query(filters: dict[str, str], before: str | None) -> TaskQuery:
         status=AgentExecutionStatus(status) if status else None,
         internal_status=filters["internal_status"] or None,
         error_code=filters["error_code"] or None,
+        finish_reason=filters["finish"] or None,
         user_id=filters["user"] or None,
         text=filters["text"] or None,
         parent_task_id=filters["parent"] or None,
@@ -94,7 +97,15 @@ def _moment(text: str) -> datetime | None:
 
 def _version(items: list[TaskItem], counts: dict[Any, int]) -> str:
     told = [
-        (each.id, each.status, each.internal_status, each.error_code, each.title, str(each.finished_at))
+        (
+            each.id,
+            each.status,
+            each.internal_status,
+            each.error_code,
+            each.finish_reason,
+            each.title,
+            str(each.finished_at),
+        )
         for each in items
     ]
     return hashlib.sha256(repr((told, sorted(counts.items()))).encode()).hexdigest()[:16]

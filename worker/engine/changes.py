@@ -268,13 +268,14 @@ class Retry:
             crashes=0,
             errors=0,
             result=None,
+            finish_reason=None,
             started_at=None,
             finished_at=None,
             paused_at=None,
             state={name: value for name, value in row.state.items() if name not in cleared},
         )
         counts = {"suspicions": 0, "crashes": 0, "errors": 0}
-        delta: dict[str, Any] = {"status": Status.Pending, "result": None, **counts, **cleared}
+        delta: dict[str, Any] = {"status": Status.Pending, "result": None, "finish_reason": None, **counts, **cleared}
         delta["internal_status"] = row.internal_status  # on a terminal task it may have changed without an event
         if self.renewal is not None:
             turn = row.state.get("turn", 0) + 1

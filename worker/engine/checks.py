@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from worker.engine.files import FILE_BYTES
 from worker.engine.payloads import encode
 from worker.words.errors import TooLarge, ValidationError
+from worker.words.finish import REASON_CHARACTERS
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import DeepPlanning, TaskRecord, Tokens, check_internal_status
 from worker.words.texts import clean, plain
@@ -70,6 +71,13 @@ def _code(name: str, value: Any) -> str | None:
     return clean(value)
 
 
+def _reason(name: str, value: Any) -> str | None:
+    text = _text(name, value)
+    if text is not None and len(text) > REASON_CHARACTERS:
+        raise ValidationError(f"{name} has {len(text)} characters; at most {REASON_CHARACTERS} are allowed", field=name)
+    return text
+
+
 def _object(name: str, value: Any) -> dict[str, Any]:
     value = value.model_dump() if hasattr(value, "model_dump") else value
     if not isinstance(value, dict):
@@ -112,5 +120,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "hitl_request": _object,
     "payload_extension": _object,
     "used_tools": _texts,
+    "finish_reason": _reason,
     "duration": _number,
 }

@@ -19,8 +19,8 @@ LEAST_WINDOW = 500  # of an agent, however many are asked for
 
 _NEWEST_FIRST = "order by t.created_at desc, t.id desc"
 _COLUMNS = {"parent_task_id": "parent_id"}
-_EXACT = ("user_id", "parent_task_id", "triggering_agent_id", "internal_status")
-_SELECTIVE = ("user_id", "parent_task_id", "internal_status")
+_EXACT = ("user_id", "parent_task_id", "triggering_agent_id", "internal_status", "finish_reason")
+_SELECTIVE = ("user_id", "parent_task_id", "internal_status", "finish_reason")
 """Filters with an index of their own: no lanes are needed beside them."""
 
 _HAS_TEXT = """

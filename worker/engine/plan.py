@@ -30,6 +30,7 @@ _TYPES = {
     "finished_at": "timestamptz",
     "internal_status": "text",
     "result": "text",
+    "finish_reason": "text",
     "user_id": "text",
     "parent_id": "text",
     "triggering_agent_id": "text",

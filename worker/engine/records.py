@@ -15,7 +15,7 @@ Status = AgentExecutionStatus
 TASK_COLUMNS = """
     t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.suspicions, t.crashes, t.errors,
     t.available_at, t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at, t.result,
-    t.settings, t.state
+    t.settings, t.state, t.finish_reason
 """
 """What ``task_record`` wants of a row of worker.tasks t."""
 
@@ -67,6 +67,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "status": row["status"],
             "internal_status": row["internal_status"],
             "result": row["result"],
+            "finish_reason": row["finish_reason"],
             "execution_attempts": row["attempt"],
             "suspicions": row["suspicions"],
             "crashes": row["crashes"],
@@ -91,6 +92,7 @@ def task_item(row: Mapping[str, Any]) -> TaskItem:
         organization_id=row["organization_id"],
         status=row["status"],
         internal_status=row["internal_status"],
+        finish_reason=row["finish_reason"],
         user_id=row["user_id"],
         parent_task_id=settings.get("parent_execution"),
         triggering_agent_id=settings.get("triggering_agent_id"),

@@ -27,7 +27,7 @@ SEQUENCE_BITS = 40  # of ``written``: a process that writes a thousand times a s
 ERROR = ("error_code", "provider_code")
 """Keys in a task's ``state``: what its last failed try failed of."""
 
-COLUMNS = ("status", "result", "internal_status")
+COLUMNS = ("status", "result", "internal_status", "finish_reason")
 """Changeable fields that have a column; the others live in ``state``."""
 
 

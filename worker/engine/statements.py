@@ -102,7 +102,7 @@ WRITE_KNOWN = f"""
     with wanted as materialized (
         select * from json_to_recordset(%(rows)s::json) as r(
             id text, attempt integer, known bigint, changes boolean, last_event bigint,
-            status text, result text, internal_status text, state json
+            status text, result text, internal_status text, finish_reason text, state json
         )
     ), locked as materialized (
         select id, organization_id, agent_id, status, attempt, last_event from worker.tasks
@@ -116,7 +116,8 @@ WRITE_KNOWN = f"""
                worker_id = case when m.status is null then t.worker_id end,
                finished_at = case when m.status is null then t.finished_at else now() end,
                result = coalesce(m.result, t.result), state = coalesce(m.state, t.state),
-               internal_status = coalesce(m.internal_status, t.internal_status)
+               internal_status = coalesce(m.internal_status, t.internal_status),
+               finish_reason = coalesce(m.finish_reason, t.finish_reason)
           from mine m where t.id = any(%(ids)s::text[]) and t.id = m.id and m.changes
     ), fresh as materialized (
         select e.*, m.organization_id, m.agent_id

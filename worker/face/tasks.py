@@ -32,6 +32,7 @@ class UserTaskFilters(TypedDict, total=False):
     status: AgentExecutionStatus | str | None
     internal_status: str | None
     error_code: str | None
+    finish_reason: str | None
     limit: int | None
     before: str | None
 

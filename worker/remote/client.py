@@ -351,6 +351,7 @@ def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
 def _fits(item: TaskItem, query: TaskQuery) -> bool:
     """Whether an item is wanted; what it does not tell is taken to be as the platform was asked for it."""
     told = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
+    told["finish_reason"] = item.finish_reason
     return (
         all(getattr(query, name) in (None, value) for name, value in told.items())
         and (query.agents is None or item.agent_id in query.agents)

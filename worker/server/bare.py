@@ -183,6 +183,7 @@ OPTIONAL: dict[str, Check] = {
     "llm_reasoning_effort": _one_of("low", "medium", "high", "xhigh"),
     "tokens": _tokens,
     "used_tools": _texts,
+    "finish_reason": _text,
     "duration": _number,
     "user_tokens": _object,
     "user_oidc_token": _text,

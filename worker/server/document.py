@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from worker.words.finish import REASON_CHARACTERS
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import INTERNAL_STATUS_CHARACTERS, Tokens
 
@@ -64,6 +65,7 @@ CHANGES: dict[str, Schema] = {
         "properties": dict.fromkeys(Tokens.model_fields, COUNT),
     },
     "used_tools": {"type": ["array", "null"], "items": {"type": "string"}},
+    "finish_reason": {"type": ["string", "null"], "maxLength": REASON_CHARACTERS},
     "duration": {"type": ["number", "null"], "minimum": 0, "maximum": 1e12},
     "additional_context": {"type": ["string", "null"]},
     "deep_planning": {"anyOf": [{"$ref": "#/components/schemas/DeepPlanning"}, NULL]},

@@ -26,6 +26,7 @@ FIELDS = {
     "execution_attempts",
     "tokens",
     "used_tools",
+    "finish_reason",
 }
 """What is told by name, so that a field which comes later is not told by accident: a task carries its user's tokens."""
 

@@ -220,6 +220,7 @@ class TaskRecord(TaskSettings):
     last_executed_node_id: str | None = None
     tokens: Tokens | None = None
     used_tools: list[str] = Field(default_factory=list[str])
+    finish_reason: str | None = None  # why the answer that is its result ended (words.finish)
     duration: float | None = None  # seconds of the last attempt
     last_event: int = 0
 
@@ -233,6 +234,7 @@ class TaskRecord(TaskSettings):
             "title",
             "tokens",
             "used_tools",
+            "finish_reason",
             "duration",
             "additional_context",
             "deep_planning",
@@ -256,6 +258,7 @@ class TaskItem(Words):
     organization_id: str
     status: AgentExecutionStatus
     internal_status: str | None = None
+    finish_reason: str | None = None
     user_id: str | None = None
     parent_task_id: str | None = None
     triggering_agent_id: str | None = None
@@ -280,6 +283,7 @@ class TaskQuery(Words):
         agents: Only these agents'; none given: every one's.
         statuses: Only tasks in one of these; none given: in any.
         error_code: Only tasks whose last try failed of this: ``rate_limited``, ``quota``, ``handler`` and so on.
+        finish_reason: Only tasks whose answer ended so: ``length``, ``content_filter``, … (``words.finish``).
         text: Only tasks with this in their id, title, input, internal status or result, upper case or lower (beyond
             ASCII as far as the database's locale knows it). The newest 10,000 that the other filters leave (of each
             status, or agent where several are asked for) are looked through; ``created_before`` looks further back.
@@ -298,6 +302,7 @@ class TaskQuery(Words):
     statuses: tuple[AgentExecutionStatus, ...] = ()
     internal_status: str | None = None
     error_code: str | None = None
+    finish_reason: str | None = None
     text: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
