@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.contracts import Work
 from worker.contracts.patience import persist
+from worker.registry import Incomplete
+from worker.words.bare_runs import BareRuns
+from worker.words.tasks import Tokens
+from worker.words.usage import Usage, spent_tokens
 
 if TYPE_CHECKING:
     from worker.agents.journal import Journal
@@ -95,6 +99,10 @@ class Run:
         home: The thread and task that the handler was called in.
         has_tries: Whether another attempt follows if a transient error ends this one.
         failure: The error that ended it where ``stopping`` says ``REASON_RETRY``.
+        incomplete: What becomes of an answer that is not whole, if the handler says.
+        silence: Seconds for which a model may say nothing, if the handler says.
+        used: What each of its agents has used so far.
+        bare: What became of runs of agents that its code made by itself.
     """
 
     task_id: str
@@ -111,6 +119,21 @@ class Run:
     home: Position | None = None
     has_tries: bool = False
     failure: BaseException | None = None
+    incomplete: Incomplete | None = None
+    silence: float | None = None
+    used: list[Usage] = field(default_factory=list[Usage])
+    bare: BareRuns = field(default_factory=BareRuns)
+
+    def account(self) -> dict[str, Any]:
+        """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""
+        if not self.used:
+            return {}
+        tokens = sum((each.tokens() for each in self.used), Tokens())
+        if self.journal is not None:
+            tokens += spent_tokens(self.journal.spent)
+        found = {"tokens": tokens, "used_tools": list(dict.fromkeys(name for each in self.used for name in each.tools))}
+        reason = next((each.finish for each in reversed(self.used) if each.finish is not None), None)
+        return found if reason is None else {**found, "finish_reason": reason}
 
 
 T = TypeVar("T")

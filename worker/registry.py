@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.ids import check_id
@@ -24,6 +24,9 @@ from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+Incomplete = Literal["accept", "retry", "error"]
+INCOMPLETE: tuple[Incomplete, ...] = get_args(Incomplete)
 
 PARAMETERS = ("task", "event", "context")
 """What a handler can be given, by name or by annotation (Task, TaskUpdateEvent, Context)."""
@@ -40,6 +43,8 @@ class Handler:
         arguments: Which parameter is filled with what: name of the parameter → task, event or context.
         timeout: Seconds that one attempt may take; none: no limit.
         concurrency: Runs at once in one worker process; none: the worker's own limit.
+        incomplete: What becomes of an answer that is not whole; none: see ``on``.
+        model_silence: Seconds for which a model may say nothing; none: ``WORKER_MODEL_SILENCE_SECONDS``.
     """
 
     function: Callable[..., Any]
@@ -50,6 +55,8 @@ class Handler:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int | None = None
     needs: str | None = None
+    incomplete: Incomplete | None = None
+    model_silence: float | None = None
 
     @cached_property
     def name(self) -> str:
@@ -94,6 +101,8 @@ class Registry:
         retries: int | RetryPolicy | None = None,
         concurrency: int | None = None,
         needs: str | None = None,
+        incomplete: Incomplete | None = None,
+        model_silence: float | None = None,
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
         try:
@@ -107,6 +116,8 @@ class Registry:
                     retries=_policy(retries, event_type),
                     concurrency=_whole(concurrency, "concurrency"),
                     needs=needs,
+                    incomplete=_one_of(incomplete, INCOMPLETE, "incomplete"),
+                    model_silence=_positive(model_silence, "model_silence"),
                 )
             )
         except (ValidationError, ConfigurationError) as error:
@@ -165,6 +176,8 @@ def on(
     timeout: float | None = None,
     retries: int | RetryPolicy | None = None,
     concurrency: int | None = None,
+    incomplete: Incomplete | None = None,
+    model_silence: float | None = None,
 ) -> Callable[[Function], Function]: ...
 def on(
     event_type: TaskUpdateEventType | str,
@@ -173,6 +186,8 @@ def on(
     timeout: float | None = None,
     retries: int | RetryPolicy | None = None,
     concurrency: int | None = None,
+    incomplete: Incomplete | None = None,
+    model_silence: float | None = None,
 ) -> Callable[[Function], Function]:
     """Bind a function, async or not, to an event of an agent's tasks; it is returned unchanged.
 
@@ -182,6 +197,12 @@ def on(
         timeout: Seconds that one attempt may take.
         retries: Tries in all, or a whole policy; default three, and ten for what hears of events.
         concurrency: Runs at once in one worker process.
+        incomplete: What becomes of a model's answer that is not whole: ``accept``: it is the result, and the task's
+            ``finish_reason`` says why it ended; ``retry``: it is an error, and another try is made; ``error``: it is
+            one, without another try. By default an answer that was cut (``length``) or filtered is accepted as far as
+            it goes; where a filter or a refusal left no text at all, that is an error.
+        model_silence: Seconds for which a model may say nothing before that is an error, and another try is made;
+            default ``WORKER_MODEL_SILENCE_SECONDS``.
 
     Problems are reported when a worker starts, and by ``worker check``, with file and line.
     """
@@ -189,7 +210,16 @@ def on(
     def bind(function: Function) -> Function:
         agents: Iterable[str | None] = [agent_id] if agent_id is None or isinstance(agent_id, str) else agent_id
         for each in agents:
-            default.add(function, event_type, each, timeout=timeout, retries=retries, concurrency=concurrency)
+            default.add(
+                function,
+                event_type,
+                each,
+                timeout=timeout,
+                retries=retries,
+                concurrency=concurrency,
+                incomplete=incomplete,
+                model_silence=model_silence,
+            )
         return function
 
     return bind
@@ -204,6 +234,8 @@ def on_task(
     timeout: float | None = None,
     retries: int | RetryPolicy | None = None,
     concurrency: int | None = None,
+    incomplete: Incomplete | None = None,
+    model_silence: float | None = None,
 ) -> Callable[[Function], Function]: ...
 def on_task(function: Any = None, /, **options: Any) -> Any:
     """Bind a function to new tasks: ``@on(TaskUpdateEventType.TaskCreated)``, with or without options."""
@@ -305,6 +337,12 @@ def _positive(value: Any, name: str) -> Any:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
         return value
     raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
+
+
+def _one_of(value: Any, known: Sequence[str], name: str) -> Any:
+    if value is None or value in known:
+        return value
+    raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}")
 
 
 def _whole(value: Any, name: str) -> Any:

@@ -140,6 +140,25 @@ class Settings(BaseSettings):
         validation_alias="WORKER_MODEL",
         description="model of agents that name none, as `provider:name`; none: by the API key that is set",
     )
+    model_silence_seconds: float = Field(
+        default=120.0,  # models that think for longer say so as they go
+        validation_alias="WORKER_MODEL_SILENCE_SECONDS",
+        gt=0,
+        le=86_400,
+        description="seconds for which a model may say nothing; an answer in one piece may take five times that",
+    )
+    tool_repeats: int = Field(
+        default=20,
+        validation_alias="WORKER_TOOL_REPEATS",
+        ge=0,
+        description="times that the same tool call may give the same result until its agent has to answer; 0: no limit",
+    )
+    tool_calls: int = Field(
+        default=1_000,
+        validation_alias="WORKER_TOOL_CALLS",
+        ge=1,
+        description="tool calls of one run of an agent, where neither it nor the task has a `tool_call_limit`",
+    )
     webhook_url: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_WEBHOOK_URL",

@@ -47,8 +47,10 @@ async def test_a_plain_answer_is_the_result_and_tells_no_event(running: Runner) 
     assert running.log.batches == []
 
 
-async def test_an_empty_answer_is_a_result(running: Runner) -> None:
-    assert (await running(Agent(model=ScriptedModel([""])))).content == ""
+async def test_an_empty_answer_is_no_result(running: Runner) -> None:
+    with pytest.raises(AgentFailed, match="The model's answer is empty") as caught:
+        await running(Agent(model=ScriptedModel([""])))
+    assert is_retryable(caught.value)
 
 
 async def test_a_tool_call_is_told_with_its_arguments_and_the_very_result(running: Runner) -> None:

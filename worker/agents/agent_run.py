@@ -7,19 +7,24 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from worker.agents.bounds import Bounds, bounds_of
 from worker.agents.conversation import Contents
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind
 from worker.current import REASON_DRAIN, REASON_RETRY, Run
+from worker.registry import Incomplete
 from worker.words.classification import classify, message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent
+from worker.words.finish import FinishReason, is_whole
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.tasks import TaskRecord, Tokens
+from worker.words.tasks import TaskRecord
+from worker.words.usage import Usage
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
+    from worker.agents.instrumentation.frames import Frame
     from worker.agents.overrides import Overrides
 
 T = TypeVar("T")
@@ -37,43 +42,6 @@ class FailedCall:
     match: str
     error: Exception
     who: str = "the model"
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a run uses: tokens of all its models, and tools in order of first use."""
-
-    prompt: int = 0
-    completion: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    tools: dict[str, None] = field(default_factory=dict[str, None])
-
-    def add(self, usage: Sequence[int]) -> None:
-        """Count the tokens of one answer, in the order of the fields."""
-        prompt, completion, cache_read, cache_write = usage
-        self.prompt += prompt
-        self.completion += completion
-        self.cache_read += cache_read
-        self.cache_write += cache_write
-
-    def take(self, usage: Sequence[int], tools: Sequence[str]) -> None:
-        """Count what a whole run has used."""
-        self.add(usage)
-        self.tools |= dict.fromkeys(tools)
-
-    def counted(self) -> list[int]:
-        """The tokens, in the order of the fields."""
-        return [self.prompt, self.completion, self.cache_read, self.cache_write]
-
-    def tokens(self) -> Tokens:
-        """The same as the task has them."""
-        return Tokens(
-            prompt_tokens=self.prompt,
-            completion_tokens=self.completion,
-            cache_read_tokens=self.cache_read,
-            cache_write_tokens=self.cache_write,
-        )
 
 
 @dataclass(slots=True, eq=False)
@@ -117,6 +85,7 @@ class AgentRun:
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
     _broken_off: bool = False
+    _bounds: Bounds | None = None
 
     # whether it goes on
 
@@ -147,6 +116,30 @@ class AgentRun:
             task.cancel()
         if self._others:
             await asyncio.wait(self._others, timeout=ENDING_SECONDS)
+
+    @property
+    def bounds(self) -> Bounds:
+        """How far its calls may go."""
+        if self._bounds is None:
+            self._bounds = bounds_of(self.attempt)
+        return self._bounds
+
+    @property
+    def incomplete(self) -> Incomplete | None:
+        """What its handler makes of an answer that is not whole."""
+        return None if self.attempt is None else self.attempt.incomplete
+
+    def answered(self, frame: "Frame", reason: FinishReason) -> None:
+        """An agent has answered: of the run's own agent, or of a workflow's, that is why its result ended.
+
+        What a workflow's steps answer becomes one result, in which the first that is not whole counts.
+        """
+        if reason is FinishReason.ToolCalls or frame.member is not None:
+            return
+        *_, root = frame.path()
+        if hasattr(root.owner, "steps") and not is_whole(self.usage.finish):
+            return
+        self.usage.finish = reason
 
     @property
     def is_leaving(self) -> bool:
@@ -321,6 +314,15 @@ class AgentRun:
             self.usage.add(entry.value["usage"])
         elif entry.kind == "tool" and entry.value.get("tool"):
             self.usage.tools[entry.value["tool"]] = None
+
+    def spend(self, scope: Scope, usage: Sequence[int]) -> None:
+        """Count what a call has cost that failed all the same."""
+        if not self.journal.is_kept:
+            self.usage.add(usage)
+            return
+        self.journal.spend(usage)
+        row = self.journal.row(scope, "spent", "", list(usage))
+        self.buffer.add((), [row] if row else [])
 
     def drop_outdated(self, scope: Scope) -> None:
         """A model is asked anew: give up its earlier answers, if there are any."""

@@ -24,14 +24,23 @@ class Conversation:
         own_role: Of the model's own messages.
         contents: Digests that are known already.
         helper: Which of Agno's helpers asks (``memory``, ``parser``, …); None where the agent itself does.
+        is_agent: Whether the agent itself asks, and not code of the user's.
     """
 
     def __init__(
-        self, messages: list[Any], scope: Scope, own_role: str, contents: Contents, helper: str | None = None
+        self,
+        messages: list[Any],
+        scope: Scope,
+        own_role: str,
+        contents: Contents,
+        helper: str | None = None,
+        *,
+        is_agent: bool = False,
     ) -> None:
         self.messages = messages
         self.scope = scope
         self.helper = helper
+        self.is_agent = is_agent
         self.digest = GrowingDigest()
         self._own_role = own_role
         self._contents = contents

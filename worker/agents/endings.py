@@ -1,5 +1,6 @@
 """How an Agno run ended: with a content, waiting for a person, or in an error that Agno does not raise."""
 
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +54,8 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
     if last.event in CANCELLATIONS:
         raise AgentFailed(f"The run was cancelled within Agno: {last.reason or 'no reason given'}")
     if last.event in PAUSES:
-        return Ending(paused=_hitl_request(last))
-    _check_steps(last.step_results, run)
+        return Ending(paused=hitl_request(last))
+    check_steps(last.step_results, run.skipped_steps, run.failure)
     return Ending(last.content)
 
 
@@ -65,7 +66,12 @@ def failed(text: object, run: AgentRun) -> AgentFailed:
     return AgentFailed(said if cause is None else message_of(cause), cause)
 
 
-def _hitl_request(paused: Any) -> dict[str, Any]:
+def hitl_request(paused: Any) -> dict[str, Any]:
+    """What a task says of a run that waits for a person.
+
+    Args:
+        paused: Agno's event or output of it.
+    """
     requirements = getattr(paused, "requirements", None) or getattr(paused, "step_requirements", None) or []
     listed = [plain(each.to_dict()) for each in requirements]
     first = next((each.get("tool_execution") or each for each in listed), {})
@@ -73,17 +79,26 @@ def _hitl_request(paused: Any) -> dict[str, Any]:
     return {"wait_node_id": waiting, "requirements": listed}
 
 
-def _check_steps(results: Any, run: AgentRun) -> None:
-    """A workflow whose step failed is completed all the same; the step's result knows."""
+def check_steps(results: Any, skipped: Container[str], behind: Callable[[str], BaseException | None]) -> None:
+    """A workflow whose step failed is completed all the same; the step's result knows.
+
+    Args:
+        results: Agno's, of steps or lists of them.
+        skipped: What Agno says in the place of the result of a step that may fail.
+        behind: Finds the exception behind a text.
+
+    Raises:
+        AgentFailed: One failed.
+    """
     for result in results or ():
         if isinstance(result, list):
-            _check_steps(result, run)
+            check_steps(result, skipped, behind)
             continue
         inside: list[Any] = result.steps or []
-        _check_steps(inside, run)
+        check_steps(inside, skipped, behind)
         explained = any(not each.success for each in inside)  # by a step inside that may fail
-        if not result.success and not explained and result.content not in run.skipped_steps:
+        if not result.success and not explained and result.content not in skipped:
             said = str(result.error or result.content or "no reason given")
-            cause = run.failure(said)
+            cause = behind(said)
             why = said if cause is None else message_of(cause)
             raise AgentFailed(f"Step {result.step_name!r} failed: {why}", cause)

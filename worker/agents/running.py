@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Self
 
 from worker.agents import logs
-from worker.agents.agent_run import AgentRun, Usage
+from worker.agents.agent_run import AgentRun
 from worker.agents.call_sites import Place, call_site
 from worker.agents.clients import close_clients
 from worker.agents.endings import Ending, ending_of, is_ending
@@ -29,8 +29,10 @@ from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.errors import ModuleException
 from worker.words.events import NewEvent
+from worker.words.finish import FinishReason
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord, Tokens
+from worker.words.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ async def _answered(run: AgentRun, entry: Entry) -> RunResult:
     run.journal.end(run.scope, failed=False)
     said = entry.value
     run.usage.take(said["usage"], said["used_tools"])
+    run.usage.finish = FinishReason(said["finish"]) if said.get("finish") else None
     return RunResult(
         said["content"], run.usage.tokens(), said["used_tools"], run_id=said["run_id"], duration=said["duration"]
     )
@@ -306,6 +309,7 @@ class _Going:
             "content": result.content,
             "usage": run.usage.counted(),
             "used_tools": result.used_tools,
+            "finish": run.usage.finish,
             "run_id": result.run_id,
             "duration": round(result.duration, 6),
         }

@@ -40,6 +40,9 @@ from worker.words.work import JournalEntry
 
 Status = AgentExecutionStatus
 
+USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
+"""What a run has cost, and how its answer ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Append:
@@ -116,6 +119,9 @@ class Save:
                 return Effect()
             if status is not None:
                 return Effect()  # a repeat of what ended it: answered with the task as it stands
+        if row.status == Status.Stopped and row.attempt == self.attempt and status is None and changes.keys() <= USED:
+            put(row, changes)  # a run that was stopped says at its end what it has cost
+            return Effect()
         own(row, self.attempt)
         if status in TERMINAL:
             row.set(state={**row.state, ENDED: self.attempt})

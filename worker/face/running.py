@@ -13,10 +13,10 @@ from worker.face.task import Task
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.usage import Usage
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
-    from worker.agents.agent_run import Usage
     from worker.agents.running import Material
 
 IGNORED = {
@@ -109,7 +109,6 @@ async def _perform_in_hand(
 async def _perform(
     agent: Any, task: Task, run: Run | None, place: Callable[[], Place], *, holding: bool = False
 ) -> Task:
-    from worker.agents.agent_run import Usage
     from worker.agents.running import close_shared
     from worker.agents.running import run as run_on
 
@@ -122,12 +121,14 @@ async def _perform(
         told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
         await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
     usage = Usage()
+    if run is not None:
+        run.used.append(usage)
     try:
         result = await run_on(
             agent, task, material, outlet.emit, place=place, saved=saved, usage=usage, holding=holding
         )
     finally:
-        _record_usage(task, usage, is_first=ordinal == 0)
+        _record_usage(task, usage, run, is_first=ordinal == 0)
     if result.paused is not None:
         task.status = AgentExecutionStatus.Paused
         task.hitl_request = result.paused
@@ -204,8 +205,14 @@ def _note(text: str, kind: str) -> dict[str, Any]:
     return Note(text=text, kind=kind).model_dump()
 
 
-def _record_usage(task: Task, usage: "Usage", *, is_first: bool) -> None:
-    """Set what a run has used, however it ended; what an earlier attempt left does not count."""
+def _record_usage(task: Task, usage: Usage, run: Run | None, *, is_first: bool) -> None:
+    """Set what a run has used, however it ended; an attempt's runs add up."""
+    if run is not None:
+        for name, value in run.account().items():
+            setattr(task, name, value)
+        return
     tokens = usage.tokens()
     task.tokens = tokens if is_first or task.tokens is None else task.tokens + tokens
+    if usage.finish is not None:
+        task.finish_reason = usage.finish
     task.used_tools = list(dict.fromkeys([*([] if is_first else task.used_tools), *usage.tools]))

@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from worker.agents.journal import Journal, not_reused
+from worker.agents.outputs import failed_run, watch_bare_runs
 from worker.bounded import on_behalf_of
 from worker.contracts import Platform, Work
 from worker.contracts.patience import persist
 from worker.current import REASON_RETRY, Run, run_in_hand
+from worker.face.changes import checked
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor import verdict
@@ -95,6 +98,8 @@ class Executor:
             leaving=self._draining,
             handler=handler.name,
             has_tries=task.errors + 1 < handler.retries.attempts,
+            incomplete=handler.incomplete,
+            silence=handler.model_silence,
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 
@@ -163,10 +168,10 @@ class Executor:
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task
         if not task.input.files or task.disable_attachment_injection:
-            return verdict.of_value(await self._call(execution), task)
+            return verdict.of_value(await self._call(execution), task, execution.run)
         attachments = await self._read(execution)
         try:
-            return verdict.of_value(await self._call(execution), task)
+            return verdict.of_value(await self._call(execution), task, execution.run)
         finally:
             attachments.release()
 
@@ -180,6 +185,7 @@ class Executor:
             run_in_hand.reset(token)
 
     async def _call(self, execution: Execution) -> object:
+        watch_bare_runs()
         return await self._caller.call(execution.handler, execution.run, execution.task, None)
 
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
@@ -196,17 +202,34 @@ class Executor:
         match decision:
             case Taken():
                 self._say_taken(execution)
+                await self._account(execution)
             case HandBack():
+                await self._note_bare_runs(execution)
                 await self._note_for_the_next(execution, error)
                 await self._work.hand_back(task.id, attempt, decision)
                 execution.is_settled = True
                 announce(_handed_back(execution, decision, error))
             case Outcome():
+                await self._note_bare_runs(execution)
                 await self._note_the_end(execution, decision)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
                 await self._work.finish(task.id, attempt, decision)
                 execution.is_settled = True
                 announce(self._ended(execution, decision, error))
+
+    async def _account(self, execution: Execution) -> None:
+        """Have a task that was stopped know what it has used; one that is another attempt's by now refuses it."""
+        used = checked(execution.run.account())
+        if used and self._platform.capabilities.fencing:
+            with suppress(ModuleException):
+                await self._platform.tasks.update(execution.task.id, used, attempt=execution.attempt)
+
+    async def _note_bare_runs(self, execution: Execution) -> None:
+        """Have the log say which runs that the handler has made by itself did not end well."""
+        notes = [failed_run(each.name, each.text) for each in execution.run.bare.ended if each.output is None]
+        execution.run.bare.ended.clear()
+        if notes:
+            await self._work.emit(execution.task.id, execution.attempt, notes)
 
     async def _note_the_end(self, execution: Execution, outcome: Outcome) -> None:
         """A last answer need not be noted where no attempt follows; behind a pause one does."""

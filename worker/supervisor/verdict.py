@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.current import REASON_DRAIN, Run
-from worker.face.changes import result_text
+from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.telemetry import redaction
@@ -31,16 +31,27 @@ class Taken:
 Verdict = Outcome | HandBack | Taken
 
 
-def of_value(value: Any, task: Task) -> Outcome:
+def of_value(value: Any, task: Task, run: Run) -> Outcome:
     """Classify what a handler returned: a Task, text, a model, a dict, or nothing (what it set on the task stands).
+
+    The output of an agent that its code has run by itself is classified by its status, and so is the text of one.
 
     Raises:
         ValidationError: What it set does not fit.
+        AgentFailed: It is the output of a run that failed.
     """
+    from worker.agents.outputs import of_bare
+
+    ended = of_bare(value, run)
+    if ended.paused is not None:
+        return Outcome(Status.Paused, {**task.unsaved(), "hitl_request": ended.paused})
+    value = ended.content
     source = value if isinstance(value, Task) and value.id == task.id else task
     changes = source.unsaved()
     if value is not None and not isinstance(value, Task):
         changes["result"] = result_text(value)
+    for name, used in checked(run.account()).items():
+        changes.setdefault(name, used)
     status = Status(changes.pop("status", source.status))
     ends = status in TERMINAL or status is Status.Paused
     if status in (Status.Error, Status.Failed):
@@ -62,18 +73,17 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # also where its time was up while it was ending: the first reason stands
     if isinstance(error, TimeLimit):
-        return Outcome(Status.Failed, {"result": str(error), "error_code": ErrorCode.Limit})
+        return Outcome(Status.Failed, {"result": str(error), "error_code": ErrorCode.Limit, **kept(task, run)})
     if draining:
         return HandBack()  # signals reach every process of a dyno: what fails then may be their doing, not the run's
     if isinstance(error, asyncio.CancelledError):
-        return Outcome(
-            Status.Error, {"result": "the run was cancelled by its own code", "error_code": ErrorCode.Handler}
-        )
+        said = "the run was cancelled by its own code"
+        return Outcome(Status.Error, {"result": said, "error_code": ErrorCode.Handler, **kept(task, run)})
     tries, known = task.errors + 1, classify(error)
     if known.is_retryable and tries < handler.retries.attempts:
         delay = handler.retries.delay(tries) if known.wait is None else known.wait
         return HandBack(delay, message(error), known.code, known.provider_code)
-    return Outcome(Status.Error, {"result": message(error), **codes(known), **kept(task)})
+    return Outcome(Status.Error, {"result": message(error), **codes(known), **kept(task, run)})
 
 
 def codes(known: Classified) -> dict[str, Any]:
@@ -106,10 +116,11 @@ def message(error: BaseException) -> str:
     return redaction.of_this_process().beginning(message_of(error), MESSAGE_CHARACTERS)
 
 
-def kept(task: Task) -> dict[str, Any]:
-    """What a failed handler had set on the task that is worth keeping: its own status text, tokens, tools."""
+def kept(task: Task, run: Run) -> dict[str, Any]:
+    """What is worth keeping of a handler that failed: its own status text, and what its agents have used."""
+    used = checked(run.account())
     try:
         changes = task.unsaved()
     except Exception:  # noqa: BLE001 - what it set may be anything; the error it raised is what counts
-        return {}
-    return {name: changes[name] for name in ("internal_status", "tokens", "used_tools") if name in changes}
+        return used
+    return {name: changes[name] for name in ("internal_status", "tokens", "used_tools") if name in changes} | used

@@ -99,6 +99,8 @@ class Spans:
             ):
                 if count:
                     span.set_attribute(f"gen_ai.usage.{name}", count)
+            if call.finish_reason:
+                span.set_attribute("gen_ai.response.finish_reasons", [str(call.finish_reason)])
             _mark(span, replayed=call.replayed)
 
         # A stream is read by whoever asked: what that one does meanwhile is not the model's doing.

@@ -6,11 +6,11 @@ from enum import StrEnum
 class FinishReason(StrEnum):
     """Why the answer that became a task's result ended, or one answer of a model.
 
-    ``Stop``: the model was done. ``ToolCalls``: it asks for tools; of one answer, never of a task. ``Length``: the limit
-    on output tokens cut it. ``ContextLength``: the model's context was full. ``ContentFilter``: the provider kept it
-    back. ``Refusal``: the model declined. ``ToolLimit``: the limit on tool calls was reached, and it answered with what
-    it had. ``ToolLoop``: it asked for the same thing again and again, and was made to answer. ``Other``: the provider
-    names a reason that says nothing more.
+    ``Stop``: the model was done. ``ToolCalls``: it asks for tools; of one answer, never of a task. ``Length``: the
+    limit on output tokens cut it. ``ContextLength``: the model's context was full. ``ContentFilter``: the provider kept
+    it back. ``Refusal``: the model declined. ``ToolLimit``: the limit on tool calls was reached, and it answered with
+    what it had. ``ToolLoop``: it asked for the same thing again and again, and was made to answer. ``Other``: the
+    provider names a reason that says nothing more.
     """
 
     Stop = "stop"

@@ -54,6 +54,7 @@ class ModelCall(Stretch):
     Args:
         streamed: Its answer comes in pieces, to whoever iterates: what happens meanwhile is not all within it.
         replayed: The journal answered; the model was not asked.
+        finish_reason: Why its answer ended (``words.finish``).
     """
 
     model: str = ""
@@ -64,6 +65,7 @@ class ModelCall(Stretch):
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    finish_reason: str = ""
 
 
 @dataclass(slots=True)

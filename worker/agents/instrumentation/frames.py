@@ -146,17 +146,19 @@ def step_retries() -> int:
     return signature(Step).parameters["max_retries"].default
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     """The model answer that tool calls come from.
 
     Args:
         conversation: In which it was given.
         position: After how many messages.
+        drops_calls: Whether the answer's tool calls do not count: it was cut, or should have been the last.
     """
 
     conversation: Conversation
     position: int
+    drops_calls: bool = False
 
 
 frame_in_hand: ContextVar[Frame | None] = ContextVar("frame_in_hand", default=None)

@@ -13,9 +13,9 @@ from contextlib import aclosing
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from worker.agents.instrumentation import connections, model_calls, records, runs, sessions, tool_calls
+from worker.agents.instrumentation import bare, connections, model_calls, records, runs, sessions, tool_calls
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.model_calls import ModelCall
@@ -102,9 +102,13 @@ def _with_looks_of(original: Original, made: Any) -> Any:
 def _model_call(original: Original) -> Original:
     async def hook(self: Any, **arguments: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is None or arguments.get("retry_with_guidance"):  # that call is part of one
+        if arguments.get("retry_with_guidance"):  # that call is part of one
             return await original(self, **arguments)
-        return await model_calls.whole(ModelCall(frame, self, arguments, is_streamed=False), original, arguments)
+        if frame is None:
+            attempt = bare.attempt_in_hand()
+            made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
+            return await made
+        return await model_calls.whole(ModelCall(frame, self, arguments, is_streamed=False), original)
 
     return hook
 
@@ -112,10 +116,15 @@ def _model_call(original: Original) -> Original:
 def _model_call_sync(original: Original) -> Original:
     def hook(self: Any, **arguments: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is None or arguments.get("retry_with_guidance"):
+        if arguments.get("retry_with_guidance"):
             return original(self, **arguments)
+        if frame is None:
+            attempt = bare.attempt_in_hand()
+            if attempt is None:
+                return original(self, **arguments)
+            return bare.whole_sync(attempt, original, self, arguments)
         call = frame.run.call(functools.partial(ModelCall, frame, self, arguments, is_streamed=False))
-        return model_calls.whole_sync(call, original, arguments, frame.run)
+        return model_calls.whole_sync(call, original, frame.run)
 
     return hook
 
@@ -123,11 +132,14 @@ def _model_call_sync(original: Original) -> Original:
 def _model_stream(original: Original) -> Original:
     async def hook(self: Any, **arguments: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is None or arguments.get("retry_with_guidance"):
+        attempt = bare.attempt_in_hand()
+        if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             items: Any = original(self, **arguments)
+        elif frame is None:
+            items = bare.streamed(cast("Any", attempt), original, self, arguments)
         else:
             call = ModelCall(frame, self, arguments, is_streamed=True)
-            items = model_calls.streamed(call, original, arguments)
+            items = model_calls.streamed(call, original)
         async with aclosing(items):
             async for item in items:
                 yield item
@@ -138,11 +150,15 @@ def _model_stream(original: Original) -> Original:
 def _model_stream_sync(original: Original) -> Original:
     def hook(self: Any, **arguments: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is None or arguments.get("retry_with_guidance"):
+        attempt = bare.attempt_in_hand()
+        if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             yield from original(self, **arguments)
             return
+        if frame is None:
+            yield from bare.streamed_sync(cast("Any", attempt), original, self, arguments)
+            return
         call = frame.run.call(functools.partial(ModelCall, frame, self, arguments, is_streamed=True))
-        yield from model_calls.streamed_sync(call, original, arguments, frame.run)
+        yield from model_calls.streamed_sync(call, original, frame.run)
 
     return hook
 
@@ -152,6 +168,9 @@ def _parsed_calls(original: Original) -> Original:
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
+        if frame_in_hand.get() is not None and model_calls.drops_calls():
+            stream_data.response_tool_calls = calls = None
+            assistant_message.tool_calls = None
         if frame_in_hand.get() is None or not calls:
             return original(self, assistant_message, stream_data)
         stream_data.response_tool_calls = None
@@ -181,6 +200,9 @@ def _tool_call(original: Original) -> Original:
     async def hook(self: Any, function_call: Any) -> Any:
         frame = frame_in_hand.get()
         if frame is None:
+            attempt = bare.attempt_in_hand()
+            if attempt is not None:
+                bare.usage_of(attempt).tools[function_call.function.name] = None
             return await original(self, function_call)
         return await tool_calls.called(frame, original, self, function_call)
 
@@ -210,7 +232,11 @@ def _tool_execution_sync(original: Original) -> Original:
 def _run(original: Original) -> Original:
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is None or frame.owner is self:  # the run of ours itself
+        if frame is None:
+            attempt = bare.attempt_in_hand()
+            result = original(self, *arguments, **options)
+            return result if attempt is None else bare.watched(attempt, self, result)
+        if frame.owner is self:  # the run of ours itself
             return original(self, *arguments, **options)
         return runs.run(frame, original, self, arguments, options)
 

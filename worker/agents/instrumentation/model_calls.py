@@ -1,19 +1,30 @@
 """Model calls: answered from the journal if an earlier attempt has the answer, and stored when they complete."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from worker.agents.agent_run import FailedCall
+from worker.agents.answers import (
+    AnswerError,
+    Reading,
+    read_answers_of,
+    reading_in_hand,
+)
 from worker.agents.clients import leave_retries, prepare_client
+from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
+from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
 from worker.agents.journal import Identity
+from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.models import stand_in
 from worker.agents.values import packed, said_by, unpacked
 from worker.words.digests import as_it_is, digest
+from worker.words.finish import FinishReason, is_whole
 from worker.words.watching import ModelCall as Stretch
 from worker.words.watching import watched
 
@@ -51,10 +62,13 @@ class ModelCall:
         self._run.check()
         self.model = stand_in.get() or model
         self._frame = frame
-        self._arguments = arguments
+        self.arguments = arguments
         self._is_streamed = is_streamed
         self._conversation = _conversation(frame, self.model, arguments)
         self._position, self._said = self._conversation.follow()
+        self._last = self._reason_to_end()
+        if self._last is not None and not keeps_tools(self.model):
+            self.arguments = {**arguments, "tools": None, "tool_choice": None}
         self._turn = Turn(self._conversation, self._position)
         turn_in_hand.set(self._turn)
         self._run.journal.order.moved(self._conversation.scope)
@@ -64,6 +78,10 @@ class ModelCall:
         self._usage = [0, 0, 0, 0]
         self._deltas: list[dict[str, Any]] = []
         self._pieces: list[Any] = []
+        self._holds = False  # whether the answer has anything in it, its tool calls left out
+        self._finish = FinishReason.Stop
+        self.reading = Reading(streamed=is_streamed)
+        read_answers_of(type(self.model))
         name = str(self.model.provider or self.model.name or "")
         self.stretch = Stretch(model=str(self.model.id), provider=name, streamed=is_streamed)
 
@@ -88,15 +106,29 @@ class ModelCall:
         if not entry.is_counted:
             entry.is_counted = True
             self._count(entry.value["usage"])
-        return [self._answer(each) for each in entry.value["answer"]]
+        answer = [self._answer(each) for each in entry.value["answer"]]
+        has_calls = any(each.tool_calls for each in answer)
+        self._end(FinishReason(entry.value.get("finish", FinishReason.ToolCalls if has_calls else FinishReason.Stop)))
+        return answer
 
     async def answered(self, answer: Any) -> None:
         """The answer has come in one piece."""
         self.landed()
         self._conversation.give_ids(answer.tool_calls or [], self._position)
-        self._add_usage(answer)
         await self._run.turn(self._conversation.scope)
         self._note([_pack(answer, MADE_ANEW)], has_calls=bool(answer.tool_calls))
+
+    def check(self, answer: Any) -> None:
+        """See whether what has come in one piece is an answer.
+
+        Raises:
+            ModelProviderError: It is none that counts.
+        """
+        self._holds = says_something(answer)
+        self._add_usage(answer)
+        self._settle(has_calls=bool(answer.tool_calls))
+        if self._turn.drops_calls:
+            answer.tool_calls = []
 
     def landed(self) -> None:
         """The model is not waited for any more."""
@@ -107,6 +139,7 @@ class ModelCall:
     def hear(self, delta: Any) -> None:
         """Take a piece of the answer, before anybody else may change it."""
         self._pieces += delta.tool_calls or []
+        self._holds = self._holds or says_something(delta)
         self._add_usage(delta)
         said = _pack(delta, NOT_IN_PIECES)
         last = self._deltas[-1] if self._deltas else None
@@ -115,8 +148,18 @@ class ModelCall:
         else:
             self._deltas.append(said)
 
+    def check_whole(self) -> None:
+        """All pieces have come: see whether they are an answer.
+
+        Raises:
+            ModelProviderError: They are none that counts.
+        """
+        self._settle(has_calls=bool(self._pieces))
+        if self._turn.drops_calls:
+            self._pieces = []
+
     async def heard(self) -> None:
-        """All pieces have come."""
+        """All pieces have come, and are an answer."""
         self.landed()
         calls = self.model.parse_tool_calls(self._pieces) if self._pieces else []
         self._conversation.give_ids(calls, self._position)
@@ -138,6 +181,8 @@ class ModelCall:
         if self._is_known:
             self._run.failures.append(error)
             return
+        if any(self._usage):
+            self._run.spend(self._conversation.scope, self._usage)
         if self._frame.parent is not None and self._run.is_leaving:
             raise self._run.suspend() from error
         is_passed_over = self._frame.parent is not None or self._conversation.helper is not None
@@ -153,6 +198,11 @@ class ModelCall:
         return f"{self._conversation.helper} of {owner}" if self._conversation.helper else str(owner)
 
     @property
+    def silence(self) -> float:
+        """Seconds for which its model may say nothing."""
+        return self._run.bounds.silence
+
+    @property
     def _at(self) -> str:
         return f"{self._position}~" if self._is_streamed else str(self._position)
 
@@ -160,7 +210,7 @@ class ModelCall:
     def _match(self) -> str:
         """Digest of what is asked, made when it is wanted: a first attempt that ends with this answer never does."""
         if not self._digest:
-            head = [self.model.id, _tool_names(self._arguments.get("tools"))]
+            head = [self.model.id, _tool_names(self.arguments.get("tools"))]
             self._digest = self._conversation.digest.of(head, self._said)
         return self._digest
 
@@ -178,6 +228,7 @@ class ModelCall:
     def _note(self, answer: list[Any], *, has_calls: bool, closes: bool = False) -> None:
         self._count(self._usage)
         self._run.drop_outdated(self._conversation.scope)
+        self._end(self._finish)
         write = partial(self._written, answer, closes=closes)
         if has_calls:  # the tools that it asks for are about to begin, and wait for it to be stored
             self._run.buffer.add_soon(*write())
@@ -185,9 +236,68 @@ class ModelCall:
             self._run.buffer.hold(write)
 
     def _written(self, answer: list[Any], *, closes: bool) -> Written:
-        value = {"answer": answer, "usage": self._usage}
+        value: dict[str, Any] = {"answer": answer, "usage": self._usage}
+        if not is_whole(self._finish):
+            value["finish"] = self._finish
         scope = self._conversation.scope
         return self._run.written(scope, "model", self._at, value, match=self._match, what=WHAT, closes=closes)
+
+    def _settle(self, *, has_calls: bool) -> None:
+        """Find out why the answer ended, and whether it counts, with its tool calls or without.
+
+        Raises:
+            ModelProviderError: It does not.
+        """
+        try:
+            reason = self.reading.settle(has_calls=has_calls)
+            self._turn.drops_calls = has_calls and (self._last is not None or reason is not FinishReason.ToolCalls)
+            if self._last is not None and is_whole(reason):
+                reason = self._last
+            has_calls = has_calls and not self._turn.drops_calls
+            if self._is_answer:
+                spoken = reason is FinishReason.Stop and not self._holds and self._has_spoken()
+                answered = Answered(reason, has_calls, self._holds, spoken)
+                reason = settled(answered, self.reading, self._run.incomplete)
+            self._finish = reason
+        except AnswerError as error:
+            self._run.usage.finish = error.reason or self._run.usage.finish
+            raise provider_error(error, self.model) from error
+
+    @property
+    def _is_answer(self) -> bool:
+        """Whether it is what an agent says, and not what a helper or the user's code asks on the side."""
+        return self._conversation.is_agent or self._conversation.helper == "output"
+
+    def _has_spoken(self) -> bool:
+        """Whether the same turn has said something before, beside a tool call."""
+        for message in reversed(self._conversation.messages):
+            if message.role == "user":
+                return False
+            if message.role == self.model.assistant_message_role and says_something(message):
+                return True
+        return False
+
+    def _reason_to_end(self) -> FinishReason | None:
+        """Why this has to be its agent's last answer; None: it may call more tools."""
+        if not self.arguments.get("tools"):
+            return None
+        bounds = self._run.bounds
+        messages = self._conversation.messages
+        return reason_to_end(messages, repeats=bounds.tool_repeats, calls=bounds.tool_calls)
+
+    def _end(self, reason: FinishReason) -> None:
+        """Take note of why the answer ended; that it is not whole is in the log too."""
+        self.stretch.finish_reason = reason
+        if self._is_answer:
+            self._run.answered(self._frame, reason)
+        if not is_whole(reason):
+            self._run.emit([cut_short(reason, self._whose())], self._conversation.scope)
+
+    def _whose(self) -> str:
+        """Whose answer it is, in words."""
+        if self._conversation.helper is not None:
+            return f"an answer of {self._conversation.helper}"
+        return f"the answer of {self._frame.member}" if self._frame.member else "the answer"
 
     def _answer(self, fields: dict[str, Any]) -> Any:
         from agno.models.response import ModelResponse
@@ -198,11 +308,11 @@ class ModelCall:
         if known.get("tool_calls"):
             known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]
         if known.get("parsed") is not None:
-            known["parsed"] = _parsed(known["parsed"], self._arguments.get("response_format"))
+            known["parsed"] = _parsed(known["parsed"], self.arguments.get("response_format"))
         return ModelResponse(**known)
 
 
-async def whole(call: ModelCall, original: Any, arguments: dict[str, Any]) -> Any:
+async def whole(call: ModelCall, original: Any) -> Any:
     """Make a call whose answer comes in one piece."""
     with watched(call.stretch):
         try:
@@ -211,7 +321,12 @@ async def whole(call: ModelCall, original: Any, arguments: dict[str, Any]) -> An
                 return known[0]
             prepare_client(call.model)
             leave_retries(call.model, "async_client")
-            answer = await original(call.model, **arguments)
+            token = reading_in_hand.set(call.reading)
+            try:
+                answer = await within(original(call.model, **call.arguments), call.silence * AT_ONCE)
+            finally:
+                reading_in_hand.reset(token)
+            call.check(answer)
         except Exception as error:
             call.failed(error)
             raise
@@ -219,7 +334,7 @@ async def whole(call: ModelCall, original: Any, arguments: dict[str, Any]) -> An
         return answer
 
 
-def whole_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: Any) -> Any:
+def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
     """Make it from plain code."""
     with watched(call.stretch):
         try:
@@ -227,7 +342,12 @@ def whole_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: A
             if known is not None:
                 return known[0]
             leave_retries(call.model, "client")
-            answer = original(call.model, **arguments)
+            token = reading_in_hand.set(call.reading)
+            try:
+                answer = original(call.model, **call.arguments)
+            finally:
+                reading_in_hand.reset(token)
+            run.call(call.check, answer)
         except Exception as error:
             run.call(call.failed, error)
             raise
@@ -235,7 +355,7 @@ def whole_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: A
         return answer
 
 
-async def streamed(call: ModelCall, original: Any, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
     """Make a call whose answer comes piece by piece."""
     stream: Any = None
     is_complete = False
@@ -249,10 +369,12 @@ async def streamed(call: ModelCall, original: Any, arguments: dict[str, Any]) ->
                 return
             prepare_client(call.model)
             leave_retries(call.model, "async_client")
-            stream = original(call.model, **arguments)
-            async for delta in stream:
-                call.hear(delta)
-                yield delta
+            stream = original(call.model, **call.arguments)
+            async with aclosing(heard_within(stream, call.reading, call.silence)) as pieces:
+                async for delta in pieces:
+                    call.hear(delta)
+                    yield delta
+            call.check_whole()
             is_complete = True
         except Exception as error:
             call.failed(error)
@@ -265,7 +387,7 @@ async def streamed(call: ModelCall, original: Any, arguments: dict[str, Any]) ->
         await call.heard()
 
 
-def streamed_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run: Any) -> Iterator[Any]:
+def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
     """Make it from plain code."""
     is_complete = False
     with watched(call.stretch):
@@ -276,9 +398,10 @@ def streamed_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run
                 is_complete = True
                 return
             leave_retries(call.model, "client")
-            for delta in original(call.model, **arguments):
+            for delta in read_with(original(call.model, **call.arguments), call.reading):
                 call.hear(delta)
                 yield delta
+            run.call(call.check_whole)
             is_complete = True
         except Exception as error:
             run.call(call.failed, error)
@@ -287,6 +410,12 @@ def streamed_sync(call: ModelCall, original: Any, arguments: dict[str, Any], run
             if not is_complete:
                 call.broke_off()
         run.on_loop(call.heard)
+
+
+def drops_calls() -> bool:
+    """Whether the tool calls of the answer that has just come do not count."""
+    turn = turn_in_hand.get()
+    return turn is not None and turn.drops_calls
 
 
 def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
@@ -329,7 +458,8 @@ def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, 
             "asked": [_own_words(each, frame.given) for each in messages if counts(each)],
             "references": frame.new_references() if asker.is_agent else None,
         }
-    return Conversation(messages, scope, model.assistant_message_role, run.contents, asker.helper)
+    role = model.assistant_message_role
+    return Conversation(messages, scope, role, run.contents, asker.helper, is_agent=asker.is_agent)
 
 
 def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:

@@ -51,6 +51,7 @@ class Journal:
         self._lately: list[NewEvent] = []  # emitted since the last answer of a model, by whichever attempt
         self._unfinished: Counter[str] = Counter()  # by scope: streamed texts whose answers were not completed
         self._steps: Counter[str] = Counter()
+        self.spent = [0, 0, 0, 0]  # tokens of calls that were paid for and do not count: failed, or given up
 
     async def load(self, work: Work) -> None:
         """Read what earlier attempts left, once; a second call does nothing."""
@@ -150,7 +151,7 @@ class Journal:
         if made is None:
             self._unrecorded[_run_of(scope)] = opened
             return None
-        if kind != "drop":
+        if kind not in ("drop", "spent"):
             self._remember(entry)
         if kind == "model":
             self._lately.clear()
@@ -266,10 +267,20 @@ class Journal:
 
     def _drop(self, entries: Sequence[Entry], why: str, again: Sequence[str]) -> JournalEntry | None:
         for entry in entries:
+            if not entry.is_counted:
+                self._add_spent(entry)
             entry.is_dropped = True
         self.order.forget(entries)
         self._entries = [each for each in self._entries if not each.is_dropped]
         return self.row(self.root, "drop", why, sorted(each.number for each in entries), again=again)
+
+    def spend(self, usage: Sequence[int]) -> None:
+        """Count tokens of a call that does not count: of prompt, completion, cache read and cache written."""
+        self.spent = [mine + more for mine, more in zip(self.spent, usage, strict=True)]
+
+    def _add_spent(self, entry: Entry) -> None:
+        if entry.kind == "model" and not entry.is_failure:
+            self.spend(entry.value["usage"])
 
     def _stored(self, scope: Scope) -> dict[str, Any]:
         scope.record = record = self._record(scope)
@@ -336,8 +347,13 @@ class Journal:
         if kind == "drop":
             gone = {_number(each) for each in value}
             for entry in self._entries:
-                entry.is_dropped |= entry.number in gone
+                if entry.number in gone and not entry.is_dropped:
+                    entry.is_dropped = True
+                    self._add_spent(entry)
             self._emitted.subtract(body.get("again", ()))
+            return
+        if kind == "spent":
+            self.spend(value)
             return
         scope = self._scopes.get(body["scope"])
         if scope is None:

@@ -1,0 +1,381 @@
+"""How a model's answer ended, in its provider's own words: Agno's models see them, and drop them.
+
+Providers are told apart by the form of what they send, so that whatever speaks like one of them is read like it.
+"""
+
+import functools
+import inspect
+from contextvars import ContextVar
+from typing import Any
+
+from worker.words.error_codes import ErrorCode
+from worker.words.finish import FinishReason
+
+BAD_GATEWAY = 502  # HTTP: an answer that is none
+GATEWAY_TIMEOUT = 504  # HTTP: a server that does not answer
+UNPROCESSABLE = 422  # HTTP: the request is understood and will not be answered; another try changes nothing
+
+REASONS: dict[FinishReason, tuple[str, ...]] = {
+    FinishReason.Stop: (
+        "stop",
+        "end_turn",
+        "stop_sequence",
+        "eos",
+        "eos_token",
+        "complete",
+        "completed",
+        "done",
+        "end",
+    ),
+    FinishReason.ToolCalls: ("tool_calls", "tool_call", "function_call", "tool_use"),
+    FinishReason.Length: ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "error_limit"),
+    FinishReason.ContextLength: ("model_length", "model_context_window_exceeded", "context_length_exceeded"),
+    FinishReason.ContentFilter: (
+        "content_filter",
+        "content_filtered",
+        "guardrail_intervened",
+        "error_toxic",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "image_safety",
+        "image_prohibited_content",
+        "image_recitation",
+    ),
+    FinishReason.Refusal: ("refusal",),
+}
+"""What OpenAI, Anthropic, Google, AWS, Mistral, Groq, Cohere, Ollama, watsonx and Hugging Face call them."""
+
+FAILURES = frozenset(
+    {
+        "abort",
+        "cancelled",
+        "canceled",
+        "error",
+        "failed",
+        "insufficient_system_resource",
+        "load",
+        "malformed_function_call",
+        "malformed_model_output",
+        "malformed_response",
+        "malformed_tool_use",
+        "not_finished",
+        "time_limit",
+        "timeout",
+        "too_many_tool_calls",
+        "unexpected_tool_call",
+        "unload",
+        "user_cancel",
+    }
+)
+"""Reasons that mean that no answer was given."""
+
+CODES: dict[FinishReason, ErrorCode] = {
+    FinishReason.ContentFilter: ErrorCode.ContentFilter,
+    FinishReason.Refusal: ErrorCode.ContentFilter,
+    FinishReason.ContextLength: ErrorCode.ContextLength,
+    FinishReason.Length: ErrorCode.Limit,
+    FinishReason.ToolLimit: ErrorCode.Limit,
+    FinishReason.ToolLoop: ErrorCode.Limit,
+}
+"""What an answer that is not accepted is as an error; another try would not change it."""
+
+_BY_WORD = {word: reason for reason, words in REASONS.items() for word in words}
+_ANTHROPIC = frozenset(
+    {
+        "message_start",
+        "message_delta",
+        "message_stop",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+    }
+)
+_BEDROCK = frozenset({"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "metadata"})
+_ABSENT: Any = object()
+
+
+class AnswerError(Exception):
+    """A model gave no answer that counts.
+
+    Args:
+        text: What is wrong, in words.
+        code: The provider's own word; empty if it gave none.
+        reason: Why the answer ended, where it did.
+    """
+
+    error_code: ErrorCode | None = ErrorCode.InvalidResponse
+    status_code: int | None = BAD_GATEWAY
+
+    def __init__(self, text: str, code: str = "", reason: FinishReason | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.reason = reason
+
+
+class BrokenOff(AnswerError):  # noqa: N818 - what became of an answer
+    """A stream ended without the end of its answer."""
+
+    error_code = ErrorCode.Unavailable
+
+
+class EmptyAnswer(AnswerError):  # noqa: N818 - what became of an answer
+    """The answer holds neither text nor anything else."""
+
+
+class NotAccepted(AnswerError):  # noqa: N818 - what became of an answer
+    """The answer is not whole, and its handler wants another try."""
+
+
+class Withheld(AnswerError):  # noqa: N818 - what became of an answer
+    """The provider or its model declined to answer, or cut it, and another try would change nothing."""
+
+    error_code = ErrorCode.ContentFilter
+    status_code = UNPROCESSABLE
+
+    def __init__(self, text: str, code: str = "", reason: FinishReason | None = None) -> None:
+        super().__init__(text, code, reason)
+        self.error_code = CODES.get(reason, ErrorCode.InvalidResponse) if reason is not None else self.error_code
+
+
+class ProviderFailed(AnswerError):  # noqa: N818 - what became of an answer
+    """The provider reports an error where its answer should be.
+
+    Args:
+        text: Its message.
+        body: The error as the provider has it, which says what it is.
+    """
+
+    def __init__(self, text: str, body: dict[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.body = body or {}
+        self.error_code = None if body else ErrorCode.Unavailable
+        self.status_code = None if body else BAD_GATEWAY
+
+
+class SilentModel(AnswerError):  # noqa: N818 - what became of an answer
+    """A model said nothing for too long.
+
+    Args:
+        seconds: For how long.
+    """
+
+    error_code = ErrorCode.Timeout
+    status_code = GATEWAY_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The model said nothing for {seconds:g} seconds.")
+
+
+class Reading:
+    """What a provider says of one answer, read while Agno takes it.
+
+    Args:
+        streamed: Whether the answer comes in pieces, so that it can lack its end.
+    """
+
+    def __init__(self, *, streamed: bool) -> None:
+        self._streamed = streamed
+        self._is_known = False
+        self._has_ended = False
+        self.word = ""  # the provider's reason
+        self.refusal = ""  # what a model says instead of an answer, where its provider has a field for that
+
+    def take(self, response: Any) -> None:  # noqa: C901 - one line a provider
+        """Take in a response, or a piece of one.
+
+        Raises:
+            ProviderFailed: It is an error.
+        """
+        inner = _get(response, "data")
+        if _get(inner, "choices") is not _ABSENT:  # Mistral wraps its chunks
+            response = inner
+        kind = _get(response, "type")
+        if isinstance(kind, str):
+            self._take_kind(kind, response)
+        elif _get(response, "choices") is not _ABSENT:
+            self._chat(response)
+        elif _get(response, "object") == "response":
+            self._responses(response)
+        elif _get(response, "candidates") is not _ABSENT:
+            self._gemini(response)
+        elif isinstance(response, dict) and ("stopReason" in response or "messageStop" in response):
+            self._ends(_get(response.get("messageStop", response), "stopReason"))
+        elif isinstance(response, dict) and _BEDROCK & response.keys():
+            self._is_known = True
+        elif isinstance(done := _get(response, "done"), bool):  # Ollama
+            self._is_known = True
+            if done:
+                self._ends(_get(response, "done_reason") or "stop")
+        elif _get(response, "finish_reason") is not _ABSENT:  # Cohere, in one piece
+            self._ends(_get(response, "finish_reason"))
+
+    def settle(self, *, has_calls: bool) -> FinishReason:
+        """Why the answer ended, now that it has.
+
+        Raises:
+            BrokenOff: It has not.
+            ProviderFailed: The provider gave up.
+        """
+        if self._streamed and self._is_known and not self._has_ended:
+            raise BrokenOff("The model's answer broke off: the connection was closed before its end.")
+        if self.word in FAILURES:
+            raise ProviderFailed(f"The provider ended the answer with {self.word!r}.")
+        if self.refusal:
+            return FinishReason.Refusal
+        reason = _BY_WORD.get(self.word, FinishReason.Other if self.word else FinishReason.Stop)
+        if reason in (FinishReason.Stop, FinishReason.ToolCalls):
+            return FinishReason.ToolCalls if has_calls else FinishReason.Stop
+        return reason
+
+    def _take_kind(self, kind: str, response: Any) -> None:  # noqa: C901 - one line a kind
+        if kind.startswith("response."):
+            self._is_known = True
+            if kind == "response.refusal.delta":
+                self.refusal += str(response.delta)
+            elif kind in ("response.completed", "response.incomplete", "response.failed"):
+                self._responses(response.response)
+        elif kind == "error":
+            said = _get(response, "error")
+            raise _failed(response if said in (_ABSENT, None) else said)
+        elif kind in _ANTHROPIC:
+            self._is_known = True
+            if kind == "message_delta":
+                self._ends(_get(response.delta, "stop_reason"))
+            elif kind == "message_stop":
+                self._ends(_get(_get(response, "message"), "stop_reason"))
+        elif kind == "message":
+            self._ends(_get(response, "stop_reason"))
+        elif kind == "message-end":
+            self._is_known = True
+            self._cohere(response.delta)
+        elif kind in ("message-start", "content-start", "content-delta", "tool-call-start"):
+            self._is_known = True
+
+    def _chat(self, response: Any) -> None:
+        """OpenAI's chat completions, and all that speak like them."""
+        self._is_known = True
+        _raise_error_of(response)
+        choices = _get(response, "choices") or ()
+        if not choices:
+            if _get(response, "usage") not in (_ABSENT, None):  # what comes after the last piece
+                self._has_ended = True
+            elif not self._streamed:
+                raise EmptyAnswer("The provider's answer holds no choice.")
+            return
+        choice = choices[0]
+        _raise_error_of(choice)
+        said = _get(choice, "delta") if _get(choice, "delta") not in (_ABSENT, None) else _get(choice, "message")
+        refusal = _get(said, "refusal")
+        if isinstance(refusal, str):
+            self.refusal += refusal
+        self._ends(_get(choice, "finish_reason"))
+
+    def _responses(self, response: Any) -> None:
+        """OpenAI's Responses."""
+        status = _get(response, "status")
+        if status == "failed" or _get(response, "error") not in (_ABSENT, None):
+            raise _failed(_get(response, "error"))
+        if status == "incomplete":
+            self._ends(_get(_get(response, "incomplete_details"), "reason") or "length")
+        else:
+            self._ends("stop" if status in (_ABSENT, None) else status)
+        for item in _get(response, "output") or ():
+            for content in (_get(item, "content") or ()) if _get(item, "type") == "message" else ():
+                if _get(content, "type") == "refusal" and not self.refusal:
+                    self.refusal = str(_get(content, "refusal"))
+
+    def _gemini(self, response: Any) -> None:
+        self._is_known = True
+        blocked = _get(_get(response, "prompt_feedback"), "block_reason")
+        if blocked not in (_ABSENT, None):
+            self._ends("content_filter")
+        for candidate in list(_get(response, "candidates") or ())[:1]:
+            self._ends(_get(candidate, "finish_reason"))
+
+    def _cohere(self, end: Any) -> None:
+        error = _get(end, "error")
+        if error not in (_ABSENT, None):
+            raise _failed(str(error))
+        self._ends(_get(end, "finish_reason"))
+
+    def _ends(self, word: Any) -> None:
+        if word in (_ABSENT, None, ""):
+            return
+        self._is_known = self._has_ended = True
+        self.word = str(getattr(word, "value", word)).lower()
+
+
+reading_in_hand: ContextVar[Reading | None] = ContextVar("reading_in_hand", default=None)
+"""Of the call that is being made."""
+
+PARSERS = ("_parse_provider_response", "_parse_provider_response_delta")
+"""Where the models of every provider look at what has come."""
+
+_hooked: set[type] = set()
+
+
+def read_answers_of(model: type) -> None:
+    """Have a class of models show what its provider says, if it does not yet: each has methods of its own for that."""
+    if model in _hooked:
+        return
+    for each in model.__mro__:
+        if each in _hooked or each.__module__ == "agno.models.base":
+            continue
+        _hooked.add(each)
+        for name in PARSERS:
+            if inspect.isfunction(each.__dict__.get(name)):
+                setattr(each, name, _reading(each.__dict__[name]))
+
+
+def _reading(original: Any) -> Any:
+    @functools.wraps(original)
+    def hook(self: Any, response: Any, *arguments: Any, **options: Any) -> Any:
+        reading = reading_in_hand.get()
+        if reading is None:
+            return original(self, response, *arguments, **options)
+        reading.take(response)
+        token = reading_in_hand.set(None)  # a class may ask the one that it is made from
+        try:
+            made = original(self, response, *arguments, **options)
+        finally:
+            reading_in_hand.reset(token)
+        if _get(response, "type") == "response.incomplete":
+            _add_usage(self, response.response, made)
+        return made
+
+    return hook
+
+
+def _add_usage(model: Any, response: Any, made: Any) -> None:
+    """What a truncated answer of OpenAI's Responses cost: Agno looks at that of complete ones alone."""
+    usage = _get(response, "usage")
+    answer = made[0] if isinstance(made, tuple) else made
+    if usage not in (_ABSENT, None) and answer.response_usage is None:
+        answer.response_usage = model._get_metrics(usage)  # noqa: SLF001 - Agno's own reading of it
+
+
+def _raise_error_of(response: Any) -> None:
+    error = _get(response, "error")
+    if error not in (_ABSENT, None, "", {}):
+        raise _failed(error)
+
+
+def _failed(error: Any) -> ProviderFailed:
+    """The error for what a provider says of one."""
+    if isinstance(error, str):
+        return ProviderFailed(error, {"message": error})
+    names = ("code", "type", "status", "message", "param")
+    body = {name: each for name in names if (each := _get(error, name)) not in (_ABSENT, None, "")}
+    if body.get("type") == "error":  # of the event, not of the error
+        del body["type"]
+    return ProviderFailed(str(body.get("message") or "The provider failed, and does not say why."), body)
+
+
+def _get(thing: Any, name: str) -> Any:
+    """A field of an object or a dictionary."""
+    if thing is _ABSENT or thing is None:
+        return _ABSENT
+    return thing.get(name, _ABSENT) if isinstance(thing, dict) else getattr(thing, name, _ABSENT)

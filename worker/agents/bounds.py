@@ -1,0 +1,39 @@
+"""The bounds of a run: how long a model may be silent, and how far an agent may go on calling tools."""
+
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from worker.current import Run
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What holds for the calls of a run.
+
+    Args:
+        silence: Seconds for which a model may say nothing.
+        tool_repeats: How often the same tool call may give the same result in one run of an agent; 0: without end.
+        tool_calls: Tool calls of one run of an agent, where neither it nor the task says fewer.
+    """
+
+    silence: float
+    tool_repeats: int
+    tool_calls: int
+
+
+def bounds_of(attempt: Run | None) -> Bounds:
+    """The bounds of a run: those of the settings, but for what the handler of its attempt says."""
+    bounds = _of_settings(*(os.environ.get(name) for name in _NAMES))
+    return bounds if attempt is None or attempt.silence is None else replace(bounds, silence=attempt.silence)
+
+
+_NAMES = ("WORKER_MODEL_SILENCE_SECONDS", "WORKER_TOOL_REPEATS", "WORKER_TOOL_CALLS")
+
+
+@lru_cache(maxsize=8)
+def _of_settings(*_: str | None) -> Bounds:
+    """Read once for what the environment says: reading settings takes longer than a run that does nothing."""
+    settings = Settings()
+    return Bounds(settings.model_silence_seconds, settings.tool_repeats, settings.tool_calls)
