@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -130,6 +131,11 @@ def _in_turn(replies: Sequence[Reply]) -> Script:
 class _Handler(BaseHTTPRequestHandler):
     standin: StandIn
     protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        """Serve a connection; a client that breaks it off is no error of ours."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length") or 0)

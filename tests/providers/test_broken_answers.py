@@ -1,0 +1,129 @@
+"""Six wires, cut, failed, closed and late at every event of a stream: a result is whole, or there is none."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.providers.answers import Fault, Finish, Refused, Says, Trouble
+from tests.providers.standin import WIRES
+from tests.providers.stories import PIECES, SHAPES, WHOLE, Story, alone, in_a_team, in_a_workflow, in_one_piece
+from tests.providers.wires import Wire
+
+SIX = ("openai-chat", "openai-responses", "anthropic", "gemini", "bedrock", "mistral")
+AT_ONCE = 6  # stories told side by side
+
+
+@pytest.fixture(params=SIX)
+def wire(request: pytest.FixtureRequest) -> Any:
+    return WIRES[request.param]
+
+
+@pytest.fixture(params=[each for each in WIRES if each not in SIX])
+def another_wire(request: pytest.FixtureRequest) -> Any:
+    return WIRES[request.param]
+
+
+def faults(wire: Wire, *kinds: Trouble) -> Iterator[Fault]:
+    """Each kind at each event of a whole answer."""
+    for at in range(len(wire.events(Says(PIECES)))):
+        for kind in kinds:
+            yield Fault(kind, at=at, seconds=0.05)
+
+
+async def told(stories: list[Story]) -> None:
+    """Tell stories, several at once."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def tell(story: Story) -> None:
+        async with places:
+            await story.told()
+
+    await asyncio.gather(*map(tell, stories))
+
+
+def check_whole(story: Story) -> None:
+    """However it went: the result is whole, what the tool did was done once, and nothing was asked without need."""
+    where = f"{story.wire} {story.shape.__name__} {story.trouble} {story.errors}"
+    assert story.result == WHOLE, where
+    assert story.effects == ["looked"], where
+    assert sum(not each.results for each in story.server.requests) == 1, where
+    assert story.asked_after_the_tool == 1 + len(story.errors), where
+    if story.streams and story.shape is not in_a_team:
+        text = story.task.text
+        assert text.endswith(WHOLE), where
+        assert text == WHOLE or story.task.notes().count("discard") == 1, where
+
+
+async def test_a_stream_that_breaks_anywhere_is_asked_for_again(wire: Wire) -> None:
+    stories = [Story(wire, alone, Says(PIECES, fault=each)) for each in faults(wire, "cut", "close", "fail")]
+    await told(stories)
+    for story in stories:
+        check_whole(story)
+    assert any(story.errors for story in stories)
+
+
+async def test_a_stream_that_is_late_anywhere_is_waited_for(wire: Wire) -> None:
+    stories = [Story(wire, alone, Says(PIECES, fault=each), streams=False) for each in faults(wire, "delay")]
+    await told(stories)
+    for story in stories:
+        check_whole(story)
+        assert not story.errors
+
+
+@pytest.mark.parametrize("shape", [in_a_workflow, in_one_piece])
+async def test_within_a_workflow_it_is_the_same(wire: Wire, shape: Any) -> None:
+    stories = [Story(wire, shape, Says(PIECES, fault=Fault(kind, at=at))) for kind in ("cut", "close") for at in (0, 1)]
+    stories.append(Story(wire, shape, Refused(503, "busy", "ServiceUnavailableException")))
+    await told(stories)
+    for story in stories:
+        assert story.result == WHOLE, (story.trouble, story.errors)
+        assert story.effects == ["looked"]
+        assert story.asked_after_the_tool == 2, "by the step's own retry, or by another attempt"
+
+
+async def test_a_provider_that_falls_silent_is_asked_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_MODEL_SILENCE_SECONDS", "4")  # of which an answer that comes needs none
+    last = len(wire.events(Says(PIECES))) - 1
+    silent = [Fault("stall", at=0), Fault("stall", at=last), Fault("comments", at=1)]
+    stories = [Story(wire, alone, Says(PIECES, fault=each)) for each in silent]
+    await told(stories)
+    for story in stories:
+        assert story.result == WHOLE, story.errors
+        assert story.effects == ["looked"]
+        assert story.errors
+        assert all("said nothing for 4 seconds" in str(error) for error in story.errors), story.errors
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_what_is_cut_or_filtered_after_some_words_is_marked(wire: Wire, shape: str) -> None:
+    reasons: list[Finish] = [each for each in ("length", "content_filter", "context_length") if each in wire.finishes]
+    stories = [Story(wire, SHAPES[shape], Says(PIECES[:1], finish=each)) for each in reasons]
+    await told(stories)
+    for story, reason in zip(stories, reasons, strict=True):
+        assert not story.errors
+        if story.shape is not in_a_team:
+            assert story.result == PIECES[0]
+        (row,) = [each["value"] for each in story.task.rows_of("run")]
+        assert row["finish"] == ("stop" if story.shape is in_a_team else reason)
+        assert story.task.notes() == ["incomplete"]
+
+
+async def test_what_is_empty_or_withheld_is_no_result(another_wire: Wire, wire: Wire) -> None:
+    for each in (wire, another_wire):
+        empty = Story(each, alone, Says((), finish="stop"))
+        thoughts = Story(each, alone, Says((), reasoning="Hm."))
+        without_end = Story(each, alone, Says(PIECES, finish=None))
+        cut_call = Story(each, alone, replace(Says((), finish="length"), calls=[]))
+        await told([empty, thoughts, without_end, cut_call])
+        for story in (empty, thoughts, without_end, cut_call):
+            check_whole(story)
+            assert len(story.errors) == 1
+        reasons: list[Finish] = [reason for reason in ("content_filter", "refusal") if reason in each.finishes]
+        withheld = [Story(each, alone, Says((), finish=reason)) for reason in reasons]
+        await told(withheld)
+        for story in withheld:
+            assert story.result is None
+            assert len(story.errors) == story.asked_after_the_tool == 1
