@@ -14,6 +14,7 @@ from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor.answers import whole
+from worker.supervisor.overdue import GRACE_SECONDS, overdue
 from worker.threads import Threads, end_forked
 from worker.words.errors import Escaped, TimeLimit
 from worker.words.events import TaskUpdateEvent
@@ -68,12 +69,13 @@ class Caller:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                value = await self._start(handler, run, task, arguments)
+                with overdue.watching(run):
+                    value = await self._start(handler, run, task, arguments)
         except (Exception, asyncio.CancelledError) as error:
-            if not limit.expired():
+            if not limit.expired() and time.monotonic() < run.deadline:
                 raise
             raise self._over(run, seconds) from (None if isinstance(error, TimeoutError) else error)
-        if limit.expired():
+        if limit.expired() or time.monotonic() > run.deadline + GRACE_SECONDS:  # the loop was blocked until it returned
             raise self._over(run, seconds)
         return value
 
