@@ -207,6 +207,7 @@ async def test_a_second_finish_of_the_same_attempt_changes_nothing(platform: Pla
 async def test_of_two_finishes_at_once_one_ends_the_task(platform: Platform, open_platform: OpenPlatform) -> None:
     _, assignment = await run(platform)
     other = await open_platform()
+    other.work.take_over(platform.work.session)  # as a child process of its worker does
     await asyncio.gather(finish(platform, assignment, result="a"), finish(other, assignment, result="b"))
     events = await log(platform, assignment.task.id)
     assert [event.type for event in events].count(Type.TaskFinished) == 1

@@ -11,10 +11,11 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
-from worker.server import service
+from worker.server import keyring
 from worker.server.main import is_loopback, serve
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError
+from worker.words.roles import Role
 
 Keyed = Callable[[str], Awaitable[httpx.AsyncClient]]
 
@@ -84,7 +85,7 @@ async def test_another_organizations_task_is_not_found(client: httpx.AsyncClient
 
 
 async def test_a_keys_agents_restrict_what_it_reaches(client: httpx.AsyncClient, keyed: Keyed, engine: Engine) -> None:
-    text, _ = await engine.keys.create("default", agents=["analyst"])
+    text, _ = await engine.keys.create("default", role=Role.Admin, agents=["analyst"])
     narrow = await keyed(text)
     mine, other = await create(narrow), await create(client, "writer")
     assert (await narrow.post("/agent-execution/writer", json={"input": {"text": "x"}})).status_code == 404
@@ -111,7 +112,7 @@ async def test_a_keys_agents_restrict_what_it_reaches(client: httpx.AsyncClient,
 async def test_a_revoked_or_expired_key_opens_nothing(
     keyed: Keyed, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "KEY_SECONDS", 0)
+    monkeypatch.setattr(keyring, "KEY_SECONDS", 0)
     revoked, key = await engine.keys.create("default")
     expired, old = await engine.keys.create("default", seconds=3600)
     clients = [await keyed(revoked), await keyed(expired)]
@@ -134,7 +135,7 @@ async def test_a_key_is_stored_as_its_digest_alone(engine: Engine, database_url:
 async def test_a_server_without_any_key_is_open_until_there_is_one(
     start: Start, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "KEY_SECONDS", 0)
+    monkeypatch.setattr(keyring, "KEY_SECONDS", 0)
     serving = await start()
     async with httpx.AsyncClient(base_url=serving.base) as client:
         await create(client)

@@ -87,7 +87,7 @@ async def test_while_the_database_is_away_requests_are_told_so_and_worker_stream
 async def test_a_stream_outlives_an_absence_of_the_database(
     start: Start, way: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.server.service.KEY_SECONDS", 0)
+    monkeypatch.setattr("worker.server.keyring.KEY_SECONDS", 0)
     way.give()
     serving = await start(url=way.url, key=KEY)
     async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:

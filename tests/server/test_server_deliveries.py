@@ -3,7 +3,7 @@
 import httpx
 
 from tests.contract.steps import create, deliver, worker
-from tests.server.conftest import Start
+from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -58,6 +58,6 @@ async def test_a_webhook_url_is_refused_early_where_it_would_never_be_posted_to(
         refused = await client.post("/agent-execution/a", json={**wish, "webhook_url": url})
         assert (refused.status_code, refused.json()["field"]) == (422, "webhook_url"), refused.text
         assert "canary" not in refused.text
-    lenient = await start(allow_private_urls=True)
-    async with httpx.AsyncClient(base_url=lenient.base) as other:
+    lenient = await start(key=KEY, allow_private_urls=True)
+    async with httpx.AsyncClient(base_url=lenient.base, headers={"x-api-key": KEY}) as other:
         assert (await other.post("/agent-execution/a", json=wish)).status_code == 200

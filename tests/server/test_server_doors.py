@@ -16,6 +16,7 @@ from worker.server.doors import CONTROLLER, ROOTS
 from worker.server.main import serve
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError, ValidationError
+from worker.words.roles import Role
 
 Route = tuple[str, list[str]]
 OURS = {"docs", "openapi.json"}  # no routes of the API
@@ -76,7 +77,7 @@ def test_a_server_of_a_reserved_organization_does_not_start(environment: Path, m
 async def test_an_organization_named_like_a_route_is_served_and_so_is_the_route(
     start: Start, engine: Engine, organization: str
 ) -> None:
-    key, _ = await engine.keys.create(organization)
+    key, _ = await engine.keys.create(organization, role=Role.Admin)
     serving = await start()
     async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as client:
         for prefix in (f"/{organization}", f"/{CONTROLLER}/{organization}", ""):

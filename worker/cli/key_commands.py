@@ -10,6 +10,7 @@ import typer
 
 from worker.cli import output
 from worker.cli.platform import read_settings
+from worker.words.roles import Role
 
 if TYPE_CHECKING:
     from worker.contracts import Key, Keys
@@ -18,6 +19,11 @@ T = TypeVar("T")
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONGEST = 100 * 365 * 86_400  # seconds; who wants a key for longer leaves the limit out
+
+ROLES = (
+    "What it may do: viewer reads; client also creates, stops and answers tasks; worker reads, claims tasks and writes"
+    " what it claimed (for `worker run`); admin does everything."
+)
 
 keys = typer.Typer(no_args_is_help=True, help="Keys of the HTTP server.")
 
@@ -51,8 +57,9 @@ async def _asked(call: "Callable[[Keys], Awaitable[T]]") -> T:
 
 
 @keys.command()
-def create(
+def create(  # noqa: PLR0917 - typer takes options as they stand
     organization: Annotated[str, typer.Option(metavar="ID", help="Whose tasks it reaches.")],
+    role: Annotated[Role, typer.Option(help=ROLES)] = Role.Client,
     agents: Annotated[str | None, typer.Option(metavar="A,B", help="Agents it reaches. Default: all.")] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires: Annotated[str | None, typer.Option(metavar="SPAN", help="Its life, such as 90d. Default: no end.")] = None,
@@ -61,11 +68,11 @@ def create(
     """Create a key and print it: this once, since only its digest is stored."""
     seconds = lifetime(expires)
     named = [each.strip() for each in (agents or "").split(",") if each.strip()]
-    text, key = ask(lambda held: held.create(organization, name=name, agents=named, seconds=seconds))
+    text, key = ask(lambda held: held.create(organization, role=role, name=name, agents=named, seconds=seconds))
     if as_json:
         output.say(_json({"key": text, **_plain(key)}))
         return
-    output.aside(f"key {key.id} of {key.organization_id}; it is shown this once")
+    output.aside(f"key {key.id} of {key.organization_id}, role {key.role}; it is shown this once")
     output.say(text)
 
 
@@ -79,8 +86,11 @@ def list_keys(
     if as_json:
         output.say(_json([_plain(key) for key in found]))
         return
-    rows = ((key.id, key.organization_id, key.name, ",".join(key.agents or ("all",)), _state(key)) for key in found)
-    output.print_rows(("key", "organization", "name", "agents", "state"), rows)
+    rows = (
+        (key.id, key.organization_id, key.role, key.name, ",".join(key.agents or ("all",)), _state(key))
+        for key in found
+    )
+    output.print_rows(("key", "organization", "role", "name", "agents", "state"), rows)
 
 
 @keys.command()

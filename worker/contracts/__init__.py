@@ -4,21 +4,34 @@ Two implementations obey them: the Engine (PostgreSQL) and Remote (HTTP). One be
 runs the same sentences against both.
 """
 
+from worker.contracts.access import Rule, Scope
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
-from worker.contracts.presence import HeldDelivery, HeldTask, Presence, WorkerState
+from worker.contracts.presence import (
+    NO_KEY,
+    SERVER_KEY,
+    Claimant,
+    HeldDelivery,
+    HeldTask,
+    Presence,
+    WorkerSession,
+    WorkerState,
+)
 from worker.contracts.sessions import Sessions
 from worker.contracts.standing import AgentStanding, Countable, Standing
 from worker.contracts.workers import Work
 
 __all__ = [
+    "NO_KEY",
     "RESERVED_ORGANIZATIONS",
+    "SERVER_KEY",
     "Admin",
     "AgentStanding",
     "Capabilities",
+    "Claimant",
     "Countable",
     "Deliveries",
     "HeldDelivery",
@@ -31,10 +44,13 @@ __all__ = [
     "Presence",
     "RemoteWork",
     "Room",
+    "Rule",
+    "Scope",
     "Sessions",
     "Standing",
     "Tasks",
     "Work",
+    "WorkerSession",
     "WorkerState",
     "check_organization",
 ]

@@ -7,7 +7,7 @@ from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import Keys
 from worker.contracts.platforms import Capabilities
-from worker.contracts.presence import Presence
+from worker.contracts.presence import Presence, WorkerSession
 from worker.contracts.sessions import Sessions
 from worker.contracts.standing import Standing
 from worker.contracts.workers import Work
@@ -53,8 +53,11 @@ class RemoteWork(Work, Protocol):
     out is not carried out again, whichever server process it reaches: its answer was lost, and it is answered anew.
     """
 
-    async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
-        """The server; a ``remote`` worker's lease is its only sign of life, and ``renew`` alone holds it."""
+    async def register(self, card: WorkerCard, *, session: WorkerSession | None = None) -> None:
+        """The server; with a session: that worker's lease is its only sign of life, and ``renew`` alone holds it.
+
+        Raises: Conflict (a worker of another session, or of another organization, has this id).
+        """
         ...
 
     async def emit(

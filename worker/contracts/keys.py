@@ -7,6 +7,7 @@ from typing import Protocol
 
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
+from worker.words.roles import Role
 
 RESERVED_ORGANIZATIONS = frozenset(
     {
@@ -29,12 +30,14 @@ class Key:
 
     Args:
         agents: The agents it reaches; none: every one of its organization.
+        role: What it may do with them.
     """
 
     id: str
     organization_id: str
     name: str
     agents: tuple[str, ...] | None
+    role: Role
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -44,12 +47,22 @@ class Keys(Protocol):
     """What the server keeps beside the tasks, for all organizations."""
 
     async def create(
-        self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
+        self,
+        organization_id: str,
+        *,
+        role: Role = Role.Client,
+        name: str = "",
+        agents: Sequence[str] = (),
+        seconds: float | None = None,
     ) -> tuple[str, Key]:
         """Operator; makes a key and answers it, this once. ``seconds``: its life.
 
         Raises: ValidationError (no name of an organization, or a reserved one).
         """
+        ...
+
+    async def assumed(self) -> list[Key]:
+        """The server; keys made before there were roles, which are ``admin`` now; each is answered once."""
         ...
 
     async def list(self, organization_id: str | None = None) -> list[Key]:
@@ -70,6 +83,14 @@ class Keys(Protocol):
 
     async def exist(self) -> bool:
         """The server; whether any key opens anything now."""
+        ...
+
+    async def note(self) -> None:
+        """The server; it has a key that is not among these: ``ever`` is true from now on."""
+        ...
+
+    async def ever(self) -> bool:
+        """The server; whether there has ever been a key, the expired and revoked too."""
         ...
 
     async def secret(self, name: str) -> bytes:

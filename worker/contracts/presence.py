@@ -37,6 +37,40 @@ class WorkerState:
     is_draining: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerSession:
+    """By what a worker over HTTP is known to be the one that registered.
+
+    Args:
+        key: The key it registered with: its id, ``SERVER_KEY``, or ``NO_KEY``.
+        secret: SHA-256 of a secret that its process made; none: it speaks the bare protocol, or made none.
+    """
+
+    key: str
+    secret: str | None = None
+
+
+SERVER_KEY = "server key"
+"""In the place of a key's id: the key of the environment (``WORKER_API_KEY``)."""
+
+NO_KEY = "no key"
+"""In the place of a key's id: a server that has never had one. No id of a key has a space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A worker, as it is asked whether a request is its own.
+
+    Args:
+        session: None: it registered with a version that knew of none.
+    """
+
+    worker_id: str
+    agents: tuple[str, ...]
+    any_agent: bool
+    session: WorkerSession | None
+
+
 class HeldTask(NamedTuple):
     """A task that a worker holds, and whether it has said that it began."""
 
@@ -69,11 +103,28 @@ class Presence(Protocol):
         """Anyone; one worker, also one that was taken for dead. Raises: NotFound."""
         ...
 
-    async def free(self, worker_id: str) -> bool:
-        """The server; whether no worker of any organization has this id."""
+    async def claimant(self, worker_id: str) -> Claimant:
+        """The server; who registered a worker, also one that was taken for dead. Raises: NotFound."""
         ...
 
-    async def enter(self, card: WorkerCard, peer: str, stream: str, seconds: float) -> str:
+    async def claimed_by(self, claims: Sequence[tuple[str, int | None]]) -> dict[tuple[str, int | None], Claimant]:
+        """The server; which worker claimed an attempt (task id, attempt), or holds a task now (task id, none).
+
+        That of an attempt never changes, and is known after its end. What no worker claimed is left out.
+        """
+        ...
+
+    async def delivered_to(
+        self, task_id: str, subscription_id: int | None = None, claim: int | None = None
+    ) -> list[Claimant]:
+        """The server; the workers that hold an event of a task now, or one delivery.
+
+        A delivery that is settled is held by nobody, and whoever serves its subscription may settle it again: that
+        changes nothing.
+        """
+        ...
+
+    async def enter(self, card: WorkerCard, peer: str, stream: str, session: WorkerSession, seconds: float) -> str:
         """The server; registers a bare worker and answers its id: the one it had, if it came back within 60 s.
 
         That it is the same process shows in heartbeats of its id, which are waited for so many seconds. A new process

@@ -20,6 +20,15 @@ class Work(Protocol):
         """
         ...
 
+    @property
+    def session(self) -> str | None:
+        """A worker; the secret by which the platform knows what it claimed as its own. None: there is no such thing."""
+        ...
+
+    def take_over(self, session: str | None) -> None:
+        """A child process; it writes for what the worker of this session has claimed."""
+        ...
+
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """A registered worker; waits up to ``seconds`` for tasks and claims at most what ``demand()`` says then.
 

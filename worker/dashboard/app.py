@@ -11,9 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
 from worker.bounded import on_behalf_of
+from worker.contracts import Rule, Scope
+from worker.contracts.access import PAGES
 from worker.dashboard import (
     agents_page,
     dead_page,
@@ -26,9 +29,10 @@ from worker.dashboard import (
     workers_page,
 )
 from worker.dashboard.asking import Asking, Page
-from worker.dashboard.front import Front
+from worker.dashboard.front import Front, Reach
 from worker.dashboard.visits import Visits, new_visit
-from worker.words.errors import ModuleException, NotFound
+from worker.words.errors import ModuleException, NotFound, TaskNotFound
+from worker.words.ids import is_id
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
@@ -63,37 +67,39 @@ def create_pages(front: Front) -> ASGIApp:
         front: The server that serves them, at ``/`` and under ``/ui``.
     """
     pages = Pages(front)
-    application = Starlette(
-        routes=[
-            Route("/", pages.shown(tasks_page.tasks)),
-            Route("/ui", pages.shown(tasks_page.tasks)),
-            Route("/live", pages.shown(tasks_page.live)),
-            Route("/tasks/{task_id}", pages.shown(task_page.task)),
-            Route("/tasks/{task_id}/stream", pages.shown(stream.stream)),
-            Route("/tasks/{task_id}/result.html", pages.shown(files.result)),
-            Route("/tasks/{task_id}/files/{number:int}", pages.shown(files.file)),
-            Route("/tasks/{task_id}/stop", pages.shown(task_page.stop), methods=["POST"]),
-            Route("/tasks/{task_id}/retry", pages.shown(task_page.retry), methods=["POST"]),
-            Route("/new", pages.shown(new_page.new), methods=["GET"]),
-            Route("/new", pages.shown(new_page.create), methods=["POST"]),
-            Route("/workers", pages.shown(workers_page.workers)),
-            Route("/agents", pages.shown(agents_page.agents)),
-            Route("/dead", pages.shown(dead_page.dead), methods=["GET"]),
-            Route("/dead", pages.shown(dead_page.retry), methods=["POST"]),
-            Route("/deliveries", pages.shown(dead_page.deliveries), methods=["GET"]),
-            Route("/deliveries", pages.shown(dead_page.retry_deliveries), methods=["POST"]),
-            Route("/sign-in", pages.shown(entrance.sign_in, signed_in=False), methods=["GET"]),
-            Route("/sign-in", pages.shown(entrance.enter, signed_in=False), methods=["POST"]),
-            Route("/sign-out", pages.shown(entrance.leave, signed_in=False), methods=["POST"]),
-            Mount("/static", StaticFiles(directory=str(resources.files("worker.dashboard") / "static"))),
-            Route("/{rest:path}", pages.shown(_nowhere), methods=["GET", "POST"]),
-        ]
-    )
-    return _Headers(application)
+    static = Mount("/static", StaticFiles(directory=str(resources.files("worker.dashboard") / "static")))
+    *named, anything_else = (pages.route(name, page) for name, page in SERVED.items())
+    return _Headers(Starlette(routes=[*named, static, anything_else]))
 
 
 async def _nowhere(_: Asking) -> Response:
     raise NotFound("There is no such page.")
+
+
+SERVED: dict[str, Page] = {
+    "GET /": tasks_page.tasks,
+    "GET /ui": tasks_page.tasks,
+    "GET /ui/live": tasks_page.live,
+    "GET /ui/tasks/{task_id}": task_page.task,
+    "GET /ui/tasks/{task_id}/stream": stream.stream,
+    "GET /ui/tasks/{task_id}/result.html": files.result,
+    "GET /ui/tasks/{task_id}/files/{number:int}": files.file,
+    "POST /ui/tasks/{task_id}/stop": task_page.stop,
+    "POST /ui/tasks/{task_id}/retry": task_page.retry,
+    "GET /ui/new": new_page.new,
+    "POST /ui/new": new_page.create,
+    "GET /ui/workers": workers_page.workers,
+    "GET /ui/agents": agents_page.agents,
+    "GET /ui/dead": dead_page.dead,
+    "POST /ui/dead": dead_page.retry,
+    "GET /ui/deliveries": dead_page.deliveries,
+    "POST /ui/deliveries": dead_page.retry_deliveries,
+    "GET /ui/sign-in": entrance.sign_in,
+    "POST /ui/sign-in": entrance.enter,
+    "POST /ui/sign-out": entrance.leave,
+    "GET /ui/{rest:path}": _nowhere,
+}
+"""Every page, by the name of its row in the table of who may see it."""
 
 
 class Pages:
@@ -103,23 +109,29 @@ class Pages:
         self._front = front
         self._visits = Visits(front)
 
-    def shown(self, page: Page, *, signed_in: bool = True):  # noqa: ANN201 - an endpoint, as the router takes it
-        """A page as a route serves it.
+    def route(self, name: str, page: Page) -> Route:
+        """A page as a route, for those whom the table names.
 
         Args:
+            name: Of its row: method and address.
             page: Answers an admitted request.
-            signed_in: Whether it is for those alone who have signed in, or need not.
         """
+        method, _, path = name.partition(" ")
+        within = path if path in ("/", "/ui") else path.removeprefix("/ui")
+        return Route(within, self._shown(page, PAGES[name]), methods=[method])
+
+    def _shown(self, page: Page, rule: Rule):  # noqa: ANN202 - an endpoint, as the router takes it
 
         async def endpoint(request: Request) -> Response:
             asking: Asking | None = None
             try:
                 visit = await self._visits.read(request)
                 asking = Asking(request, self._front, self._visits, visit or new_visit(), is_new=visit is None)
-                if signed_in:
+                if rule.needs_key:
                     asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
                     _check_host(asking)
                     on_behalf_of.set(asking.reach.room.organization_id)
+                    await _check(asking.reach, rule, request)
                 return await page(asking)
             except (ModuleException, HTTPException) as error:
                 return await self._failed(asking, request, error)
@@ -142,6 +154,15 @@ class Pages:
         response = await asking.page("error.html", status, title=title, said=said, code=status)
         response.headers["retry-after"] = "5" if status in (429, 503) else "0"
         return response
+
+
+async def _check(reach: Reach, rule: Rule, request: Request) -> None:
+    """Let pass only what the table says. Raises: ModuleException (403), TaskNotFound."""
+    if reach.permit(rule) is Scope.Task:
+        task_id: str = request.path_params["task_id"]
+        if not is_id(task_id):
+            raise TaskNotFound(task_id[:128])
+        await reach.check_task(task_id)
 
 
 class _Nobody(Visits):
@@ -189,7 +210,7 @@ class _Headers:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         is_static = "/static/" in scope["path"]
 
         async def send_with_headers(message: Message) -> None:

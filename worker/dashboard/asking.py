@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from worker.contracts.access import PAGES
 from worker.dashboard.front import Front, Reach
 from worker.dashboard.rendering import render
 from worker.dashboard.visits import Visit, Visits
@@ -58,6 +59,10 @@ class Asking:
         if self.reach is None:
             raise RuntimeError("this page is served to whoever signed in")
         return self.reach
+
+    def can(self, page: str) -> bool:
+        """Whether the visitor's role may use a page, by the name of its row in the table."""
+        return self.reach is not None and self.reach.allows(PAGES[page])
 
     @property
     def is_open(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from starlette.responses import Response
 
-from worker.contracts import Room
+from worker.contracts import Room, Rule, Scope
 from worker.words.tasks import TaskQuery, TaskRecord
 
 
@@ -21,6 +21,18 @@ class Reach(Protocol):
     @property
     def agents(self) -> frozenset[str] | None:
         """The agents within reach; none: every one."""
+        ...
+
+    def permit(self, rule: Rule) -> Scope:
+        """What a request by this rule has to be about. Raises: ModuleException (403)."""
+        ...
+
+    def allows(self, rule: Rule) -> bool:
+        """Whether the visitor's role may do that."""
+        ...
+
+    async def check_task(self, task_id: str) -> None:
+        """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
         ...
 
     def reaches(self, agent_id: str) -> bool:

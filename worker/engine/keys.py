@@ -12,10 +12,12 @@ from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
+from worker.words.roles import Role
 from worker.words.texts import clean
 
 KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
 SECRET_BYTES = 32
+NOTED = "had a key"  # a row among the secrets says that a server had a key of its own
 FIELDS = ("id", "organization_id", "name", "agents", "created_at", "expires_at", "revoked_at")
 
 
@@ -32,7 +34,13 @@ class EngineKeys:
 
     @bounded
     async def create(
-        self, organization_id: str, *, name: str = "", agents: Sequence[str] = (), seconds: float | None = None
+        self,
+        organization_id: str,
+        *,
+        role: Role = Role.Client,
+        name: str = "",
+        agents: Sequence[str] = (),
+        seconds: float | None = None,
     ) -> tuple[str, Key]:
         """Make a key; it can be read here and never again."""
         check_organization(organization_id)
@@ -47,10 +55,16 @@ class EngineKeys:
                 "digest": digest_of(text),
                 "name": clean(name),
                 "agents": list(agents) or None,
+                "role": str(role),
                 "seconds": seconds,
             },
         )
         return text, _key(rows[0])
+
+    @bounded
+    async def assumed(self) -> list[Key]:
+        """Keys made before there were roles; each is answered once."""
+        return [_key(row) for row in await self._core.rows(statements.ASSUMED_KEYS)]
 
     @bounded
     async def list(self, organization_id: str | None = None) -> list[Key]:
@@ -77,6 +91,16 @@ class EngineKeys:
         """The key of this id, if it opens anything now."""
         rows = await self._core.read(statements.GET_KEY, (clean(key_id),))
         return _key(rows[0]) if rows else None
+
+    @bounded
+    async def note(self) -> None:
+        """Remember that there was a key."""
+        await self.secret(NOTED)
+
+    @bounded
+    async def ever(self) -> bool:
+        """Whether there has ever been a key."""
+        return (await self._core.read(statements.HAD_KEYS, (NOTED,)))[0]["any"]
 
     @bounded
     async def exist(self) -> bool:
@@ -113,4 +137,5 @@ class EngineKeys:
 def _key(row: dict[str, Any]) -> Key:
     fields: dict[str, Any] = {name: row[name] for name in FIELDS}
     fields["agents"] = tuple(row["agents"]) if row["agents"] else None
+    fields["role"] = Role(row["role"])
     return Key(**fields)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from worker.contracts import HeldDelivery, HeldTask, WorkerState
+from worker.contracts import Claimant, HeldDelivery, HeldTask, WorkerSession, WorkerState
 from worker.engine import presence_statements as statements
 from worker.engine.bounds import bounded
 from worker.engine.changes import Save
@@ -46,17 +46,49 @@ class EnginePresence:
         return _state(rows[0])
 
     @bounded
-    async def free(self, worker_id: str) -> bool:
-        """Whether no worker of any organization has this id."""
-        return not await self._core.read(statements.ANY_WORKER, (worker_id,))
+    async def claimant(self, worker_id: str) -> Claimant:
+        """Who registered a worker, also one that was taken for dead."""
+        rows = await self._core.read(statements.SESSION_OF, (worker_id.replace("\0", ""), self._organization))
+        if not rows:
+            raise NotFound(f"There is no worker {worker_id!r}.")
+        return _claimant(rows[0])
 
-    async def enter(self, card: WorkerCard, peer: str, stream: str, seconds: float) -> str:
+    @bounded
+    async def claimed_by(self, claims: Sequence[tuple[str, int | None]]) -> dict[tuple[str, int | None], Claimant]:
+        """Which workers claimed these attempts, or hold these tasks now."""
+        known = [each for each in claims if "\0" not in each[0]]
+        if not known:
+            return {}
+        columns = [list(column) for column in zip(*known, strict=True)]
+        rows = await self._core.read(statements.CLAIMED_BY, (*columns, self._organization))
+        return {(row["task_id"], row["attempt"]): _claimant(row) for row in rows}
+
+    @bounded
+    async def delivered_to(
+        self, task_id: str, subscription_id: int | None = None, claim: int | None = None
+    ) -> list[Claimant]:
+        """The workers that hold an event of a task now, or one delivery."""
+        asked = {
+            "organization": self._organization,
+            "task": task_id.replace("\0", ""),
+            "subscription": subscription_id,
+            "claim": claim,
+        }
+        return [_claimant(row) for row in await self._core.read(statements.DELIVERED_TO, asked)]
+
+    async def enter(self, card: WorkerCard, peer: str, stream: str, session: WorkerSession, seconds: float) -> str:
         """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
-        keys = {"organization": self._organization, "peer": peer, "stream": stream, "id": card.id}
+        keys = {
+            "organization": self._organization,
+            "peer": peer,
+            "stream": stream,
+            "id": card.id,
+            "registered_by": session.key,
+        }
         known = await self._come_back(keys, seconds)
         if known is not None:
             return known
-        await self._work.register(card, remote=True)
+        await self._work.register(card, session=session)
         await self._core.rows(statements.ENTER, keys)
         return card.id
 
@@ -145,6 +177,12 @@ async def end_silent(core: Core) -> int:
         changes: dict[str, Any] = {"status": "failed", "result": reason}
         await core.writer.write(Save(row["organization_id"], row["id"], None, changes))
     return len(rows)
+
+
+def _claimant(row: dict[str, Any]) -> Claimant:
+    by = row["registered_by"]
+    session = WorkerSession(by, row["session"]) if by is not None else None
+    return Claimant(row["id"], tuple(row["agents"]), row["any_agent"], session)
 
 
 def _state(row: dict[str, Any]) -> WorkerState:

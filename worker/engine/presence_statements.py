@@ -42,14 +42,46 @@ _WORKER = """
     (select count(*) from worker.tasks t where t.worker_id = w.id and t.status = 'executing') as running
 """
 
+# Who registered a worker: the key, and what the session's secret comes to.
+SESSION_OF = """
+    select id, agents, any_agent, registered_by, session from worker.workers
+    where id = %s and organization_id = %s
+"""
+
+# Which worker claimed an attempt, or holds a task now; that of an attempt never changes. What has ended names no worker
+# any more, so its claim is looked for in the log.
+CLAIMED_BY = """
+    select c.task_id, c.attempt, w.id, w.agents, w.any_agent, w.registered_by, w.session
+    from unnest(%s::text[], %s::integer[]) as c(task_id, attempt)
+    join worker.tasks t on t.id = c.task_id and t.organization_id = %s
+    join worker.workers w on w.organization_id = t.organization_id and w.id = case
+        when t.worker_id is not null and t.attempt = coalesce(c.attempt, t.attempt) then t.worker_id
+        else (
+            select e.data->>'_worker' from worker.events e
+             where e.task_id = t.id and e.attempt = coalesce(c.attempt, t.attempt) and e.type = 'task_updated'
+               and e.data->>'_worker' is not null
+             order by e.number limit 1
+        ) end
+"""
+
+# Which workers hold events of a task, or one event: the next of one subscription, under one claim.
+DELIVERED_TO = """
+    select w.id, w.agents, w.any_agent, w.registered_by, w.session
+    from worker.cursors c
+    join worker.tasks t on t.id = c.task_id and t.organization_id = %(organization)s
+    join worker.workers w on w.organization_id = t.organization_id
+     and (w.id = c.worker_id or (c.worker_id is null and c.subscription_id = any(w.subscriptions)))
+    where c.task_id = %(task)s
+      and (%(subscription)s::bigint is null and c.worker_id is not null
+           or c.subscription_id = %(subscription)s and c.claim = %(claim)s)
+"""
+
 LIST_WORKERS = f"""
     select {_WORKER} from worker.workers w where w.organization_id = %s and w.gone_at is null
     order by w.started_at, w.id
 """  # noqa: S608 - constants
 
 GET_WORKER = f"select {_WORKER} from worker.workers w where w.id = %s and w.organization_id = %s"  # noqa: S608 - constants
-
-ANY_WORKER = "select 1 from worker.workers where id = %s"
 
 _ABSENT = """
     organization_id = %(organization)s and peer = %(peer)s
@@ -65,7 +97,8 @@ ABSENT = f"select now() as since from worker.workers where {_ABSENT} limit 1"  #
 # It is one where its heartbeats have gone on since; a new process of the same place sends none for an id that it has
 # never heard of.
 COME_BACK = f"""
-    update worker.workers set stream = %(stream)s, stream_seen = now(), dropped_at = null, heard_at = null,
+    update worker.workers set registered_by = %(registered_by)s, session = null,
+           stream = %(stream)s, stream_seen = now(), dropped_at = null, heard_at = null,
            gone_at = null, is_busy = false, lease_until = now() + make_interval(secs => lease_seconds)
     where id = (
         select id from worker.workers
@@ -135,32 +168,36 @@ RESERVE = """
 
 RELEASE = "delete from worker.repeats where organization_id = %s and key = %s and task_id = %s"
 
-CREATE_KEY = """
-    insert into worker.keys (id, organization_id, digest, name, agents, expires_at)
-    values (%(id)s, %(organization)s, %(digest)s, %(name)s, %(agents)s,
+_KEY = "id, organization_id, name, agents, role, created_at, expires_at, revoked_at"
+
+CREATE_KEY = f"""
+    insert into worker.keys (id, organization_id, digest, name, agents, role, role_assumed, expires_at)
+    values (%(id)s, %(organization)s, %(digest)s, %(name)s, %(agents)s, %(role)s, false,
             now() + make_interval(secs => %(seconds)s::double precision))
-    returning id, organization_id, name, agents, created_at, expires_at, revoked_at
-"""
+    returning {_KEY}
+"""  # noqa: S608 - constants
 
-LIST_KEYS = """
-    select id, organization_id, name, agents, created_at, expires_at, revoked_at from worker.keys
+LIST_KEYS = f"""
+    select {_KEY} from worker.keys
     where %(organization)s::text is null or organization_id = %(organization)s order by created_at, id
-"""
+"""  # noqa: S608 - constants
 
-REVOKE_KEY = """
-    update worker.keys set revoked_at = coalesce(revoked_at, now()) where id = %s
-    returning id, organization_id, name, agents, created_at, expires_at, revoked_at
-"""
+# Keys whose role nobody has chosen: whoever marks them says so.
+ASSUMED_KEYS = f"update worker.keys set role_assumed = false where role_assumed returning {_KEY}"  # noqa: S608 - constants
 
-FIND_KEY = """
-    select id, organization_id, name, agents, created_at, expires_at, revoked_at, digest from worker.keys
+REVOKE_KEY = f"""
+    update worker.keys set revoked_at = coalesce(revoked_at, now()) where id = %s returning {_KEY}
+"""  # noqa: S608 - constants
+
+FIND_KEY = f"""
+    select {_KEY}, digest from worker.keys
     where digest = %s and revoked_at is null and (expires_at is null or expires_at > now())
-"""
+"""  # noqa: S608 - constants
 
-GET_KEY = """
-    select id, organization_id, name, agents, created_at, expires_at, revoked_at from worker.keys
+GET_KEY = f"""
+    select {_KEY} from worker.keys
     where id = %s and revoked_at is null and (expires_at is null or expires_at > now())
-"""
+"""  # noqa: S608 - constants
 
 HAS_KEYS = """
     select exists (
@@ -168,8 +205,13 @@ HAS_KEYS = """
     ) as any
 """
 
+HAD_KEYS = """
+    select exists (select from worker.keys) or exists (select from worker.secrets where name = %s) as any
+"""
+
 REPLACE_OWN = "update worker.secrets set value = %s where name = %s"
 FIND_OWN = "select value from worker.secrets where name = %s"
+
 SERVER_OWN = """
     insert into worker.secrets as s (name, value) values (%s, %s)
     on conflict (name) do update set name = s.name returning value

@@ -279,16 +279,26 @@ READ_RENEWALS = """
     where task_id = %s and type = 'task_updated' and data->'_settings_before' is not null
 """
 
+LOCAL = "database"
+"""Who registered a worker that has a connection to the database of its own: no key of the server acts for it."""
+
+# An id is its first worker's: nobody else takes it over, of no other session, key or organization. A server of a
+# version before wrote no session, so what it registered is whoever's that comes again with its id.
 REGISTER = """
-    insert into worker.workers (
-        id, organization_id, name, agents, any_agent, concurrency, isolates, has_lock, lease_seconds, lease_until
+    insert into worker.workers as w (
+        id, organization_id, name, agents, any_agent, concurrency, isolates, has_lock, lease_seconds, lease_until,
+        registered_by, session
     ) values (
         %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(isolates)s, %(has_lock)s,
-        %(lease)s, now() + make_interval(secs => %(lease)s)
+        %(lease)s, now() + make_interval(secs => %(lease)s), %(registered_by)s, %(session)s
     )
     on conflict (id) do update set gone_at = null, is_draining = false, lease_until = excluded.lease_until,
         agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency,
-        isolates = excluded.isolates
+        isolates = excluded.isolates, registered_by = excluded.registered_by, session = excluded.session
+    where w.organization_id = excluded.organization_id and (
+        w.registered_by = excluded.registered_by and w.session is not distinct from excluded.session
+        or w.registered_by is null and not w.has_lock and w.lease_seconds <= excluded.lease_seconds
+    )
     returning lock_key
 """
 

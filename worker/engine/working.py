@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
+from worker.contracts import WorkerSession
 from worker.contracts.values import put_aside, put_back
 from worker.engine import presence_statements, statements
 from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
@@ -20,7 +21,7 @@ from worker.engine.offers import Offer
 from worker.engine.records import assigned
 from worker.engine.references import kept_rows
 from worker.words.digests import mark
-from worker.words.errors import ConfigurationError, NotFound, ValidationError
+from worker.words.errors import ConfigurationError, Conflict, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
@@ -43,33 +44,38 @@ class EngineWork:
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
         self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
 
-    async def register(self, card: WorkerCard, *, remote: bool = False) -> None:
+    async def register(self, card: WorkerCard, *, session: WorkerSession | None = None) -> None:
         """List the worker, announce its agents, keep its subscriptions, begin to hold its lease.
 
         Args:
             card: The worker.
-            remote: It lives elsewhere: its lease is its only sign of life, and ``renew`` alone holds it.
+            session: Of a worker that lives elsewhere: its lease is its only sign of life, and ``renew`` alone holds it.
 
         Raises:
+            Conflict: Another worker has its id.
             ConfigurationError: The secrets of tasks are encrypted with a key that this process does not have.
         """
         await self._core.check_key()
-        row = (
-            await self._core.rows(
-                statements.REGISTER,
-                {
-                    "id": card.id,
-                    "organization": self._organization,
-                    "name": clean(card.name),
-                    "agents": list(card.agents),
-                    "any_agent": card.any_agent,
-                    "concurrency": card.concurrency,
-                    "isolates": card.isolates,
-                    "has_lock": not self._core.pooled and not remote,
-                    "lease": card.lease_seconds,
-                },
-            )
-        )[0]
+        remote = session is not None
+        rows = await self._core.rows(
+            statements.REGISTER,
+            {
+                "id": card.id,
+                "organization": self._organization,
+                "name": clean(card.name),
+                "agents": list(card.agents),
+                "any_agent": card.any_agent,
+                "concurrency": card.concurrency,
+                "isolates": card.isolates,
+                "has_lock": not self._core.pooled and not remote,
+                "lease": card.lease_seconds,
+                "registered_by": session.key if session else statements.LOCAL,
+                "session": session.secret if session else None,
+            },
+        )
+        if not rows:
+            raise Conflict(f"Another worker has the id {card.id!r}.")
+        row = rows[0]
         if card.agents:
             await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
         subscriptions = await self.mail.subscribe(card, remote=remote)
@@ -79,6 +85,14 @@ class EngineWork:
         self._local.add(card.id)
         self._core.beat(card.id, row["lock_key"], card.lease_seconds, subscriptions)
         await asyncio.to_thread(self._core.pulse.ready, 5)
+
+    @property
+    def session(self) -> str | None:
+        """None: whoever reaches the database is trusted."""
+        return None
+
+    def take_over(self, session: str | None) -> None:
+        """Nothing is needed."""
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
         """Claim what the worker can start; wait for it where there is none."""

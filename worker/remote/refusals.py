@@ -33,8 +33,9 @@ class KeyRefused(ModuleException):
 
     status = 401
 
-    def __init__(self, platform: str, status_code: int = 401) -> None:
-        super().__init__(status_code, f"{platform} refused the key ({status_code}); look at XPANDER_API_KEY.")
+    def __init__(self, platform: str, status_code: int = 401, said: str = "") -> None:
+        why = f" {said}" if said else ""
+        super().__init__(status_code, f"{platform} refused the key ({status_code}); look at XPANDER_API_KEY.{why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,10 @@ def refusal(status: int, body: Mapping[str, Any], subject: Subject, platform: st
     """
     text = str(body.get("description") or f"{platform} answered {status}.")
     match status:
-        case 401 | 403:
+        case 401:
             return KeyRefused(platform, status)
+        case 403:
+            return KeyRefused(platform, status, text if body.get("kind") == "Forbidden" else "")
         case 404:
             return _not_found(text, body.get("kind"), subject)
         case 409:

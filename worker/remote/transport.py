@@ -1,6 +1,7 @@
 """One HTTP client, kept alive: requests with retries, event streams, redirects within the platform's own hosts."""
 
 import re
+import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -27,6 +28,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries, doubling, with jit
 RETRY_AFTER_SECONDS = 60.0  # a server's Retry-After is obeyed up to here
 TOTAL_SECONDS = 120.0  # no further try after so long
 REDIRECTS = 5
+SESSION_BYTES = 32
 NOT_ACTED = frozenset({408, 425, 429, 503})  # a gateway's 502 and 504 leave it open
 _UNFIT = re.compile(r"[^\x20-\x7e]")  # what a header cannot carry
 
@@ -65,11 +67,16 @@ class Transport:
     Args:
         addresses: Where requests go.
         key: Sent with everything as ``x-api-key``; it is in no error and no log line.
+
+    Attributes:
+        session: A secret by which a server of ours knows that what this process claimed is its own; a child process
+            takes over its worker's.
     """
 
     def __init__(self, addresses: Addresses, key: str | None) -> None:
         self.addresses = addresses
         self._key = key
+        self.session = secrets.token_urlsafe(SESSION_BYTES)
         self._client: httpx.AsyncClient | None = None
 
     def __repr__(self) -> str:
@@ -78,7 +85,14 @@ class Transport:
     @property
     def headers(self) -> dict[str, str]:
         """What every request carries; a server of ours then answers references of files, others pass it over."""
-        return {"x-dialect": "native", **({"x-api-key": self._key} if self._key else {})}
+        own = {"x-dialect": "native", "x-worker-session": self.session}
+        return {**own, "x-api-key": self._key} if self._key else own
+
+    def take_over(self, session: str) -> None:
+        """Send another session from now on."""
+        self.session = session
+        if self._client is not None:
+            self._client.headers["x-worker-session"] = session
 
     async def open(self) -> None:
         """Make the client; nothing is sent yet."""

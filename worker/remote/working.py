@@ -52,6 +52,16 @@ class RemoteWork:
         if self._registering.done():
             self._registering.result()
 
+    @property
+    def session(self) -> str | None:
+        """The secret by which a server of ours knows what this process claimed."""
+        return self._transport.session
+
+    def take_over(self, session: str | None) -> None:
+        """Write for what the worker of this session has claimed."""
+        if session is not None:
+            self._transport.take_over(session)
+
     async def _chosen(self) -> NativeWork | BareWork:
         if self._side is None:
             native = await self._dialect.native()

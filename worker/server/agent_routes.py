@@ -44,14 +44,12 @@ async def list_agents(request: Request, access: Admitted) -> Response:
 @router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
 async def get(request: Request, access: Admitted, agent_id: str) -> Response:
     """Read an agent."""
-    access.check(agent_id)
     return _answer(request, await access.room.tasks.get_agent(agent_id))
 
 
 @router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404, 409))
 async def save(request: Request, access: Admitted, agent_id: str, body: AgentBody) -> Response:
     """Make an agent, or change it under the next version."""
-    access.check(agent_id)
     agent = body.record()
     if agent.id != agent_id:
         raise Conflict(f"The agent's id is {agent.id[:128]!r}, and the address names {agent_id[:128]!r}.")
@@ -61,7 +59,6 @@ async def save(request: Request, access: Admitted, agent_id: str, body: AgentBod
 @router.delete("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
 async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
     """Take an agent off the list; its tasks stay, and a worker that serves it announces it anew."""
-    access.check(agent_id)
     return _answer(request, await access.room.tasks.delete_agent(agent_id))
 
 
@@ -83,7 +80,7 @@ async def sync_local_tools(access: Admitted, agent_id: str) -> dict[str, list[An
 @router.post("/metadata/api_key_allowance", responses=documented())
 async def allowance(request: Request, access: Admitted, body: AllowanceBody) -> dict[str, Any]:
     """Say which agents a key may call; a wrong one none."""
-    return {"api_key": body.api_key, "agent_ids": await service_of(request).allowance(body.api_key, access)}
+    return {"api_key": body.api_key, "agent_ids": await service_of(request).keyring.allowance(body.api_key, access)}
 
 
 @router.get("/metadata/default_llm_extra_headers", responses=documented())

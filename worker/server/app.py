@@ -26,6 +26,7 @@ from worker.server.common import service_of
 from worker.server.document import Application
 from worker.server.doors import METHODS, Doors
 from worker.server.front import Front
+from worker.server.gate import Gate
 from worker.server.heads import Heads
 from worker.server.service import Service
 from worker.settings import Settings
@@ -117,6 +118,7 @@ def create_app(
         app.router.routes += [Route(path, made, name=f"pages {path}") for path in ("/", "/ui")]
         app.router.routes.append(Mount("/ui", made, name="pages"))
     failures.install(app)
+    app.add_middleware(Gate, routes=app.routes, service=service)
     app.add_middleware(Doors, routes=app.routes)
     app.add_middleware(Heads)
     if settings.origins:

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from worker.contracts import HeldTask, WorkerState
+from worker.contracts import HeldTask, WorkerSession, WorkerState
+from worker.contracts.access import ROUTES
 from worker.server import bare
+from worker.server.access import Access
 from worker.server.feeds import COMMENT, COMMENT_SECONDS
 from worker.server.mailing import Mailing, merged
-from worker.server.service import Access, Service
+from worker.server.service import Service
 from worker.server.streaming import frame
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException, Unavailable
@@ -92,7 +94,8 @@ async def serve(service: Service, visitor: Visitor, access: Access | None) -> As
     yield COMMENT  # the answer begins at once
     while access is None:
         try:
-            access = await service.admit(visitor.key, visitor.organization_id)
+            access = await service.keyring.admit(visitor.key, visitor.organization_id)
+            access.permit(ROUTES["GET /events/{agent_id}"])
             access.check(visitor.agent_id)
             await service.links.load()
         except Unavailable:
@@ -171,7 +174,8 @@ class Desk:
             lease_seconds=LEASE_SECONDS,
             subscriptions=self.visitor.subscriptions,
         )
-        worker_id = await presence.enter(card, self.visitor.peer, self.stream, RETURN_SECONDS)
+        session = WorkerSession(self.access.key)
+        worker_id = await presence.enter(card, self.visitor.peer, self.stream, session, RETURN_SECONDS)
         await presence.give_back_mail(await presence.mail(worker_id))  # sent on a stream that was cut
         held = await presence.held(worker_id)
         await presence.give_back([each for each in held if not each.begun])  # the same

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from worker.contracts import WorkerState
+from worker.server.access import Access
 from worker.server.assigning import registration
 from worker.server.feeds import COMMENT, COMMENT_SECONDS
-from worker.server.service import Access, Service
+from worker.server.service import Service
 from worker.server.streaming import frame
 from worker.words.errors import Unavailable
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from worker.contracts import Room
 from worker.server.bodies import PushedEvent
-from worker.server.common import Admitted, base_of, is_native, sent, service_of
+from worker.server.common import Admitted, base_of, check_attempt, is_native, sent, service_of
 from worker.server.failures import documented
 from worker.server.feeds import read
 from worker.server.service import Service
@@ -109,13 +109,14 @@ async def _there(reading: Reading) -> AsyncGenerator[bytes]:
 
 @router.post("/agent-execution/{task_id}/events/push", responses=documented(404, 409))
 async def push(
+    request: Request,
     access: Admitted,
     task_id: str,
     events: list[PushedEvent],
     x_attempt: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
 ) -> dict[str, int]:
     """Append events; types that are not known here are passed over. Answers how many were kept."""
-    await access.check_task(task_id)
+    await check_attempt(request, access, task_id, x_attempt)
     known = {str(kind) for kind in TaskUpdateEventType} - {str(TaskUpdateEventType.Connected)}
     kept = [NewEvent(type=TaskUpdateEventType(each.type), data=each.data) for each in events if each.type in known]
     if kept:

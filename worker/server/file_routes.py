@@ -1,7 +1,7 @@
 """Uploaded files over HTTP."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Security
@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from worker.contracts import Room
 from worker.inputs.names import file_name
-from worker.server.common import KEY, Admitted, answers, base_of, service_of
+from worker.server.access import Unauthorized
+from worker.server.common import KEY, Admitted, MaybeAdmitted, answers, base_of, service_of
 from worker.server.failures import documented, response
-from worker.server.service import Unauthorized
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.work import KeptFile, StoredFile
 
@@ -80,16 +80,20 @@ async def fetch(
     request: Request,
     sha256: str,
     name: str,
+    access: MaybeAdmitted,
     key: Annotated[str | None, Security(KEY)] = None,
     organization: Annotated[str | None, Query()] = None,
     expires: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     signature: Annotated[str | None, Query(max_length=128)] = None,
 ) -> Response:
     """Fetch a file, by key or by the signature in its URL; a range of it where one is asked for."""
-    service = service_of(request)
-    signed = organization, expires, signature
-    room = await _room(request, sha256, name, key, signed)
-    del service
+    del key  # the gate has read it; it is named here for the document
+    if access is not None:
+        room = access.room
+    else:
+        room = await _signed(
+            request, sha256, name, organization=organization or "", expires=expires or 0, signature=signature or ""
+        )
     file = await room.tasks.open_file(f"worker:{sha256}/{quote(name, safe='')}")
     return _part(file, request.headers.get("range"))
 
@@ -97,18 +101,13 @@ async def fetch(
 @router.get("/agent-execution/{task_id}/files", response_model=list[KeptFile], responses=documented(404))
 async def of_task(access: Admitted, task_id: str) -> Response:
     """List what is stored of a task's files: uploads, and what a worker of ours has fetched and kept."""
-    await access.check_task(task_id)
     return answers(list[KeptFile], await access.room.tasks.kept_files(task_id))
 
 
-async def _room(request: Request, sha256: str, name: str, key: str | None, signed: tuple[Any, Any, Any]) -> Room:
-    """The organization whose file it is: the signature's, or the key's."""
+async def _signed(request: Request, sha256: str, name: str, *, organization: str, expires: int, signature: str) -> Room:
+    """The organization whose file it is, by the signature. Raises: Unauthorized, Unavailable."""
     service = service_of(request)
-    organization, expires, signature = signed
-    if organization is None or expires is None or signature is None:
-        return (await service.admit(key, request.scope.get("organization_id"))).room
-    if not service.is_open:
-        await service.admit(key, None)
+    service.check_open()
     await service.links.load()
     if not service.links.fits(organization, sha256, name, expires, signature):
         raise Unauthorized(description="The signature of this URL is wrong, or it has expired.")

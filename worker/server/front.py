@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 from starlette.responses import Response
 
-from worker.server.service import Access, Service, Unauthorized
+from worker.server.access import Access, Unauthorized
+from worker.server.service import Service
 from worker.server.streaming import EventStream
 from worker.words.errors import Unavailable
 
@@ -29,7 +30,7 @@ class Front:
 
     async def sign_in(self, key: str) -> str:
         """Begin a session with a key; the token that finds it. Raises: Unauthorized, Unavailable."""
-        return await self._service.host.sessions.begin(await self._service.mark(key), SESSION_SECONDS)
+        return await self._service.host.sessions.begin(await self._service.keyring.mark(key), SESSION_SECONDS)
 
     async def sign_out(self, mark: str) -> None:
         """End a session. Raises: Unavailable."""
@@ -38,11 +39,11 @@ class Front:
     async def admit(self, mark: str | None, organization_id: str | None) -> Access:
         """What a session may reach; without a mark what everybody may. Raises: Unauthorized, NotFound, Unavailable."""
         if mark is None:
-            return await self._service.admit(None, organization_id)
+            return await self._service.keyring.admit(None, organization_id)
         known = await self._service.host.sessions.find(mark) if self._service.is_open else ""
         if known is None:
             raise Unauthorized(description="This session has ended: sign in again.")
-        return await self._service.readmit(known, organization_id)
+        return await self._service.keyring.readmit(known, organization_id)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
         """Count one more task of an agent. Raises: QueueFull."""

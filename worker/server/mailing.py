@@ -14,9 +14,11 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.server import bare
+from worker.server.access import Access
+from worker.server.claims import Claims
 from worker.server.feeds import COMMENT
 from worker.server.forms import DeliveryForm
-from worker.server.service import Access, Service
+from worker.server.service import Service
 from worker.server.streaming import frame
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
@@ -62,7 +64,7 @@ class Done(BaseModel):
     error: str | None = Field(default=None, max_length=10_000)
 
 
-async def settle(access: Access, data: Any) -> None:
+async def settle(access: Access, claims: Claims, data: Any) -> None:
     """Take a worker's word on a delivery. Raises: ValidationError, TaskNotFound, LeaseLost."""
     try:
         done = Done.model_validate(data)
@@ -70,7 +72,9 @@ async def settle(access: Access, data: Any) -> None:
         first = error.errors()[0]
         field = ".".join(["data", *(str(part) for part in first["loc"])])
         raise ValidationError(f"{field}: {first['msg']}", field=field) from None
-    task = await access.task(done.delivery.task_id)
+    given = done.delivery
+    task = await access.task(given.task_id)
+    await claims.delivery(given.task_id, given.subscription_id, given.claim)
     await access.room.work.settle(done.delivery.of(task), done.error)
 
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response, Security
+from fastapi import APIRouter, Header, Request, Response
 
-from worker.server.common import KEY, service_of
+from worker.server.common import Admitted, service_of
 from worker.server.failures import documented
 from worker.telemetry import exposition, metrics
 from worker.words.errors import ModuleException
@@ -12,7 +12,6 @@ from worker.words.errors import ModuleException
 router = APIRouter(tags=["health"])
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BEARER = "bearer "
 
 Bearer = Annotated[str | None, Header(description="the key as a bearer token, as Prometheus sends it")]
 
@@ -20,14 +19,12 @@ Bearer = Annotated[str | None, Header(description="the key as a bearer token, as
 @router.get("/metrics", response_class=Response, responses={**documented(), 200: {"content": {"text/plain": {}}}})
 async def figures(
     request: Request,
-    key: Annotated[str | None, Security(KEY)] = None,
+    access: Admitted,
     authorization: Bearer = None,
 ) -> Response:
     """Answer Prometheus; it needs a key wherever the API does. A key for some agents sees their tasks alone."""
-    if key is None and authorization is not None and authorization.lower().startswith(BEARER):
-        key = authorization[len(BEARER) :].strip()
+    del authorization  # the gate has read it; it is named here for the document
     service = service_of(request)
-    access = await service.admit(key, request.scope.get("organization_id"))
     try:
         standing = await service.standings.of(access.room.organization_id, access.room.standing)
     except ModuleException:

@@ -1,16 +1,13 @@
 """What all requests of a server share: the platform, its keys, its event feeds, and whether it is closing."""
 
 import asyncio
-import hashlib
-import hmac
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any
 
-from worker.contracts import Host, Key, Room
+from worker.contracts import Host
+from worker.server.claims import Claimants
 from worker.server.feeds import Feeds
+from worker.server.keyring import Keyring
 from worker.server.links import Links
 from worker.server.queues import Queues
 from worker.server.secrets import Secrets
@@ -18,64 +15,11 @@ from worker.settings import Settings
 from worker.telemetry import metrics
 from worker.telemetry.exposition import Standings
 from worker.telemetry.lag import LoopLag
-from worker.words.errors import (
-    AgentNotFound,
-    ConfigurationError,
-    ModuleException,
-    NotFound,
-    TaskNotFound,
-    Unavailable,
-)
+from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
-from worker.words.tasks import TaskQuery, TaskRecord
 
-KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
-KEYS_KEPT = 1024
-MARKS = "session marks"  # the name of a secret, not the secret
 AWAY_SECONDS = 1.0, 15.0  # first and longest wait for a database that is away at the start
 SILENCE_LOOK_SECONDS = 60.0
-
-
-class Unauthorized(ModuleException):
-    """The key is missing or wrong."""
-
-    status = 401
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a request may reach."""
-
-    room: Room
-    agents: frozenset[str] | None = None
-
-    def reaches(self, agent_id: str) -> bool:
-        """Whether an agent is within reach."""
-        return self.agents is None or agent_id in self.agents
-
-    def check(self, agent_id: str) -> None:
-        """Let pass only what is within reach. Raises: AgentNotFound."""
-        if not self.reaches(agent_id):
-            raise AgentNotFound(agent_id)
-
-    def within(self, query: TaskQuery) -> TaskQuery:
-        """A query for what is within reach alone."""
-        if self.agents is None:
-            return query
-        agents = self.agents if query.agents is None else self.agents.intersection(query.agents)
-        return query.model_copy(update={"agents": tuple(sorted(agents))})
-
-    async def check_task(self, task_id: str) -> None:
-        """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
-        if self.agents is not None:
-            await self.task(task_id)
-
-    async def task(self, task_id: str) -> TaskRecord:
-        """A task within reach. Raises: TaskNotFound."""
-        task = await self.room.tasks.get(task_id)
-        if not self.reaches(task.agent_id):
-            raise TaskNotFound(task_id)
-        return task
 
 
 class Service:
@@ -99,10 +43,8 @@ class Service:
         self.closing = asyncio.Event()
         self.is_open = False
         self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given
-        self._own_key = _digest(settings.server_key.get_secret_value()) if settings.server_key else None
-        self._open_without_key = open_without_key and self._own_key is None
-        self._keys: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
-        self._exist: tuple[float, bool] | None = None
+        self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
+        self.claimants = Claimants()
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -120,6 +62,13 @@ class Service:
         await self.host.open()
         self.host.guard()
         self.is_open = True
+        self.beside(self._begin_keys())
+
+    async def _begin_keys(self) -> None:
+        try:
+            await self.keyring.begin()
+        except ModuleException as error:  # the schema is older: whoever asks is told to migrate
+            announce(PlatformTrouble(doing="reading the keys", error=error, again_in=0.0))
 
     async def _open_later(self) -> None:
         wait, longest = AWAY_SECONDS
@@ -171,99 +120,10 @@ class Service:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def admit(self, key: str | None, organization_id: str | None) -> Access:
-        """Decide what a request may reach.
-
-        Args:
-            key: Its key.
-            organization_id: The organization its address names.
-
-        Raises:
-            Unauthorized: The key is missing or wrong.
-            NotFound: The key is another organization's.
-            Unavailable: The database is away.
-        """
-        self._check_open()
-        if self._own_key is not None and key and hmac.compare_digest(_digest(key), self._own_key):
-            return self._access(self.settings.organization_id, organization_id, None)
-        found = await self._find(key) if key else None
-        if found is not None:
-            return self._access(found.organization_id, organization_id, found.agents)
-        if self._open_without_key and not await self._any_key():
-            return Access(self.host.room(organization_id or self.settings.organization_id))
-        raise Unauthorized(description="The header x-api-key is missing or wrong.")
-
-    async def mark(self, key: str) -> str:
-        """What a signed session remembers of a key in its place: nobody can make a key of it.
-
-        Raises:
-            Unauthorized: The key opens nothing.
-            Unavailable: The database is away.
-        """
-        self._check_open()
-        if self._own_key is not None and hmac.compare_digest(_digest(key), self._own_key):
-            return await self._own_mark()
-        found = await self._find(key)
-        if found is None:
-            raise Unauthorized(description="The server does not know this key.")
-        return found.id
-
-    async def readmit(self, mark: str, organization_id: str | None) -> Access:
-        """Decide what a session may reach that began with a key, as ``admit`` does; its key may be gone by now.
-
-        Raises:
-            Unauthorized: The key opens nothing any more.
-            NotFound: The key is another organization's.
-            Unavailable: The database is away.
-        """
-        self._check_open()
-        if self._own_key is not None and hmac.compare_digest(mark, await self._own_mark()):
-            return self._access(self.settings.organization_id, organization_id, None)
-        found = await self._known(f"id {mark}", lambda: self.host.keys.get(mark))
-        if found is None:
-            raise Unauthorized(description="The key of this session opens nothing any more.")
-        return self._access(found.organization_id, organization_id, found.agents)
-
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Let pass only once the database has been reached. Raises: Unavailable."""
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
-
-    async def _own_mark(self) -> str:
-        secret = await self.host.keys.secret(MARKS)
-        return "own." + hmac.new(secret, (self._own_key or "").encode(), hashlib.sha256).hexdigest()
-
-    def _access(self, own: str, asked: str | None, agents: tuple[str, ...] | None) -> Access:
-        if asked is not None and asked != own:
-            raise NotFound("This key's organization is not the one that the address names.")
-        return Access(self.host.room(own), frozenset(agents) if agents is not None else None)
-
-    async def _find(self, key: str) -> Key | None:
-        return await self._known(_digest(key), lambda: self.host.keys.find(key))
-
-    async def _known(self, name: str, look: Callable[[], Awaitable[Key | None]]) -> Key | None:
-        known = self._keys.get(name)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        found = await look()
-        self._keys[name] = (time.monotonic() + KEY_SECONDS, found)
-        while len(self._keys) > KEYS_KEPT:
-            self._keys.popitem(last=False)
-        return found
-
-    async def _any_key(self) -> bool:
-        if self._exist is None or self._exist[0] < time.monotonic():
-            self._exist = time.monotonic() + KEY_SECONDS, await self.host.keys.exist()
-        return self._exist[1]
-
-    async def allowance(self, key: str, access: Access) -> list[str]:
-        """The agents that a key may call, among those of the organization of who asks."""
-        try:
-            its = await self.admit(key, access.room.organization_id)
-        except (Unauthorized, NotFound):
-            return []
-        listed = [agent.id for agent in await its.room.tasks.list_agents()]
-        both = set(listed) | set(its.agents or ()) if its.agents is not None else set(listed)
-        return sorted(agent for agent in both if its.reaches(agent) and access.reaches(agent))
 
     async def readiness(self) -> None:
         """Say whether requests can be served. Raises: Unavailable, ConfigurationError."""
@@ -272,7 +132,3 @@ class Service:
         missing = await self.host.pending_migrations()
         if missing:
             raise ConfigurationError(f"the database's schema lacks {', '.join(missing)}: run `worker migrate`")
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -11,10 +11,20 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from worker.server.access import Access
 from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody, without_nulls
-from worker.server.common import JSON, KEY, Admitted, admit, answers, is_native, sent, service_of, task_answer
+from worker.server.common import (
+    JSON,
+    Admitted,
+    admit,
+    answers,
+    check_attempt,
+    is_native,
+    sent,
+    service_of,
+    task_answer,
+)
 from worker.server.failures import documented
-from worker.server.service import Access
 from worker.settings import Settings
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
@@ -39,7 +49,7 @@ class SavingRoute(APIRoute):
                 return await handle(request)
             except HTTPException as refused:
                 if refused.status_code == TooLarge.status and "x-attempt" not in request.headers:
-                    access = await admit(request, request.headers.get(KEY.model.name))
+                    access = await admit(request)
                     task_id = request.path_params["task_id"]
                     await access.check_task(task_id)
                     await access.room.presence.end_refused(task_id, refused.detail)
@@ -78,7 +88,6 @@ async def create(
     traceparent: Trace = None,
 ) -> Response:
     """Create a task; an existing finished task's ``id`` runs it again with this input."""
-    access.check(agent_id)
     new = body.new_task(agent_id, x_agent_version)
     if new.traceparent is None and is_traceparent(traceparent):
         new = new.model_copy(update={"traceparent": traceparent})
@@ -161,7 +170,7 @@ async def update(
 
     From a client of ours, which sends what was changed alone, null clears a field.
     """
-    await access.check_task(task_id)
+    await check_attempt(request, access, task_id, x_attempt)
     changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
     try:
         task = await access.room.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
@@ -187,14 +196,12 @@ router.include_router(saving)
 @router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
 async def stop(request: Request, access: Admitted, task_id: str) -> Response:
     """Stop a task; a finished one stays as it is."""
-    await access.check_task(task_id)
     return task_answer(request, await access.room.tasks.stop(task_id))
 
 
 @router.post("/agent-execution/{task_id}/retry", response_model=TaskRecord, responses=documented(404, 409))
 async def retry(request: Request, access: Admitted, task_id: str) -> Response:
     """Have a finished or paused task done again, from its start."""
-    await access.check_task(task_id)
     return task_answer(request, await access.room.tasks.retry(task_id))
 
 
@@ -234,7 +241,6 @@ Filters = Annotated[TaskQuery, Depends(_filters)]
 @router.get("/agent-execution/{task_id}/attempts", response_model=list[Attempt], responses=documented(404))
 async def attempts(access: Admitted, task_id: str) -> Response:
     """List who ran a task when, and how that ended: the first attempt first."""
-    await access.check_task(task_id)
     return answers(list[Attempt], await access.room.tasks.attempts(task_id))
 
 
@@ -249,7 +255,6 @@ async def of_user(access: Admitted, user_id: str, query: Filters) -> Response:
 @router.get("/agent-execution/executions/history/{agent_id}", response_model=list[TaskItem], responses=documented(404))
 async def of_agent(access: Admitted, agent_id: str, query: Filters, user_id: Text = None) -> Response:
     """List an agent's tasks, newest first."""
-    access.check(agent_id)
     return await _found(access, query, agent_id=agent_id, user_id=user_id or None)
 
 
@@ -294,7 +299,6 @@ async def activity(request: Request, access: Admitted, agent_id: str, task_id: s
 @router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))
 async def report(request: Request, access: Admitted, agent_id: str, body: ReportBody) -> Response:
     """Record a run that took place elsewhere, under the id it had there or under a new one."""
-    access.check(agent_id)
     task = await _reported(access, agent_id, body)
     changes: dict[str, Any] = {
         "status": "completed" if body.is_success else "failed",
@@ -350,6 +354,5 @@ def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:
 @router.post("/agents-metrics/{agent_id}/execution", responses=documented(404))
 async def metrics(access: Admitted, agent_id: str, body: MetricsBody) -> dict[str, str]:
     """Take the figures of a run; the task itself has what is kept of them."""
-    del body
-    access.check(agent_id)
+    del access, agent_id, body
     return {}

@@ -5,7 +5,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from worker.contracts import HeldDelivery
+from worker.contracts import Claimant, HeldDelivery, Scope
+from worker.contracts.access import VERBS as RULES
+from worker.server.access import Access
+from worker.server.claims import Claim, Claims
 from worker.server.forms import (
     LEASE_SECONDS,
     AssignmentsForm,
@@ -13,6 +16,7 @@ from worker.server.forms import (
     DeliveriesForm,
     EmitForm,
     FinishForm,
+    Form,
     HandBackForm,
     KeepFilesForm,
     LostForm,
@@ -24,12 +28,12 @@ from worker.server.forms import (
     TaskForm,
     read,
 )
-from worker.server.service import Access, Service
-from worker.words.errors import LeaseLost, ModuleException, NotFound, TaskNotFound, ValidationError
+from worker.server.service import Service
+from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
-from worker.words.statuses import TaskUpdateEventType
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard
@@ -45,15 +49,14 @@ class Clerk:
     Args:
         service: The server.
         access: What the worker may reach.
-        worker_id: Which worker it is; none: it has not registered yet.
+        claims: What it may call its own; it names the worker, if that has registered.
     """
 
-    def __init__(self, service: Service, access: Access, worker_id: str | None) -> None:
+    def __init__(self, service: Service, access: Access, claims: Claims) -> None:
         self._service = service
         self._access = access
         self._room = access.room
-        self._worker_id = worker_id
-        self._known = False
+        self._claims = claims
         self.gone = False
 
     def leave(self) -> None:
@@ -64,10 +67,31 @@ class Clerk:
     async def carry_out(self, verb: dict[str, Any]) -> Any:
         """Do what a verb says. Raises: ModuleException, its own outcome."""
         name = verb.get("verb")
-        do = VERBS.get(name) if isinstance(name, str) else None
-        if do is None:
+        if not isinstance(name, str) or name not in VERBS or name not in RULES:
             raise ValidationError(f"verb is none of {', '.join(VERBS)}", field="verb")
-        return await do(self, verb)
+        form, do = VERBS[name]
+        scope = self._access.permit(RULES[name])
+        asked = read(form, verb)
+        await self._check(scope, asked)
+        return await do(self, asked)
+
+    async def _check(self, scope: Scope, asked: Form) -> None:
+        """Let pass only what is about what the table says."""
+        match asked:
+            case SettleForm():
+                given = asked.delivery
+                await self._access.check_task(given.task_id)
+                await self._claims.delivery(given.task_id, given.subscription_id, given.claim)
+            case RunForm() | SaveForm() if asked.attempt is not None:
+                await self._access.check_task(asked.task_id)
+                await self._claims.attempt(asked.task_id, asked.attempt, scope)
+            case TaskForm():
+                await self._access.check_task(asked.task_id)
+                if scope is Scope.Claim:
+                    await self._claims.task_or_event(asked.task_id)
+            case _:
+                if scope is Scope.Worker and not isinstance(asked, RegisterForm):
+                    await self._worker()
 
     async def take_back(self, result: dict[str, Any]) -> None:
         """Queue again what was claimed for somebody who has gone."""
@@ -81,19 +105,15 @@ class Clerk:
                     await self._room.work.hand_back(each["task"]["id"], each["attempt"], HandBack())
 
     async def _worker(self) -> str:
-        """The worker's id, once it is known to be one of this organization."""
-        if self._worker_id is None:
+        """The worker's id, once it is known to be one of this session. Raises: ValidationError, NotFound."""
+        if self._claims.worker_id is None:
             raise ValidationError("worker_id is needed here", field="worker_id")
-        if not self._known:
-            worker = await self._room.presence.worker(self._worker_id)
-            if self._access.agents is not None and not all(self._access.reaches(agent) for agent in worker.agents):
-                raise NotFound(f"There is no worker {self._worker_id!r}.")
-            self._known = True
-        return self._worker_id
+        await self._claims.worker(self._claims.worker_id)
+        return self._claims.worker_id
 
-    async def register(self, verb: dict[str, Any]) -> Any:
+    async def register(self, asked: RegisterForm) -> Any:
         """List the worker; its lease holds for three missed heartbeats."""
-        card = read(RegisterForm, verb).card
+        card = asked.card
         check_id(card.id, "card.id")
         for agent in [*card.agents, *(each.agent_id for each in card.subscriptions if each.agent_id is not None)]:
             check_id(agent, "card.agents")
@@ -102,9 +122,8 @@ class Clerk:
             card.any_agent or any(not each.agent_id for each in card.subscriptions)
         ):
             raise ValidationError("this key reaches some agents only, so a worker names them", field="card.any_agent")
-        if self._worker_id is not None and self._worker_id != card.id:
+        if self._claims.worker_id is not None and self._claims.worker_id != card.id:
             raise ValidationError("card.id is not worker_id", field="card.id")
-        await self._refuse_foreign(card.id)
         subscriptions = tuple(each.subscription() for each in card.subscriptions)
         await self._room.work.register(
             WorkerCard(
@@ -117,27 +136,16 @@ class Clerk:
                 lease_seconds=min(card.lease_seconds, LEASE_SECONDS),
                 subscriptions=subscriptions,
             ),
-            remote=True,
+            session=self._claims.session,
         )
-        self._worker_id = card.id
+        self._service.claimants.forget(self._access, card.id)
+        self._claims.worker_id = card.id
         can = self._service.host.capabilities
         return {"server": "agno-worker", "version": VERSION, "capabilities": asdict(can)}
 
-    async def _refuse_foreign(self, worker_id: str) -> None:
-        """An id that another organization's worker has is not to be taken over."""
-        try:
-            await self._room.presence.worker(worker_id)
-        except NotFound:
-            if not await self._room.presence.free(worker_id):
-                raise
-
-    async def assignments(self, verb: dict[str, Any]) -> Any:
+    async def assignments(self, asked: AssignmentsForm) -> Any:
         """Claim tasks, waiting for them; what it was given and never got is queued again."""
-        asked = read(AssignmentsForm, verb)
-        try:
-            worker_id = await self._worker()
-        except NotFound:  # who never registered is given nothing
-            return []
+        worker_id = await self._worker()
         if self._access.agents is not None:
             for agent in asked.demand.agents:
                 self._access.check(agent)
@@ -151,6 +159,9 @@ class Clerk:
         holdings = self._service.holdings.get(worker_id)
         if holdings is not None:
             holdings.update({each.task.id: each.attempt for each in claimed})
+        claimant = await self._claims.worker(worker_id)
+        own: dict[Claim, Claimant] = {(each.task.id, each.attempt): claimant for each in claimed}
+        self._service.claimants.learn(self._room.organization_id, own)
         return [{"task": _dump(each.task), "attempt": each.attempt} for each in claimed]
 
     async def _recall(self, worker_id: str, held: set[str]) -> None:
@@ -158,24 +169,18 @@ class Clerk:
         missing = [each for each in await self._room.presence.held(worker_id) if each.task_id not in held]
         await self._room.presence.give_back(missing)
 
-    async def emit(self, verb: dict[str, Any]) -> None:
+    async def emit(self, asked: EmitForm) -> None:
         """Append events and journal entries."""
-        asked = read(EmitForm, verb)
-        await self._access.check_task(asked.task_id)
         events = [NewEvent(type=_type(each.type), data=each.data) for each in asked.events]
         journal = [JournalEntry(*entry) for entry in asked.journal]
         await self._room.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
 
-    async def keep_files(self, verb: dict[str, Any]) -> None:
+    async def keep_files(self, asked: KeepFilesForm) -> None:
         """Keep with a task what was read of its files."""
-        asked = read(KeepFilesForm, verb)
-        await self._access.check_task(asked.task_id)
         await self._room.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
 
-    async def save(self, verb: dict[str, Any]) -> Any:
+    async def save(self, asked: SaveForm) -> Any:
         """Store changed fields."""
-        asked = read(SaveForm, verb)
-        await self._access.check_task(asked.task_id)
         task = await self._room.tasks.update(
             asked.task_id, await self._whole(asked), attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
         )
@@ -186,48 +191,38 @@ class Clerk:
         read = {name: await self._room.tasks.open_file(reference) for name, reference in asked.files.items()}
         return {**asked.changes, **{name: file.content.decode("utf-8", "replace") for name, file in read.items()}}
 
-    async def journal(self, verb: dict[str, Any]) -> dict[str, Any]:
+    async def journal(self, asked: TaskForm) -> dict[str, Any]:
         """Read a task's journal; a large value is named by its reference."""
-        asked = read(TaskForm, verb)
-        await self._access.check_task(asked.task_id)
         return {
             key: value if reference is None else {"reference": reference}
             for key, value, reference in await self._room.work.entries(asked.task_id)
         }
 
-    async def told(self, verb: dict[str, Any]) -> list[str]:
+    async def told(self, asked: RunForm) -> list[str]:
         """Read what earlier attempts have told."""
-        asked = read(RunForm, verb)
-        await self._access.check_task(asked.task_id)
         return await self._room.work.told(asked.task_id, asked.attempt)
 
-    async def finish(self, verb: dict[str, Any]) -> None:
+    async def finish(self, asked: FinishForm) -> None:
         """Write an attempt's last word."""
-        asked = read(FinishForm, verb)
-        await self._access.check_task(asked.task_id)
         last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome))
         write = self._room.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
         await self._ending(asked, write)
 
-    async def hand_back(self, verb: dict[str, Any]) -> None:
+    async def hand_back(self, asked: HandBackForm) -> None:
         """Queue a task again."""
-        asked = read(HandBackForm, verb)
-        await self._access.check_task(asked.task_id)
         back = HandBack(asked.delay, asked.error, asked.error_code, asked.provider_code)
         write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 
-    async def crashed(self, verb: dict[str, Any]) -> None:
+    async def crashed(self, asked: CrashedForm) -> None:
         """Charge a task with the death of the process that ran it alone."""
-        asked = read(CrashedForm, verb)
-        await self._access.check_task(asked.task_id)
         write = self._room.work.crashed(
             asked.task_id, asked.attempt, asked.reason, asked.delay, sequence=asked.sequence
         )
         await self._ending(asked, write)
 
     async def _ending(self, run: RunForm, last_word: Awaitable[None]) -> None:
-        holdings = self._service.holdings.get(self._worker_id or "", {})
+        holdings = self._service.holdings.get(self._claims.worker_id or "", {})
         known = holdings.pop(run.task_id, None)  # it ends by its own word, so it need not be told
         try:
             await last_word
@@ -236,15 +231,25 @@ class Clerk:
                 holdings[run.task_id] = known
             raise
 
-    async def lost(self, verb: dict[str, Any]) -> dict[str, str]:
+    async def lost(self, asked: LostForm) -> dict[str, str]:
         """Say which attempts own their task no longer."""
-        asked = read(LostForm, verb)
-        held = {task_id: attempt for task_id, attempt in asked.held.items() if "\0" not in task_id}
-        return {task_id: str(status) for task_id, status in (await self._room.work.lost(held)).items()}
+        held = {task_id: attempt for task_id, attempt in asked.held.items() if await self._may_ask_of(task_id, attempt)}
+        lost = {task_id: str(status) for task_id, status in (await self._room.work.lost(held)).items()}
+        return {**dict.fromkeys(asked.held.keys() - held.keys(), str(AgentExecutionStatus.Stopped)), **lost}
 
-    async def deliveries(self, verb: dict[str, Any]) -> Any:
+    async def _may_ask_of(self, task_id: str, attempt: int) -> bool:
+        """Whether a task is within reach; what the worker claimed is."""
+        if "\0" in task_id:
+            return False
+        if self._access.agents is None or await self._claims.owned([(task_id, attempt)]):
+            return True
+        with suppress(ModuleException):
+            await self._access.check_task(task_id)
+            return True
+        return False
+
+    async def deliveries(self, asked: DeliveriesForm) -> Any:
         """Claim due events, waiting for them; what it was given and never got is due again."""
-        asked = read(DeliveriesForm, verb)
         worker_id = await self._worker()
         if asked.held is not None:
             known = {HeldDelivery(each.subscription_id, each.task_id, each.claim) for each in asked.held}
@@ -255,45 +260,44 @@ class Clerk:
         )
         return [_delivery(each) for each in found]
 
-    async def settle(self, verb: dict[str, Any]) -> bool:
+    async def settle(self, asked: SettleForm) -> bool:
         """Settle a delivery."""
-        asked = read(SettleForm, verb)
         task = await self._access.task(asked.delivery.task_id)
         return await self._room.work.settle(asked.delivery.of(task), asked.error, final=asked.final)
 
-    async def renew(self, verb: dict[str, Any]) -> None:
+    async def renew(self, asked: Form) -> None:
         """Hold on to the worker's leases."""
-        del verb
+        del asked
         await self._room.work.renew(await self._worker())
 
-    async def drain(self, verb: dict[str, Any]) -> None:
+    async def drain(self, asked: Form) -> None:
         """Note that the worker begins to leave."""
-        del verb
+        del asked
         await self._room.work.drain(await self._worker())
 
-    async def leave_platform(self, verb: dict[str, Any]) -> None:
+    async def leave_platform(self, asked: Form) -> None:
         """Take the worker off the list."""
-        del verb
+        del asked
         await self._room.work.leave(await self._worker())
 
 
-VERBS: dict[str, Callable[[Clerk, dict[str, Any]], Awaitable[Any]]] = {
-    "register": Clerk.register,
-    "assignments": Clerk.assignments,
-    "emit": Clerk.emit,
-    "keep_files": Clerk.keep_files,
-    "save": Clerk.save,
-    "journal": Clerk.journal,
-    "told": Clerk.told,
-    "finish": Clerk.finish,
-    "hand_back": Clerk.hand_back,
-    "crashed": Clerk.crashed,
-    "lost": Clerk.lost,
-    "deliveries": Clerk.deliveries,
-    "settle": Clerk.settle,
-    "renew": Clerk.renew,
-    "drain": Clerk.drain,
-    "leave": Clerk.leave_platform,
+VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
+    "register": (RegisterForm, Clerk.register),
+    "assignments": (AssignmentsForm, Clerk.assignments),
+    "emit": (EmitForm, Clerk.emit),
+    "keep_files": (KeepFilesForm, Clerk.keep_files),
+    "save": (SaveForm, Clerk.save),
+    "journal": (TaskForm, Clerk.journal),
+    "told": (RunForm, Clerk.told),
+    "finish": (FinishForm, Clerk.finish),
+    "hand_back": (HandBackForm, Clerk.hand_back),
+    "crashed": (CrashedForm, Clerk.crashed),
+    "lost": (LostForm, Clerk.lost),
+    "deliveries": (DeliveriesForm, Clerk.deliveries),
+    "settle": (SettleForm, Clerk.settle),
+    "renew": (Form, Clerk.renew),
+    "drain": (Form, Clerk.drain),
+    "leave": (Form, Clerk.leave_platform),
 }
 
 

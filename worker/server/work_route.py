@@ -11,6 +11,7 @@ from starlette.responses import Response
 from worker.server.bodies import WorkBody
 from worker.server.common import JSON, Admitted, service_of
 from worker.server.failures import documented, told
+from worker.server.gate import claims_of
 from worker.server.verbs import POLLS, VERSION, Clerk
 from worker.words.errors import ModuleException, Unavailable, ValidationError
 
@@ -34,7 +35,9 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
     waits = any(name in POLLS for name in names)
     if waits and len(names) > 1:
         raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
-    clerk = Clerk(service_of(request), access, body.worker_id)
+    service = service_of(request)
+    claims = claims_of(service, request.scope, access, worker_id=body.worker_id, names_worker=True)
+    clerk = Clerk(service, access, claims)
     if not waits:
         return _answer(await _all(clerk, body.verbs))
     watching = asyncio.create_task(_watch(request, clerk))

@@ -136,6 +136,7 @@ class Isolated:
         threads.serve(loop, 1)
         platform = wiring.choose(self._settings)
         try:
+            platform.work.take_over(self.order.session)
             await platform.open()
             task = await platform.tasks.get(self.order.task_id)
             if await platform.work.lost({task.id: self.order.attempt}):

@@ -113,8 +113,17 @@ class Isolation:
 
     async def _run(self, execution: Execution, folder: Path) -> "HandBack | Outcome | str":
         """Run the child to its end. Returns: what is to be written if the child has not, a crash as the way it died."""
-        task, secrets = execution.task, execution.task.model_dump(include=set(TaskRecord.SECRET))
-        order = Order(task.id, execution.attempt, str(folder), self._worker, os.getpid(), self._settings, secrets)
+        secrets = execution.task.model_dump(include=set(TaskRecord.SECRET))
+        order = Order(
+            task_id=execution.task.id,
+            attempt=execution.attempt,
+            folder=str(folder),
+            worker=self._worker,
+            parent=os.getpid(),
+            settings=self._settings,
+            secrets=secrets,
+            session=self._work.session,
+        )
         try:
             child = await Child.start(order)
         except OSError as error:

@@ -41,6 +41,7 @@ class Order:
         parent: The worker's process number.
         settings: The worker's, secrets in the clear; the socket is nobody else's.
         secrets: The task's, which only its run is shown.
+        session: What the platform knows the worker by, see ``Work.session``.
     """
 
     task_id: str
@@ -50,6 +51,7 @@ class Order:
     parent: int
     settings: dict[str, Any]
     secrets: dict[str, Any]
+    session: str | None = None
 
     def write(self) -> bytes:
         """The order as a line."""

@@ -17,6 +17,14 @@ NOT_ISOLATED = (
     " the handlers come from no folder, where a process of its own would find them"
 )
 
+NO_KEY_LEFT = (
+    "no valid key is left: every request is answered 401; run `worker key create --role admin`, or set WORKER_API_KEY"
+)
+KEYS_ASSUMED = (
+    "keys without a role are admin, so they may do what they could before; to give less, run `worker key create --role"
+    " viewer|client|worker` and revoke them"
+)
+
 _least = logging.INFO
 
 
@@ -42,8 +50,8 @@ def write(notice: notices.Notice) -> None:
             )
             if not notice.isolates:
                 log.warning(NOT_ISOLATED)
-        case notices.HandlersReloaded() | notices.HandlersBroken():
-            _write_of_handlers(log, notice)
+        case notices.HandlersReloaded() | notices.HandlersBroken() | notices.KeysAssumed() | notices.NoKeyLeft():
+            _write_of_process(log, notice)
         case notices.WorkerDraining():
             log.info("worker draining", running=notice.running, seconds=notice.seconds)
         case notices.WorkerStopped():
@@ -58,12 +66,19 @@ def write(notice: notices.Notice) -> None:
             _write_of_task(log, notice)
 
 
-def _write_of_handlers(log: Any, notice: notices.HandlersReloaded | notices.HandlersBroken) -> None:
-    if isinstance(notice, notices.HandlersReloaded):
-        log.info("handlers reloaded", handlers=", ".join(notice.handlers))
-        return
-    for problem in notice.problems:
-        log.error("handlers not reloaded, those before go on", problem=problem)
+def _write_of_process(log: Any, notice: notices.Notice) -> None:
+    match notice:
+        case notices.HandlersReloaded():
+            log.info("handlers reloaded", handlers=", ".join(notice.handlers))
+        case notices.HandlersBroken():
+            for problem in notice.problems:
+                log.error("handlers not reloaded, those before go on", problem=problem)
+        case notices.KeysAssumed():
+            log.warning(KEYS_ASSUMED, keys=", ".join(notice.names))
+        case notices.NoKeyLeft():
+            log.warning(NO_KEY_LEFT)
+        case _:
+            return
 
 
 def _write_of_task(log: Any, notice: notices.Notice) -> None:

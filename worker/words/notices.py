@@ -219,6 +219,18 @@ class CleanedUp(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysAssumed(Notice):
+    """Keys were made before there were roles: they are admin, which is what they could do. Told once of each."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoKeyLeft(Notice):
+    """The server's last key was revoked or has expired: every request is refused from now on."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformTrouble(Notice):
     """The platform did not answer as it should; it is tried again."""
 

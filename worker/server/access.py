@@ -1,0 +1,79 @@
+"""What a request may reach: a role, an organization, perhaps some agents. The table is ``contracts/access.py``."""
+
+from dataclasses import dataclass
+
+from worker.contracts import NO_KEY, Room, Rule, Scope
+from worker.words.errors import AgentNotFound, ModuleException, TaskNotFound
+from worker.words.roles import Role
+from worker.words.tasks import TaskQuery, TaskRecord
+
+
+class Unauthorized(ModuleException):
+    """The key is missing or wrong."""
+
+    status = 401
+
+
+class Forbidden(ModuleException):
+    """The key's role does not allow it."""
+
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request may reach.
+
+    Args:
+        room: Its organization.
+        role: What it may do there.
+        key: What its key is known by: an id, ``SERVER_KEY`` or ``NO_KEY``.
+        name: What its key is for, as whoever made it said.
+        agents: The agents it reaches; none: every one.
+    """
+
+    room: Room
+    role: Role = Role.Admin
+    key: str = NO_KEY
+    name: str = ""
+    agents: frozenset[str] | None = None
+
+    def permit(self, rule: Rule) -> Scope:
+        """What a request by this rule has to be about. Raises: Forbidden."""
+        scope = rule.scopes.get(self.role)
+        if scope is None:
+            roles = " or ".join(rule.roles)
+            raise Forbidden(None, f"This key's role is {self.role}; what was asked takes a key of the role {roles}.")
+        return scope
+
+    def allows(self, rule: Rule) -> bool:
+        """Whether its role may do that."""
+        return self.role in rule.scopes
+
+    def reaches(self, agent_id: str) -> bool:
+        """Whether an agent is within reach."""
+        return self.agents is None or agent_id in self.agents
+
+    def check(self, agent_id: str) -> None:
+        """Let pass only what is within reach. Raises: AgentNotFound."""
+        if not self.reaches(agent_id):
+            raise AgentNotFound(agent_id)
+
+    def within(self, query: TaskQuery) -> TaskQuery:
+        """A query for what is within reach alone."""
+        if self.agents is None:
+            return query
+        agents = self.agents if query.agents is None else self.agents.intersection(query.agents)
+        return query.model_copy(update={"agents": tuple(sorted(agents))})
+
+    async def check_task(self, task_id: str) -> None:
+        """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
+        if self.agents is not None:
+            await self.task(task_id)
+
+    async def task(self, task_id: str) -> TaskRecord:
+        """A task within reach. Raises: TaskNotFound."""
+        task = await self.room.tasks.get(task_id)
+        if not self.reaches(task.agent_id):
+            raise TaskNotFound(task_id)
+        return task

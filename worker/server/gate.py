@@ -1,0 +1,135 @@
+"""What every request passes before anything of its body is read: its key, and the table of who may do what."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.convertors import Convertor
+from starlette.routing import BaseRoute, compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from worker.contracts import Rule
+from worker.contracts import Scope as Subject
+from worker.contracts.access import NATIVE_STREAM, ROUTES
+from worker.server.access import Access
+from worker.server.claims import HEADER, SECRET_CHARACTERS, Claims
+from worker.server.doors import leads
+from worker.server.failures import response
+from worker.server.service import Service
+from worker.words.errors import ModuleException, NotFound, Unavailable
+
+ADMIT_SECONDS = 2.0  # a database that has not answered by then counts as away, where a request may wait for it
+BEARER = "bearer "
+PAGES = re.compile(r"/(ui(/.*)?)?", re.DOTALL)  # they have a gate of their own, since their key is in a cookie
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table, ready to be found by an address."""
+
+    name: str
+    method: str
+    rule: Rule
+    pattern: re.Pattern[str]
+    convertors: Mapping[str, Convertor[Any]]
+
+
+def _rows() -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for name, rule in ROUTES.items():
+        method, _, path = name.partition(" ")
+        pattern, _, convertors = compile_path(path)
+        rows.append(Row(name, method, rule, pattern, convertors))
+    # A path that is written out goes before one with a place for anything.
+    return tuple(sorted(rows, key=lambda row: len(row.convertors)))
+
+
+class Gate:
+    """Lets a request through to a route that has a row in the table, for those whom it names.
+
+    Args:
+        app: What comes next.
+        routes: Every route of the application: one without a row is not served.
+        service: The server; it is known once the application is made.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute], service: Service) -> None:
+        self._app = app
+        self._routes = routes
+        self._service = service
+        self._rows = _rows()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http" or PAGES.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        try:
+            found = self._find(scope)
+            if found is not None:
+                row, parameters = found
+                scope["row"] = row.name
+                scope["access"] = await self._admitted(row.rule, scope, parameters)
+            elif leads(self._routes, scope):
+                raise NotFound("This route is not served: nobody has said who may use it.")
+        except ModuleException as error:
+            await response(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _find(self, scope: Scope) -> tuple[Row, dict[str, str]] | None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        for row in self._rows:
+            if row.method == method and (match := row.pattern.match(scope["path"])) is not None:
+                return row, match.groupdict()
+        return None
+
+    async def _admitted(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access | None:
+        signed = rule.takes_signature and "signature" in parse_qs(scope["query_string"].decode("latin-1"))
+        if signed or not rule.needs_key:
+            return None
+        if not rule.waits:
+            return await self._checked(rule, scope, parameters)
+        try:
+            async with asyncio.timeout(ADMIT_SECONDS):
+                return await self._checked(rule, scope, parameters)
+        except (Unavailable, TimeoutError):
+            return None
+
+    async def _checked(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access:
+        access = await self._service.keyring.admit(key_of(scope), scope.get("organization_id"))
+        await self._service.links.load()
+        subject = access.permit(rule)
+        if subject is Subject.Agent and parameters["agent_id"] != NATIVE_STREAM:
+            access.check(parameters["agent_id"])
+        elif subject is Subject.Worker:
+            await claims_of(self._service, scope, access).worker(parameters["worker_id"])
+        elif subject in (Subject.Task, Subject.Claim):
+            await access.check_task(parameters["task_id"])
+            if subject is Subject.Claim:
+                await claims_of(self._service, scope, access).task_or_event(parameters["task_id"])
+        return access
+
+
+def claims_of(service: Service, scope: Scope, access: Access, **options: Any) -> Claims:
+    """What a request may call its own."""
+    secret = header(scope, HEADER)
+    return Claims(service.claimants, access, secret[:SECRET_CHARACTERS] if secret else None, **options)
+
+
+def key_of(scope: Scope) -> str | None:
+    """The key that a request brings: in ``x-api-key``, or as a bearer token, as Prometheus and others send it."""
+    key = header(scope, "x-api-key")
+    if key is not None:
+        return key
+    authorization = header(scope, "authorization") or ""
+    return authorization[len(BEARER) :].strip() if authorization.lower().startswith(BEARER) else None
+
+
+def header(scope: Scope, name: str) -> str | None:
+    """A header of a request; the first of them."""
+    wanted = name.encode()
+    return next((value.decode("latin-1") for each, value in scope["headers"] if each == wanted), None)

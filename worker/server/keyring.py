@@ -1,0 +1,177 @@
+"""Which keys the server accepts, what each opens, and when it stops."""
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from worker.contracts import SERVER_KEY, Host, Key
+from worker.server.access import Access, Unauthorized
+from worker.settings import Settings
+from worker.words.errors import NotFound
+from worker.words.notices import KeysAssumed, NoKeyLeft, announce
+from worker.words.roles import Role
+
+KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
+KEYS_KEPT = 1024
+MARKS = "session marks"  # the name of a secret, not the secret
+
+
+class Keyring:
+    """The server's keys: its own, and those of the database.
+
+    Args:
+        host: The platform, of all organizations.
+        settings: The server's own key, and its organization.
+        open_without_key: Whether requests need no key while there has never been one (loopback only).
+        check_open: Raises Unavailable while the database has not been reached yet.
+    """
+
+    def __init__(
+        self, host: Host, settings: Settings, *, open_without_key: bool, check_open: Callable[[], None]
+    ) -> None:
+        self._host = host
+        self._organization = settings.organization_id
+        self._own = digest_of(settings.server_key.get_secret_value()) if settings.server_key else None
+        self._open_without_key = open_without_key and self._own is None
+        self._check_open = check_open
+        self._known: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
+        self._standing: tuple[float, bool, bool] | None = None
+        self._said_none_left = False
+
+    async def begin(self) -> None:
+        """Say once which keys got their role without anybody choosing it; remember that there was a key."""
+        assumed = await self._host.keys.assumed()
+        if assumed:
+            announce(KeysAssumed(tuple(key.name or key.id for key in assumed)))
+        if self._own is not None:
+            await self._host.keys.note()
+        else:
+            await self._look()
+
+    async def admit(self, key: str | None, organization_id: str | None) -> Access:
+        """Decide what a request may reach.
+
+        Args:
+            key: Its key.
+            organization_id: The organization its address names.
+
+        Raises:
+            Unauthorized: The key is missing or wrong.
+            NotFound: The key is another organization's.
+            Unavailable: The database is away.
+        """
+        self._check_open()
+        if self._is_own(key):
+            return self._own_access(organization_id)
+        found = await self._find(key) if key else None
+        if found is not None:
+            return self._access(found, organization_id)
+        if await self.is_open():
+            return Access(self._host.room(organization_id or self._organization))
+        raise Unauthorized(description="The header x-api-key is missing or wrong.")
+
+    async def is_open(self) -> bool:
+        """Whether requests need no key: there has never been one, and the server listens on loopback alone."""
+        if not self._open_without_key:
+            return False
+        ever, _ = await self._look()
+        return not ever
+
+    async def mark(self, key: str) -> str:
+        """What a signed session remembers of a key in its place: nobody can make a key of it.
+
+        Raises:
+            Unauthorized: The key opens nothing.
+            Unavailable: The database is away.
+        """
+        self._check_open()
+        if self._is_own(key):
+            return await self._own_mark()
+        found = await self._find(key)
+        if found is None:
+            raise Unauthorized(description="The server does not know this key.")
+        return found.id
+
+    async def readmit(self, mark: str, organization_id: str | None) -> Access:
+        """Decide what a session may reach that began with a key, as ``admit`` does; its key may be gone by now.
+
+        Raises:
+            Unauthorized: The key opens nothing any more.
+            NotFound: The key is another organization's.
+            Unavailable: The database is away.
+        """
+        self._check_open()
+        if self._own is not None and hmac.compare_digest(mark, await self._own_mark()):
+            return self._own_access(organization_id)
+        found = await self._remembered(f"id {mark}", lambda: self._host.keys.get(mark))
+        if found is None:
+            raise Unauthorized(description="The key of this session opens nothing any more.")
+        return self._access(found, organization_id)
+
+    async def allowance(self, key: str, access: Access) -> list[str]:
+        """The agents that a key may call, among those of the organization of who asks."""
+        try:
+            its = await self.admit(key, access.room.organization_id)
+        except (Unauthorized, NotFound):
+            return []
+        listed = [agent.id for agent in await its.room.tasks.list_agents()]
+        both = set(listed) | set(its.agents or ()) if its.agents is not None else set(listed)
+        return sorted(agent for agent in both if its.reaches(agent) and access.reaches(agent))
+
+    def forget(self) -> None:
+        """Look at every key anew when it is next used."""
+        self._known.clear()
+        self._standing = None
+
+    def _is_own(self, key: str | None) -> bool:
+        return self._own is not None and bool(key) and hmac.compare_digest(digest_of(key or ""), self._own)
+
+    def _own_access(self, asked: str | None) -> Access:
+        self._check_organization(self._organization, asked)
+        return Access(self._host.room(self._organization), Role.Admin, SERVER_KEY, "WORKER_API_KEY")
+
+    def _access(self, key: Key, asked: str | None) -> Access:
+        self._check_organization(key.organization_id, asked)
+        agents = frozenset(key.agents) if key.agents is not None else None
+        return Access(self._host.room(key.organization_id), key.role, key.id, key.name, agents)
+
+    @staticmethod
+    def _check_organization(own: str, asked: str | None) -> None:
+        if asked is not None and asked != own:
+            raise NotFound("This key's organization is not the one that the address names.")
+
+    async def _own_mark(self) -> str:
+        secret = await self._host.keys.secret(MARKS)
+        return "own." + hmac.new(secret, (self._own or "").encode(), hashlib.sha256).hexdigest()
+
+    async def _find(self, key: str) -> Key | None:
+        return await self._remembered(digest_of(key), lambda: self._host.keys.find(key))
+
+    async def _remembered(self, name: str, look: Callable[[], Awaitable[Key | None]]) -> Key | None:
+        known = self._known.get(name)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        found = await look()
+        self._known[name] = (time.monotonic() + KEY_SECONDS, found)
+        while len(self._known) > KEYS_KEPT:
+            self._known.popitem(last=False)
+        return found
+
+    async def _look(self) -> tuple[bool, bool]:
+        """Whether there has ever been a key, and whether one is valid now; once there was one, that stays so."""
+        if self._standing is None or self._standing[0] < time.monotonic():
+            keys = self._host.keys
+            valid = await keys.exist()
+            ever = valid or await keys.ever()
+            self._standing = time.monotonic() + KEY_SECONDS, ever, valid
+            if ever and not valid and not self._said_none_left:
+                announce(NoKeyLeft())
+            self._said_none_left = ever and not valid
+        return self._standing[1], self._standing[2]
+
+
+def digest_of(key: str) -> str:
+    """What is compared in the place of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
