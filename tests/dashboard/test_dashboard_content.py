@@ -15,8 +15,11 @@ import pytest
 
 from tests.conftest import execute
 from tests.dashboard.browsing import KEY, Browser
+from tests.dashboard.conftest import Browse
+from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.dashboard import results
+from worker.inputs.names import size_words
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg/onload=alert(3)>{{7*7}}"
 FORBIDDEN = re.compile(r"<script>|<img src=x|<svg/onload|onerror=alert\(2\)>(?!&)")
@@ -280,3 +283,16 @@ def test_the_vendored_files_are_as_they_were_published() -> None:
     assert {name for name, _ in table} == {"htmx.min.js", "sse.min.js"}
     for name, digest in table:
         assert base64.b64encode(hashlib.sha384((STATIC / name).read_bytes()).digest()).decode() == digest
+
+
+async def test_the_form_takes_no_file_that_a_worker_would_not_read(start: Start, browse: Browse) -> None:
+    browser = await browse(await start(key=KEY, file_bytes=2_000, task_bytes=3_000))
+    await browser.sign_in()
+    page = await browser.look("/ui/new")
+    assert f"{size_words(2_000)} each, {size_words(3_000)} together" in page
+    for sizes, said in (((2_001,), "0.txt has"), ((1_500, 1_501), "The files have")):
+        files = [("files", (f"{number}.txt", b"x" * size, "text/plain")) for number, size in enumerate(sizes)]
+        answer = await browser.send("/ui/new", {"agent": "a", "text": "read them"}, files=files)
+        assert (answer.status_code, said in answer.text, "file-wrong" in answer.text) == (422, True, True)
+    files = [("files", (f"{number}.txt", b"x" * 1_500, "text/plain")) for number in range(2)]
+    assert (await browser.send("/ui/new", {"agent": "a", "text": "read them"}, files=files)).status_code == 303

@@ -65,3 +65,13 @@ async def test_what_cannot_be_answered_is_said_clearly(monkeypatch: pytest.Monke
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         await Backend().aget_args("bob")
+
+
+async def test_a_task_that_continues_another_has_its_history() -> None:
+    first = await Tasks().acreate("ann", "My name is Zebedee.")
+    assert "add_history_to_context" not in await Backend().aget_args(task=first)
+    later = await Tasks().acreate("ann", "What is my name?", conversation_id=first.id)
+    assert (await Backend().aget_args(task=later))["add_history_to_context"] is True
+    await Tasks().aupdate(first.id, status="completed")
+    again = await Tasks().acreate("ann", "And now?", existing_task_id=first.id)
+    assert (await Backend().aget_args(task=again))["add_history_to_context"] is True

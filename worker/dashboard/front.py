@@ -60,6 +60,16 @@ class Front(Protocol):
         """Set when the server closes."""
         ...
 
+    @property
+    def file_bytes(self) -> int:
+        """The largest file that a worker reads."""
+        ...
+
+    @property
+    def task_bytes(self) -> int:
+        """The most that a worker reads of a task's files together."""
+        ...
+
     async def sign_in(self, key: str) -> str:
         """Begin a session with a key; the token that finds it. Raises: ModuleException (401), Unavailable."""
         ...

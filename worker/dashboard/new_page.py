@@ -13,7 +13,7 @@ from worker.bounded import BoundedError, Bounds, Busy, Refused
 from worker.dashboard.asking import Asking, text_of
 from worker.dashboard.files import Attachment, attachments
 from worker.dashboard.tasks_page import agents_of
-from worker.inputs.names import file_name
+from worker.inputs.names import file_name, size_words
 from worker.words.errors import AgentNotFound, ModuleException, Unavailable, ValidationError
 from worker.words.ids import check_id
 from worker.words.statuses import OutputFormat
@@ -104,6 +104,7 @@ async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     if not values["text"] and not uploads and not draft.kept:
         raise ValidationError("Say what is to be done, or add a file.", field="text")
+    _check_sizes(asking, uploads)
     await asking.front.enter_queue(asking.may, agent_id)
     tasks = asking.may.room.tasks
     files = [url for number, url in enumerate(_files(draft.origin)) if number in draft.kept]
@@ -111,6 +112,22 @@ async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
         name = file_name(upload.filename or "") or "file"
         files.append(await tasks.store_file(name, upload.content_type or "", await upload.read()))
     return await tasks.create(_wish(draft, agent_id, files, schema))
+
+
+def _check_sizes(asking: Asking, uploads: list[UploadFile]) -> None:
+    """Refuse what no worker would read, rather than have its task begin without it. Raises: ValidationError."""
+    front = asking.front
+    for upload in uploads:
+        if (upload.size or 0) > front.file_bytes:
+            name, size = file_name(upload.filename or "") or "The file", size_words(upload.size or 0)
+            most = size_words(front.file_bytes)
+            raise ValidationError(f"{name} has {size}; of a file at most {most} are read.", field="file")
+    total = sum(upload.size or 0 for upload in uploads)
+    if total > front.task_bytes:
+        most = size_words(front.task_bytes)
+        raise ValidationError(
+            f"The files have {size_words(total)} together; of a task at most {most} are read.", field="file"
+        )
 
 
 def _files(origin: TaskRecord | None) -> list[str]:

@@ -12,7 +12,8 @@ from worker.words.ids import is_id
 
 BODY_BYTES = 10 * 1024 * 1024
 FILE_BYTES = 50 * 1024 * 1024
-UPLOADS = {"/files": FILE_BYTES, "/ui/new": 64 * 1024 * 1024}  # the form of a new task holds its files together
+FORM_BYTES = 64 * 1024 * 1024  # the form of a new task holds its files together
+UPLOADS = {"/files": FILE_BYTES, "/ui/new": FORM_BYTES}
 
 ROOTS = frozenset(
     {

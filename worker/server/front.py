@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from starlette.responses import Response
 
 from worker.server.access import Access, Unauthorized
+from worker.server.doors import FILE_BYTES, FORM_BYTES
 from worker.server.service import Service
 from worker.server.streaming import EventStream
 from worker.words.errors import Unavailable
@@ -27,6 +28,16 @@ class Front:
     def closing(self) -> asyncio.Event:
         """Set when the server closes."""
         return self._service.closing
+
+    @property
+    def file_bytes(self) -> int:
+        """The largest file that is worth sending: what a worker with these settings reads."""
+        return min(self._service.settings.file_bytes, FILE_BYTES)
+
+    @property
+    def task_bytes(self) -> int:
+        """The same for all files of a task."""
+        return min(self._service.settings.task_bytes, FORM_BYTES)
 
     async def sign_in(self, key: str) -> str:
         """Begin a session with a key; the token that finds it. Raises: Unauthorized, Unavailable."""
