@@ -47,7 +47,7 @@ async def test_an_announced_handlers_events_come_in_order_until_it_has_said_done
     assert (second["event"]["type"], second["event"]["data"]["status"]) == ("task_finished", "stopped")
     assert second["task"]["input"]["files"][0].startswith(f"{serving.base}/files/")
     for told in (second["task"], second["event"]["data"]):  # as the public client can read it
-        assert (told["id"], told["output_format"], told["input"]["user"]) == (task, None, None)
+        assert (told["id"], told["output_format"], told["input"]["user"]["email"]) == (task, None, "")
     for each in (first, second):
         done = await worker.say("task-event-done", {"delivery": each["delivery"]})
         assert done.json() == {"accepted": True}
