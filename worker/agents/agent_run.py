@@ -86,6 +86,8 @@ class AgentRun:
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
     _broken_off: bool = False
     _bounds: Bounds | None = None
+    last_words: str = ""  # of a tool that had the run's own agent stop
+    has_streamed: bool = False  # text of an answer that was complete
 
     # whether it goes on
 
@@ -361,6 +363,7 @@ class AgentRun:
         """It has ended; whether text of it was emitted."""
         emitted = self._streams.pop(run_id, False)
         self._broken_off |= emitted and not complete
+        self.has_streamed |= emitted and complete
         return emitted
 
     # what is below

@@ -54,6 +54,8 @@ def leave_retries(model: Any, attribute: str) -> None:
     getter = ATTRIBUTES[attribute]
     if model.__dict__.get(attribute, model) is not None or not hasattr(model, getter):
         return
+    if attribute == "async_client" and hasattr(model, "async_session"):
+        return  # Bedrock's opens one for each call, which nobody else may open
     with contextlib.suppress(Exception):  # what is wrong is reported where the model is called
         client = getattr(model, getter)()
         parameters: dict[str, Any] = getattr(model, "client_params", None) or {}

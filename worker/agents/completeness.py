@@ -22,6 +22,7 @@ WHY: dict[FinishReason, str] = {
 
 _HELD_BACK = (FinishReason.ContentFilter, FinishReason.Refusal)
 _CALLED_TOO_OFTEN = (FinishReason.ToolLimit, FinishReason.ToolLoop)
+_CACHE_ASIDE = frozenset({"Claude", "AwsBedrock"})
 _MEDIA = ("parsed", "audio", "images", "videos", "files", "tool_executions")
 
 
@@ -88,6 +89,22 @@ def says_something(answer: Any) -> bool:
     if content is not None and (bool(content.strip()) if isinstance(content, str) else bool(content)):
         return True
     return any(getattr(answer, name, None) for name in _MEDIA)
+
+
+def tokens_of(answer: Any, model: Any) -> list[int]:
+    """What an answer, or a piece of one, has cost: prompt, completion, cache read and cache written.
+
+    The prompt is all that the model was given, whatever of it came from a cache: Anthropic and Bedrock count only the
+    rest of it as their input, the others all of it.
+    """
+    usage = answer.response_usage
+    if usage is None:
+        return [0, 0, 0, 0]
+    prompt, completion = int(usage.input_tokens or 0), int(usage.output_tokens or 0)
+    read, written = int(usage.cache_read_tokens or 0), int(usage.cache_write_tokens or 0)
+    if any(each.__name__ in _CACHE_ASIDE for each in type(model).__mro__):
+        prompt += read + written
+    return [prompt, completion, read, written]
 
 
 def cut_short(reason: FinishReason, whose: str) -> NewEvent:

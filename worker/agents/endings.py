@@ -7,6 +7,7 @@ from typing import Any
 from worker.agents.agent_run import AgentRun
 from worker.agents.errors import AgentFailed
 from worker.agents.event_buffer import plain
+from worker.agents.journal import discard_text
 from worker.words.classification import message_of
 
 ERRORS = frozenset({"RunError", "TeamRunError", "WorkflowError"})
@@ -50,6 +51,8 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
             raise AgentFailed("The run ended without a result.")
         return Ending(output.content)
     if last.event in ERRORS:
+        if getattr(last, "error_type", None) == "output_check_error" and run.has_streamed:
+            run.emit([discard_text()], at_once=True)  # what was checked has been read by then
         raise failed(getattr(last, "error", None) or last.content, run)
     if last.event in CANCELLATIONS:
         raise AgentFailed(f"The run was cancelled within Agno: {last.reason or 'no reason given'}")

@@ -182,7 +182,7 @@ class _Going:
             self._note_foreign_rows()
             await self._want.check()
             ending = await self._follow(own, _request(kind, self._run.record, self._material, self._want), frame)
-            content = None if ending.paused else await self._checked(ending.content, frame)
+            content = None if ending.paused else await self._checked(ending.content or self._run.last_words, frame)
             if ending.paused is None:
                 self._run.settle_failures(self._run.scope)
             seconds, usage = time.perf_counter() - started, self._run.usage

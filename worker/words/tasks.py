@@ -79,7 +79,15 @@ class AgentExecutionInput(Words):
 
 
 class Tokens(Words):
-    """Tokens that a run used, its team members' included."""
+    """Tokens that a run used, its team members' included.
+
+    Args:
+        prompt_tokens: All that the models were given, whichever provider it was: what was read from its cache and
+            written to it included.
+        completion_tokens: What they answered, their thoughts included.
+        cache_read_tokens: Those of the prompt that came from the provider's cache.
+        cache_write_tokens: Those of the prompt that it has put there.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0

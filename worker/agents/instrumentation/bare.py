@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.agents.answers import AnswerError, Reading, read_answers_of, reading_in_hand
 from worker.agents.bounds import bounds_of
-from worker.agents.completeness import Answered, provider_error, says_something, settled
+from worker.agents.completeness import Answered, provider_error, says_something, settled, tokens_of
 from worker.agents.endings import ERRORS, PAUSES
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
@@ -43,10 +43,7 @@ class BareCall:
         """Take in an answer, or a piece of one."""
         self._holds = self._holds or says_something(answer)
         self._has_calls = self._has_calls or bool(answer.tool_calls)
-        usage = answer.response_usage
-        if usage is not None:
-            read = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
-            usage_of(self._run).add([each or 0 for each in read])
+        usage_of(self._run).add(tokens_of(answer, self._model))
 
     def check(self) -> None:
         """See whether what has come is an answer; a helper's may be empty.

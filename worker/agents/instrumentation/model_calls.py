@@ -13,7 +13,7 @@ from worker.agents.answers import (
     reading_in_hand,
 )
 from worker.agents.clients import leave_retries, prepare_client
-from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled
+from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation.askers import Asker, asker_of
@@ -215,10 +215,9 @@ class ModelCall:
         return self._digest
 
     def _add_usage(self, answer: Any) -> None:
-        usage = answer.response_usage
-        if usage is not None:
-            read = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
-            self._usage = [mine + (more or 0) for mine, more in zip(self._usage, read, strict=True)]
+        if answer.response_usage is not None:
+            more = tokens_of(answer, self.model)
+            self._usage = [mine + each for mine, each in zip(self._usage, more, strict=True)]
 
     def _count(self, usage: Sequence[int]) -> None:
         self._run.usage.add(usage)

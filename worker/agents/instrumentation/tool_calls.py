@@ -106,9 +106,15 @@ class ToolCall:
             return
         if success is False and self._run.is_leaving:
             raise self._run.suspend()
+        self._stops(success)
         has_failed = success is not True
         result = call.error if has_failed else call.result
         self._note(_pack_outcome(success, call, outcome), result, has_failed=has_failed)
+
+    def _stops(self, success: Any) -> None:
+        """Keep what a tool says that has its agent stop: it is the answer, if there is no other."""
+        if self._owner.parent is None and getattr(success, "stop_execution", False):
+            self._run.last_words = str(success)
 
     def cut(self) -> None:
         """The run was cancelled; a tool in a thread may have ended at that very moment."""
@@ -129,6 +135,7 @@ class ToolCall:
             call.error = value["error"]
         if "raised" in value:
             success = AgentRunException(**unpacked(value["raised"]))
+            self._stops(success)
         outcome = FunctionExecutionResult(
             status="success" if success is True else "failure",
             result=call.result,

@@ -1,0 +1,140 @@
+"""What becomes of runs that loop, that a handler makes by itself, that a tool ends, and what each of them costs."""
+
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.exceptions import OutputCheckError, StopAgentRun
+from agno.tools import tool
+
+from tests.agents.runs import Log, Runner
+from tests.providers.answers import Refused, Reply, Says, Usage
+from tests.providers.standin import WIRES, Request, StandIn
+from worker import Task
+from worker.agents.errors import AgentFailed
+from worker.testing import Call, Pieces, ScriptedModel, run_handler
+from worker.words.classification import classify
+
+LOOK = Says(calls=[Call("look", {"x": 1})])
+
+
+@pytest.fixture
+def running() -> Runner:
+    return Runner(Log())
+
+
+def look(x: int) -> str:
+    """Look."""
+    return "nothing"
+
+
+@pytest.fixture(params=["openai-chat", "openai-responses", "anthropic", "gemini", "bedrock", "mistral"])
+def wire(request: pytest.FixtureRequest) -> Any:
+    return WIRES[request.param]
+
+
+async def ran(wire: Any, script: Any, **options: Any) -> tuple[Any, Log, StandIn]:
+    log = Log()
+    with StandIn(wire, script) as server:
+        try:
+            agent = Agent(model=server.model(), tools=[look], telemetry=False, **options)
+            return await Runner(log)(agent), log, server
+        finally:
+            await server.close_clients()
+
+
+async def test_after_the_limit_of_tool_calls_comes_one_answer_without_tools(wire: Any) -> None:
+    def script(number: int, _: Request) -> Reply:
+        return LOOK if number < 3 else Says(("Nothing found.",))
+
+    result, log, server = await ran(wire, script, tool_call_limit=2)
+    assert result.content == "Nothing found."
+    assert len(server.requests) == 4
+    assert [each["kind"] for each in log.data("note")] == ["incomplete"]
+    assert "the limit on tool calls was reached (tool_limit)" in log.data("note")[0]["text"]
+
+
+async def test_a_model_that_asks_for_tools_even_then_is_an_error_and_not_asked_again(wire: Any) -> None:
+    with pytest.raises(AgentFailed, match="the limit on tool calls was reached") as caught:
+        await ran(wire, [LOOK], tool_call_limit=2)
+    known = classify(caught.value)
+    assert (known.code, known.is_retryable) == ("limit", False)
+
+
+async def test_an_agent_that_turns_in_a_circle_has_to_answer(running: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_TOOL_REPEATS", "4")
+    model = ScriptedModel([Call("look", {"x": 1})] * 4 + ["Nothing."])
+    assert (await running(Agent(model=model, tools=[look]))).content == "Nothing."
+    assert [bool(each.tools) for each in model.requests] == [True] * 4 + [False]
+    assert "tool_loop" in running.log.data("note")[0]["text"]
+
+
+async def test_prompt_tokens_are_all_that_the_model_was_given(wire: Any) -> None:
+    usage = Usage(fresh=7, output=3, read=20, written=4 if wire.name in ("anthropic", "bedrock") else 0)
+    result, _, _ = await ran(wire, [Says(("fine",), usage=usage)])
+    tokens = result.tokens
+    assert (tokens.prompt_tokens, tokens.completion_tokens) == (27 + usage.written, 3)
+    assert tokens.cache_write_tokens == usage.written
+    if wire.name != "mistral":  # it caches nothing
+        assert tokens.cache_read_tokens == 20
+
+
+async def test_a_tool_that_stops_its_agent_has_the_last_word(running: Runner) -> None:
+    def stop() -> str:
+        """Stop."""
+        raise StopAgentRun("The shop is closed.")
+
+    result = await running(Agent(model=ScriptedModel([Call("stop", {})]), tools=[stop]))
+    assert result.content == "The shop is closed."
+
+
+async def test_text_that_an_output_check_rejects_is_taken_back(running: Runner) -> None:
+    def check(run_output: Any) -> None:
+        raise OutputCheckError("No names, please.")
+
+    agent = Agent(model=ScriptedModel([Pieces(["Ann ", "did it."])]), post_hooks=[check])
+    with pytest.raises(AgentFailed, match="No names, please"):
+        await running(agent, events_streaming=True)
+    assert running.log.types[-1] == "note"
+    assert running.log.data("note")[-1]["kind"] == "discard"
+
+
+@tool(requires_confirmation=True)
+def danger(x: int) -> str:
+    """Do it."""
+    return "did it"
+
+
+BARE: dict[str, Reply] = {
+    "fine": Says(("fine",)),
+    "refused": Refused(401, "No such key.", "invalid_api_key"),
+    "waits": Says(calls=[Call("danger", {"x": 1})]),
+}
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("returned", ["output", "content", "streamed"])
+async def test_a_run_that_a_handler_makes_by_itself_is_what_its_status_says(returned: str) -> None:
+    for kind, reply in BARE.items():
+        with StandIn(WIRES["openai-chat"], [reply]) as server:
+            agent = Agent(model=server.model(), tools=[danger], telemetry=False)
+
+            async def handler(task: Task, agent: Agent = agent) -> Any:
+                if returned == "streamed":
+                    texts = [getattr(each, "content", "") async for each in agent.arun("go", stream=True)]
+                    return "".join(str(each or "") for each in texts)
+                output = await agent.arun("go")
+                return output if returned == "output" else output.content
+
+            run = await run_handler(handler, text="x")
+            await server.close_clients()
+        if kind == "fine":
+            assert (run.status, run.result) == ("completed", "fine")
+            assert run.task.tokens is not None
+            assert run.task.tokens.prompt_tokens == 10
+        elif kind == "refused":
+            assert (run.status, run.result, run.task.error_code) == ("error", "No such key.", "auth")
+            assert "outside run_agent ended in an error" in str([each.data for each in run.events])
+        else:
+            assert run.status == "paused", (returned, run.result)
+            assert run.task.hitl_request
