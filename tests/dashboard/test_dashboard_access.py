@@ -278,3 +278,20 @@ async def test_a_drained_worker_is_shown_as_draining(serving: Serving, browser: 
     assert "draining" in page
     assert "dyno.1 &lt;b&gt;" in page
     assert "analyst, any agent" in page
+
+
+async def test_the_api_is_shown_by_files_of_our_own_to_who_has_signed_in(
+    serving: Serving, browse: Browse, browser: Browser
+) -> None:
+    stranger = await browse(serving)
+    assert (await stranger.client.get("/docs")).headers["location"] == "/ui/docs"
+    assert (await stranger.client.get("/ui/docs")).headers["location"].startswith("/ui/sign-in")
+    page = await browser.look("/ui/docs")
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(named) == 4
+    assert all(each.startswith("/ui/static/") for each in named)
+    assert not re.search(r"<script(?![^>]*src=)|style=|\son\w+=", page)
+    assert [(await browser.client.get(each)).status_code for each in named] == [200] * 4
+    policy = (await browser.client.get("/ui/docs")).headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy

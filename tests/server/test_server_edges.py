@@ -12,7 +12,7 @@ PAGE = "https://app.example"
 
 
 @pytest.mark.parametrize(
-    "path", ["/health", "/agents/list", "/agent-execution/executions/history", "/docs", "/nowhere"]
+    "path", ["/health", "/agents/list", "/agent-execution/executions/history", "/openapi.json", "/nowhere"]
 )
 async def test_head_answers_as_get_does_without_a_body(client: httpx.AsyncClient, path: str) -> None:
     asked, head = await client.get(path), await client.head(path)

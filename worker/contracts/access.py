@@ -89,8 +89,7 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
     {
         "GET /health": OPEN,
         "GET /ready": OPEN,
-        "GET /docs": OPEN,
-        "GET /docs/oauth2-redirect": OPEN,
+        "GET /docs": OPEN,  # it leads to the page
         "GET /openapi.json": OPEN,
         "GET /metrics": _read(Scope.Listed),
         "GET /workers": _read(Scope.Listed),
@@ -181,6 +180,7 @@ PAGES: Mapping[str, Rule] = MappingProxyType(
         "GET /ui/new": _write(Scope.Listed),
         "POST /ui/new": _write(Scope.Listed),
         "GET /ui/workers": _read(Scope.Listed),
+        "GET /ui/docs": _read(Scope.Organization),
         "GET /ui/agents": _read(Scope.Listed),
         "GET /ui/dead": _read(Scope.Listed),
         "POST /ui/dead": _write(Scope.Listed),

@@ -20,6 +20,7 @@ from worker.contracts.access import PAGES
 from worker.dashboard import (
     agents_page,
     dead_page,
+    docs_page,
     entrance,
     files,
     new_page,
@@ -89,6 +90,7 @@ SERVED: dict[str, Page] = {
     "GET /ui/new": new_page.new,
     "POST /ui/new": new_page.create,
     "GET /ui/workers": workers_page.workers,
+    "GET /ui/docs": docs_page.docs,
     "GET /ui/agents": agents_page.agents,
     "GET /ui/dead": dead_page.dead,
     "POST /ui/dead": dead_page.retry,

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
@@ -98,6 +99,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
+        docs_url=None,  # the pages have their own
         redoc_url=None,
     )
     app.state.service = service
@@ -117,6 +119,7 @@ def create_app(
         made = pages(Front(service))
         app.router.routes += [Route(path, made, name=f"pages {path}") for path in ("/", "/ui")]
         app.router.routes.append(Mount("/ui", made, name="pages"))
+        app.router.routes.append(Route("/docs", _to_the_docs, name="docs"))
     failures.install(app)
     app.add_middleware(Gate, routes=app.routes, service=service)
     app.add_middleware(Doors, routes=app.routes)
@@ -124,6 +127,11 @@ def create_app(
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
     return app
+
+
+async def _to_the_docs(_: Request) -> Response:
+    """Lead to the page, which asks for a key where there are keys."""
+    return RedirectResponse("/ui/docs")
 
 
 def _version() -> str:

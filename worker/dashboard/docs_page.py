@@ -1,0 +1,10 @@
+"""The API, to be read and tried."""
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking
+
+
+async def docs(asking: Asking) -> Response:
+    """Show the API's document by files of our own; it is fetched once the page is there."""
+    return await asking.page("docs.html")
