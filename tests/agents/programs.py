@@ -693,6 +693,26 @@ def members_from_a_factory(world: World) -> Team:
 
 
 @program()
+def members_from_a_factory_that_share_what_they_say(world: World) -> Team:
+    members = [world.scribe("AnnLee"), world.scribe("BobRay")]
+    turns = [delegate("ann-lee"), delegate("bob-ray")], "all done"
+    model = world.model(*turns)
+    return Team(name="crew", db=world.db, model=model, members=lambda: members, share_member_interactions=True)
+
+
+@program()
+def a_member_that_answers_for_its_team(world: World) -> Team:
+    members: list[Any] = [world.scribe("ann")]
+    return Team(name="crew", model=world.model(delegate("ann")), members=members, respond_directly=True)
+
+
+@program()
+def a_tool_whose_result_is_shown(world: World) -> Agent:
+    shown = tool(show_result=True)(world.note)
+    return Agent(name="ann", model=world.model(noting("a"), "done"), tools=[shown])
+
+
+@program()
 def members_without_a_name(world: World) -> Team:
     members: list[Any] = [world.scribe(None, model=world.model(noting(each), each, name=each)) for each in "ab"]
 

@@ -1,8 +1,6 @@
 """Whatever Agno is used for: killed at any write it goes on from there, and it leaves nothing in the user's objects."""
 
 import asyncio
-import gc
-import types
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import pytest
 from agno.agent import Agent
 
 from tests.agents.attempts import Task
+from tests.agents.object_graph import belonging_to_runs
 from tests.agents.programs import PROGRAMS, Program, World
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
@@ -49,8 +48,10 @@ def every(programs: list[Program] = PROGRAMS) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("program", programs, ids=lambda each: each.name)
 
 
-async def carried_out(task: Task, program: Program, world: World, **options: Any) -> Any:
-    return await asyncio.wait_for(task.attempted(lambda run_agent: run_agent(program.make(world)), **options), 20)
+async def carried_out(task: Task, program: Program, world: World, subject: Any = None, **options: Any) -> Any:
+    """Make an attempt; with the objects of an earlier one, or with new ones as another process has them."""
+    made = program.make(world) if subject is None else subject
+    return await asyncio.wait_for(task.attempted(lambda run_agent: run_agent(made), **options), 20)
 
 
 @every()
@@ -69,12 +70,12 @@ async def test_whichever_call_finds_its_provider_busy_the_next_attempt_goes_on_f
     whole = await never_interrupted(program, worlds)
     for number in range(1, whole.world.asked.total() + 1):
         task, world = Task(**program.wishes), next(worlds)
-        world.busy_at = number
+        world.busy_at, subject = number, program.make(world)
         try:
-            await carried_out(task, program, world)
+            await carried_out(task, program, world, subject)
         except AgentFailed as failed:
             assert is_retryable(failed)  # noqa: PT017 - Agno itself may have gone on after it instead
-            await goes_on(task, program, world, whole, f"busy at call {number}")
+            await goes_on(task, program, world, whole, f"busy at call {number}", subject=subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,10 @@ async def never_interrupted(program: Program, worlds: Iterator[World]) -> Whole:
     return Whole(task, world, result, world.stored())
 
 
-async def goes_on(task: Task, program: Program, world: World, whole: Whole, where: str) -> None:
+async def goes_on(task: Task, program: Program, world: World, whole: Whole, where: str, *, subject: Any = None) -> None:
     """Carry out the attempt after an interrupted one, and compare."""
     answered, completed = len(task.rows_of("model")), _completed(task)
-    result = await carried_out(task, program, world)
+    result = await carried_out(task, program, world, subject)
     assert (result.content, result.used_tools) == (whole.result.content, whole.result.used_tools), where
     assert result.tokens == whole.result.tokens, where
     asked = world.asked[task.attempt] - (whole.world.asked.total() - answered)
@@ -109,6 +110,7 @@ async def goes_on(task: Task, program: Program, world: World, whole: Whole, wher
     assert set(task.notes()) <= {"discard", *program.notes}, where
     assert different(world.stored(), whole.stored) == [], where
     assert _events(task) == _events(whole.task), where
+    assert Counter(task.text) == Counter(whole.task.text) or "discard" in task.notes(), where
 
 
 @every()
@@ -176,48 +178,6 @@ def _events(task: Task) -> Counter[str]:
     kept = ("tool_name", "payload", "result", "is_error", "title", "agent_id", "query", "graph_node_id")
     told = [(kind, {name: data.get(name) for name in kept}) for kind, data in task.said() if kind != "note"]
     return Counter(repr(each) for each in told)
-
-
-def belonging_to_runs(root: Any) -> list[str]:
-    """What is reachable from an object and belongs to a run of ours: how it is reached."""
-    found: list[str] = []
-    seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
-    while waiting:
-        path, each = waiting.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        name = type(each).__module__
-        if name.startswith("worker.") and not name.startswith("worker.testing"):
-            found.append(f"{path}: {type(each).__name__}")
-            continue
-        waiting += [(f"{path}.{label}", inner) for label, inner in _within(each)]
-    return found
-
-
-def _within(value: Any) -> Iterator[tuple[str, Any]]:
-    match value:
-        case types.FunctionType():
-            yield from ((f"<{index}>", cell) for index, cell in enumerate(value.__closure__ or ()))
-            yield from enumerate_as("default", value.__defaults__ or ())
-        case types.CellType():
-            yield from enumerate_as("cell", [value.cell_contents] if gc.get_referents(value) else [])
-        case type() | types.ModuleType() | types.FrameType() | types.CodeType() | Task():
-            return
-        case dict():
-            yield from ((f"[{key!r}]", inner) for key, inner in list(value.items()))
-        case _ if type(value).__module__.split(".")[0] in ("sqlalchemy", "asyncio", "_asyncio", "builtins") and not (
-            isinstance(value, list | tuple | set | frozenset | types.MethodType)
-        ):
-            return
-        case _:
-            yield from enumerate_as(type(value).__name__, gc.get_referents(value))
-
-
-def enumerate_as(name: str, values: Any) -> Iterator[tuple[str, Any]]:
-    for index, each in enumerate(values):
-        yield f"{name}{index}", each
 
 
 async def test_an_agent_within_a_run_remembers_its_own_conversation_and_no_other(worlds: Iterator[World]) -> None:

@@ -11,7 +11,7 @@ from worker.agents.bounds import Bounds, bounds_of
 from worker.agents.conversation import Contents
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
-from worker.agents.journal.rows import Kind
+from worker.agents.journal.rows import Kind, Number
 from worker.current import REASON_DRAIN, REASON_RETRY, Run
 from worker.registry import Incomplete
 from worker.words.classification import classify, message_of
@@ -246,13 +246,14 @@ class AgentRun:
         what: str,
         events: Sequence[NewEvent] = (),
         closes: bool = False,
+        number: Number | None = None,
     ) -> Written:
         """Make what is to be stored of a completed call: its events and its row."""
         for each in scope.path():
             each.failed_in_model = False
         if not self.journal.is_kept:
             return events, ()
-        row = self.journal.row(scope, kind, at, value, match=match, closes=closes)
+        row = self.journal.row(scope, kind, at, value, match=match, closes=closes, number=number)
         return ([*events, *([] if row else [too_large(what)])], [row] if row else ())
 
     @property

@@ -6,8 +6,7 @@ workflow), and that must not change what the same agent does in another handler.
 """
 
 import copy
-from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from worker.agents.clients import open_client
@@ -63,6 +62,7 @@ class Overrides:
         self._wanted = wanted
         self.ignored: str | None = None  # an option of the task that the model does not know
         self.last_model: Any = None
+        self._replaced: tuple[Any, Any] | None = None  # the leader's own model, and what it runs on
 
     def applied(self, agent: Any, kind: str) -> Any:
         """A copy of an agent, team or workflow that carries all that the task asks for."""
@@ -93,6 +93,14 @@ class Overrides:
         own = copy.copy(agent)
         own.model = stand_in.get()
         return own
+
+    def members_of(self, team: Any, members: list[Any]) -> list[Any]:
+        """Copies of the members that a function has given a team: they are the user's, and may be given again."""
+        copies = [_copied(each) for each in members]
+        if self._replaced is not None and team.model is self._replaced[1]:
+            for each in copies:
+                self._hand_to(each, team.model, self._replaced[0])
+        return copies
 
     def repairer(self) -> Any:
         """An agent that only gives the last model's answer another form; None if no model was seen."""
@@ -135,22 +143,19 @@ class Overrides:
         if effort is not None and not knows_effort(own.model):
             self.ignored = "llm_reasoning_effort" if self._record.llm_reasoning_effort else "think_mode"
         if own.model is not given:
+            self._replaced = given, own.model
             self._hand_on(own, given)
 
     def _hand_on(self, own: Any, given: Any) -> None:
         """Run members on the task's model that have none, or their leader's."""
         members = own.members if hasattr(own, "members") else None
-        if isinstance(members, list):
-            for each in members:
-                self._hand_to(each, own.model, given)
-        elif callable(members):
-            own.members = _factory(members, lambda each: self._hand_to(_copied(each), own.model, given))
+        for each in members if isinstance(members, list) else ():
+            self._hand_to(each, own.model, given)
 
-    def _hand_to(self, member: Any, model: Any, given: Any) -> Any:
+    def _hand_to(self, member: Any, model: Any, given: Any) -> None:
         if member.model is None or member.model is given:
             member.model = model
             self._hand_on(member, given)
-        return member
 
     def _set_words(self, own: Any) -> None:
         record = self._record
@@ -218,7 +223,7 @@ def _copied(agent: Any) -> Any:
         helper = getattr(own, attribute, None)
         if helper is not None and getattr(helper, "model", helper) is None:
             setattr(own, attribute, _copied_helper(helper))
-    if isinstance(getattr(own, "members", None), list):  # a function's members are the user's own affair
+    if isinstance(getattr(own, "members", None), list):  # a function's members are copied when it has given them
         own.stream_member_events = True
         own.members = [_copied(each) for each in own.members]
     if getattr(own, "agent", None) is not None:  # that of a workflow, which decides when it runs
@@ -268,16 +273,6 @@ def _is_part_of_workflow(owner: Any) -> bool:
         return True
     function = getattr(owner, "function", None)
     return function is not None and function.name == "run_workflow" and runs_others(function)
-
-
-def _factory(members: Callable[..., Any], copied: Callable[[Any], Any]) -> Callable[..., Any]:
-    """A function of members that gives copies of them."""
-
-    @wraps(members)
-    def factory(*arguments: Any, **options: Any) -> Any:
-        return [copied(each) for each in members(*arguments, **options)]
-
-    return factory
 
 
 def _copied_helper(helper: Any) -> Any:

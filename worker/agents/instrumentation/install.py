@@ -351,6 +351,29 @@ def _free_id_sync(original: Original) -> Original:
     return hook
 
 
+def _members(original: Original) -> Original:
+    async def hook(entity: Any, run_context: Any) -> None:
+        await original(entity, run_context)
+        _copy_members(entity, run_context)
+
+    return hook
+
+
+def _members_sync(original: Original) -> Original:
+    def hook(entity: Any, run_context: Any) -> None:
+        original(entity, run_context)
+        _copy_members(entity, run_context)
+
+    return hook
+
+
+def _copy_members(team: Any, run_context: Any) -> None:
+    """Have a team run copies of the members that a function has given it: Agno writes to them."""
+    frame = frame_in_hand.get()
+    if frame is not None and callable(getattr(team, "members", None)) and run_context.members:
+        run_context.members = frame.run.overrides.members_of(team, run_context.members)
+
+
 def _hook_arguments(original: Original) -> Original:
     """Called right before a hook of the user's is: from here on, its idempotency key is in hand."""
 
@@ -470,6 +493,8 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.run.approval", "", "create_approval_from_pause", _approval_sync, is_shared=True),
     Hook("agno.offload.store", "ResultStore", "_afree_call_id", _free_id),
     Hook("agno.offload.store", "ResultStore", "_free_call_id", _free_id_sync),
+    Hook("agno.utils.callables", "", "aresolve_callable_members", _members, is_shared=True),
+    Hook("agno.utils.callables", "", "resolve_callable_members", _members_sync, is_shared=True),
     Hook("agno.utils.hooks", "", "filter_hook_args", _hook_arguments, is_shared=True),
     Hook("agno.agent.agent", "Agent", "background_executor", _background),
     Hook("agno.team.team", "Team", "background_executor", _background),

@@ -20,6 +20,7 @@ from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
 from worker.agents.journal import Identity
+from worker.agents.journal.rows import Number
 from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.models import stand_in
 from worker.agents.values import packed, said_by, unpacked
@@ -38,9 +39,12 @@ WHAT = "An answer of the model"
 
 
 class ReplayedText(str):
-    """Text of an answer from the journal: whoever streams knows it by its class, and does not emit it again."""
+    """Text from the journal: whoever streams knows it by its class, and does not emit it again."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        return self  # Agno does this to results of tools that it shows
 
 
 class ParsedCall(dict[str, Any]):
@@ -228,18 +232,19 @@ class ModelCall:
         self._count(self._usage)
         self._run.drop_outdated(self._conversation.scope)
         self._end(self._finish)
-        write = partial(self._written, answer, closes=closes)
+        number = self._run.journal.next_number()  # the row is made later, if at all
+        write = partial(self._written, answer, closes=closes, number=number)
         if has_calls:  # the tools that it asks for are about to begin, and wait for it to be stored
             self._run.buffer.add_soon(*write())
         else:
             self._run.buffer.hold(write)
 
-    def _written(self, answer: list[Any], *, closes: bool) -> Written:
+    def _written(self, answer: list[Any], *, closes: bool, number: Number) -> Written:
         value: dict[str, Any] = {"answer": answer, "usage": self._usage}
         if not is_whole(self._finish):
             value["finish"] = self._finish
-        scope = self._conversation.scope
-        return self._run.written(scope, "model", self._at, value, match=self._match, what=WHAT, closes=closes)
+        scope, match = self._conversation.scope, self._match
+        return self._run.written(scope, "model", self._at, value, match=match, what=WHAT, closes=closes, number=number)
 
     def _settle(self, *, has_calls: bool) -> None:
         """Find out why the answer ended, and whether it counts, with its tool calls or without.

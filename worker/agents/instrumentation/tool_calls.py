@@ -16,6 +16,7 @@ from worker.agents.instrumentation.frames import (
     turn_in_hand,
     within,
 )
+from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.tool_events import is_emitted, request_event, result_event
 from worker.agents.tools import has_state, is_redone, lost_state, name_of_toolkit, shape_of
@@ -130,7 +131,7 @@ class ToolCall:
         call, value = self._call, entry.value
         success: Any = "error" not in value
         if success:
-            call.result = unpacked(value["agno"]) if "agno" in value else value["result"]
+            call.result = self._as_shown(unpacked(value["agno"]) if "agno" in value else value["result"])
         else:
             call.error = value["error"]
         if "raised" in value:
@@ -144,6 +145,15 @@ class ToolCall:
             **unpacked(value.get("media", {})),
         )
         return success, outcome
+
+    def _as_shown(self, result: Any) -> Any:
+        """A result, marked as text that was emitted if Agno shows it as its agent's own."""
+        if not self._call.function.show_result or result is None:
+            return result
+        if not hasattr(result, "content"):
+            return ReplayedText(result)
+        result.content = ReplayedText(result.content)  # Agno's ToolResult, which media may come with
+        return result
 
     def _open_scope(self) -> Scope:
         """The scope of what is called within it."""
@@ -203,7 +213,7 @@ class ToolCall:
             return text
         if self.frame.has_scope:
             self._run.journal.end(self.frame.scope, failed=False)
-        return str(self._said.value["result"])
+        return ReplayedText(self._said.value["result"])
 
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
         run, call = self._run, self._call

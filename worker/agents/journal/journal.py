@@ -126,6 +126,7 @@ class Journal:
         match: str = "",
         closes: bool = False,
         again: Sequence[str] = (),
+        number: Number | None = None,
     ) -> JournalEntry | None:
         """Make the row of a completed call.
 
@@ -137,15 +138,15 @@ class Journal:
             match: Digest of what was asked.
             closes: It completes an answer whose text was streamed.
             again: Marks of events that are in the log and are to be emitted once more.
+            number: Its place, if the call was completed before the row is made.
 
         Returns:
             The row; None if it would be too large, or the platform keeps no journals.
         """
         if not self.is_kept:
             return None
-        entry = Entry(
-            (self._attempt, next(self._numbers)), scope, kind, at, match, value, is_used=True, is_counted=True
-        )
+        place = number or self.next_number()
+        entry = Entry(place, scope, kind, at, match, value, is_used=True, is_counted=True)
         opened = self._unrecorded.pop(_run_of(scope), [])
         made = rows.encode(entry, opens=[self._stored(each) for each in opened], closes=closes, again=again)
         if made is None:
@@ -156,6 +157,10 @@ class Journal:
         if kind == "model":
             self._lately.clear()
         return made
+
+    def next_number(self) -> Number:
+        """The place of what is completed, or begun, now."""
+        return self._attempt, next(self._numbers)
 
     def outdated(self, scope: Scope) -> JournalEntry | None:
         """Give up what no longer fits: a model is asked anew where entries of its earlier answers wait.
@@ -232,7 +237,7 @@ class Journal:
             key = f"{parent.key}/{label}" if number == 1 else f"{parent.key}/{label}.{number}"
             if key not in self._scopes:
                 break
-        scope = Scope(key, parent, (self._attempt, next(self._numbers)))
+        scope = Scope(key, parent, self.next_number())
         self._scopes[key] = scope
         parent.children.append(scope)
         return scope
@@ -315,9 +320,9 @@ class Journal:
         decoded = sorted((rows.decode(key, text) for key, text in stored.items()), key=lambda each: each[0])
         known = [(number, body) for number, body in decoded if "scope" in body]
         self.has_foreign_rows = any("scope" not in body and body.get("kind") in COMPLETED for _, body in decoded)
-        for _, body in known:
-            for opened in body.get("opens", ()):
-                self._read_scope(opened)
+        opened = [each for _, body in known for each in body.get("opens", ())]
+        for each in sorted(opened, key=lambda each: _number(each["began"])):  # above before below
+            self._read_scope(each)
         for number, body in known:
             self._read_entry(number, body)
         self._entries = [each for each in self._entries if not each.is_dropped]

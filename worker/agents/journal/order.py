@@ -4,7 +4,8 @@ Branches that run side by side (a workflow's parallel steps, members of a team, 
 order in which they finish, and what is asked after they have met depends on it. So a branch that was answered is left
 to go on before another is answered, in every attempt: then the numbers of the journal's rows are the order in which the
 branches met. Answered at once from the journal, they would meet in the order in which they ask. So an answer waits for
-those that were completed before it in other branches, and an answer that is not in the journal comes after those.
+those that were completed before it in other branches, and until what those had begun before it is begun again; an
+answer that is not in the journal comes after those.
 
 Nothing waits for ever: a branch that an attempt leaves out never asks. After ``GRACE`` seconds in which nothing moved,
 the branch of the earliest answer is no longer waited for.
@@ -12,6 +13,7 @@ the branch of the earliest answer is no longer waited for.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from worker.agents.journal.rows import Entry, Number
@@ -20,6 +22,22 @@ from worker.agents.journal.scopes import Scope
 GRACE = 1.0  # seconds; replayed branches ask within milliseconds, unless the user's code takes its time between
 SETTLE = 0.05  # seconds that a branch which was answered has to go on before another is answered
 TURNS = 5  # of the event loop, after a branch has moved: a run's end is passed on through a few tasks and queues
+
+
+@dataclass(slots=True)
+class Beginning:
+    """A scope that this attempt has not opened yet.
+
+    Args:
+        scope: It.
+        count: Of the answers that are still to come in it.
+        last: The last of these.
+    """
+
+    scope: Scope
+    count: int = 0
+    last: Number = (0, 0)
+
 
 LAST: Number = (2**63, 0)
 """The place of an answer that no earlier attempt had: behind all others."""
@@ -36,6 +54,7 @@ class ReplayOrder:
         self._grace = grace
         self.in_flight = 0  # model calls that wait for their answers
         self._coming: dict[Number, Entry] = {}  # in order
+        self._beginnings: dict[Scope, Beginning] = {}  # in order, too
         self._waiting: list[tuple[Number, Scope]] = []
         self._moved = asyncio.Event()
         self._last_move = 0.0
@@ -55,12 +74,19 @@ class ReplayOrder:
         self._coming = {
             each.number: each for each in listed if each.kind == "run" or finished.isdisjoint(each.scope.path())
         }
+        scopes = {scope for each in self._coming.values() for scope in each.scope.path()}
+        self._beginnings = {each: Beginning(each) for each in sorted(scopes, key=lambda each: each.began)}
+        for number, entry in self._coming.items():
+            for scope in entry.scope.path():
+                beginning = self._beginnings[scope]
+                beginning.count, beginning.last = beginning.count + 1, max(beginning.last, number)
 
     def forget(self, entries: Iterable[Entry]) -> None:
         """Entries are not to be waited for."""
         if self._coming:
             for each in list(entries):
-                self._coming.pop(each.number, None)
+                if self._coming.pop(each.number, None) is not None:
+                    self._will_not_come(each)
             self._moved.set()
 
     def moved(self, scope: Scope) -> None:
@@ -69,6 +95,8 @@ class ReplayOrder:
             self._moves += 1
             _after_turns(TURNS, partial(self._settled, self._moves))
         if self._coming:
+            for each in scope.path() if self._beginnings else ():
+                self._beginnings.pop(each, None)
             self._last_move = asyncio.get_running_loop().time()
             self._moved.set()
 
@@ -97,19 +125,44 @@ class ReplayOrder:
             self._last_move = loop.time()
         self._moved.set()
 
-    def _before(self, scope: Scope, number: Number) -> "Entry | Scope | None":
-        """What comes before it: an entry of another branch, or the branch that was answered last."""
+    def _before(self, scope: Scope, number: Number) -> "Entry | Beginning | Scope | None":
+        """What comes before it: an entry of another branch, its beginning, or the branch that was answered last."""
         if self._ahead is not None and not _are_one_branch(scope, self._ahead):
             if asyncio.get_running_loop().time() < self._ahead_until:
                 return self._ahead
             self._ahead = None
-        return next((each for each in self._earlier(number) if self._is_expected(each, scope, number)), None)
+        entry = next((each for each in self._earlier(number) if self._is_expected(each, scope, number)), None)
+        return entry or next((each for each in self._begun_before(number) if self._will_begin(each, scope)), None)
 
     def _earlier(self, number: Number) -> Iterator[Entry]:
         for each, entry in self._coming.items():
             if each >= number:
                 return
             yield entry
+
+    def _begun_before(self, number: Number) -> Iterator[Beginning]:
+        if number == LAST:  # a model takes its time to answer
+            return
+        for scope, beginning in self._beginnings.items():
+            if scope.began >= number:
+                return
+            yield beginning
+
+    def _will_begin(self, beginning: Beginning, scope: Scope) -> bool:
+        """Whether a scope belongs to a branch beside another, which overlapped with it, and may yet be opened."""
+        branch, other = _branches(scope, beginning.scope)
+        if branch is None or other is None or beginning.last < branch.began:
+            return False
+        has_ended = other.identity is not None and not other.is_open
+        return not has_ended and not any(each.is_within(other) for _, each in self._waiting)
+
+    def _will_not_come(self, entry: Entry) -> None:
+        for scope in entry.scope.path():
+            beginning = self._beginnings.get(scope)
+            if beginning is not None:
+                beginning.count -= 1
+                if not beginning.count:
+                    del self._beginnings[scope]
 
     @staticmethod
     def _is_expected(entry: Entry, scope: Scope, number: Number) -> bool:
@@ -122,12 +175,12 @@ class ReplayOrder:
         has_ended = other.identity is not None and not other.is_open
         return entry.number > branch.began and not has_ended
 
-    async def _wait(self, scope: Scope, awaited: "Entry | Scope") -> None:
+    async def _wait(self, scope: Scope, awaited: "Entry | Beginning | Scope") -> None:
         loop = asyncio.get_running_loop()
         self._moved.clear()
         if isinstance(awaited, Scope):
             until = self._ahead_until
-        elif self._is_held_up(scope, awaited):
+        elif isinstance(awaited, Entry) and self._is_held_up(scope, awaited):
             await self._moved.wait()
             return
         else:
@@ -137,6 +190,9 @@ class ReplayOrder:
         except TimeoutError:
             if isinstance(awaited, Scope):
                 self._let_others()
+            elif isinstance(awaited, Beginning):
+                if loop.time() >= self._last_move + self._grace:
+                    self._beginnings.pop(awaited.scope, None)
             elif loop.time() >= self._last_move + self._grace and not self._is_held_up(scope, awaited):
                 self._give_up(scope, awaited)
 
