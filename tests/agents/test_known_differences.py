@@ -1,0 +1,36 @@
+"""The list of known differences from Agno's own tests may only shrink."""
+
+from pathlib import Path
+
+from tests.agno_suite.comparing import different, settled
+from tests.agno_suite.known import Known
+from tests.agno_suite.report import Measured, found, shortened
+
+LIST = Path(__file__).parents[1] / "agno_suite" / "known.toml"
+
+
+def test_a_new_difference_and_one_that_is_gone_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "known.toml"
+    file.write_text('[[difference]]\nreason = "It counts."\nin = ["replayed a::b notes", "replayed a::c notes"]\n')
+    known = Known(file)
+    assert known.new(["replayed a::b notes", "replayed a::b tools"]) == ["replayed a::b tools"]
+    assert known.vanished([], ["replayed a::b", "recorded a::c"]) == ["replayed a::b notes"]
+
+
+def test_each_known_difference_has_a_reason() -> None:
+    assert all(len(reason.split()) > 3 for reason in Known(LIST).reasons.values())
+
+
+def test_values_are_compared_without_times_and_made_up_ids() -> None:
+    one = {"id": "0f3c2a10-0000-4000-8000-00000000000a", "created_at": 1, "text": ["at 2026-01-01 10:00", "a"]}
+    other = {"id": "ffffffff-0000-4000-8000-00000000000b", "created_at": 2, "text": ["at 2027-12-31 23:59", "b"]}
+    assert shortened(different(settled(one), settled(other))) == {"text": "'a' is not 'b'"}
+
+
+def test_a_pass_is_compared_only_where_its_baseline_passes() -> None:
+    said = {"content": None, "raised": None, "output": "one", "events": {}, "session": None}
+    converted, recorded = Measured("converted", passed={"a"}), Measured("recorded", passed={"b"})
+    assert dict(found({"converted": converted, "recorded": recorded})) == {"recorded a fails": "it was not run"}
+    recorded.passed.add("a")
+    converted.runs["a"], recorded.runs["a"] = [{"said": said}], [{"said": said | {"output": "two"}}]
+    assert dict(found({"converted": converted, "recorded": recorded})) == {"recorded a output": "'one' is not 'two'"}

@@ -1,0 +1,127 @@
+"""Measure the worker on Agno's own tests and cookbook, which nobody here wrote.
+
+    python -m tests.agno_suite agno/libs/agno/tests/integration/agent --select history
+    python -m tests.agno_suite agno/libs/agno/tests/unit --pass converted --pass recorded --pass killed@3
+    python -m tests.agno_suite agno/cookbook/02_agents --python other-venv/bin/python
+
+Agno's repository stays outside of this one. Every outermost run of an agent, team or workflow becomes a run of ours, in
+several passes, each in a process of its own; models are answered by a provider on loopback, a function of the request
+alone. Exit code 0: the passes are equal but for what the list of known differences explains. 1: they are not, or the
+list has an entry that is no more. 2: wrong usage.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.agno_suite import cookbook
+from tests.agno_suite.known import Known
+from tests.agno_suite.report import HEAD, Measured, found
+
+HERE = Path(__file__).parent
+PASSES = ("bare", "converted", "recorded", "replayed")
+INTERRUPTING = re.compile(r"(killed|busy)@\d+")
+PYTEST = (
+    *("-q", "--continue-on-collection-errors", "--asyncio-mode=auto", "--timeout=120", "--tb=native"),
+    *("-p", "no:cacheprovider", "-p", "no:agno_worker", "-W", "ignore", "-o", "log_cli=false"),
+)
+
+
+def main() -> int:
+    """Measure what the command line names; returns the exit code."""
+    parser = _parser()
+    chosen = parser.parse_args()
+    for folder in chosen.folder:
+        if not folder.exists():
+            parser.error(f"there is no such folder or file: {folder}")
+    for name in chosen.passes or ():
+        if name not in PASSES and not INTERRUPTING.fullmatch(name):
+            parser.error(f"there is no pass {name!r}: {', '.join(PASSES)}, killed@N or busy@N")
+    chosen.keep.mkdir(parents=True, exist_ok=True)
+    folders = [each.resolve() for each in chosen.folder]
+    known = Known(chosen.known)
+    if any(each.name.startswith("test_") for folder in folders for each in _programs(folder)):
+        differences, measured = _tests(folders, chosen)
+    else:
+        differences, measured = cookbook.measure(folders, chosen)
+    return _judged(known, differences, measured)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.agno_suite", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="+", help="a folder or file of Agno's tests, or of its cookbook")
+    parser.add_argument(
+        "--pass",
+        dest="passes",
+        action="append",
+        metavar="PASS",
+        help=f"of tests: {', '.join(PASSES)} (all of them unless named), killed@N: each first attempt dies at its"
+        " write N, busy@N: it finds the provider busy at its model call N; may be given several times",
+    )
+    parser.add_argument(
+        "--select", default="", help="only tests that pytest's -k takes, or programs with this in the path"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="have model calls take up to 40 ms, each as this number says"
+    )
+    parser.add_argument("--history", action="store_true", help="each run with a database finds an earlier turn there")
+    parser.add_argument(
+        "--python", default=sys.executable, help="a Python that has this project and what Agno's files import"
+    )
+    parser.add_argument("--known", type=Path, default=HERE / "known.toml", help="the list of known differences")
+    parser.add_argument(
+        "--keep", type=Path, default=Path(tempfile.gettempdir()) / "agno-suite", help="where logs are kept"
+    )
+    parser.add_argument("--seconds", type=float, default=40.0, help="limit of one pass of a program of the cookbook")
+    return parser
+
+
+def _programs(folder: Path) -> list[Path]:
+    return [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
+
+
+def _tests(folders: list[Path], chosen: argparse.Namespace) -> tuple[dict[str, str], list[str]]:
+    """Make all passes over folders of tests; differences, and what could have had some."""
+    measured = {name: _pass(name, folders, chosen) for name in chosen.passes or PASSES}
+    print(HEAD, *(each.summary() for each in measured.values()), sep="\n")  # noqa: T201 - a program that reports
+    return dict(found(measured)), [f"{name} {test}" for name, each in measured.items() for test in each.runs]
+
+
+def _pass(name: str, folders: list[Path], chosen: argparse.Namespace) -> Measured:
+    log = chosen.keep / f"{name}.jsonl"
+    log.unlink(missing_ok=True)
+    way, _, at = name.partition("@")
+    root = _root_of(folders[0])
+    options = ["--way", way, "--at", at or "0", "--log", str(log), "--seed", str(chosen.seed)]
+    options += ["--history"] if chosen.history else []
+    select = ["-k", chosen.select] if chosen.select else []
+    command = [chosen.python, "-P", str(HERE / "child.py"), *options, "--", *map(str, folders), *PYTEST, *select]
+    with (chosen.keep / f"{name}.txt").open("w") as output:
+        subprocess.run([*command, f"--rootdir={root}"], cwd=root, stdout=output, stderr=output, check=False)
+    if not log.exists():
+        sys.exit(f"the pass {name} has not begun: see {output.name}")
+    return Measured.read(name, log)
+
+
+def _root_of(folder: Path) -> Path:
+    """Agno's own root of its tests, which their names begin at."""
+    return next((each for each in folder.parents if (each / "pyproject.toml").exists()), folder.parent)
+
+
+def _judged(known: Known, differences: dict[str, str], measured: list[str]) -> int:
+    new, vanished = known.new(differences), known.vanished(differences, measured)
+    for each in new:
+        print(f"new: {each}\n     {differences[each][-300:]}")  # noqa: T201
+    for each in vanished:
+        print(f"gone, take it off the list: {each}")  # noqa: T201
+    print(f"{len(differences)} differences, {len(new)} of them new, {len(vanished)} gone")  # noqa: T201
+    return 1 if new or vanished else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

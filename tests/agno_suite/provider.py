@@ -1,0 +1,254 @@
+"""A provider's server on loopback: OpenAI's chat and Responses protocols, streamed or not, and embeddings."""
+
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.agno_suite.answers import JSON, Answer, Question, answer_to, text_in
+
+LONGEST_DELAY = 0.04  # seconds that a call takes where speeds vary
+DIMENSIONS = 1536  # of an embedding, as OpenAI's smaller model has them
+CHAT_USAGE: JSON = {
+    "prompt_tokens": 10,
+    "completion_tokens": 5,
+    "total_tokens": 15,
+    "prompt_tokens_details": {"cached_tokens": 2},
+    "completion_tokens_details": {"reasoning_tokens": 3},
+}
+RESPONSES_USAGE: JSON = {
+    "input_tokens": 10,
+    "output_tokens": 5,
+    "total_tokens": 15,
+    "input_tokens_details": {"cached_tokens": 2},
+    "output_tokens_details": {"reasoning_tokens": 3},
+}
+
+
+class Provider:
+    """The server.
+
+    Args:
+        seed: How fast each call is, a function of this and the request; 0 for at once.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Its address, without a path."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def environment(self) -> dict[str, str]:
+        """What points the providers' clients to it, and all other traffic nowhere."""
+        keys = ("OPENAI", "ANTHROPIC", "GOOGLE", "GROQ", "DEEPSEEK", "OPENROUTER", "MISTRAL")
+        nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+        loopback = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+        return {
+            **{f"{each}_API_KEY": "key" for each in keys},
+            **nowhere,
+            **loopback,
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "AGNO_TELEMETRY": "false",
+        }
+
+    def delay(self, body: JSON) -> None:
+        """Take as long as this request takes."""
+        if self.seed:
+            made = hashlib.sha256(f"{self.seed}{json.dumps(body, sort_keys=True)}".encode()).digest()
+            time.sleep(made[0] / 255 * LONGEST_DELAY)
+
+
+def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as it is called there
+            """Nobody reads it."""
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
+            path = self.path.split("?")[0]
+            provider.delay(body)
+            if path.endswith("/embeddings"):
+                self._whole(_embeddings(body))
+            elif path.endswith("/chat/completions"):
+                answer = answer_to(_chat_question(body))
+                self._send(body, _chat(body, answer), _chat_stream(body, answer))
+            elif path.endswith("/responses"):
+                answer = answer_to(_responses_question(body))
+                self._send(body, _response(body, answer), _response_stream(body, answer))
+            else:
+                self.send_error(404)
+
+        def _send(self, body: JSON, whole: JSON, stream: Iterator[str]) -> None:
+            if not body.get("stream"):
+                self._whole(whole)
+                return
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("connection", "close")
+            self.end_headers()
+            for each in stream:
+                self.wfile.write(each.encode())
+            self.close_connection = True
+
+        def _whole(self, value: JSON) -> None:
+            data = json.dumps(value).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
+
+
+# the chat protocol
+
+
+def _chat_question(body: JSON) -> Question:
+    messages = body["messages"]
+    last = max((index for index, each in enumerate(messages) if each["role"] == "user"), default=-1)
+    form = body.get("response_format") or {}
+    tools = [each["function"] for each in body.get("tools") or [] if each.get("type") == "function"]
+    return Question(
+        " ".join(text_in(each.get("content")) for each in messages if each["role"] in ("system", "developer")),
+        [text_in(each.get("content")) for each in messages if each["role"] == "user"],
+        [text_in(each.get("content")) for each in messages[last + 1 :] if each["role"] == "tool"],
+        [] if body.get("tool_choice") == "none" else [(each["name"], each.get("parameters") or {}) for each in tools],
+        (form.get("json_schema") or {}).get("schema") if form.get("type") == "json_schema" else None,
+        body["model"],
+    )
+
+
+def _chat(body: JSON, answer: Answer) -> JSON:
+    message: JSON = {"role": "assistant", "content": answer.text or None}
+    if answer.calls:
+        message["tool_calls"] = _chat_calls(answer)
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if answer.calls else "stop"}
+    return {**_chat_frame(body), "object": "chat.completion", "choices": [choice], "usage": CHAT_USAGE}
+
+
+def _chat_stream(body: JSON, answer: Answer) -> Iterator[str]:
+    def chunk(delta: JSON, reason: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return _data({**_chat_frame(body), "object": "chat.completion.chunk", "choices": [choice]})
+
+    yield chunk({"role": "assistant", "content": ""})
+    for piece in _pieces(answer.text):
+        yield chunk({"content": piece})
+    for index, call in enumerate(_chat_calls(answer)):
+        yield chunk({"tool_calls": [{**call, "index": index}]})
+    yield chunk({}, "tool_calls" if answer.calls else "stop")
+    yield _data({**_chat_frame(body), "object": "chat.completion.chunk", "choices": [], "usage": CHAT_USAGE})
+    yield "data: [DONE]\n\n"
+
+
+def _chat_calls(answer: Answer) -> list[JSON]:
+    return [
+        {"id": made, "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
+        for made, name, given in answer.calls
+    ]
+
+
+def _chat_frame(body: JSON) -> JSON:
+    return {"id": "chat-1", "created": 1, "model": body["model"]}
+
+
+# the Responses protocol
+
+
+def _responses_question(body: JSON) -> Question:
+    given = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
+    last = max((index for index, each in enumerate(given) if each.get("role") == "user"), default=-1)
+    form = (body.get("text") or {}).get("format") or {}
+    tools = [each for each in body.get("tools") or [] if each.get("type") == "function"]
+    said = [each for each in given if each.get("role") in ("system", "developer")]
+    return Question(
+        " ".join([text_in(body.get("instructions")), *(text_in(each.get("content")) for each in said)]),
+        [text_in(each.get("content")) for each in given if each.get("role") == "user"],
+        [text_in(each.get("output")) for each in given[last + 1 :] if each.get("type") == "function_call_output"],
+        [] if body.get("tool_choice") == "none" else [(each["name"], each.get("parameters") or {}) for each in tools],
+        form.get("schema") if form.get("type") == "json_schema" else None,
+        body["model"],
+    )
+
+
+def _response(body: JSON, answer: Answer) -> JSON:
+    return {
+        **_response_frame(body),
+        "status": "completed",
+        "output": list(_response_items(answer)),
+        "usage": RESPONSES_USAGE,
+    }
+
+
+def _response_stream(body: JSON, answer: Answer) -> Iterator[str]:
+    numbers = iter(range(10_000))
+
+    def event(kind: str, **more: Any) -> str:
+        return f"event: {kind}\n" + _data({"type": kind, "sequence_number": next(numbers), **more})
+
+    yield event("response.created", response={**_response_frame(body), "status": "in_progress", "output": []})
+    for index, item in enumerate(_response_items(answer)):
+        place = {"output_index": index, "item_id": item["id"]}
+        if item["type"] == "message":
+            yield event("response.output_item.added", output_index=index, item={**item, "content": []})
+            for piece in _pieces(answer.text):
+                yield event("response.output_text.delta", content_index=0, delta=piece, logprobs=[], **place)
+        else:
+            yield event("response.output_item.added", output_index=index, item={**item, "arguments": ""})
+            yield event("response.function_call_arguments.delta", delta=item["arguments"], **place)
+        yield event("response.output_item.done", output_index=index, item=item)
+    yield event("response.completed", response=_response(body, answer))
+
+
+def _response_items(answer: Answer) -> Iterator[JSON]:
+    for made, name, given in answer.calls:
+        call = {"type": "function_call", "id": f"fc_{made}", "call_id": made, "name": name}
+        yield {**call, "arguments": json.dumps(given), "status": "completed"}
+    if not answer.calls:
+        content = [{"type": "output_text", "text": answer.text, "annotations": []}]
+        yield {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
+
+
+def _response_frame(body: JSON) -> JSON:
+    fixed: JSON = {"object": "response", "created_at": 1, "tools": [], "tool_choice": "auto"}
+    return {"id": "resp_1", "model": body["model"], "parallel_tool_calls": True, **fixed}
+
+
+# what both share
+
+
+def _pieces(text: str) -> list[str]:
+    return re.findall(r"\s*\S+\s*$|\s*\S+", text)
+
+
+def _data(value: JSON) -> str:
+    return f"data: {json.dumps(value)}\n\n"
+
+
+def _embeddings(body: JSON) -> JSON:
+    given = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    size = body.get("dimensions") or DIMENSIONS
+    vectors = [
+        {"object": "embedding", "index": index, "embedding": _vector(text, size)} for index, text in enumerate(given)
+    ]
+    return {"object": "list", "data": vectors, "model": body["model"], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+
+
+def _vector(text: Any, size: int) -> list[float]:
+    """Texts with the same letters are near to each other."""
+    vector = [0.0] * size
+    for letter in str(text).lower():
+        vector[ord(letter) % min(size, 61)] += 1.0
+    return vector
