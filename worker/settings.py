@@ -99,6 +99,12 @@ class Settings(BaseSettings):
         description="web pages that may use the server from a browser, with their users' keys: `https://app.example`,"
         " comma-separated; none: no page of another origin may",
     )
+    connections_per_address: int = Field(
+        default=1000,
+        validation_alias="WORKER_CONNECTIONS_PER_ADDRESS",
+        ge=0,
+        description="connections that the server takes of one address at once; 0: any number, as behind a proxy",
+    )
     max_queued: int = Field(
         default=100_000,
         validation_alias="WORKER_MAX_QUEUED",

@@ -241,7 +241,7 @@ async def test_without_a_key_the_pages_are_open_on_loopback_alone_and_say_so(sta
     made = await browser.send("/ui/new", {"agent": "a", "text": "x"})
     assert made.status_code == 303
     rebound = await browser.client.get("/", headers={"host": "evil.example"})
-    assert rebound.status_code == 404
+    assert rebound.status_code == 403
     assert "localhost alone" in rebound.text
     forged = await browser.client.post("/ui/new", data={"agent": "a", "text": "x"})
     assert forged.status_code == 403

@@ -35,7 +35,8 @@ async def test_a_server_ends_at_once_on_sigterm_however_many_streams_are_open(he
         task = (await client.post("/agent-execution/a", json={"input": {"text": "x"}})).json()
         request = client.build_request("GET", f"/agent-execution/{task['id']}/events")
         stream = await client.send(request, stream=True)
-        worker = await client.send(client.build_request("GET", "/default/events/b/"), stream=True)
+        request = client.build_request("GET", "/default/events/b/", headers={"x-api-key": "any"})
+        worker = await client.send(request, stream=True)
         lines = worker.aiter_lines()
         while not (await anext(lines)).startswith("data:"):
             pass

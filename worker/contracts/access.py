@@ -40,12 +40,15 @@ class Rule:
         needs_key: Whether a key is needed at all.
         takes_signature: Whether the signature of a file's URL does in the place of a key.
         waits: Whether it is let through while the database is away, to be decided once it is back.
+        from_programs: Whether a request needs a header that no page of another site can send: it changes something,
+            although the protocol asks for it by GET.
     """
 
     scopes: Mapping[Role, Scope] = field(default_factory=lambda: MappingProxyType(dict[Role, Scope]()))
     needs_key: bool = True
     takes_signature: bool = False
     waits: bool = False
+    from_programs: bool = False
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -61,10 +64,11 @@ def _rule(
     admin: Scope,
     takes_signature: bool = False,
     waits: bool = False,
+    from_programs: bool = False,
 ) -> Rule:
     given = {Role.Viewer: viewer, Role.Client: client, Role.Worker: worker, Role.Admin: admin}
     scopes = {role: scope for role, scope in given.items() if scope is not None}
-    return Rule(MappingProxyType(scopes), takes_signature=takes_signature, waits=waits)
+    return Rule(MappingProxyType(scopes), takes_signature=takes_signature, waits=waits, from_programs=from_programs)
 
 
 def _read(scope: Scope) -> Rule:
@@ -134,7 +138,7 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
         "GET /deliveries": _read(Scope.Listed),
         "POST /deliveries/retry": _write(Scope.Listed),
         # workers
-        "GET /events/{agent_id}": _rule(worker=Scope.Agent, admin=Scope.Agent, waits=True),
+        "GET /events/{agent_id}": _rule(worker=Scope.Agent, admin=Scope.Agent, waits=True, from_programs=True),
         "POST /events/{worker_id}": _rule(worker=Scope.Worker, admin=Scope.Worker, waits=True),
         "POST /work": _read(Scope.Organization),  # each of its verbs has a rule of its own
     }

@@ -93,6 +93,18 @@ class Keys(Protocol):
         """The server; whether there has ever been a key, the expired and revoked too."""
         ...
 
+    async def valid(self, key_ids: Sequence[str]) -> frozenset[str]:
+        """The server; those of them that open something now."""
+        ...
+
+    def changes(self) -> int:
+        """The server; a mark of the changes of keys that it has heard of so far."""
+        ...
+
+    async def changed(self, mark: int, seconds: float) -> bool:
+        """The server; waits for a change after a mark; whether one came in time. A hint: it may never come."""
+        ...
+
     async def secret(self, name: str) -> bytes:
         """The server; a secret of its own, the same in every process."""
         ...

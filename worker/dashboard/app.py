@@ -1,6 +1,5 @@
 """The pages as an application: routes, who may see them, and how errors look."""
 
-import ipaddress
 from importlib import resources
 from urllib.parse import urlsplit
 
@@ -131,7 +130,6 @@ class Pages:
                 asking = Asking(request, self._front, self._visits, visit or new_visit(), is_new=visit is None)
                 if rule.needs_key:
                     asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
-                    _check_host(asking)
                     on_behalf_of.set(asking.reach.room.organization_id)
                     await _check(asking.reach, rule, request)
                 return await page(asking)
@@ -185,25 +183,6 @@ async def _to_the_entrance(asking: Asking) -> Response:
     response = await asking.go("/ui/sign-in")
     response.headers["location"] = entrance_url
     return response
-
-
-def _check_host(asking: Asking) -> None:
-    """Where no key is needed, only this machine's own names lead here: a foreign page could else come by its own name.
-
-    Raises:
-        NotFound: The address names another host.
-    """
-    if asking.is_open and not _is_own(asking.request.url.hostname or ""):
-        raise NotFound("Without a key these pages are served as localhost alone.")
-
-
-def _is_own(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Headers:

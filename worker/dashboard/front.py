@@ -90,6 +90,6 @@ class Front(Protocol):
         """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""
         ...
 
-    def stream(self, pieces: AsyncGenerator[bytes]) -> Response:
-        """Answer with server-sent events, until they end or the server closes."""
+    def stream(self, pieces: AsyncGenerator[bytes], access: Any) -> Response:
+        """Answer with server-sent events, until they end, the visitor's key is gone, or the server closes."""
         ...

@@ -16,7 +16,7 @@ from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import TaskRecord
 
-COMMENT_SECONDS = 15.0  # routers cut at 55 s of silence; the key is looked at again then, too
+COMMENT_SECONDS = 15.0  # routers cut at 55 s of silence
 RETRY = b"retry: 1000\n\n"
 COMMENT = b": alive\n\n"
 DONE = b"event: done\ndata: \n\n"
@@ -31,7 +31,7 @@ async def stream(asking: Asking) -> Response:
         _number(asking.request.headers.get("last-event-id")),
         start,
     )
-    return asking.front.stream(_pieces(asking, task, start, after))
+    return asking.front.stream(_pieces(asking, task, start, after), asking.may)
 
 
 def _number(text: str | None) -> int:
@@ -45,7 +45,6 @@ async def _pieces(asking: Asking, task: TaskRecord, start: int, after: int) -> A
     try:
         async for event in _with_silences(events):
             if event is None:
-                await asking.front.admit(asking.visit.mark, asking.request.scope.get("organization_id"))
                 yield COMMENT
                 continue
             changes = timeline.take(event)
@@ -54,7 +53,7 @@ async def _pieces(asking: Asking, task: TaskRecord, start: int, after: int) -> A
                 yield _framed(html, timeline.number)
     except Unavailable:  # the browser comes again and goes on where it was
         return
-    except ModuleException:  # the key is gone, or the task
+    except ModuleException:  # the task is gone
         yield DONE
         return
     finally:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from secrets import token_hex
 
-WORK, DELIVERIES = "w", "d"
-"""Flags of a hint: a task can be claimed; an event can be delivered."""
+WORK, DELIVERIES, KEYS = "w", "d", "k"
+"""Flags of a hint: a task can be claimed; an event can be delivered; a key was made or revoked."""
 
 HINT_BYTES = 7900  # NOTIFY takes 8,000
 
@@ -20,8 +20,8 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.name = token_hex(4)  # marks our own hints, which have reached us already
-        self._waiting: dict[str, set[asyncio.Event]] = {WORK: set(), DELIVERIES: set()}
-        self._raised = {WORK: 0, DELIVERIES: 0}  # many may wait for one flag, so each compares with what it saw
+        self._waiting: dict[str, set[asyncio.Event]] = {WORK: set(), DELIVERIES: set(), KEYS: set()}
+        self._raised = dict.fromkeys(self._waiting, 0)  # many may wait for one flag: each compares with what it saw
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listeners: list[Callable[[Collection[str]], None]] = []
 
@@ -71,7 +71,7 @@ class Hub:
         self.loop.call_soon_threadsafe(self._wake_everyone)
 
     def _wake_everyone(self) -> None:
-        self.wake(WORK + DELIVERIES, tuple(self._watchers))
+        self.wake(WORK + DELIVERIES + KEYS, tuple(self._watchers))
 
     async def flagged(self, flag: str, seconds: float, seen: int, event: asyncio.Event | None = None) -> bool:
         """Wait for work or deliveries, at most so long.

@@ -10,6 +10,7 @@ from worker.contracts import Key, check_organization
 from worker.engine import presence_statements as statements
 from worker.engine.bounds import bounded
 from worker.engine.core import Core
+from worker.engine.hub import KEYS
 from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
 from worker.words.roles import Role
@@ -59,6 +60,7 @@ class EngineKeys:
                 "seconds": seconds,
             },
         )
+        self._core.tell(KEYS, [])
         return text, _key(rows[0])
 
     @bounded
@@ -77,6 +79,7 @@ class EngineKeys:
         rows = await self._core.rows(statements.REVOKE_KEY, (clean(key_id),))
         if not rows:
             raise NotFound(f"There is no key {key_id!r}.")
+        self._core.tell(KEYS, [])
         return _key(rows[0])
 
     @bounded
@@ -91,6 +94,19 @@ class EngineKeys:
         """The key of this id, if it opens anything now."""
         rows = await self._core.read(statements.GET_KEY, (clean(key_id),))
         return _key(rows[0]) if rows else None
+
+    @bounded
+    async def valid(self, key_ids: Sequence[str]) -> frozenset[str]:
+        """Those of them that open something now."""
+        return frozenset(row["id"] for row in await self._core.read(statements.VALID_KEYS, (list(key_ids),)))
+
+    def changes(self) -> int:
+        """A mark of the changes heard of so far."""
+        return self._core.hub.seen(KEYS)
+
+    async def changed(self, mark: int, seconds: float) -> bool:
+        """Wait for a change after a mark."""
+        return await self._core.hub.flagged(KEYS, seconds, mark)
 
     @bounded
     async def note(self) -> None:

@@ -199,6 +199,11 @@ GET_KEY = f"""
     where id = %s and revoked_at is null and (expires_at is null or expires_at > now())
 """  # noqa: S608 - constants
 
+VALID_KEYS = """
+    select id from worker.keys
+    where id = any(%s::text[]) and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+
 HAS_KEYS = """
     select exists (
         select from worker.keys where revoked_at is null and (expires_at is null or expires_at > now())

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,13 +83,16 @@ def registration(worker: WorkerState, organization_id: str, agent_id: str | None
     return frame(told, event="worker-registration")
 
 
-async def serve(service: Service, visitor: Visitor, access: Access | None) -> AsyncGenerator[bytes]:
+async def serve(
+    service: Service, visitor: Visitor, access: Access | None, admitted: Callable[[Access], None]
+) -> AsyncGenerator[bytes]:
     """Everything that goes over a bare worker's stream, from its registration on.
 
     Args:
         service: The server.
         visitor: Who opened it.
         access: What it may reach; none: the database was away when it came, so that is decided once it is back.
+        admitted: Called with what it may reach, where that is decided late.
     """
     yield COMMENT  # the answer begins at once
     while access is None:
@@ -98,6 +101,7 @@ async def serve(service: Service, visitor: Visitor, access: Access | None) -> As
             access.permit(ROUTES["GET /events/{agent_id}"])
             access.check(visitor.agent_id)
             await service.links.load()
+            admitted(access)
         except Unavailable:
             access = None
             yield COMMENT

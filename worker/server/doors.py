@@ -13,7 +13,13 @@ from worker.words.ids import is_id
 BODY_BYTES = 10 * 1024 * 1024
 FILE_BYTES = 50 * 1024 * 1024
 FORM_BYTES = 64 * 1024 * 1024  # the form of a new task holds its files together
-UPLOADS = {"/files": FILE_BYTES, "/ui/new": FORM_BYTES}
+SIGN_IN_BYTES = 64 * 1024  # it is read before anybody has shown a key
+UPLOADS = {
+    "/files": FILE_BYTES,
+    "/ui/new": FORM_BYTES,
+    "/ui/sign-in": SIGN_IN_BYTES,
+    "/ui/sign-out": SIGN_IN_BYTES,
+}
 
 ROOTS = frozenset(
     {
@@ -63,8 +69,8 @@ class Doors:
             await self._app(scope, receive, send)
             return
         organization_id, path = self._split(scope)
-        most = UPLOADS.get(path, BODY_BYTES)
-        announced = _length(scope)
+        most = most_of(path)
+        announced = announced_by(scope)
         told = too_large(most) if path != "/files" else file_too_large(scope, announced)
         inner = {**scope, "path": path, "raw_path": path.encode("utf-8", "replace"), "organization_id": organization_id}
         await self._app(inner, _Bounded(receive, most, announced, told), send)
@@ -102,7 +108,13 @@ def allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     return [*found, "HEAD"] if "GET" in found else found
 
 
-def _length(scope: Scope) -> int:
+def most_of(path: str) -> int:
+    """How many bytes a body may have there."""
+    return UPLOADS.get(path, BODY_BYTES)
+
+
+def announced_by(scope: Scope) -> int:
+    """How many bytes a body has, as its headers say; 0: they do not."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value[:20])

@@ -55,7 +55,7 @@ async def follow(
     base = "" if is_native(request) else base_of(request)
     encode = _encoder(request)
     reading = Reading(access.room, task, start, base, encode)
-    return EventStream(service, _followed(service, reading) if follow else _there(reading))
+    return EventStream(service, _followed(service, reading) if follow else _there(reading), access)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,6 @@ class Front:
             raise Unavailable("the database cannot be reached", retry_after=2)
         return await self._service.secrets.of(name)
 
-    def stream(self, pieces: AsyncGenerator[bytes]) -> Response:
-        """Answer with server-sent events, until they end or the server closes."""
-        return EventStream(self._service, pieces)
+    def stream(self, pieces: AsyncGenerator[bytes], access: Access) -> Response:
+        """Answer with server-sent events, until they end, the visitor's key is gone, or the server closes."""
+        return EventStream(self._service, pieces, access)

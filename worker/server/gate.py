@@ -16,13 +16,16 @@ from worker.contracts import Scope as Subject
 from worker.contracts.access import NATIVE_STREAM, ROUTES
 from worker.server.access import Access
 from worker.server.claims import HEADER, SECRET_CHARACTERS, Claims
-from worker.server.doors import leads
+from worker.server.doors import announced_by, leads, most_of
 from worker.server.failures import response
+from worker.server.headers import header, key_of
+from worker.server.intake import FREE_BYTES
+from worker.server.origin import check_own, check_program
 from worker.server.service import Service
 from worker.words.errors import ModuleException, NotFound, Unavailable
 
+BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 ADMIT_SECONDS = 2.0  # a database that has not answered by then counts as away, where a request may wait for it
-BEARER = "bearer "
 PAGES = re.compile(r"/(ui(/.*)?)?", re.DOTALL)  # they have a gate of their own, since their key is in a cookie
 
 
@@ -64,21 +67,38 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        if scope["type"] != "http" or PAGES.fullmatch(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
+            if await self._service.keyring.may_be_open():
+                check_own(scope, self._service.settings.origins)
             found = self._find(scope)
-            if found is not None:
+            if PAGES.fullmatch(scope["path"]):
+                pass
+            elif found is not None:
                 row, parameters = found
                 scope["row"] = row.name
                 scope["access"] = await self._admitted(row.rule, scope, parameters)
             elif leads(self._routes, scope):
                 raise NotFound("This route is not served: nobody has said who may use it.")
+            room = self._room_for(scope)
+            async with self._service.intake.room(*room):
+                await self._app(scope, receive, send)
         except ModuleException as error:
             await response(error)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+
+    @staticmethod
+    def _room_for(scope: Scope) -> tuple[str, int]:
+        """Whose body it is, and how large it may become. Raises: Unavailable (nobody can say whose)."""
+        if scope["method"] in BODILESS or "row" not in scope:
+            return "", 0
+        chunked = header(scope, "transfer-encoding") is not None
+        size = most_of(scope["path"]) if chunked else min(announced_by(scope), most_of(scope["path"]))
+        access = scope.get("access")
+        if access is None and size > FREE_BYTES:
+            raise Unavailable("the database cannot be reached", retry_after=2)
+        return (access.key if access is not None else ""), size
 
     def _find(self, scope: Scope) -> tuple[Row, dict[str, str]] | None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -88,6 +108,8 @@ class Gate:
         return None
 
     async def _admitted(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access | None:
+        if rule.from_programs:
+            check_program(scope)
         signed = rule.takes_signature and "signature" in parse_qs(scope["query_string"].decode("latin-1"))
         if signed or not rule.needs_key:
             return None
@@ -118,18 +140,3 @@ def claims_of(service: Service, scope: Scope, access: Access, **options: Any) ->
     """What a request may call its own."""
     secret = header(scope, HEADER)
     return Claims(service.claimants, access, secret[:SECRET_CHARACTERS] if secret else None, **options)
-
-
-def key_of(scope: Scope) -> str | None:
-    """The key that a request brings: in ``x-api-key``, or as a bearer token, as Prometheus and others send it."""
-    key = header(scope, "x-api-key")
-    if key is not None:
-        return key
-    authorization = header(scope, "authorization") or ""
-    return authorization[len(BEARER) :].strip() if authorization.lower().startswith(BEARER) else None
-
-
-def header(scope: Scope, name: str) -> str | None:
-    """A header of a request; the first of them."""
-    wanted = name.encode()
-    return next((value.decode("latin-1") for each, value in scope["headers"] if each == wanted), None)

@@ -1,20 +1,23 @@
 """Which keys the server accepts, what each opens, and when it stops."""
 
+import asyncio
 import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 
-from worker.contracts import SERVER_KEY, Host, Key
+from worker.contracts import NO_KEY, SERVER_KEY, Host, Key
 from worker.server.access import Access, Unauthorized
 from worker.settings import Settings
-from worker.words.errors import NotFound
+from worker.words.errors import ModuleException, NotFound
 from worker.words.notices import KeysAssumed, NoKeyLeft, announce
 from worker.words.roles import Role
 
 KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
 KEYS_KEPT = 1024
+LOOK_SECONDS = 4.0  # between looks whether the keys of open streams are still valid, where nobody says so
 MARKS = "session marks"  # the name of a secret, not the secret
 
 
@@ -37,8 +40,10 @@ class Keyring:
         self._open_without_key = open_without_key and self._own is None
         self._check_open = check_open
         self._known: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
-        self._standing: tuple[float, bool, bool] | None = None
+        self._ever = False  # there was a key: that stays so
+        self._looked_until = 0.0
         self._said_none_left = False
+        self._watched: dict[str, set[asyncio.Event]] = {}
 
     async def begin(self) -> None:
         """Say once which keys got their role without anybody choosing it; remember that there was a key."""
@@ -70,14 +75,22 @@ class Keyring:
             return self._access(found, organization_id)
         if await self.is_open():
             return Access(self._host.room(organization_id or self._organization))
+        await self._look()  # it may be that none is left
         raise Unauthorized(description="The header x-api-key is missing or wrong.")
 
     async def is_open(self) -> bool:
         """Whether requests need no key: there has never been one, and the server listens on loopback alone."""
-        if not self._open_without_key:
+        if not self._open_without_key or self._ever:
             return False
-        ever, _ = await self._look()
-        return not ever
+        await self._look()
+        return not self._ever
+
+    async def may_be_open(self) -> bool:
+        """The same; true where the database cannot say, and never has."""
+        try:
+            return await self.is_open()
+        except ModuleException:
+            return not self._ever
 
     async def mark(self, key: str) -> str:
         """What a signed session remembers of a key in its place: nobody can make a key of it.
@@ -120,10 +133,48 @@ class Keyring:
         both = set(listed) | set(its.agents or ()) if its.agents is not None else set(listed)
         return sorted(agent for agent in both if its.reaches(agent) and access.reaches(agent))
 
+    @contextmanager
+    def watch(self, access: Access, gone: asyncio.Event) -> Generator[None]:
+        """Have an event set when what let a request in opens nothing any more: whoever has a stream open ends it."""
+        self._watched.setdefault(access.key, set()).add(gone)
+        try:
+            yield
+        finally:
+            self._watched[access.key].discard(gone)
+            if not self._watched[access.key]:
+                del self._watched[access.key]
+
+    async def look_after(self, closing: asyncio.Event) -> None:
+        """End what is open with a key that is not valid any more: at once where it is told of, within seconds else."""
+        ending = asyncio.ensure_future(closing.wait())
+        while not closing.is_set():
+            mark = self._host.keys.changes()
+            with suppress(ModuleException):  # the database is away: nobody can say
+                await self._end_invalid()
+            change = asyncio.ensure_future(self._host.keys.changed(mark, LOOK_SECONDS))
+            await asyncio.wait([change, ending], return_when=asyncio.FIRST_COMPLETED)
+            if not change.done():
+                change.cancel()
+            elif change.result():
+                self.forget()
+
+    async def _end_invalid(self) -> None:
+        watched = [key for key in self._watched if key != SERVER_KEY]
+        if not watched:
+            return
+        valid = set(await self._host.keys.valid([key for key in watched if key != NO_KEY]))
+        if NO_KEY in watched and await self.is_open():
+            valid.add(NO_KEY)
+        if not valid.issuperset(watched):
+            self.forget()
+        for key in set(watched) - valid:
+            for gone in self._watched.get(key, ()):
+                gone.set()
+
     def forget(self) -> None:
         """Look at every key anew when it is next used."""
         self._known.clear()
-        self._standing = None
+        self._looked_until = 0.0
 
     def _is_own(self, key: str | None) -> bool:
         return self._own is not None and bool(key) and hmac.compare_digest(digest_of(key or ""), self._own)
@@ -159,17 +210,18 @@ class Keyring:
             self._known.popitem(last=False)
         return found
 
-    async def _look(self) -> tuple[bool, bool]:
-        """Whether there has ever been a key, and whether one is valid now; once there was one, that stays so."""
-        if self._standing is None or self._standing[0] < time.monotonic():
-            keys = self._host.keys
-            valid = await keys.exist()
-            ever = valid or await keys.ever()
-            self._standing = time.monotonic() + KEY_SECONDS, ever, valid
-            if ever and not valid and not self._said_none_left:
-                announce(NoKeyLeft())
-            self._said_none_left = ever and not valid
-        return self._standing[1], self._standing[2]
+    async def _look(self) -> None:
+        """See whether there has ever been a key, and say so once there is none left that is valid."""
+        if self._looked_until > time.monotonic():
+            return
+        self._check_open()
+        valid = await self._host.keys.exist()
+        self._ever = self._ever or valid or await self._host.keys.ever()
+        self._looked_until = time.monotonic() + KEY_SECONDS
+        none_left = self._ever and not valid and self._own is None
+        if none_left and not self._said_none_left:
+            announce(NoKeyLeft())
+        self._said_none_left = none_left
 
 
 def digest_of(key: str) -> str:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from worker import wiring
 from worker.contracts import Host, check_organization
 from worker.server.app import Pages, create_app
+from worker.server.connections import bounded
 from worker.server.service import Service
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError
@@ -48,6 +49,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, application: FastAPI, **options: Any) -> None:
         self._application = application
+        service: Service = application.state.service
+        on_heroku = "DYNO" in os.environ  # its router alone reaches a dyno, and bounds its clients itself
+        most_connections = 0 if on_heroku else service.settings.connections_per_address
         options = {
             "log_config": None,
             "access_log": False,
@@ -55,7 +59,9 @@ class Server(uvicorn.Server):
             "timeout_graceful_shutdown": GRACE_SECONDS,
             "timeout_keep_alive": 75,  # longer than a router's own 60 s, so that it is the router that ends them
             "server_header": False,
-            "forwarded_allow_ips": "*" if "DYNO" in os.environ else None,  # Heroku's router alone reaches a dyno
+            "http": bounded(most_connections),
+            "ws": "none",
+            "forwarded_allow_ips": "*" if on_heroku else None,
             **options,
         }
         super().__init__(uvicorn.Config(application, **options))

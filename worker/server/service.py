@@ -7,6 +7,7 @@ from typing import Any
 from worker.contracts import Host
 from worker.server.claims import Claimants
 from worker.server.feeds import Feeds
+from worker.server.intake import Intake
 from worker.server.keyring import Keyring
 from worker.server.links import Links
 from worker.server.queues import Queues
@@ -45,6 +46,7 @@ class Service:
         self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given
         self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
         self.claimants = Claimants()
+        self.intake = Intake()
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -69,6 +71,7 @@ class Service:
             await self.keyring.begin()
         except ModuleException as error:  # the schema is older: whoever asks is told to migrate
             announce(PlatformTrouble(doing="reading the keys", error=error, again_in=0.0))
+        await self.keyring.look_after(self.closing)
 
     async def _open_later(self) -> None:
         wait, longest = AWAY_SECONDS

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from worker.server.access import Access
 from worker.server.service import Service
 
 SLOW_SECONDS = 20.0  # a reader that takes nothing for so long is dropped; it resumes by the last number it saw
@@ -31,28 +32,44 @@ def framed(data: str, *, event: str | None = None, number: int | None = None) ->
 
 
 class EventStream(Response):
-    """Writes pieces until they end, the reader goes, the reader is too slow, or the server closes.
+    """Writes pieces until they end, the reader or its key goes, the reader is too slow, or the server closes.
 
     Args:
         service: Says when the server closes.
         pieces: Bytes, each one write.
+        access: By what it was opened: it ends when that opens nothing any more. None: that is not decided yet, and
+            ``opened_by`` says it later.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, service: Service, pieces: AsyncGenerator[bytes]) -> None:
+    def __init__(self, service: Service, pieces: AsyncGenerator[bytes], access: Access | None) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._service = service
         self._pieces = pieces
+        self._gone = asyncio.Event()
+        self._watches = ExitStack()
+        self._access = access
+
+    def opened_by(self, access: Access) -> None:
+        """End when this opens nothing any more."""
+        self._watches.enter_context(self._service.keyring.watch(access, self._gone))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         del scope
+        with self._watches:
+            if self._access is not None:
+                self.opened_by(self._access)
+            await self._answer(receive, send)
+
+    async def _answer(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         loop = asyncio.get_running_loop()
         writing = loop.create_task(self._write(send))
-        leaving = [loop.create_task(_left(receive)), loop.create_task(_wait(self._service.closing))]
+        events = (self._service.closing, self._gone)
+        leaving = [loop.create_task(_left(receive)), *(loop.create_task(_wait(each)) for each in events)]
         try:
             await asyncio.wait([writing, *leaving], return_when=asyncio.FIRST_COMPLETED)
         finally:

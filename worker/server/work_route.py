@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from worker.server.access import Unauthorized
 from worker.server.bodies import WorkBody
 from worker.server.common import JSON, Admitted, service_of
 from worker.server.failures import documented, told
@@ -40,20 +41,31 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
     clerk = Clerk(service, access, claims)
     if not waits:
         return _answer(await _all(clerk, body.verbs))
-    watching = asyncio.create_task(_watch(request, clerk))
+    invalid = asyncio.Event()
+    watching = [asyncio.create_task(each) for each in (_leaves(request, clerk), _loses_its_key(invalid, clerk))]
     try:
-        result = await _one(clerk, body.verbs[0])
+        with service.keyring.watch(access, invalid):
+            result = await _one(clerk, body.verbs[0])
         if clerk.gone:  # nobody is there to take it
             await clerk.take_back(result)
+        if invalid.is_set():
+            raise Unauthorized(description="This key opens nothing any more.")
         return _answer([result])
     finally:
-        watching.cancel()
+        for each in watching:
+            each.cancel()
 
 
-async def _watch(request: Request, clerk: Clerk) -> None:
+async def _leaves(request: Request, clerk: Clerk) -> None:
     """Notice that the client has gone: then nothing is claimed for it."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    clerk.leave()
+
+
+async def _loses_its_key(invalid: asyncio.Event, clerk: Clerk) -> None:
+    """Notice that the client's key opens nothing any more: the same."""
+    await invalid.wait()
     clerk.leave()
 
 

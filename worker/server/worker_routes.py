@@ -59,10 +59,15 @@ async def stream(
             raise Unavailable("the database cannot be reached", retry_after=2)
         await claims_of(service, request.scope, access).worker(worker_id or "")
         worker = await access.room.presence.worker(worker_id or "")
-        return EventStream(service, attending.serve(service, access, worker))
+        return EventStream(service, attending.serve(service, access, worker), access)
     if access is not None:
         access.check(agent_id)
-    return EventStream(service, assigning.serve(service, visitor, access))
+
+    def admitted(late: Access) -> None:
+        opened.opened_by(late)
+
+    opened = EventStream(service, assigning.serve(service, visitor, access, admitted), access)
+    return opened
 
 
 @router.post("/events/{worker_id}", responses=documented(404, 409))
