@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, ByteSize, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?")
@@ -57,6 +57,24 @@ class Settings(BaseSettings):
         ge=0,
         le=1000,
         description="tasks that workers died of which a worker runs at once, each alone in a process; 0: beside others",
+    )
+    hung_threads: int = Field(
+        default=20,  # each holds its stack and whatever it works on; a process has room for many more
+        validation_alias="WORKER_HUNG_THREADS",
+        ge=0,
+        description="threads that may hang in tools nobody waits for; beyond it a worker hands back its tasks and ends",
+    )
+    max_tasks: int | None = Field(
+        default=None,
+        validation_alias="WORKER_MAX_TASKS",
+        ge=1,
+        description="tasks after which a worker leaves, to be started anew; none: it stays",
+    )
+    max_memory: ByteSize | None = Field(
+        default=None,
+        validation_alias="WORKER_MAX_MEMORY",
+        gt=0,
+        description="memory of a worker beyond which it leaves, to be started anew, as `1GiB`; none: it stays",
     )
     lease_seconds: float = Field(
         default=30.0,  # three missed renewals, one every 10 s

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from worker.agents.clients import open_client
+from worker.agents.instrumentation.off_loop import with_forms
 from worker.agents.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
 from worker.agents.results import FORMATS, Wanted
 from worker.agents.schemas import asking, in_words
@@ -68,7 +69,7 @@ class Overrides:
         """A copy of an agent, team or workflow that carries all that the task asks for."""
         own = _copied(agent)
         if kind == "workflow":
-            return own
+            return with_forms(own, "steps")
         if own.id is None and not own.name:
             own.id = self._record.agent_id
         self._set_model(own)

@@ -15,16 +15,18 @@ from worker.agents.clients import close_clients
 from worker.agents.endings import Ending, ending_of, is_ending
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
-from worker.agents.instrumentation import Frame, install, within
+from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.model_calls import ReplayedText
+from worker.agents.instrumentation.off_loop import has_plain_database
 from worker.agents.instrumentation.runs import begin, end, name_members
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.overrides import Overrides, kind_of, workflow_input
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
 from worker.current import Run, run_in_hand
+from worker.threads import in_thread
 from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.errors import ModuleException
@@ -104,8 +106,8 @@ async def run(
         LeaseLost: From ``emit``: the attempt no longer owns the task.
         asyncio.CancelledError: The run was cancelled, or its attempt should end.
     """
+    await installed()
     kind, want = kind_of(agent), wanted(agent, record)
-    install()
     logs.take_over()  # Agno has been imported by now, and has made its loggers
     attempt = run_in_hand.get()
     journal = await _journal(record, attempt)
@@ -254,7 +256,9 @@ class _Going:
         streams = self._run.record.events_streaming and run_id == self._run_id  # a repair's text is not the answer's
         begin(run_id)
         try:
-            async with contextlib.aclosing(own.arun(stream=True, stream_events=True, **request)) as items:
+            start = partial(own.arun, stream=True, stream_events=True, **request)  # a plain database is read by it
+            begun = await in_thread(start) if has_plain_database(own) else start()
+            async with contextlib.aclosing(begun) as items:
                 async for item in items:
                     self._run.check()
                     name = getattr(item, "event", None)

@@ -31,13 +31,30 @@ def run(
     ] = None,
     agent: AgentOption = None,
     handlers: HandlersOption = HANDLERS,
+    max_tasks: Annotated[
+        int | None, typer.Option(min=1, help="Leave after so many tasks. Default: WORKER_MAX_TASKS.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Leave when it uses more memory, as 1GiB. Default: WORKER_MAX_MEMORY.")
+    ] = None,
 ) -> None:
     """Run a worker: claim tasks and do them, until SIGTERM or Ctrl-C."""
-    settings = read_settings(concurrency=concurrency, agent_id=",".join(agent) if agent else None)
+    agents = ",".join(agent) if agent else None
+    bytes_at_most = None if max_memory is None else _bytes(max_memory)
+    settings = read_settings(concurrency=concurrency, agent_id=agents, max_tasks=max_tasks, max_memory=bytes_at_most)
     registry = load(handlers)
     from worker.supervisor.main import run_worker
 
     raise typer.Exit(run_worker(settings, registry))
+
+
+def _bytes(text: str) -> int:
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(ByteSize).validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter(f"{text!r} is no amount of memory: write it as 1GiB or 800MB") from None
 
 
 def migrate() -> None:

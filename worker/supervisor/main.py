@@ -28,7 +28,7 @@ def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable
             that still runs would hold an ordinary exit for seconds.
 
     Returns:
-        The exit code: 0, or 1 after a failure, where ``exit_process`` returns.
+        The exit code: 0, or 1 after a failure or if it left since threads of it hang, where ``exit_process`` returns.
 
     Raises:
         ConfigurationError: The handlers or the settings do not fit; nothing was started.
@@ -48,12 +48,12 @@ async def _run(settings: Settings, registry: Registry) -> int:
             logs.serving_metrics(address)
             garbage.spare()
             await supervisor.run()
+            return 1 if supervisor.is_worn_out else 0
     except ModuleException as error:
         logs.failed(error)
         return 1
     finally:
         await platform.close()
-    return 0
 
 
 def with_signals(supervisor: Supervisor) -> None:

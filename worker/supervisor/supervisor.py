@@ -21,6 +21,8 @@ from worker.supervisor.listening import Listening
 from worker.supervisor.serving import Serving
 from worker.supervisor.verdict import REASON_LOST
 from worker.supervisor.watch import LoopWatch
+from worker.supervisor.wear import Wear
+from worker.threads import Threads
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import (
     HandlersReloaded,
@@ -29,12 +31,14 @@ from worker.words.notices import (
     WorkerDraining,
     WorkerStarted,
     WorkerStopped,
+    WorkerWorn,
     announce,
 )
 from worker.words.work import Assignment, Demand, WorkerCard
 
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
 AGAIN = 0.5, 1.0  # seconds: first and longest wait before a platform in trouble is asked again: once it is back, claim
+LOOK_AT_WEAR_SECONDS = 1.0
 LOOK_SECONDS = 5.0  # how often the worker asks what it has lost, should a hint not have come
 HOOK_SECONDS = 1.5  # what shutdown hooks get at the least, when the runs have used up all the time
 HAND_BACK_SECONDS = 4.0  # what cancelled runs get to be handed back; Heroku's 30 s less the drain's 24 leave six
@@ -67,6 +71,10 @@ class Supervisor:
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
         self._look = asyncio.Event()
+        self._threads: Threads | None = None
+        self._wear = Wear(settings, lambda: [self._caller.threads, *([self._threads] if self._threads else [])])
+        self.is_worn_out = False
+        """Whether it has left since threads of it hang."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: LoopWatch | None = None
 
@@ -188,7 +196,7 @@ class Supervisor:
         self._ready.set()
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._intake(), self._look_for_lost(), self._deliveries()]
+        return [self._intake(), self._look_for_lost(), self._deliveries(), self._look_at_wear()]
 
     def _listen_with(self, serving: Serving) -> Listening:
         return Listening(
@@ -297,6 +305,7 @@ class Supervisor:
             execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
             return
         self._running.pop(key, None)
+        self._wear.tasks += 1
         self._freed.set()
 
     async def _look_for_lost(self) -> None:
@@ -313,6 +322,16 @@ class Supervisor:
                     continue
         finally:
             end_listening()
+
+    async def _look_at_wear(self) -> None:
+        """Leave once worn out; whoever started this worker starts another."""
+        while (reason := self._wear.reason()) is None:
+            await self._pause(LOOK_AT_WEAR_SECONDS)
+            if self.draining:
+                return
+        self.is_worn_out = self._wear.is_worn_out
+        announce(WorkerWorn(self.card.id, reason, self.is_worn_out))
+        self._stop.set()
 
     def _changed(self, task_ids: Collection[str]) -> None:
         held = {task_id for task_id, _ in self._running}

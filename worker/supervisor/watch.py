@@ -11,9 +11,10 @@ from types import FrameType
 
 from worker.current import Run, run_in_hand
 from worker.supervisor.calls import Caller
-from worker.words.notices import LoopBlocked, LoopFreed, announce
+from worker.words.notices import LoopBlocked, LoopFreed, LoopHeld, announce
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+NOTED_SECONDS = 0.25  # of silence, until who blocks is noted and counted
 BLOCKED_SECONDS = 2.0  # of silence, until somebody is told; a heavy import takes about one
 LINES = 6  # innermost lines of the stack
 
@@ -58,15 +59,16 @@ class LoopWatch:
                 self._loop.call_soon_threadsafe(answered.set)
             except RuntimeError:  # the loop is closed
                 return
-            if not answered.wait(BLOCKED_SECONDS):
-                self._tell(answered, asked)
+            if not answered.wait(NOTED_SECONDS):
+                announce(LoopHeld(*_named(culprit := self._culprit()), culprit.stack))
+                if not answered.wait(BLOCKED_SECONDS - NOTED_SECONDS):
+                    self._tell(answered, asked)
             self.lag = time.monotonic() - asked
 
     def _tell(self, answered: threading.Event, asked: float) -> None:
         """Say who blocks, once, and that it is over."""
         culprit = self._culprit()
-        run = culprit.run
-        named = (run.task_id, run.agent_id, run.attempt, run.handler) if run is not None else (None, None, None, None)
+        named = _named(culprit)
         announce(LoopBlocked(*named, time.monotonic() - asked, culprit.stack))
         while not answered.wait(LOOK_SECONDS):
             self.lag = time.monotonic() - asked
@@ -80,6 +82,11 @@ class LoopWatch:
             return Culprit(None, ())
         lines = [f"{each.filename}:{each.lineno} in {each.name}" for each in traceback.extract_stack(frame)]
         return Culprit(_run_of(asyncio.current_task(self._loop)) or _run_in(frame), tuple(reversed(lines[-LINES:])))
+
+
+def _named(culprit: Culprit) -> tuple[str | None, str | None, int | None, str | None]:
+    run = culprit.run
+    return (None, None, None, None) if run is None else (run.task_id, run.agent_id, run.attempt, run.handler)
 
 
 def _run_of(task: asyncio.Task[object] | None) -> Run | None:

@@ -103,6 +103,16 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
 
 def _write_of_processes(log: Any, notice: notices.Notice) -> None:
     match notice:
+        case notices.WorkerWorn():
+            level = log.error if notice.by_fault else log.info
+            level("worker leaves by itself", reason=notice.reason)
+        case notices.LoopHeld():
+            log.info(
+                "a handler holds the event loop for a quarter of a second",
+                handler=notice.handler,
+                stack=" < ".join(notice.stack),
+                **_task(notice),
+            )
         case notices.LoopBlocked():
             log.warning(
                 "a handler blocks the event loop: everything else waits; do this in a thread, or in a sync handler",

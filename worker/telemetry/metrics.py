@@ -188,7 +188,7 @@ def _worker_lost(to: Metrics, notice: notices.WorkerLost) -> None:
     to.add("workers_lost_total", sign=notice.sign)
 
 
-def _blocked(to: Metrics, _notice: notices.LoopBlocked) -> None:
+def _blocked(to: Metrics, _notice: notices.LoopHeld) -> None:
     to.add("event_loop_blocked_total")
 
 
@@ -208,7 +208,7 @@ _COUNTERS: dict[type[notices.Notice], Any] = {
     notices.Delivered: _delivered,
     notices.DeliveryFailed: _delivery_failed,
     notices.WorkerLost: _worker_lost,
-    notices.LoopBlocked: _blocked,
+    notices.LoopHeld: _blocked,
     notices.PlatformTrouble: _trouble,
 }
 

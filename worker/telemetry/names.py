@@ -63,6 +63,8 @@ FIGURES = (
     Figure("counter", "deliveries_set_aside_total", "of these, those that were set aside", ("handler",)),
     Figure("counter", "workers_lost_total", "other workers that this process found dead", ("sign",)),
     Figure("counter", "platform_troubles_total", "times that the platform did not answer as it should"),
-    Figure("counter", "event_loop_blocked_total", "times that a handler kept the event loop to itself for seconds"),
+    Figure(
+        "counter", "event_loop_blocked_total", "times that code kept the event loop to itself for a quarter of a second"
+    ),
     Figure("histogram", "event_loop_lag_seconds", "how late the event loop ran what was due", (), LAGS),
 )

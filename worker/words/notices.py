@@ -42,6 +42,15 @@ class HandlersBroken(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerWorn(Notice):
+    """A worker leaves by itself. ``by_fault``: since threads of it hang; else since it was to."""
+
+    worker_id: str
+    reason: str
+    by_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerDraining(Notice):
     """A worker claims nothing more; what runs may finish."""
 
@@ -141,6 +150,17 @@ class ChildEnded(Notice):
     attempt: int
     status: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHeld(Notice):
+    """Code has held the event loop for a quarter of a second: of a run, where that is known. The stack says where."""
+
+    task_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    handler: str | None
+    stack: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,6 @@ up, the same in every attempt.
 """
 
 from worker.agents.instrumentation.frames import Frame, frame_in_hand, within
-from worker.agents.instrumentation.install import install, missing
+from worker.agents.instrumentation.install import install, installed, missing
 
-__all__ = ["Frame", "frame_in_hand", "install", "missing", "within"]
+__all__ = ["Frame", "frame_in_hand", "install", "installed", "missing", "within"]

@@ -8,6 +8,7 @@ moved one is refused by name instead of being run without its journal.
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import aclosing
 from importlib import import_module
@@ -15,12 +16,23 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
-from worker.agents.instrumentation import bare, connections, model_calls, records, runs, sessions, tool_calls
+from worker.agents.instrumentation import (
+    bare,
+    connections,
+    model_calls,
+    off_loop,
+    records,
+    runs,
+    sessions,
+    tool_calls,
+)
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.model_calls import ModelCall
 from worker.agents.instrumentation.stable_ids import give_id, remember, uuid4_or_stable
 from worker.agents.models import stand_in
+from worker.current import run_in_hand
+from worker.threads import in_thread
 from worker.words.errors import ConfigurationError
 
 Original = Callable[..., Any]
@@ -48,6 +60,7 @@ class Hook(NamedTuple):
 
 
 _installed: dict[tuple[str, str, str], Original] = {}
+_installing = threading.Lock()
 
 
 def install() -> None:
@@ -56,8 +69,20 @@ def install() -> None:
     Raises:
         ConfigurationError: The installed version of Agno has moved one of the places.
     """
-    if _installed:
-        return
+    with _installing:
+        _ = _installed or _install()
+
+
+async def installed() -> None:
+    """Put the hooks in, the first time in a thread: most of Agno is imported for it, which takes a second.
+
+    Raises: ConfigurationError, as ``install``.
+    """
+    if not _installed:
+        await in_thread(install)
+
+
+def _install() -> None:
     found = [(hook, *_look_up(hook)) for hook in HOOKS]
     for hook, owner, original in found:
         _installed[hook.module, hook.owner, hook.name] = original
@@ -261,18 +286,22 @@ def _id(original: Original) -> Original:
 def _step(original: Original) -> Original:
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
+        own = self
+        if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
+            own = off_loop.with_forms(self, "active_executor")
         if frame is None:
-            return original(self, *arguments, **options)
-        return runs.step(frame, original, self, arguments, options)
+            return original(own, *arguments, **options)
+        return runs.step(frame, original, own, arguments, options)
 
     return hook
 
 
 def _session(original: Original) -> Original:
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
-        session = await original(owner, *arguments, **options)
         frame = frame_in_hand.get()
-        return session if frame is None else sessions.as_found(frame, owner, session)
+        is_found = frame is None or off_loop.has_plain_database(owner)  # by the hook of the plain twin
+        session = await off_loop.stored(original, owner, arguments, options)
+        return session if frame is None or is_found else sessions.as_found(frame, owner, session)
 
     return hook
 
@@ -291,12 +320,11 @@ def _saving(original: Original) -> Original:
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
-        if frame is None:
-            return await original(owner, *arguments, **options)
-        if frame.run.is_over:
-            return None
-        await sessions.before_saving(frame)
-        return await original(owner, *arguments, **options)
+        if frame is not None:
+            if frame.run.is_over:
+                return None
+            await sessions.before_saving(frame)
+        return await off_loop.stored(original, owner, arguments, options)
 
     return hook
 
@@ -481,6 +509,8 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.agent._storage", "", "read_or_create_session", _session_sync, is_shared=True),
     Hook("agno.team._storage", "", "_aread_or_create_session", _session, is_shared=True),
     Hook("agno.team._storage", "", "_read_or_create_session", _session_sync, is_shared=True),
+    Hook("agno.agent._storage", "", "aread_session", off_loop.database, is_shared=True),
+    Hook("agno.team._storage", "", "_aread_session", off_loop.database, is_shared=True),
     Hook("agno.workflow.workflow", "Workflow", "aread_or_create_session", _session),
     Hook("agno.workflow.workflow", "Workflow", "read_or_create_session", _session_sync),
     *(
@@ -503,6 +533,27 @@ HOOKS: tuple[Hook, ...] = (
         for kind, private in (("agent", ""), ("team", "_"))
         for name, make in CONNECTIONS
     ),
+    *(
+        Hook(f"agno.{kind}._hooks", "", f"{private}aexecute_{when}_hooks", off_loop.options("hooks"), is_shared=True)
+        for kind, private in (("agent", ""), ("team", "_"))
+        for when in ("pre", "post")
+    ),
+    Hook("agno.utils.agent", "", "aexecute_instructions", off_loop.options("instructions"), is_shared=True),
+    Hook("agno.utils.agent", "", "aexecute_system_message", off_loop.options("system_message"), is_shared=True),
+    Hook("agno.utils.callables", "", "ainvoke_callable_factory", off_loop.options("factory"), is_shared=True),
+    Hook("agno.utils.callables", "", "_acompute_cache_key", off_loop.options("custom_key_fn"), is_shared=True),
+    Hook("agno.agent._run", "", "aresolve_run_dependencies", off_loop.dependencies, is_shared=True),
+    Hook("agno.team._run", "", "_aresolve_run_dependencies", off_loop.dependencies, is_shared=True),
+    *(
+        Hook(
+            module, "", "aget_relevant_docs_from_knowledge", off_loop.attributes("knowledge_retriever"), is_shared=True
+        )
+        for module in ("agno.agent._messages", "agno.team._default_tools")
+    ),
+    Hook(FUNCTION, "FunctionCall", "_aexecute", off_loop.tool_execution),
+    Hook("agno.workflow.condition", "Condition", "_aevaluate_condition", off_loop.attributes("evaluator")),
+    Hook("agno.workflow.router", "Router", "_aroute_steps", off_loop.attributes("selector")),
+    Hook("agno.workflow.loop", "Loop", "_aevaluate_end_condition", off_loop.attributes("end_condition")),
     Hook("agno.run.approval", "", "uuid4", uuid4_or_stable),
     Hook("agno.team.task", "", "uuid4", uuid4_or_stable),
     Hook("agno.utils.names", "", "uuid4", uuid4_or_stable),

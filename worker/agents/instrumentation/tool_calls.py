@@ -17,6 +17,7 @@ from worker.agents.instrumentation.frames import (
     within,
 )
 from worker.agents.instrumentation.model_calls import ReplayedText
+from worker.agents.instrumentation.off_loop import stepped
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.tool_events import is_emitted, request_event, result_event
 from worker.agents.tools import has_state, is_redone, lost_state, name_of_toolkit, shape_of
@@ -449,5 +450,5 @@ async def _each(source: Any) -> AsyncIterator[Any]:
         async for item in source:
             yield item
         return
-    for item in source:
+    async for item in stepped(source):
         yield item

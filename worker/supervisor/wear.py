@@ -1,0 +1,56 @@
+"""What wears a worker out: threads that hang, memory that grows, or as many tasks as it was given. Then it leaves."""
+
+import resource
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from worker.settings import Settings
+from worker.threads import Call, Threads
+
+_STATM = Path("/proc/self/statm")
+
+
+class Wear:
+    """Of one worker.
+
+    Args:
+        settings: Its limits.
+        pools: Its pools of threads.
+    """
+
+    def __init__(self, settings: Settings, pools: Callable[[], Iterable[Threads]]) -> None:
+        self._settings = settings
+        self._pools = pools
+        self.tasks = 0
+        """How many runs have ended."""
+
+    def hung(self) -> list[Call]:
+        """What threads still do though nobody waits for it any more."""
+        return [call for pool in self._pools() for call in pool.hung()]
+
+    @property
+    def is_worn_out(self) -> bool:
+        """Whether it leaves by a fault, not by plan: whoever starts it again may want to know."""
+        return len(self.hung()) > self._settings.hung_threads
+
+    def reason(self) -> str | None:
+        """Why the worker should leave; none: it should not."""
+        settings, hung = self._settings, self.hung()
+        if len(hung) > settings.hung_threads:
+            return f"{len(hung)} threads hang, which is more than WORKER_HUNG_THREADS={settings.hung_threads}"
+        if settings.max_tasks is not None and self.tasks >= settings.max_tasks:
+            return f"it has done {self.tasks} tasks, as WORKER_MAX_TASKS wants"
+        used = memory() if settings.max_memory is not None else 0
+        if settings.max_memory is not None and used > settings.max_memory:
+            return f"it uses {used / 2**20:.0f} MiB of memory, which is more than WORKER_MAX_MEMORY"
+        return None
+
+
+def memory() -> int:
+    """Bytes of memory that this process uses: its resident set; where the system does not say, the most it has used."""
+    try:
+        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024  # bytes on macOS, else KiB
