@@ -129,7 +129,9 @@ async def test_answers_to_what_runs_write_that_are_lost_do_nothing_twice(far: En
         await create(far)
     held = await claim(far, by, 20)
     await far.tasks.push(held[7].task.id, [note("from outside")])
-    far.core.writer.known.learn([{**vars_of(held[7]), "last_event": 2}])  # of that one it knows less than there is
+    far.core.writer.known.learn(
+        [{**vars_of(held[7]), "last_event": 2}], by.id
+    )  # of that one it knows less than there is
     way.cut_at(STORED, times=2)
     await asyncio.gather(*(emit(far, each, "twice") for each in held for _ in range(2)))
     await asyncio.gather(*(finish(far, each) for each in held))

@@ -10,7 +10,7 @@ from tests.contract.steps import claim, create, deliver, finish, hand_back, log,
 from worker.engine.engine import Engine
 from worker.words.errors import LeaseLost, ValidationError
 from worker.words.events import NewEvent
-from worker.words.outcomes import Outcome
+from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.work import Assignment, JournalEntry, Subscription
@@ -229,3 +229,21 @@ async def test_what_is_over_is_not_kept_in_mind(engine: Engine, other: Engine, e
                 with pytest.raises(LeaseLost):
                     await engine.work.emit(assignment.task.id, 1, [note()])
     assert len(known) == 0
+
+
+async def test_an_attempt_whose_number_was_handed_out_again_writes_nothing(engine: Engine) -> None:
+    """A standby that had not got a claim hands its number out again: the fence names the worker, too."""
+    _, frozen = await run(engine)
+    other = await worker(engine, "another")
+    await engine.core.rows("update worker.tasks set worker_id = %s", (other.id,))
+    for write in (
+        engine.work.emit(frozen.task.id, frozen.attempt, [note()]),
+        engine.tasks.update(frozen.task.id, {"internal_status": "x"}, attempt=frozen.attempt),
+        engine.work.hand_back(frozen.task.id, frozen.attempt, HandBack()),
+        engine.work.crashed(frozen.task.id, frozen.attempt, "was killed by signal 9"),
+        finish(engine, frozen),
+    ):
+        with pytest.raises(LeaseLost):
+            await write
+    task = await engine.tasks.get(frozen.task.id)
+    assert (task.status, task.last_event) == (Status.Executing, 2)

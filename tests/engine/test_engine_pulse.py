@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,10 +201,48 @@ async def test_a_free_lock_does_not_count_before_the_rescuers_connection_is_old_
         assert loop.time() - began > 0.8
 
 
-async def test_a_worker_whose_lease_ran_out_is_buried_though_its_lock_is_held(
+@pytest.mark.parametrize("minutes", [-10, 2])
+async def test_a_held_lock_means_a_live_owner_whatever_the_clock_says(
+    rescuer: Engine, database_url: str, lost: list[WorkerLost], minutes: int
+) -> None:
+    """The database's clock jumps: leases are over, or last for ever, from one moment to the next."""
+    task = await create(rescuer)
+    with other(database_url, lease=600) as process:
+        await holds(process)
+        await sql(
+            database_url,
+            f"update worker.workers set lease_until = now() - interval '{minutes} minutes' where name = 'the other'",  # noqa: S608 - a number of ours
+        )
+        scans = rescuer.core.pulse._scan_at
+        await wait_until(lambda: rescuer.core.pulse._scan_at > scans + 0.8, "several scans went by")
+        assert (await rescuer.tasks.get(task.id)).status is Status.Executing
+        assert lost == []
+
+
+async def test_while_somebody_holds_the_tasks_nobody_is_taken_for_dead(
     rescuer: Engine, database_url: str, lost: list[WorkerLost]
 ) -> None:
-    """SIGSTOP keeps its connections open: nothing but the lease tells."""
+    """A lock on the tasks holds up neither renewals nor the scan."""
+    task = await create(rescuer)
+    with other(database_url, lease=2) as process:
+        await holds(process)
+        async with await psycopg.AsyncConnection.connect(database_url) as holder:
+            await holder.execute("lock table worker.tasks in access exclusive mode")
+            asked = "select lease_until from worker.workers where name = 'the other'"
+            ((before,),) = await sql(database_url, asked)
+
+            async def renewed() -> bool:
+                return (await sql(database_url, asked))[0][0] > before + timedelta(seconds=3)
+
+            await wait_until(renewed, "it renews its lease under the lock, for longer than a lease", 20)
+        assert lost == []
+        assert (await rescuer.tasks.get(task.id)).status is Status.Executing
+
+
+async def test_a_worker_whose_lease_ran_out_is_buried_though_its_lock_was_held(
+    rescuer: Engine, database_url: str, lost: list[WorkerLost]
+) -> None:
+    """SIGSTOP keeps its connections open: the server ends the session that was silent for a lease."""
     task = await create(rescuer)
     with other(database_url, lease=1) as process:
         await holds(process)

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 NAME = "agno-worker"
 
+GRANTS = "docs/deploy.md says what it needs, under Roles"
+
 DEFAULTS = {
     "connect_timeout": "5",  # seconds, for each address
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",  # milliseconds
+    "client_encoding": "UTF8",  # whatever the role's is
 }
 """What a URL need not say: a connection whose packets are dropped on the way, as by a firewall or a moved address, is
 given up after some ten seconds. The system's own defaults are two hours for a silent one and 17 minutes for a write."""
@@ -164,6 +167,8 @@ async def is_pooled(url: str) -> bool:
     """
     one = await connect(url, pooled=True)
     try:
+        check_encoding(one)
+        style = one.info.parameter_status("DateStyle") or "ISO"
         other = await connect(url, pooled=True)
         try:
             with errors():
@@ -172,7 +177,23 @@ async def is_pooled(url: str) -> bool:
             await other.close()
     finally:
         await one.close()
-    return len({*ours[0::3], *ours[1::3]}) > 1 or len(set(ours[2::3])) > 1 or ours[0] == ours[2]
+    pooled = len({*ours[0::3], *ours[1::3]}) > 1 or len(set(ours[2::3])) > 1 or ours[0] == ours[2]
+    if pooled and not style.startswith("ISO"):
+        raise ConfigurationError(
+            f"the role's DateStyle is {style}, and behind a transaction pooler no session can set its own:"
+            " `alter role … set datestyle = 'ISO'`"
+        )
+    return pooled
+
+
+def check_encoding(connection: "AsyncConnection[Any]") -> None:
+    """Refuse a database that cannot hold every text. Raises: ConfigurationError."""
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"the database's encoding is {encoding}, and tasks hold any text:"
+            " create it anew with `encoding 'UTF8' template template0`"
+        )
 
 
 async def _backend(connection: "AsyncConnection[Any]") -> int:
@@ -264,6 +285,8 @@ def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
     libpq gives no SQLSTATE for a connection that was not made: only words tell a refusal from an absence.
     """
     text = str(error)
+    if error.sqlstate == "42501":
+        return ConfigurationError(f"the database's role lacks a right: {error.diag.message_primary}; {GRANTS}")
     if error.sqlstate is None and _UNREADABLE.search(text):
         return ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL")
     if error.sqlstate in ("28P01", "28000") or (error.sqlstate is None and _REFUSED.search(text)):

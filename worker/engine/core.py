@@ -11,6 +11,7 @@ from worker.engine import presence_statements, statements
 from worker.engine.bounds import CALL_SECONDS, Bounds, remaining
 from worker.engine.changes import Bereave
 from worker.engine.connections import (
+    GRANTS,
     configure,
     errors,
     is_lost,
@@ -46,6 +47,7 @@ POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
+TIDY_SECONDS = 10.0
 CLOSE_SECONDS = 2.0  # what connections get to be closed in order
 AGAIN_SECONDS = 0.5  # between tries of what may be tried again while the database is away
 
@@ -76,6 +78,8 @@ class Core:
         self._tasks: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
+        self._subscriptions: list[int] = []  # of this process's worker
+        self._tidy_at = 0.0
         self._searches = Searches(self.url)
         self._has_checked_key = False
 
@@ -301,14 +305,15 @@ class Core:
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep a worker alive, and look for dead ones."""
+        self._subscriptions = subscriptions
         self._begin_upkeep()
         if self.pulse.running and self.pulse.buries and self.pulse.free_for(worker_id):
-            self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
+            self.pulse.hold(worker_id, lock_key, lease_seconds)
             return
         if self.pulse.running:
             self.pulse.stop()
         self.pulse = self._new_pulse(self._bury)
-        self.pulse.hold(worker_id, lock_key, lease_seconds, subscriptions)
+        self.pulse.hold(worker_id, lock_key, lease_seconds)
         self.pulse.start()
 
     def _new_pulse(self, bury: Bury | None) -> Pulse:
@@ -337,12 +342,33 @@ class Core:
 
     async def _rescue(self, worker_id: str, name: str, sign: str) -> None:
         try:
+            if not worker_id:
+                await self._tidy()
+            if not worker_id and not (await self.rows(statements.LEFTOVERS))[0]["exist"]:
+                return
             count = await self.release_orphans()
         except ModuleException as error:  # the next scan finds the same orphans
             announce(PlatformTrouble(doing="rescuing tasks of a dead worker", error=error, again_in=1.0))
             return
         if worker_id or count:
             announce(WorkerLost(worker_id=worker_id, name=name, sign=sign, tasks=count))
+
+    async def check_rights(self) -> None:
+        """Refuse a role that cannot do all that a worker does, before it does half. Raises: ConfigurationError."""
+        rows = await self.rows(statements.MISSING_RIGHTS)
+        missing = rows[0]["missing"] if rows else []
+        if missing:
+            raise ConfigurationError(f"the database's role lacks {', '.join(sorted(missing))}; {GRANTS}")
+
+    async def _tidy(self) -> None:
+        """What is done beside the renewals, and must not hold them up: other tables, and other workers' rows."""
+        if time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + TIDY_SECONDS
+        if self._subscriptions:
+            await self.rows(statements.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
+        await self.rows(statements.RETIRE_SUBSCRIPTIONS)
+        await self.rows(statements.FORGET_WORKERS)
 
     async def release_orphans(self) -> int:
         """Queue again what workers that are gone still hold; how many tasks that were."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from worker.contracts import Capabilities, Standing
 from worker.engine import migrate, statements
 from worker.engine.client import EngineTasks
-from worker.engine.connections import check_url, connect, errors, shown
+from worker.engine.connections import check_encoding, check_url, connect, errors, shown
 from worker.engine.core import Core
 from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
@@ -205,6 +205,7 @@ class Engine:
         url = self.core.url if self._core is not None else await self._start_embedded()
         connection = await connect(url, pooled=True)  # no prepared statements: each runs once
         try:
+            check_encoding(connection)
             with errors():
                 return await migrate.migrate(connection)
         finally:

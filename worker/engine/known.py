@@ -5,6 +5,7 @@ decided on the row as it is known, by the very functions that decide on a locked
 touches those rows alone which are still as they were known. What it leaves out is decided again on the locked row.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from worker.words.statuses import AgentExecutionStatus
 OWN = (Append, Save, Finish)
 """What a run writes without leaving its task to others; all else looks at the row first."""
 
+OWNERS_KEPT = 50_000  # claims whose owner is remembered: many times what a process runs at once
+
 _NOW = cast("Any", None)  # the database's time is not known before it is asked, and no write of a run's own needs it
 
 
@@ -26,13 +29,15 @@ class Known:
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
         self._doubtful: set[str] = set()
+        self._owners: OrderedDict[tuple[str, int], str] = OrderedDict()  # by task and attempt: whose claim it was
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def learn(self, claimed: Iterable[Mapping[str, Any]]) -> None:
+    def learn(self, claimed: Iterable[Mapping[str, Any]], worker_id: str) -> None:
         """Know tasks that were claimed for a worker of this process."""
         for row in claimed:
+            self._own(row["id"], row["attempt"], worker_id)
             self._doubtful.discard(row["id"])
             self._rows[row["id"]] = Row(
                 id=row["id"],
@@ -43,11 +48,20 @@ class Known:
                 suspicions=row["suspicions"],
                 crashes=row["crashes"],
                 errors=row["errors"],
-                worker_id=None,
+                worker_id=worker_id,
                 last_event=row["last_event"],
                 now=_NOW,
                 state=row["state"],
             )
+
+    def _own(self, task_id: str, attempt: int, worker_id: str) -> None:
+        self._owners[task_id, attempt] = worker_id
+        if len(self._owners) > OWNERS_KEPT:
+            self._owners.popitem(last=False)
+
+    def owner(self, item: Item) -> str | None:
+        """Which worker of this process claimed the attempt that an item belongs to; none: no attempt, or none here."""
+        return self._owners.get((item.task_id, getattr(item, "attempt", None) or 0))
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Know tasks no longer: they have ended, or are another's."""
@@ -55,7 +69,7 @@ class Known:
             self._rows.pop(task_id, None)
             self._doubtful.discard(task_id)
 
-    def covers(self, item: Item) -> bool:
+    def covers(self, item: Item, owner: str | None) -> bool:
         """Whether an item is of an attempt that is known, written once, and sets nothing but what can be set so."""
         row = self._rows.get(item.task_id)
         return (
@@ -63,6 +77,7 @@ class Known:
             and item.task_id not in self._doubtful
             and isinstance(item, OWN)
             and item.attempt == row.attempt
+            and owner == row.worker_id
             and item.organization_id == row.organization_id
             and getattr(item, "sequence", None) is None
             and not _pauses(item)
@@ -90,7 +105,13 @@ class Known:
     def _guarded(self, row: Row) -> dict[str, Any]:
         """The columns that a row changes, and how it must still be."""
         known = self._rows[row.id]
-        guard = {"id": row.id, "attempt": known.attempt, "known": known.last_event, "changes": bool(row.changed)}
+        guard = {
+            "id": row.id,
+            "attempt": known.attempt,
+            "owner": known.worker_id,
+            "known": known.last_event,
+            "changes": bool(row.changed),
+        }
         return {**guard, "last_event": row.last_event, **row.changed}
 
     def doubt(self, task_ids: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from worker.engine.payloads import array, encode
 from worker.engine.references import FileRow, parts_of
 from worker.engine.rows import Change, Effect, LoggedEvent, Row, not_found
-from worker.words.errors import ModuleException
+from worker.words.errors import LeaseLost, ModuleException
 from worker.words.texts import clean
 from worker.words.work import JournalEntry
 
@@ -117,9 +117,14 @@ class Plan:
     disturbed: list[str] = field(default_factory=list[str])  # tasks that were changed, but not by their own attempt
     now: datetime = NEVER
 
-    def take(self, item: Item) -> None:
-        """Take in one item: a new task as it is, a change by what it decides on its locked row."""
-        self.errors.append(self._created(item) if isinstance(item, NewRow) else self._changed(item))
+    def take(self, item: Item, owner: str | None = None) -> None:
+        """Take in one item: a new task as it is, a change by what it decides on its locked row.
+
+        Args:
+            item: The item.
+            owner: The worker whose run writes it, where that is known: a task of another's is left alone.
+        """
+        self.errors.append(self._created(item) if isinstance(item, NewRow) else self._changed(item, owner))
 
     def pass_over(self, item: Item, time: datetime) -> None:
         """Take note of an item that an earlier try has committed, at a time; its hint was never sent."""
@@ -138,10 +143,13 @@ class Plan:
         self._keep(item.files, item)
         self.wakes_work |= item.status == "pending" and item.worker_id is None
 
-    def _changed(self, change: Change) -> Exception | None:
+    def _changed(self, change: Change, owner: str | None) -> Exception | None:
         row = self.rows.get(change.task_id)
         if row is None or row.organization_id != change.organization_id:
             return not_found(change)
+        attempt = getattr(change, "attempt", None)
+        if attempt is not None and owner is not None and row.worker_id not in (None, owner):
+            return LeaseLost(row.id, attempt)
         try:
             effect = change.decide(row)
         except ModuleException as error:

@@ -6,8 +6,8 @@ process has a pulse too, once it follows events; it listens alone.
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from worker.engine import statements
@@ -26,7 +26,10 @@ TRUST_SECONDS = (
     10.0  # a rescuer's own connection must have lived so long: after a restart a live worker's lock is free too
 )
 RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
-TIDY_SECONDS = 10.0
+WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the connection may wait for an answer
+END_WHEN_SILENT = "select set_config('idle_session_timeout', %s, false)"
+"""In milliseconds. The server ends the session of a worker that is frozen or cut off when it has been silent for a
+lease, by the server's own timer, and with it goes the lock. No clock that jumps is asked."""
 RECONNECT_SECONDS = 0.2, 1.0
 TROUBLE_SECONDS = 10.0  # between two lines about one absence
 
@@ -56,7 +59,6 @@ class Pulse:
         self._thread: threading.Thread | None = None
         self._connection: Connection[Any] | None = None
         self._worker: tuple[str, int, float] | None = None  # id, lock key, lease in seconds
-        self._subscriptions: list[int] = []
         self._locked: int | None = None
         self._renew_at = 0.0
         self._scan_at = 0.0
@@ -85,9 +87,8 @@ class Pulse:
         """Whether it keeps no other worker alive."""
         return self._locked is None or (self._worker is not None and self._worker[0] == worker_id)
 
-    def hold(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
+    def hold(self, worker_id: str, lock_key: int, lease_seconds: float) -> None:
         """Keep this worker alive from now on."""
-        self._subscriptions = subscriptions
         self._worker = (worker_id, lock_key, lease_seconds)
 
     def release(self) -> None:
@@ -131,6 +132,8 @@ class Pulse:
 
     def _beat(self, connection: "Connection[Any]", born: float) -> None:
         self._renew_at = 0.0  # whoever reconnects re-takes its lock and renews before anything else
+        if not self._pooled:
+            connection.execute(WAIT_BRIEFLY)
         self._keep(connection)
         if not self._pooled:
             connection.execute("listen worker")
@@ -142,7 +145,8 @@ class Pulse:
             self._keep(connection)
             if self._bury is not None and time.monotonic() >= self._scan_at:
                 self._scan_at = time.monotonic() + SCAN_SECONDS
-                self._scan(connection, trusted=time.monotonic() - born >= TRUST_SECONDS)
+                with self._unless_locked():
+                    self._scan(connection, trusted=time.monotonic() - born >= TRUST_SECONDS)
             self._listen(connection)
 
     def _listen(self, connection: "Connection[Any]") -> None:
@@ -161,49 +165,52 @@ class Pulse:
     def _keep(self, connection: "Connection[Any]") -> None:
         """Hold the session lock and renew the lease, when it is time."""
         worker = self._worker
-        if worker is None and self._bury is not None:
-            self._tidy_for_others(connection)
         if worker is None:
             if self._locked is not None:
                 connection.execute("select pg_advisory_unlock(%s, %s)", (LOCK_CLASS, self._locked))
+                connection.execute(END_WHEN_SILENT, ("0",))
                 self._locked = None
             return
         worker_id, lock_key, lease_seconds = worker
         if self._locked != lock_key and not self._pooled:
             row = connection.execute("select pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, lock_key)).fetchone()
             self._locked = lock_key if row is not None and row[0] else None
+            connection.execute(END_WHEN_SILENT, (str(round(lease_seconds * 1000)),))
         if time.monotonic() >= self._renew_at:
-            connection.execute(statements.RENEW, (worker_id,))
-            if self._subscriptions:
-                connection.execute(statements.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
-            self._tidy(connection)
+            with self._unless_locked():
+                connection.execute(statements.RENEW, (worker_id,))
             self._renew_at = time.monotonic() + lease_seconds / RENEWALS_A_LEASE
 
-    def _tidy_for_others(self, connection: "Connection[Any]") -> None:
-        """What a worker does beside its renewals, a server does for its remote ones."""
-        if time.monotonic() >= self._renew_at:
-            self._tidy(connection)
-            self._renew_at = time.monotonic() + TIDY_SECONDS
+    @contextmanager
+    def _unless_locked(self) -> Generator[None]:
+        """Go on where somebody holds a lock on what is needed: the session's own lock says that the worker lives."""
+        from psycopg.errors import LockNotAvailable
 
-    def _tidy(self, connection: "Connection[Any]") -> None:
-        connection.execute(statements.RETIRE_SUBSCRIPTIONS)
-        connection.execute(statements.FORGET_WORKERS)
+        try:
+            yield
+        except LockNotAvailable as error:
+            announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=SCAN_SECONDS))
 
     def _scan(self, connection: "Connection[Any]", *, trusted: bool) -> None:
-        """Look for the dead. Neither sign counts until this connection is old enough to be believed."""
+        """Look for the dead. Neither sign counts until this connection is old enough to be believed.
+
+        A held lock means a live owner, whatever its lease says: the database's clock may have jumped. Whoever is frozen
+        loses its session, and with it the lock, when it has been silent for a lease.
+        """
         me = self._worker[0] if self._worker is not None else ""
         rows = connection.execute(statements.SUSPECTS, {"class": LOCK_CLASS, "me": me}).fetchall()
         free_now: dict[str, float] = {}
-        for worker_id, name, expired, locked in rows:
-            if not locked and not self._pooled:
+        for worker_id, name, expired, has_lock, locked in rows:
+            if has_lock and not locked and not self._pooled:
                 free_now[worker_id] = self._free_before.get(worker_id, time.monotonic())
             seen_twice = worker_id in free_now and time.monotonic() - free_now[worker_id] >= SCAN_SECONDS
-            if trusted and (expired or seen_twice):
-                self._bury_one(connection, worker_id, name, "lease" if expired else "lock", certain=seen_twice)
+            out_of_time = expired and not (has_lock and locked)
+            if trusted and (out_of_time or seen_twice):
+                self._bury_one(connection, worker_id, name, "lease" if out_of_time else "lock", certain=seen_twice)
             elif worker_id in free_now and worker_id not in self._free_before:
                 self._scan_at = free_now[worker_id] + SCAN_SECONDS  # the second look, as soon as it counts
         self._free_before = free_now
-        if trusted and self._bury is not None and connection.execute(statements.LEFTOVERS).fetchone() == (True,):
+        if trusted and self._bury is not None:  # what the dead have left is looked for on the loop's connections
             self._bury("", "", "orphans")
 
     def _bury_one(self, connection: "Connection[Any]", worker_id: str, name: str, sign: str, *, certain: bool) -> None:

@@ -96,20 +96,21 @@ READ_TIMES = """
 """
 
 # What runs write of their own tasks, in one statement: a row is changed, and events and journal entries are added, if
-# the attempt still owns it and nobody has logged anything since. Answers the time, the tasks of which that is so, and
+# the attempt and its worker still own it and nobody has logged anything since. (The worker too: a standby that had not
+# got everything may hand an attempt's number out again.) Answers the time, the tasks of which that is so, and
 # whether a subscription wants any of the events. Columns that are not given stay; a given status ends the task.
 WRITE_KNOWN = f"""
     with wanted as materialized (
         select * from json_to_recordset(%(rows)s::json) as r(
-            id text, attempt integer, known bigint, changes boolean, last_event bigint,
+            id text, attempt integer, owner text, known bigint, changes boolean, last_event bigint,
             status text, result text, internal_status text, finish_reason text, state json
         )
     ), locked as materialized (
-        select id, organization_id, agent_id, status, attempt, last_event from worker.tasks
+        select id, organization_id, agent_id, status, attempt, worker_id, last_event from worker.tasks
         where id = any(%(ids)s::text[]) order by id for update
     ), mine as materialized (
         select w.*, l.organization_id, l.agent_id from wanted w join locked l on l.id = w.id
-        where l.status = 'executing' and l.attempt = w.attempt and l.last_event = w.known
+        where l.status = 'executing' and l.attempt = w.attempt and l.worker_id = w.owner and l.last_event = w.known
     ), changed as (
         update worker.tasks t
            set last_event = m.last_event, updated_at = now(), status = coalesce(m.status, t.status),
@@ -326,6 +327,22 @@ RENEW = """
     where id = %s returning 1
 """
 
+# Rights that the role lacks: it works with every table of the schema but that of the migrations. (A case, because a
+# planner may ask what is no sequence for the rights on one.)
+MISSING_RIGHTS = """
+    select case when not has_schema_privilege(n.oid, 'usage') then array['usage on schema worker'] else array(
+        select wanted || ' on ' || c.relname from pg_class c
+          cross join unnest(array['select', 'insert', 'update', 'delete']) as wanted
+         where c.relnamespace = n.oid and c.relkind = 'r' and c.relname <> 'migrations'
+           and not case when c.relkind = 'r' then has_table_privilege(c.oid, wanted) else true end
+        union all
+        select 'usage on sequence ' || c.relname from pg_class c
+         where c.relnamespace = n.oid and c.relkind = 'S'
+           and not case when c.relkind = 'S' then has_sequence_privilege(c.oid, 'usage') else true end
+    ) end as missing
+    from pg_namespace n where n.nspname = 'worker'
+"""
+
 DRAIN = "update worker.workers set is_draining = true where id = %s and organization_id = %s returning 1"
 
 SEEN_SUBSCRIPTIONS = "update worker.subscriptions set seen_at = now() where id = any(%s)"
@@ -365,10 +382,10 @@ RELEASE_CURSORS = """
     where c.subscription_id = h.subscription_id and c.task_id = h.task_id
 """
 
-# Who seems dead: the lease has run out, or the session lock is free (certain only when seen twice).
+# Who seems dead: the session lock is free (certain only when seen twice), or where there is none the lease has run out.
 SUSPECTS = """
-    select w.id, w.name, w.lease_until < now() as expired,
-           not w.has_lock or exists (
+    select w.id, w.name, w.lease_until < now() as expired, w.has_lock,
+           exists (
                select from pg_locks l
                where l.locktype = 'advisory' and l.granted and l.objsubid = 2
                  and l.database = (select oid from pg_database where datname = current_database())
@@ -405,7 +422,9 @@ LEFTOVERS = """
     select exists (
         select from worker.tasks t join worker.workers w on w.id = t.worker_id
         where t.status = 'executing' and w.gone_at is not null
-    ) or exists (select from worker.cursors c join worker.workers w on w.id = c.worker_id where w.gone_at is not null)
+    ) or exists (
+        select from worker.cursors c join worker.workers w on w.id = c.worker_id where w.gone_at is not null
+    ) as exist
 """
 
 # The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles. What was set

@@ -37,6 +37,7 @@ class Waiting:
     losses: int = 0
     locked: int = 0  # how often it met a lock that somebody holds for long
     is_given_up: bool = False
+    owner: str | None = None  # whose run writes it, where that is known
     doubt: Doubt | None = None  # where the connection broke: how to know whether it was committed
 
     @property

@@ -57,6 +57,8 @@ class EngineWork:
         """
         await self._core.check_key()
         remote = session is not None
+        if not remote:
+            await self._core.check_rights()
         rows = await self._core.rows(
             statements.REGISTER,
             {
@@ -172,7 +174,7 @@ class EngineWork:
 
     async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]]) -> list[Assignment]:
         if worker_id in self._local:
-            self._core.writer.known.learn(rows)
+            self._core.writer.known.learn(rows, worker_id)
             self._given.update((row["id"], row["attempt"]) for row in rows)
         try:
             return [Assignment(assigned(row, self._core.vault), row["attempt"]) for row in rows]

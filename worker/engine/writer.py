@@ -108,6 +108,7 @@ class Writer:
         if not is_id(item.task_id):  # what the database could not even be asked for
             raise TaskNotFound(item.task_id)
         waiting = self._queue.number(item)
+        waiting.owner = self.known.owner(item)
         if waiting.is_patient:
             await self._put(waiting)
             return await waiting.done
@@ -325,7 +326,10 @@ class Writer:
         """Whether all of a group is what runs write of tasks that are known; what is in doubt is always looked at."""
         if looks_first():
             return False
-        return all(each.doubt is None and each.size <= LARGE_BYTES and self.known.covers(each.item) for each in group)
+        return all(
+            each.doubt is None and each.size <= LARGE_BYTES and self.known.covers(each.item, each.owner)
+            for each in group
+        )
 
     async def _write_known(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
         """What runs write of their own tasks needs no look at them: one statement, which leaves out what has moved."""
@@ -383,7 +387,7 @@ class Writer:
             if waiting.doubt in committed:
                 plan.pass_over(item, committed[waiting.doubt])
             else:
-                plan.take(item)
+                plan.take(item, waiting.owner)
 
     async def _committed(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> dict[Doubt, datetime]:
         """Which earlier tries have committed after all, and when: their answers were lost.
