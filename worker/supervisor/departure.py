@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from worker.telemetry import traces
+from worker.telemetry import output, traces
 
 FAILED = 1
 
@@ -36,7 +36,7 @@ def run_to_exit(
         except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never come
             failed(error)
             code = FAILED
-        for flush in (traces.flush, sys.stdout.flush, sys.stderr.flush):
+        for flush in (traces.flush, sys.stdout.flush, sys.stderr.flush, output.settle):
             with suppress(Exception):  # a handler may have closed it
                 flush()
         (exit_process or os._exit)(code)

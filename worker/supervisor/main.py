@@ -1,6 +1,5 @@
 """A worker as a process: settings to platform to supervisor, signals, the way out."""
 
-import asyncio
 import signal
 from collections.abc import Callable
 
@@ -9,8 +8,9 @@ from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor import forks, garbage
 from worker.supervisor.departure import run_to_exit
+from worker.supervisor.signals import EXIT_SECONDS, LastExit, hear
 from worker.supervisor.supervisor import Supervisor
-from worker.telemetry import logs
+from worker.telemetry import logs, output
 from worker.telemetry.scraping import scraped
 from worker.words.errors import ModuleException
 
@@ -34,6 +34,7 @@ def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable
         ConfigurationError: The handlers or the settings do not fit; nothing was started.
     """
     registry.check()
+    output.unblock()
     logs.configure(settings)
     return run_to_exit(_run(settings, registry), exit_process)
 
@@ -43,7 +44,7 @@ async def _run(settings: Settings, registry: Registry) -> int:
     try:
         await platform.open()
         supervisor = Supervisor(platform, registry, settings)
-        with_signals(supervisor)
+        with_signals(supervisor, LastExit(settings.drain_seconds + EXIT_SECONDS))
         async with scraped(settings, platform) as address:
             logs.serving_metrics(address)
             garbage.spare()
@@ -56,19 +57,18 @@ async def _run(settings: Settings, registry: Registry) -> int:
         await platform.close()
 
 
-def with_signals(supervisor: Supervisor) -> None:
-    """Have signals note and wake; the loop acts."""
-    loop = asyncio.get_running_loop()
+def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
+    """Have signals note and wake; the loop acts, and where it cannot the process ends in time all the same."""
     interrupts = 0
 
-    def interrupted() -> None:
+    def heard(number: int) -> None:
         nonlocal interrupts
-        interrupts += 1
-        if interrupts == 1:
-            supervisor.stop()
-        else:
+        last_exit.begin()
+        interrupts += number == signal.SIGINT
+        if interrupts > 1:
             supervisor.hurry()
+        else:
+            supervisor.stop()
 
     forks.leave_signals(signal.SIGTERM, signal.SIGINT)
-    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
-    loop.add_signal_handler(signal.SIGINT, interrupted)
+    hear((signal.SIGTERM, signal.SIGINT), heard)
