@@ -55,10 +55,10 @@ class EngineWork:
             Conflict: Another worker has its id.
             ConfigurationError: The secrets of tasks are encrypted with a key that this process does not have.
         """
+        if session is None:
+            await self._core.check_rights()
         await self._core.check_key()
         remote = session is not None
-        if not remote:
-            await self._core.check_rights()
         rows = await self._core.rows(
             statements.REGISTER,
             {
