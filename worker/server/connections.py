@@ -6,9 +6,9 @@ counts bytes and seconds of one connection; nothing of a request is kept beyond 
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEADER_BYTES = 64 * 1024  # as h11 allows, uvicorn's other parser
 HEADERS = 100  # as Apache's LimitRequestFields
@@ -161,7 +161,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request
+        if cycle is None or cycle.response_complete or not cycle.response_started:
             body = b'{"status_code":%d,"description":"%s","kind":"ModuleException"}' % (status, why.encode())
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + body)
