@@ -37,6 +37,7 @@ TABLES = (
     "journal",
     "task_files",
     "tasks",
+    "providers",
     "workers",
     "agents",
     "files",

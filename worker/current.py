@@ -11,6 +11,7 @@ from worker.contracts import Work
 from worker.contracts.patience import persist
 from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
+from worker.words.providers import ProviderState
 from worker.words.tasks import Tokens
 from worker.words.usage import Usage, spent_tokens
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 REASON_DRAIN = "drain"
 """Why a run ends whose worker leaves: it is handed back and goes on elsewhere."""
+
+REASON_OUTAGE = "outage"
+"""Why a run ends whose provider is away: its task waits, uncharged, until somebody has been answered there."""
 
 REASON_RETRY = "retry"
 """Why a run ends within which a transient error would be passed over; another attempt makes that very call again."""
@@ -99,6 +103,7 @@ class Run:
         home: The thread and task that the handler was called in.
         has_tries: Whether another attempt follows if a transient error ends this one.
         failure: The error that ended it where ``stopping`` says ``REASON_RETRY``.
+        away: The provider that is away where it says ``REASON_OUTAGE``.
         incomplete: What becomes of an answer that is not whole, if the handler says.
         silence: Seconds for which a model may say nothing, if the handler says.
         used: What each of its agents has used so far.
@@ -119,6 +124,7 @@ class Run:
     home: Position | None = None
     has_tries: bool = False
     failure: BaseException | None = None
+    away: ProviderState | None = None
     incomplete: Incomplete | None = None
     silence: float | None = None
     used: list[Usage] = field(default_factory=list[Usage])

@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         ge=0,
         description="connections that the server takes of one address at once; 0: any number, as behind a proxy",
     )
+    outage_minutes: float = Field(
+        default=60.0,
+        validation_alias="WORKER_OUTAGE_MINUTES",
+        ge=0,
+        le=100_000,
+        description="minutes that tasks wait for a provider that is away, until they end as errors; 0: they never wait",
+    )
     max_queued: int = Field(
         default=100_000,
         validation_alias="WORKER_MAX_QUEUED",

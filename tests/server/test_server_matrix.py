@@ -40,6 +40,8 @@ from worker.words.roles import Role
 
 RUN_VERBS = ("emit", "save", "journal", "told", "keep_files", "finish", "hand_back", "crashed")
 MORE: dict[str, dict[str, Any]] = {
+    "provider_failed": {"id": "p", "error_code": "timeout", "message": "m"},
+    "provider_answered": {"id": "p"},
     "emit": {"events": [{"type": "chunk", "data": "x"}], "journal": [["k", "1"]]},
     "save": {"changes": {"title": "written"}},
     "keep_files": {"files": []},
@@ -171,7 +173,7 @@ def _of_verb(name: str, rule: Rule, holder: Holder, target: str) -> tuple[int | 
     scope = rule.scopes.get(holder.role)
     if scope is None:
         return (403,)
-    if name == "lost":
+    if name == "lost" or scope is Scope.Organization:
         return (None,)
     if name == "register":
         return (404,) if holder.is_narrow and target != MINE else (None,)

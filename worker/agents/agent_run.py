@@ -7,8 +7,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from worker.agents import providers
 from worker.agents.bounds import Bounds, bounds_of
 from worker.agents.conversation import Contents
+from worker.agents.errors import is_gate, provider_is_away
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind, Number
@@ -153,6 +155,35 @@ class AgentRun:
         if self.attempt is not None:
             self.attempt.stopping.set(REASON_DRAIN)
         return asyncio.CancelledError(REASON_DRAIN)
+
+    async def check_provider(self, provider_id: str, *, is_covered: bool) -> None:
+        """Do not ask a provider that is away: wait for it, or have Agno turn to another model, where it has one.
+
+        Raises:
+            CancelledError: The task waits for it.
+            ProviderIsAway: Agno has another model, or what to do.
+        """
+        if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop:
+            return
+        state = await providers.away(self.attempt, provider_id)
+        if state is None:
+            return
+        if is_covered:
+            raise provider_is_away(state)
+        raise providers.wait_for(self.attempt, state)
+
+    async def provider_failed(self, provider_id: str, error: BaseException, *, is_covered: bool) -> None:
+        """Tell of a failed call. Raises: CancelledError (the task waits for the provider)."""
+        if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop or is_gate(error):
+            return
+        state = await providers.failed(self.attempt, provider_id, error)
+        if state is not None and not is_covered:
+            raise providers.wait_for(self.attempt, state) from error
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Tell of an answer."""
+        if self.attempt is not None and self.attempt.attempt is not None and not self.blocks_the_loop:
+            await providers.answered(self.attempt, provider_id)
 
     def may_give_up(self, error: BaseException) -> bool:
         """Whether another attempt would make a call again that failed now."""

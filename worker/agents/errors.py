@@ -3,6 +3,7 @@
 from worker.words.classification import classify
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException
+from worker.words.providers import ProviderState
 
 UNAVAILABLE = 503  # what a broken connection is on the wire
 
@@ -46,3 +47,18 @@ def status_of(cause: BaseException | None) -> int | None:
         return None
     known = classify(cause)
     return known.status or (UNAVAILABLE if known.is_retryable else None)
+
+
+def provider_is_away(state: ProviderState) -> Exception:
+    """What a model raises in place of a call that is not made, as Agno's own: it turns to its other models then."""
+    from agno.exceptions import ModelProviderError
+
+    status = 429 if state.error_code in {ErrorCode.Quota, ErrorCode.RateLimited} else UNAVAILABLE
+    error = ModelProviderError(f"{state.id} is away: {state.message}", status_code=status)
+    error.is_gate = True  # pyright: ignore[reportAttributeAccessIssue] # known again by this
+    return error
+
+
+def is_gate(error: BaseException) -> bool:
+    """Whether it stands for a call that was not made."""
+    return bool(getattr(error, "is_gate", False))

@@ -14,6 +14,7 @@ from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
 from worker.cli.dev_command import dev
 from worker.cli.key_commands import keys
+from worker.cli.provider_commands import providers
 from worker.cli.serve_command import serve
 from worker.cli.task_commands import tasks
 
@@ -80,6 +81,7 @@ app.command()(demo)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")
 app.add_typer(deliveries, name="delivery")
+app.add_typer(providers, name="provider")
 app.add_typer(keys, name="key")
 
 

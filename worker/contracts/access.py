@@ -134,6 +134,10 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
         "PATCH /agents/{agent_id}/sync_local_tools": _rule(client=Scope.Agent, worker=Scope.Agent, admin=Scope.Agent),
         "POST /metadata/api_key_allowance": _read(Scope.Listed),
         "GET /metadata/default_llm_extra_headers": _read(Scope.Organization),
+        # providers of models
+        "GET /providers": _read(Scope.Organization),
+        "POST /providers/{provider_id}/resume": _rule(admin=Scope.Organization),
+        "POST /providers/{provider_id}/fail": _rule(admin=Scope.Organization),
         # deliveries
         "GET /deliveries": _read(Scope.Listed),
         "POST /deliveries/retry": _write(Scope.Listed),
@@ -166,6 +170,9 @@ VERBS: Mapping[str, Rule] = MappingProxyType(
         "settle": _work(Scope.Claim),
         "save": SAVE,
         "lost": _work(Scope.Listed),
+        "providers": _work(Scope.Organization),
+        "provider_failed": _work(Scope.Organization),
+        "provider_answered": _work(Scope.Organization),
     }
 )
 """Verbs of ``POST /work``."""

@@ -7,6 +7,7 @@ from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.providers import ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.work import KeptFile, StoredFile
@@ -104,6 +105,18 @@ class Tasks(Protocol):
 
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Anyone; an agent that was made or that a worker announced. Raises: AgentNotFound."""
+        ...
+
+    async def providers(self) -> list[ProviderState]:
+        """Operator; the providers whose last call failed, the longest away first; changes nothing."""
+        ...
+
+    async def resume_provider(self, provider_id: str) -> ProviderState:
+        """Operator; tasks that wait for a provider are tried at once; how it stood. Raises: NotFound."""
+        ...
+
+    async def fail_provider(self, provider_id: str) -> ProviderState:
+        """Operator; tasks that wait for a provider end as errors; how it stood. Raises: NotFound."""
         ...
 
     async def list_agents(self) -> list[AgentRecord]:

@@ -13,6 +13,7 @@ from worker.contracts.standing import Standing
 from worker.contracts.workers import Work
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.upkeep import Removed
 from worker.words.work import JournalEntry, WorkerCard
@@ -82,6 +83,10 @@ class RemoteWork(Work, Protocol):
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack, *, sequence: int | None = None) -> None:
         """The server; as ``Work.hand_back``."""
+        ...
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState:
+        """The server; as ``Work.provider_failed``."""
         ...
 
     async def crashed(

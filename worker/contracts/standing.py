@@ -31,6 +31,7 @@ class Standing:
         deliveries_due: (subscription, task) pairs with an event to be delivered, counted up to 100,000.
         deliveries_failing: Of these, how many were tried in vain.
         deliveries_set_aside: Events set aside, counted up to 100,000.
+        providers_away: Providers of models that tasks wait for.
     """
 
     agents: tuple[AgentStanding, ...]
@@ -38,6 +39,7 @@ class Standing:
     deliveries_due: int = 0
     deliveries_failing: int = 0
     deliveries_set_aside: int = 0
+    providers_away: int = 0
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
 
@@ -74,6 +75,21 @@ class Work(Protocol):
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """The owner; the task is pending again, charged with an error or with nothing. Raises: LeaseLost."""
+        ...
+
+    async def providers(self) -> list[ProviderState]:
+        """A worker; the providers whose last call failed, those that tasks wait for among them; changes nothing."""
+        ...
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
+        """A worker; counts a failed call, fleet-wide: after the third in a row tasks wait for the provider.
+
+        Answers how it stands now; none where the platform keeps no account of providers.
+        """
+        ...
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """A worker; its call was answered: nobody waits for the provider any more."""
         ...
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:

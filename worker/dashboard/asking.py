@@ -15,6 +15,7 @@ from worker.dashboard.rendering import render
 from worker.dashboard.visits import Visit, Visits
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.ids import is_id
+from worker.words.providers import ProviderState
 from worker.words.tasks import TaskRecord
 
 FORM_FILES = 50
@@ -80,7 +81,13 @@ class Asking:
 
     async def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """Answer with a page."""
-        return await self.keep(HTMLResponse(await self.html(template, **values), status))
+        away = await self._providers_away()
+        return await self.keep(HTMLResponse(await self.html(template, away=away, **values), status))
+
+    async def _providers_away(self) -> list[ProviderState]:
+        """Providers that tasks wait for, which every page says."""
+        listed = [] if self.reach is None else await self.reach.room.tasks.providers()
+        return [each for each in listed if each.is_away]
 
     async def html(self, template: str, **values: Any) -> str:
         """A page, or a piece of one."""

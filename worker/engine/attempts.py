@@ -47,7 +47,8 @@ def _begun(row: Mapping[str, Any], data: Mapping[str, Any], *, by_hand: bool) ->
 
 def _ended(attempt: Attempt, row: Mapping[str, Any], data: Mapping[str, Any]) -> Attempt:
     outcome = _outcome(data)
-    error = data.get("_error") or (data.get("result") if data["status"] in (Status.Error, Status.Failed) else None)
+    said = data.get("result") if data["status"] in (Status.Error, Status.Failed) else None
+    error = data.get("_error") or data.get("_waits") or said
     codes = {name: data.get(name) for name in ("error_code", "provider_code")}
     return attempt.model_copy(update={"outcome": outcome, "ended_at": row["time"], "error": error, **codes})
 

@@ -33,6 +33,7 @@ from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderState
 from worker.words.retry import CRASHES, MOST_SUSPICIONS, SUSPICIONS
 from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.texts import clean
@@ -42,6 +43,7 @@ Status = AgentExecutionStatus
 
 USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
 """What a run has cost, and how its answer ended."""
+NEVER_BY_ITSELF = timedelta(days=3650)  # a task that waits for a provider is released by whoever is answered there
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,14 +215,37 @@ class GiveBack:
         note_written(row, self.attempt, self.sequence)
         delta: dict[str, Any] = {"status": Status.Pending}
         row.set(status=Status.Pending, worker_id=None, available_at=row.now + timedelta(seconds=self.back.delay))
-        if self.back.error is not None:
+        if self.back.waits_for is not None:
+            row.set(waits_for=clean(self.back.waits_for), available_at=row.now + NEVER_BY_ITSELF)
+            delta |= {"_waits": clean(self.back.error)}
+            delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
+        elif self.back.error is not None:
             row.set(errors=row.errors + 1)
             delta |= {"errors": row.errors, "_error": clean(self.back.error)}
             delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
-        if self.back.delay:
+        if self.back.delay and self.back.waits_for is None:
             delta["available_at"] = row.changed["available_at"]
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)]
         return Effect(events=events, wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """An operator's word, or time's, that a task waits no longer for a provider that is away."""
+
+    organization_id: str
+    task_id: str
+    provider: ProviderState
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """End it as an error; one that is no longer pending is left as it is."""
+        if row.status != Status.Pending:
+            return Effect()
+        reason = f"{self.provider.id} is away: {self.provider.message}"
+        delta = {"result": reason, **note_error(row, self.provider.error_code, self.provider.provider_code)}
+        row.set(result=reason)
+        return Effect(events=[end(row, Status.Error, delta, None)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from worker.engine.core import Asked, Core
 from worker.engine.files import FileStore
 from worker.engine.payloads import encode
 from worker.engine.plan import NewRow, settings_columns
+from worker.engine.providers import Providers
 from worker.engine.records import SECRETS, History, is_renewal, split, task_item, task_record
 from worker.engine.references import uploads
 from worker.engine.rows import RENEWED, text_size
@@ -24,6 +25,7 @@ from worker.words.attempts import Attempt
 from worker.words.errors import AgentNotFound, TaskNotFound
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
+from worker.words.providers import ProviderState
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.texts import clean
@@ -242,6 +244,21 @@ class EngineTasks:
         if not rows:
             raise AgentNotFound(agent_id)
         return self._agent(rows[0])
+
+    @bounded
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed."""
+        return await Providers(self._core, self._organization).listed()
+
+    @bounded
+    async def resume_provider(self, provider_id: str) -> ProviderState:
+        """Have the tasks that wait for a provider tried at once."""
+        return await Providers(self._core, self._organization).resume(provider_id)
+
+    @bounded
+    async def fail_provider(self, provider_id: str) -> ProviderState:
+        """End the tasks that wait for a provider."""
+        return await Providers(self._core, self._organization).fail(provider_id)
 
     @bounded
     async def list_agents(self) -> list[AgentRecord]:

@@ -73,8 +73,8 @@ class Core:
         self.pulse: Pulse
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self.claims = 0
-        self.upkeep: Upkeep | None = None
-        self._upkeep: asyncio.Task[None] | None = None
+        self.upkeep: list[Upkeep] = []
+        self._upkeep: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
@@ -320,15 +320,15 @@ class Core:
         return Pulse(self.url, self.hub, bury, pooled=self.pooled, home=self.home)
 
     def _begin_upkeep(self) -> None:
-        if self._upkeep is None and self.upkeep is not None:
+        if not self._upkeep:
             nobodys = contextvars.Context()  # whoever comes first: its bounds and its task's name are not the upkeep's
-            self._upkeep = asyncio.create_task(self.upkeep(), name="upkeep", context=nobodys)
+            self._upkeep = [asyncio.create_task(each(), name="upkeep", context=nobodys.copy()) for each in self.upkeep]
 
     async def _end_upkeep(self) -> None:
-        upkeep, self._upkeep = self._upkeep, None
-        if upkeep is not None:
-            upkeep.cancel()
-            await asyncio.gather(upkeep, return_exceptions=True)
+        upkeep, self._upkeep = self._upkeep, []
+        for each in upkeep:
+            each.cancel()
+        await asyncio.gather(*upkeep, return_exceptions=True)
 
     def _bury(self, worker_id: str, name: str, sign: str) -> None:
         self.hub.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)

@@ -14,6 +14,7 @@ from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
 from worker.engine.page_sessions import EngineSessions
 from worker.engine.presence import EnginePresence, end_silent
+from worker.engine.providers import look_after
 from worker.engine.retention import Retention
 from worker.engine.standing import standing
 from worker.engine.vault import Vault
@@ -95,7 +96,8 @@ class Engine:
         core = Core(url, poll=self._poll, vault=self._vault)
         days = self._retention_days
         if days is not None:
-            core.upkeep = lambda: Retention(core).every_day(days)
+            core.upkeep.append(lambda: Retention(core).every_day(days))
+        core.upkeep.append(lambda: look_after(core))
         return core
 
     async def _start_embedded(self) -> str:

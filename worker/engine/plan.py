@@ -37,6 +37,7 @@ _TYPES = {
     "settings": "json",
     "state": "json",
     "written": "bigint",
+    "waits_for": "text",
 }
 """Columns that changes set, with their types."""
 

@@ -15,7 +15,7 @@ Status = AgentExecutionStatus
 TASK_COLUMNS = """
     t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.suspicions, t.crashes, t.errors,
     t.available_at, t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at, t.result,
-    t.settings, t.state, t.finish_reason
+    t.settings, t.state, t.finish_reason, t.waits_for
 """
 """What ``task_record`` wants of a row of worker.tasks t."""
 
@@ -72,7 +72,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "suspicions": row["suspicions"],
             "crashes": row["crashes"],
             "errors": row["errors"],
-            "available_at": row["available_at"] if pending and row["attempt"] else None,
+            "available_at": row["available_at"] if pending and row["attempt"] and not row["waits_for"] else None,
             "last_event": row["last_event"],
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],

@@ -44,7 +44,9 @@ _REST = """
         ) failing) as deliveries_failing,
         (select count(*) from (
             select from worker.deliveries_set_aside d where d.subscription_id in (select id from mine) limit %(most)s
-        ) aside) as deliveries_set_aside
+        ) aside) as deliveries_set_aside,
+        (select count(*) from worker.providers
+          where organization_id = %(organization)s and opened_at is not null) as providers_away
 """
 
 

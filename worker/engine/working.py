@@ -18,12 +18,14 @@ from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
 from worker.engine.offers import Offer
+from worker.engine.providers import Providers
 from worker.engine.records import assigned
 from worker.engine.references import kept_rows
 from worker.words.digests import mark
 from worker.words.errors import ConfigurationError, Conflict, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.texts import clean
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
@@ -39,6 +41,7 @@ class EngineWork:
         self._organization = organization_id
         self._files = FileStore(core, organization_id, patient=True)
         self.mail = EngineMail(core, organization_id, tasks)
+        self._providers = Providers(core, organization_id)
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
@@ -243,6 +246,18 @@ class EngineWork:
         """Queue the task again."""
         await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back, sequence))
         self._given.pop(task_id, None)
+
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed."""
+        return await self._providers.listed()
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState:
+        """Count a failed call."""
+        return await self._providers.failed(failure)
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Nobody waits for it any more."""
+        await self._providers.answered(provider_id)
 
     async def crashed(
         self, task_id: str, attempt: int, reason: str, delay: float = 0.0, *, sequence: int | None = None

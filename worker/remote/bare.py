@@ -24,6 +24,7 @@ from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupp
 from worker.words.events import NewEvent
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
@@ -209,6 +210,16 @@ class BareWork:
             errors=held.errors + 1,
             error=back.error,
         )
+
+    async def providers(self) -> list[ProviderState]:
+        """None that are known: such a platform keeps no account of them."""
+        return []
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
+        """Nobody to tell: the task is tried as usual."""
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Nobody to tell."""
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:  # noqa: ARG002 - refused
         """A bare platform counts no deaths. Raises: Unsupported."""

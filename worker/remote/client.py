@@ -11,7 +11,7 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import agent_of, decode, item_of, kept_of, task_of
+from worker.remote.wire import agent_of, decode, item_of, kept_of, provider_of, task_of
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
@@ -26,6 +26,7 @@ from worker.words.errors import (
 )
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
+from worker.words.providers import ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
 from worker.words.texts import clean
@@ -254,6 +255,24 @@ class RemoteTasks:
             raise AgentNotFound(agent_id)
         answer = await self._transport.call("GET", f"/agents/{_in_path(agent_id)}", subject=Subject(agent_id=agent_id))
         return agent_of(decode(answer.content, "an agent"))
+
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed."""
+        rows = await self._of_providers("GET", "")
+        return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    async def resume_provider(self, provider_id: str) -> ProviderState:
+        """Have the tasks that wait for a provider tried at once."""
+        return provider_of(await self._of_providers("POST", f"/{_in_path(provider_id)}/resume"))
+
+    async def fail_provider(self, provider_id: str) -> ProviderState:
+        """End the tasks that wait for a provider."""
+        return provider_of(await self._of_providers("POST", f"/{_in_path(provider_id)}/fail"))
+
+    async def _of_providers(self, method: str, path: str) -> Any:
+        if not await self._dialect.native():
+            raise self._unsupported("look after providers of models")
+        return decode((await self._transport.call(method, f"/providers{path}")).content, "a provider")
 
     async def list_agents(self) -> list[AgentRecord]:
         """Read all agents."""

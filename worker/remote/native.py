@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from worker.contracts.values import NULL, put_aside, put_back
 from worker.remote.asking import Asking, Verb
@@ -17,10 +18,11 @@ from worker.remote.hub import Hub
 from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable, task_of
+from worker.remote.wire import Unreadable, provider_of, task_of
 from worker.words.errors import LeaseLost, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
@@ -137,6 +139,26 @@ class NativeWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await self._end("hand_back", task_id, attempt, asdict(back))
+
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed; a server of a version before keeps no account of them."""
+        try:
+            rows = await self._asking.together(Verb({"verb": "providers"}))
+        except ValidationError:
+            return []
+        return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
+        """Count a failed call."""
+        try:
+            return provider_of(await self._asking.together(Verb({"verb": "provider_failed", **asdict(failure)})))
+        except ValidationError:
+            return None
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Nobody waits for it any more."""
+        with suppress(ValidationError):
+            await self._asking.together(Verb({"verb": "provider_answered", "id": provider_id}))
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
         """Charge a crash and queue the task again, or end it."""

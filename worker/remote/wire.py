@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from worker.words.agents import AgentRecord
 from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
+from worker.words.providers import ProviderState
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
 from worker.words.tasks import TaskItem, TaskRecord
 from worker.words.work import KeptFile
@@ -56,6 +57,11 @@ def task_of(data: Any) -> TaskRecord:
 def item_of(data: Any) -> TaskItem:
     """Read a list's item."""
     return _read(TaskItem, data, "a list's item")
+
+
+def provider_of(data: Any) -> ProviderState:
+    """Read how a provider stands."""
+    return _read(ProviderState, data, "a provider")
 
 
 def agent_of(data: Any) -> AgentRecord:

@@ -16,6 +16,7 @@ from worker.remote.transport import Transport
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
@@ -130,6 +131,18 @@ class RemoteWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await (await self._chosen()).hand_back(task_id, attempt, back)
+
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed."""
+        return await (await self._chosen()).providers()
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
+        """Count a failed call."""
+        return await (await self._chosen()).provider_failed(failure)
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Nobody waits for it any more."""
+        await (await self._chosen()).provider_answered(provider_id)
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
         """Charge a crash and queue the task again, or end it."""

@@ -34,6 +34,7 @@ ROOTS = frozenset(
         "health",
         "metadata",
         "metrics",
+        "providers",
         "openapi.json",
         "ready",
         "ui",

@@ -172,6 +172,24 @@ class HandBackForm(RunForm):
     error: str | None = None
     error_code: Annotated[str, Field(max_length=200)] | None = None
     provider_code: Annotated[str, Field(max_length=200)] | None = None
+    waits_for: Annotated[str, Field(max_length=200)] | None = None
+
+
+class ProviderFailedForm(Form):
+    """``provider_failed``."""
+
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+    error_code: Annotated[str, Field(max_length=200)]
+    message: str
+    provider_code: Annotated[str, Field(max_length=200)] | None = None
+    opens: bool = False
+    wait_seconds: Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)] | None = None
+
+
+class ProviderForm(Form):
+    """``provider_answered``."""
+
+    id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class CrashedForm(RunForm):

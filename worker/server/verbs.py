@@ -21,6 +21,8 @@ from worker.server.forms import (
     KeepFilesForm,
     LostForm,
     OutcomeForm,
+    ProviderFailedForm,
+    ProviderForm,
     RegisterForm,
     RunForm,
     SaveForm,
@@ -33,6 +35,7 @@ from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Valida
 from worker.words.events import NewEvent
 from worker.words.ids import check_id
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.providers import ProviderFailure
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
@@ -210,9 +213,24 @@ class Clerk:
 
     async def hand_back(self, asked: HandBackForm) -> None:
         """Queue a task again."""
-        back = HandBack(asked.delay, asked.error, asked.error_code, asked.provider_code)
+        back = HandBack(asked.delay, asked.error, asked.error_code, asked.provider_code, asked.waits_for)
         write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
+
+    async def providers(self, _asked: Form) -> Any:
+        """List the providers whose last call failed."""
+        return [each.model_dump(mode="json") for each in await self._room.work.providers()]
+
+    async def provider_failed(self, asked: ProviderFailedForm) -> Any:
+        """Count a provider's failed call."""
+        failure = ProviderFailure(
+            asked.id, asked.error_code, asked.message, asked.provider_code, asked.opens, asked.wait_seconds
+        )
+        return (await self._room.work.provider_failed(failure)).model_dump(mode="json")
+
+    async def provider_answered(self, asked: ProviderForm) -> None:
+        """Say that a provider answers again."""
+        await self._room.work.provider_answered(asked.id)
 
     async def crashed(self, asked: CrashedForm) -> None:
         """Charge a task with the death of the process that ran it alone."""
@@ -292,6 +310,9 @@ VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
     "finish": (FinishForm, Clerk.finish),
     "hand_back": (HandBackForm, Clerk.hand_back),
     "crashed": (CrashedForm, Clerk.crashed),
+    "providers": (Form, Clerk.providers),
+    "provider_failed": (ProviderFailedForm, Clerk.provider_failed),
+    "provider_answered": (ProviderForm, Clerk.provider_answered),
     "lost": (LostForm, Clerk.lost),
     "deliveries": (DeliveriesForm, Clerk.deliveries),
     "settle": (SettleForm, Clerk.settle),

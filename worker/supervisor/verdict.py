@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import REASON_DRAIN, Run
+from worker.current import REASON_DRAIN, REASON_OUTAGE, Run
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
@@ -72,6 +72,10 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # also where its time was up while it was ending: the first reason stands
+    if run.away is not None and run.stopping.reason == REASON_OUTAGE:
+        away = run.away
+        text = redaction.of_this_process()(f"{away.id} is away: {away.message}")
+        return HandBack(0, text, away.error_code, away.provider_code, waits_for=away.id)
     if isinstance(error, TimeLimit):
         return Outcome(Status.Failed, {"result": str(error), "error_code": ErrorCode.Limit, **kept(task, run)})
     if draining:

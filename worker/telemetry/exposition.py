@@ -60,7 +60,7 @@ class StandingCollector:
         yield _gauge("tasks", [((a.agent_id, each), getattr(a, each)) for a in agents for each in statuses])
         yield _gauge("queue_depth", [((a.agent_id,), a.due) for a in agents])
         yield _gauge("queue_oldest_seconds", [((a.agent_id,), a.oldest_seconds) for a in agents])
-        for name in ("workers", "deliveries_due", "deliveries_failing", "deliveries_set_aside"):
+        for name in ("workers", "deliveries_due", "deliveries_failing", "deliveries_set_aside", "providers_away"):
             yield _gauge(name, [((), getattr(standing, name))])
 
 

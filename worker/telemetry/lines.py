@@ -81,6 +81,14 @@ def _write_of_process(log: Any, notice: notices.Notice) -> None:
             return
 
 
+def _write_of_provider(log: Any, notice: notices.ProviderAway | notices.ProviderBack) -> None:
+    if isinstance(notice, notices.ProviderBack):
+        log.info("provider back", provider=notice.provider)
+        return
+    told = {"provider": notice.provider, "code": notice.error_code, "error": notice.message}
+    log.error("provider away, its tasks wait", **told)
+
+
 def _write_of_task(log: Any, notice: notices.Notice) -> None:
     match notice:
         case notices.TaskStarted():
@@ -151,6 +159,8 @@ def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
                 set_aside=notice.set_aside,
                 **_raised(notice.error),
             )
+        case notices.ProviderAway() | notices.ProviderBack():
+            _write_of_provider(log, notice)
         case _:
             log.debug(type(notice).__name__)
 

@@ -188,6 +188,10 @@ def _worker_lost(to: Metrics, notice: notices.WorkerLost) -> None:
     to.add("workers_lost_total", sign=notice.sign)
 
 
+def _provider_away(to: Metrics, notice: notices.ProviderAway) -> None:
+    to.add("provider_outages_total", error=notice.error_code)
+
+
 def _blocked(to: Metrics, _notice: notices.LoopHeld) -> None:
     to.add("event_loop_blocked_total")
 
@@ -208,6 +212,7 @@ _COUNTERS: dict[type[notices.Notice], Any] = {
     notices.Delivered: _delivered,
     notices.DeliveryFailed: _delivery_failed,
     notices.WorkerLost: _worker_lost,
+    notices.ProviderAway: _provider_away,
     notices.LoopHeld: _blocked,
     notices.PlatformTrouble: _trouble,
 }

@@ -42,6 +42,7 @@ FIGURES = (
     _asked("deliveries_due", "handlers and tasks with an event to be delivered"),
     _asked("deliveries_failing", "of these, those that were tried in vain and will be again"),
     _asked("deliveries_set_aside", "events set aside, to be retried by hand"),
+    _asked("providers_away", "providers of models that tasks wait for"),
     _asked("platform_up", "1 where the platform answered this scrape, else 0"),
     Figure("gauge", "runs", "attempts that this process has in hand", ("agent",)),
     Figure("counter", "runs_started_total", "attempts begun", ("agent",)),
@@ -62,6 +63,7 @@ FIGURES = (
     Figure("counter", "deliveries_failed_total", "events that handlers raised on", ("handler",)),
     Figure("counter", "deliveries_set_aside_total", "of these, those that were set aside", ("handler",)),
     Figure("counter", "workers_lost_total", "other workers that this process found dead", ("sign",)),
+    Figure("counter", "provider_outages_total", "times that tasks began to wait for a provider", ("error",)),
     Figure("counter", "platform_troubles_total", "times that the platform did not answer as it should"),
     Figure(
         "counter", "event_loop_blocked_total", "times that code kept the event loop to itself for a quarter of a second"

@@ -231,6 +231,22 @@ class WorkerLost(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderAway(Notice):
+    """A provider of models fails for everybody: tasks wait for it from now on."""
+
+    provider: str
+    error_code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBack(Notice):
+    """It has answered again, or a person has said so: the tasks that waited for it go on."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
 class CleanedUp(Notice):
     """The day's clean-up is done."""
 

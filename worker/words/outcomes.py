@@ -28,9 +28,11 @@ class HandBack:
         error: What went wrong, where a try is charged for it; none: nothing is charged (a drain).
         error_code: The same in one word, see ``ErrorCode``.
         provider_code: What the provider itself calls it.
+        waits_for: The provider that is away: it is pending until somebody has been answered there; ``error`` says why.
     """
 
     delay: float = 0.0
     error: str | None = None
     error_code: str | None = None
     provider_code: str | None = None
+    waits_for: str | None = None

@@ -23,6 +23,7 @@ from worker.agents.journal import Identity
 from worker.agents.journal.rows import Number
 from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.models import stand_in
+from worker.agents.providers import provider_of
 from worker.agents.values import packed, said_by, unpacked
 from worker.words.digests import as_it_is, digest
 from worker.words.finish import FinishReason, is_whole
@@ -87,6 +88,7 @@ class ModelCall:
         self.reading = Reading(streamed=is_streamed)
         read_answers_of(type(self.model))
         name = str(self.model.provider or self.model.name or "")
+        self._provider = provider_of(self.model)
         self.stretch = Stretch(model=str(self.model.id), provider=name, streamed=is_streamed)
 
     async def known(self) -> list[Any] | None:
@@ -94,6 +96,7 @@ class ModelCall:
         run, scope = self._run, self._conversation.scope
         entry = run.journal.take(scope, "model", self._at, self._match) if scope.entries else None
         if entry is None:
+            await run.check_provider(self._provider, is_covered=self._frame.is_covered())
             self._frame.goes_live()
             run.journal.order.in_flight += 1
             self._in_flight = True
@@ -118,6 +121,7 @@ class ModelCall:
     async def answered(self, answer: Any) -> None:
         """The answer has come in one piece."""
         self.landed()
+        await self._run.provider_answered(self._provider)
         self._conversation.give_ids(answer.tool_calls or [], self._position)
         await self._run.turn(self._conversation.scope)
         self._note([_pack(answer, MADE_ANEW)], has_calls=bool(answer.tool_calls))
@@ -165,6 +169,7 @@ class ModelCall:
     async def heard(self) -> None:
         """All pieces have come, and are an answer."""
         self.landed()
+        await self._run.provider_answered(self._provider)
         calls = self.model.parse_tool_calls(self._pieces) if self._pieces else []
         self._conversation.give_ids(calls, self._position)
         if calls:
@@ -178,6 +183,11 @@ class ModelCall:
         self.landed()
         if not self._is_known:
             self._run.end_stream(self._frame.run_id, complete=False)
+
+    async def tell_failed(self, error: Exception) -> None:
+        """Tell the fleet of a call that failed. Raises: CancelledError (the task waits for the provider)."""
+        if not self._is_known:
+            await self._run.provider_failed(self._provider, error, is_covered=self._frame.is_covered())
 
     def failed(self, error: Exception) -> None:
         """No answer came. A member's leader goes on after that, so for the leader it is a result like any other."""
@@ -332,6 +342,7 @@ async def whole(call: ModelCall, original: Any) -> Any:
                 reading_in_hand.reset(token)
             call.check(answer)
         except Exception as error:
+            await call.tell_failed(error)
             call.failed(error)
             raise
         await call.answered(answer)
@@ -353,6 +364,7 @@ def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
                 reading_in_hand.reset(token)
             run.call(call.check, answer)
         except Exception as error:
+            run.on_loop(partial(call.tell_failed, error))
             run.call(call.failed, error)
             raise
         run.on_loop(partial(call.answered, answer))
@@ -381,6 +393,7 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
             call.check_whole()
             is_complete = True
         except Exception as error:
+            await call.tell_failed(error)
             call.failed(error)
             raise
         finally:
@@ -408,6 +421,7 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
             run.call(call.check_whole)
             is_complete = True
         except Exception as error:
+            run.on_loop(partial(call.tell_failed, error))
             run.call(call.failed, error)
             raise
         finally:

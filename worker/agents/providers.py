@@ -1,0 +1,115 @@
+"""Providers that are away: no task asks them but the one that probes, the others wait without using up a try."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from worker.current import REASON_OUTAGE, Run
+from worker.settings import Settings
+from worker.words.classification import Classified, classify
+from worker.words.digests import digest
+from worker.words.error_codes import ErrorCode
+from worker.words.errors import ModuleException
+from worker.words.providers import ProviderFailure, ProviderState
+
+if TYPE_CHECKING:
+    from worker.contracts import Work
+
+FRESH_SECONDS = 1.0  # how long what is known of providers is not asked for again
+ASKED_WITH = ("api_key", "base_url", "host", "endpoint", "client_params", "aws_access_key_id", "aws_region")
+"""What of a model says with which key, and where, its provider is asked."""
+
+UNAUTHORIZED = 401  # the key itself is refused; 403 may be about one model or one request
+
+
+@dataclass(slots=True)
+class Known:
+    """What this process knows of providers whose calls fail."""
+
+    until: float = 0.0
+    states: dict[str, ProviderState] = field(default_factory=dict[str, ProviderState])
+
+
+_known: "WeakKeyDictionary[Work, Known]" = WeakKeyDictionary()
+
+
+def provider_of(model: Any) -> str:
+    """A model's provider as breakers are kept: with a digest of the key and the address that it is asked with.
+
+    Args:
+        model: Agno's.
+    """
+    name = str(getattr(model, "provider", None) or getattr(model, "name", None) or type(model).__name__)
+    plain = "".join(each if each.isalnum() else "-" for each in name.lower())[:60].strip("-")
+    asked_with = [str(getattr(model, each, None) or "") for each in ASKED_WITH]
+    return f"{plain}-{digest(asked_with)[:8]}"
+
+
+def tells_of_provider(known: Classified) -> bool:
+    """Whether an error is the provider's for everybody, rather than this task's."""
+    return known.is_outage or known.code is ErrorCode.Quota or is_refused(known)
+
+
+def is_refused(known: Classified) -> bool:
+    """Whether the key itself is refused."""
+    return known.code is ErrorCode.Auth and known.status == UNAUTHORIZED
+
+
+async def away(run: Run, provider_id: str) -> ProviderState | None:
+    """The provider's state if this task has to wait for it."""
+    state = (await _states(run.work)).get(provider_id)
+    return state if state is not None and state.is_away and state.probe_task != run.task_id else None
+
+
+async def failed(run: Run, provider_id: str, error: BaseException) -> ProviderState | None:
+    """Tell of a failed call. Returns: the provider's state, if its tasks wait from now on."""
+    known = classify(error)
+    minutes = Settings().outage_minutes
+    if not tells_of_provider(known) or not minutes:
+        return None
+    blocked = known.is_blocked
+    failure = ProviderFailure(
+        provider_id,
+        str(known.code),
+        known.message or str(error),
+        known.provider_code,
+        opens=blocked,
+        wait_seconds=None if blocked else minutes * 60,
+    )
+    with suppress(ModuleException):
+        state = await run.work.provider_failed(failure)
+        if state is not None:
+            _of(run.work).states[provider_id] = state
+            return state if state.is_away else None
+    return None
+
+
+async def answered(run: Run, provider_id: str) -> None:
+    """Tell of an answer, where calls have failed before it."""
+    if provider_id in _of(run.work).states:
+        del _of(run.work).states[provider_id]
+        with suppress(ModuleException):
+            await run.work.provider_answered(provider_id)
+
+
+def wait_for(run: Run, state: ProviderState) -> asyncio.CancelledError:
+    """End an attempt so that its task waits for a provider; returns what to raise."""
+    run.away = run.away or state
+    run.stopping.set(REASON_OUTAGE)
+    return asyncio.CancelledError(REASON_OUTAGE)
+
+
+async def _states(work: "Work") -> dict[str, ProviderState]:
+    known = _of(work)
+    if time.monotonic() >= known.until:
+        known.until = time.monotonic() + FRESH_SECONDS  # whoever asks meanwhile goes by what was known
+        with suppress(ModuleException):
+            known.states = {each.id: each for each in await work.providers()}
+    return known.states
+
+
+def _of(work: "Work") -> Known:
+    return _known.setdefault(work, Known())

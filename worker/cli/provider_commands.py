@@ -1,0 +1,58 @@
+"""``worker provider …``: providers of models that are away, and the tasks that wait for them."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask
+
+if TYPE_CHECKING:
+    from worker.words.providers import ProviderState
+
+providers = typer.Typer(
+    no_args_is_help=True,
+    help="Providers of models that are away: list them, have the tasks that wait for one go on, or end.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="As the list names it.")]
+
+
+@providers.command("list")
+def list_providers(as_json: AsJson = False) -> None:
+    """List providers whose last call failed: of what, since when tasks wait, how many, and when the next one asks."""
+    found = ask(lambda platform: platform.tasks.providers(), quiet=as_json)
+    if as_json:
+        output.print_json(found)
+        return
+    headings = ("provider", "error", "tasks wait since", "waiting", "next probe", "message")
+    output.print_rows(headings, [_row(each) for each in found])
+
+
+@providers.command()
+def resume(provider: Name) -> None:
+    """Have the tasks that wait for a provider tried at once."""
+    state = ask(lambda platform: platform.tasks.resume_provider(provider))
+    output.say(f"{state.id}: {state.waiting} tasks are tried again")
+
+
+@providers.command()
+def fail(provider: Name) -> None:
+    """End the tasks that wait for a provider, as errors."""
+    state = ask(lambda platform: platform.tasks.fail_provider(provider))
+    output.say(f"{state.id}: {state.waiting} tasks have ended as errors")
+
+
+def _row(state: "ProviderState") -> tuple[str, ...]:
+    def time(moment: object) -> str:
+        return "" if moment is None else str(moment)[:19]
+
+    return (
+        state.id,
+        state.error_code,
+        time(state.since),
+        str(state.waiting),
+        time(state.probe_at),
+        output.one_line(state.message),
+    )

@@ -1,0 +1,28 @@
+"""Providers of models that are away: which, since when, and what an operator makes of it."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from worker.server.common import Admitted, answers
+from worker.server.failures import documented
+from worker.words.providers import ProviderState
+
+router = APIRouter(tags=["providers"])
+
+
+@router.get("/providers", response_model=list[ProviderState], responses=documented())
+async def providers(access: Admitted) -> Response:
+    """List the providers whose last call failed, and how many tasks wait for each."""
+    return answers(list[ProviderState], await access.room.tasks.providers())
+
+
+@router.post("/providers/{provider_id}/resume", response_model=ProviderState, responses=documented(404))
+async def resume(access: Admitted, provider_id: str) -> Response:
+    """Have the tasks that wait for a provider tried at once."""
+    return answers(ProviderState, await access.room.tasks.resume_provider(provider_id))
+
+
+@router.post("/providers/{provider_id}/fail", response_model=ProviderState, responses=documented(404))
+async def fail(access: Admitted, provider_id: str) -> Response:
+    """End the tasks that wait for a provider, as errors."""
+    return answers(ProviderState, await access.room.tasks.fail_provider(provider_id))
