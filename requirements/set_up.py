@@ -182,7 +182,8 @@ def write_locks(*, upgrade: bool) -> None:
         locker = throw_away_locker(Path(folder))
         compile_lock(locker, "dev", project, *extras("dev"), *build, *options)
         compile_lock(locker, "demo", project, *extras("demo"), *build, *bound)
-        compile_lock(locker, "deploy", project, *extras("server", "openai", "anthropic", "otel"), *build, *bound)
+        deployed = extras("server", "openai", "anthropic", "otel", "files")
+        compile_lock(locker, "deploy", project, *deployed, *build, *bound)
         compile_lock(locker, "core", project, *bound)
         compile_lock(locker, "weights", "--group", f"{project}:weights", "--no-deps")
 

@@ -110,10 +110,84 @@ def zipped(members: dict[str, bytes], *, flags: int = 0) -> bytes:
     return out.getvalue().replace(start + b"\0\0", start + marked)
 
 
+def unzipped(content: bytes) -> dict[str, bytes]:
+    """The members of an archive."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def encrypted(content: bytes) -> bytes:
+    """A document whose members are marked as encrypted."""
+    return zipped(unzipped(content), flags=1)
+
+
+def renamed(content: bytes, changes: dict[str, str]) -> bytes:
+    """A document whose parts have other names, as other programs give them."""
+    members = unzipped(content)
+    for old, new in changes.items():
+        members = {
+            (new if name == old else name): data.replace(old.encode(), new.encode()) for name, data in members.items()
+        }
+    return zipped(members)
+
+
+def slides_with_chart() -> bytes:
+    """A presentation whose chart holds a workbook, with a group, a table and notes."""
+    import pptx
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.util import Inches
+
+    presentation: Any = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+    slide.shapes.title.text = "Quarterly revenue"
+    numbers: Any = CategoryChartData()
+    numbers.categories = ["Q1", "Q2"]
+    numbers.add_series("2026", (10, 20.5))
+    place = (Inches(1), Inches(2), Inches(4), Inches(3))
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, numbers).chart
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "Revenue by quarter"
+    table = slide.shapes.add_table(2, 2, *place).table
+    table.cell(0, 0).text, table.cell(1, 1).text = "City", "Leeds"
+    group = slide.shapes.add_group_shape()
+    group.shapes.add_textbox(*place).text_frame.text = "in a group"
+    slide.notes_slide.notes_text_frame.text = "Say it slowly."
+    members = unzipped(saved(presentation))  # the library writes no three-dimensional ones
+    return zipped({name: data.replace(b"c:barChart", b"c:bar3DChart") for name, data in members.items()})
+
+
+def word_with_everything() -> bytes:
+    """A document with a text box, a content control, a link, a header, a footer, a footnote, and a deletion."""
+    import docx
+
+    document: Any = docx.Document()
+    document.add_heading("Offer", 2)
+    document.add_paragraph("first", style="List Bullet")
+    document.sections[0].header.paragraphs[0].text = "CONFIDENTIAL"
+    document.sections[0].footer.paragraphs[0].text = "Page footer"
+    box = (
+        f'<w:p xmlns:w="{W}"><w:r><w:pict><v:shape xmlns:v="urn:schemas-microsoft-com:vml"><v:textbox><w:txbxContent>'
+        "<w:p><w:r><w:t>in a text box</w:t></w:r></w:p></w:txbxContent></v:textbox></v:shape></w:pict></w:r></w:p>"
+    )
+    control = (
+        f'<w:sdt xmlns:w="{W}"><w:sdtPr/><w:sdtContent><w:p><w:r><w:t>in a control</w:t></w:r></w:p></w:sdtContent>'
+        "</w:sdt>"
+    )
+    changed = (
+        f'<w:p xmlns:w="{W}"><w:del><w:r><w:delText>gone</w:delText></w:r></w:del>'
+        "<w:ins><w:r><w:t>come</w:t></w:r></w:ins></w:p>"
+    )
+    from docx.oxml import parse_xml
+
+    for each in (box, control, changed):
+        document.element.body.insert(0, parse_xml(each))
+    return saved(document)
+
+
 def word_with(body: bytes, *, before: bytes = b"") -> bytes:
     """A Word document whose text is given, as XML."""
-    with zipfile.ZipFile(BytesIO(word())) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = unzipped(word())
     xml = b'<?xml version="1.0"?>%b<w:document xmlns:w="%b"><w:body>%b</w:body></w:document>'
     members["word/document.xml"] = xml % (before, W.encode(), body)
     return zipped(members)

@@ -60,17 +60,17 @@ async def test_files_come_in_order_each_read_once_and_by_what_they_hold() -> Non
         attachments = await read([site.url(path) for path in paths])
         assert [item.name for item in attachments.items] == [path[1:] for path in paths[:-1]]
         assert [item.kind.value for item in attachments.items] == [
-            *("pdf", "image", "text", "image", "text", "other", "unreadable")
+            *("pdf", "image", "text", "image", "text", "unreadable", "unreadable")
         ]
         assert [item.media_type for item in attachments.pdfs + attachments.images + attachments.texts] == [
-            *("application/pdf", "image/png", "image/jpeg", "text/csv", "text/html")
+            *("application/pdf", "image/png", "image/jpeg", "text/csv", "text/markdown")
         ]
         assert attachments.notes == (
             LOGIN,
-            "archive.zip could not be attached: application/zip is not a type that can be read.",
+            "archive.zip could not be read: it is truncated or broken.",
             "gone.txt could not be read: the server answered 404 (Not Found).",
         )
-        assert [item.name for item in attachments.unreadable] == ["gone.txt"]
+        assert [item.name for item in attachments.unreadable] == ["archive.zip", "gone.txt"]
         assert sorted(site.paths()) == sorted(paths[:-1])
 
 

@@ -6,7 +6,7 @@ killed when its time is up.
 
     from worker import bounded
 
-    text = await bounded.documents.run("worker.inputs.pdf_process:text", content, 8_000, bounds=Bounds(seconds=10))
+    text = await bounded.documents.run("worker.inputs.readers.pdf:text", content, 8_000, bounds=Bounds(seconds=10))
 
 The function is named by this package's own code, as ``module:function``. Its arguments are plain values and bytes. It
 answers bytes, or a value that JSON has; it raises ``Refused`` with words for whoever sent the data. Children are kept

@@ -107,10 +107,10 @@ async def _read_text(room: Room, url: str, kept: KeptFile | None, attachment: At
         attachment.look = "plain"
         return
     found = classify(content, declared, attachment.name)
-    if found.kind is not Kind.TEXT or found.encoding is None:
+    if found.encoding is None:
         attachment.look = "download"
         return
-    text = content.decode(found.encoding, "replace")
+    text = content.decode(found.encoding.name, "replace")
     attachment.text, attachment.is_cut = text[:TEXT_CHARACTERS], len(text) > TEXT_CHARACTERS
 
 

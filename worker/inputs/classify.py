@@ -1,16 +1,32 @@
 """What a file is: by its content first, then by its declared type, then by its name."""
 
 import mimetypes
+import re
 from dataclasses import dataclass
 
 from worker.inputs.attachments import Kind
-from worker.inputs.decoding import text_encoding
-from worker.inputs.office import document_type
+from worker.inputs.decoding import Encoding, text_encoding
+from worker.inputs.kinds import COMPOUND, EMAIL, GZIP, NOTEBOOK, RTF, TAR, TYPES, WEB_ARCHIVE, ZIP
 from worker.inputs.pictures import picture_type
 
 _HEAD = 1024  # bytes in which a PDF may begin (PDF 1.7, appendix H, note 13) and a text shows what it is
 _SURE = 0.5  # of 1: below that a match is two or three bytes of luck
 _SNIFFED = 8 * 1024  # bytes that the library for rarer formats sees
+_HEADERS = 16 * 1024  # bytes in which the headers of an e-mail end, or there are enough of them to tell
+_SURE_HEADERS = 3  # of those below: two may stand in a text about e-mails
+_FIRST_HEADER = re.compile(rb"(?:From [^\n]+\n)?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t]?[^\n]*(?:\n|\Z)")
+_HEADER = re.compile(
+    rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|Received|Return-Path|Delivered-To|Snapshot-Content-Location):",
+    re.IGNORECASE | re.MULTILINE,
+)
+_STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1
+    (b"PK\x03\x04", ZIP),
+    (b"PK\x05\x06", ZIP),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", COMPOUND),
+    (b"\x1f\x8b\x08", GZIP),
+    (b"{\\rtf", RTF),
+)
+_PACKED = {ZIP, COMPOUND, GZIP, TAR}
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
 # Python's own table, without the system's files, which differ from one machine to the next.
 _PYTHONS = mimetypes.MimeTypes(filenames=())
@@ -39,6 +55,7 @@ _BY_ENDING = {
     "ts": "text/plain",
     "css": "text/css",
     "svg": "image/svg+xml",
+    "eml": "message/rfc822",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
@@ -56,7 +73,7 @@ class Classified:
 
     kind: Kind
     media_type: str
-    encoding: str | None = None
+    encoding: Encoding | None = None
 
 
 def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
@@ -72,12 +89,13 @@ def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
     picture = picture_type(content)
     if picture is not None:
         return Classified(Kind.IMAGE, picture)
-    document = document_type(content)
-    encoding = text_encoding(content, _charset(declared))
-    if document is not None:
-        return Classified(Kind.DOCUMENT, document, encoding)
+    container = _container_type(content) or _message_type(content, declared, name)
+    encoding = text_encoding(content, _charset(declared)) if container not in _PACKED else None
+    if container is not None:
+        return Classified(Kind.DOCUMENT, container, encoding)
     if encoding is not None:
-        return Classified(Kind.TEXT, _text_type(content, declared, name), encoding)
+        text_type = NOTEBOOK if _is_notebook(content) else _text_type(content, declared, name)
+        return Classified(Kind.DOCUMENT if text_type in TYPES else Kind.TEXT, text_type, encoding)
     if b"%PDF-" in content[:_HEAD]:
         return Classified(Kind.PDF, "application/pdf")
     return Classified(Kind.OTHER, _binary_type(content, declared, name))
@@ -91,6 +109,31 @@ def claims(declared: str, name: str) -> str:
 
 def _begins_like_pdf(content: bytes) -> bool:
     return content[:_HEAD].lstrip(_BLANK).startswith(b"%PDF-")
+
+
+def _container_type(content: bytes) -> str | None:
+    """What holds other things, by its first bytes; what it is itself, its table of contents says later."""
+    for start, media_type in _STARTS:
+        if content.startswith(start):
+            return media_type
+    return TAR if content[257:262] == b"ustar" else None  # POSIX 1003.1, ustar
+
+
+def _message_type(content: bytes, declared: str, name: str) -> str | None:
+    """An e-mail or a saved page: headers that stand in every one (RFC 5322, RFC 2557), before the first empty line."""
+    head = content[:_HEADERS].lstrip(_BLANK).replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    if not _FIRST_HEADER.match(head):
+        return None
+    found = {each.group(1).lower() for each in _HEADER.finditer(head)}
+    claimed = claims(declared, name)
+    least = 1 if claimed == EMAIL or name.lower().endswith((".mht", ".mhtml")) else _SURE_HEADERS
+    if len(found) < least:
+        return None
+    return WEB_ARCHIVE if b"snapshot-content-location" in head.lower() or name.lower().endswith(".mht") else EMAIL
+
+
+def _is_notebook(content: bytes) -> bool:
+    return content[:_HEAD].lstrip().startswith(b"{") and b'"nbformat"' in content and b'"cells"' in content
 
 
 def _text_type(content: bytes, declared: str, name: str) -> str:
@@ -120,16 +163,11 @@ def _is_text_type(media_type: str) -> bool:
 
 
 def _binary_type(content: bytes, declared: str, name: str) -> str:
-    # Office documents are all zip archives: there the name says more than the first bytes.
     guesses = [_sniffed_type(content), _plain_type(declared), type_of_name(name)]
-    if guesses[0] == "application/zip":
-        guesses = [guess for guess in (guesses[2], guesses[1], guesses[0]) if "image/" not in guess]
     return next((guess for guess in guesses if guess not in _VAGUE), "application/octet-stream")
 
 
 def _sniffed_type(content: bytes) -> str:
-    if content.startswith(b"PK\x03\x04"):
-        return "application/zip"
     import puremagic
 
     try:

@@ -1,8 +1,17 @@
-"""Is it text, and in which encoding: the bytes decide, a byte-order mark first, a declared charset last."""
+"""Is it text, and in which encoding: a mark, what the file says of itself, what its server says, then its bytes.
+
+The order is that of the web (WHATWG, *Encoding* and *Determining the character encoding*), with one difference: where
+the whole file is UTF-8 and a Western charset is declared, it is UTF-8. Nearly any bytes are valid Latin-1, so that
+declaration proves nothing, while other text is hardly ever valid UTF-8 by accident.
+"""
 
 import codecs
+import re
+from dataclasses import dataclass
 
 _PIECE = 64 * 1024  # bytes decoded at a time, so that a large file is not held twice
+_SAMPLE = 64 * 1024  # bytes of lines with other letters than ASCII's that the detector sees; more adds nothing
+_HEAD = 4096  # bytes in which a file says its own encoding; browsers look at 1024, some pages begin with comments
 _MARKS = (  # longest first: UTF-32's mark begins like UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -10,20 +19,85 @@ _MARKS = (  # longest first: UTF-32's mark begins like UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Charsets that a server may declare: the ones of the web (WHATWG), by Python's names. Never codecs such as zlib.
+_WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
+_WESTERN = frozenset({"cp1252", "iso8859-1", "iso8859-15", "ascii"})
+_GUESSED = (  # what the detector may answer, by its own names; others are rare, or mistaken for these
+    *("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"),
+    *("cp437", "cp850", "cp852", "cp866", "cp874", "cp932", "cp949"),
+    *(f"cp{number}" for number in range(1250, 1259)),
+    *(f"iso8859-{number}" for number in (2, 5, 6, 7, 8, 15, 16)),
+    *("koi8-r", "koi8-u", "mac-roman", "gb18030", "big5hkscs", "euc_jis_2004", "iso2022_jp_2"),
+)
+# Charsets that may be declared: the ones of the web (WHATWG), by Python's names, and those guessed. Never codecs such
+# as zlib. Each with a wider one that also holds the characters of vendors, which declarations leave out.
 _DECLARED = {
-    *(f"cp{number}" for number in (866, 874, 932, 949, 1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258)),
-    *(f"iso8859-{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
-    *("koi8-r", "koi8-u", "mac-roman", "gbk", "gb2312", "gb18030", "big5", "euc_jp", "shift_jis", "iso2022_jp"),
-    *("euc_kr", "utf-16-le", "utf-16-be"),
+    *_GUESSED,
+    *("utf-8", "utf-16", "utf-32", "ascii"),
+    *(f"iso8859-{number}" for number in (1, 3, 4, 9, 10, 13, 14)),
+    *("gbk", "gb2312", "big5", "euc_jp", "shift_jis", "iso2022_jp", "euc_kr", "tis-620", "hz", "mac-cyrillic"),
+}
+_WIDER = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "euc_jp": "euc_jis_2004",
+    "iso2022_jp": "iso2022_jp_2",
+}
+_SAID_BY_ITSELF = (  # XML 1.0, 4.3.3; HTML, `<meta charset>` and its older form; PEP 263; CSS Syntax, 3.2
+    re.compile(rb"""\A\s*<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""", re.IGNORECASE),
+    re.compile(rb"""<meta\s[^>]{0,300}?\bcharset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE),
+    re.compile(rb"""\A(?:[^\n]{0,200}\n)?[ \t\f]*#[^\n]{0,80}?coding[:=][ \t]*([-\w.]{1,40})"""),
+    re.compile(rb"""\A@charset "([\w.:-]{1,40})";"""),
+)
+_PEOPLES_NAMES = {
+    "cp866": "IBM866",
+    "cp437": "IBM437",
+    "cp850": "IBM850",
+    "cp852": "IBM852",
+    "cp874": "windows-874",
+    "cp932": "Shift_JIS",
+    "cp949": "EUC-KR",
+    "big5hkscs": "Big5",
+    "euc_jis_2004": "EUC-JP",
+    "iso2022_jp_2": "ISO-2022-JP",
+    "mac-roman": "Mac Roman",
 }
 _CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape: colours in a log
 _HIGH = bytes(range(128, 256))
-CONTROL_SHARE = 0.01  # a stray form feed or bell is still text; compressed data has 10 % of them
-HIGH_SHARE = 0.3  # Western European prose has under 10 % of letters with accents; compressed data has 50 %
+CONTROL_SHARE = 0.01  # a stray form feed, bell or NUL is still text; compressed data has 10 % of them
+BAD_SHARE = 0.1  # of the characters beyond ASCII: more that are not UTF-8, and it is another encoding
 
 
-def text_encoding(content: bytes, charset: str = "") -> str | None:
+@dataclass(frozen=True)
+class Encoding:
+    """How the bytes of a text become characters.
+
+    Arguments:
+        name: Python's name of the encoding.
+        is_guess: whether neither the file nor its server said so, and its bytes alone do not prove it.
+        replaced: how many places are not valid in it; each becomes U+FFFD.
+    """
+
+    name: str
+    is_guess: bool = False
+    replaced: int = 0
+
+    @property
+    def spoken(self) -> str:
+        """The encoding's name as people write it."""
+        name = self.name.removesuffix("-sig")
+        if name.startswith("cp125"):
+            return f"windows-{name[2:]}"
+        return _PEOPLES_NAMES.get(name) or name.replace("iso8859", "iso-8859").upper()
+
+
+def text_encoding(content: bytes, charset: str = "") -> Encoding | None:
     """Return the encoding in which content is text, None if it is not text.
 
     Arguments:
@@ -32,17 +106,63 @@ def text_encoding(content: bytes, charset: str = "") -> str | None:
     """
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if marked is not None:
-        return marked if _decodes(content, marked) else None
-    declared = _declared_encoding(charset)
-    if declared in {"utf-16-le", "utf-16-be"} and _decodes(content, declared):
-        return declared
+        return _fitting(content, marked)
     if _share(content, _CONTROLS) > CONTROL_SHARE:
-        return None
-    if _decodes(content, "utf-8"):
-        return "utf-8"
-    if declared is not None and _decodes(content, declared):
-        return declared
-    return "cp1252" if _share(content, _HIGH) <= HIGH_SHARE and _decodes(content, "cp1252") else None
+        return _wide(content, charset)
+    is_utf8 = _misfits(content, "utf-8") == 0
+    for said in (_said_by_itself(content), charset):
+        name = _declared_encoding(said)
+        if name is not None and name not in _WIDE and not (is_utf8 and name in _WESTERN):
+            found = _fitting(content, name) or _fitting(content, _WIDER.get(name, name))
+            if found is not None:
+                return found
+    if is_utf8:
+        return Encoding("iso2022_jp_2") if _is_iso_2022_jp(content) else Encoding("utf-8")
+    return _fitting(content, "utf-8") or _guessed(content)
+
+
+def _wide(content: bytes, charset: str) -> Encoding | None:
+    """Two or four bytes a character: half of them are zeros, or another byte that is no letter."""
+    name = _declared_encoding(charset)
+    if name not in _WIDE:
+        name = _detected(content[:_SAMPLE])
+        if name not in _WIDE:
+            return None
+    text = content.decode(name, "replace")
+    odd = sum(ord(character) < ord(" ") and character not in "\t\n\f\r" for character in text)
+    replaced = text.count("\ufffd")
+    return Encoding(name, replaced=replaced) if odd + replaced <= CONTROL_SHARE * len(text) else None
+
+
+def _guessed(content: bytes) -> Encoding | None:
+    lines = [line for line in content.splitlines() if line.translate(None, _HIGH) != line]
+    sample = b"\n".join(lines)[:_SAMPLE]
+    name = _detected(sample)
+    if name is None and _detected(content[:_SAMPLE], anything=True) is None:
+        return None  # it is of no encoding at all: the detector knows many kinds of binary files
+    if name is not None and sample.decode(name, "replace") == sample.decode("cp1252", "replace"):
+        name = "cp1252"  # the commoner of two that say the same
+    for each in (name, "cp1252"):
+        if each is not None and _misfits(content, each) <= BAD_SHARE * len(content):
+            return Encoding(each, is_guess=True, replaced=_misfits(content, each))
+    return None
+
+
+def _detected(sample: bytes, *, anything: bool = False) -> str | None:
+    import chardet
+
+    allowed = None if anything else _GUESSED
+    return chardet.detect(sample, max_bytes=_SAMPLE, compat_names=False, include_encodings=allowed)["encoding"]
+
+
+def _is_iso_2022_jp(content: bytes) -> bool:
+    return b"\x1b$B" in content or b"\x1b$@" in content
+
+
+def _said_by_itself(content: bytes) -> str:
+    head = content[:_HEAD]
+    said = next((found for pattern in _SAID_BY_ITSELF if (found := pattern.search(head))), None)
+    return said.group(1).decode("ascii", "replace") if said else ""
 
 
 def _declared_encoding(charset: str) -> str | None:
@@ -57,19 +177,28 @@ def _share(content: bytes, chosen: bytes) -> float:
     return 1 - len(content.translate(None, chosen)) / len(content) if content else 0.0
 
 
-def _decodes(content: bytes, encoding: str) -> bool:
-    """Tell whether content decodes, and to no NUL.
+def _fitting(content: bytes, name: str) -> Encoding | None:
+    """The encoding if content decodes in it, but for a few places among many good ones."""
+    replaced = _misfits(content, name)
+    if not replaced:
+        return Encoding(name)
+    good = len(content.decode(name, "replace").encode("ascii", "ignore"))
+    beyond_ascii = len(content.decode(name, "replace")) - good - replaced
+    return Encoding(name, replaced=replaced) if replaced <= BAD_SHARE * beyond_ascii else None
+
+
+def _misfits(content: bytes, name: str) -> int:
+    """How many places of content are not valid in an encoding.
 
     A character that is cut off at the very end is forgiven where others like it are whole: a lone accented letter
     at the end of ASCII is rather one of an older encoding.
     """
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = codecs.getincrementaldecoder(name)()
     view = memoryview(content)
     try:
         for start in range(0, len(view), _PIECE):
-            if "\0" in decoder.decode(bytes(view[start : start + _PIECE])):
-                return False
+            decoder.decode(view[start : start + _PIECE])
     except UnicodeError:
-        return False
+        return max(1, content.decode(name, "replace").count("\ufffd") - content.count("\ufffd".encode()))
     cut_off = decoder.getstate()[0]
-    return not cut_off or not content[: -len(cut_off)].isascii()
+    return 1 if cut_off and content[: -len(cut_off)].isascii() else 0

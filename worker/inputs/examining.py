@@ -1,77 +1,51 @@
-"""From the bytes of a file to an attachment: what it is, whether it is whole, and what must be said of it."""
+"""From the bytes of a file to attachments: what it is, whether it is whole, what is in it, and what must be said."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from worker.inputs import documents
 from worker.inputs.attachments import Attachment, Fetched, Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import Classified, claims, classify, type_of_name
-from worker.inputs.names import display_url, is_data_url, name_of
-from worker.inputs.office import NAMES, can_convert, convert, is_encrypted
+from worker.inputs.documents import Document
+from worker.inputs.kinds import DEEPEST, HTML
+from worker.inputs.names import display_url, is_data_url, name_of, one_line
 from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
 from worker.inputs.threads import examine
 
 BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
-LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
-HTML = "text/html"
 PAGES = frozenset({"html", "xhtml+xml", "xml", "svg+xml", "rfc822", "related"})
 TABLES = frozenset({"csv", "tab-separated-values"})
+LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
 MARKS = 1000  # bytes for what is said before and behind the text of a document
 
 
-async def examined(url: str, fetched: Fetched, most: int) -> Attachment:
+@dataclass(frozen=True)
+class _File:
+    """A file that is looked into.
+
+    Arguments:
+        url: as messages cite it.
+        name: one line, safe to show; of a file in another one, with the name of that before it.
+        fetched: its bytes, and what came with them.
+        most: bytes that it and what is in it may take.
+        depth: how many files it is in.
+    """
+
+    url: str
+    name: str
+    fetched: Fetched
+    most: int
+    depth: int = 0
+
+
+async def examined(url: str, fetched: Fetched, most: int) -> tuple[Attachment, ...]:
     """Look into what came for a URL, and make of it what a task can hold, in at most `most` bytes.
 
+    Returns the file, and behind it the files that are in it, where it is an archive or an e-mail.
     Raises UnreadableError, with the cause.
     """
-    name = fetched.name or name_of(url)
-    if not fetched.content:
-        raise UnreadableError("it is empty (0 bytes)")
-    found = await examine(lambda: classify(fetched.content, fetched.declared, name))
-    if found.kind is Kind.DOCUMENT:
-        return await _converted(url, fetched, found, most)
-    if is_encrypted(fetched.content):
-        raise UnreadableError("it is encrypted and needs a password")
-    if found.kind is Kind.PDF:
-        await check_pdf(fetched.content)
-    if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
-        raise UnreadableError("it is truncated: its end is missing")
-    if found.kind is Kind.TEXT and not fetched.content.translate(None, BLANK):
-        raise UnreadableError("it is empty: there is nothing in it but blanks")
-    return Attachment(
-        url=shown(url),
-        kind=found.kind,
-        media_type=found.media_type,
-        name=name,
-        content=fetched.content,
-        encoding=found.encoding,
-        note=_remark(name, found, fetched.declared),
-    )
-
-
-async def _converted(url: str, fetched: Fetched, found: Classified, most: int) -> Attachment:
-    """A document as its text; one that is text itself, such as a notebook, at worst as it is."""
-    name, what = fetched.name or name_of(url), NAMES[found.media_type]
-    item = Attachment(shown(url), Kind.OTHER, found.media_type, name, fetched.content)
-    if not can_convert(found.media_type):
-        return _as_it_is(item, found, f"it is {what}, and reading those needs `pip install 'agno-worker[office]'`")
-    try:
-        converted = await convert(fetched.content, found.media_type, max(most - item.size - MARKS, LEAST_TEXT))
-    except UnreadableError as cause:
-        if found.encoding is None:
-            raise
-        return _as_it_is(item, found, f"it is {what} that cannot be converted, {cause}")
-    end = f"\n[cut here after {len(converted.text):,} characters: the document is longer]" if converted.is_cut else ""
-    text = f"[text extracted from {name}]\n\n{converted.text}{end}"
-    return replace(
-        item,
-        kind=Kind.TEXT,
-        media_type="text/markdown",
-        content=text.encode("utf-8", "replace"),
-        encoding="utf-8",
-        original=fetched.content,
-        note=_mislabelled(name, found.media_type, fetched.declared),
-    )
+    return await _examined(_File(shown(url), fetched.name or name_of(url), fetched, most))
 
 
 def shown(url: str) -> str:
@@ -79,18 +53,112 @@ def shown(url: str) -> str:
     return display_url(url) if is_data_url(url) else url
 
 
-def _as_it_is(item: Attachment, found: Classified, why: str) -> Attachment:
+async def _examined(file: _File) -> tuple[Attachment, ...]:
+    fetched = file.fetched
+    if not fetched.content:
+        raise UnreadableError("it is empty (0 bytes)")
+    found = await examine(lambda: classify(fetched.content, fetched.declared, file.name))
+    if found.kind is Kind.DOCUMENT:
+        return await _read(file, found)
+    if found.kind is Kind.PDF:
+        await check_pdf(fetched.content)
+    if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
+        raise UnreadableError("it is truncated: its end is missing")
+    if found.kind is Kind.TEXT and not fetched.content.translate(None, BLANK):
+        raise UnreadableError("it is empty: there is nothing in it but blanks")
+    return (replace(_attachment(file, found), note=_remarks(file, found)),)
+
+
+def _attachment(file: _File, found: Classified) -> Attachment:
+    return Attachment(
+        url=file.url,
+        kind=found.kind,
+        media_type=found.media_type,
+        name=file.name,
+        content=file.fetched.content,
+        encoding=found.encoding.name if found.encoding is not None else None,
+    )
+
+
+async def _read(file: _File, found: Classified) -> tuple[Attachment, ...]:
+    """A document as its text, with the files in it; one that is text itself, such as a page, at worst as it is."""
+    content, encoding = file.fetched.content, found.encoding.name if found.encoding is not None else None
+    if file.depth >= DEEPEST:
+        raise UnreadableError(f"it is nested deeper than {DEEPEST} files")
+    most = max(file.most - len(content) - MARKS, LEAST_TEXT)
+    try:
+        document = await documents.read(content, found.media_type, file.name, encoding, most=most)
+    except UnreadableError as cause:
+        if found.encoding is None:
+            raise
+        return (_as_it_is(file, found, f"it cannot be converted, {cause}"),)
+    if document.missing:
+        how = f"it is {document.words}, and reading those needs `pip install 'agno-worker[files]'`"
+        return (_as_it_is(file, replace(found, media_type=document.media_type), how),)
+    read = _converted(file, document)
+    return (read, *await _members(file, document, most - read.size + len(content)))
+
+
+def _converted(file: _File, document: Document) -> Attachment:
+    length = len(document.text)
+    end = f"\n[cut here after {length:,} characters: the document is longer]" if document.is_cut else ""
+    text = f"[text extracted from {file.name}]\n\n{document.text}{end}"
+    mislabelled = _mislabelled(file.name, document.media_type, file.fetched.declared)
+    notes = [f"{file.name}: {each}." for each in document.notes]
+    return Attachment(
+        url=file.url,
+        kind=Kind.TEXT,
+        media_type="text/markdown",
+        name=file.name,
+        content=text.encode("utf-8", "replace"),
+        encoding="utf-8",
+        original=file.fetched.content,
+        note=_joined([*([mislabelled] if mislabelled else []), *notes]),
+    )
+
+
+async def _members(file: _File, document: Document, left: int) -> list[Attachment]:
+    """The files that are in a file, each as if it were a file of the task."""
+    found: list[Attachment] = []
+    for name, content in document.files:
+        member = f"{file.name}/{one_line(name)}"
+        try:
+            items = await _examined(_File(member, member, Fetched(content, "", ""), max(left, 0), file.depth + 1))
+        except UnreadableError as cause:
+            note = f"{member} could not be read: {cause}."
+            items = (Attachment(member, Kind.UNREADABLE, "", member, note=note),)
+        found += items
+        left -= sum(each.size for each in items)
+    return found
+
+
+def _as_it_is(file: _File, found: Classified, why: str) -> Attachment:
     """A document that is not converted: attached as the text that it is, or not at all."""
+    item = replace(_attachment(file, found), kind=Kind.OTHER)
     if found.encoding is None:
-        return replace(item, note=f"{item.name} could not be attached: {why}.")
-    note = f"{item.name} is included as it is: {why}."
-    return replace(item, kind=Kind.TEXT, encoding=found.encoding, note=note)
+        return replace(item, note=f"{file.name} could not be attached: {why}.")
+    note = _joined([f"{file.name} is included as it is: {why}.", *_of_encoding(file.name, found)])
+    return replace(item, kind=Kind.TEXT, note=note)
 
 
-def _remark(name: str, found: Classified, declared: str) -> str | None:
+def _remarks(file: _File, found: Classified) -> str | None:
     if found.kind is Kind.OTHER:
-        return f"{name} could not be attached: {found.media_type} is not a type that can be read."
-    return _mislabelled(name, found.media_type, declared) if found.kind is Kind.TEXT else None
+        return f"{file.name} could not be attached: {found.media_type} is not a type that can be read."
+    if found.kind is not Kind.TEXT:
+        return None
+    mislabelled = _mislabelled(file.name, found.media_type, file.fetched.declared)
+    return _joined([*([mislabelled] if mislabelled else []), *_of_encoding(file.name, found)])
+
+
+def _of_encoding(name: str, found: Classified) -> list[str]:
+    """What must be said of how a text was decoded."""
+    encoding, notes = found.encoding, list[str]()
+    if encoding is not None and encoding.is_guess:
+        notes.append(f"{name} does not say its encoding: it was read as {encoding.spoken}, which is a guess.")
+    if encoding is not None and encoding.replaced:
+        count = "1 place" if encoding.replaced == 1 else f"{encoding.replaced:,} places"
+        notes.append(f"{name} has {count} that cannot be read as {encoding.spoken}: shown as \ufffd.")
+    return notes
 
 
 def _mislabelled(name: str, media_type: str, declared: str) -> str | None:
@@ -113,3 +181,7 @@ def _is_no_page(named: str) -> bool:
 
 def _claims_binary(claimed: str) -> bool:
     return claimed == "application/pdf" or (claimed.startswith("image/") and not claimed.endswith("+xml"))
+
+
+def _joined(notes: list[str]) -> str | None:
+    return " ".join(notes) or None

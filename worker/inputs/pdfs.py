@@ -2,8 +2,8 @@
 
 A PDF is hostile until proven otherwise. What bounds it: the file's own size limit; pypdf's limits on what a stream may
 decompress to (75 MB) and on depths, entries and operators; a child process with bounds on time and memory; and no page
-is read once the wanted number of characters is there.
-Nothing in a PDF is executed and nothing it refers to is fetched.
+is read once the wanted number of characters is there. PDFium is native code that a PDF might take over, so its process
+reads that one PDF alone. Nothing in a PDF is executed and nothing it refers to is fetched.
 """
 
 from typing import Any
@@ -14,26 +14,29 @@ from worker.inputs.causes import UnreadableError
 
 PDF_SECONDS = 10.0  # for one PDF; a dense page takes pypdf some 50 ms, and 8,000 characters are about four pages
 MEMORY_BYTES = 1024 * 1024 * 1024  # of address space: the file, and a page's streams several times over
-_WORDS = "worker.inputs.pdf_process"
+_WORDS = "worker.inputs.readers.pdf"
 
 
-async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> None:
-    """Raise UnreadableError, naming the cause, if a PDF is encrypted, truncated, broken or without pages."""
-    await _ask(f"{_WORDS}:check", content, seconds=seconds)
+async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> int:
+    """Return how many pages a PDF has.
+
+    Raises UnreadableError, naming the cause, if it is encrypted, truncated, broken or without pages.
+    """
+    return await _ask(f"{_WORDS}:check", content, seconds=seconds)
 
 
 async def pdf_text(content: bytes, characters: int, seconds: float = PDF_SECONDS) -> str:
     """Return the text of a PDF's first pages, page by page, each under its number, up to about `characters`.
 
-    The last page is not cut, so there may be more. Empty if no page has text, as in a scan.
-    Raises UnreadableError with the cause.
+    The last page is not cut, so there may be more. Empty if no page has text, as in a scan. Form values and annotations
+    follow the text of their page. Raises UnreadableError with the cause.
     """
     return await _ask(f"{_WORDS}:text", content, characters, seconds=seconds)
 
 
 async def _ask(function: str, *arguments: Any, seconds: float) -> Any:
     try:
-        return await bounded.documents.run(function, *arguments, bounds=Bounds(seconds, MEMORY_BYTES))
+        return await bounded.documents.run(function, *arguments, bounds=Bounds(seconds, MEMORY_BYTES, once=True))
     except Refused as cause:
         raise UnreadableError(str(cause)) from None
     except Crashed:  # a broken PDF makes pypdf raise almost anything

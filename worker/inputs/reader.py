@@ -91,19 +91,19 @@ class Reader:
             await keeper.keep([(each.url, each.fresh) for each in done if each.fresh is not None])
         late = f"a task may have {self.limits.files} files"
         rest = (_unreadable(url, late) for url in urls[self.limits.files :])
-        return (*(each.attachment for each in done), *rest)
+        return (*(item for each in done for item in each.attachments), *rest)
 
     async def _read_one(self, reading: "_Reading", shares: Shares) -> "_Reading":
         try:
             fetched = await self._fetch(reading)
-            reading.attachment = await examined(reading.url, fetched, reading.most)
+            reading.attachments = await examined(reading.url, fetched, reading.most)
         except TooLargeError as cause:
             together = f"with it the task's files are larger than {size_words(self.limits.task_bytes)}"
             reading.fail(together if reading.most < self.limits.file_bytes else str(cause))
         except UnreadableError as cause:
             reading.fail(str(cause))
         finally:
-            shares.done(reading.attachment.size)
+            shares.done(sum(each.size for each in reading.attachments))
         return reading
 
     async def _fetch(self, reading: "_Reading") -> Fetched:
@@ -154,11 +154,11 @@ class _Reading:
         self.most = most
         self.keeper = keeper
         self.fresh: Fetched | None = None  # what its URL answered just now, where that can be read
-        self.attachment = _unreadable(url, "")
+        self.attachments: tuple[Attachment, ...] = (_unreadable(url, ""),)
 
     def fail(self, cause: str) -> None:
         self.fresh = None
-        self.attachment = _unreadable(self.url, cause)
+        self.attachments = (_unreadable(self.url, cause),)
 
 
 def _at_most(fetched: Fetched, most: int) -> Fetched:

@@ -1,0 +1,95 @@
+"""The table of kinds: what files there are, what people call them, who reads them, and what becomes of them.
+
+A new kind of file is one row here and one reader in ``worker.inputs.readers``. How a file is known by its content
+stands in ``classify`` (by its first bytes) and ``readers.containers`` (by its table of contents).
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+_OPEN = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
+
+WORD = f"{_OPEN}wordprocessingml.document"
+EXCEL = f"{_OPEN}spreadsheetml.sheet"
+POWERPOINT = f"{_OPEN}presentationml.presentation"
+EXCEL_BINARY = "application/vnd.ms-excel.sheet.binary.macroEnabled.12"
+OPEN_TEXT = f"{_ODF}text"
+OPEN_SPREADSHEET = f"{_ODF}spreadsheet"
+OPEN_PRESENTATION = f"{_ODF}presentation"
+EPUB = "application/epub+zip"
+OLD_WORD = "application/msword"
+OLD_EXCEL = "application/vnd.ms-excel"
+OLD_POWERPOINT = "application/vnd.ms-powerpoint"
+OUTLOOK = "application/vnd.ms-outlook"
+RTF = "application/rtf"
+NOTEBOOK = "application/x-ipynb+json"
+HTML = "text/html"
+EMAIL = "message/rfc822"
+WEB_ARCHIVE = "multipart/related"
+ZIP = "application/zip"
+TAR = "application/x-tar"
+GZIP = "application/gzip"
+COMPOUND = "application/x-ole-storage"
+
+ENCRYPTED = "application/encrypted"
+"""What a container turns out to be whose contents need a password."""
+
+
+@dataclass(frozen=True)
+class FileType:
+    """A kind of file that is read in a child process and becomes text, with the files inside it beside.
+
+    Arguments:
+        media_type: as everybody calls it.
+        words: what people call it, with an article.
+        reader: a function of ``worker.inputs.readers``, as ``module:function``; None if none can read it.
+        library: the module that the reader needs, if it is one of the extra ``files``.
+        becomes: what the model is given of it, for the documentation.
+    """
+
+    media_type: str
+    words: str
+    reader: str | None
+    library: str | None = None
+    becomes: str = "text"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it can be read here: its reader's library is installed."""
+        return self.reader is not None and (self.library is None or find_spec(self.library) is not None)
+
+
+TYPES: dict[str, FileType] = {
+    each.media_type: each
+    for each in (
+        FileType(WORD, "a Word document", "word:read", "docx", "Markdown: headings, lists, tables, boxes, footnotes"),
+        FileType(EXCEL, "an Excel workbook", "workbook:read", "openpyxl", "a table a sheet, cells as they are shown"),
+        FileType(POWERPOINT, "a PowerPoint presentation", "slides:read", "pptx", "text, tables, charts, notes a slide"),
+        FileType(EXCEL_BINARY, "a binary Excel workbook", "office:read", "kreuzberg", "a table a sheet"),
+        FileType(OPEN_TEXT, "an OpenDocument text", "office:read", "kreuzberg", "Markdown"),
+        FileType(OPEN_SPREADSHEET, "an OpenDocument spreadsheet", "office:read", "kreuzberg", "a table a sheet"),
+        FileType(OPEN_PRESENTATION, "an OpenDocument presentation", "opendocument:read", None, "text a slide"),
+        FileType(EPUB, "an e-book", "office:read", "kreuzberg", "Markdown"),
+        FileType(OLD_WORD, "a Word document of before 2007", "office:read", "kreuzberg", "text"),
+        FileType(OLD_EXCEL, "an Excel workbook of before 2007", "office:read", "kreuzberg", "a table a sheet"),
+        FileType(OLD_POWERPOINT, "a PowerPoint presentation of before 2007", "office:read", "kreuzberg", "text"),
+        FileType(OUTLOOK, "an Outlook message", "office:read", "kreuzberg", "headers and body"),
+        FileType(RTF, "a rich text", "office:read", "kreuzberg", "Markdown"),
+        FileType(NOTEBOOK, "a notebook", "notebook:read", None, "its cells and what they printed"),
+        FileType(HTML, "a web page", "web:read", None, "Markdown: title, headings, lists, tables, links"),
+        FileType(EMAIL, "an e-mail", "mail:read", None, "headers and body; its attachments as files of their own"),
+        FileType(WEB_ARCHIVE, "a saved web page", "mail:read", None, "Markdown"),
+        FileType(ZIP, "a zip archive", "archive:read_zip", None, "a listing; its files as files of their own"),
+        FileType(TAR, "a tar archive", "archive:read_tar", None, "a listing; its files as files of their own"),
+        FileType(GZIP, "a gzip file", "archive:read_gzip", None, "the file in it"),
+        FileType(COMPOUND, "an OLE file of an unknown program", None),
+    )
+}
+"""By media type."""
+
+MOST_MEMBERS = 50
+"""Files of one archive or e-mail that become files of their own; of the others the listing has the names."""
+
+DEEPEST = 3
+"""How deep archives, e-mails and what is attached to them may be nested."""

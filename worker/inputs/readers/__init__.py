@@ -1,0 +1,62 @@
+"""Reads files that others made, in a child process: each kind has a reader, and this is what the process is asked.
+
+Whatever runs here may be broken, or taken over, by a file. So it is given bytes and limits, and answers JSON; it writes
+no file, opens no connection, and runs nothing that a file holds (see ``worker.bounded``).
+"""
+
+import base64
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from worker.bounded import Refused
+from worker.inputs.kinds import COMPOUND, ENCRYPTED, TYPES, ZIP
+from worker.inputs.readers.answer import Answer, Limits
+
+PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
+
+
+def read(content: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    """Read a file.
+
+    Args:
+        content: All of it.
+        asked: The fields of ``Limits``; the media type is what its first bytes say.
+
+    Returns:
+        ``media_type``, ``text``, ``is_cut``, ``notes``, and ``files``: name and content (base64) of each; only
+        ``media_type`` and ``missing`` where the library is not installed.
+
+    Raises:
+        Refused: It cannot be read; with the cause.
+    """
+    limits = Limits(**asked)
+    found = _identified(content, limits.media_type)
+    if found == ENCRYPTED:
+        raise Refused(PASSWORD)
+    kind = TYPES[found]
+    if kind.reader is None:
+        raise Refused(f"it is {kind.words}")
+    if not kind.is_readable:
+        return {"media_type": found, "missing": kind.library}
+    module, _, function = kind.reader.partition(":")
+    reader = getattr(import_module(f"{__name__}.{module}"), function)
+    answer: Answer = reader(content, replace(limits, media_type=found))
+    text = answer.text.strip("\n")
+    if not text.strip() and not answer.files:
+        raise Refused("it has no text in it")
+    return {
+        "media_type": found,
+        "text": text[: limits.characters],
+        "is_cut": answer.is_cut or len(text) > limits.characters,
+        "notes": answer.notes,
+        "files": [{"name": each, "content": base64.b64encode(data).decode()} for each, data in answer.files],
+    }
+
+
+def _identified(content: bytes, media_type: str) -> str:
+    if media_type not in {ZIP, COMPOUND}:
+        return media_type
+    from worker.inputs.readers import containers
+
+    return containers.zip_type(content) if media_type == ZIP else containers.compound_type(content)

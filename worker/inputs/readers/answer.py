@@ -1,0 +1,39 @@
+"""What a reader is asked for, and what it answers."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is asked of a reader.
+
+    Arguments:
+        media_type: what the file is.
+        name: its file name.
+        encoding: of a file that is text.
+        characters: of text that are wanted at most; a reader may stop there.
+        most: bytes that the files in it may hold together.
+    """
+
+    media_type: str
+    name: str
+    encoding: str | None
+    characters: int
+    most: int
+
+
+@dataclass
+class Answer:
+    """What a file says.
+
+    Arguments:
+        text: as Markdown.
+        is_cut: whether the reader stopped before the end.
+        notes: what must be said of it, each fit for ``<name>: <note>.``
+        files: the files in it: name and content.
+    """
+
+    text: str
+    is_cut: bool = False
+    notes: list[str] = field(default_factory=list[str])
+    files: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])

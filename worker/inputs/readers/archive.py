@@ -1,0 +1,114 @@
+"""Archives: a listing of what is in them, and the files themselves, within limits on number, size and ratio."""
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Callable
+
+from worker.bounded import Refused
+from worker.inputs.kinds import MOST_MEMBERS
+from worker.inputs.names import file_name, one_line, size_words
+from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
+
+LISTED = 200  # names of files; of the others the listing has the number
+RATIO = 200  # how many times larger than packed one file may become; text packs to a fiftieth at best
+LEAST = 1024 * 1024  # bytes that a file may become in any case
+_UNSEEN = ("__MACOSX/", ".DS_Store", "Thumbs.db")
+_FLAG_ENCRYPTED = 1  # of an entry, APPNOTE 4.4.4
+_FAULTS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError, zlib.error, tarfile.TarError)
+
+Entry = tuple[str, int, Callable[[int], bytes]]
+"""A file in an archive: its path, its size, and what reads at most so many bytes of it."""
+
+
+def read_zip(content: bytes, limits: Limits) -> Answer:
+    """Read a zip archive. Raises: Refused."""
+    archive = opened(content)
+    infos = [each for each in archive.infolist() if not each.is_dir()]
+    if infos and all(each.flag_bits & _FLAG_ENCRYPTED for each in infos):
+        names = [(each.filename, each.file_size) for each in infos]
+        return Answer(_listing("zip", names), notes=["its files are encrypted and need a password"])
+
+    def reader(info: object) -> Callable[[int], bytes]:
+        def take(most: int) -> bytes:
+            with archive.open(info) as member:  # pyright: ignore[reportArgumentType, reportCallIssue]
+                return member.read(most)
+
+        return take
+
+    entries: list[Entry] = [(each.filename, each.file_size, reader(each)) for each in infos]
+    return _answer("zip", entries, len(content), limits.most)
+
+
+def read_tar(content: bytes, limits: Limits) -> Answer:
+    """Read a tar archive, packed or not. Raises: Refused."""
+    entries: list[Entry] = []
+    try:
+        archive = tarfile.open(fileobj=io.BytesIO(content))  # noqa: SIM115 - read from below, while it lives
+        for info in archive:
+            if len(entries) >= ENTRIES:
+                raise Refused(f"it holds more than {ENTRIES:,} files")
+            if info.isfile():
+                entries.append((info.name, info.size, _member(archive, info)))
+    except _FAULTS:
+        if not entries:
+            raise Refused(BROKEN) from None
+    return _answer("tar", entries, len(content), limits.most)
+
+
+def read_gzip(content: bytes, limits: Limits) -> Answer:
+    """Read what is packed by gzip: a tar archive, or one file. Raises: Refused."""
+    most = min(limits.most, max(LEAST, RATIO * len(content)))
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            data = packed.read(most + 1)
+    except _FAULTS:
+        raise Refused(BROKEN) from None
+    if len(data) > most:
+        raise Refused(f"it unpacks to more than {size_words(most)}")
+    if data[257:262] == b"ustar":
+        return read_tar(data, limits)
+    name = file_name(limits.name)
+    inner = name[: -len(".gz")] if name.lower().endswith(".gz") else f"{name} unpacked"
+    if inner.lower().endswith(".tgz"):
+        inner = inner[: -len(".tgz")] + ".tar"
+    return Answer(f"a gzip file ({size_words(len(data))} unpacked)", files=[(inner, data)] if data else [])
+
+
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[int], bytes]:
+    def take(most: int) -> bytes:
+        member = archive.extractfile(info)
+        return member.read(most) if member is not None else b""
+
+    return take
+
+
+def _answer(what: str, entries: list[Entry], packed: int, most: int) -> Answer:
+    seen = [each for each in entries if not any(part in each[0] for part in _UNSEEN)]
+    answer = Answer(_listing(what, [(name, size) for name, size, _ in seen]))
+    left = min(most, max(LEAST, RATIO * packed))
+    for name, size, take in seen[:MOST_MEMBERS]:
+        shown = one_line(name)
+        try:
+            data = take(left + 1) if size <= left else None
+        except _FAULTS:
+            answer.notes.append(f"{shown} in it could not be unpacked")
+            continue
+        if data is None or len(data) > left:
+            answer.notes.append(f"{shown} in it is larger than is allowed, and was left out")
+            continue
+        left -= len(data)
+        if data:
+            answer.files.append((shown, data))
+    if len(seen) > MOST_MEMBERS:
+        answer.notes.append(f"only the first {MOST_MEMBERS} of its {len(seen):,} files were read")
+    return answer
+
+
+def _listing(what: str, names: list[tuple[str, int]]) -> str:
+    lines = [f"- {one_line(name)} ({size_words(size)})" for name, size in names[:LISTED]]
+    more = [f"- and {len(names) - LISTED:,} more"] if len(names) > LISTED else []
+    count = "1 file" if len(names) == 1 else f"{len(names):,} files"
+    return "\n".join([f"a {what} archive ({count})", *lines, *more])

@@ -1,0 +1,41 @@
+"""Notebooks: their cells and what they printed."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from worker.bounded import Refused
+from worker.inputs.readers.answer import Answer, Limits
+
+BROKEN = "it is broken, or not what it seems to be"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def read(content: bytes, _: Limits) -> Answer:
+    """Text, never pictures. Raises: Refused."""
+    try:
+        notebook = json.loads(content)
+        language = notebook.get("metadata", {}).get("kernelspec", {}).get("language") or ""
+        parts = [part for cell in notebook["cells"] for part in _parts(cell, str(language))]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Refused(BROKEN) from None
+    return Answer("\n\n".join(part for part in parts if part.strip()))
+
+
+def _parts(cell: dict[str, Any], language: str) -> Iterator[str]:
+    source = _joined(cell.get("source", ""))
+    if cell.get("cell_type") != "code":
+        yield source
+        return
+    yield f"```{language}\n{source}\n```" if source.strip() else ""
+    for output in cell.get("outputs", []):
+        text = _joined(output.get("text") or output.get("data", {}).get("text/plain") or "")
+        if output.get("output_type") == "error":
+            text = f"{output.get('ename')}: {output.get('evalue')}"
+        yield f"```\n{_COLOURS.sub('', text).rstrip()}\n```" if text.strip() else ""
+
+
+def _joined(lines: str | list[str]) -> str:
+    """Text that a notebook may hold line by line."""
+    return lines if isinstance(lines, str) else "".join(lines)

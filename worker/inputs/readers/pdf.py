@@ -1,0 +1,180 @@
+"""What is done with a PDF in a child process: can it be opened, its text, and a form that a provider accepts."""
+
+import io
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from worker.bounded import Refused
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+LONGEST_VALUE = 2_000  # characters of one form field or annotation
+MOST_FIELDS = 500
+_DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations that say nothing, or whose value is a field's
+_TAIL = 2048  # bytes; readers look for the end marker in the last 1024, and some writers pad
+_END = b"%%EOF"
+PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
+
+
+def check(content: bytes) -> int:
+    """Say how many pages a PDF has. Raises Refused, naming the cause, if it is encrypted, broken or has none."""
+    try:
+        return len(_opened(content).pages)
+    except Refused as refused:
+        if str(refused) == PASSWORD or (document := _by_pdfium(content)) is None:
+            raise
+        return len(document)
+
+
+def text(content: bytes, characters: int) -> str:
+    """Return the text of a PDF, page by page, each under its number, up to about `characters`.
+
+    A page that cannot be read loses only itself. Values of form fields and annotations follow their page's text.
+    """
+    total = check(content)
+    parts: list[str] = []
+    length = 0
+    pages = _Pages(content)
+    for number in range(total):
+        found = "\n".join(each for each in (pages.text(number), *pages.remarks(number)) if each)
+        if found:
+            parts.append(f"[page {number + 1} of {total}]\n{found}")
+            length += len(found)
+        if length > characters:
+            break
+    return "\n\n".join(parts)
+
+
+def fit(content: bytes) -> bytes:
+    """Return a PDF without its owner's password, or mended where only PDFium opens it; nothing where it is fine."""
+    from pypdf import PdfWriter
+
+    out = io.BytesIO()
+    try:
+        reader = _opened(content)
+    except Refused:
+        document = _by_pdfium(content)
+        if document is None:
+            raise
+        document.save(out)
+        return out.getvalue()
+    if not reader.is_encrypted:
+        return b""
+    writer = PdfWriter(clone_from=reader)
+    writer.write(out)
+    return out.getvalue()
+
+
+def _opened(content: bytes) -> "PdfReader":
+    from pypdf import PasswordType, PdfReader
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it quotes the document
+    try:
+        reader = PdfReader(io.BytesIO(content))
+        is_locked = reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED
+        pages = 0 if is_locked else len(reader.pages)
+    except Exception:  # noqa: BLE001 - a broken PDF makes pypdf raise almost anything
+        is_whole = _END in content.rstrip(b"\0 \t\r\n")[-_TAIL:]
+        raise Refused("it is not a valid PDF" if is_whole else "it is truncated: its end is missing") from None
+    if is_locked:
+        raise Refused(PASSWORD)
+    if not pages:
+        raise Refused("it has no pages")
+    return reader
+
+
+def _by_pdfium(content: bytes) -> Any:
+    """The document as PDFium opens it, which mends more than pypdf does; None where it does not, or is not there."""
+    try:
+        import pypdfium2
+
+        document = pypdfium2.PdfDocument(content)
+        return document if len(document) else None
+    except Exception:  # noqa: BLE001 - not installed, or a broken PDF
+        return None
+
+
+class _Pages:
+    """The text of pages, by PDFium where it is installed: pypdf runs the words of some PDFs together."""
+
+    def __init__(self, content: bytes) -> None:
+        self._document = _by_pdfium(content)
+        self._reader: PdfReader | None = None
+        try:
+            self._reader = _opened(content)
+        except Refused:
+            if self._document is None:
+                raise
+
+    def text(self, number: int) -> str:
+        """Of one page; empty if it has none, or cannot be read."""
+        for way in (self._of_pdfium, self._of_pypdf):
+            try:
+                found = way(number).strip()
+            except Exception:  # noqa: BLE001, S112 - a broken page loses only itself
+                continue
+            if found:
+                return found
+        return ""
+
+    def remarks(self, number: int) -> Iterator[str]:
+        """What stands in its form fields, and what people have written on it."""
+        return _remarks(self._reader, number) if self._reader is not None else iter(())
+
+    def _of_pdfium(self, number: int) -> str:
+        if self._document is None:
+            return ""
+        said = self._document[number].get_textpage().get_text_bounded()
+        return str(said).replace("\r\n", "\n").replace("\ufffe", "").replace("\0", "")
+
+    def _of_pypdf(self, number: int) -> str:
+        return self._reader.pages[number].extract_text() if self._reader is not None else ""
+
+
+def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
+    """What stands in a page's form fields, and what people have written on it."""
+    try:
+        annotations: Any = reader.pages[number].get("/Annots") or []
+        listed = [each.get_object() for each in annotations[:MOST_FIELDS]]
+    except Exception:  # noqa: BLE001 - a broken page makes pypdf raise almost anything
+        return
+    for each in listed:
+        try:
+            yield from _remark(each)
+        except Exception:  # noqa: BLE001, S112 - the same; the others are still worth reading
+            continue
+
+
+def _remark(annotation: Any) -> Iterator[str]:
+    kind = str(annotation.get("/Subtype"))
+    if kind == "/Widget":
+        name, value = _inherited(annotation, "/T"), _inherited(annotation, "/V")
+        said = _value(value)
+        if name and said and said != "Off":
+            yield f"[field {_value(name)}] {said}"
+    elif kind not in _DECORATIONS:
+        words = _value(annotation.get("/Contents"))
+        if words:
+            yield f"[annotation] {words}"
+
+
+def _inherited(annotation: Any, key: str) -> Any:
+    """A field's own entry, or its parent's (ISO 32000-1, 12.7.3)."""
+    for _ in range(8):
+        if annotation is None:
+            return None
+        if annotation.get(key) is not None:
+            return annotation.get(key)
+        annotation = annotation.get("/Parent")
+        annotation = annotation.get_object() if annotation is not None else None
+    return None
+
+
+def _value(value: Any) -> str:
+    value = value.get_object() if hasattr(value, "get_object") else value
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    words = " ".join(str(value).split()) if value is not None else ""
+    return words.removeprefix("/")[:LONGEST_VALUE]

@@ -1,0 +1,27 @@
+"""Tables as Markdown."""
+
+from collections.abc import Sequence
+
+
+def as_table(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows as a table, the first one as its head. Empty columns at the end, and empty rows, are left out."""
+    filled = [[_cell(each) for each in row] for row in rows]
+    filled = [row for row in filled if any(row)]
+    if not filled:
+        return ""
+    width = max(last_filled(row) for row in filled) + 1
+    lines = [_line(row, width) for row in filled]
+    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+
+
+def last_filled(row: Sequence[str]) -> int:
+    """The place of the last cell that is not empty; -1 if all are."""
+    return max((place for place, each in enumerate(row) if each), default=-1)
+
+
+def _line(row: Sequence[str], width: int) -> str:
+    return "| " + " | ".join([*row[:width], *[""] * (width - len(row))]) + " |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

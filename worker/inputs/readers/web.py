@@ -1,0 +1,66 @@
+"""Web pages as Markdown: the words that a reader sees, not their scripts and styles."""
+
+from typing import Any, cast
+
+from worker.inputs.readers.answer import Answer, Limits
+
+CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
+_UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
+
+
+def read(content: bytes, limits: Limits) -> Answer:
+    """Read a page."""
+    markup = content.decode(limits.encoding or "utf-8", "replace")
+    return Answer(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
+
+
+def markdown(markup: str) -> str:
+    """HTML as Markdown: title, headings, lists, tables, links; pictures by their alternative text."""
+    from bs4 import BeautifulSoup
+    from bs4.exceptions import ParserRejectedMarkup
+    from markdownify import MarkdownConverter
+
+    try:
+        page: Any = BeautifulSoup(markup, "html.parser")
+    except (ParserRejectedMarkup, RecursionError):
+        return markup
+    title = page.title.get_text(" ", strip=True) if page.title is not None else ""
+    for unseen in page.find_all(_is_unseen):
+        unseen.decompose()
+    _describe_pictures(page)
+    converter: Any = MarkdownConverter(heading_style="ATX", bullets="-", wrap=False)
+    try:
+        text = cast("str", converter.convert_soup(page))
+    except RecursionError:  # nested deeper than any page that people write
+        text = _words(page)
+    text = _without_gaps(text)
+    return text if not title or f"# {title}" in text else f"# {title}\n\n{text}"
+
+
+def _is_unseen(tag: Any) -> bool:
+    if tag.name in _UNSEEN or tag.has_attr("hidden"):
+        return True
+    style = str(tag.get("style") or "").replace(" ", "").lower()
+    return "display:none" in style or "visibility:hidden" in style
+
+
+def _describe_pictures(page: Any) -> None:
+    for picture in page.find_all("img"):
+        words = str(picture.get("alt") or "").strip()
+        picture.replace_with(f"[picture: {words}]" if words else "")
+    for link in page.find_all("a", href=True):
+        if str(link["href"]).lower().startswith(("javascript:", "data:")):
+            del link["href"]
+
+
+def _words(page: Any) -> str:
+    """The text alone, without recursion."""
+    return "\n".join(line for each in page.find_all(string=True) if (line := str(each).strip()))
+
+
+def _without_gaps(text: str) -> str:
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.strip() or (lines and lines[-1]):
+            lines.append(line.rstrip())
+    return "\n".join(lines).strip()
