@@ -195,13 +195,10 @@ async def test_a_trap_costs_little_and_brings_nothing_in(make: Callable[[], byte
     assert len(converted.text) <= read_documents.CHARACTERS
 
 
-async def test_a_huge_sheet_is_cut_or_refused_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = documents.excel(rows=5_000)
-    converted = await convert(content, 40_000)
+async def test_a_huge_sheet_is_cut_within_its_bounds() -> None:
+    converted = await convert(documents.excel(rows=5_000), 40_000)
     assert converted.is_cut
-    assert "[cut" not in converted.text
-    monkeypatch.setattr(read_documents, "MEMORY_BYTES", 100 * 1024 * 1024)
-    assert await cause(content) == "opening it takes too much memory or breaks the converter"
+    assert "[the first " in converted.text
 
 
 ENDS = {

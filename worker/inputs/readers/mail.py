@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import cast
 
 from worker.inputs.kinds import MOST_MEMBERS
 from worker.inputs.names import file_name, one_line, size_words
@@ -19,7 +18,7 @@ _BODIES = ("text/plain", "text/html")
 
 def read(content: bytes, limits: Limits) -> Answer:
     """Read a message. What cannot be decoded in it is left out, with a note."""
-    message = cast("EmailMessage", BytesParser(policy=policy.default).parsebytes(content))
+    message = BytesParser(policy=policy.default).parsebytes(content)
     answer = Answer("")
     head = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
     body, attached = _parts_of(message, answer)
@@ -56,7 +55,7 @@ def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
     while waiting:
         part = waiting.pop()
         if part.is_multipart() and part.get_content_maintype() == "multipart":
-            waiting += [each for each in reversed(part.get_payload()) if isinstance(each, EmailMessage)]
+            waiting += [each for each in reversed(list(part.iter_parts())) if isinstance(each, EmailMessage)]
         else:
             yield part
 

@@ -104,11 +104,13 @@ def _written(title: str, sheet: _Sheet, last_row: int | None) -> str:
         return ""
     columns = _main_columns(sheet)
     main, beside = _parted(sheet, columns)
-    lines = [f"## {title}", as_table(main)]
-    if sheet.is_cut:
-        lines.append(f"[{len(sheet.rows):,} rows of about {last_row or 0:,} are shown]")
-    if beside:
-        lines.append("Beside the table: " + "; ".join(beside))
+    of_how_many = f" of about {last_row:,}" if last_row else ""
+    lines = [
+        f"## {title}",
+        f"[the first {len(sheet.rows):,} rows{of_how_many}]" if sheet.is_cut else "",
+        "Beside the table: " + "; ".join(beside) if beside else "",
+        as_table(main),
+    ]
     return "\n\n".join(each for each in lines if each)
 
 
