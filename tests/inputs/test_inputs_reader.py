@@ -65,7 +65,6 @@ async def test_files_come_in_order_each_read_once_and_by_what_they_hold() -> Non
         assert [item.media_type for item in attachments.pdfs + attachments.images + attachments.texts] == [
             *("application/pdf", "image/png", "image/jpeg", "text/csv", "text/markdown")
         ]
-        what = "it holds a web page (text/html)"
         assert attachments.notes == (
             LOGIN,
             "archive.zip could not be read: it is truncated or broken.",

@@ -1,4 +1,4 @@
-"""What is done with a PDF in a child process: can it be opened, its text, and a form that a provider accepts."""
+"""What is done with a PDF in a child process: can it be opened, and its text."""
 
 import io
 import logging
@@ -45,26 +45,6 @@ def text(content: bytes, characters: int) -> str:
         if length > characters:
             break
     return "\n\n".join(parts)
-
-
-def fit(content: bytes) -> bytes:
-    """Return a PDF without its owner's password, or mended where only PDFium opens it; nothing where it is fine."""
-    from pypdf import PdfWriter
-
-    out = io.BytesIO()
-    try:
-        reader = _opened(content)
-    except Refused:
-        document = _by_pdfium(content)
-        if document is None:
-            raise
-        document.save(out)
-        return out.getvalue()
-    if not reader.is_encrypted:
-        return b""
-    writer = PdfWriter(clone_from=reader)
-    writer.write(out)
-    return out.getvalue()
 
 
 def _opened(content: bytes) -> "PdfReader":
