@@ -88,10 +88,10 @@ async def test_the_list_is_kept_up_to_date_and_filtered_as_one_types(page: Page,
     await world.create("Find the needle", agent="nobody")
     await world.create("Some hay", agent="nobody")
     await expect(page.locator(".items > li")).to_have_count(2)
-    await page.get_by_label("Text").fill("needle")
+    await page.get_by_label("Text", exact=True).fill("needle")
     await expect(page.locator(".items > li")).to_have_count(1)
     assert "text=needle" in page.url
-    await page.get_by_label("Text").fill("nothing of the kind")
+    await page.get_by_label("Text", exact=True).fill("nothing of the kind")
     await expect(page.get_by_text("Nothing fits")).to_be_visible()
 
 

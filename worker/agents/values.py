@@ -2,7 +2,8 @@
 
 The journal is data. A record is written under a short name and read back into the class that ``RECORDS`` has for that
 name, field by field; a name that is not in the table, or a field that the class does not have, is refused. Nothing that
-a row says is ever imported or called.
+a row says is ever imported or called, and no row names a file of this machine: media that a tool keeps in one are
+written with what is in it.
 """
 
 import base64
@@ -11,6 +12,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -39,6 +41,12 @@ RECORDS: dict[str, tuple[str, str]] = {
     "Video": ("agno.media", "Video"),
 }
 """The records of Agno that a run merges back: their names in the journal, their modules and classes."""
+
+PATH, CONTENT, URL = "filepath", "content", "url"
+"""Fields of media, of which one says where they are."""
+
+ADDRESSES = ("https://", "http://", "data:", "gs://")
+"""How the address of a medium may begin; the first three are everybody's, the last is Google's storage."""
 
 _UNCHANGED = frozenset({str, bool, int, type(None)})
 _TEXT = frozenset({str})
@@ -97,16 +105,25 @@ def unpacked(value: Any) -> Any:
     Raises:
         UnknownRecord: It names something that is not in the table, or does not have the form of what it names.
     """
+    try:
+        return _unpacked(value)
+    except RecursionError:
+        raise UnknownRecord(None, "A row of the journal is nested too deep.") from None
+
+
+def _unpacked(value: Any) -> Any:
     if isinstance(value, list):
-        return [unpacked(each) for each in cast("list[Any]", value)]
+        return [_unpacked(each) for each in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     fields = cast("dict[str, Any]", value)
     tag = fields.get(TAG)
     if tag is None:
-        return {key: unpacked(each) for key, each in fields.items()}
+        return {key: _unpacked(each) for key, each in fields.items()}
     try:
         return _unpacked_as(tag, fields.get("value"))
+    except RecursionError:
+        raise
     except ModuleException:
         raise
     except Exception as error:
@@ -136,7 +153,15 @@ def _packed_record(value: Any) -> Any:
     name = _names().get(type(value))
     if name is None:
         return plain(value)
-    return {TAG: name, "value": packed(said_by(value))}
+    return {TAG: name, "value": packed(_with_content(said_by(value) or {}))}
+
+
+def _with_content(said: dict[str, Any]) -> dict[str, Any]:
+    """A medium in a file of this machine, by what the file holds now; another attempt may run elsewhere."""
+    path = said.pop(PATH, None)
+    if path is not None and said.get(CONTENT) is None:
+        said[CONTENT] = Path(path).read_bytes()
+    return said
 
 
 def _unpacked_as(tag: Any, inside: Any) -> Any:
@@ -146,11 +171,11 @@ def _unpacked_as(tag: Any, inside: Any) -> Any:
         case "float":
             return float(str(inside))
         case "tuple":
-            return tuple(unpacked(inside))
+            return tuple(_unpacked(inside))
         case "dict":
-            return {unpacked(key): unpacked(each) for key, each in inside}
+            return {_unpacked(key): _unpacked(each) for key, each in inside}
         case str() if tag in RECORDS:
-            return _record(_class_of(tag), unpacked(inside))
+            return _record(_class_of(tag), _unpacked(inside))
         case _:
             raise UnknownRecord(
                 None, f"A row of the journal names {tag!r}, which is not a record that runs merge back."
@@ -165,6 +190,11 @@ def _record(kind: type, fields: dict[str, Any]) -> Any:
         raise UnknownRecord(
             None, f"A row of the journal gives {kind.__name__} a field {unknown!r}, which it does not have."
         )
+    if PATH in fields:
+        raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} the path of a file.")
+    address = fields.get(URL)
+    if address is not None and CONTENT in defaults and not str(address).startswith(ADDRESSES):
+        raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} an address that is not of the web.")
     return kind(**fields)
 
 

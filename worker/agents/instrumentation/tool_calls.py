@@ -26,6 +26,9 @@ from worker.words.digests import digest
 from worker.words.events import NewEvent
 from worker.words.watching import ToolCalled, watched
 
+RAISED = ("user_message", "agent_message", "messages", "stop_execution")
+"""What an exception that steers an agent says, besides its text."""
+
 
 class ToolCall:
     """One call.
@@ -136,7 +139,8 @@ class ToolCall:
         else:
             call.error = value["error"]
         if "raised" in value:
-            success = AgentRunException(**unpacked(value["raised"]))
+            raised = unpacked(value["raised"])
+            success = AgentRunException(raised.get("exc"), **{name: raised[name] for name in RAISED if name in raised})
             self._stops(success)
         outcome = FunctionExecutionResult(
             status="success" if success is True else "failure",
@@ -421,8 +425,7 @@ def _tool_result() -> type:
 
 
 def _pack_raised(raised: Any) -> dict[str, Any]:
-    names = ("user_message", "agent_message", "messages", "stop_execution")
-    return {"exc": str(raised), **{name: packed(getattr(raised, name)) for name in names}}
+    return {"exc": str(raised), **{name: packed(getattr(raised, name)) for name in RAISED}}
 
 
 def _no_time() -> Any:
