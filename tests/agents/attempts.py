@@ -14,6 +14,7 @@ from worker.current import Run, position, run_in_hand
 from worker.words.digests import mark
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
+from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE
 from worker.words.work import JournalEntry
 
@@ -60,6 +61,12 @@ class Task:
         assert task_id == self.record.id
         events = [event for told_by, event in self.log if told_by < attempt and event.type in TOLD_ONCE]
         return [mark(NewEvent(type=event.type, data=json.loads(json.dumps(event.data)))) for event in events]
+
+    async def providers(self) -> list[ProviderState]:
+        return []
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
+        """Keep no account of providers, as a bare platform."""
 
     def emitter(self) -> Callable[..., Awaitable[None]]:
         """Write in the name of the attempt that begins now."""

@@ -566,7 +566,7 @@ async def test_what_a_leader_was_told_of_a_members_failure_is_kept() -> None:
         await task.attempted(lambda run_agent: run_agent(team))
     result = await task.attempted(lambda run_agent: run_agent(team))
     assert "works again" not in result.content
-    assert task.notes() == []
+    assert task.notes() == ["missing"]
     assert len(world.models[0].requests) == 1
 
 

@@ -18,6 +18,7 @@ from worker.testing import ScriptedModel
 from worker.words.retry import is_retryable, retry_after
 
 QUOTA = {"message": "You exceeded your current quota, please check your plan.", "code": "insufficient_quota"}
+REFUSED = {"message": "That is not possible.", "code": "no_such_thing"}
 BUSY = {"message": "Rate limit reached for requests.", "code": "rate_limit_exceeded"}
 CREDIT = {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."}
 
@@ -76,11 +77,11 @@ async def failure(running: Runner, model: Any) -> AgentFailed:
         (500, BUSY, True),
         (503, BUSY, True),
         (529, BUSY, True),
-        (400, BUSY, False),
-        (401, BUSY, False),
-        (403, BUSY, False),
-        (404, BUSY, False),
-        (422, BUSY, False),
+        (400, REFUSED, False),
+        (401, REFUSED, False),
+        (403, REFUSED, False),
+        (404, REFUSED, False),
+        (422, REFUSED, False),
         (429, QUOTA, False),
         (400, CREDIT, False),
     ],
