@@ -86,8 +86,17 @@ class Task:
 
         return emit
 
-    async def attempted(self, handler: Handler, *, dies_at: int | None = None) -> Any:
-        """Run a handler; what it answered, or none if it died, having stored so many writes."""
+    async def attempted(self, handler: Handler, *, dies_at: int | None = None, has_tries: bool = False) -> Any:
+        """Run a handler.
+
+        Args:
+            handler: What is run.
+            dies_at: How many writes it stores before it dies.
+            has_tries: Whether another try is left, so that a transient failure ends this one.
+
+        Returns:
+            What it answered; None if it died.
+        """
         self.attempt += 1
         self.writes, self._dies_at = 0, dies_at
         self._died.clear()
@@ -99,6 +108,7 @@ class Task:
             attempt=self.attempt,
             journal=Journal(self.record.id, self.attempt, order=ReplayOrder(GRACE)),
             leaving=lambda: self.leaving,
+            has_tries=has_tries,
         )
         self.last_run = record
 

@@ -153,7 +153,7 @@ async def test_one_name_may_be_that_of_different_agents(difference: dict[str, An
             answered: dict[int, str] = {}
             for number, each in enumerate(settings):
                 if number != left_out:
-                    said = "{}" if "output_schema" in each else str(number)
+                    said = '{"a": 1}' if "output_schema" in each else str(number)
                     agent = Agent(name="ann", model=ScriptedModel([said]), **each)
                     answered[number] = await text(run_agent, agent)
             return answered

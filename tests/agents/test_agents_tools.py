@@ -103,15 +103,15 @@ async def test_a_function_is_redone_if_it_says_so() -> None:
 
     def read() -> str:
         """Read."""
-        return " ".join(cells)
+        return " ".join(["written:", *cells])
 
     def make() -> list[Any]:
         cells.clear()  # as in a new process
         return [write, read]
 
-    assert await resumed(make) == ("", []), "nobody can see what a plain function keeps"
+    assert await resumed(make) == ("written:", []), "nobody can see what a plain function keeps"
     declare_tool(write, resume="redo")
-    assert await resumed(make) == ("a b", [])
+    assert await resumed(make) == ("written: a b", [])
 
 
 def test_another_word_is_refused() -> None:
