@@ -269,5 +269,5 @@ async def test_a_subscription_is_given_up_after_7_days_without_a_worker(
     async def handlers() -> bool:
         return await sql("select handler from worker.subscriptions") == [(FINISHED.handler,)]
 
-    await wait_until(handlers, "the old subscription was given up, and it alone")
+    await wait_until(handlers, "the old subscription was given up, and it alone", 30)  # looked for every ten seconds
     assert await sql("select count(*) from worker.cursors") == [(1,)]

@@ -57,6 +57,9 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/metadata/default_llm_extra_headers",
         "/work",
         "/workers",
+        "/providers",
+        "/providers/{provider_id}/fail",
+        "/providers/{provider_id}/resume",
         "/health",
         "/ready",
     } == {path.replace("{name:path}", "{name}") for path in document["paths"]}
