@@ -145,10 +145,10 @@ async def log(engine: Engine, task_id: str) -> list[Any]:
 async def test_an_unreadable_file_is_not_kept_and_a_file_of_no_use_is(
     engine: Engine, handlers: Handlers, serve: Serve, site: Site
 ) -> None:
-    site.routes |= {"/cut.pdf": ok(pdf("hello")[:-200]), "/a.zip": ok(b"PK\x03\x04" + b"\0" * 40)}
+    site.routes |= {"/cut.pdf": ok(pdf("hello")[:-200]), "/a.ogg": ok(b"OggS\0\x02" + b"\0" * 38)}
     handlers.bind(nothing)
     async with serve():
-        task = await done(engine, files=[site.url("/cut.pdf"), site.url("/a.zip"), "data:,inline"])
+        task = await done(engine, files=[site.url("/cut.pdf"), site.url("/a.ogg"), "data:,inline"])
     assert [file.size for file in await engine.tasks.kept_files(task.id)] == [44]
 
 
