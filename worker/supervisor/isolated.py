@@ -136,8 +136,8 @@ class Isolated:
         threads.serve(loop, 1)
         platform = wiring.choose(self._settings)
         try:
-            platform.work.take_over(self.order.session)
             await platform.open()
+            platform.work.take_over(self.order.session)
             task = await platform.tasks.get(self.order.task_id)
             if await platform.work.lost({task.id: self.order.attempt}):
                 return DONE  # it was stopped while this process was starting
