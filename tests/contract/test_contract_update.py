@@ -105,6 +105,7 @@ VALUES: dict[str, Any] = {
     "payload_extension": {"a": 1},
     "error_code": "timeout",
     "provider_code": "slow_down",
+    "finish_reason": "length",
 }
 
 

@@ -1,6 +1,7 @@
 """One layer retries: the worker. What Agno, its steps and the providers' clients do by default does not multiply it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,13 @@ from worker.words.events import Note, TaskUpdateEvent
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
 
-pytestmark = pytest.mark.usefixtures("environment")
-
 AGAIN = RetryPolicy(attempts=3, base=0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_outages(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted here are a task's own tries: nothing waits for a provider that is away."""
+    monkeypatch.setenv("WORKER_OUTAGE_MINUTES", "0")
 
 
 async def notes(engine: Engine, task_id: str) -> list[str]:
