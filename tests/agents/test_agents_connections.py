@@ -13,6 +13,7 @@ from agno.agent import Agent
 from agno.team import Team
 from agno.tools import Toolkit
 from agno.tools.mcp import MCPTools
+from structlog.testing import capture_logs
 
 from tests.agents.attempts import Task
 from tests.support import free_port, wait_until
@@ -70,6 +71,11 @@ async def is_up(port: int) -> bool:
     return True
 
 
+def mcp_tools(script: Path) -> MCPTools:
+    """The server as a child process: its first start on a machine compiles a large library, which takes a while."""
+    return MCPTools(command=f"{sys.executable} {script}", timeout_seconds=60)
+
+
 def adding(*toolkits: Any) -> Agent:
     """An agent that adds one, and says what the tool said."""
 
@@ -80,12 +86,12 @@ def adding(*toolkits: Any) -> Agent:
 
 
 async def run(agent: Any, number: int = 0) -> str:
-    result = await asyncio.wait_for(Task(id=f"task-{number}").attempted(lambda run_agent: run_agent(agent)), 30)
+    result = await asyncio.wait_for(Task(id=f"task-{number}").attempted(lambda run_agent: run_agent(agent)), 90)
     return str(result.content)
 
 
 async def test_ten_tasks_share_one_connection_that_is_open_first(script: Path) -> None:
-    agent = adding(MCPTools(command=f"{sys.executable} {script}"))
+    agent = adding(mcp_tools(script))
     results = await asyncio.gather(*(run(agent, number) for number in range(10)))
     said = [each.split(" in ") for each in results]
     assert sorted(int(number) for number, _ in said) == list(range(1, 11))
@@ -94,14 +100,14 @@ async def test_ten_tasks_share_one_connection_that_is_open_first(script: Path) -
 
 
 async def test_what_one_run_alone_has_used_is_closed_with_it(script: Path) -> None:
-    toolkit = MCPTools(command=f"{sys.executable} {script}")
+    toolkit = mcp_tools(script)
     number, process = (await run(adding(toolkit))).split(" in ")
     assert (number, toolkit.initialized) == ("1", False)
     await wait_until(lambda: not _lives(int(process)), "its server has ended")
 
 
 async def test_a_toolkit_that_its_user_has_connected_is_left_alone(script: Path) -> None:
-    async with MCPTools(command=f"{sys.executable} {script}") as toolkit:
+    async with mcp_tools(script) as toolkit:
         assert [(await run(adding(toolkit), number))[0] for number in range(2)] == ["1", "2"]
         assert toolkit.initialized
 
@@ -109,7 +115,7 @@ async def test_a_toolkit_that_its_user_has_connected_is_left_alone(script: Path)
 async def test_a_members_servers_are_connected_too(script: Path) -> None:
     team = Team(
         model=ScriptedModel([Call("delegate_task_to_member", {"member_id": "ann", "task": "add"}), "added"]),
-        members=[adding(MCPTools(command=f"{sys.executable} {script}"))],
+        members=[adding(mcp_tools(script))],
     )
     task = Task()
     assert (await task.attempted(lambda run_agent: run_agent(team))).content == "added"
@@ -135,7 +141,7 @@ async def test_a_server_that_is_away_is_worth_another_try_and_is_found_when_it_i
 
 
 def test_it_is_connected_again_on_another_event_loop(script: Path) -> None:
-    agent = adding(MCPTools(command=f"{sys.executable} {script}"))
+    agent = adding(mcp_tools(script))
 
     async def thrice() -> list[str]:
         return [(await run(agent, number))[0] for number in range(3)]
@@ -147,12 +153,28 @@ async def test_what_nobody_has_used_for_long_is_closed_and_connected_again_when_
     script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
-    toolkit = MCPTools(command=f"{sys.executable} {script}")
+    toolkit = mcp_tools(script)
     agent = adding(toolkit)
     first, second = await asyncio.gather(run(agent), run(agent, 1))
     assert {first[0], second[0]} == {"1", "2"}
     await wait_until(lambda: not _lives(int(first.split(" in ")[1])), "its server has ended")
     assert (await run(agent, 2))[0] == "1"
+
+
+async def test_a_server_that_does_not_disconnect_holds_nobody_up(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.05)
+    close = MCPTools.close
+
+    async def closes_in_the_end(self: MCPTools) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await close(self)
+
+    monkeypatch.setattr(MCPTools, "close", closes_in_the_end)
+    with capture_logs() as logs:
+        assert (await run(adding(mcp_tools(script))))[0] == "1"
+    assert [each["event"] for each in logs] == ["an MCP server does not disconnect"]
 
 
 async def test_a_database_is_not_closed_while_another_run_uses_it() -> None:

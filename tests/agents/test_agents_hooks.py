@@ -1,12 +1,15 @@
 """The hooks in Agno: what they do outside a run, and what is said where Agno has moved a place."""
 
+import asyncio
 import importlib
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agno.agent import Agent
 from agno.db.in_memory import InMemoryDb
+from agno.models.base import Model
 
 from tests.agents.attempts import Task
 from tests.agents.programs import World, memories_with_a_model_of_their_own
@@ -32,6 +35,41 @@ async def test_a_place_that_agno_has_moved_is_named_before_anything_is_run(monke
     assert "Install a version of Agno" in raised.value.description
     assert model.requests == []
     assert missing() == ["agno.models.base.Model._was_here"]
+
+
+async def test_no_run_begins_before_every_hook_is_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, goes_on = threading.Event(), threading.Event()
+
+    def slow(original: Any) -> Any:
+        reached.set()
+        assert goes_on.wait(30)
+        return original
+
+    fast = hooks.Hook("agno.models.base", "Model", "response", lambda original: original)
+    monkeypatch.setattr(hooks, "HOOKS", (fast, hooks.Hook("agno.models.base", "Model", "aresponse", slow)))
+    monkeypatch.setattr(hooks, "_installed", {})
+    first = asyncio.create_task(hooks.installed())
+    await asyncio.to_thread(reached.wait, 30)
+    second = asyncio.create_task(hooks.installed())
+    done, _ = await asyncio.wait([second], timeout=0.05)
+    goes_on.set()
+    await asyncio.gather(first, second)
+    assert not done
+
+
+async def test_a_failure_on_the_way_leaves_agno_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(original: Any) -> Any:
+        raise RuntimeError("no")
+
+    broken = hooks.Hook("agno.models.base", "Model", "aresponse", fails)
+    replaced = hooks.Hook("agno.models.base", "Model", "response", lambda _: "replaced")
+    monkeypatch.setattr(hooks, "HOOKS", (replaced, broken))
+    monkeypatch.setattr(hooks, "_installed", {})
+    before = Model.response
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no"):
+            await hooks.installed()
+    assert Model.response is before
 
 
 async def test_outside_a_run_agno_is_as_it_was() -> None:

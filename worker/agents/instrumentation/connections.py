@@ -21,6 +21,7 @@ from worker.words.errors import Unavailable
 CHECK_SECONDS = 5.0  # how long a connection that has answered is taken to be alive
 IDLE_SECONDS = 300.0  # how long a connection that runs have shared stays open without any
 PING_SECONDS = 5.0  # how long an MCP server may take to say that it is there
+CLOSE_SECONDS = 10.0  # how long it may take to disconnect; a client gives its server process 4 s to end
 
 _log = structlog.get_logger(__name__)
 _servers: "WeakKeyDictionary[Any, _Server]" = WeakKeyDictionary()
@@ -79,8 +80,11 @@ class _Server:
         """Disconnect, whoever uses it."""
         self._closes.set()
         if self._owner is not None:
-            await asyncio.wait([self._owner])
+            _, remaining = await asyncio.wait([self._owner], timeout=CLOSE_SECONDS)
             self._owner = None
+            for task in remaining:
+                task.cancel()
+                _log.warning("an MCP server does not disconnect", toolkit=self._toolkit.name, seconds=CLOSE_SECONDS)
 
     def _is_ending(self) -> bool:
         return self._closes.is_set() or (self._owner is not None and self._owner.done())

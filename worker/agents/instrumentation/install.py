@@ -70,7 +70,8 @@ def install() -> None:
         ConfigurationError: The installed version of Agno has moved one of the places.
     """
     with _installing:
-        _ = _installed or _install()
+        if not _installed:
+            _installed.update(_install())  # all at once: no run may begin with some of them
 
 
 async def installed() -> None:
@@ -82,13 +83,15 @@ async def installed() -> None:
         await in_thread(install)
 
 
-def _install() -> None:
+def _install() -> dict[tuple[str, str, str], Original]:
+    """Make all that is put in before the first is: whatever fails on the way leaves Agno as it was."""
     found = [(hook, *_look_up(hook)) for hook in HOOKS]
-    for hook, owner, original in found:
-        _installed[hook.module, hook.owner, hook.name] = original
-        made = _with_looks_of(original, hook.make(original))
-        for holder in _holders(original) if hook.is_shared else (owner,):
-            setattr(holder, hook.name, made)
+    made = [_with_looks_of(original, hook.make(original)) for hook, _, original in found]
+    for (hook, owner, original), instead in zip(found, made, strict=True):
+        setattr(owner, hook.name, instead)
+        for holder in _holders(original) if hook.is_shared else ():
+            setattr(holder, hook.name, instead)
+    return {(hook.module, hook.owner, hook.name): original for hook, _, original in found}
 
 
 def missing() -> list[str]:
@@ -116,7 +119,7 @@ def _look_up(hook: Hook) -> tuple[Any, Original]:
 
 def _holders(function: Original) -> list[ModuleType]:
     """The modules of Agno that hold a function: those that are imported later find what is put in its place."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("agno.")]
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("agno.")]  # others import, too
     return [each for each in modules if getattr(each, function.__name__, None) is function]
 
 
