@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 REASON_DRAIN = "drain"
 """Why a run ends whose worker leaves: it is handed back and goes on elsewhere."""
 
+REASON_CUT_OFF = "cut off"
+"""Why a run ends whose worker's lease has run out by its own clock: others may have begun where it stood."""
+
 REASON_OUTAGE = "outage"
 """Why a run ends whose provider is away: its task waits, uncharged, until somebody has been answered there."""
 

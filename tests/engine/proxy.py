@@ -67,6 +67,10 @@ class Proxy:
         self._held |= self._open
         self._holds_new = new
 
+    def let_new(self) -> None:
+        """Let connections to come pass again; what was held stays so."""
+        self._holds_new = False
+
     def cut_at(self, answer: bytes, times: int = 1, *, for_good: bool = False) -> None:
         """Break the next connection on which the server answers so; the client never gets that answer.
 

@@ -11,6 +11,7 @@ import pytest
 from tests.contract.steps import claim, create, finish, hand_back, log, note, run, worker
 from tests.engine.proxy import Proxy, far, way
 from tests.support import wait_until
+from worker.contracts.lease import now
 from worker.engine import waiting
 from worker.engine.engine import Engine
 from worker.words.errors import Unavailable
@@ -130,7 +131,7 @@ async def test_answers_to_what_runs_write_that_are_lost_do_nothing_twice(far: En
     held = await claim(far, by, 20)
     await far.tasks.push(held[7].task.id, [note("from outside")])
     far.core.writer.known.learn(
-        [{**vars_of(held[7]), "last_event": 2}], by.id
+        [{**vars_of(held[7]), "last_event": 2}], by.id, now()
     )  # of that one it knows less than there is
     way.cut_at(STORED, times=2)
     await asyncio.gather(*(emit(far, each, "twice") for each in held for _ in range(2)))

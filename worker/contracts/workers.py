@@ -104,6 +104,14 @@ class Work(Protocol):
         """A worker; which of the attempts it holds (task id → attempt) own their task no longer, and how it stands."""
         ...
 
+    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+        """A worker; which of the attempts it holds (task id → attempt) may be another's by now, by its own clock alone.
+
+        Its lease has run out since they were claimed: no renewal was answered for as long. What such a run has written
+        may stand; its next ``emit`` or save raises CutOff. Whether it really was taken, ``hand_back`` tells.
+        """
+        ...
+
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """A worker; ``wake`` is called on the platform's loop with ids of changed tasks; returns the way to end it.
 

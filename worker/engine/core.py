@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
+from worker.contracts.lease import OwnLease
 from worker.engine import presence_statements, statements
 from worker.engine.bounds import CALL_SECONDS, Bounds, remaining
 from worker.engine.changes import Bereave
@@ -67,6 +68,7 @@ class Core:
         self.poll = poll
         self.pooled = False
         self.home = Home(self._left_server)
+        self.lease = OwnLease()
         self.bounds = Bounds()
         self.hub: Hub
         self.writer: Writer
@@ -95,7 +97,7 @@ class Core:
             self.pooled = await is_pooled(self.url)
             self.hub = Hub(asyncio.get_running_loop())
             self._teller = Teller(self.hub.name, self._notify)
-            self.writer = Writer(self.url, self.tell, pooled=self.pooled, home=self.home)
+            self.writer = Writer(self.url, self.tell, pooled=self.pooled, home=self.home, lease=self.lease)
             self.pulse = self._new_pulse(None)
             pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
                 whole_url(self.url),
@@ -317,7 +319,7 @@ class Core:
         self.pulse.start()
 
     def _new_pulse(self, bury: Bury | None) -> Pulse:
-        return Pulse(self.url, self.hub, bury, pooled=self.pooled, home=self.home)
+        return Pulse(self.url, self.hub, bury, pooled=self.pooled, home=self.home, lease=self.lease)
 
     def _begin_upkeep(self) -> None:
         if not self._upkeep:

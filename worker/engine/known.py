@@ -18,7 +18,7 @@ from worker.words.statuses import AgentExecutionStatus
 OWN = (Append, Save, Finish)
 """What a run writes without leaving its task to others; all else looks at the row first."""
 
-OWNERS_KEPT = 50_000  # claims whose owner is remembered: many times what a process runs at once
+CLAIMS_KEPT = 50_000  # whose they were, and of when: many times what a process runs at once
 
 _NOW = cast("Any", None)  # the database's time is not known before it is asked, and no write of a run's own needs it
 
@@ -29,15 +29,15 @@ class Known:
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
         self._doubtful: set[str] = set()
-        self._owners: OrderedDict[tuple[str, int], str] = OrderedDict()  # by task and attempt: whose claim it was
+        self._claims: OrderedDict[tuple[str, int], tuple[str, float]] = OrderedDict()  # by task and attempt
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def learn(self, claimed: Iterable[Mapping[str, Any]], worker_id: str) -> None:
-        """Know tasks that were claimed for a worker of this process."""
+    def learn(self, claimed: Iterable[Mapping[str, Any]], worker_id: str, asked: float) -> None:
+        """Know tasks that were claimed for a worker of this process, and when it asked for them."""
         for row in claimed:
-            self._own(row["id"], row["attempt"], worker_id)
+            self._own(row["id"], row["attempt"], worker_id, asked)
             self._doubtful.discard(row["id"])
             self._rows[row["id"]] = Row(
                 id=row["id"],
@@ -54,14 +54,20 @@ class Known:
                 state=row["state"],
             )
 
-    def _own(self, task_id: str, attempt: int, worker_id: str) -> None:
-        self._owners[task_id, attempt] = worker_id
-        if len(self._owners) > OWNERS_KEPT:
-            self._owners.popitem(last=False)
+    def _own(self, task_id: str, attempt: int, worker_id: str, asked: float) -> None:
+        self._claims[task_id, attempt] = worker_id, asked
+        if len(self._claims) > CLAIMS_KEPT:
+            self._claims.popitem(last=False)
 
     def owner(self, item: Item) -> str | None:
         """Which worker of this process claimed the attempt that an item belongs to; none: no attempt, or none here."""
-        return self._owners.get((item.task_id, getattr(item, "attempt", None) or 0))
+        claim = self._claims.get((item.task_id, getattr(item, "attempt", None) or 0))
+        return None if claim is None else claim[0]
+
+    def claimed_at(self, task_id: str, attempt: int | None) -> float | None:
+        """When a worker of this process asked for an attempt; none: no attempt, or none here."""
+        claim = self._claims.get((task_id, attempt or 0))
+        return None if claim is None else claim[1]
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Know tasks no longer: they have ended, or are another's."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from worker.contracts.lease import OwnLease, now
 from worker.engine import statements
 from worker.engine.connections import connect_sync
 from worker.engine.home import Home
@@ -46,9 +47,13 @@ class Pulse:
         bury: What to do with a worker found dead; none: do not look (a client).
         pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
         home: The server that the process is on.
+        lease: The worker's, by its own clock.
     """
 
-    def __init__(self, url: str, hub: Hub, bury: Bury | None, *, pooled: bool, home: Home) -> None:
+    def __init__(
+        self, url: str, hub: Hub, bury: Bury | None, *, pooled: bool, home: Home, lease: OwnLease | None = None
+    ) -> None:
+        self._lease = lease or OwnLease()
         self._home = home
         self._url = url
         self._hub = hub
@@ -94,6 +99,7 @@ class Pulse:
     def release(self) -> None:
         """Keep no worker alive any more."""
         self._worker = None
+        self._lease.end()
 
     def stop(self) -> None:
         """End it; returns when the thread has ended, which takes a beat at the most."""
@@ -172,14 +178,19 @@ class Pulse:
                 self._locked = None
             return
         worker_id, lock_key, lease_seconds = worker
+        asked = now()
         if self._locked != lock_key and not self._pooled:
             row = connection.execute("select pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, lock_key)).fetchone()
             self._locked = lock_key if row is not None and row[0] else None
             connection.execute(END_WHEN_SILENT, (str(round(lease_seconds * 1000)),))
         if time.monotonic() >= self._renew_at:
+            is_renewed = self._locked is not None  # then it lives, whatever becomes of the renewal
             with self._unless_locked():
                 connection.execute(statements.RENEW, (worker_id,))
+                is_renewed = True
             self._renew_at = time.monotonic() + lease_seconds / RENEWALS_A_LEASE
+            if is_renewed and self._worker is worker:
+                self._lease.renewed(asked, lease_seconds)
 
     @contextmanager
     def _unless_locked(self) -> Generator[None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
 from worker.contracts import WorkerSession
+from worker.contracts.lease import now
 from worker.contracts.values import put_aside, put_back
 from worker.engine import presence_statements, statements
 from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
@@ -122,7 +123,7 @@ class EngineWork:
         if worker_id not in self._local:
             await self._core.hub.flagged(WORK, seconds, seen)
             return []
-        offer = Offer(self._organization, worker_id, demand)
+        asked, offer = now(), Offer(self._organization, worker_id, demand)
         try:
             with self._core.writer.offers.open(offer):
                 await self._core.hub.flagged(WORK, seconds, seen, offer.changed)
@@ -133,7 +134,7 @@ class EngineWork:
             raise
         if offer.is_lost:
             self._unheard.add(worker_id)
-        return await self._assigned(worker_id, offer.begun)
+        return await self._assigned(worker_id, offer.begun, asked)
 
     def _has_found_all(self, worker_id: str, seen: int) -> bool:
         """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
@@ -152,6 +153,7 @@ class EngineWork:
             return []
         await self._give_back_unheard(worker_id)
         fault("claim.asked")
+        asked = now()
         try:
             rows = await self._core.rows(
                 _claim_statement(others=bool(others)),
@@ -173,11 +175,11 @@ class EngineWork:
         if rows:
             fault("claim.committed")
             self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
-        return await self._assigned(worker_id, rows)
+        return await self._assigned(worker_id, rows, asked)
 
-    async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]]) -> list[Assignment]:
+    async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]], asked: float) -> list[Assignment]:
         if worker_id in self._local:
-            self._core.writer.known.learn(rows, worker_id)
+            self._core.writer.known.learn(rows, worker_id, asked)
             self._given.update((row["id"], row["attempt"]) for row in rows)
         try:
             return [Assignment(assigned(row, self._core.vault), row["attempt"]) for row in rows]
@@ -275,6 +277,10 @@ class EngineWork:
         for row in rows:
             self._given.pop(row["id"], None)
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
+
+    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+        """Which attempts may be another's by now."""
+        return [task_id for task_id, attempt in held.items() if self._core.writer.is_cut_off(task_id, attempt)]
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Hear of changed tasks."""

@@ -13,8 +13,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from worker.contracts.lease import OwnLease
 from worker.engine import file_statements, statements
 from worker.engine.bounds import remaining, too_late
+from worker.engine.changes import Append, Save
 from worker.engine.connections import LEAVE_NO_LOCK, connect, errors, is_lost, is_passing, leaves_server, translated
 from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
@@ -26,7 +28,7 @@ from worker.engine.payloads import array, encode
 from worker.engine.plan import NEVER, NewRow, Plan
 from worker.engine.rows import Row
 from worker.engine.waiting import Item, Queue, Waiting
-from worker.words.errors import TaskNotFound, Unavailable
+from worker.words.errors import CutOff, TaskNotFound, Unavailable
 from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
 
@@ -44,6 +46,9 @@ TRANSACTION_LIMIT = "select set_config('transaction_timeout', '10s', %s)"
 BEGUN_TURNS = 3
 """Of the loop, before a create's answer where the task was begun: a short run has its result on its way by then."""
 
+GOES_ON = (Append, Save)
+"""What a run writes in the midst of it."""
+
 LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
 
 Tell = Callable[[str, list[str], list[str]], None]
@@ -59,10 +64,12 @@ class Writer:
         tell: How those who wait hear of it.
         pooled: A transaction pooler stands between.
         home: The server that the process is on.
+        lease: Of this process's worker, by its own clock.
     """
 
-    def __init__(self, url: str, tell: Tell, *, pooled: bool, home: Home) -> None:
+    def __init__(self, url: str, tell: Tell, *, pooled: bool, home: Home, lease: OwnLease) -> None:
         self._home = home
+        self._lease = lease
         self.offers = Offers()
         self._url = url
         self._told = tell
@@ -102,6 +109,7 @@ class Writer:
 
         Raises:
             ModuleException: This item's own: LeaseLost, TaskNotFound, Conflict, ValidationError, Unavailable.
+            CutOff: It was stored, but the worker's lease has run out since it claimed the task: another may go on.
         """
         if self._closing.is_set():
             raise Unavailable("the platform is closed")
@@ -111,13 +119,25 @@ class Writer:
         waiting.owner = self.known.owner(item)
         if waiting.is_patient:
             await self._put(waiting)
-            return await waiting.done
+            committed = await waiting.done
+            self._check_held(item)
+            return committed
         late = asyncio.get_running_loop().call_later(min(waiting.left, remaining()), self._give_up, waiting)
         try:
             await self._put(waiting)
             return await waiting.done
         finally:
             late.cancel()
+
+    def _check_held(self, item: Item) -> None:
+        """Refuse a late "ok" to a run that would go on: others may have begun where it stood."""
+        if isinstance(item, GOES_ON) and self.is_cut_off(item.task_id, item.attempt):
+            raise CutOff(item.task_id, item.attempt or 0)
+
+    def is_cut_off(self, task_id: str, attempt: int | None) -> bool:
+        """Whether this process's worker claimed an attempt and may own it no longer, by its own clock."""
+        asked = self.known.claimed_at(task_id, attempt)
+        return asked is not None and not self._lease.holds(asked)
 
     async def _put(self, waiting: Waiting) -> None:
         if waiting.size > LARGE_BYTES:

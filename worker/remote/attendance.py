@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from worker.contracts.lease import OwnLease, now
 from worker.remote.heart import Beat, Heart
 from worker.remote.hub import DELIVERIES, WORK, Hub
 from worker.remote.repeating import forever
@@ -26,6 +27,7 @@ class Attendance:
         hub: Hears the hints.
         heart: Sends the heartbeats.
         introduce: Registers a worker, at first and whenever the server took it for dead.
+        lease: The worker's by its own clock, which each answered heartbeat renews.
     """
 
     def __init__(
@@ -35,7 +37,10 @@ class Attendance:
         hub: Hub,
         heart: Heart,
         introduce: Callable[[WorkerCard], Awaitable[None]],
+        *,
+        lease: OwnLease,
     ) -> None:
+        self._lease = lease
         self._transport = transport
         self._url = url
         self._hub = hub
@@ -53,6 +58,7 @@ class Attendance:
     def end(self, worker_id: str) -> asyncio.Task[None] | None:
         """Hold its lease no longer. Returns: what listens for hints, to be cancelled when the worker has left."""
         self._heart.drop(worker_id)
+        self._lease.end()
         return self._streams.pop(worker_id, None)
 
     async def close(self) -> None:
@@ -65,12 +71,21 @@ class Attendance:
     def _beat(self, card: WorkerCard) -> Beat:
         body = encode({"worker_id": card.id, "verbs": [{"verb": "renew"}]})
         loop = asyncio.get_running_loop()
+        sent = now()  # of the last one
+        self._lease.renewed(sent, card.lease_seconds)  # it has just registered
+
+        def next_body() -> bytes:
+            nonlocal sent
+            sent = now()
+            return body
 
         def answered(status: int, content: bytes) -> None:
             if is_unknown(status, content) and not loop.is_closed():
                 loop.call_soon_threadsafe(self._introduce_again, card)
+            elif is_well(status, content) and card.id in self._streams:
+                self._lease.renewed(sent, card.lease_seconds)
 
-        return Beat(self._url, lambda: body, answered)
+        return Beat(self._url, next_body, answered)
 
     def _introduce_again(self, card: WorkerCard) -> None:
         """The worker was taken for dead: what it ran is others' now, but it can claim anew."""
@@ -118,10 +133,19 @@ def told(data: str) -> dict[str, Any]:
 
 def is_unknown(status: int, content: bytes) -> bool:
     """Whether an answer to a heartbeat says that there is no such worker."""
+    return _error_of(status, content).get("status_code") == NotFound.status
+
+
+def is_well(status: int, content: bytes) -> bool:
+    """Whether an answer to a heartbeat says that it was taken."""
+    return not _error_of(status, content)
+
+
+def _error_of(status: int, content: bytes) -> dict[str, Any]:
     if status != 200:  # noqa: PLR2004 - HTTP
-        return False
+        return {"status_code": 0}
     try:
         error = json.loads(content)["results"][0].get("error") or {}
-        return error.get("status_code") == NotFound.status
+        return cast("dict[str, Any]", error) if isinstance(error, dict) else {"status_code": 0}
     except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError):
-        return False
+        return {"status_code": 0}

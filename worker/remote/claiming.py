@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
+from worker.contracts.lease import OwnLease, now
 from worker.remote.asking import SPARE_SECONDS, Asking, Verb
 from worker.remote.hub import DELIVERIES, NUDGE, WORK, Hub
 from worker.remote.transport import Repeat
@@ -34,6 +35,8 @@ class Claiming:
         self._asking = asking
         self._hub = hub
         self._tasks: dict[str, int] = {}  # attempts by task
+        self._asked: dict[str, float] = {}  # when they were asked for, by the clock of leases
+        self.lease = OwnLease()
         self._mail: set[Lease] = set()
         self._unsure = {WORK: False, DELIVERIES: False}  # whether an answer may have been lost
         self._claiming = asyncio.Lock()  # what is held is known between two answers, not while one is under way
@@ -54,6 +57,7 @@ class Claiming:
             if self._unsure[WORK]:
                 body["held"] = list(self._tasks)
             self._unsure[WORK] = True
+            asked = now()
             try:
                 found = await self._unless_nudged(self._asking.alone(Verb(body), worker_id, Repeat.UNSENT, seconds))
             except NotFound:  # it was never registered, or taken for dead: the next heartbeat mends that
@@ -63,6 +67,7 @@ class Claiming:
             assignments = [assignment_of(each) for each in entries(found, "assignments")]
             self._unsure[WORK] = False
             self._tasks.update({each.task.id: each.attempt for each in assignments})
+            self._asked.update(dict.fromkeys((each.task.id for each in assignments), asked))
             return assignments
 
     async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
@@ -80,7 +85,11 @@ class Claiming:
     def drop(self, task_id: str, attempt: int) -> None:
         """Hold a task no longer."""
         if self._tasks.get(task_id) == attempt:
-            del self._tasks[task_id]
+            del self._tasks[task_id], self._asked[task_id]
+
+    def is_cut_off(self, task_id: str, attempt: int) -> bool:
+        """Whether an attempt was claimed here and may be another's by now, by this process's own clock."""
+        return self._tasks.get(task_id) == attempt and not self.lease.holds(self._asked[task_id])
 
     async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait on this side, between short requests, for them."""

@@ -19,7 +19,7 @@ from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
 from worker.remote.wire import Unreadable, provider_of, task_of
-from worker.words.errors import LeaseLost, ValidationError
+from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
@@ -43,7 +43,9 @@ class NativeWork:
         self._hub = hub
         self._asking = Asking(transport)
         self._claiming = Claiming(self._asking, hub)
-        self._attendance = Attendance(transport, self._asking.url, hub, heart, self._introduce)
+        self._attendance = Attendance(
+            transport, self._asking.url, hub, heart, self._introduce, lease=self._claiming.lease
+        )
         self._patience = Patience()
         self._sequence = count(1)  # of writes: the server knows a repeated one by its number
 
@@ -73,6 +75,7 @@ class NativeWork:
             rows = [[part for part in entry if part is not None] for entry in entries]
             what = {"events": list(events), "journal": rows}
             await self._write("emit", task_id, attempt, what)
+            self._check_held(task_id, attempt)
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
@@ -107,7 +110,14 @@ class NativeWork:
         """Store what a run changed of its task; answers the task as it stands then."""
         rest, files = await self._by_file(task_id, changes)
         what = {"changes": rest, "files": files, "origin": origin}
-        return task_of(await self._write("save", task_id, attempt, what))
+        saved = task_of(await self._write("save", task_id, attempt, what))
+        self._check_held(task_id, attempt)
+        return saved
+
+    def _check_held(self, task_id: str, attempt: int) -> None:
+        """Refuse a late answer to a run that would go on: others may have begun where it stood. Raises: CutOff."""
+        if self._claiming.is_cut_off(task_id, attempt):
+            raise CutOff(task_id, attempt)
 
     async def _by_file(self, task_id: str, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Store texts that are too large for a request as files; what is left, and the references of those by field.
@@ -196,6 +206,10 @@ class NativeWork:
         for task_id in lost:
             self._claiming.drop(task_id, held[task_id])
         return lost
+
+    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+        """Which attempts may be another's by now."""
+        return [task_id for task_id, attempt in held.items() if self._claiming.is_cut_off(task_id, attempt)]
 
     async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""

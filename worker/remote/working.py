@@ -152,6 +152,10 @@ class RemoteWork:
         """Which attempts own their task no longer."""
         return await (await self._chosen()).lost(held) if held else {}
 
+    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+        """Which attempts may be another's by now; a platform that takes no attempts lends no such lease."""
+        return self._side.cut_off(held) if isinstance(self._side, NativeWork) else []
+
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Hear of changed tasks."""
         return self._hub.listen(wake)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from worker.bounded import on_behalf_of
-from worker.current import REASON_DRAIN, Run, position, run_in_hand
+from worker.current import REASON_CUT_OFF, REASON_DRAIN, Run, position, run_in_hand
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
@@ -120,7 +120,7 @@ class Caller:
                 self._left.add(thread)
                 thread.add_done_callback(self._ended)
                 call.cancel()  # where it runs already, others get a thread in its place
-            if run.stopping.reason == REASON_DRAIN:  # another worker begins where this one has ended, not beside it
+            if run.stopping.reason in (REASON_DRAIN, REASON_CUT_OFF):  # another begins where this has ended, not beside
                 await asyncio.wait([thread])
             raise
 

@@ -22,7 +22,7 @@ from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import REASON_LOST, Taken, Verdict
 from worker.telemetry import redaction
 from worker.words.error_codes import ErrorCode
-from worker.words.errors import Escaped, LeaseLost, ModuleException, NotFound
+from worker.words.errors import CutOff, Escaped, LeaseLost, ModuleException, NotFound
 from worker.words.notices import (
     Notice,
     PlatformTrouble,
@@ -204,14 +204,18 @@ class Executor:
                 self._say_taken(execution)
                 await self._account(execution)
             case HandBack():
-                await self._note_bare_runs(execution)
-                await self._note_for_the_next(execution, error)
+                with suppress(CutOff):  # stored, if it could be
+                    await self._note_bare_runs(execution)
+                with suppress(CutOff):
+                    await self._note_for_the_next(execution, error)
                 await self._work.hand_back(task.id, attempt, decision)
                 execution.is_settled = True
                 announce(_handed_back(execution, decision, error))
             case Outcome():
-                await self._note_bare_runs(execution)
-                await self._note_the_end(execution, decision)
+                with suppress(CutOff):
+                    await self._note_bare_runs(execution)
+                with suppress(CutOff):
+                    await self._note_the_end(execution, decision)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
                 await self._work.finish(task.id, attempt, decision)
                 execution.is_settled = True

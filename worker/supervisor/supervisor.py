@@ -9,7 +9,7 @@ from typing import Any
 
 from worker import threads
 from worker.contracts import Platform
-from worker.current import REASON_DRAIN
+from worker.current import REASON_CUT_OFF, REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Handler, Registry
 from worker.settings import Settings
@@ -28,6 +28,7 @@ from worker.words.notices import (
     HandlersReloaded,
     PlatformTrouble,
     TaskTaken,
+    WorkerCutOff,
     WorkerDraining,
     WorkerStarted,
     WorkerStopped,
@@ -39,6 +40,7 @@ from worker.words.work import Assignment, Demand, WorkerCard
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
 AGAIN = 0.5, 1.0  # seconds: first and longest wait before a platform in trouble is asked again: once it is back, claim
 LOOK_AT_WEAR_SECONDS = 1.0
+LOOK_FOR_CUT_OFF_SECONDS = 0.25
 LOOK_SECONDS = 5.0  # how often the worker asks what it has lost, should a hint not have come
 HOOK_SECONDS = 1.5  # what shutdown hooks get at the least, when the runs have used up all the time
 HAND_BACK_SECONDS = 4.0  # what cancelled runs get to be handed back; Heroku's 30 s less the drain's 24 leave six
@@ -196,7 +198,13 @@ class Supervisor:
         self._ready.set()
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._intake(), self._look_for_lost(), self._deliveries(), self._look_at_wear()]
+        return [
+            self._intake(),
+            self._look_for_lost(),
+            self._deliveries(),
+            self._look_at_wear(),
+            self._look_for_cut_off(),
+        ]
 
     def _listen_with(self, serving: Serving) -> Listening:
         return Listening(
@@ -322,6 +330,21 @@ class Supervisor:
                     continue
         finally:
             end_listening()
+
+    async def _look_for_cut_off(self) -> None:
+        """End runs that were held when the lease ran out by this process's own clock; the platform need not be asked.
+
+        Each hands itself back once the platform answers again, which is refused where it was taken.
+        """
+        while True:
+            held = dict(self._running.keys())
+            cut = [self._running[task_id, held[task_id]] for task_id in self._platform.work.cut_off(held)]
+            runs = [each for each in cut if not each.writing and not each.run.stopping]
+            if runs:
+                announce(WorkerCutOff(self.card.id, len(runs)))
+            for execution in runs:
+                execution.cancel(REASON_CUT_OFF)
+            await asyncio.sleep(LOOK_FOR_CUT_OFF_SECONDS)
 
     async def _look_at_wear(self) -> None:
         """Leave once worn out; whoever started this worker starts another."""

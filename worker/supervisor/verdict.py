@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import REASON_DRAIN, REASON_OUTAGE, Run
+from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, Run
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.telemetry import redaction
 from worker.words.classification import Classified, classify, message_of
 from worker.words.error_codes import ErrorCode
-from worker.words.errors import LeaseLost, TimeLimit
+from worker.words.errors import CutOff, LeaseLost, TimeLimit
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
@@ -68,6 +68,8 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
 
 
 def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
+    if run.stopping.reason == REASON_CUT_OFF or (isinstance(error, CutOff) and error.task_id == task.id):
+        return HandBack()  # refused where it was really taken
     if run.stopping.reason == REASON_LOST or (isinstance(error, LeaseLost) and error.task_id == task.id):
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
@@ -109,7 +111,9 @@ def name_of(decision: Verdict) -> str:
 
 def repeats(error: BaseException | None) -> bool:
     """Whether a run that is taken up again after an error, where it stood, would only meet the same error."""
-    return error is not None and not isinstance(error, asyncio.CancelledError) and not classify(error).is_retryable
+    if error is None or isinstance(error, asyncio.CancelledError | CutOff):
+        return False
+    return not classify(error).is_retryable
 
 
 def message(error: BaseException) -> str:

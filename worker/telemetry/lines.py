@@ -111,6 +111,8 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
 
 def _write_of_processes(log: Any, notice: notices.Notice) -> None:
     match notice:
+        case notices.WorkerCutOff():
+            log.warning("cut off from the platform for as long as the lease: runs are ended", running=notice.running)
         case notices.WorkerWorn():
             level = log.error if notice.by_fault else log.info
             level("worker leaves by itself", reason=notice.reason)

@@ -96,6 +96,19 @@ class LeaseLost(Conflict):
         self.attempt = attempt
 
 
+class CutOff(LeaseLost):
+    """The worker was cut off from the platform for as long as its lease: the attempt may be another's by now.
+
+    What was written last may have been stored all the same.
+    """
+
+    def __init__(self, task_id: str, attempt: int) -> None:
+        super().__init__(task_id, attempt)
+        self.description = (
+            f"The worker was cut off for as long as its lease: attempt {attempt} may own task {task_id!r} no longer."
+        )
+
+
 class TooLarge(ModuleException):
     """It is larger than is taken here."""
 

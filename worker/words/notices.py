@@ -42,6 +42,14 @@ class HandlersBroken(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerCutOff(Notice):
+    """A worker's lease has run out by its own clock, since the platform answered no renewal; its runs are ended."""
+
+    worker_id: str
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerWorn(Notice):
     """A worker leaves by itself. ``by_fault``: since threads of it hang; else since it was to."""
 
