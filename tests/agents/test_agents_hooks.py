@@ -1,6 +1,7 @@
 """The hooks in Agno: what they do outside a run, and what is said where Agno has moved a place."""
 
 import asyncio
+import functools
 import importlib
 import threading
 from pathlib import Path
@@ -45,7 +46,7 @@ async def test_no_run_begins_before_every_hook_is_in_place(monkeypatch: pytest.M
         assert goes_on.wait(30)
         return original
 
-    fast = hooks.Hook("agno.models.base", "Model", "response", lambda original: original)
+    fast = hooks.Hook("agno.models.base", "Model", "response", _as_it_is)
     monkeypatch.setattr(hooks, "HOOKS", (fast, hooks.Hook("agno.models.base", "Model", "aresponse", slow)))
     monkeypatch.setattr(hooks, "_installed", {})
     first = asyncio.create_task(hooks.installed())
@@ -62,7 +63,7 @@ async def test_a_failure_on_the_way_leaves_agno_as_it_was(monkeypatch: pytest.Mo
         raise RuntimeError("no")
 
     broken = hooks.Hook("agno.models.base", "Model", "aresponse", fails)
-    replaced = hooks.Hook("agno.models.base", "Model", "response", lambda _: "replaced")
+    replaced = hooks.Hook("agno.models.base", "Model", "response", _replaced)
     monkeypatch.setattr(hooks, "HOOKS", (replaced, broken))
     monkeypatch.setattr(hooks, "_installed", {})
     before = Model.response
@@ -101,3 +102,11 @@ async def test_tool_calls_of_agnos_helpers_are_labelled_as_theirs(tmp_path: Path
     called = {event.data["tool_name"]: event.data.get("graph_node_id") for event in task.events if "tool" in event.type}
     assert called == {"note": None, "add_memory": "agno.memory"}
     assert result.used_tools == ["note"]
+
+
+def _as_it_is(original: Any) -> Any:
+    return original
+
+
+def _replaced(original: Any) -> Any:
+    return functools.partial(original)
