@@ -75,7 +75,7 @@ MEGABYTES = 300  # resident, from which on a process is a hog; a worker with Agn
 
 
 @pytest.fixture
-def rescuer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+async def rescuer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The test's own engine, which notices deaths, and is believed at once: its database does not restart."""
     monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
     engine.guard()

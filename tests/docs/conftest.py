@@ -14,7 +14,7 @@ from tests.docs.provider import answering
 async def reader(environment: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     shell = Shell(environment)
     monkeypatch.setenv("PORT", "0")  # a free one; the server then listens everywhere, which asks for a key
-    monkeypatch.setenv("WORKER_API_KEY", "of-a-test")
+    monkeypatch.setenv("WORKER_API_KEY", "the-key-of-a-test")
     async with answering() as base_url:
         monkeypatch.setenv("OPENAI_BASE_URL", base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-test")

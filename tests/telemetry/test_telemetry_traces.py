@@ -117,6 +117,7 @@ async def test_an_attempt_with_its_calls_is_one_trace_under_the_creation(
         "gen_ai.provider.name": "scripted",
         "gen_ai.request.model": "scripted",
         "gen_ai.request.stream": True,
+        "gen_ai.response.finish_reasons": ("tool_calls",),
         "gen_ai.usage.input_tokens": 10,
         "gen_ai.usage.output_tokens": 4,
     }
