@@ -45,6 +45,7 @@ TABLES = (
     "secrets",
     "sessions",
     "repeats",
+    "audit",
     "chores",
 )
 EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants

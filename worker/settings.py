@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         ge=0,
         description="connections that the server takes of one address at once; 0: any number, as behind a proxy",
     )
+    wrong_keys: int = Field(
+        default=30,
+        validation_alias="WORKER_WRONG_KEYS",
+        ge=0,
+        description="wrong keys that the server looks at of one address in a minute; 0: any number, as behind a proxy"
+        " that does not say whom it speaks for",
+    )
     outage_minutes: float = Field(
         default=60.0,
         validation_alias="WORKER_OUTAGE_MINUTES",
@@ -142,6 +149,13 @@ class Settings(BaseSettings):
         ge=0,
         le=36_500,
         description="days that finished tasks are kept, with their events and files; 0: for ever",
+    )
+    audit_days: int = Field(
+        default=90,
+        validation_alias="WORKER_AUDIT_DAYS",
+        ge=0,
+        le=36_500,
+        description="days that lines of the audit log are kept; 0: for ever",
     )
     log: Literal["json", "logfmt", "console"] | None = Field(
         default=None,

@@ -44,5 +44,6 @@ def engine(settings: Settings) -> "Engine":
         home=settings.home,
         organization_id=settings.organization_id,
         retention_days=settings.retention_days,
+        audit_days=settings.audit_days,
         encryption_key=key.get_secret_value() if key else None,
     )

@@ -18,6 +18,7 @@ from tests.support import wait_until
 from worker.engine import pulse, retention, retention_statements
 from worker.engine.engine import Engine
 from worker.engine.retention import Retention
+from worker.words.audit import AuditQuery
 from worker.words.errors import FileNotStored, TaskNotFound, Unavailable
 from worker.words.notices import CleanedUp, Notice, PlatformTrouble, subscribe
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -436,3 +437,24 @@ async def test_a_database_of_before_knows_its_uploads(engine: Engine, database: 
     assert [each.reference.partition("/")[0] for each in await engine.tasks.kept_files(task.id)] == [
         each.reference.partition("/")[0] for each in expected
     ]
+
+
+async def test_lines_of_the_audit_log_leave_when_their_time_is_over(database_url: str, database: Database) -> None:
+    engine = Engine(database_url, audit_days=90)
+    await engine.open()
+    try:
+        for _ in range(3):
+            await engine.tasks.stop((await create(engine)).id)
+        database(
+            "update worker.audit set at = now() - interval '91 days' where id <> (select max(id) from worker.audit)"
+        )
+        assert (await engine.surplus(0)).audit == 2
+        assert await cleaned(engine, 0) == Removed(audit=2)
+        assert len(await engine.tasks.audit(AuditQuery())) == 1
+        keeps = Engine(database_url)
+        await keeps.open()
+        database("update worker.audit set at = now() - interval '91 days'")
+        assert await cleaned(keeps, 0) == Removed()
+        await keeps.close()
+    finally:
+        await engine.close()

@@ -60,6 +60,9 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/providers",
         "/providers/{provider_id}/fail",
         "/providers/{provider_id}/resume",
+        "/audit",
+        "/keys",
+        "/keys/{key_id}/revoke",
         "/health",
         "/ready",
     } == {path.replace("{name:path}", "{name}") for path in document["paths"]}

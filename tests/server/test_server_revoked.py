@@ -10,6 +10,7 @@ from tests.dashboard.browsing import Browser
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from tests.support import wait_until
+from worker.engine import page_sessions
 from worker.engine.engine import Engine
 from worker.server import keyring
 from worker.words import notices
@@ -62,6 +63,28 @@ async def _all_open(client: httpx.AsyncClient, serving: Serving, key: str) -> li
         await wait_until(lambda each=each: each.text or each.task.done(), f"{each.path} has begun", SECONDS)
     del serving
     return streams
+
+
+@pytest.mark.parametrize("way", ["told", "found out"])
+async def test_a_pages_stream_ends_when_its_session_is_signed_out(
+    client: httpx.AsyncClient, serving: Serving, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "found out":
+        monkeypatch.setattr(keyring, "LOOK_SECONDS", 0.2)
+        monkeypatch.setattr(page_sessions.EngineSessions, "tell", lambda _: None)  # another process, behind a pooler
+    made = await client.post("/agent-execution/busy", json={"input": {"text": "x"}}, headers={"x-api-key": KEY})
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as other:
+        stays, leaves = Browser(other), Browser(client)
+        for browser in (stays, leaves):
+            assert (await browser.sign_in(KEY)).status_code == 303
+        streams = [Open(each.client, f"/ui/tasks/{made.json()['id']}/stream", {}) for each in (stays, leaves)]
+        for each in streams:
+            await wait_until(lambda each=each: each.text or each.task.done(), "it has begun", SECONDS)
+        await leaves.look("/")
+        assert (await leaves.send("/ui/sign-out")).status_code == 303
+        await wait_until(lambda: streams[1].ended, "the stream of the session has ended", SECONDS)
+        assert not streams[0].ended  # the key's other session goes on
+        streams[0].task.cancel()
 
 
 @pytest.mark.parametrize("way", ["revoked", "expired"])

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from worker.cli import env_file, failures, worker_commands
 from worker.cli.agent_commands import agents
+from worker.cli.audit_commands import audit
 from worker.cli.check_command import check
 from worker.cli.clean_command import clean
 from worker.cli.delivery_commands import deliveries
@@ -83,6 +84,7 @@ app.add_typer(agents, name="agent")
 app.add_typer(deliveries, name="delivery")
 app.add_typer(providers, name="provider")
 app.add_typer(keys, name="key")
+app.add_typer(audit, name="audit")
 
 
 def show_version(wanted: bool) -> None:

@@ -33,7 +33,7 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
-    """Remove finished tasks whose time is over, and files and journals that nobody needs any more.
+    """Remove finished tasks and audit log lines whose time is over, and files and journals that nobody needs any more.
 
     Tasks go whole, with events, journals, kept attachments and deliveries, in small transactions beside the work: what
     is live is never touched, and an interrupted clean-up leaves nothing half. A worker or server does the same by
@@ -101,6 +101,7 @@ def words(removed: "Removed") -> str:
     return (
         f"{_count(removed.tasks, 'task')} with {_count(removed.events, 'event')},"
         f" {_count(removed.journal, 'journal row')}, {_count(removed.files, 'file')} ({size:,.1f} MiB)"
+        + (f", {_count(removed.audit, 'line')} of the audit log" if removed.audit else "")
     )
 
 

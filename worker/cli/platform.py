@@ -34,23 +34,24 @@ def read_settings(**changes: Any) -> "Settings":
     return settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
-def ask(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool = False) -> T:
+def ask(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool = False, **changes: Any) -> T:
     """Open the platform that the settings name, ask it, close it.
 
     Args:
         call: Gets the platform.
         quiet: Whether to keep to oneself where the platform is, since a program reads the output.
+        changes: What options of the command put in the place of settings; none: as the environment says.
 
     Raises:
         ModuleException: It cannot be reached, or what ``call`` raised.
     """
-    return asyncio.run(_asked(call, quiet=quiet))
+    return asyncio.run(_asked(call, quiet=quiet, **changes))
 
 
-async def _asked(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool) -> T:
+async def _asked(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool, **changes: Any) -> T:
     from worker import wiring
 
-    platform = wiring.choose(read_settings())
+    platform = wiring.choose(read_settings(**changes))
     try:
         await platform.open()
         if not quiet and sys.stderr.isatty():

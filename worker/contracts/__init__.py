@@ -5,6 +5,7 @@ runs the same sentences against both.
 """
 
 from worker.contracts.access import Rule, Scope
+from worker.contracts.audit import Audit
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
@@ -30,6 +31,7 @@ __all__ = [
     "SERVER_KEY",
     "Admin",
     "AgentStanding",
+    "Audit",
     "Capabilities",
     "Claimant",
     "Countable",

@@ -138,6 +138,11 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
         "GET /providers": _read(Scope.Organization),
         "POST /providers/{provider_id}/resume": _rule(admin=Scope.Organization),
         "POST /providers/{provider_id}/fail": _rule(admin=Scope.Organization),
+        # keys, and who did what
+        "GET /keys": _rule(admin=Scope.Listed),
+        "POST /keys": _rule(admin=Scope.Listed),
+        "POST /keys/{key_id}/revoke": _rule(admin=Scope.Listed),
+        "GET /audit": _rule(admin=Scope.Listed),
         # deliveries
         "GET /deliveries": _read(Scope.Listed),
         "POST /deliveries/retry": _write(Scope.Listed),
@@ -197,6 +202,10 @@ PAGES: Mapping[str, Rule] = MappingProxyType(
         "POST /ui/dead": _write(Scope.Listed),
         "GET /ui/deliveries": _read(Scope.Listed),
         "POST /ui/deliveries": _write(Scope.Listed),
+        "GET /ui/keys": _rule(admin=Scope.Listed),
+        "POST /ui/keys": _rule(admin=Scope.Listed),
+        "POST /ui/keys/{key_id}/revoke": _rule(admin=Scope.Listed),
+        "GET /ui/audit": _rule(admin=Scope.Listed),
         "GET /ui/sign-in": OPEN,
         "POST /ui/sign-in": OPEN,
         "POST /ui/sign-out": OPEN,

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
+from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.providers import ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -117,6 +118,14 @@ class Tasks(Protocol):
 
     async def fail_provider(self, provider_id: str) -> ProviderState:
         """Operator; tasks that wait for a provider end as errors; how it stood. Raises: NotFound."""
+        ...
+
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """Operator; the lines of the audit log that fit, the newest first; changes nothing.
+
+        Who did what to which row, when, and from where: keys made and revoked, agents saved and deleted, tasks stopped
+        and run again, providers and deliveries, sign-ins, and what was refused. Raises: Unsupported.
+        """
         ...
 
     async def list_agents(self) -> list[AgentRecord]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
+from worker.contracts.audit import Audit
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import Keys
@@ -145,6 +146,11 @@ class Room(Protocol):
 
     async def standing(self) -> Standing:
         """Operator; how its unfinished work stands, counted by index; changes nothing."""
+        ...
+
+    @property
+    def audit(self) -> Audit:
+        """Its audit log, to be written to."""
         ...
 
     @property

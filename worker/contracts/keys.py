@@ -18,6 +18,7 @@ RESERVED_ORGANIZATIONS = frozenset(
         "agents-metrics",
         "events",
         "files",
+        "keys",
         "providers",
         "ui",
     }

@@ -1,5 +1,6 @@
 """Who has signed in to the server's pages."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -14,8 +15,12 @@ class Sessions(Protocol):
         """The server; what the session's key is known by; none: it has ended, or never began."""
         ...
 
+    async def going_on(self, tokens: Sequence[str]) -> frozenset[str]:
+        """The server; those of them whose session has not ended."""
+        ...
+
     async def end(self, token: str) -> None:
-        """The server; the session is found no more."""
+        """The server; the session is found no more, and ``Keys.changed`` tells of it."""
         ...
 
     async def secret(self, name: str) -> bytes:

@@ -18,10 +18,12 @@ from worker.contracts import Rule, Scope
 from worker.contracts.access import PAGES
 from worker.dashboard import (
     agents_page,
+    audit_page,
     dead_page,
     docs_page,
     entrance,
     files,
+    keys_page,
     new_page,
     stream,
     task_page,
@@ -95,6 +97,10 @@ SERVED: dict[str, Page] = {
     "POST /ui/dead": dead_page.retry,
     "GET /ui/deliveries": dead_page.deliveries,
     "POST /ui/deliveries": dead_page.retry_deliveries,
+    "GET /ui/keys": keys_page.keys,
+    "POST /ui/keys": keys_page.create,
+    "POST /ui/keys/{key_id}/revoke": keys_page.revoke,
+    "GET /ui/audit": audit_page.audit,
     "GET /ui/sign-in": entrance.sign_in,
     "POST /ui/sign-in": entrance.enter,
     "POST /ui/sign-out": entrance.leave,
@@ -132,6 +138,8 @@ class Pages:
                     asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
                     on_behalf_of.set(asking.reach.room.organization_id)
                     await _check(asking.reach, rule, request)
+                    with self._front.visiting(request.scope, asking.reach):
+                        return await page(asking)
                 return await page(asking)
             except (ModuleException, HTTPException) as error:
                 return await self._failed(asking, request, error)
@@ -145,6 +153,8 @@ class Pages:
     ) -> Response:
         status = error.status_code
         asking = asking or Asking(request, self._front, _Nobody(self._front), new_visit())
+        if status == 403 and isinstance(error, ModuleException):  # noqa: PLR2004 - HTTP: forbidden
+            self._front.refused(request.scope, error, asking.reach)
         if status == 401:  # noqa: PLR2004 - HTTP: unauthorized
             return await _to_the_entrance(asking)
         said = error.description if isinstance(error, ModuleException) else str(error.detail)

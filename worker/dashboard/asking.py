@@ -28,6 +28,7 @@ TOLD = {
     "many": "Queued again. What could not be is still listed.",
     "deliveries": "They are delivered once more.",
     "out": "You are signed out.",
+    "revoked": "Revoked: it opens nothing any more.",
 }
 """What a page says after a form was sent, by the code in its address: no text of others is ever shown there."""
 

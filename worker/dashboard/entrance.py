@@ -10,6 +10,7 @@ from worker.dashboard.visits import new_visit
 from worker.words.errors import ModuleException, Unavailable
 
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
+TOO_MANY = 429  # HTTP: too many requests
 WRONG_SECONDS = 0.5  # a wrong key is answered slowly; a right one is 256 bits long, so this only spares the log
 
 
@@ -23,13 +24,13 @@ async def enter(asking: Asking) -> Response:
     form = await asking.form()
     wanted = _next(text_of(form, "next"))
     try:
-        mark = await asking.front.sign_in(text_of(form, "key"))
-        await asking.front.admit(mark, asking.request.scope.get("organization_id"))
+        mark = await asking.front.sign_in(text_of(form, "key"), asking.request.scope)
     except Unavailable:
         raise
     except ModuleException as error:
         await asyncio.sleep(WRONG_SECONDS)
-        return await asking.page("sign_in.html", 401, next=wanted, wrong=error.description)
+        status = TOO_MANY if error.status_code == TOO_MANY else 401
+        return await asking.page("sign_in.html", status, next=wanted, wrong=error.description)
     asking.visit, asking.is_new = new_visit(mark), True
     response = await asking.go("/")
     if wanted:
@@ -41,7 +42,7 @@ async def leave(asking: Asking) -> Response:
     """End the session; whoever has copied its cookie is out, too."""
     await asking.form()
     if asking.visit.mark is not None:
-        await asking.front.sign_out(asking.visit.mark)
+        await asking.front.sign_out(asking.visit.mark, asking.request.scope)
     asking.visit, asking.is_new = new_visit(), True
     return await asking.go("/ui/sign-in", told="out")
 

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from starlette.responses import Response
+from starlette.types import Scope as Connection
 
-from worker.contracts import Room, Rule, Scope
+from worker.contracts import Key, Room, Rule, Scope
+from worker.words.errors import ModuleException
+from worker.words.roles import Role
 from worker.words.tasks import TaskQuery, TaskRecord
 
 
@@ -70,12 +74,34 @@ class Front(Protocol):
         """The most that a worker reads of a task's files together."""
         ...
 
-    async def sign_in(self, key: str) -> str:
-        """Begin a session with a key; the token that finds it. Raises: ModuleException (401), Unavailable."""
+    async def sign_in(self, key: str, scope: Connection) -> str:
+        """Begin a session with a key; the token that finds it. Raises: ModuleException (401, 404, 429), Unavailable."""
         ...
 
-    async def sign_out(self, mark: str) -> None:
-        """End a session, wherever its token has got to. Raises: Unavailable."""
+    async def sign_out(self, mark: str, scope: Connection) -> None:
+        """End a session, wherever its token has got to, and what is open in it. Raises: Unavailable."""
+        ...
+
+    def visiting(self, scope: Connection, access: Any) -> AbstractContextManager[None]:
+        """Have what is done within be this visitor's, in the audit log."""
+        ...
+
+    def refused(self, scope: Connection, error: ModuleException, access: Any) -> None:
+        """Note in the audit log that a visitor was refused."""
+        ...
+
+    async def keys(self, access: Any) -> Sequence[Key]:
+        """The keys that open nothing beyond what the visitor's does."""
+        ...
+
+    async def make_key(
+        self, access: Any, *, name: str, role: Role, agents: Sequence[str], seconds: float | None
+    ) -> tuple[str, Key]:
+        """Make such a key; itself, which is told this once, and what is known of it. Raises: ValidationError."""
+        ...
+
+    async def revoke_key(self, access: Any, key_id: str) -> None:
+        """Revoke such a key. Raises: NotFound."""
         ...
 
     async def admit(self, mark: str | None, organization_id: str | None) -> Reach:

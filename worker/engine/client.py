@@ -8,6 +8,7 @@ from typing import Any
 from worker.engine import finding, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
+from worker.engine.audit import EngineAudit
 from worker.engine.bounds import bounded
 from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
@@ -20,8 +21,10 @@ from worker.engine.records import SECRETS, History, is_renewal, split, task_item
 from worker.engine.references import uploads
 from worker.engine.rows import RENEWED, text_size
 from worker.words.activity import AgentActivityThread
+from worker.words.actors import AuditAction
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
+from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.errors import AgentNotFound, TaskNotFound
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
@@ -42,6 +45,7 @@ class EngineTasks:
         self._core = core
         self._organization = organization_id
         self._files = FileStore(core, organization_id)
+        self._audit = EngineAudit(core, organization_id)
 
     @bounded
     async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
@@ -64,7 +68,8 @@ class EngineTasks:
         settings, state = split(new, self._core.vault)
         if new.id is not None:
             renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings))
-            await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
+            async with self._audit.of(AuditAction.TaskRetried, f"task {new.id}", task=new.id, with_new_input=True):
+                await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
             return await self.get(new.id)
         row = NewRow(
             under or new_id(),
@@ -128,7 +133,12 @@ class EngineTasks:
         """Store changed fields; answers the task as it stands then."""
         checked = check_changes(changes)
         if checked or attempt is not None:
-            await self._core.writer.write(Save(self._organization, task_id, attempt, checked, origin, sequence))
+            save = Save(self._organization, task_id, attempt, checked, origin, sequence)
+            if attempt is None and checked.get("status") == AgentExecutionStatus.Stopped:
+                async with self._audit.of(AuditAction.TaskStopped, f"task {task_id}", task=task_id):
+                    await self._core.writer.write(save)
+            else:
+                await self._core.writer.write(save)
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
                 self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
         return task_record(await self._row(task_id, patient=attempt is not None))
@@ -136,13 +146,15 @@ class EngineTasks:
     @bounded
     async def stop(self, task_id: str) -> TaskRecord:
         """End a task as stopped."""
-        await self._core.writer.write(Stop(self._organization, task_id))
+        async with self._audit.of(AuditAction.TaskStopped, f"task {task_id}", task=task_id):
+            await self._core.writer.write(Stop(self._organization, task_id))
         return await self.get(task_id)
 
     @bounded
     async def retry(self, task_id: str) -> TaskRecord:
         """Queue a finished or paused task again."""
-        await self._core.writer.write(Retry(self._organization, task_id))
+        async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
+            await self._core.writer.write(Retry(self._organization, task_id))
         return await self.get(task_id)
 
     @bounded
@@ -253,12 +265,19 @@ class EngineTasks:
     @bounded
     async def resume_provider(self, provider_id: str) -> ProviderState:
         """Have the tasks that wait for a provider tried at once."""
-        return await Providers(self._core, self._organization).resume(provider_id)
+        async with self._audit.of(AuditAction.ProviderResumed, f"provider {provider_id}"):
+            return await Providers(self._core, self._organization).resume(provider_id)
 
     @bounded
     async def fail_provider(self, provider_id: str) -> ProviderState:
         """End the tasks that wait for a provider."""
-        return await Providers(self._core, self._organization).fail(provider_id)
+        async with self._audit.of(AuditAction.ProviderFailed, f"provider {provider_id}"):
+            return await Providers(self._core, self._organization).fail(provider_id)
+
+    @bounded
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """List the lines of the audit log that fit, the newest first."""
+        return await self._audit.find(query)
 
     @bounded
     async def list_agents(self) -> list[AgentRecord]:
@@ -270,15 +289,17 @@ class EngineTasks:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
         record = agent.model_dump(exclude={"id", "organization_id", "version", "created_at", "announced"})
-        await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
+        async with self._audit.of(AuditAction.AgentSaved, f"agent {agent.id}", agent=agent.id):
+            await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
         return await self.get_agent(agent.id)
 
     @bounded
     async def delete_agent(self, agent_id: str) -> AgentRecord:
         """Take an agent off the list."""
-        rows = await self._core.rows(statements.DELETE_AGENT, (self._organization, clean(agent_id)))
-        if not rows:
-            raise AgentNotFound(agent_id)
+        async with self._audit.of(AuditAction.AgentDeleted, f"agent {agent_id}", agent=clean(agent_id)):
+            rows = await self._core.rows(statements.DELETE_AGENT, (self._organization, clean(agent_id)))
+            if not rows:
+                raise AgentNotFound(agent_id)
         return self._agent(rows[0])
 
     def _agent(self, row: Mapping[str, Any]) -> AgentRecord:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from worker.engine.audit import EngineAudit
 from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES
+from worker.words.actors import AuditAction
 from worker.words.deliveries import DeliveryFilter, DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.errors import ValidationError
 from worker.words.statuses import DeliveryState
@@ -69,6 +71,7 @@ class EngineDeliveries:
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
         self._organization = organization_id
+        self._audit = EngineAudit(core, organization_id)
 
     @bounded
     async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
@@ -100,11 +103,20 @@ class EngineDeliveries:
             )
             names = ("ids", "numbers", "task_ids")
             parameters |= {name: [part[place] for part in parts] for place, name in enumerate(names)}
-        rows = await self._core.rows(_RETRY.format(conditions=conditions), parameters)  # pyright: ignore[reportArgumentType] # composed of constants
+        meant = wish.model_dump(exclude_defaults=True, exclude={"agents"})
+        async with self._audit.of(AuditAction.DeliveryRetried, _subject(wish), agent=wish.agent_id, **meant):
+            rows = await self._core.rows(_RETRY.format(conditions=conditions), parameters)  # pyright: ignore[reportArgumentType] # composed of constants
         count: int = rows[0]["count"]
         if count:
             self._core.tell(DELIVERIES, [])
         return count
+
+
+def _subject(wish: DeliveryRetry) -> str:
+    """What a wish is about, in the audit log."""
+    if wish.ids is not None and len(wish.ids) == 1:
+        return f"delivery {wish.ids[0]}"
+    return "deliveries" if wish.ids is None else f"{len(wish.ids)} deliveries"
 
 
 def _conditions(wanted: DeliveryFilter) -> tuple[str, dict[str, Any]]:

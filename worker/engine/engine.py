@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from worker.contracts import Capabilities, Standing
 from worker.engine import migrate, statements
+from worker.engine.audit import EngineAudit
 from worker.engine.client import EngineTasks
 from worker.engine.connections import check_encoding, check_url, connect, errors, shown
 from worker.engine.core import Core
@@ -36,6 +37,7 @@ class Room:
         self.work = EngineWork(core, organization_id, self.tasks)
         self.deliveries = EngineDeliveries(core, organization_id)
         self.presence = EnginePresence(core, organization_id, self.work)
+        self.audit = EngineAudit(core, organization_id)
 
     async def standing(self) -> Standing:
         """How its unfinished work stands."""
@@ -52,6 +54,7 @@ class Engine:
         poll: Seconds between looks where nobody hints.
         retention_days: How long finished tasks are kept, 0 for ever; a worker or server cleans up once a day. None:
             nothing is cleaned up by itself.
+        audit_days: How long lines of the audit log are kept, 0 for ever.
         encryption_key: One or several keys, with spaces between, that the secrets of tasks are encrypted with.
 
     Raises:
@@ -66,6 +69,7 @@ class Engine:
         organization_id: str = "default",
         poll: float = 1.0,
         retention_days: int | None = None,
+        audit_days: int = 0,
         encryption_key: str | None = None,
     ) -> None:
         if url is not None:
@@ -77,6 +81,7 @@ class Engine:
         self._organization = organization_id
         self._embedded: Embedded | None = None
         self._retention_days = retention_days
+        self._audit_days = audit_days
         self._core: Core | None = self._made(url) if url else None
         self._rooms: dict[str, Room] = {}
         self._opening = asyncio.Lock()
@@ -96,7 +101,7 @@ class Engine:
         core = Core(url, poll=self._poll, vault=self._vault)
         days = self._retention_days
         if days is not None:
-            core.upkeep.append(lambda: Retention(core).every_day(days))
+            core.upkeep.append(lambda: Retention(core, self._audit_days).every_day(days))
         core.upkeep.append(lambda: look_after(core))
         return core
 
@@ -137,11 +142,11 @@ class Engine:
 
     async def surplus(self, days: int) -> Removed:
         """What ``clean`` would remove."""
-        return await Retention(self.core).surplus(days)
+        return await Retention(self.core, self._audit_days).surplus(days)
 
     def clean(self, days: int) -> AsyncGenerator[Removed]:
         """Remove finished tasks older than so many days, and what nobody refers to; batch by batch."""
-        return Retention(self.core).clean(days)
+        return Retention(self.core, self._audit_days).clean(days)
 
     @property
     def organization_id(self) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 from worker.contracts import Key, check_organization
 from worker.engine import presence_statements as statements
+from worker.engine.audit import EngineAudit
 from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.hub import KEYS
+from worker.words.actors import AuditAction
 from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
 from worker.words.roles import Role
@@ -48,18 +50,19 @@ class EngineKeys:
         for agent in agents:
             check_id(agent, "agents")
         text = f"wk_{secrets.token_urlsafe(KEY_BYTES)}"
-        rows = await self._core.rows(
-            statements.CREATE_KEY,
-            {
-                "id": new_id(),
-                "organization": organization_id,
-                "digest": digest_of(text),
-                "name": clean(name),
-                "agents": list(agents) or None,
-                "role": str(role),
-                "seconds": seconds,
-            },
-        )
+        asked = {
+            "id": new_id(),
+            "organization": organization_id,
+            "digest": digest_of(text),
+            "name": clean(name),
+            "agents": list(agents) or None,
+            "role": str(role),
+            "seconds": seconds,
+        }
+        told = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
+        audit = EngineAudit(self._core, organization_id)
+        async with audit.of(AuditAction.KeyCreated, f"key {asked['id']}", agent=_alone(agents), **told):
+            rows = await self._core.rows(statements.CREATE_KEY, asked)
         self._core.tell(KEYS, [])
         return text, _key(rows[0])
 
@@ -76,9 +79,14 @@ class EngineKeys:
     @bounded
     async def revoke(self, key_id: str) -> Key:
         """Have a key open nothing any more. Raises: NotFound."""
-        rows = await self._core.rows(statements.REVOKE_KEY, (clean(key_id),))
-        if not rows:
+        known = await self._core.read(statements.ANY_KEY, (clean(key_id),))
+        if not known:
             raise NotFound(f"There is no key {key_id!r}.")
+        key = _key(known[0])
+        audit = EngineAudit(self._core, key.organization_id)
+        agent = _alone(key.agents or ())
+        async with audit.of(AuditAction.KeyRevoked, f"key {key.id}", agent=agent, name=key.name):
+            rows = await self._core.rows(statements.REVOKE_KEY, (key.id,))
         self._core.tell(KEYS, [])
         return _key(rows[0])
 
@@ -148,6 +156,11 @@ class EngineKeys:
     async def release(self, organization_id: str, key: str, task_id: str) -> None:
         """Give up the place of a create that failed."""
         await self._core.rows(statements.RELEASE, (organization_id, key, task_id))
+
+
+def _alone(agents: Sequence[str]) -> str | None:
+    """The agent that a key is of, where it reaches one alone."""
+    return agents[0] if len(agents) == 1 else None
 
 
 def _key(row: dict[str, Any]) -> Key:

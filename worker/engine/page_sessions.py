@@ -3,9 +3,11 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 
 from worker.engine import presence_statements as statements
 from worker.engine.core import Core
+from worker.engine.hub import KEYS
 
 TOKEN_BYTES = 32  # 256 bits of chance
 SECRET_BYTES = 32
@@ -28,9 +30,20 @@ class EngineSessions:
         rows = await self._core.rows(statements.FIND_SESSION, (_digest(token),))
         return rows[0]["mark"] if rows else None
 
+    async def going_on(self, tokens: Sequence[str]) -> frozenset[str]:
+        """Those of them whose session has not ended."""
+        digests = {_digest(token): token for token in tokens}
+        rows = await self._core.read(statements.GOING_ON, (list(digests),))
+        return frozenset(digests[row["digest"]] for row in rows)
+
     async def end(self, token: str) -> None:
         """End a session, if it goes on."""
         await self._core.rows(statements.END_SESSION, (_digest(token),))
+        self.tell()
+
+    def tell(self) -> None:
+        """Have every server process look which sessions go on."""
+        self._core.tell(KEYS, [])
 
     async def secret(self, name: str) -> bytes:
         """A random secret, made when it is first asked for and the same for every process; gone after 30 days."""

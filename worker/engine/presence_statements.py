@@ -199,6 +199,8 @@ GET_KEY = f"""
     where id = %s and revoked_at is null and (expires_at is null or expires_at > now())
 """  # noqa: S608 - constants
 
+ANY_KEY = f"select {_KEY} from worker.keys where id = %s"  # noqa: S608 - constants
+
 VALID_KEYS = """
     select id from worker.keys
     where id = any(%s::text[]) and revoked_at is null and (expires_at is null or expires_at > now())
@@ -229,6 +231,7 @@ BEGIN_SESSION = """
     values (%s, %s, now() + make_interval(secs => %s::double precision))
 """
 FIND_SESSION = "select mark from worker.sessions where digest = %s and expires_at > now()"
+GOING_ON = "select digest from worker.sessions where digest = any(%s::text[]) and expires_at > now()"
 END_SESSION = "delete from worker.sessions where digest = %s"
 
 # Secrets of a period end in its number; those of long ago go.

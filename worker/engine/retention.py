@@ -24,6 +24,7 @@ TASKS_A_BATCH = 500
 EVENTS_A_BATCH = 20_000  # what PostgreSQL deletes in about 50 ms; a task with more is a batch of its own
 JOURNALS_A_BATCH = 200
 FILES_A_PAGE = 500
+AUDIT_A_BATCH = 5_000
 FILE_BYTES_A_BATCH = 256 * 1024 * 1024  # contents lie in pieces of 2 KB, each of them a row to delete
 
 BATCH_SECONDS = 300.0  # that a batch may take on a disk which is slow, or busy with something else
@@ -37,15 +38,19 @@ class Retention:
 
     Args:
         core: The database.
+        audit_days: How long lines of the audit log are kept; 0: for ever.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, audit_days: int = 0) -> None:
         self._core = core
+        self._audit_days = audit_days
 
     async def surplus(self, days: int) -> Removed:
         """What ``clean`` would remove; nothing is changed."""
         (row,) = await self._core.rows(statements.SURPLUS, {"days": days}, seconds=BATCH_SECONDS)
-        return Removed(**row)
+        asked = {"days": self._audit_days}
+        (old,) = await self._core.rows(statements.OLD_AUDIT, asked, seconds=BATCH_SECONDS)
+        return Removed(**row, audit=old["audit"])
 
     async def clean(self, days: int) -> AsyncGenerator[Removed]:
         """Remove what is over.
@@ -61,6 +66,8 @@ class Retention:
         async for removed in self._journals():
             yield removed
         async for removed in self._files():
+            yield removed
+        async for removed in self._audit():
             yield removed
         await self._core.rows(statements.FORGET_REPEATS, seconds=BATCH_SECONDS)
 
@@ -94,6 +101,14 @@ class Retention:
                 (row,) = await self._core.rows(statements.DROP_FILES, asked, seconds=BATCH_SECONDS)
                 yield Removed(**row)
             place |= {"organization": page[-1]["organization_id"], "sha256": page[-1]["sha256"]}
+
+    async def _audit(self) -> AsyncGenerator[Removed]:
+        asked = {"days": self._audit_days, "limit": AUDIT_A_BATCH}
+        while self._audit_days:
+            (row,) = await self._core.rows(statements.DROP_AUDIT, asked, seconds=BATCH_SECONDS)
+            if not row["audit"]:
+                return
+            yield Removed(**row)
 
     async def every_day(self, days: int) -> None:
         """Clean up once a day, unless another process of the fleet has; until it is cancelled."""

@@ -40,6 +40,20 @@ OF_TASKS: dict[str, LiteralString] = {
 # Creates that may be repeated are remembered for a day, which is less than any task is kept.
 FORGET_REPEATS = "delete from worker.repeats where created_at < now() - interval '1 day'"
 
+# Lines of the audit log whose time is over.
+DROP_AUDIT = """
+    with old as materialized (
+        select id from worker.audit where at < now() - make_interval(days => %(days)s) order by at limit %(limit)s
+    ), gone as (
+        delete from worker.audit where id = any(array(select id from old)) returning 1
+    )
+    select count(*) as audit from gone
+"""
+OLD_AUDIT = """
+    select count(*) as audit from worker.audit
+    where %(days)s > 0 and at < now() - make_interval(days => %(days)s)
+"""
+
 # The journals of tasks that finished a day ago or longer, whether these are kept or not: page by page through the
 # tasks that have a journal, one probe of its index a task. The task is locked against a retry meanwhile.
 DROP_JOURNALS = f"""

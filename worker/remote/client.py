@@ -11,10 +11,11 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import agent_of, decode, item_of, kept_of, provider_of, task_of
+from worker.remote.wire import agent_of, audit_of, decode, item_of, kept_of, provider_of, task_of
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
+from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.errors import (
     AgentNotFound,
     FileNotStored,
@@ -273,6 +274,14 @@ class RemoteTasks:
         if not await self._dialect.native():
             raise self._unsupported("look after providers of models")
         return decode((await self._transport.call(method, f"/providers{path}")).content, "a provider")
+
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """List the lines of the audit log that fit, the newest first."""
+        if not await self._dialect.native():
+            raise self._unsupported("tell what is in an audit log")
+        asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
+        rows = decode((await self._transport.call("GET", "/audit", params=asked)).content, "an audit log")
+        return [audit_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
     async def list_agents(self) -> list[AgentRecord]:
         """Read all agents."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import from_json
 
 from worker.words.agents import AgentRecord
+from worker.words.audit import AuditEntry
 from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.providers import ProviderState
@@ -62,6 +63,11 @@ def item_of(data: Any) -> TaskItem:
 def provider_of(data: Any) -> ProviderState:
     """Read how a provider stands."""
     return _read(ProviderState, data, "a provider")
+
+
+def audit_of(data: Any) -> AuditEntry:
+    """Read a line of the audit log."""
+    return _read(AuditEntry, data, "a line of the audit log")
 
 
 def agent_of(data: Any) -> AgentRecord:

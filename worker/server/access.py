@@ -30,6 +30,7 @@ class Access:
         key: What its key is known by: an id, ``SERVER_KEY`` or ``NO_KEY``.
         name: What its key is for, as whoever made it said.
         agents: The agents it reaches; none: every one.
+        session: The token of the pages' session that it came with; none: it came with the key itself.
     """
 
     room: Room
@@ -37,6 +38,7 @@ class Access:
     key: str = NO_KEY
     name: str = ""
     agents: frozenset[str] | None = None
+    session: str | None = None
 
     def permit(self, rule: Rule) -> Scope:
         """What a request by this rule has to be about. Raises: Forbidden."""

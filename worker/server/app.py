@@ -14,10 +14,12 @@ from starlette.types import ASGIApp
 from worker.contracts import Host
 from worker.server import (
     agent_routes,
+    audit_routes,
     delivery_routes,
     event_routes,
     failures,
     file_routes,
+    key_routes,
     metrics_route,
     provider_routes,
     task_routes,
@@ -112,6 +114,8 @@ def create_app(
         agent_routes.router,
         delivery_routes.router,
         provider_routes.router,
+        key_routes.router,
+        audit_routes.router,
         worker_routes.router,
         metrics_route.router,
         work_route.router,

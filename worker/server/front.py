@@ -2,14 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from starlette.responses import Response
+from starlette.types import Scope
 
+from worker.contracts import Key
 from worker.server.access import Access, Unauthorized
 from worker.server.doors import FILE_BYTES, FORM_BYTES
+from worker.server.headers import address_of
+from worker.server.key_routes import KeyBody, keys_within, make_key, revoke_key
+from worker.server.refusals import actor_of
 from worker.server.service import Service
 from worker.server.streaming import EventStream
-from worker.words.errors import Unavailable
+from worker.words.actors import AuditAction, Door, as_actor
+from worker.words.errors import ModuleException, Unavailable
+from worker.words.roles import Role
 
 SESSION_SECONDS = 12 * 3600  # as long as the cookie that holds its token
 
@@ -39,13 +48,69 @@ class Front:
         """The same for all files of a task."""
         return min(self._service.settings.task_bytes, FORM_BYTES)
 
-    async def sign_in(self, key: str) -> str:
-        """Begin a session with a key; the token that finds it. Raises: Unauthorized, Unavailable."""
-        return await self._service.host.sessions.begin(await self._service.keyring.mark(key), SESSION_SECONDS)
+    async def sign_in(self, key: str, scope: Scope) -> str:
+        """Begin a session with a key; the token that finds it.
 
-    async def sign_out(self, mark: str) -> None:
-        """End a session. Raises: Unavailable."""
+        Raises:
+            Unauthorized: The key opens nothing.
+            NotFound: It is another organization's.
+            TooManyGuesses: Too many wrong ones came from there.
+            Unavailable: The database is away.
+        """
+        guesses, address = self._service.guesses, address_of(scope)
+        try:
+            guesses.check(address, key)
+            try:
+                known = await self._service.keyring.mark(key)
+            except Unauthorized:
+                guesses.was_wrong(address, key)
+                raise
+            access = await self._service.keyring.readmit(known, scope.get("organization_id"))
+        except ModuleException as error:
+            self.refused(scope, error, None)
+            raise
+        guesses.was_right(key)
+        mark = await self._service.host.sessions.begin(known, SESSION_SECONDS)
+        await self._write(AuditAction.SignedIn, access, scope)
+        return mark
+
+    async def sign_out(self, mark: str, scope: Scope) -> None:
+        """End a session, and what is open in it. Raises: Unavailable."""
+        known = await self._service.host.sessions.find(mark)
         await self._service.host.sessions.end(mark)
+        if known is not None:
+            try:
+                access = await self._service.keyring.readmit(known, None)
+            except Unauthorized:
+                return  # its key had ended it
+            await self._write(AuditAction.SignedOut, access, scope)
+
+    async def _write(self, action: AuditAction, access: Access, scope: Scope) -> None:
+        actor = actor_of(scope, access, Door.Page)
+        await access.room.audit.write(action, f"key {access.key}", actor=actor)
+
+    def visiting(self, scope: Scope, access: Access) -> AbstractContextManager[None]:
+        """Have what is done within be this visitor's, in the audit log."""
+        return as_actor(actor_of(scope, access, Door.Page))
+
+    def refused(self, scope: Scope, error: ModuleException, access: Access | None) -> None:
+        """Note in the audit log that a visitor was refused."""
+        self._service.refusals.note(scope, error, access, Door.Page)
+
+    async def keys(self, access: Access) -> Sequence[Key]:
+        """The keys that open nothing beyond what the visitor's does."""
+        return await keys_within(self._service, access)
+
+    async def make_key(
+        self, access: Access, *, name: str, role: Role, agents: Sequence[str], seconds: float | None
+    ) -> tuple[str, Key]:
+        """Make such a key; itself, which is told this once, and what is known of it. Raises: ValidationError."""
+        wish = KeyBody(name=name, role=role, agents=list(agents) or None, expires_in=seconds)
+        return await make_key(self._service, access, wish)
+
+    async def revoke_key(self, access: Access, key_id: str) -> None:
+        """Revoke such a key. Raises: NotFound."""
+        await revoke_key(self._service, access, key_id)
 
     async def admit(self, mark: str | None, organization_id: str | None) -> Access:
         """What a session may reach; without a mark what everybody may. Raises: Unauthorized, NotFound, Unavailable."""
@@ -54,7 +119,7 @@ class Front:
         known = await self._service.host.sessions.find(mark) if self._service.is_open else ""
         if known is None:
             raise Unauthorized(description="This session has ended: sign in again.")
-        return await self._service.keyring.readmit(known, organization_id)
+        return replace(await self._service.keyring.readmit(known, organization_id), session=mark)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
         """Count one more task of an agent. Raises: QueueFull."""
@@ -67,5 +132,5 @@ class Front:
         return await self._service.secrets.of(name)
 
     def stream(self, pieces: AsyncGenerator[bytes], access: Access) -> Response:
-        """Answer with server-sent events, until they end, the visitor's key is gone, or the server closes."""
+        """Answer with server-sent events, until they end, or the visitor's session, or the server closes."""
         return EventStream(self._service, pieces, access)

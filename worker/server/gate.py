@@ -14,14 +14,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from worker.contracts import Rule
 from worker.contracts import Scope as Subject
 from worker.contracts.access import NATIVE_STREAM, ROUTES
-from worker.server.access import Access
+from worker.server.access import Access, Unauthorized
 from worker.server.claims import HEADER, SECRET_CHARACTERS, Claims
 from worker.server.doors import announced_by, leads, most_of
 from worker.server.failures import response
-from worker.server.headers import header, key_of
+from worker.server.headers import address_of, header, key_of
 from worker.server.intake import FREE_BYTES
 from worker.server.origin import check_own, check_program
+from worker.server.refusals import actor_of
 from worker.server.service import Service
+from worker.words.actors import as_actor
 from worker.words.errors import ModuleException, NotFound, Unavailable
 
 BODILESS = frozenset({"GET", "HEAD", "DELETE"})
@@ -70,6 +72,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        access: Access | None = None
         try:
             if await self._service.keyring.may_be_open():
                 check_own(scope, self._service.settings.origins)
@@ -79,13 +82,16 @@ class Gate:
             elif found is not None:
                 row, parameters = found
                 scope["row"] = row.name
-                scope["access"] = await self._admitted(row.rule, scope, parameters)
+                scope["access"] = access = await self._admitted(row.rule, scope, parameters)
             elif leads(self._routes, scope):
                 raise NotFound("This route is not served: nobody has said who may use it.")
             room = self._room_for(scope)
             async with self._service.intake.room(*room):
-                await self._app(scope, receive, send)
+                with as_actor(actor_of(scope, access)):
+                    await self._app(scope, receive, send)
         except ModuleException as error:
+            if access is None:
+                self._service.refusals.note(scope, error, scope.get("known"))
             await response(error)(scope, receive, send)
 
     @staticmethod
@@ -122,7 +128,7 @@ class Gate:
             return None
 
     async def _checked(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access:
-        access = await self._service.keyring.admit(key_of(scope), scope.get("organization_id"))
+        access = scope["known"] = await self._known(scope)
         await self._service.links.load()
         subject = access.permit(rule)
         if subject is Subject.Agent and parameters["agent_id"] != NATIVE_STREAM:
@@ -133,6 +139,21 @@ class Gate:
             await access.check_task(parameters["task_id"])
             if subject is Subject.Claim:
                 await claims_of(self._service, scope, access).task_or_event(parameters["task_id"])
+        return access
+
+    async def _known(self, scope: Scope) -> Access:
+        """What its key opens. Raises: Unauthorized, NotFound, TooManyGuesses, Unavailable."""
+        key, guesses = key_of(scope), self._service.guesses
+        if key:
+            guesses.check(address_of(scope), key)
+        try:
+            access = await self._service.keyring.admit(key, scope.get("organization_id"))
+        except Unauthorized:
+            if key:
+                guesses.was_wrong(address_of(scope), key)
+            raise
+        if key:
+            guesses.was_right(key)
         return access
 
 

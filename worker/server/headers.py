@@ -11,6 +11,12 @@ def header(scope: Scope, name: str) -> str | None:
     return next((value.decode("latin-1") for each, value in scope["headers"] if each == wanted), None)
 
 
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; what a trusted proxy says of it counts."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 def key_of(scope: Scope) -> str | None:
     """The key that a request brings: in ``x-api-key``, or as a bearer token, as Prometheus and others send it."""
     key = header(scope, "x-api-key")

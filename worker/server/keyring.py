@@ -44,6 +44,7 @@ class Keyring:
         self._looked_until = 0.0
         self._said_none_left = False
         self._watched: dict[str, set[asyncio.Event]] = {}
+        self._sessions: dict[str, set[asyncio.Event]] = {}
 
     async def begin(self) -> None:
         """Say once which keys got their role without anybody choosing it; remember that there was a key."""
@@ -136,13 +137,18 @@ class Keyring:
     @contextmanager
     def watch(self, access: Access, gone: asyncio.Event) -> Generator[None]:
         """Have an event set when what let a request in opens nothing any more: whoever has a stream open ends it."""
-        self._watched.setdefault(access.key, set()).add(gone)
+        names = [(self._watched, access.key)]
+        if access.session is not None:
+            names.append((self._sessions, access.session))
+        for watched, name in names:
+            watched.setdefault(name, set()).add(gone)
         try:
             yield
         finally:
-            self._watched[access.key].discard(gone)
-            if not self._watched[access.key]:
-                del self._watched[access.key]
+            for watched, name in names:
+                watched[name].discard(gone)
+                if not watched[name]:
+                    del watched[name]
 
     async def look_after(self, closing: asyncio.Event) -> None:
         """End what is open with a key that is not valid any more: at once where it is told of, within seconds else."""
@@ -151,6 +157,7 @@ class Keyring:
             mark = self._host.keys.changes()
             with suppress(ModuleException):  # the database is away: nobody can say
                 await self._end_invalid()
+                await self._end_signed_out()
             change = asyncio.ensure_future(self._host.keys.changed(mark, LOOK_SECONDS))
             await asyncio.wait([change, ending], return_when=asyncio.FIRST_COMPLETED)
             if not change.done():
@@ -170,6 +177,13 @@ class Keyring:
         for key in set(watched) - valid:
             for gone in self._watched.get(key, ()):
                 gone.set()
+
+    async def _end_signed_out(self) -> None:
+        watched = list(self._sessions)
+        if watched:
+            for token in set(watched) - await self._host.sessions.going_on(watched):
+                for gone in self._sessions.get(token, ()):
+                    gone.set()
 
     def forget(self) -> None:
         """Look at every key anew when it is next used."""

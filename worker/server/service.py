@@ -7,10 +7,12 @@ from typing import Any
 from worker.contracts import Host
 from worker.server.claims import Claimants
 from worker.server.feeds import Feeds
+from worker.server.guesses import Guesses
 from worker.server.intake import Intake
 from worker.server.keyring import Keyring
 from worker.server.links import Links
 from worker.server.queues import Queues
+from worker.server.refusals import Refusals
 from worker.server.secrets import Secrets
 from worker.settings import Settings
 from worker.telemetry import metrics
@@ -21,6 +23,7 @@ from worker.words.notices import PlatformTrouble, announce
 
 AWAY_SECONDS = 1.0, 15.0  # first and longest wait for a database that is away at the start
 SILENCE_LOOK_SECONDS = 60.0
+REFUSALS_SECONDS = 60.0
 
 
 class Service:
@@ -48,6 +51,8 @@ class Service:
         self.claimants = Claimants()
         self.intake = Intake()
         self._background: set[asyncio.Task[None]] = set()
+        self.refusals = Refusals(host, settings.organization_id, self.beside)
+        self.guesses = Guesses(settings.wrong_keys)
 
     async def start(self) -> None:
         """Open the platform; where the database is away, go on trying beside the requests."""
@@ -59,6 +64,7 @@ class Service:
         except Unavailable:
             self.beside(self._open_later())
         self.beside(self._look_for_silent())
+        self.beside(self._settle_refusals())
 
     async def _open(self) -> None:
         await self.host.open()
@@ -92,6 +98,11 @@ class Service:
                     await self.host.end_silent()
             except ModuleException as error:
                 announce(PlatformTrouble(doing="ending silent tasks", error=error, again_in=SILENCE_LOOK_SECONDS))
+
+    async def _settle_refusals(self) -> None:
+        while not await self.pause(REFUSALS_SECONDS):
+            self.refusals.settle()
+        self.refusals.settle(closing=True)
 
     async def pause(self, seconds: float) -> bool:
         """Wait, but not beyond the server's end; whether that came."""

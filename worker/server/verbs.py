@@ -53,14 +53,18 @@ class Clerk:
         service: The server.
         access: What the worker may reach.
         claims: What it may call its own; it names the worker, if that has registered.
+        refused: Told of each verb that the key's role does not allow.
     """
 
-    def __init__(self, service: Service, access: Access, claims: Claims) -> None:
+    def __init__(
+        self, service: Service, access: Access, claims: Claims, refused: Callable[[ModuleException], None]
+    ) -> None:
         self._service = service
         self._access = access
         self._room = access.room
         self._claims = claims
         self.gone = False
+        self._refused = refused
 
     def leave(self) -> None:
         """Note that the client has gone."""
@@ -73,7 +77,11 @@ class Clerk:
         if not isinstance(name, str) or name not in VERBS or name not in RULES:
             raise ValidationError(f"verb is none of {', '.join(VERBS)}", field="verb")
         form, do = VERBS[name]
-        scope = self._access.permit(RULES[name])
+        try:
+            scope = self._access.permit(RULES[name])
+        except ModuleException as error:
+            self._refused(error)
+            raise
         asked = read(form, verb)
         await self._check(scope, asked)
         return await do(self, asked)

@@ -38,7 +38,7 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
         raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
     service = service_of(request)
     claims = claims_of(service, request.scope, access, worker_id=body.worker_id, names_worker=True)
-    clerk = Clerk(service, access, claims)
+    clerk = Clerk(service, access, claims, lambda error: service.refusals.note(request.scope, error, access))
     if not waits:
         return _answer(await _all(clerk, body.verbs))
     invalid = asyncio.Event()

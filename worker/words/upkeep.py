@@ -13,6 +13,7 @@ class Removed:
         journal: Rows of journals that no attempt will read any more.
         files: Stored files that no task refers to.
         file_bytes: What these files hold.
+        audit: Lines of the audit log.
     """
 
     tasks: int = 0
@@ -20,6 +21,7 @@ class Removed:
     journal: int = 0
     files: int = 0
     file_bytes: int = 0
+    audit: int = 0
 
     def __add__(self, other: "Removed") -> "Removed":
         return Removed(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))

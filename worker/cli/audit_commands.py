@@ -1,0 +1,77 @@
+"""``worker audit …``: who did what to which row, when, and from where."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask
+from worker.words.actors import AuditAction
+
+if TYPE_CHECKING:
+    from worker.words.audit import AuditEntry
+
+audit = typer.Typer(no_args_is_help=True, help="The audit log: who did what to which row, when, and from where.")
+
+
+@audit.command("list")
+def list_audit(
+    *,
+    action: Annotated[AuditAction | None, typer.Option(help="Of this kind.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="ROW", help="About this row: its kind and id, or its id alone.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="By this key: its id or its name.")] = None,
+    address: Annotated[str | None, typer.Option(help="From this address.")] = None,
+    after: Annotated[datetime | None, typer.Option(metavar="TIME", help="At this moment or later.")] = None,
+    until: Annotated[datetime | None, typer.Option(metavar="TIME", help="Before this moment.")] = None,
+    organization: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of this organization. Default: XPANDER_ORGANIZATION_ID.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 50,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last one of the page before.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List lines, the newest first: keys made and revoked, agents saved, tasks stopped and retried, sign-ins, refusals.
+
+    Lines are kept for WORKER_AUDIT_DAYS. Over HTTP it takes an admin's key.
+    """
+    from worker.words.audit import AuditQuery
+
+    query = AuditQuery(
+        action=action,
+        subject=subject,
+        key=key,
+        address=address,
+        after=_with_zone(after),
+        until=_with_zone(until),
+        limit=limit,
+        before=before,
+    )
+    found = ask(lambda platform: platform.tasks.audit(query), quiet=as_json, organization_id=organization)
+    if as_json:
+        output.print_json(list(found))
+        return
+    headings = ("when", "action", "row", "key", "role", "from", "by", "what went wrong", "line")
+    output.print_rows(headings, [_row(each) for each in found])
+
+
+def _with_zone(moment: datetime | None) -> datetime | None:
+    """A moment as it was given: without a zone it is the local time."""
+    return None if moment is None else moment.astimezone()
+
+
+def _row(each: "AuditEntry") -> tuple[str, ...]:
+    times = f", {each.times} times" if each.times > 1 else ""
+    return (
+        each.at.astimezone().isoformat(" ", "seconds"),
+        str(each.action) + times,
+        output.one_line(each.subject),
+        output.one_line(each.key_name or each.key_id),
+        each.role or "",
+        output.one_line(each.address),
+        str(each.door),
+        output.one_line(each.error),
+        each.id,
+    )

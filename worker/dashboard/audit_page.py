@@ -1,0 +1,24 @@
+"""The audit log: who did what to which row, when, and from where."""
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking
+from worker.words.actors import AuditAction
+from worker.words.audit import AuditQuery
+
+PAGE = 100
+FILTERS = ("action", "subject", "key", "address")
+
+
+async def audit(asking: Asking) -> Response:
+    """List the lines within reach, the newest first."""
+    asked = {name: asking.request.query_params.get(name, "")[:500].strip() for name in FILTERS}
+    before = asking.request.query_params.get("before", "")[:200]
+    agents = None if asking.may.agents is None else sorted(asking.may.agents)
+    given = {name: value or None for name, value in asked.items()}
+    query = AuditQuery(**given, agents=agents, limit=PAGE + 1, before=before or None)
+    found = await asking.may.room.tasks.audit(query)
+    more = found[PAGE - 1].id if len(found) > PAGE else None
+    return await asking.page(
+        "audit.html", entries=found[:PAGE], next=more, is_first=not before, asked=asked, actions=list(AuditAction)
+    )
