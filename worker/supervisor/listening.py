@@ -10,6 +10,7 @@ from worker.registry import Handler
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import message
 from worker.words.errors import GiveUp, LeaseLost, ModuleException, Unavailable
+from worker.words.groups import members
 from worker.words.notices import Delivered, DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
@@ -83,7 +84,7 @@ class Listening:
         try:
             failure = await self._call(delivery)
             error = None if failure is None else message(failure)
-            set_aside = await self._settle(delivery, error, final=isinstance(failure, GiveUp))
+            set_aside = await self._settle(delivery, error, final=_is_given_up(failure))
         except LeaseLost:
             return  # somebody else delivers it now
         except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended
@@ -117,3 +118,7 @@ class Listening:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the delivery's failure
             return error
         return None
+
+
+def _is_given_up(failure: BaseException | None) -> bool:
+    return failure is not None and any(isinstance(each, GiveUp) for each in members(failure))

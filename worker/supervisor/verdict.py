@@ -12,6 +12,7 @@ from worker.telemetry import redaction
 from worker.words.classification import Classified, classify, message_of
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import CutOff, LeaseLost, TimeLimit
+from worker.words.groups import members
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
@@ -68,9 +69,9 @@ def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, dr
 
 
 def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
-    if run.stopping.reason == REASON_CUT_OFF or (isinstance(error, CutOff) and error.task_id == task.id):
+    if run.stopping.reason == REASON_CUT_OFF or _holds(error, CutOff, task.id):
         return HandBack()  # refused where it was really taken
-    if run.stopping.reason == REASON_LOST or (isinstance(error, LeaseLost) and error.task_id == task.id):
+    if run.stopping.reason == REASON_LOST or _holds(error, LeaseLost, task.id):
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # also where its time was up while it was ending: the first reason stands
@@ -90,6 +91,11 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
         delay = handler.retries.delay(tries) if known.wait is None else known.wait
         return HandBack(delay, message(error), known.code, known.provider_code)
     return Outcome(Status.Error, {"result": message(error), **codes(known), **kept(task, run)})
+
+
+def _holds(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:
+    """Whether an error says that this task is no longer the run's, or is the group of one that does."""
+    return any(isinstance(each, kind) and each.task_id == task_id for each in members(error))
 
 
 def codes(known: Classified) -> dict[str, Any]:

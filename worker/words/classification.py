@@ -24,9 +24,11 @@ from worker.words.error_codes import (
     plain_name,
 )
 from worker.words.error_facts import Facts, attribute, facts_of, is_wrapper
+from worker.words.groups import exceptions_of, told
 from worker.words.wait_hints import wait_asked_for
 
 MOST_CAUSES = 50  # of one error, and of one group; more say nothing new
+CANCELLED = "CancelledError"  # in a group: what was cancelled because something else in it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,14 @@ def classify(error: BaseException) -> Classified:
 
 
 def message_of(error: BaseException) -> str:
-    """An error in its own words: the provider's message, never the repr of an object.
+    """An error in its own words: the provider's message, never the repr of an object; of a group, what is in it.
 
     Args:
         error: Whatever was raised.
     """
     with suppress(BaseException):
+        if isinstance(error, BaseExceptionGroup):
+            return told(error, message_of)
         return _message(error)
     return type(error).__name__
 
@@ -139,7 +143,9 @@ def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classif
     """A group is what the first final one in it is; if there is none, what the first in it is."""
     if depth > 5:  # noqa: PLR2004 - nested more deeply than any code does
         return None
-    found = [_classified(each, depth + 1) for each in group.exceptions[:MOST_CAUSES]]
+    inside = exceptions_of(group)[:MOST_CAUSES]
+    own = [each for each in inside if type(each).__name__ != CANCELLED] or inside
+    found = [_classified(each, depth + 1) for each in own]
     if all(each is None for each in found):
         return None
     known = [each or Classified() for each in found]

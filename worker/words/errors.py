@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from worker.words.error_codes import ErrorCode
+from worker.words.groups import told
 
 
 class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
@@ -186,8 +187,10 @@ class Escaped(Exception):  # noqa: N818 - it says what happened
 
 
 def _farewell(error: BaseException) -> str:
-    code = getattr(error, "code", None) if isinstance(error, SystemExit) else error
-    if code is None or isinstance(code, int | str):
+    code = getattr(error, "code", None) if isinstance(error, SystemExit) else None
+    if isinstance(error, BaseExceptionGroup):
+        return f"{type(error).__name__}: {told(error, _farewell)}"
+    if isinstance(error, SystemExit) and (code is None or isinstance(code, int | str)):
         return f"the task's code called sys.exit({'' if code is None else repr(code)})"
     return described(error)
 
