@@ -6,18 +6,14 @@ from worker import Task, TaskUpdateEventType, on
 async def analyse(task: Task) -> Task: ...
 """
 
-import importlib
-import inspect
-import re
-import sys
-import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, overload
 
+from worker.signatures import Filling, filling_of, is_async, is_generator, name_of, place, takes_nothing
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.ids import check_id
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
@@ -28,11 +24,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Incomplete = Literal["accept", "retry", "error"]
 INCOMPLETE: tuple[Incomplete, ...] = get_args(Incomplete)
 
-PARAMETERS = ("task", "event", "context")
-"""What a handler can be given, by name or by annotation (Task, TaskUpdateEvent, Context)."""
-
-_BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "event", "Context": "context"}
-
 
 @dataclass(frozen=True, eq=False)
 class Handler:
@@ -40,7 +31,7 @@ class Handler:
 
     Args:
         needs: Of a listener: the setting that a task must have for its events to be wanted.
-        arguments: Which parameter is filled with what: name of the parameter → task, event or context.
+        filling: How it is called with the task, the event and the context.
         timeout: Seconds that one attempt may take; none: no limit.
         concurrency: Runs at once in one worker process; none: the worker's own limit.
         incomplete: What becomes of an answer that is not whole; none: see ``on``.
@@ -50,7 +41,7 @@ class Handler:
     function: Callable[..., Any]
     event_type: TaskUpdateEventType
     agent_id: str | None
-    arguments: dict[str, str]
+    filling: Filling
     timeout: float | None = None
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int | None = None
@@ -61,8 +52,7 @@ class Handler:
     @cached_property
     def name(self) -> str:
         """Module and qualified name: what subscriptions and log lines call it."""
-        named = _named(self.function)
-        return f"{named.__module__}.{named.__qualname__}"
+        return name_of(self.function)
 
     @cached_property
     def key(self) -> tuple[str, str | None]:
@@ -77,8 +67,7 @@ class Handler:
     @cached_property
     def is_async(self) -> bool:
         """Whether it runs on the loop; else in a thread. A plain wrapper does, and what it returns is awaited."""
-        called = self.function if inspect.isroutine(self.function) else getattr(self.function, "__call__", None)  # noqa: B004 - the method is wanted, not whether there is one
-        return any(_is_async(each) for each in (self.function, called))
+        return is_async(self.function)
 
 
 class Registry:
@@ -111,7 +100,7 @@ class Registry:
                     function=function,
                     event_type=_event_type(event_type),
                     agent_id=None if agent_id is None else check_id(agent_id, "agent_id"),
-                    arguments=_arguments(function),
+                    filling=filling_of(function),
                     timeout=_positive(timeout, "timeout"),
                     retries=_policy(retries, event_type),
                     concurrency=_whole(concurrency, "concurrency"),
@@ -129,7 +118,7 @@ class Registry:
         Raises:
             ConfigurationError: It could not; the description has one line a problem, with file and line.
         """
-        problems = [*self.problems, *self._twice()]
+        problems = [*self.problems, *self._twice(), *self._unfit_hooks()]
         if not self.handlers and not problems:
             problems = ["no handler is registered: put a module with @on(...) into handlers/"]
         if problems:
@@ -146,8 +135,20 @@ class Registry:
         for handler in self.listeners():
             key = (handler.name, handler.event_type, handler.agent_id)
             other = names.setdefault(key, handler)
-            if other is not handler:
+            if other is not handler and other.function is not handler.function:
+                yield (
+                    f"{handler.place}: two handlers of {handler.event_type} are called {handler.name}; the other is at"
+                    f" {other.place}; a decorator keeps the names of functions with functools.wraps"
+                )
+            elif other is not handler:
                 yield f"{handler.place}: {handler.name} is bound twice to {handler.event_type}; see {other.place}"
+
+    def _unfit_hooks(self) -> Iterator[str]:
+        for hook in (*self.boot_hooks, *self.shutdown_hooks):
+            if not takes_nothing(hook):
+                yield f"{place(hook)}: a hook is called without arguments, and {name_of(hook)} takes some"
+            elif is_generator(hook):
+                yield f"{place(hook)}: {name_of(hook)} is a generator: a hook is a function, or a coroutine function"
 
     def tasks(self) -> list[Handler]:
         """The handlers that do the work of tasks."""
@@ -159,8 +160,8 @@ class Registry:
 
     def handler_for(self, agent_id: str) -> Handler | None:
         """The handler of an agent's tasks: the one that names it, else the one for any agent."""
-        named = {handler.agent_id: handler for handler in self.tasks()}
-        return named.get(agent_id) or named.get(None)
+        by_agent = {handler.agent_id: handler for handler in self.tasks()}
+        return by_agent.get(agent_id) or by_agent.get(None)
 
 
 default = Registry()
@@ -262,69 +263,6 @@ def on_shutdown(function: Function) -> Function:
     return function
 
 
-def discover(folder: Path) -> list[str]:
-    """Import every module of a folder of handlers, in the order of their names.
-
-    Args:
-        folder: Usually ``handlers`` in the current directory; its parent goes on ``sys.path``.
-
-    Returns:
-        The names of the modules.
-
-    Raises:
-        ConfigurationError: The folder is missing, or modules cannot be imported: one line each.
-    """
-    if not folder.is_dir():
-        raise ConfigurationError(f"there is no folder {folder.name!r} here: make one, with a module that uses @on(...)")
-    parent = str(folder.resolve().parent)
-    if parent not in sys.path:
-        sys.path.insert(0, parent)
-    names = [f"{folder.name}.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
-    problems: list[str] = []
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module of the user's may raise anything
-            problems.append(f"{_where(error, folder)}: {type(error).__name__}: {error}")
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    default.folder = folder.resolve()
-    return names
-
-
-def place(function: Callable[..., Any]) -> str:
-    """File (as seen from the current directory) and line of a function."""
-    code = getattr(inspect.unwrap(_named(function)), "__code__", None)
-    if code is None:
-        return repr(function)
-    path = Path(code.co_filename)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return f"{shown}:{code.co_firstlineno}"
-
-
-def _named(function: Callable[..., Any]) -> Any:
-    """What gives a callable its name: the function inside a partial one, the class of an object that can be called."""
-    while isinstance(function, partial):
-        function = function.func
-    return function if hasattr(function, "__qualname__") else type(function)
-
-
-def _is_async(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-
-
-def _where(error: BaseException, folder: Path) -> str:
-    traceback, found = error.__traceback__, str(folder)
-    while traceback is not None:
-        path = Path(traceback.tb_frame.f_code.co_filename)
-        if folder.resolve() in path.parents:
-            found = f"{folder.name}/{path.name}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    if isinstance(error, SyntaxError) and error.filename:
-        found = f"{folder.name}/{Path(error.filename).name}:{error.lineno}"
-    return found
-
-
 def _event_type(value: TaskUpdateEventType | str) -> TaskUpdateEventType:
     if value in BINDABLE:
         return TaskUpdateEventType(value)
@@ -361,30 +299,3 @@ def _policy(retries: int | RetryPolicy | None, event_type: TaskUpdateEventType |
         _positive(retries.cap, "retries.cap")
         return retries
     return replace(usual, attempts=_whole(retries, "retries"))
-
-
-def _arguments(function: Callable[..., Any]) -> dict[str, str]:
-    """Find what fills each parameter: its name, else its annotation."""
-    if not callable(function):
-        raise ConfigurationError(f"@on decorates a function, not {type(function).__name__}")
-    filled: dict[str, str] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        what = name if name in PARAMETERS else _by_annotation(parameter.annotation)
-        if what is not None:
-            filled[name] = what
-        elif parameter.default is parameter.empty:
-            near = get_close_matches(name, PARAMETERS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; a handler can take task, event and context"
-            raise ConfigurationError(f"nothing fills the parameter {name!r} of {_named(function).__qualname__}{hint}")
-    return filled
-
-
-def _by_annotation(annotation: Any) -> str | None:
-    if isinstance(annotation, str):
-        words = re.findall(r"\w+", annotation)
-    else:
-        options = typing.get_args(annotation) or (annotation,)
-        words = [getattr(option, "__name__", "") for option in options]
-    return next((_BY_ANNOTATION[word] for word in words if word in _BY_ANNOTATION), None)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -79,3 +80,91 @@ def test_a_module_that_ends_the_program_ends_it_not(folder: Path) -> None:
     save(folder, "one", "import sys\nsys.exit(3)\n")
     with pytest.raises(ConfigurationError, match=r"speaker.py:2: SystemExit: 3"):
         load(folder)
+
+
+TABLES = """
+from sqlalchemy import Column, ForeignKey, Integer, String, Table
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from prometheus_client import Counter, Gauge
+from staying import STAYS, Base
+from worker import on_task
+
+class Team(Base):
+    __tablename__ = "teams"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    heroes: Mapped[list["Hero"]] = relationship(back_populates="team")
+
+class Hero(Base):
+    __tablename__ = "heroes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
+    team: Mapped[Team] = relationship(back_populates="heroes")
+
+LINKS = Table("links", Base.metadata, Column("id", Integer, primary_key=True))
+
+class Metrics:
+    def __init__(self):
+        self.size = Gauge("reloaded_size", "size")
+
+CALLS = {"all": [Counter("reloaded_calls", "calls")]}
+METRICS = Metrics()
+
+@on_task
+def speak(task):
+    return str(Hero(team=Team(id=1)).team.id)
+"""
+
+
+@pytest.fixture
+def staying(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A module beside the folder: it is imported once, and has a table and a metric of its own."""
+    from prometheus_client import REGISTRY, Gauge
+    from sqlalchemy import Column, Integer, MetaData, Table
+    from sqlalchemy.orm import DeclarativeBase
+
+    class Base(DeclarativeBase):
+        metadata = MetaData()
+
+    module = ModuleType("staying")
+    vars(module).update(Base=Base, STAYS=Gauge("staying_size", "size"))
+    vars(module).update(TABLE=Table("stays", Base.metadata, Column("id", Integer, primary_key=True)))
+    monkeypatch.setitem(sys.modules, "staying", module)
+    yield module
+    for name in ("reloaded_calls", "reloaded_size", "staying_size"):
+        REGISTRY.unregister(REGISTRY._names_to_collectors[name])
+
+
+def test_tables_and_metrics_may_be_defined_again(folder: Path, staying: Any) -> None:
+    from prometheus_client import REGISTRY
+
+    save(folder, "one", TABLES)
+    first = load(folder)
+    hero = sys.modules["reloaded.speaker"].Hero
+    save(folder, "two", TABLES + "1 / 0\n")
+    with pytest.raises(ConfigurationError, match="ZeroDivisionError"):
+        load(folder)
+    assert staying.Base.metadata.tables["heroes"] is hero.__table__
+    assert staying.Base.registry._class_registry["Hero"] is hero
+    assert set(staying.Base.metadata.tables) == {"stays", "heroes", "teams", "links"}
+    save(folder, "two", TABLES)
+    assert said(load(folder)) == said(first) == "1"
+    again = sys.modules["reloaded.speaker"]
+    assert again.Hero is not hero
+    assert staying.Base.metadata.tables["heroes"] is again.Hero.__table__
+    again.CALLS["all"][0].inc()
+    assert REGISTRY.get_sample_value("reloaded_calls_total") == 1
+    assert REGISTRY.get_sample_value("staying_size") == 0
+
+
+def test_a_folder_keeps_what_is_installed_in_it(folder: Path) -> None:
+    installed = folder / "env" / "lib" / "site-packages"
+    installed.mkdir(parents=True)
+    (folder / "env" / "pyvenv.cfg").touch()
+    (installed / "reloadedlibrary.py").touch()
+    sys.path.insert(0, str(installed))
+    save(folder, "one", SPEAKER + "\nimport reloadedlibrary\n")
+    load(folder)
+    library = sys.modules.pop("reloadedlibrary")
+    sys.modules["reloadedlibrary"] = library
+    load(folder)
+    assert sys.modules.pop("reloadedlibrary") is library

@@ -1,15 +1,13 @@
 """Handlers and their events: what can be bound, what is refused at start and how it is told."""
 
 import functools
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from worker import registry as registries
-from worker.registry import Registry, discover, on, on_boot, on_shutdown, on_task
+from worker.registry import Handler, Registry, on, on_boot, on_shutdown, on_task
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.retry import RetryPolicy
@@ -31,16 +29,9 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     return fresh
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of handlers in the current directory."""
-    made = tmp_path / "served"
-    made.mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield made
-    for name in [name for name in sys.modules if name.split(".")[0] == "served"]:
-        del sys.modules[name]
+def called(handler: Handler) -> Any:
+    """What a handler was called with."""
+    return handler.filling.call(handler.function, {"task": "T", "event": "E", "context": "C"})
 
 
 def problem(registry: Registry) -> str:
@@ -87,23 +78,35 @@ def test_parameters_are_filled_by_name_or_by_annotation(registry: Registry) -> N
 
     @on_task
     def handler(
-        it: TaskRecord, what: "TaskUpdateEvent | None", rest: Context, /, task: object, *, extra: int = 5, **more: Any
-    ) -> None: ...
+        it: TaskRecord,
+        what: "TaskUpdateEvent | None",
+        plain: int = 4,
+        rest: Context | None = None,
+        /,
+        task: object = None,
+        *,
+        extra: int = 5,
+        event: object,
+        **more: Any,
+    ) -> tuple[Any, ...]:
+        return it, what, plain, rest, task, extra, event, more
 
     (found,) = registry.handlers
-    assert found.arguments == {"it": "task", "what": "event", "rest": "context", "task": "task"}
+    assert called(found) == ("T", "E", 4, "C", "T", 5, "E", {})
 
 
 def test_a_handler_of_a_method_or_of_a_partial_function_can_be_bound(registry: Registry) -> None:
     class Service:
-        def serve(self, task: TaskRecord) -> None: ...
+        def serve(self, task: TaskRecord) -> object:
+            return task
 
-    def greet(task: TaskRecord, greeting: str) -> None: ...
+    def greet(task: TaskRecord, greeting: str) -> object:
+        return task, greeting
 
     on_task(agent_id="a")(Service().serve)
     on_task(agent_id="b")(functools.partial(greet, greeting="hello"))
     registry.check()
-    assert [handler.arguments for handler in registry.handlers] == [{"task": "task"}, {"task": "task"}]
+    assert [called(handler) for handler in registry.handlers] == ["T", ("T", "hello")]
     assert [handler.name.rpartition(".")[2] for handler in registry.handlers] == ["serve", "greet"]
     assert all(Path(__file__).name in handler.place for handler in registry.handlers)
 
@@ -219,31 +222,3 @@ def test_async_handlers_are_told_from_sync_ones(registry: Registry) -> None:
     on_task(agent_id="c")(functools.partial(later))
     on_task(agent_id="d")(Callable())
     assert [handler.is_async for handler in registry.handlers] == [True, False, True, True]
-
-
-def test_modules_of_a_folder_are_imported_in_the_order_of_their_names(folder: Path, registry: Registry) -> None:
-    for name in ("b", "a", "__init__"):
-        (folder / f"{name}.py").write_text("from worker.registry import on_task\non_task(lambda task: None)\n")
-    assert discover(folder) == ["served.a", "served.b"]
-    assert [handler.function.__module__ for handler in registry.handlers][-2:] == ["served.a", "served.b"]
-    assert discover(Path("served")) == ["served.a", "served.b"]
-
-
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no folder 'handlers' here"):
-        discover(tmp_path / "handlers")
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("\n\nimport no_such_module\n", "served/bad.py:3: ModuleNotFoundError: No module named 'no_such_module'"),
-        ("x = 1\nraise ValueError('no')\n", "served/bad.py:2: ValueError: no"),
-        ("def (\n", "served/bad.py:1: SyntaxError"),
-    ],
-)
-def test_a_module_that_cannot_be_imported_is_an_error_with_its_line(folder: Path, source: str, expected: str) -> None:
-    (folder / "bad.py").write_text(source)
-    with pytest.raises(ConfigurationError) as caught:
-        discover(folder)
-    assert str(caught.value).startswith(expected)

@@ -60,12 +60,12 @@ def _check_settings() -> list[str]:
 
 
 def _check_handlers(folder: Path) -> list[str]:
-    from worker import registry
+    from worker import discovery, registry
     from worker.words.errors import ConfigurationError
 
     problems: list[str] = []
     try:
-        registry.discover(folder)
+        discovery.discover(folder)
     except ConfigurationError as error:
         problems += error.description.splitlines()
     for handler in registry.default.handlers:

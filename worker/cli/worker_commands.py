@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HANDLERS = Path("handlers")
 
 HandlersOption = Annotated[
-    Path, typer.Option("--handlers", metavar="FOLDER", help="Folder with the handlers' modules.")
+    Path, typer.Option("--handlers", metavar="FOLDER", help="Folder with the handlers' modules; sub-folders count, but not those of '.'.")
 ]
 AgentOption = Annotated[
     list[str] | None,
@@ -80,7 +80,7 @@ def load(folder: Path) -> "Registry":
     Raises:
         ConfigurationError: A module cannot be imported.
     """
-    from worker import registry
+    from worker import discovery, registry
 
-    registry.discover(folder)
+    discovery.discover(folder)
     return registry.default

@@ -6,10 +6,15 @@ import sys
 from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from worker import registry
+from worker import discovery, registry
+from worker.dev import libraries
 from worker.registry import Registry
 from worker.words.errors import ConfigurationError
+from worker.words.groups import members
+
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def load(folder: Path) -> Registry:
@@ -28,15 +33,18 @@ def load(folder: Path) -> Registry:
     """
     place = str(folder.resolve())
     former, modules = registry.default, _take_out(place)
+    undo = libraries.take_out(_contents(modules))
     registry.default = Registry()
     _forget_bytecode(folder)
     importlib.invalidate_caches()
     try:
-        registry.discover(folder)
+        discovery.discover(folder)
         registry.default.check()
-    except ConfigurationError:
-        _take_out(place)
+    except ConfigurationError as error:
+        libraries.take_out(_contents(_take_out(place)) | _half_imported(error, place))
         sys.modules.update(modules)
+        for each in undo:
+            each()
         registry.default = former
         raise
     return registry.default
@@ -44,18 +52,40 @@ def load(folder: Path) -> Registry:
 
 def _take_out(place: str) -> dict[str, ModuleType]:
     """Have the folder's modules imported no more; they are returned, by name."""
-    taken = {name: module for name, module in list(sys.modules.items()) if _is_of(module, place)}
+    taken = {name: module for name, module in list(sys.modules.items()) if _is_of(name, module, place)}
     for name in taken:
         del sys.modules[name]
     return taken
 
 
-def _is_of(module: ModuleType, place: str) -> bool:
+def _contents(modules: dict[str, ModuleType]) -> dict[str, dict[str, Any]]:
+    return {name: vars(module) for name, module in modules.items()}
+
+
+def _half_imported(error: ConfigurationError, place: str) -> dict[str, dict[str, Any]]:
+    """What modules of the folder held that could not be imported: nothing but their errors knows them still."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in members(error.__cause__) if error.__cause__ is not None else ():
+        traceback = each.__traceback__
+        while traceback is not None:
+            held = traceback.tb_frame.f_globals
+            if str(held.get("__file__", "")).startswith(place + os.sep):
+                found[str(held.get("__name__"))] = held
+            traceback = traceback.tb_next
+    return found
+
+
+def _is_of(name: str, module: ModuleType, place: str) -> bool:
+    """Whether a module is of the folder; what is installed in it, as in a virtual environment, is not."""
+    if name.partition(".")[0] == registry.__name__.partition(".")[0]:  # a checkout of ours may be the current folder
+        return False
     try:
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        found = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
     except Exception:  # noqa: BLE001 - sys.modules may hold anything, lazy objects that fail among them
         return False
-    return any(isinstance(each, str) and (each == place or each.startswith(place + os.sep)) for each in places)
+    if not isinstance(found, str) or not (found == place or found.startswith(place + os.sep)):
+        return False
+    return not INSTALLED.intersection(Path(found.removeprefix(place)).parts)
 
 
 def _forget_bytecode(folder: Path) -> None:

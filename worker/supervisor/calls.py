@@ -52,17 +52,17 @@ class Caller:
             TimeLimit: Its time is up. A sync handler's thread goes on; nothing it writes is accepted.
         """
         available = {"task": task, "event": event, "context": Context(run, event)}
-        arguments = {name: available[what] for name, what in handler.arguments.items()}
+        function = partial(handler.filling.call, handler.function, available)
         token = run_in_hand.set(run)
         on_behalf_of.set(run.agent_id)
         try:
             if handler.timeout is None:
-                return await self._start(handler, run, task, arguments)
-            return await self._limited(handler, run, task, arguments)
+                return await self._start(handler, run, task, function)
+            return await self._limited(handler, run, task, function)
         finally:
             run_in_hand.reset(token)
 
-    async def _limited(self, handler: Handler, run: Run, task: Task, arguments: dict[str, Any]) -> Any:
+    async def _limited(self, handler: Handler, run: Run, task: Task, function: Callable[[], Any]) -> Any:
         """Call it under its time limit, which holds whatever a handler makes of being cancelled."""
         seconds = handler.timeout or 0.0
         run.deadline = time.monotonic() + seconds
@@ -70,7 +70,7 @@ class Caller:
         try:
             async with limit:
                 with overdue.watching(run):
-                    value = await self._start(handler, run, task, arguments)
+                    value = await self._start(handler, run, task, function)
         except (Exception, asyncio.CancelledError) as error:
             if not limit.expired() and time.monotonic() < run.deadline:
                 raise
@@ -84,16 +84,16 @@ class Caller:
         run.stopping.set(str(limit))
         return limit
 
-    async def _start(self, handler: Handler, run: Run, task: Task, arguments: dict[str, Any]) -> Any:
+    async def _start(self, handler: Handler, run: Run, task: Task, function: Callable[[], Any]) -> Any:
         """Call it. Whatever it leaves by comes out as an ``Exception`` or a cancellation."""
         process = os.getpid()
         try:
             in_thread = partial(self._in_thread, run)
             if handler.is_async:
                 run.home = position()
-                value = handler.function(**arguments)
+                value = function()
             else:
-                value = await in_thread(partial(handler.function, **arguments))
+                value = await in_thread(function)
             return await whole(value, run, task, in_thread)
         except (Exception, asyncio.CancelledError):
             raise

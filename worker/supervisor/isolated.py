@@ -20,7 +20,7 @@ from types import FrameType
 
 import structlog
 
-from worker import registry, threads, wiring
+from worker import discovery, registry, threads, wiring
 from worker.contracts import Platform
 from worker.face import bridge
 from worker.registry import Handler
@@ -118,7 +118,7 @@ class Isolated:
         """
         logs.configure(self._settings)
         announce(ChildStarted(self.order.worker, self.order.task_id))
-        registry.discover(Path(self.order.folder))
+        discovery.discover(Path(self.order.folder))
         return run_to_exit(self._work(), failed=self.fail)
 
     def fail(self, error: BaseException) -> None:

@@ -1,0 +1,252 @@
+"""What a function takes, what it is called, and where it stands: also behind decorators that keep none of that."""
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from inspect import Parameter
+from pathlib import Path
+from typing import Any
+
+from worker.words.errors import ConfigurationError
+
+PARAMETERS = ("task", "event", "context")
+"""What a handler can be given, by name or by annotation (Task, TaskUpdateEvent, Context)."""
+
+_BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "event", "Context": "context"}
+_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+_MOST_WRAPPERS = 20  # around one function that are looked through
+_ANYTHING = [Parameter("arguments", Parameter.VAR_POSITIONAL)]  # what is known of a function that does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How a function is called.
+
+    Args:
+        by_position: What fills its first parameters: task, event or context; of one that nothing fills, its default.
+        by_name: Which of the others is filled with what.
+    """
+
+    by_position: tuple[tuple[str | None, Any], ...] = ()
+    by_name: tuple[tuple[str, str], ...] = ()
+
+    def call(self, function: Callable[..., Any], available: Mapping[str, Any]) -> Any:
+        """Call it.
+
+        Args:
+            function: The function.
+            available: The task, the event and the context.
+        """
+        positional = [default if what is None else available[what] for what, default in self.by_position]
+        return function(*positional, **{name: available[what] for name, what in self.by_name})
+
+
+def filling_of(function: Callable[..., Any]) -> Filling:
+    """Find what fills each parameter: its name, else its annotation.
+
+    A wrapper that passes on whatever it is given (``*args, **kwargs``) is given what the function inside it takes. One
+    inside which nothing can be seen is given the task, or all three by name where it takes names alone.
+
+    Raises:
+        ConfigurationError: It is no function, or nothing fills one of its parameters.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"@on decorates a function, not {type(function).__name__}")
+    own, inside = _parameters(function), _parameters_inside(function)
+    _check(function, inside if hasattr(function, "__wrapped__") else own, inside)
+    filling = _Filling()
+    kinds = {each.kind for each in own}
+    taken = {each.name for each in own}
+    for parameter, same in _paired(own, inside):
+        filling.add(parameter, what_fills(parameter) or what_fills(same))
+        taken.add(same.name)
+    for parameter in inside:
+        if parameter.name not in taken and parameter.kind not in _VARIABLE:
+            filling.pass_on(parameter, what_fills(parameter), kinds)
+    if not filling.fills_anything and Parameter.VAR_POSITIONAL in kinds:
+        filling.by_position.append(("task", None))
+    elif not filling.fills_anything and Parameter.VAR_KEYWORD in kinds:
+        filling.by_name = {name: name for name in PARAMETERS}
+    return Filling(tuple(filling.by_position), tuple(filling.by_name.items()))
+
+
+class _Filling:
+    """A ``Filling`` in the making."""
+
+    def __init__(self) -> None:
+        self.by_position: list[tuple[str | None, Any]] = []
+        self.by_name: dict[str, str] = {}
+        self._is_contiguous = True  # no parameter that has a name was left to its default
+
+    @property
+    def fills_anything(self) -> bool:
+        return bool(self.by_name) or any(what is not None for what, _ in self.by_position)
+
+    def add(self, parameter: Parameter, what: str | None) -> None:
+        """Fill a parameter of the function's own; none: it is left to its default."""
+        if parameter.kind is Parameter.POSITIONAL_ONLY:
+            self.by_position.append((what, parameter.default))
+        elif what is None:
+            self._is_contiguous = False
+        elif parameter.kind is Parameter.POSITIONAL_OR_KEYWORD and self._is_contiguous:
+            self.by_position.append((what, None))
+        else:
+            self.by_name[parameter.name] = what
+
+    def pass_on(self, parameter: Parameter, what: str | None, kinds: "set[Any]") -> None:
+        """Fill a parameter of the function inside a wrapper, in the way in which the wrapper takes such things."""
+        if what is None:
+            self._is_contiguous = False
+        elif parameter.kind in _BY_POSITION and Parameter.VAR_POSITIONAL in kinds and self._is_contiguous:
+            self.by_position.append((what, None))
+        elif parameter.kind is not Parameter.POSITIONAL_ONLY and Parameter.VAR_KEYWORD in kinds:
+            self.by_name[parameter.name] = what
+        else:
+            self._is_contiguous = False
+
+
+def _paired(own: list[Parameter], inside: list[Parameter]) -> Iterator[tuple[Parameter, Parameter]]:
+    """Each parameter of a function with the one at its place in the function inside it; without one, with itself."""
+    places = iter([each for each in inside if each.kind in _BY_POSITION])
+    for parameter in own:
+        if parameter.kind in _BY_POSITION:
+            yield parameter, next(places, parameter)
+        elif parameter.kind not in _VARIABLE:
+            yield parameter, parameter
+
+
+def _check(function: Callable[..., Any], declared: list[Parameter], inside: list[Parameter]) -> None:
+    """See that something fills each parameter. Raises: ConfigurationError."""
+    for parameter, same in _paired(declared, inside):
+        if parameter.default is parameter.empty and what_fills(parameter) is None and what_fills(same) is None:
+            near = get_close_matches(parameter.name, PARAMETERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; a handler can take task, event and context"
+            name = named(function).__qualname__
+            raise ConfigurationError(f"nothing fills the parameter {parameter.name!r} of {name}{hint}")
+
+
+def what_fills(parameter: Parameter) -> str | None:
+    """What a parameter is given: task, event, context or nothing."""
+    if parameter.kind in _VARIABLE:
+        return None
+    return parameter.name if parameter.name in PARAMETERS else _by_annotation(parameter.annotation)
+
+
+def _by_annotation(annotation: Any) -> str | None:
+    if isinstance(annotation, str):
+        words = re.findall(r"\w+", annotation)
+    else:
+        options = typing.get_args(annotation) or (annotation,)
+        words = [getattr(option, "__name__", "") for option in options]
+    return next((_BY_ANNOTATION[word] for word in words if word in _BY_ANNOTATION), None)
+
+
+def _parameters(function: Callable[..., Any], *, follow: bool = False) -> list[Parameter]:
+    """Its parameters; of a function that does not say what it takes, anything."""
+    try:
+        return list(inspect.signature(function, follow_wrapped=follow).parameters.values())
+    except (TypeError, ValueError):
+        return _ANYTHING
+
+
+def _parameters_inside(function: Callable[..., Any]) -> list[Parameter]:
+    """The parameters of the function inside a wrapper, as far as wrappers can be looked into; else its own."""
+    if isinstance(function, partial):
+        whole = partial(unwrapped(function), *function.args, **function.keywords)
+        return _parameters(whole, follow=True)
+    return _parameters(unwrapped(function), follow=True)
+
+
+def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function inside wrappers that pass on what they are given, and inside partial ones."""
+    for _ in range(_MOST_WRAPPERS):
+        if isinstance(function, partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__") or not _passes_on(function):
+            return function
+        elif (inner := _inside(function)) is not None:
+            function = inner
+        else:
+            return function
+    return function
+
+
+def _passes_on(function: Callable[..., Any]) -> bool:
+    """Whether it takes what it does not name, or what nothing fills."""
+    return any(what_fills(each) is None and each.default is each.empty for each in _parameters(function))
+
+
+def _inside(wrapper: Callable[..., Any], seen: frozenset[int] = frozenset()) -> Callable[..., Any] | None:
+    """The function that a wrapper calls: the one among what it was made with that takes something of a handler's."""
+    seen = seen | {id(wrapper)}  # closures may hold each other
+    held = [each for each in _made_with(wrapper) if id(each) not in seen]
+    found = [each for each in held if _takes_something(each) or _inside(each, seen) is not None]
+    return min(found, key=lambda each: "<locals>" in getattr(each, "__qualname__", "<locals>"), default=None)
+
+
+def _made_with(wrapper: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The functions that a wrapper's closure holds, or its object."""
+    held: list[Any] = []
+    for cell in getattr(wrapper, "__closure__", None) or ():
+        try:
+            held.append(cell.cell_contents)
+        except ValueError:  # it is empty yet
+            continue
+    if not inspect.isroutine(wrapper) and not isinstance(wrapper, type):
+        held += getattr(wrapper, "__dict__", {}).values()
+    return [each for each in held if inspect.isroutine(each) or isinstance(each, partial)]
+
+
+def _takes_something(function: Callable[..., Any]) -> bool:
+    return any(what_fills(each) is not None for each in _parameters(function, follow=True))
+
+
+def named(function: Callable[..., Any]) -> Any:
+    """What gives a callable its name: the function inside a partial one or a wrapper, the class of an object."""
+    inner = unwrapped(function)
+    return inner if hasattr(inner, "__qualname__") else type(inner)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Module and qualified name."""
+    known = named(function)
+    return f"{known.__module__}.{known.__qualname__}"
+
+
+def takes_nothing(function: Callable[..., Any]) -> bool:
+    """Whether it can be called without arguments."""
+    own = _parameters(function)
+    return all(each.kind in _VARIABLE or each.default is not each.empty for each in own)
+
+
+def place(function: Callable[..., Any]) -> str:
+    """File (as seen from the current directory) and line of a function."""
+    code = getattr(inspect.unwrap(named(function)), "__code__", None)
+    if code is None:
+        return repr(function)
+    path = Path(code.co_filename)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{shown}:{code.co_firstlineno}"
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether to call it is to get a coroutine or an async generator, as far as can be seen before."""
+    called = _called(function)
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in called)
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Whether to call it is to get a generator, async or not, as far as can be seen before."""
+    inner = unwrapped(function)
+    called = {*_called(function), *_called(inspect.unwrap(inner) if inspect.isroutine(inner) else inner)}
+    return any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in called)
+
+
+def _called(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """What is run when it is called: itself, or the method of an object that makes it a callable."""
+    return (function, None if inspect.isroutine(function) else getattr(function, "__call__", None))  # noqa: B004 - the method is wanted, not whether there is one
