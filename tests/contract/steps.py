@@ -11,7 +11,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, Subscription, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, MailDemand, Subscription, WorkerCard
 
 AGENT = "analyst"
 SECONDS = 10  # how long a claim waits for what must come
@@ -102,8 +102,12 @@ def note(text: str = "hello") -> NewEvent:
     return NewEvent(type=Type.Note, data={"text": text})
 
 
-async def deliver(platform: Platform, by: WorkerCard, limit: int = 10, seconds: float = SECONDS) -> list[Delivery]:
-    return await platform.work.deliveries(by.id, lambda: limit, seconds)
+async def deliver(
+    platform: Platform, by: WorkerCard, limit: int | MailDemand = 10, seconds: float = SECONDS
+) -> list[Delivery]:
+    return await platform.work.deliveries(
+        by.id, lambda: limit if isinstance(limit, MailDemand) else MailDemand(limit), seconds
+    )
 
 
 async def hand_back(platform: Platform, assignment: Assignment, *, error: str | None = None, delay: float = 0) -> None:

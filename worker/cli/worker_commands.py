@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 HANDLERS = Path("handlers")
 
 HandlersOption = Annotated[
-    Path, typer.Option("--handlers", metavar="FOLDER", help="Folder with the handlers' modules; sub-folders count, but not those of '.'.")
+    Path,
+    typer.Option(
+        "--handlers",
+        metavar="FOLDER",
+        help="Folder with the handlers' modules; sub-folders count, but not those of '.'.",
+    ),
 ]
 AgentOption = Annotated[
     list[str] | None,

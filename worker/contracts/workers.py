@@ -7,7 +7,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
 
 
 class Work(Protocol):
@@ -119,10 +119,10 @@ class Work(Protocol):
         """
         ...
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
-        """A registered worker; waits up to ``seconds``; the next event of ``limit()`` (subscription, task) pairs.
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+        """A registered worker; waits up to ``seconds``; the next event of as many (subscription, task) pairs as wanted.
 
-        Each pair is leased to this worker until ``settle``. Nothing is due, or the limit is 0: an empty list.
+        Each pair is leased to this worker until ``settle``. Nothing is due, or nothing is wanted: an empty list.
         """
         ...
 

@@ -13,7 +13,7 @@ from worker.engine.hub import DELIVERIES
 from worker.words.errors import LeaseLost
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.texts import clean
-from worker.words.work import Delivery, Subscription, WorkerCard
+from worker.words.work import Delivery, MailDemand, Subscription, WorkerCard
 
 
 class EngineMail:
@@ -53,20 +53,19 @@ class EngineMail:
         self._subscriptions.pop(worker_id, None)
         self._unheard.discard(worker_id)
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
         until = time.monotonic() + seconds
         wishes = await self._wishes(worker_id)
         while True:
             seen = self._core.hub.seen(DELIVERIES)
-            count = limit()
-            if count <= 0:
+            wanted = demand()
+            if wanted.total <= 0:
                 return []
+            limits = {key: most for key, wish in wishes.items() if (most := wanted.most(wish)) > 0}
             await self._give_back_unheard(worker_id)
             try:
-                rows = await self._core.rows(
-                    statements.CLAIM_DELIVERIES, {"ids": list(wishes), "limit": count, "worker": worker_id}
-                )
+                rows = await self._claim(worker_id, limits, wanted.total)
                 found = [delivery for row in rows if (delivery := await self._delivery(row, wishes)) is not None]
             except BaseException:
                 self._unheard.add(worker_id)
@@ -78,6 +77,12 @@ class EngineMail:
                 return found
             if not rows:
                 await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll), seen)
+
+    async def _claim(self, worker_id: str, limits: Mapping[int, int], total: int) -> list[dict[str, Any]]:
+        if not limits:
+            return []
+        keys = {"ids": list(limits), "limits": list(limits.values()), "limit": total, "worker": worker_id}
+        return await self._core.rows(statements.CLAIM_DELIVERIES, keys)
 
     async def _give_back_unheard(self, worker_id: str) -> None:
         """Have due again what a claim took whose answer never came, and what could not be settled."""

@@ -427,19 +427,36 @@ LEFTOVERS = """
     ) as exist
 """
 
-# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles. What was set
-# aside and is to be tried once more comes first.
+# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles: at most so
+# many of each subscription, in turn, so that none keeps the others waiting. What was set aside and is to be tried once
+# more comes first.
 CLAIM_DELIVERIES = """
-    with again as materialized (
-        select subscription_id, task_id from worker.cursors
-        where retries > 0 and worker_id is null and subscription_id = any(%(ids)s)
-        order by subscription_id, task_id limit %(limit)s for update skip locked
+    with wanted as materialized (
+        select id, most from unnest(%(ids)s::bigint[], %(limits)s::integer[]) as w (id, most)
+    ), again as materialized (
+        select a.* from wanted w cross join lateral (
+            select subscription_id, task_id, available_at from worker.cursors c
+            where c.retries > 0 and c.worker_id is null and c.subscription_id = w.id
+            order by c.task_id limit w.most for update skip locked
+        ) a
     ), due as materialized (
-        select subscription_id, task_id from worker.cursors
-        where position < newest and worker_id is null and available_at <= now() and subscription_id = any(%(ids)s)
-        order by available_at limit %(limit)s for update skip locked
+        select d.* from wanted w cross join lateral (
+            select subscription_id, task_id, available_at from worker.cursors c
+            where c.position < c.newest and c.worker_id is null and c.available_at <= now()
+              and c.subscription_id = w.id
+            order by c.available_at limit w.most for update skip locked
+        ) d
     ), picked as materialized (
-        select * from again union select * from due limit %(limit)s
+        select r.subscription_id, r.task_id from (
+            select e.*, row_number() over (partition by subscription_id order by is_due, available_at) as place
+            from (
+                select subscription_id, task_id, min(is_due) as is_due, min(available_at) as available_at
+                from (select *, 0 as is_due from again union all select *, 1 from due) b
+                group by subscription_id, task_id
+            ) e
+        ) r join wanted w on w.id = r.subscription_id
+        where r.place <= w.most
+        order by r.place limit %(limit)s
     ), claimed as (
         update worker.cursors c set worker_id = %(worker)s, claim = c.claim + 1
         from picked p where c.subscription_id = p.subscription_id and c.task_id = p.task_id

@@ -29,7 +29,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.texts import clean
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
 
 TOLD_A_READ = 100  # events; a tool's result may be as large as a file
 
@@ -286,9 +286,9 @@ class EngineWork:
         """Hear of changed tasks."""
         return self._core.hub.listen(wake)
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
-        return await self.mail.deliveries(worker_id, limit, seconds)
+        return await self.mail.deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""

@@ -27,7 +27,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
 
 Status = AgentExecutionStatus
 
@@ -256,9 +256,9 @@ class BareWork:
             except ModuleException:
                 return Status.Executing  # not known; asked again in a few seconds
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:  # noqa: ARG002 - the only one here
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:  # noqa: ARG002 - the only one here
         """Answer events of the tasks that this worker runs, for its handlers."""
-        return await self._mail.deliveries(limit, seconds)
+        return await self._mail.deliveries(demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Go on to the next event, or try this one again later."""

@@ -13,7 +13,7 @@ from worker.remote.transport import Repeat
 from worker.remote.wire import Unreadable, event_of, task_of
 from worker.words.errors import NotFound
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.work import Assignment, Delivery, Demand, Subscription
+from worker.words.work import Assignment, Delivery, Demand, MailDemand, Subscription
 
 T = TypeVar("T")
 
@@ -91,17 +91,17 @@ class Claiming:
         """Whether an attempt was claimed here and may be another's by now, by this process's own clock."""
         return self._tasks.get(task_id) == attempt and not self.lease.holds(self._asked[task_id])
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait on this side, between short requests, for them."""
 
         async def claim(_: float) -> list[Delivery] | None:
-            count = limit()
-            return await self._claim_mail(worker_id, count) if count > 0 else None
+            wanted = demand()
+            return await self._claim_mail(worker_id, wanted) if wanted.total > 0 else None
 
         return await self._until_found(claim, DELIVERIES, seconds)
 
-    async def _claim_mail(self, worker_id: str, count: int) -> list[Delivery]:
-        body: dict[str, Any] = {"verb": "deliveries", "limit": count, "seconds": 0}
+    async def _claim_mail(self, worker_id: str, wanted: MailDemand) -> list[Delivery]:
+        body: dict[str, Any] = {"verb": "deliveries", "limit": wanted.total, "seconds": 0, "limits": _limits(wanted)}
         if self._unsure[DELIVERIES]:
             names = ("subscription_id", "task_id", "claim")
             body["held"] = [dict(zip(names, lease, strict=True)) for lease in self._mail]
@@ -131,6 +131,14 @@ class Claiming:
             if found or left <= 0:
                 return found
             await self._hub.flagged(flag, min(left, POLL))
+
+
+def _limits(wanted: MailDemand) -> list[dict[str, Any]]:
+    """The limits of single subscriptions; a server that does not know them goes by the total alone."""
+    return [
+        {"handler": each.handler, "event_type": each.event_type, "agent_id": each.agent_id, "limit": max(0, most)}
+        for each, most in wanted.each.items()
+    ]
 
 
 def lease_of(delivery: Delivery) -> Lease:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -13,7 +13,7 @@ from worker.words.errors import LeaseLost, ModuleException
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import TERMINAL
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery, Subscription
+from worker.words.work import Delivery, MailDemand, Subscription
 
 CAP = 60.0  # seconds that a wait never exceeds here: the process may not live for an hour
 POLL = 1.0  # seconds between looks for one whose time has come
@@ -67,21 +67,24 @@ class Mail:
         except ModuleException as error:
             announce(PlatformTrouble(doing=f"following task {task.id}", error=error, again_in=0.0))
 
-    async def deliveries(self, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+    async def deliveries(self, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
         """Answer what is due; wait where nothing is."""
         until = time.monotonic() + seconds
         while True:
             self._hub.lower(DELIVERIES)
-            count = limit()
-            found = list(islice(self._due(), max(0, count)))
+            wanted = demand()
+            found = list(islice(self._due(wanted), max(0, wanted.total)))
             left = until - time.monotonic()
-            if found or count <= 0 or left <= 0:
+            if found or wanted.total <= 0 or left <= 0:
                 return found
             await self._hub.flagged(DELIVERIES, min(left, POLL))
 
-    def _due(self) -> Iterator[Delivery]:
-        for lane in list(self._lanes.values()):
-            if lane.waiting and not lane.out and lane.due <= time.monotonic():
+    def _due(self, wanted: MailDemand) -> Iterator[Delivery]:
+        taken = Counter[int]()
+        for (number, _), lane in list(self._lanes.items()):
+            room = wanted.most(self._subscriptions[number]) - taken[number]
+            if room > 0 and lane.waiting and not lane.out and lane.due <= time.monotonic():
+                taken[number] += 1
                 lane.out = True
                 yield lane.waiting[0]
 

@@ -26,7 +26,7 @@ from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
 
 LARGE_CHARACTERS = 1024 * 1024  # of one text of a task: a server takes 10 MiB a request, all that is in it included
 BY_FILE = 2  # the version of the server's verbs since which they take texts by reference
@@ -211,9 +211,9 @@ class NativeWork:
         """Which attempts may be another's by now."""
         return [task_id for task_id, attempt in held.items() if self._claiming.is_cut_off(task_id, attempt)]
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
-        return await self._claiming.deliveries(worker_id, limit, seconds)
+        return await self._claiming.deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""

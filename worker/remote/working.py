@@ -19,7 +19,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
 
 REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
 
@@ -160,11 +160,11 @@ class RemoteWork:
         """Hear of changed tasks."""
         return self._hub.listen(wake)
 
-    async def deliveries(self, worker_id: str, limit: Callable[[], int], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
         if not await self._is_registered(seconds):
             return []
-        return await (await self._chosen()).deliveries(worker_id, limit, seconds)
+        return await (await self._chosen()).deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""

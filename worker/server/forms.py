@@ -11,7 +11,7 @@ from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
-from worker.words.work import Delivery, KeptFile, Subscription
+from worker.words.work import Delivery, KeptFile, MailDemand, Subscription
 
 POLL_SECONDS = 25.0
 LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
@@ -213,12 +213,31 @@ class HeldForm(Form):
     claim: Attempt
 
 
+class LimitForm(Form):
+    """How many deliveries of one subscription a worker takes."""
+
+    handler: str
+    event_type: TaskUpdateEventType
+    agent_id: str | None = None
+    limit: Annotated[int, Field(ge=0, le=MOST)]
+
+    @property
+    def subscription(self) -> Subscription:
+        """Which."""
+        return Subscription(clean(self.handler), self.event_type, self.agent_id)
+
+
 class DeliveriesForm(Form):
     """``deliveries``; ``held`` names those that the worker knows to be its own, after an answer that was lost."""
 
     limit: Count
+    limits: list[LimitForm] = []
     seconds: Seconds = 0
     held: list[HeldForm] | None = None
+
+    def demand(self, *, leaving: bool) -> MailDemand:
+        """What the worker wants; one that is leaving, or whose server is, gets nothing more."""
+        return MailDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
 
 
 class DeliveryForm(HeldForm):

@@ -24,7 +24,7 @@ from worker.words.errors import Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.texts import clean
-from worker.words.work import Delivery, Subscription
+from worker.words.work import Delivery, MailDemand, Subscription
 
 OUT = 10  # deliveries that a worker has at once
 WAIT_SECONDS = 5.0  # one wait for an event that is due
@@ -111,7 +111,7 @@ class Mailing:
             await self.service.pause(FULL_SECONDS)
             return []
         return await self.access.room.work.deliveries(
-            self.worker_id, lambda: 0 if self.service.closing.is_set() else free, WAIT_SECONDS
+            self.worker_id, lambda: MailDemand(0 if self.service.closing.is_set() else free), WAIT_SECONDS
         )
 
     def _told(self, delivery: Delivery) -> bytes:

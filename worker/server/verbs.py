@@ -282,7 +282,7 @@ class Clerk:
             missing = [each for each in await self._room.presence.mail(worker_id) if each not in known]
             await self._room.presence.give_back_mail(missing)
         found = await self._room.work.deliveries(
-            worker_id, lambda: 0 if self.gone or self._service.closing.is_set() else asked.limit, asked.seconds
+            worker_id, lambda: asked.demand(leaving=self.gone or self._service.closing.is_set()), asked.seconds
         )
         return [_delivery(each) for each in found]
 

@@ -21,10 +21,15 @@ from worker.words.events import TaskUpdateEvent
 
 
 class Caller:
-    """Calls handlers; sync ones in threads of its own, as many as the worker runs tasks."""
+    """Calls handlers; sync ones in threads of its own.
 
-    def __init__(self, threads: int) -> None:
-        self.threads = Threads(threads, "handler")
+    Args:
+        threads: How many calls there may be at once.
+        name: What the threads are called.
+    """
+
+    def __init__(self, threads: int, name: str = "handler") -> None:
+        self.threads = Threads(threads, name)
         self._left: set[asyncio.Future[Any]] = set()  # threads whose runs have ended without them
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Deliveries: events of tasks, to the handlers that asked for them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from worker.contracts import Platform
@@ -9,27 +10,38 @@ from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import message
+from worker.threads import Threads
 from worker.words.errors import GiveUp, LeaseLost, ModuleException, Unavailable
 from worker.words.groups import members
 from worker.words.notices import Delivered, DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery
+from worker.words.work import Delivery, MailDemand, Subscription
 
 PATIENCE = 5.0  # seconds that one wait for deliveries lasts; a nudge ends it early
 AGAIN = 1.0  # seconds before the platform is asked again after trouble
 
 
 class Listening:
-    """Claims due events and calls their handlers, several at a time, in order per task."""
+    """Claims due events and calls their handlers: several at a time, in order per task.
 
-    def __init__(
-        self, platform: Platform, caller: Caller, handlers: list[Handler], limit: int, draining: Callable[[], bool]
-    ) -> None:
+    Each handler has places of its own, and threads for them, so one that hangs keeps neither the others nor the
+    handlers of tasks waiting.
+
+    Args:
+        platform: Where events come from.
+        handlers: Those of events.
+        limit: Deliveries at once of a handler whose ``concurrency`` says nothing.
+        draining: Whether nothing more is wanted.
+    """
+
+    def __init__(self, platform: Platform, handlers: list[Handler], limit: int, draining: Callable[[], bool]) -> None:
         self._work = platform.work
-        self._caller = caller
-        self._handlers = {(each.name, each.event_type, each.agent_id): each for each in handlers}
-        self._limit = limit
+        self._handlers = {_wish(each): each for each in handlers}
+        self._limits = {wish: each.concurrency or limit for wish, each in self._handlers.items()}
+        self._callers = {wish: Caller(most, "listener") for wish, most in self._limits.items()}
+        self._busy: Counter[Subscription] = Counter()
+        self._places = {wish: asyncio.Semaphore(most) for wish, most in self._limits.items()}
         self._draining = draining
         self._running: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
@@ -39,15 +51,20 @@ class Listening:
         """Whether there is a handler to deliver to."""
         return bool(self._handlers)
 
+    @property
+    def threads(self) -> list[Threads]:
+        """The pools of threads of its handlers."""
+        return [each.threads for each in self._callers.values()]
+
     async def run(self, worker_id: str) -> None:
         """Deliver until the worker drains, or has other handlers."""
         while not self._draining():
-            if len(self._running) >= self._limit:
+            if self._demand().total <= 0:
                 self._freed.clear()
                 await self._freed.wait()
                 continue
             try:
-                due = await self._work.deliveries(worker_id, self._free, PATIENCE)
+                due = await self._work.deliveries(worker_id, self._demand, PATIENCE)
             except ModuleException as error:
                 announce(PlatformTrouble(doing="asking for deliveries", error=error, again_in=AGAIN))
                 await asyncio.sleep(AGAIN)
@@ -68,17 +85,29 @@ class Listening:
         while self._running:
             await asyncio.wait(self._running)
 
-    def _free(self) -> int:
-        return 0 if self._draining() else self._limit - len(self._running)
+    def close(self) -> None:
+        """Start no more threads; those that run are left to themselves."""
+        for caller in self._callers.values():
+            caller.close()
+
+    def _demand(self) -> MailDemand:
+        each = {wish: max(0, most - self._busy[wish]) for wish, most in self._limits.items()}
+        return MailDemand(0 if self._draining() else sum(each.values()), each)
 
     def _start(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._deliver(delivery), name=f"delivery {delivery.subscription.handler}")
+        wish = delivery.subscription
+        self._busy[wish] += 1
+        task = asyncio.create_task(self._deliver(delivery), name=f"delivery {wish.handler}")
         self._running.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(lambda done: self._done(wish, done))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, wish: Subscription, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        was_full = self._busy[wish] >= self._limits[wish]
+        self._busy[wish] -= 1
         self._freed.set()
+        if was_full:
+            self._work.nudge()  # it has room again, which a wait for others' events does not see
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -106,18 +135,23 @@ class Listening:
             await asyncio.sleep(AGAIN)
 
     async def _call(self, delivery: Delivery) -> Exception | None:
-        asked = delivery.subscription
-        handler = self._handlers[asked.handler, asked.event_type, asked.agent_id]
+        wish = delivery.subscription
+        handler = self._handlers[wish]
         task = Task.of(delivery.task)
         event = delivery.event
         if event.type in WHOLE_TASK and isinstance(event.data, TaskRecord):
             event = event.model_copy(update={"data": Task.of(event.data)})
         run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, origin=handler.name, handler=handler.name)
         try:
-            await self._caller.call(handler, run, task, event)
+            async with self._places[wish]:  # a server of before knows no limits of single handlers
+                await self._callers[wish].call(handler, run, task, event)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the delivery's failure
             return error
         return None
+
+
+def _wish(handler: Handler) -> Subscription:
+    return Subscription(handler.name, handler.event_type, handler.agent_id)
 
 
 def _is_given_up(failure: BaseException | None) -> bool:

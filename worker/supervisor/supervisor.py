@@ -74,7 +74,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._look = asyncio.Event()
         self._threads: Threads | None = None
-        self._wear = Wear(settings, lambda: [self._caller.threads, *([self._threads] if self._threads else [])])
+        self._wear = Wear(settings, self._pools)
         self.is_worn_out = False
         """Whether it has left since threads of it hang."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -209,7 +209,6 @@ class Supervisor:
     def _listen_with(self, serving: Serving) -> Listening:
         return Listening(
             self._platform,
-            self._caller,
             serving.registry.listeners(),
             self._settings.concurrency,
             lambda: self.draining or self._serving is not serving,
@@ -230,6 +229,7 @@ class Supervisor:
         if runs:
             await asyncio.wait(runs)
         await listening.idle()
+        listening.close()
         await hooks.shut_down(self._settings.drain_seconds)
 
     async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
@@ -271,6 +271,10 @@ class Supervisor:
                 await self._stop.wait()
         except TimeoutError:
             pass
+
+    def _pools(self) -> list[Threads]:
+        listening = [pool for each in (self._listening, *self._former.values()) for pool in each.threads]
+        return [self._caller.threads, *listening, *([self._threads] if self._threads is not None else [])]
 
     def _places(self) -> int:
         """How many more handlers may start; results still to be written count once they are as many again."""
@@ -435,7 +439,8 @@ class Supervisor:
                 await self._platform.work.leave(self.card.id)
             except ModuleException as error:  # its lease runs out by itself
                 announce(PlatformTrouble(doing="leaving", error=error, again_in=0.0))
-        self._caller.close()
+        for each in (self._caller, self._listening, *self._former.values()):
+            each.close()
         if self._watch is not None:
             self._watch.stop()
         await bridge.release()

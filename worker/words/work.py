@@ -1,6 +1,7 @@
 """What passes between a worker and its platform: who it is, what it can take, what it is given."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,6 +26,23 @@ class Subscription:
     agent_id: str | None = None
     retries: RetryPolicy = field(default=DELIVERY_RETRIES, compare=False)
     needs: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MailDemand:
+    """How many deliveries a worker can take now.
+
+    Args:
+        total: In all.
+        each: At most so many of each of its subscriptions; one that is not named may have them all.
+    """
+
+    total: int
+    each: Mapping[Subscription, int] = field(default_factory=dict[Subscription, int])
+
+    def most(self, subscription: Subscription) -> int:
+        """At most so many of one subscription."""
+        return max(0, min(self.total, self.each.get(subscription, self.total)))
 
 
 @dataclass(frozen=True, slots=True)
