@@ -111,6 +111,7 @@ class Run:
         silence: Seconds for which a model may say nothing, if the handler says.
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
+        awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
     """
 
     task_id: str
@@ -132,6 +133,7 @@ class Run:
     silence: float | None = None
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
+    awaits: dict[str, float] = field(default_factory=dict[str, float])
 
     def account(self) -> dict[str, Any]:
         """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""

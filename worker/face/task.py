@@ -8,6 +8,7 @@ from pydantic import PrivateAttr
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge, reading
+from worker.face.awaiting import following, saw
 from worker.face.binding import bound
 from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
 from worker.face.configuration import Configuration
@@ -86,13 +87,13 @@ class Task(TaskRecord):
         Raises:
             ModuleException: 404: there is no such task.
         """
-        return cls.of(await bridge.across(_get(task_id), configuration), configuration)
+        return cls.of(_seen(await bridge.across(_get(task_id), configuration)), configuration)
 
     @bound
     @classmethod
     def load(cls, task_id: str, configuration: Configuration | None = None) -> Self:
         """Load a task, as ``aload`` does."""
-        return cls.of(bridge.block(_get(task_id), configuration), configuration)
+        return cls.of(_seen(bridge.block(_get(task_id), configuration)), configuration)
 
     async def aset_status(self, status: AgentExecutionStatus) -> None:
         """Change the status, and that alone: other changes stay unsaved.
@@ -182,15 +183,19 @@ class Task(TaskRecord):
         """
         events = bridge.aiterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration)
         try:
-            async for event in events:
-                yield self._event(event)
+            with following(self.id):
+                async for event in events:
+                    yield self._event(event)
         finally:
             await events.aclose()
 
     def events(self, after: int = 0) -> Generator[TaskUpdateEvent, None, None]:
         """Follow the task's events, as ``aevents`` does: each is there as soon as it comes."""
-        for event in bridge.iterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration):
-            yield self._event(event)
+        with following(self.id):
+            for event in bridge.iterate(
+                lambda platform: platform.tasks.events(self.id, after=after), self._configuration
+            ):
+                yield self._event(event)
 
     async def aget_activity_log(self) -> AgentActivityThread:
         """Answer what the task's agent said, called and thought, in order.
@@ -324,6 +329,11 @@ class Task(TaskRecord):
         if isinstance(event.data, TaskRecord):
             return Task.of(event.data, self._configuration)
         return event.data
+
+
+def _seen(record: TaskRecord) -> TaskRecord:
+    saw(record)
+    return record
 
 
 def writer_of(task_id: str) -> tuple[int | None, str | None]:

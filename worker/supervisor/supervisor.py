@@ -19,6 +19,7 @@ from worker.supervisor.hooks import Hooks
 from worker.supervisor.isolation import Isolation
 from worker.supervisor.listening import Listening
 from worker.supervisor.serving import Serving
+from worker.supervisor.standstill import Standstill
 from worker.supervisor.verdict import REASON_LOST
 from worker.supervisor.watch import LoopWatch
 from worker.supervisor.wear import Wear
@@ -352,8 +353,11 @@ class Supervisor:
 
     async def _look_at_wear(self) -> None:
         """Leave once worn out; whoever started this worker starts another."""
+        standstill = Standstill(self.card.id)
         while (reason := self._wear.reason()) is None:
             await self._pause(LOOK_AT_WEAR_SECONDS)
+            runs = [each.run for each in self._running.values() if not each.writing]
+            standstill.look(runs, is_full=self._places() <= 0)
             if self.draining:
                 return
         self.is_worn_out = self._wear.is_worn_out

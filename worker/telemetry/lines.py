@@ -10,6 +10,7 @@ import structlog
 from worker.words import notices
 from worker.words.errors import ModuleException, TimeLimit
 
+TOLD = 10  # tasks that one line names
 OURS = str(Path(__file__).resolve().parent.parent)
 
 NOT_ISOLATED = (
@@ -130,6 +131,13 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
                 seconds=round(notice.seconds, 1),
                 stack=" < ".join(notice.stack),
                 **_task(notice),
+            )
+        case notices.StandsStill():
+            log.warning(
+                "every place of this worker is held by a task that waits for others: if those need this worker, all"
+                " wait for ever; raise WORKER_CONCURRENCY, bound the parents with concurrency=, or run more workers",
+                tasks=", ".join(notice.task_ids[:TOLD]),
+                waits_for=", ".join(notice.awaited[:TOLD]),
             )
         case notices.LoopFreed():
             log.warning(

@@ -187,6 +187,18 @@ class LoopBlocked(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class StandsStill(Notice):
+    """Every place of a worker is held by a task that waits for others: what these need of this worker never starts.
+
+    ``task_ids`` hold the places, ``awaited`` is what they wait for.
+    """
+
+    worker_id: str
+    task_ids: tuple[str, ...]
+    awaited: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopFreed(Notice):
     """The event loop goes on, after so many seconds."""
 

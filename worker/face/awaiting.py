@@ -1,0 +1,34 @@
+"""Which other tasks a run waits for, as far as its calls tell: it follows their events, or asks how they stand."""
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from worker.current import run_in_hand
+from worker.words.tasks import TaskRecord
+
+
+def saw(record: TaskRecord) -> None:
+    """Note how another task was found to stand by the run in hand."""
+    run = run_in_hand.get()
+    if run is None or record.id == run.task_id:
+        return
+    if record.status.is_terminal:
+        run.awaits.pop(record.id, None)
+    else:
+        run.awaits[record.id] = time.monotonic()
+
+
+@contextmanager
+def following(task_id: str) -> Generator[None]:
+    """Note that the run in hand follows another task, for the length of a block."""
+    run = run_in_hand.get()
+    if run is None or task_id == run.task_id:
+        yield
+        return
+    run.awaits[task_id] = math.inf
+    try:
+        yield
+    finally:
+        run.awaits.pop(task_id, None)

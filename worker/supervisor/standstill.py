@@ -1,0 +1,46 @@
+"""A worker that stands still: every place is held by a task that waits for other tasks, which may need a place here."""
+
+import time
+from collections.abc import Iterable
+
+from worker.current import Run
+from worker.words.notices import StandsStill, announce
+
+PATIENCE_SECONDS = 10.0  # for which all places are held so before somebody is told; children that run end sooner
+LOOKED_SECONDS = 10.0  # since a run has last asked how another task stands: after that it does something else
+
+
+class Standstill:
+    """Tells of it, once each time.
+
+    Args:
+        worker_id: The worker.
+    """
+
+    def __init__(self, worker_id: str) -> None:
+        self._worker_id = worker_id
+        self._since: float | None = None
+        self._is_told = False
+
+    def look(self, runs: Iterable[Run], *, is_full: bool) -> None:
+        """Look at what runs.
+
+        Args:
+            runs: All of it.
+            is_full: Whether nothing more can start.
+        """
+        now, runs = time.monotonic(), list(runs)
+        awaited = [_awaited(run, now) for run in runs]
+        if not is_full or not awaited or not all(awaited):
+            self._since, self._is_told = None, False
+            return
+        if self._since is None:
+            self._since = now
+        if not self._is_told and now - self._since >= PATIENCE_SECONDS:
+            self._is_told = True
+            tasks = dict.fromkeys(each for found in awaited for each in found)
+            announce(StandsStill(self._worker_id, tuple(run.task_id for run in runs), tuple(tasks)))
+
+
+def _awaited(run: Run, now: float) -> list[str]:
+    return [task_id for task_id, looked in list(run.awaits.items()) if now - looked < LOOKED_SECONDS]
