@@ -178,47 +178,40 @@ class ToolCall:
 
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
         """Pass on what a tool yields; the text that Agno makes of it is the result."""
-        text: list[str] = []
+        text = _Text(self._said)
         try:
             async for item in streamed(_each(source), self.frame, self.key):
-                text.append(_text_of(item))
-                if self._said is None or not text[-1]:
+                if text.takes(item):
                     yield item
         except Exception as error:
             self._note({"error": str(error)}, str(error), has_failed=True)
             raise
-        if self._said is not None:
-            yield self._text_again("".join(text))
-        else:
-            self._note({"result": "".join(text)}, "".join(text))
+        rest = self._rest_of(text)
+        if rest:
+            yield rest
 
     def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
         """Do the same for plain code."""
-        text: list[str] = []
+        text = _Text(self._said)
         try:
             for item in streamed_sync(source, self.frame, self.key):
-                text.append(_text_of(item))
-                if self._said is None or not text[-1]:
+                if text.takes(item):
                     yield item
         except Exception as error:
             self._run.call(partial(self._note, {"error": str(error)}, str(error), has_failed=True))
             raise
-        if self._said is not None:
-            yield self._run.call(self._text_again, "".join(text))
-        else:
-            self._run.call(self._note, {"result": "".join(text)}, "".join(text))
+        rest = self._run.call(self._rest_of, text)
+        if rest:
+            yield rest
 
-    def _text_again(self, text: str) -> str:
-        """What a call that was made again answers: what it did before, unless anything within it is new.
-
-        Pieces of several members' texts may have come in another order this time.
-        """
-        if self._said is None or self.frame.is_live or "result" not in self._said.value:
-            self._note({"result": text}, text)
-            return text
+    def _rest_of(self, text: "_Text") -> str:
+        """What a call has still to yield for its result to be what it was; what is new is noted."""
+        if text.before is None or self.frame.is_live:
+            self._note({"result": text.passed + text.held}, text.passed + text.held)
+            return text.held
         if self.frame.has_scope:
             self._run.journal.end(self.frame.scope, failed=False)
-        return ReplayedText(self._said.value["result"])
+        return ReplayedText(text.before[len(text.passed) :])
 
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
         run, call = self._run, self._call
@@ -435,6 +428,44 @@ def _no_time() -> Any:
     timer.start()
     timer.stop()
     return timer
+
+
+class _Text:
+    """The text of what a tool yields.
+
+    Of a call that is made again, events of others' runs are passed on as long as they say what was said before, so
+    that those around the call see them as they did. All else is held back to the end: pieces of several members' texts
+    may come in another order this time, and the text of the tool itself has been emitted.
+
+    Args:
+        said: What came of the call before, if it is made again.
+    """
+
+    def __init__(self, said: Entry | None) -> None:
+        before = None if said is None else said.value.get("result")
+        self.before = before if isinstance(before, str) else None
+        self.passed = ""
+        self.held = ""
+        self._is_again = said is not None
+
+    def takes(self, item: Any) -> bool:
+        """Add what was yielded; whether it is passed on now."""
+        text = _text_of(item)
+        if not text or not self._is_again or self._goes_on(item, text):
+            self.passed += text
+            return True
+        self.held += text
+        return False
+
+    def _goes_on(self, item: Any, text: str) -> bool:
+        return self.before is not None and _is_event(item) and self.before.startswith(self.passed + text)
+
+
+def _is_event(item: Any) -> bool:
+    from agno.run.agent import CustomEvent
+    from agno.run.base import BaseRunOutputEvent
+
+    return isinstance(item, BaseRunOutputEvent) and not isinstance(item, CustomEvent)
 
 
 def _text_of(item: Any) -> str:
