@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 from worker.engine.home import Home, Server
 from worker.words.errors import TaskNotFound, Unavailable
+
+ROUNDS = 5
 
 CONNECTIONS = "select count(*) from pg_stat_activity where application_name = 'agno-worker'"
 
@@ -88,6 +91,22 @@ async def test_a_lost_connection_has_the_others_looked_at_and_burns_no_claim(eng
     await finish(engine, held)  # the writer finds out
     task = await create(engine)
     assert [each.task.id for each in await claim(engine, by)] == [task.id]
+
+
+async def test_once_a_connection_works_again_all_of_them_do(engine: Engine, database_url: str) -> None:
+    """The pool's own wait for another one would be a second here, two for the next, and four for the one after it."""
+    await run(engine)
+    begun = time.monotonic()
+    for _ in range(ROUNDS):
+        await asyncio.gather(*(engine.core.rows("select pg_sleep(0.01)") for _ in range(2)))
+        execute(
+            database_url,
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'agno-worker' and datname = current_database()",
+        )
+        engine.core.home.doubt()
+        assert await engine.core.rows("select 1 as one") == [{"one": 1}]
+    assert time.monotonic() - begun < ROUNDS * 0.8
 
 
 class Way:

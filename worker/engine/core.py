@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from worker.contracts.lease import OwnLease
@@ -13,17 +13,15 @@ from worker.engine.bounds import CALL_SECONDS, Bounds, remaining
 from worker.engine.changes import Bereave
 from worker.engine.connections import (
     GRANTS,
-    configure,
     errors,
     is_lost,
     is_pooled,
     leaves_server,
     normal_url,
-    options,
-    whole_url,
 )
 from worker.engine.home import Home
 from worker.engine.hub import DELIVERIES, WORK, Hub
+from worker.engine.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
 from worker.engine.pulse import Bury, Pulse
 from worker.engine.searching import Searches
 from worker.engine.teller import Teller
@@ -34,7 +32,6 @@ from worker.words.notices import PlatformTrouble, WorkerLost, announce
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
-    from psycopg_pool import AsyncConnectionPool
 
 Upkeep = Callable[[], Coroutine[Any, Any, None]]
 """What a worker or a server does beside its work, for as long as it is there."""
@@ -46,11 +43,9 @@ Rows = TypeVar("Rows")
 
 POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
-POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
 TIDY_SECONDS = 10.0
 CLOSE_SECONDS = 2.0  # what connections get to be closed in order
-AGAIN_SECONDS = 0.5  # between tries of what may be tried again while the database is away
 
 
 class Core:
@@ -73,12 +68,11 @@ class Core:
         self.hub: Hub
         self.writer: Writer
         self.pulse: Pulse
-        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._pool: Pool | None = None
         self.claims = 0
         self.upkeep: list[Upkeep] = []
         self._upkeep: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._probes: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._subscriptions: list[int] = []  # of this process's worker
         self._tidy_at = 0.0
@@ -87,10 +81,6 @@ class Core:
 
     async def open(self) -> bool:
         """Connect; whether it was not open before. Raises: Unavailable, ConfigurationError."""
-        from psycopg_pool import AsyncConnectionPool
-
-        from worker.engine.sessions import AsyncSession
-
         async with self._opening:
             if self._pool is not None:
                 return False
@@ -99,22 +89,8 @@ class Core:
             self._teller = Teller(self.hub.name, self._notify)
             self.writer = Writer(self.url, self.tell, pooled=self.pooled, home=self.home, lease=self.lease)
             self.pulse = self._new_pulse(None)
-            pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-                whole_url(self.url),
-                connection_class=AsyncSession,
-                kwargs=options(pooled=self.pooled),
-                configure=self._configure,
-                check=self._check,
-                min_size=1,
-                max_size=POOL_SIZE,
-                timeout=POOL_SECONDS,
-                reconnect_timeout=AGAIN_SECONDS,  # its own waits double: after an absence it would come back late
-                reconnect_failed=self._probe_later,
-                open=False,
-                name="agno-worker",
-            )
-            await pool.open()
-            self._pool = pool
+            self._pool = Pool(self.url, self.home, pooled=self.pooled, size=POOL_SIZE)
+            await self._pool.open()
             self.writer.start()
             return True
 
@@ -129,16 +105,8 @@ class Core:
             await self.writer.close()
             await self._teller.close()  # by the pool, which is therefore the last to go
             pool, self._pool = self._pool, None
-            for probe in self._probes:
-                probe.cancel()
             await self.bounds.settled(CLOSE_SECONDS)
             await pool.close(CLOSE_SECONDS)
-
-    def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
-        """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""
-        probe = asyncio.get_running_loop().create_task(_probe(pool), name="looking for the database")
-        self._probes.add(probe)
-        probe.add_done_callback(self._probes.discard)
 
     @asynccontextmanager
     async def connection(self, seconds: float | None = None) -> AsyncGenerator["AsyncConnection[Any]"]:
@@ -171,20 +139,7 @@ class Core:
 
     def _drain_pool(self) -> None:
         if self._pool is not None:
-            draining = self.hub.loop.create_task(self._pool.drain(), name="closing connections to the server before")
-            self._probes.add(draining)
-            draining.add_done_callback(self._probes.discard)
-
-    async def _configure(self, connection: "AsyncConnection[Any]") -> None:
-        await configure(connection, self.home)
-
-    async def _check(self, connection: "AsyncConnection[Any]") -> None:
-        """Look at a connection of the pool before it is used, if another broke meanwhile."""
-        if not self.pooled:
-            await self.home.check(connection)
-        elif not self.home.trusts(connection):
-            await connection.execute("select 1")
-            self.home.trust(connection)
+            self._pool.drain()
 
     async def rows(
         self,
@@ -384,12 +339,3 @@ class Core:
     async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
         """Queue tasks again that a living worker holds; nothing is held against them."""
         await asyncio.gather(*(self.writer.write(Bereave.of(row, suspected=False)) for row in held))
-
-
-async def _probe(pool: "AsyncConnectionPool[Any]") -> None:
-    import psycopg_pool
-
-    await asyncio.sleep(AGAIN_SECONDS)
-    with suppress(psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, psycopg_pool.TooManyRequests):
-        async with pool.connection():
-            pass
