@@ -22,7 +22,7 @@ from worker.words.ids import check_id, is_id, new_id
 from worker.words.notices import Notice, WorkerStopped, announce, subscribe
 from worker.words.retry import RetryPolicy, is_retryable, retry_after
 from worker.words.statuses import BINDABLE, TERMINAL, AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens, User, check_internal_status
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, TaskRecord, Tokens, User, check_internal_status
 
 Status = AgentExecutionStatus
 
@@ -292,3 +292,11 @@ def test_every_subscriber_hears_a_notice_until_it_ends_its_subscription(heard: l
     end()
     announce(second)
     assert (heard, others) == ([first, second], [first])
+
+
+def test_a_status_of_two_names_is_told_once() -> None:
+    known = "'pending', 'executing', 'paused', 'error', 'failed', 'completed' or 'stopped'"
+    with pytest.raises(pydantic.ValidationError, match=f"should be {known}"):
+        TaskQuery.model_validate({"status": "nope"})
+    assert TaskQuery.model_validate({"status": "executing"}).status is AgentExecutionStatus.InProgress
+    assert AgentExecutionStatus("executing") is TaskQuery(status=AgentExecutionStatus.Executing).status

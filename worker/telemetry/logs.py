@@ -4,14 +4,13 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
-from io import StringIO
 from typing import Any, TextIO
 
 import structlog
 
 from worker.current import run_in_hand
 from worker.settings import Settings
-from worker.telemetry import lines, traces
+from worker.telemetry import lines, tracebacks, traces
 from worker.telemetry.redaction import Redactor
 from worker.words import notices
 from worker.words.errors import ModuleException
@@ -155,20 +154,19 @@ def _bounding(redact: Redactor) -> Any:
 
 def _rendering(form: str, redact: Redactor) -> list[Any]:
     bound = _bounding(redact)
+    with_traceback = structlog.processors.ExceptionRenderer(tracebacks.formatted)
     match form:
         case "json":
-            return [structlog.processors.format_exc_info, bound, structlog.processors.JSONRenderer()]
+            return [with_traceback, bound, structlog.processors.JSONRenderer()]
         case "logfmt":
             return [
-                structlog.processors.format_exc_info,
+                with_traceback,
                 bound,
                 structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
             ]
         case _:
 
             def traceback(out: TextIO, error: Any) -> None:  # the default one shows every variable's value
-                whole = StringIO()
-                structlog.dev.plain_traceback(whole, error)
-                out.write(redact.beginning(whole.getvalue(), TEXT_CHARACTERS))
+                out.write("\n" + redact.beginning(tracebacks.formatted(error), TEXT_CHARACTERS))
 
             return [bound, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=traceback)]

@@ -1,6 +1,7 @@
 """The enumerations. ``StrEnum``: an f-string shows ``completed``, and ``==`` works with plain text."""
 
 from enum import StrEnum
+from typing import Any
 
 
 class AgentExecutionStatus(StrEnum):
@@ -18,6 +19,11 @@ class AgentExecutionStatus(StrEnum):
     Failed = "failed"
     Completed = "completed"
     Stopped = "stopped"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Have what checks values name each of them once, whatever other names it has."""
+        return {**handler(source), "members": list(cls)}
 
     @property
     def is_terminal(self) -> bool:
