@@ -30,7 +30,7 @@ def other(depth: int) -> None:
 def test_an_ordinary_one_is_as_python_prints_it() -> None:
     try:
         try:
-            raise KeyError("inner")
+            raise KeyError("inner")  # noqa: TRY301 - the same
         except KeyError as error:
             error.add_note("a note")
             raise ExceptionGroup("outer", [ValueError("one"), TypeError("two")]) from error
