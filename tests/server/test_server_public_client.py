@@ -8,6 +8,7 @@ import pytest
 
 from tests.server.serving import aevents_in
 from worker.server import bare
+from worker.words.tasks import TaskRecord
 
 NOBODY = {"id": "u1", "first_name": "No", "last_name": "Address"}
 STRANGE: dict[str, Any] = {
@@ -94,6 +95,19 @@ async def test_its_name_of_a_payload_extension_is_one_in_a_save_too(client: http
     sent = {"tool_call_payload_extension": {"b": 2}, "payload_extension": None, "status": None}
     saved = (await client.patch(f"/agent-execution/{task['id']}/update", json=sent)).json()
     assert saved["payload_extension"] == {"a": 1, "b": 2}
+
+
+HOSTILE: list[Any] = [{"a": 1}, ["a"], [{"a": None}], "x", -1, True]
+
+
+async def test_whatever_a_save_holds_is_taken_readably_or_refused(client: httpx.AsyncClient) -> None:
+    task = await create(client)
+    for name in [*TaskRecord.MUTABLE, "tool_call_payload_extension"]:
+        for value in HOSTILE:
+            sent = {name: value, **({"payload_extension": [1]} if name.startswith("tool") else {})}
+            answer = await client.patch(f"/agent-execution/{task['id']}/update", json=sent)
+            assert answer.status_code in (200, 422), (sent, answer.text)
+            assert answer.status_code != 200 or readable(answer.json()), sent
 
 
 async def test_a_sign_in_is_flat_in_the_activity_log(client: httpx.AsyncClient) -> None:

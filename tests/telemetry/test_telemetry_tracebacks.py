@@ -1,6 +1,5 @@
 """Tracebacks in the log: as Python prints them, and bounded, whatever an error carries."""
 
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -27,16 +26,20 @@ def other(depth: int) -> None:
     recursion(depth + 1)
 
 
-def test_an_ordinary_one_is_as_python_prints_it() -> None:
+def nested() -> None:
     try:
-        try:
-            raise KeyError("inner")  # noqa: TRY301 - the same
-        except KeyError as error:
-            error.add_note("a note")
-            raise ExceptionGroup("outer", [ValueError("one"), TypeError("two")]) from error
-    except ExceptionGroup as error:
-        expected = "".join(traceback.format_exception(error)).rstrip("\n")
-        assert formatted(sys.exc_info()) == formatted(error) == expected
+        raise KeyError("inner")  # noqa: TRY301 - it must have been raised to have a traceback
+    except KeyError as error:
+        error.add_note("a note")
+        raise ExceptionGroup("outer", [ValueError("one"), TypeError("two")]) from error
+
+
+def test_an_ordinary_one_is_as_python_prints_it() -> None:
+    with pytest.raises(ExceptionGroup) as caught_group:
+        nested()
+    error = caught_group.value
+    expected = "".join(traceback.format_exception(error)).rstrip("\n")
+    assert formatted((type(error), error, error.__traceback__)) == formatted(error) == expected
 
 
 @pytest.mark.parametrize(

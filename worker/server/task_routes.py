@@ -175,7 +175,7 @@ async def update(
     try:
         task = await access.room.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
     except (TooLarge, ValidationError) as refused:
-        if x_attempt is None and changes.get("status") in TERMINAL:
+        if x_attempt is None and str(changes.get("status")) in TERMINAL:  # it may be anything
             await access.room.presence.end_refused(task_id, refused.description)
         raise
     return task_answer(request, task)
@@ -187,7 +187,8 @@ def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
     extension = rest.pop("tool_call_payload_extension", None)
     if not isinstance(extension, dict):
         return rest
-    return {**rest, "payload_extension": {**(rest.get("payload_extension") or {}), **extension}}
+    other = rest.get("payload_extension") or {}
+    return {**rest, "payload_extension": {**other, **extension} if isinstance(other, dict) else other}
 
 
 router.include_router(saving)
