@@ -48,9 +48,6 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "keys": lambda engine, _: engine.keys.list(),
     "workers": lambda engine, _: engine.room("default").presence.workers(),
     "standing": lambda engine, _: engine.standing(),
-    "providers": lambda engine, _: engine.tasks.providers(),
-    "resume_provider": lambda engine, _: engine.tasks.resume_provider("a provider"),
-    "fail_provider": lambda engine, _: engine.tasks.fail_provider("a provider"),
 }
 OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop", "retry", "push", "standing")
 

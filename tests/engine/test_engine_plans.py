@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import AGENT, card, claim, deliver, finish, hand_back, log, note, wish
-from worker.engine import core, presence_statements, statements
+from worker.engine import clock, core, presence_statements, statements
 from worker.engine.engine import Engine
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -107,6 +107,7 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         await engine.core.rows(statements.HELD_BY, (by.id,))
         await engine.tasks.find(TaskQuery(limit=5))
         await engine.standing()
+        await clock.mend(engine.core)
 
 
 async def prepared(engine: Engine) -> set[str]:

@@ -219,6 +219,43 @@ async def test_a_held_lock_means_a_live_owner_whatever_the_clock_says(
         assert lost == []
 
 
+async def test_a_lease_that_is_renewed_has_not_run_out_whatever_the_clock_says(
+    rescuer: Engine, database_url: str, lost: list[WorkerLost]
+) -> None:
+    """Where there are no locks, as behind a pooler: the clock jumps two minutes ahead, and leases are over."""
+    task = await create(rescuer)
+    with other(database_url, "pooled", lease=3) as process:
+        await holds(process)
+        ask = "select lease_until < now() from worker.workers where name = 'the other'"
+        await sql(database_url, "update worker.workers set lease_until = now() - interval '2 min' where not has_lock")
+
+        async def renewed() -> bool:
+            return await sql(database_url, ask) == [(False,)]
+
+        await wait_until(renewed, "it has renewed its lease", 20)
+        assert lost == []
+        assert (await rescuer.tasks.get(task.id)).status is Status.Executing
+
+
+async def test_a_lease_that_nobody_renews_runs_out_whatever_the_clock_says(
+    rescuer: Engine, database_url: str, lost: list[WorkerLost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock was set back ten minutes: by it, the lease of a worker that has died goes on for as long."""
+    monkeypatch.setattr(pulse, "SPARE_SECONDS", 0.1)
+    task = await create(rescuer)
+    with other(database_url, "pooled", lease=0.6) as process:
+        await holds(process)
+        process.kill()
+        await asyncio.to_thread(process.wait)
+        await sql(database_url, "update worker.workers set lease_until = now() + interval '10 min' where not has_lock")
+
+        async def freed() -> bool:
+            return (await rescuer.tasks.get(task.id)).status is Status.Pending
+
+        await wait_until(freed, "the dead worker's task is pending again", 20)
+        assert [each.sign for each in lost] == ["lease"]
+
+
 async def test_while_somebody_holds_the_tasks_nobody_is_taken_for_dead(
     rescuer: Engine, database_url: str, lost: list[WorkerLost]
 ) -> None:

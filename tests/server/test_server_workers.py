@@ -237,7 +237,9 @@ async def test_a_worker_gone_for_a_minute_loses_its_task(
 
     await wait_until(dropped, "the end of its stream is known, and its lease has most of a minute to go")
     with psycopg.connect(database_url, autocommit=True) as connection:  # a minute passes
-        connection.execute("update worker.workers set lease_until = now() - interval '1 s' where id = %s", (worker.id,))
+        connection.execute(
+            "update worker.workers set lease_until = now(), lease_seconds = 1 where id = %s", (worker.id,)
+        )
 
     async def pending() -> bool:
         return (await read(client, task["id"]))["status"] == "pending"

@@ -9,6 +9,7 @@ from worker.contracts import Capabilities, Standing
 from worker.engine import migrate, statements
 from worker.engine.audit import EngineAudit
 from worker.engine.client import EngineTasks
+from worker.engine.clock import watch
 from worker.engine.connections import check_encoding, check_url, connect, errors, shown
 from worker.engine.core import Core
 from worker.engine.deliveries import EngineDeliveries
@@ -103,6 +104,7 @@ class Engine:
         if days is not None:
             core.upkeep.append(lambda: Retention(core, self._audit_days).every_day(days))
         core.upkeep.append(lambda: look_after(core))
+        core.upkeep.append(lambda: watch(core))
         return core
 
     async def _start_embedded(self) -> str:

@@ -27,6 +27,7 @@ TRUST_SECONDS = (
     10.0  # a rescuer's own connection must have lived so long: after a restart a live worker's lock is free too
 )
 RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
+SPARE_SECONDS = 2.0  # beyond a lease, before one that the database's clock does not call over is taken for it
 WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the connection may wait for an answer
 END_WHEN_SILENT = "select set_config('idle_session_timeout', %s, false)"
 """In milliseconds. The server ends the session of a worker that is frozen or cut off when it has been silent for a
@@ -68,6 +69,7 @@ class Pulse:
         self._renew_at = 0.0
         self._scan_at = 0.0
         self._free_before: dict[str, float] = {}
+        self._leases: dict[str, tuple[str, float]] = {}  # each worker's, and since when it has been seen so
 
     def start(self) -> None:
         """Begin to beat."""
@@ -131,6 +133,7 @@ class Pulse:
         self._listening.clear()
         self._locked = None
         self._free_before.clear()
+        self._leases.clear()
         if self._connection is not None:
             with suppress(Exception):
                 self._connection.close()
@@ -206,26 +209,34 @@ class Pulse:
         """Look for the dead. Neither sign counts until this connection is old enough to be believed.
 
         A held lock means a live owner, whatever its lease says: the database's clock may have jumped. Whoever is frozen
-        loses its session, and with it the lock, when it has been silent for a lease.
+        loses its session, and with it the lock, when it has been silent for a lease. Where there is no lock, a lease
+        that is being renewed is none that has run out, and one that was not for its length has, by our own clock.
         """
         me = self._worker[0] if self._worker is not None else ""
         rows = connection.execute(statements.SUSPECTS, {"class": LOCK_CLASS, "me": me}).fetchall()
         free_now: dict[str, float] = {}
-        for worker_id, name, expired, has_lock, locked in rows:
+        leases: dict[str, tuple[str, float]] = {}
+        for worker_id, name, expired, until, lease_seconds, has_lock, locked in rows:
+            leases[worker_id] = self._leases.get(worker_id, ("", 0.0))
+            if leases[worker_id][0] != until:
+                leases[worker_id] = until, time.monotonic()
+            silent = time.monotonic() - leases[worker_id][1]
+            is_over = silent > lease_seconds + SPARE_SECONDS or (expired and silent > lease_seconds / RENEWALS_A_LEASE)
             if has_lock and not locked and not self._pooled:
                 free_now[worker_id] = self._free_before.get(worker_id, time.monotonic())
             seen_twice = worker_id in free_now and time.monotonic() - free_now[worker_id] >= SCAN_SECONDS
-            out_of_time = expired and not (has_lock and locked)
+            out_of_time = is_over and not (has_lock and locked)
             if trusted and (out_of_time or seen_twice):
-                self._bury_one(connection, worker_id, name, "lease" if out_of_time else "lock", certain=seen_twice)
+                dead = {"id": worker_id, "certain": seen_twice, "until": until}
+                self._bury_one(connection, dead, name, "lease" if out_of_time else "lock")
             elif worker_id in free_now and worker_id not in self._free_before:
                 self._scan_at = free_now[worker_id] + SCAN_SECONDS  # the second look, as soon as it counts
-        self._free_before = free_now
+        self._free_before, self._leases = free_now, leases
         if trusted and self._bury is not None:  # what the dead have left is looked for on the loop's connections
             self._bury("", "", "orphans")
 
-    def _bury_one(self, connection: "Connection[Any]", worker_id: str, name: str, sign: str, *, certain: bool) -> None:
+    def _bury_one(self, connection: "Connection[Any]", dead: dict[str, Any], name: str, sign: str) -> None:
         """Mark a worker as gone; one rescuer alone gets to do it."""
-        marked = connection.execute(statements.BURY, {"id": worker_id, "certain": certain}).rowcount
+        marked = connection.execute(statements.BURY, dead).rowcount
         if marked == 1 and self._bury is not None:
-            self._bury(worker_id, name, sign)
+            self._bury(dead["id"], name, sign)

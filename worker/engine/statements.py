@@ -384,7 +384,7 @@ RELEASE_CURSORS = """
 
 # Who seems dead: the session lock is free (certain only when seen twice), or where there is none the lease has run out.
 SUSPECTS = """
-    select w.id, w.name, w.lease_until < now() as expired, w.has_lock,
+    select w.id, w.name, w.lease_until < now() as expired, w.lease_until::text as until, w.lease_seconds, w.has_lock,
            exists (
                select from pg_locks l
                where l.locktype = 'advisory' and l.granted and l.objsubid = 2
@@ -396,7 +396,7 @@ SUSPECTS = """
 
 BURY = """
     update worker.workers set gone_at = now(), lost_by = case when %(certain)s then 'lock' else 'lease' end
-    where id = %(id)s and gone_at is null and (%(certain)s or lease_until < now())
+    where id = %(id)s and gone_at is null and (%(certain)s or lease_until::text = %(until)s)
 """
 
 # What is still held by workers that are gone: the work of a rescuer that died half-way, too.

@@ -169,6 +169,8 @@ def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
                 set_aside=notice.set_aside,
                 **_raised(notice.error),
             )
+        case notices.ClockSetBack():
+            log.warning("the database's clock was set back", seconds=round(notice.seconds, 1), rows=notice.rows)
         case notices.ProviderAway() | notices.ProviderBack():
             _write_of_provider(log, notice)
         case _:

@@ -251,6 +251,14 @@ class WorkerLost(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSetBack(Notice):
+    """The database's clock was set back, by about so many seconds if that was seen; what was due is due as before."""
+
+    seconds: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderAway(Notice):
     """A provider of models fails for everybody: tasks wait for it from now on."""
 
