@@ -14,6 +14,7 @@ from worker.engine import bounds, sessions, waiting
 from worker.engine.client import EngineTasks
 from worker.engine.engine import Engine
 from worker.words.agents import AgentRecord
+from worker.words.audit import AuditQuery
 from worker.words.deliveries import DeliveryQuery
 from worker.words.errors import Unavailable
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -48,6 +49,7 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "keys": lambda engine, _: engine.keys.list(),
     "workers": lambda engine, _: engine.room("default").presence.workers(),
     "standing": lambda engine, _: engine.standing(),
+    "audit": lambda engine, _: engine.tasks.audit(AuditQuery()),
 }
 OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop", "retry", "push", "standing")
 
