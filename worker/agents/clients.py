@@ -45,12 +45,15 @@ def leave_retries(model: Any, attribute: str) -> None:
     """Open a model's client, if Agno has not, and have it leave retries to the worker: it is one layer that retries.
 
     What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
-    parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, and hold the task's slot meanwhile.
+    parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, Google's once after up to ten seconds,
+    and hold the task's slot meanwhile.
 
     Args:
         model: Agno's.
         attribute: Where it keeps the client: ``async_client`` or ``client``.
     """
+    if attribute not in model.__dict__:
+        attribute = "client"  # Google's is for both
     getter = ATTRIBUTES[attribute]
     if model.__dict__.get(attribute, model) is not None or not hasattr(model, getter):
         return
@@ -62,6 +65,9 @@ def leave_retries(model: Any, attribute: str) -> None:
         is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
         if is_own and isinstance(getattr(client, "max_retries", None), int):
             client.max_retries = 0
+        options: Any = getattr(getattr(client, "_api_client", None), "_http_options", None)
+        if getattr(options, "retry_options", client) is None:
+            options.retry_options = type(options)(retry_options={"attempts": 1}).retry_options
 
 
 def prepare_client(model: Any) -> None:

@@ -1,6 +1,8 @@
 """What can go wrong in an agent's run."""
 
-from worker.words.classification import classify
+from contextlib import suppress
+
+from worker.words.classification import classify, message_of
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException
 from worker.words.providers import ProviderState
@@ -47,6 +49,21 @@ def status_of(cause: BaseException | None) -> int | None:
         return None
     known = classify(cause)
     return known.status or (UNAVAILABLE if known.is_retryable else None)
+
+
+def give_words(error: BaseException) -> None:
+    """Give an error that has no text the name of what is behind it, such as httpx's ``ReadError``.
+
+    Agno reports an error by its text alone; without one, nobody could tell what it was or whether to try again.
+    """
+    from agno.exceptions import AgnoError
+
+    with suppress(Exception):  # the text of a foreign exception may be anything
+        if not str(error):
+            words = message_of(error.__cause__ or error)
+            error.args = (words,)
+            if isinstance(error, AgnoError):
+                error.message = words
 
 
 def provider_is_away(state: ProviderState) -> Exception:

@@ -202,7 +202,8 @@ def _code(error: BaseException, facts: Facts, *, is_wrapped: bool) -> ErrorCode 
             return phrased
     if by_status is not None:
         return _from_a_page(facts, by_status)
-    return named or _connection(error) or _without_a_word(error, facts) or (_unreadable(error) if is_wrapped else None)
+    is_answer = is_wrapped or facts.is_remote  # what could not be read: a client of a model raised it
+    return named or _connection(error) or _without_a_word(error, facts) or (_unreadable(error) if is_answer else None)
 
 
 def _named(names: Sequence[str]) -> ErrorCode | None:

@@ -212,7 +212,13 @@ INVALID_CALLS = frozenset(
 """What never leaves this machine, whatever is wrapped around it: a wrong address, a header that cannot be sent."""
 
 UNREADABLE = frozenset(
-    {"JSONDecodeError", "APIResponseValidationError", "ResponseValidationError", "UnicodeDecodeError"}
+    {
+        "JSONDecodeError",
+        "UnicodeDecodeError",
+        "APIResponseValidationError",  # OpenAI, Anthropic
+        "ResponseValidationError",  # Mistral
+        "UnknownApiResponseError",  # Google
+    }
 )
 """An answer that is none, where a client of a model raises it."""
 

@@ -7,6 +7,7 @@ from worker.agents.answers import AnswerError, Reading, read_answers_of, reading
 from worker.agents.bounds import bounds_of
 from worker.agents.completeness import Answered, provider_error, says_something, settled, tokens_of
 from worker.agents.endings import ERRORS, PAUSES
+from worker.agents.errors import give_words
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
 from worker.current import Run, run_in_hand
@@ -61,6 +62,7 @@ class BareCall:
         Raises:
             ModelProviderError: In the place of an error of ours, which Agno does not know.
         """
+        give_words(error)
         if not isinstance(error, AnswerError):
             self._run.bare.failures.append(error)
             return

@@ -15,6 +15,7 @@ from worker.agents.answers import (
 from worker.agents.clients import leave_retries, prepare_client
 from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
+from worker.agents.errors import give_words
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
@@ -192,6 +193,7 @@ class ModelCall:
     def failed(self, error: Exception) -> None:
         """No answer came. A member's leader goes on after that, so for the leader it is a result like any other."""
         self.landed()
+        give_words(error)
         if self._is_known:
             self._run.failures.append(error)
             return
