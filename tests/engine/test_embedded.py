@@ -299,6 +299,22 @@ def test_a_start_beside_a_running_server_finds_it(home: Path) -> None:
 # Crashes
 
 
+async def test_a_server_whose_users_were_all_killed_is_stopped(home: Path) -> None:
+    """As by a script that SIGTERM ends, which runs nothing of ours then."""
+    often = "from worker.engine.embedded import guard; guard.LOOK_SECONDS = 0.05; "
+    first = user(home, often + HOLD)
+    pid = int(line_of(first))
+    second = user(home, HOLD)
+    assert line_of(second) == str(pid)
+    end(first)
+    assert lives(pid)
+    end(second)
+    await wait_until(lambda: not lives(pid), "nobody uses it any more", 40)
+    with Embedded.start(home) as embedded:
+        assert embedded.pid != pid
+        assert run(embedded.url, "SELECT 1") == [(1,)]
+
+
 async def test_a_killed_server_recovers_at_the_next_start_for_old_and_new_users(home: Path) -> None:
     with Embedded.start(home) as old:
         run(old.url, "CREATE TABLE kept AS SELECT 42 AS answer")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from worker.engine.embedded import guard
 from worker.engine.embedded.account import environment
 from worker.engine.embedded.data_folder import USER, initialise, log_tail, rotate_log
 from worker.engine.embedded.errors import EmbeddedFailed
@@ -96,6 +97,8 @@ def start(cluster: Cluster) -> Server:
         server = _started(cluster, process, deadline)
         if server is not None:
             _reap(process)
+            with suppress(OSError):  # without it, a server may be left behind; the next user finds it
+                guard.watch(server.pid, cluster.data, cluster.users_lock, cluster.start_lock)
             return server
         server = find(cluster)  # one whose starter was killed right after starting it
         if server is not None:
