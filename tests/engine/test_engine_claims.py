@@ -21,7 +21,7 @@ async def test_what_a_claim_took_whose_answer_was_lost_is_queued_again_uncharged
     first = await engine.work.assignments(card.id, lambda: Demand(1, {"a": 1}), 5)
     claim = {"organization": "default", "worker": card.id, "agents": ["a"], "free": [1], "named": ["a"], "total": 1}
     await engine.core.rows(
-        statements.CLAIM_NAMED, {**claim, "others": 0, "suspects": 1}
+        statements.CLAIM_NAMED, {**claim, "since": ["-infinity"], "others": 0, "suspects": 1}
     )  # committed, and nobody heard of it
     engine.work._unheard.add(card.id)  # what a connection that breaks at that moment leaves behind
     again = await engine.work.assignments(card.id, lambda: Demand(5, {"a": 5}), 5)

@@ -4,14 +4,15 @@ What is shown is what a worker does on a new database: its statements are prepar
 one by one many times; then a backlog comes, and no statistics of it exist. The server's own counters tell the rest.
 """
 
-import random
 import re
+from itertools import cycle
+from typing import LiteralString
 
 import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import AGENT, card, claim, deliver, finish, hand_back, log, note, wish
-from worker.engine import clock, core, presence_statements, statements
+from worker.engine import clock, core, marks, presence_statements, statements, working
 from worker.engine.engine import Engine
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -19,7 +20,7 @@ from worker.words.tasks import TaskQuery
 from worker.words.work import Assignment, JournalEntry, Subscription, WorkerCard
 
 QUIET = (
-    20  # tasks, one at a time: psycopg prepares at the sixth execution, PostgreSQL settles on a plan by the eleventh
+    32  # tasks, one at a time: psycopg prepares at the sixth execution, PostgreSQL settles on a plan by the eleventh
 )
 BACKLOG = 50_000
 GROWING = ("tasks", "events", "journal", "cursors")
@@ -34,6 +35,8 @@ HOT = {
         "CLAIM_NAMED",
         "CLAIM_ANY",
         "CLAIM_ANY_OTHERS_FIRST",
+        "CLAIM_KNOWN",
+        "CLAIM_KNOWN_OTHERS_FIRST",
         "GET_TASK",
         "LOST",
         "READ_LOG",
@@ -50,6 +53,13 @@ HOT = {
         "NOTIFY",
     )
 } | {"RENEW_OF": presence_statements.RENEW_OF}
+
+CLAIMS_OF_ANY = (
+    statements.CLAIM_ANY,
+    statements.CLAIM_ANY_OTHERS_FIRST,
+    statements.CLAIM_KNOWN,
+    statements.CLAIM_KNOWN_OTHERS_FIRST,
+)
 
 FILL = f"""
     insert into worker.tasks (
@@ -123,8 +133,18 @@ async def prepared(engine: Engine) -> set[str]:
 async def test_after_a_quiet_start_no_statement_reads_a_growing_table_through(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    turns = cycle(CLAIMS_OF_ANY)
+
+    def statement(*, others: bool, is_whole: bool) -> LiteralString:
+        del is_whole
+        return next(turns) if others else statements.CLAIM_NAMED
+
+    def look(known: marks.Marks) -> marks.Look:
+        return marks.Look(is_whole=not known.known(()), begun=0.0)
+
+    monkeypatch.setattr(working, "_claim_statement", statement)
+    monkeypatch.setattr(marks.Marks, "look", look)
     monkeypatch.setattr(core, "POOL_SIZE", 1)  # so that each statement is repeated by one session
-    random.seed(17)  # which claim comes first is a throw of a coin: each comes often enough
     engine = Engine(empty_database_url, poll=0.05)
     await engine.migrate()
     for table in GROWING:

@@ -170,13 +170,23 @@ WAITING_AGENTS = """
 
 # Of these the agents that no handler of a worker names, in any order.
 _OTHER_AGENTS = f"""
-    {WAITING_AGENTS}, others(agent_id, free) as (
-        select agent_id, %(others)s from waiting
+    {WAITING_AGENTS}, others(agent_id, free, since) as (
+        select agent_id, %(others)s, timestamptz '-infinity' from waiting
          where agent_id is not null and agent_id <> all(%(named)s::text[])
            and exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
          order by random()
     ),
 """  # noqa: S608 - constants
+
+# The same, of agents that are known to have something waiting: no queue is looked for.
+_KNOWN_AGENTS = """
+    others(agent_id, free, since) as (
+        select agent_id, %(others)s, since
+          from unnest(%(known)s::text[], %(known_since)s::timestamptz[]) as known(agent_id, since)
+         where exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
+         order by random()
+    ),
+"""
 
 # What waits of some agents, the longest waiting first, each agent's up to its free count. Tasks that workers died of
 # more than once (words/retry.py: SUSPICIONS) are picked only as far as the worker can run them apart.
@@ -184,7 +194,8 @@ _DUE = """
     select due.id from {source} w cross join lateral (
         select t.id from worker.tasks t
          where t.organization_id = %(organization)s and t.agent_id = w.agent_id and t.status = 'pending'
-           and t.available_at <= now() and (t.suspicions < 2 or t.id = any(array(select id from suspects)))
+           and t.available_at >= w.since and t.available_at <= now()
+           and (t.suspicions < 2 or t.id = any(array(select id from suspects)))
          order by t.available_at, t.id limit w.free for update skip locked
     ) due
 """
@@ -193,8 +204,8 @@ _DUE = """
 # Agents take turns by chance, so that a long queue of one starves no other. A worker that was taken for dead gets
 # nothing before it has renewed its lease: its new tasks would be taken from it again.
 _CLAIM = """
-    with recursive {waiting} wanted(agent_id, free) as (
-        select * from unnest(%(agents)s::text[], %(free)s::integer[])
+    with recursive {waiting} wanted(agent_id, free, since) as (
+        select * from unnest(%(agents)s::text[], %(free)s::integer[], %(since)s::timestamptz[])
          where exists (select from worker.workers where id = %(worker)s and gone_at is null and not is_busy)
          order by random()
     ), suspects as (
@@ -228,16 +239,17 @@ _CLAIM = """
     select claimed.*, (select count(*) from due) as due from claimed order by created_at, id
 """
 
-# Claim what named agents have waiting, each up to its own free count.
+# Claim what named agents have waiting, each up to its own free count, from some moment on (engine/marks.py).
 CLAIM_NAMED = _CLAIM.format(waiting="", due=_DUE.format(source="wanted"), columns=TASK_COLUMNS)
 
 # The same, and whatever other agents have waiting; which of the two comes first is the caller's throw of a coin.
 _NAMED = "(" + _DUE.format(source="wanted") + ")"
 _OTHERS = "(" + _DUE.format(source="others") + " limit %(others)s)"
-CLAIM_ANY = _CLAIM.format(waiting=_OTHER_AGENTS, due=_NAMED + " union all " + _OTHERS, columns=TASK_COLUMNS)
-CLAIM_ANY_OTHERS_FIRST = _CLAIM.format(
-    waiting=_OTHER_AGENTS, due=_OTHERS + " union all " + _NAMED, columns=TASK_COLUMNS
-)
+_NAMED_FIRST, _OTHERS_FIRST = _NAMED + " union all " + _OTHERS, _OTHERS + " union all " + _NAMED
+CLAIM_ANY = _CLAIM.format(waiting=_OTHER_AGENTS, due=_NAMED_FIRST, columns=TASK_COLUMNS)
+CLAIM_ANY_OTHERS_FIRST = _CLAIM.format(waiting=_OTHER_AGENTS, due=_OTHERS_FIRST, columns=TASK_COLUMNS)
+CLAIM_KNOWN = _CLAIM.format(waiting=_KNOWN_AGENTS, due=_NAMED_FIRST, columns=TASK_COLUMNS)
+CLAIM_KNOWN_OTHERS_FIRST = _CLAIM.format(waiting=_KNOWN_AGENTS, due=_OTHERS_FIRST, columns=TASK_COLUMNS)
 
 GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.organization_id = %s"  # noqa: S608 - constants
 

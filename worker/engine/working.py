@@ -18,6 +18,7 @@ from worker.engine.faults import fault
 from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
+from worker.engine.marks import Marks
 from worker.engine.offers import Offer
 from worker.engine.providers import Providers
 from worker.engine.records import assigned
@@ -46,6 +47,8 @@ class EngineWork:
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
+        self._marks = Marks()
+        self._was_whole = True  # the last claim
         self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
 
     async def register(self, card: WorkerCard, *, session: WorkerSession | None = None) -> None:
@@ -108,7 +111,7 @@ class EngineWork:
             wanted = demand()
             waits = self._has_found_all(worker_id, seen) and seconds > self._core.poll
             claimed = [] if waits else await self._claim(worker_id, wanted)
-            if 0 < len(claimed) < wanted.total:
+            if 0 < len(claimed) < wanted.total and self._was_whole:
                 self._found_all[worker_id] = seen
             left = until - time.monotonic()
             if claimed or left <= 0 or wanted.total <= 0:
@@ -153,15 +156,19 @@ class EngineWork:
             return []
         await self._give_back_unheard(worker_id)
         fault("claim.asked")
-        asked = now()
+        asked, look = now(), self._marks.look()
+        known = [] if look.is_whole else self._marks.known(but=demand.agents)
         try:
             rows = await self._core.rows(
-                _claim_statement(others=bool(others)),
+                _claim_statement(others=bool(others), is_whole=look.is_whole),
                 {
                     "organization": self._organization,
                     "worker": worker_id,
                     "agents": list(wanted),
                     "free": list(wanted.values()),
+                    "since": self._marks.since(look, wanted),
+                    "known": known,
+                    "known_since": self._marks.since(look, known),
                     "named": list(demand.agents),
                     "others": others,
                     "suspects": demand.total if demand.suspects is None else demand.suspects,
@@ -171,6 +178,8 @@ class EngineWork:
         except BaseException:
             self._unheard.add(worker_id)
             raise
+        self._marks.took(look, rows)
+        self._was_whole = look.is_whole
         self._core.claims += 1
         if rows:
             fault("claim.committed")
@@ -320,9 +329,11 @@ class EngineWork:
         await self._core.rows(statements.LEAVE, (worker_id,))
 
 
-def _claim_statement(*, others: bool) -> LiteralString:
+def _claim_statement(*, others: bool, is_whole: bool) -> LiteralString:
     """Named agents and all others take turns by chance, so that a backlog of the one starves nobody of the other."""
     if not others:
         return statements.CLAIM_NAMED
     named_first = random.random() < 1 / 2  # noqa: S311 - no secret
-    return statements.CLAIM_ANY if named_first else statements.CLAIM_ANY_OTHERS_FIRST
+    if is_whole:
+        return statements.CLAIM_ANY if named_first else statements.CLAIM_ANY_OTHERS_FIRST
+    return statements.CLAIM_KNOWN if named_first else statements.CLAIM_KNOWN_OTHERS_FIRST

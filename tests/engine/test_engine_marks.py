@@ -1,0 +1,83 @@
+"""Claims go on where the last one ended: a long snapshot, as a backup holds it, does not slow them down."""
+
+import psycopg
+import pytest
+
+from tests.conftest import execute
+from tests.contract.steps import claim, create, finish, hand_back, worker
+from worker.engine import marks
+from worker.engine.engine import Engine
+from worker.engine.marks import FRONT, Marks
+
+TASKS = 60
+ENTRIES = """
+    select idx_tup_read from pg_stat_user_indexes where indexrelname = 'tasks_to_claim'
+"""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No claim from the front counts as quick, and the next one is far away."""
+    monkeypatch.setattr(marks, "QUICK_SECONDS", -1)
+    monkeypatch.setattr(marks, "SHARE", 1e6)
+    monkeypatch.setattr(marks, "AGAIN_SECONDS", 3600)
+
+
+@pytest.mark.parametrize("any_agent", [False, True])
+async def test_under_a_long_snapshot_claims_pass_no_more_and_more_entries(
+    slow: None, database_url: str, monkeypatch: pytest.MonkeyPatch, any_agent: bool
+) -> None:
+    monkeypatch.setattr(marks, "LATE", marks.LATE * 0)  # the tasks of a test are all made within a second
+    engine = Engine(database_url)
+    await engine.open()
+    tasks = [(await create(engine)).id for _ in range(TASKS)]
+    with psycopg.connect(database_url) as backup:
+        backup.execute("set transaction isolation level repeatable read")
+        backup.execute("select count(*) from worker.tasks")
+        by = await worker(engine, "nobody" if any_agent else "analyst", any_agent=any_agent)
+        for task_id in tasks:
+            (held,) = await claim(
+                engine, by, seconds=0, agents={} if any_agent else {"analyst": 1}, others=int(any_agent)
+            )
+            assert held.task.id == task_id, "in order"
+            await finish(engine, held)
+        await engine.close()
+    ((entries,),) = execute(database_url, ENTRIES)
+    assert entries < TASKS * 20, "each passes a few, not all that were claimed before it"
+
+
+async def test_what_comes_into_a_queue_is_found_from_the_mark_on(slow: None, engine: Engine) -> None:
+    by = await worker(engine)
+    for _ in range(3):
+        task = await create(engine)
+        (held,) = await claim(engine, by)
+        assert held.task.id == task.id
+        await hand_back(engine, held)
+        (held,) = await claim(engine, by)
+        await finish(engine, held)
+        await engine.tasks.retry(task.id)
+        (held,) = await claim(engine, by)
+        await finish(engine, held)
+
+
+async def test_what_came_in_before_the_mark_is_found_from_the_front(
+    slow: None, engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = await worker(engine)
+    for _ in range(2):
+        await create(engine)
+        await finish(engine, (await claim(engine, by))[0])
+    late = await create(engine)  # in a transaction that was slow to commit
+    execute(database_url, "update worker.tasks set available_at = now() - interval '1 min' where status = 'pending'")
+    assert await claim(engine, by, seconds=0) == []
+    monkeypatch.setattr(engine.room("default").work._marks, "_whole_at", 0.0)
+    assert [each.task.id for each in await claim(engine, by)] == [late.id]
+
+
+def test_quick_claims_all_begin_at_the_front() -> None:
+    known = Marks()
+    for _ in range(3):
+        look = known.look()
+        assert look.is_whole
+        assert known.since(look, ["a"]) == [FRONT]
+        known.took(look, [])
