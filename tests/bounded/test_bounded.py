@@ -25,6 +25,7 @@ from worker.bounded import (
     Refused,
     TimeUp,
 )
+from worker.bounded.process import Child
 from worker.bounded.turns import Turns
 
 LONG = Bounds(seconds=30)
@@ -116,6 +117,14 @@ async def test_a_cancelled_call_ends_its_child_at_once(pool: Pool, tmp_path: Pat
     with pytest.raises(asyncio.CancelledError):
         await call
     await wait_until(lambda: not lives(process), "the child has ended")
+
+
+def test_a_child_that_is_killed_as_it_has_answered_gets_no_other_job() -> None:
+    child = Child()
+    assert child.run("tests.bounded.work", "pid", (), LONG)
+    child.kill()  # by a call that was cancelled at that moment
+    assert not child.is_fit
+    child.close()
 
 
 async def test_a_call_cancelled_before_its_turn_is_never_begun(pool: Pool, tmp_path: Path) -> None:

@@ -259,6 +259,8 @@ class Store:
             "available_at": BEGIN,
             "started_at": None,
             "paused_at": None,
+            "finish_reason": None,
+            "waits_for": None,
             "finished_at": None,
             "settings": {"input": {"text": "first"}},
             "state": {"title": "T"},

@@ -51,6 +51,9 @@ class Explaining:
     async def search(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         return await self.rows(sql, values)
 
+    async def read(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+        return await self.rows(sql, values)
+
     async def rows(self, sql: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         explain: Any = f"explain (analyze, timing off, summary off, costs off) {sql}"
         self.plan = [row["QUERY PLAN"] for row in await self._engine.core.rows(explain, values)]

@@ -46,13 +46,18 @@ class Child:
             self._stream.close()
             raise NotStarted(str(error)) from error
         self._is_ready = False
-        self.is_fit = True
-        """Whether it may do another job."""
+        self._is_fit = True
+        self._is_killed = False  # which may come after it has answered, and before its job is off its hands
 
     @property
     def pid(self) -> int:
         """Its number."""
         return self._process.pid
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it may do another job."""
+        return self._is_fit and not self._is_killed
 
     def run(self, module: str, name: str, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
         """Have it call a function; the kind of its answer, and the answer as it came.
@@ -61,23 +66,23 @@ class Child:
             Refused: The function refused the data.
             BoundedError: There is no answer.
         """
-        self.is_fit = False
+        self._is_fit = False
         try:
             kind, content = self._asked(module, name, arguments, bounds)
         except BaseException:
             self.close()
             raise
-        self.is_fit = not bounds.once and kind != frames.MEMORY
+        self._is_fit = not bounds.once and kind != frames.MEMORY
         return self._told(kind, content, bounds)
 
     def kill(self) -> None:
         """End it at once; safe from any thread. Whoever waits for its answer is told that it has ended."""
+        self._is_killed = True
         with suppress(ProcessLookupError):
             self._process.kill()
 
     def close(self) -> None:
         """End it, and wait for its end."""
-        self.is_fit = False
         self.kill()
         self._process.wait()
         self._stream.close()
