@@ -18,6 +18,7 @@ from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
+from worker.words.tasks import TaskQuery
 from worker.words.work import Assignment, JournalEntry
 
 __all__ = ["far", "way"]
@@ -103,6 +104,25 @@ async def _is_known_to_have_been_done(far: Engine, way: Proxy, name: str, held: 
     assert (task.status, task.last_event) == (status, 3)
     assert (task.errors, task.crashes) == (int(name == "retry_later"), int(name == "crash"))
     assert len(await log(far, task.id)) == 3
+
+
+READS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
+    "get": lambda far, task_id: far.tasks.get(task_id),
+    "find": lambda far, _: far.tasks.find(TaskQuery()),
+    "search": lambda far, _: far.tasks.find(TaskQuery(text="analyst-to-find")),
+    "counts": lambda far, _: far.tasks.counts(TaskQuery()),
+    "standing": lambda far, _: far.standing(),
+    "attempts": lambda far, task_id: far.tasks.attempts(task_id),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_a_read_whose_answer_was_lost_is_asked_again(far: Engine, way: Proxy, name: str) -> None:
+    task = await create(far, "analyst-to-find")
+    way.cut_at(b"SELECT 1\0")
+    found = await asyncio.wait_for(READS[name](far, task.id), SECONDS)
+    assert way.cuts == 1, "the answer was lost indeed"
+    assert found is not None
 
 
 async def test_a_write_that_never_arrived_is_done_again(far: Engine, way: Proxy) -> None:

@@ -23,7 +23,7 @@ from worker.engine.home import Home
 from worker.engine.hub import DELIVERIES, WORK, Hub
 from worker.engine.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
 from worker.engine.pulse import Bury, Pulse
-from worker.engine.searching import Searches
+from worker.engine.searching import Crowded, Searches
 from worker.engine.teller import Teller
 from worker.engine.vault import NO_KEY, PROBE, Vault
 from worker.engine.writer import Writer
@@ -171,7 +171,10 @@ class Core:
 
     async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run a statement that no index answers, apart from all others. Raises: ValidationError, Unavailable."""
-        return await self.bounds.within(lambda: self._searches.rows(sql, parameters, pooled=self.pooled), remaining())
+        return await self._again(
+            lambda: self.bounds.within(lambda: self._searches.rows(sql, parameters, pooled=self.pooled), remaining()),
+            patient=False,
+        )
 
     async def read(
         self,
@@ -209,8 +212,8 @@ class Core:
         while True:
             try:
                 return await ask()
-            except Unavailable:
-                if self._pool is None or (not patient and time.monotonic() >= until):
+            except Unavailable as error:
+                if self._pool is None or (not patient and time.monotonic() >= until) or isinstance(error, Crowded):
                     raise
             await asyncio.sleep(AGAIN_SECONDS)
 

@@ -134,7 +134,7 @@ class EngineKeys:
     @bounded
     async def secret(self, name: str) -> bytes:
         """A secret of the server's own, made when it is first asked for and the same for every process."""
-        return bytes((await self._core.rows(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
+        return bytes((await self._core.read(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
 
     @bounded
     async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:

@@ -27,7 +27,7 @@ class EngineSessions:
 
     async def find(self, token: str) -> str | None:
         """The mark of a session that goes on; none: it has ended, or never began."""
-        rows = await self._core.rows(statements.FIND_SESSION, (_digest(token),))
+        rows = await self._core.read(statements.FIND_SESSION, (_digest(token),))
         return rows[0]["mark"] if rows else None
 
     async def going_on(self, tokens: Sequence[str]) -> frozenset[str]:
@@ -47,7 +47,7 @@ class EngineSessions:
 
     async def secret(self, name: str) -> bytes:
         """A random secret, made when it is first asked for and the same for every process; gone after 30 days."""
-        rows = await self._core.rows(statements.PASSING_OWN, (name, os.urandom(SECRET_BYTES)))
+        rows = await self._core.read(statements.PASSING_OWN, (name, os.urandom(SECRET_BYTES)))
         return bytes(rows[0]["value"])
 
 

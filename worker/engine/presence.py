@@ -133,7 +133,7 @@ class EnginePresence:
 
     async def end_refused(self, task_id: str, reason: str) -> bool:
         """End a task whose last word was refused, if whoever runs it sends no attempt and would not say another."""
-        if not await self._core.rows(statements.RUN_OUTSIDE, (clean(task_id), self._organization)):
+        if not await self._core.read(statements.RUN_OUTSIDE, (clean(task_id), self._organization)):
             return False
         changes = {"status": AgentExecutionStatus.Error, "result": clean(reason)}
         await self._core.writer.write(Save(self._organization, task_id, None, changes))

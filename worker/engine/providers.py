@@ -138,7 +138,7 @@ class Providers:
 
     async def listed(self) -> list[ProviderState]:
         """Those whose last call failed, the longest away first."""
-        return [ProviderState.model_validate(row) for row in await self._core.rows(_LIST, (self._organization,))]
+        return [ProviderState.model_validate(row) for row in await self._core.read(_LIST, (self._organization,))]
 
     async def resume(self, provider_id: str) -> ProviderState:
         """Have the tasks that wait for a provider tried at once. Raises: NotFound."""

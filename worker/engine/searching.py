@@ -17,6 +17,10 @@ SECONDS = 2.0  # of one search; the newest 10,000 tasks of a lane take some 50 m
 TURN_SECONDS = 5.0  # to wait for those before it
 
 
+class Crowded(Unavailable):
+    """Others are searching: asking again at once would only make them more."""
+
+
 class Searches:
     """The searches of a process.
 
@@ -44,7 +48,7 @@ class Searches:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turn.acquire()
         except TimeoutError:
-            raise Unavailable("other searches are running", retry_after=TURN_SECONDS) from None
+            raise Crowded("other searches are running", retry_after=TURN_SECONDS) from None
         try:
             async with lasting(await connect(self._url, pooled=pooled)) as connection:
                 return await _limited(connection, sql, parameters)
