@@ -1,15 +1,17 @@
 """One handler, run on one task as a worker would: inputs, time limit, verdict, and all it said on the way."""
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+import contextvars
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
-from worker import registry
+from worker import registry, threads
+from worker.current import run_in_hand
 from worker.engine.engine import Engine
 from worker.face import bridge
 from worker.face.options import new_task
@@ -23,8 +25,9 @@ from worker.words.errors import ConfigurationError
 from worker.words.events import Note, TaskUpdateEvent, ToolCallResult
 from worker.words.ids import new_id
 from worker.words.notices import Notice, TaskEnded, TaskRetried, subscribe
+from worker.words.outcomes import HandBack
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.work import Demand, WorkerCard
+from worker.words.work import Assignment, Demand, WorkerCard
 
 if TYPE_CHECKING:
     from agno.models.base import Model
@@ -32,12 +35,13 @@ if TYPE_CHECKING:
     from worker.testing.models import Script
 
 AGENT = "agent"  # of a handler that names none
+TURN_SECONDS = 0.01  # between looks whether the run before has ended
 CLAIM_SECONDS = 30.0  # a claim takes milliseconds; a machine may be busy
 
 Files = Sequence[FileSource] | Mapping[str, bytes | str]
 """Paths and URLs, or contents by file name."""
 
-_alone: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_alone = threading.Lock()  # the process has one platform at a time, whatever loops and threads its tests use
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,8 @@ async def run_handler(
         ConfigurationError: It is no handler of tasks.
     """
     handler = _handler(function, agent_id, timeout)
-    lock = _alone.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     with ExitStack() as stack:
-        async with lock:
+        async with _in_turn():
             platform = current() or await asyncio.to_thread(stack.enter_context, local_platform())
             async with opened_engine(platform.url) as engine:
                 return await _Stage(engine, handler).run(text, files or (), model, options)
@@ -145,14 +148,39 @@ def run_handler_sync(
         called = run_handler(
             function, text=text, files=files, model=model, agent_id=agent_id, timeout=timeout, **options
         )
-        return asyncio.run(called)
+        return _run(called)
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return run()
     with ThreadPoolExecutor(1, thread_name_prefix="run_handler") as thread:
-        return thread.submit(run).result()
+        return thread.submit(contextvars.copy_context().run, run).result()
+
+
+def _run(called: Coroutine[Any, Any, HandlerRun]) -> HandlerRun:
+    """Run it on a loop of its own, whose end waits for no thread that a handler has left behind."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        executor = threads.serve(loop, 1)
+        try:
+            return runner.run(called)
+        finally:
+            loop.set_default_executor(ThreadPoolExecutor(1))
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+@asynccontextmanager
+async def _in_turn() -> AsyncGenerator[None]:
+    """Wait for the other runs of this process to end."""
+    if run_in_hand.get() is not None:
+        raise ConfigurationError("run_handler is for tests: a handler that runs cannot call it")
+    while not _alone.acquire(blocking=False):  # noqa: ASYNC110 - whoever holds it may be on another loop
+        await asyncio.sleep(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        _alone.release()
 
 
 class _Stage:
@@ -173,7 +201,7 @@ class _Stage:
             new = await new_task(engine, self._agent, text, references, options)
             task_id = (await engine.tasks.create(new)).id
             await engine.work.register(card)
-            last = await self._execute(card, model)
+            last = await self._execute(await self._claimed(card, task_id), model)
             await engine.work.leave(card.id)
             events = [event async for event in engine.tasks.events(task_id, follow=False)]
             task = Task.of(await engine.tasks.get(task_id))
@@ -188,10 +216,20 @@ class _Stage:
         contents = {name: each.encode() if isinstance(each, str) else each for name, each in files.items()}
         return [await upload(self._engine, content, name) for name, content in contents.items()]
 
-    async def _execute(self, card: WorkerCard, model: Any) -> TaskEnded | TaskRetried | None:
-        """Claim the task and run its handler. Returns: the notice of its end."""
-        demand = Demand(1, {self._agent: 1})
-        (assignment,) = await self._engine.work.assignments(card.id, lambda: demand, CLAIM_SECONDS)
+    async def _claimed(self, card: WorkerCard, task_id: str) -> Assignment:
+        """Claim the task; what else waits for its agent, from a run before, waits on."""
+        demand, others = Demand(1, {self._agent: 1}), list[Assignment]()
+        while True:
+            (assignment,) = await self._engine.work.assignments(card.id, lambda: demand, CLAIM_SECONDS)
+            if assignment.task.id == task_id:
+                break
+            others.append(assignment)
+        for each in others:
+            await self._engine.work.hand_back(each.task.id, each.attempt, HandBack())
+        return assignment
+
+    async def _execute(self, assignment: Assignment, model: Any) -> TaskEnded | TaskRetried | None:
+        """Run the task's handler. Returns: the notice of its end."""
         caller = Caller(1)
         executor = Executor(self._engine, caller, lambda: False, lambda _: None)
         ends: list[TaskEnded | TaskRetried] = []
