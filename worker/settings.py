@@ -111,6 +111,12 @@ class Settings(BaseSettings):
         description="key that tasks' secrets are encrypted with at rest, of `worker key generate`; several with spaces"
         " between while one replaces another, the new one first",
     )
+    encrypt: Literal["secrets", "all"] = Field(
+        default="secrets",
+        validation_alias="WORKER_ENCRYPT",
+        description="what WORKER_ENCRYPTION_KEY encrypts: `secrets` of tasks, or `all`: inputs, results, events,"
+        " journals and files too, which no search for text finds then",
+    )
     cors_origins: str | None = Field(
         default=None,
         validation_alias="WORKER_CORS_ORIGINS",

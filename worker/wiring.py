@@ -46,4 +46,5 @@ def engine(settings: Settings) -> "Engine":
         retention_days=settings.retention_days,
         audit_days=settings.audit_days,
         encryption_key=key.get_secret_value() if key else None,
+        encrypt_all=settings.encrypt == "all",
     )

@@ -1,6 +1,7 @@
 """The audit log: what changes what others may do, or ends or repeats their work, is written down by its verb."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from worker.words.providers import ProviderFailure
 REFUSED = ProviderFailure("openai-1", "auth", "no such key", "invalid_api_key", opens=True)
 
 
-async def actions(platform: Platform, **query: str) -> list[tuple[str, str, str | None]]:
+async def actions(platform: Platform, **query: Any) -> list[tuple[str, str, str | None]]:
     found = await platform.tasks.audit(AuditQuery(**query))
     return [(each.action, each.subject, each.agent_id) for each in found][::-1]
 

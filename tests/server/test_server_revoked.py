@@ -65,13 +65,17 @@ async def _all_open(client: httpx.AsyncClient, serving: Serving, key: str) -> li
     return streams
 
 
+def _says_nothing(sessions: object) -> None:
+    del sessions
+
+
 @pytest.mark.parametrize("way", ["told", "found out"])
 async def test_a_pages_stream_ends_when_its_session_is_signed_out(
     client: httpx.AsyncClient, serving: Serving, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "found out":
         monkeypatch.setattr(keyring, "LOOK_SECONDS", 0.2)
-        monkeypatch.setattr(page_sessions.EngineSessions, "tell", lambda _: None)  # another process, behind a pooler
+        monkeypatch.setattr(page_sessions.EngineSessions, "tell", _says_nothing)  # another process, behind a pooler
     made = await client.post("/agent-execution/busy", json={"input": {"text": "x"}}, headers={"x-api-key": KEY})
     async with httpx.AsyncClient(base_url=serving.base, timeout=30) as other:
         stays, leaves = Browser(other), Browser(client)

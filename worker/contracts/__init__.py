@@ -23,6 +23,7 @@ from worker.contracts.presence import (
 )
 from worker.contracts.sessions import Sessions
 from worker.contracts.standing import AgentStanding, Countable, Standing
+from worker.contracts.uploads import Uploads
 from worker.contracts.workers import Work
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Sessions",
     "Standing",
     "Tasks",
+    "Uploads",
     "Work",
     "WorkerSession",
     "WorkerState",

@@ -11,6 +11,7 @@ from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence, WorkerSession
 from worker.contracts.sessions import Sessions
 from worker.contracts.standing import Standing
+from worker.contracts.uploads import Uploads
 from worker.contracts.workers import Work
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -146,6 +147,11 @@ class Room(Protocol):
 
     async def standing(self) -> Standing:
         """Operator; how its unfinished work stands, counted by index; changes nothing."""
+        ...
+
+    @property
+    def uploads(self) -> Uploads:
+        """Which of its stored files a key of certain agents reaches."""
         ...
 
     @property

@@ -51,6 +51,10 @@ class Reach(Protocol):
         """A query for what is within reach alone."""
         ...
 
+    async def store_file(self, name: str, media_type: str, content: bytes) -> str:
+        """Store a file; its reference. Raises: ModuleException (413, 422)."""
+        ...
+
     async def task(self, task_id: str) -> TaskRecord:
         """A task within reach. Raises: TaskNotFound."""
         ...

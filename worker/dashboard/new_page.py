@@ -110,7 +110,7 @@ async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
     files = [url for number, url in enumerate(_files(draft.origin)) if number in draft.kept]
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
-        files.append(await tasks.store_file(name, upload.content_type or "", await upload.read()))
+        files.append(await asking.may.store_file(name, upload.content_type or "", await upload.read()))
     return await tasks.create(_wish(draft, agent_id, files, schema))
 
 

@@ -111,7 +111,7 @@ class EngineAudit:
             "door": str(by.door),
             "error": None if error is None else _text(error),
             "times": times,
-            "details": clean(json.dumps(given)) if given else None,
+            "details": clean(json.dumps(self._core.vault.marked(given))) if given else None,
         }
         await self._core.rows(_WRITE, asked)
         return entry_id

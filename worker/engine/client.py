@@ -63,7 +63,8 @@ class EngineTasks:
             return task
 
     async def _create(self, new: NewTask, under: str | None) -> TaskRecord:
-        if new.user_tokens is not None or new.user_oidc_token is not None:
+        has_secrets = new.user_tokens is not None or new.user_oidc_token is not None
+        if has_secrets or self._core.vault.everything:
             await self._core.check_key()
         settings, state = split(new, self._core.vault)
         if new.id is not None:
@@ -290,7 +291,9 @@ class EngineTasks:
         check_id(agent.id, "id")
         record = agent.model_dump(exclude={"id", "organization_id", "version", "created_at", "announced"})
         async with self._audit.of(AuditAction.AgentSaved, f"agent {agent.id}", agent=agent.id):
-            await self._core.rows(statements.SAVE_AGENT, (self._organization, agent.id, encode(record)))
+            await self._core.rows(
+                statements.SAVE_AGENT, (self._organization, agent.id, encode(self._core.vault.marked(record)))
+            )
         return await self.get_agent(agent.id)
 
     @bounded

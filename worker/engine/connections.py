@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.engine.home import Home
+from worker.engine.vault import Vault
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, Unavailable, ValidationError
 
 if TYPE_CHECKING:
@@ -88,13 +90,16 @@ def options(*, pooled: bool) -> dict[str, Any]:
     return made
 
 
-async def connect(url: str, *, pooled: bool = False, home: "Home | None" = None) -> "AsyncConnection[Any]":
+async def connect(
+    url: str, *, pooled: bool = False, home: "Home | None" = None, vault: Vault | None = None
+) -> "AsyncConnection[Any]":
     """Open a connection in autocommit mode.
 
     Args:
         url: The database.
         pooled: A transaction pooler stands between: the session is not ours to set up.
         home: The server that the process is on.
+        vault: Opens what is sealed; none: it is read as it is.
 
     Raises:
         Unavailable: It cannot be reached, or is no server to be on.
@@ -105,7 +110,7 @@ async def connect(url: str, *, pooled: bool = False, home: "Home | None" = None)
     try:
         with errors():
             connection = await AsyncSession.connect(whole_url(url), **options(pooled=pooled))
-            await configure(connection, home)
+            await configure(connection, home, vault)
     except Unavailable as error:
         raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
     return connection
@@ -125,22 +130,32 @@ def connect_sync(url: str, *, pooled: bool = False, home: "Home | None" = None) 
     return connection
 
 
-async def configure(connection: "AsyncConnection[Any]", home: "Home | None" = None) -> None:
+async def configure(connection: "AsyncConnection[Any]", home: "Home | None" = None, vault: Vault | None = None) -> None:
     """Prepare a new connection; one that is of no use is closed."""
     try:
         await connection.set_autocommit(True)
         if connection.prepare_threshold is not None:  # none: there is a pooler, and the session somebody else's next
             await (home or Home()).move_in(connection)
-        await _accept_text_json(connection)
+        _read_json(connection, vault)
     except BaseException:
         await connection.close()
         raise
 
 
-async def _accept_text_json(connection: "AsyncConnection[Any]") -> None:
+def _read_json(connection: "AsyncConnection[Any]", vault: Vault | None) -> None:
     from psycopg.types.json import set_json_loads
 
-    set_json_loads(loads, connection)
+    set_json_loads(_Opening(vault) if vault is not None and vault.has_key else loads, connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Reads JSON and opens what is sealed in it. No closure: psycopg keeps what it makes of a reader, by its equals."""
+
+    vault: Vault
+
+    def __call__(self, text: str | bytes) -> Any:
+        return self.vault.opened(loads(text))
 
 
 def loads(text: str | bytes) -> Any:

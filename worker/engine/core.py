@@ -76,7 +76,7 @@ class Core:
         self._opening = asyncio.Lock()
         self._subscriptions: list[int] = []  # of this process's worker
         self._tidy_at = 0.0
-        self._searches = Searches(self.url)
+        self._searches = Searches(self.url, self.vault)
         self._has_checked_key = False
 
     async def open(self) -> bool:
@@ -87,9 +87,11 @@ class Core:
             self.pooled = await is_pooled(self.url)
             self.hub = Hub(asyncio.get_running_loop())
             self._teller = Teller(self.hub.name, self._notify)
-            self.writer = Writer(self.url, self.tell, pooled=self.pooled, home=self.home, lease=self.lease)
+            self.writer = Writer(
+                self.url, self.tell, pooled=self.pooled, home=self.home, lease=self.lease, vault=self.vault
+            )
             self.pulse = self._new_pulse(None)
-            self._pool = Pool(self.url, self.home, pooled=self.pooled, size=POOL_SIZE)
+            self._pool = Pool(self.url, self.home, pooled=self.pooled, size=POOL_SIZE, vault=self.vault)
             await self._pool.open()
             self.writer.start()
             return True

@@ -19,6 +19,7 @@ from worker.engine.presence import EnginePresence, end_silent
 from worker.engine.providers import look_after
 from worker.engine.retention import Retention
 from worker.engine.standing import standing
+from worker.engine.uploads import EngineUploads
 from worker.engine.vault import Vault
 from worker.engine.working import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
@@ -39,6 +40,7 @@ class Room:
         self.deliveries = EngineDeliveries(core, organization_id)
         self.presence = EnginePresence(core, organization_id, self.work)
         self.audit = EngineAudit(core, organization_id)
+        self.uploads = EngineUploads(core, organization_id)
 
     async def standing(self) -> Standing:
         """How its unfinished work stands."""
@@ -57,6 +59,7 @@ class Engine:
             nothing is cleaned up by itself.
         audit_days: How long lines of the audit log are kept, 0 for ever.
         encryption_key: One or several keys, with spaces between, that the secrets of tasks are encrypted with.
+        encrypt_all: Whether inputs, results, events, journals and files are encrypted with it, too.
 
     Raises:
         ConfigurationError: The URL cannot be read, or the encryption key is none.
@@ -72,10 +75,11 @@ class Engine:
         retention_days: int | None = None,
         audit_days: int = 0,
         encryption_key: str | None = None,
+        encrypt_all: bool = False,
     ) -> None:
         if url is not None:
             check_url(url)
-        self._vault = Vault(encryption_key)
+        self._vault = Vault(encryption_key, everything=encrypt_all)
         self._url = url
         self._home = home
         self._poll = poll

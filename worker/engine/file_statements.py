@@ -13,12 +13,12 @@ USE_FILE = """
 """
 
 STORE_FILE = """
-    insert into worker.files (organization_id, sha256, media_type, size, content)
-    values (%(organization)s, %(sha256)s, %(media_type)s, %(size)s, %(content)s)
+    insert into worker.files (organization_id, sha256, media_type, size, content, sealed)
+    values (%(organization)s, %(sha256)s, %(media_type)s, %(size)s, %(content)s, %(sealed)s)
     on conflict (organization_id, sha256) do update set used_at = now()
 """
 
-OPEN_FILE = "select media_type, content from worker.files where organization_id = %s and sha256 = %s"
+OPEN_FILE = "select media_type, content, sealed from worker.files where organization_id = %s and sha256 = %s"
 
 KEPT_FILES = """
     select k.url_digest, k.sha256, k.media_type, k.name, f.size

@@ -42,18 +42,24 @@ class FileStore:
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
         keys: dict[str, Any] = {"organization": self._organization, "sha256": digest}
         if not await self._core.read(statements.USE_FILE, keys, patient=self._patient):
-            row = {**keys, "media_type": clean(media_type), "size": len(content), "content": content}
+            vault = self._core.vault
+            stored = await asyncio.to_thread(vault.seal_bytes, content) if vault.everything else content
+            row = {**keys, "media_type": clean(media_type), "size": len(content), "content": stored}
+            row["sealed"] = vault.everything
             await self._core.read(statements.STORE_FILE, row, patient=self._patient, seconds=FILE_SECONDS)
         return reference_of(digest, name)
 
     async def open(self, reference: str) -> StoredFile:
-        """Read a file. Raises: FileNotStored."""
+        """Read a file. Raises: FileNotStored, ConfigurationError (it is sealed)."""
         digest, name = parts_of(reference)
         keys = self._organization, digest
         rows = await self._core.read(statements.OPEN_FILE, keys, patient=self._patient, seconds=FILE_SECONDS)
         if not rows:
             raise FileNotStored(reference)
-        return StoredFile(reference, name, rows[0]["media_type"], rows[0]["content"])
+        content = rows[0]["content"]
+        if rows[0]["sealed"]:
+            content = await asyncio.to_thread(self._core.vault.open_bytes, content)
+        return StoredFile(reference, name, rows[0]["media_type"], content)
 
     async def kept(self, task_id: str) -> list[KeptFile]:
         """What is stored of a task's files."""

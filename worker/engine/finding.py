@@ -8,6 +8,8 @@ from typing import Any
 
 from worker.engine.core import Core
 from worker.engine.records import TASK_COLUMNS
+from worker.engine.vault import NO_SEARCH
+from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskQuery
 from worker.words.texts import clean
@@ -60,6 +62,8 @@ async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[Age
 
 async def _run(core: Core, query: TaskQuery, sql: str, asked: "_Asked") -> list[dict[str, Any]]:
     """Ask it; what no index answers apart from all else, and for so long alone."""
+    if query.text and core.vault.everything:
+        raise ValidationError(NO_SEARCH, field="text")
     run = core.search if query.text or query.triggering_agent_id is not None else core.read
     return await run(sql, asked.values)  # pyright: ignore[reportArgumentType] # composed of constants
 

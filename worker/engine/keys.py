@@ -59,7 +59,7 @@ class EngineKeys:
             "role": str(role),
             "seconds": seconds,
         }
-        told = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
+        told: dict[str, Any] = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
         audit = EngineAudit(self._core, organization_id)
         async with audit.of(AuditAction.KeyCreated, f"key {asked['id']}", agent=_alone(agents), **told):
             rows = await self._core.rows(statements.CREATE_KEY, asked)

@@ -13,6 +13,7 @@ from worker.engine.changes import Append, Finish, Save
 from worker.engine.payloads import array, encode
 from worker.engine.plan import Item, Plan
 from worker.engine.rows import COLUMNS, Row
+from worker.engine.vault import Vault
 from worker.words.statuses import AgentExecutionStatus
 
 OWN = (Append, Save, Finish)
@@ -100,7 +101,7 @@ class Known:
 
     def parameters(self, plan: Plan) -> dict[str, str]:
         """What the one statement wants of a plan."""
-        rows = [self._guarded(row) for row in plan.rows.values()]
+        rows = [self._guarded(row, plan.vault) for row in plan.rows.values()]
         return {
             "ids": array(plan.rows),
             "rows": encode(rows),
@@ -108,7 +109,7 @@ class Known:
             "journal": plan.noted(),
         }
 
-    def _guarded(self, row: Row) -> dict[str, Any]:
+    def _guarded(self, row: Row, vault: Vault) -> dict[str, Any]:
         """The columns that a row changes, and how it must still be."""
         known = self._rows[row.id]
         guard = {
@@ -118,7 +119,7 @@ class Known:
             "known": known.last_event,
             "changes": bool(row.changed),
         }
-        return {**guard, "last_event": row.last_event, **row.changed}
+        return {**guard, "last_event": row.last_event, **vault.columns(row.changed)}
 
     def doubt(self, task_ids: Iterable[str]) -> None:
         """These are not as they were known: the next write looks first."""

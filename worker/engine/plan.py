@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from worker.engine.payloads import array, encode
 from worker.engine.references import FileRow, parts_of
 from worker.engine.rows import Change, Effect, LoggedEvent, Row, not_found
+from worker.engine.vault import Vault
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.texts import clean
 from worker.words.work import JournalEntry
@@ -117,6 +118,7 @@ class Plan:
     undecided: set[int] = field(default_factory=set[int])  # decided on a row that was another by then, item by item
     disturbed: list[str] = field(default_factory=list[str])  # tasks that were changed, but not by their own attempt
     now: datetime = NEVER
+    vault: Vault = field(default_factory=Vault)
 
     def take(self, item: Item, owner: str | None = None) -> None:
         """Take in one item: a new task as it is, a change by what it decides on its locked row.
@@ -199,16 +201,27 @@ class Plan:
             if row.changed:
                 shapes.setdefault(tuple(sorted(row.changed)), []).append(row)
         for columns, rows in shapes.items():
-            values = [{"id": row.id, **{name: row.changed[name] for name in columns}} for row in rows]
+            values = [
+                {"id": row.id, **self.vault.columns({name: row.changed[name] for name in columns})} for row in rows
+            ]
             yield _update(columns), encode(values), array(row.id for row in rows)
 
     def noted(self) -> str:
         """The journal entries, as their insert wants them. Their values are texts: what is escaped in one stays so."""
+        if self.vault.has_key:
+            return to_json([{**row, "value": self.vault.entry(row["value"])} for row in self.journal]).decode()
         return to_json(self.journal).decode()
 
     def logged(self) -> str:
         """The events, as their insert wants them."""
-        return encode([event._asdict() for event in self.events])
+        rows = [event._asdict() for event in self.events]
+        for row in rows if self.vault.has_key else ():
+            row["data"] = self.vault.event(row["type"], row["data"])
+        return encode(rows)
+
+    def inserted(self) -> str:
+        """The new rows, as their insert wants them."""
+        return encode([self.vault.columns(row) for row in self.new])
 
 
 def _journal_row(task_id: str, entry: JournalEntry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.engine.connections import configure, options, whole_url
 from worker.engine.home import Home
+from worker.engine.vault import Vault
 from worker.words.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -31,14 +32,16 @@ class Pool:
         home: The server that the process is on.
         pooled: A transaction pooler stands between.
         size: How many there are at the most.
+        vault: Opens what is sealed.
     """
 
-    def __init__(self, url: str, home: Home, *, pooled: bool, size: int) -> None:
+    def __init__(self, url: str, home: Home, *, pooled: bool, size: int, vault: Vault) -> None:
         from psycopg_pool import AsyncConnectionPool
 
         from worker.engine.sessions import AsyncSession
 
         self._home = home
+        self._vault = vault
         self._pooled = pooled
         self._probes: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
@@ -110,7 +113,7 @@ class Pool:
         draining.add_done_callback(self._probes.discard)
 
     async def _configure(self, connection: "AsyncConnection[Any]") -> None:
-        await configure(connection, self._home)
+        await configure(connection, self._home, self._vault)
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from worker.engine.vault import Vault
+from worker.engine.vault import NO_KEY, OTHER_KEY, Vault, is_sealed
+from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import NewTask, TaskItem, TaskRecord
@@ -14,10 +15,10 @@ Status = AgentExecutionStatus
 
 TASK_COLUMNS = """
     t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.suspicions, t.crashes, t.errors,
-    t.available_at, t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at, t.result,
-    t.settings, t.state, t.finish_reason, t.waits_for
+    t.available_at, t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at,
+    to_json(t.result) as result, t.settings, t.state, t.finish_reason, t.waits_for
 """
-"""What ``task_record`` wants of a row of worker.tasks t."""
+"""What ``task_record`` wants of a row of worker.tasks t; a text as JSON, which is opened where it is sealed."""
 
 ENDED = "_ended"
 """Key in a task's ``state``: the attempt that ended it by a save; its run goes on, and may still say more."""
@@ -51,7 +52,14 @@ def assigned(row: Mapping[str, Any], vault: Vault) -> TaskRecord:
 
 
 def _public(settings: Mapping[str, Any]) -> dict[str, Any]:
+    _check_open(settings)
     return {name: value for name, value in settings.items() if name not in TaskRecord.SECRET}
+
+
+def _check_open(settings: Mapping[str, Any]) -> None:
+    """See whether what was sealed has been opened. Raises: ConfigurationError."""
+    if is_sealed(settings["input"]):
+        raise ConfigurationError(f"{NO_KEY} (or it is another key: {OTHER_KEY})")
 
 
 def task_record(row: Mapping[str, Any]) -> TaskRecord:
@@ -86,6 +94,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
 def task_item(row: Mapping[str, Any]) -> TaskItem:
     """Compose a list's item from a task's row."""
     settings, state = row["settings"], row["state"]
+    _check_open(settings)
     return TaskItem(
         id=row["id"],
         agent_id=row["agent_id"],

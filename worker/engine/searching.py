@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from worker.engine.connections import connect, errors, lasting
+from worker.engine.vault import Vault
 from worker.words.errors import Unavailable, ValidationError
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ class Searches:
 
     Args:
         url: The database.
+        vault: Opens what is sealed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, vault: Vault) -> None:
         self._url = url
+        self._vault = vault
         self._turn = asyncio.Lock()
 
     async def rows(self, sql: Any, parameters: Mapping[str, Any], *, pooled: bool) -> list[dict[str, Any]]:
@@ -50,7 +53,7 @@ class Searches:
         except TimeoutError:
             raise Crowded("other searches are running", retry_after=TURN_SECONDS) from None
         try:
-            async with lasting(await connect(self._url, pooled=pooled)) as connection:
+            async with lasting(await connect(self._url, pooled=pooled, vault=self._vault)) as connection:
                 return await _limited(connection, sql, parameters)
         finally:
             self._turn.release()

@@ -1,16 +1,55 @@
 """What is encrypted at rest: sealed when it is written, opened for whoever may see it.
 
 Fernet of the library `cryptography`: AES-128-CBC with an HMAC, each token made under the first key, opened under any.
+
+The secrets of tasks are always sealed where there is a key. With ``WORKER_ENCRYPT=all`` so is whatever a task is given,
+does and results in. That takes place at the database's door: what is written is sealed field by field, but for those
+that SQL reads, and the connections' reader of JSON opens it. Who has a sealed text from a backup gains nothing by
+sending it: a text that looks like one is sealed itself, so that it is read as it was sent.
 """
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_core import from_json
 
 from worker.words.errors import ConfigurationError
+from worker.words.statuses import WHOLE_TASK
+from worker.words.texts import encode, plain
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
+
+SEALED = "\x01sealed:"
+"""What a sealed value of JSON begins with, before its token."""
+
+_SEALED_JSON = '"\\u0001sealed:'
+_KIND = b"value\n"
+"""What the inside of such a token begins with, so that no other token is taken for one."""
+
+BEFORE = "_settings_before"
+READABLE = frozenset(
+    {
+        "status",
+        "execution_attempts",
+        "internal_status",
+        "finish_reason",
+        "error_code",
+        "provider_code",
+        "available_at",
+        "parent_execution",
+        "triggering_agent_id",
+        "_begun",
+        "_anew",
+        "_renewed",
+        "_ended",
+        "_worker",
+        "_lost",
+        "_secrets",  # sealed already
+    }
+)
+"""Fields of rows and events that stay as they are: the SQL, or what decides on a row, reads them."""
 
 PROBE = b"this key opens what this database holds"
 OTHER_KEY = (
@@ -18,6 +57,10 @@ OTHER_KEY = (
     " behind the new one and a space"
 )
 NO_KEY = "this database holds encrypted secrets of tasks: set WORKER_ENCRYPTION_KEY, as where they were created"
+NEEDS_KEY = "WORKER_ENCRYPT=all needs WORKER_ENCRYPTION_KEY: `worker key generate` makes one"
+NO_SEARCH = (
+    "texts are encrypted (WORKER_ENCRYPT=all) and cannot be searched: narrow the list by agent, status, user or time"
+)
 NO_FORM = (
     "WORKER_ENCRYPTION_KEY must be one or several keys of 32 bytes as URL-safe base64, with spaces between:"
     " `worker key generate` makes one"
@@ -30,13 +73,17 @@ class Vault:
     Args:
         keys: ``WORKER_ENCRYPTION_KEY``: one or several with spaces between, of which the first seals and each opens;
             none: nothing is sealed.
+        everything: Whether all that a task is given, does and results in is sealed, and not its secrets alone.
 
     Raises:
-        ConfigurationError: They are no keys.
+        ConfigurationError: They are no keys, or there is none where everything is to be sealed.
     """
 
-    def __init__(self, keys: str | None = None) -> None:
+    def __init__(self, keys: str | None = None, *, everything: bool = False) -> None:
         self._fernets: MultiFernet | None = _fernets(keys.split()) if keys and keys.split() else None
+        self.everything = everything
+        if everything and self._fernets is None:
+            raise ConfigurationError(NEEDS_KEY)
 
     @property
     def has_key(self) -> bool:
@@ -71,6 +118,102 @@ class Vault:
             return self._fernets.decrypt(sealed)
         except InvalidToken:
             raise ConfigurationError(OTHER_KEY) from None
+
+    def columns(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Columns of a task's row, as they are stored."""
+        if self._fernets is None:
+            return columns
+        return {name: self._column(name, value) for name, value in columns.items()}
+
+    def _column(self, name: str, value: Any) -> Any:
+        if name in ("settings", "state", "told"):
+            return self.fields(value)
+        return self._value(value) if name == "result" else value
+
+    def fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """A record's fields, as they are stored."""
+        if self._fernets is None:
+            return fields
+        return {
+            name: value
+            if name in READABLE
+            else self.fields(value)
+            if name == BEFORE and isinstance(value, dict)
+            else self._value(value)
+            for name, value in fields.items()
+        }
+
+    def event(self, kind: str, data: Any) -> Any:
+        """An event's data, as it is stored."""
+        if self._fernets is None or data is None:
+            return data
+        made = plain(data)
+        if isinstance(made, dict) and (kind in WHOLE_TASK or not self.everything):
+            return self.fields(cast("dict[str, Any]", made))
+        return self._value(made)
+
+    def entry(self, text: str) -> str:
+        """A value of a journal, which is JSON, as it is stored: as JSON too."""
+        if self._fernets is not None and (self.everything or text.lstrip().startswith(_SEALED_JSON)):
+            return json.dumps(self._sealed(text.encode()))
+        return text
+
+    def opened_entry(self, text: str) -> str:
+        """Such a value as it was given."""
+        if self._fernets is None or not text.startswith(_SEALED_JSON):
+            return text
+        found = self._opened(json.loads(text))
+        return text if found is None else found.decode()
+
+    def marked(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Fields of what is no task's, as they are stored: sealed only where a text looks as if it were."""
+        if self._fernets is None:
+            return fields
+        return {name: self._sealed(encode(value)) if is_sealed(value) else value for name, value in fields.items()}
+
+    def _value(self, value: Any) -> Any:
+        if not isinstance(value, str | dict | list):
+            return value  # numbers and the like tell nothing
+        if self.everything or (isinstance(value, str) and value.startswith(SEALED)):
+            return self._sealed(encode(value))
+        return value
+
+    def _sealed(self, inside: bytes) -> str:
+        return SEALED + self.seal_bytes(_KIND + inside).decode()
+
+    def _opened(self, text: str) -> bytes | None:
+        """What is in a sealed text; none: it only looks like one."""
+        try:
+            inside = self.open_bytes(text[len(SEALED) :].encode())
+        except ConfigurationError:
+            return None
+        return inside.removeprefix(_KIND) if inside.startswith(_KIND) else None
+
+    def opened(self, value: Any) -> Any:
+        """A value of JSON from the database, as it was given."""
+        if isinstance(value, str):
+            return self._opened_text(value)
+        if isinstance(value, dict):
+            return {
+                name: self.opened(each)
+                if name == BEFORE
+                else self._opened_text(each)
+                if isinstance(each, str) and name not in READABLE
+                else each
+                for name, each in cast("dict[str, Any]", value).items()
+            }
+        return value
+
+    def _opened_text(self, text: str) -> Any:
+        if self._fernets is None or not text.startswith(SEALED):
+            return text
+        found = self._opened(text)
+        return text if found is None else from_json(found)
+
+
+def is_sealed(value: Any) -> bool:
+    """Whether a value is still sealed: there is no key here, or another one."""
+    return isinstance(value, str) and value.startswith(SEALED)
 
 
 def new_key() -> str:

@@ -227,7 +227,12 @@ class EngineWork:
         """Read the journal as it is stored: large values are references."""
         keys = clean(task_id), self._organization
         rows = await self._core.read(statements.READ_JOURNAL, keys, patient=True)
-        return [JournalEntry(row["key"], row["value"], row["sha256"] and f"worker:{row['sha256']}") for row in rows]
+        return [
+            JournalEntry(
+                row["key"], self._core.vault.opened_entry(row["value"]), row["sha256"] and f"worker:{row['sha256']}"
+            )
+            for row in rows
+        ]
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
         """Read what earlier attempts have told, some events at a time, since one may be large."""

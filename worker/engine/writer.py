@@ -17,7 +17,16 @@ from worker.contracts.lease import OwnLease
 from worker.engine import file_statements, statements
 from worker.engine.bounds import remaining, too_late
 from worker.engine.changes import Append, Save
-from worker.engine.connections import LEAVE_NO_LOCK, connect, errors, is_lost, is_passing, leaves_server, translated
+from worker.engine.connections import (
+    LEAVE_NO_LOCK,
+    connect,
+    errors,
+    is_lost,
+    is_passing,
+    leaves_server,
+    loads,
+    translated,
+)
 from worker.engine.doubt import Doubt, Logged, note_loss
 from worker.engine.faults import fault, looks_first
 from worker.engine.home import Home
@@ -27,6 +36,7 @@ from worker.engine.offers import Offers
 from worker.engine.payloads import array, encode
 from worker.engine.plan import NEVER, NewRow, Plan
 from worker.engine.rows import Row
+from worker.engine.vault import Vault
 from worker.engine.waiting import Item, Queue, Waiting
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
 from worker.words.ids import is_id
@@ -65,10 +75,12 @@ class Writer:
         pooled: A transaction pooler stands between.
         home: The server that the process is on.
         lease: Of this process's worker, by its own clock.
+        vault: Seals what is stored, as far as that is wished.
     """
 
-    def __init__(self, url: str, tell: Tell, *, pooled: bool, home: Home, lease: OwnLease) -> None:
+    def __init__(self, url: str, tell: Tell, *, pooled: bool, home: Home, lease: OwnLease, vault: Vault) -> None:
         self._home = home
+        self._vault = vault
         self._lease = lease
         self.offers = Offers()
         self._url = url
@@ -170,7 +182,7 @@ class Writer:
 
     async def _try_alone(self, waiting: Waiting) -> None:
         try:
-            connection = await connect(self._url, pooled=self._pooled, home=self._home)
+            connection = await connect(self._url, pooled=self._pooled, home=self._home, vault=self._vault)
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
             if not isinstance(error, Unavailable) or not self._may_wait(waiting):
                 waiting.refuse(error)
@@ -284,7 +296,7 @@ class Writer:
             await connection.close()
 
     async def _connect(self) -> "AsyncConnection[Any]":
-        connection = await connect(self._url, pooled=self._pooled, home=self._home)
+        connection = await connect(self._url, pooled=self._pooled, home=self._home, vault=self._vault)
         if not self._pooled:
             with errors():
                 await _limit(connection, is_local=False)
@@ -292,7 +304,8 @@ class Writer:
 
     async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> Exception | None:
         """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
-        plan = Plan([waiting.item if waiting.doubt else self.offers.place(waiting.item) for waiting in group])
+        items = [waiting.item if waiting.doubt else self.offers.place(waiting.item) for waiting in group]
+        plan = Plan(items, vault=self._vault)
         try:
             await self._commit(connection, group, plan)
         except Exception as error:  # noqa: BLE001 - the caller decides what it means
@@ -334,7 +347,7 @@ class Writer:
     async def _insert(self, connection: "AsyncConnection[Any]", plan: Plan) -> "AsyncCursor[dict[str, Any]]":
         from psycopg.rows import dict_row
 
-        return await connection.cursor(row_factory=dict_row).execute(statements.INSERT_TASKS, (encode(plan.new),))
+        return await connection.cursor(row_factory=dict_row).execute(statements.INSERT_TASKS, (plan.inserted(),))
 
     async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", plan: Plan) -> None:
         rows = await made.fetchall()
@@ -419,9 +432,14 @@ class Writer:
             return {}
         keys = [each.task_id for each in doubts], [each.number for each in doubts]
         logged = await (await connection.execute(statements.READ_TIMES, keys)).fetchall()
-        found = {(task_id, number): Logged(*event) for task_id, number, *event in logged}
+        found = {(task_id, number): self._logged(*event) for task_id, number, *event in logged}
         seen = {each: found.get((each.task_id, each.number)) for each in doubts}
         return {each: event.time for each, event in seen.items() if event is not None and each.is_settled_by(event)}
+
+    def _logged(self, time: datetime, attempt: int | None, data: str | None) -> Logged:
+        if data is not None and self._vault.has_key:  # each sealing is another text
+            data = encode(self._vault.opened(loads(data)))
+        return Logged(time, attempt, data)
 
     async def _store(
         self, connection: "AsyncConnection[Any]", plan: Plan

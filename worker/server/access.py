@@ -1,11 +1,15 @@
 """What a request may reach: a role, an organization, perhaps some agents. The table is ``contracts/access.py``."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.contracts import NO_KEY, Room, Rule, Scope
-from worker.words.errors import AgentNotFound, ModuleException, TaskNotFound
+from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
 from worker.words.roles import Role
 from worker.words.tasks import TaskQuery, TaskRecord
+
+_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/|\Z)")
 
 
 class Unauthorized(ModuleException):
@@ -72,6 +76,25 @@ class Access:
         """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
         if self.agents is not None:
             await self.task(task_id)
+
+    async def store_file(self, name: str, media_type: str, content: bytes) -> str:
+        """Store a file, and remember that this key did where it reaches some agents only. Raises: as the platform."""
+        reference = await self.room.tasks.store_file(name, media_type, content)
+        if self.agents is not None and (match := _REFERENCE.match(reference)) is not None:
+            await self.room.uploads.note(match[1], self.key)
+        return reference
+
+    async def check_files(self, references: Iterable[str]) -> None:
+        """Let pass only stored files within reach; what is no reference to one is passed over.
+
+        Within reach of a key of some agents is what it uploaded, and what their tasks have. Raises: FileNotStored.
+        """
+        if self.agents is None:
+            return
+        named = {match[1]: each for each in references if (match := _REFERENCE.match(each)) is not None}
+        found = await self.room.uploads.within(named, self.key, sorted(self.agents)) if named else named.keys()
+        for digest in named.keys() - found:
+            raise FileNotStored(named[digest])
 
     async def task(self, task_id: str) -> TaskRecord:
         """A task within reach. Raises: TaskNotFound."""

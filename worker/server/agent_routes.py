@@ -9,10 +9,11 @@ from worker.server import bare
 from worker.server.bodies import AgentBody, AllowanceBody
 from worker.server.common import Admitted, answers, is_native, service_of
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.words.agents import AgentRecord
 from worker.words.errors import Conflict
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(tags=["agents"], route_class=JsonRoute)
 
 
 def told(request: Request, agent: AgentRecord) -> dict[str, Any]:

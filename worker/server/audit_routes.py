@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from worker.server.common import Admitted, answers
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.words.audit import AuditEntry, AuditQuery
 
-router = APIRouter(tags=["audit"])
+router = APIRouter(tags=["audit"], route_class=JsonRoute)
 
 Text = Annotated[str | None, Query(max_length=500)]
 

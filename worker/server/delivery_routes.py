@@ -9,10 +9,11 @@ from starlette.responses import Response
 from worker.server.bodies import Body
 from worker.server.common import Admitted, answers
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.statuses import DeliveryState
 
-router = APIRouter(tags=["deliveries"])
+router = APIRouter(tags=["deliveries"], route_class=JsonRoute)
 
 Text = Annotated[str | None, Query(max_length=500)]
 DELIVERY = r"^[0-9]{1,18}\.[0-9]{1,18}\.[A-Za-z0-9._:-]{1,128}$"

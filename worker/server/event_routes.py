@@ -13,13 +13,14 @@ from worker.server.bodies import PushedEvent
 from worker.server.common import Admitted, base_of, check_attempt, is_native, sent, service_of
 from worker.server.failures import documented
 from worker.server.feeds import read
+from worker.server.json_bodies import JsonRoute
 from worker.server.service import Service
 from worker.server.streaming import EventStream, frame, framed
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=JsonRoute)
 
 STREAM = {
     200: {

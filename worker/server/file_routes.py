@@ -14,10 +14,11 @@ from worker.inputs.names import file_name
 from worker.server.access import Unauthorized
 from worker.server.common import KEY, Admitted, MaybeAdmitted, answers, base_of, service_of
 from worker.server.failures import documented, response
+from worker.server.json_bodies import JsonRoute
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.work import KeptFile, StoredFile
 
-router = APIRouter(tags=["files"])
+router = APIRouter(tags=["files"], route_class=JsonRoute)
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(;\s*charset=[\w-]{1,32})?", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -51,7 +52,7 @@ async def store(request: Request, access: Admitted, name: Annotated[str, Query(m
     else:
         content = await request.body()
     media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else UNKNOWN
-    reference = await access.room.tasks.store_file(name, media_type, content)
+    reference = await access.store_file(name, media_type, content)
     url = service_of(request).links.url(reference, access.room.organization_id, base_of(request))
     return Uploaded(reference=reference, url=url)
 
@@ -89,6 +90,7 @@ async def fetch(
     """Fetch a file, by key or by the signature in its URL; a range of it where one is asked for."""
     del key  # the gate has read it; it is named here for the document
     if access is not None:
+        await access.check_files([f"worker:{sha256}"])
         room = access.room
     else:
         room = await _signed(

@@ -13,11 +13,12 @@ from worker.server.access import Access
 from worker.server.bodies import Body
 from worker.server.common import Admitted, answers, service_of
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.server.service import Service
 from worker.words.errors import NotFound, ValidationError
 from worker.words.roles import Role
 
-router = APIRouter(tags=["keys"])
+router = APIRouter(tags=["keys"], route_class=JsonRoute)
 
 LONGEST_SECONDS = 100 * 365 * 86_400.0
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Header, Request, Response
 
 from worker.server.common import Admitted, service_of
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.telemetry import exposition, metrics
 from worker.words.errors import ModuleException
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=JsonRoute)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -5,9 +5,10 @@ from starlette.responses import Response
 
 from worker.server.common import Admitted, answers
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.words.providers import ProviderState
 
-router = APIRouter(tags=["providers"])
+router = APIRouter(tags=["providers"], route_class=JsonRoute)
 
 
 @router.get("/providers", response_model=list[ProviderState], responses=documented())

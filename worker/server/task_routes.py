@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -25,6 +24,7 @@ from worker.server.common import (
     task_answer,
 )
 from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
 from worker.settings import Settings
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
@@ -34,10 +34,10 @@ from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens, is_traceparent
 from worker.words.texts import encode
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 
-class SavingRoute(APIRoute):
+class SavingRoute(JsonRoute):
     """Ends the task of a worker without attempts whose save was too large to be read: it would say no other."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -92,6 +92,7 @@ async def create(
     if new.traceparent is None and is_traceparent(traceparent):
         new = new.model_copy(update={"traceparent": traceparent})
     check_files(new.input)
+    await access.check_files(new.input.files or ())
     check_webhook(new, service_of(request).settings)
     if new.id is not None:
         await access.check_task(new.id)
@@ -334,6 +335,7 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
         else body.input
     )
     check_files(given)
+    await access.check_files(given.files or ())
     new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
     return await access.room.tasks.create(new, under=body.id)
 

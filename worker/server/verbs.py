@@ -184,10 +184,12 @@ class Clerk:
         """Append events and journal entries."""
         events = [NewEvent(type=_type(each.type), data=each.data) for each in asked.events]
         journal = [JournalEntry(*entry) for entry in asked.journal]
+        await self._access.check_files(each.reference for each in journal if each.reference is not None)
         await self._room.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
 
     async def keep_files(self, asked: KeepFilesForm) -> None:
         """Keep with a task what was read of its files."""
+        await self._access.check_files(each.reference for each in asked.files)
         await self._room.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
 
     async def save(self, asked: SaveForm) -> Any:
@@ -199,6 +201,7 @@ class Clerk:
 
     async def _whole(self, asked: SaveForm | OutcomeForm) -> dict[str, Any]:
         """Changes with the texts that came as files in their places. Raises: FileNotStored."""
+        await self._access.check_files(asked.files.values())
         read = {name: await self._room.tasks.open_file(reference) for name, reference in asked.files.items()}
         return {**asked.changes, **{name: file.content.decode("utf-8", "replace") for name, file in read.items()}}
 

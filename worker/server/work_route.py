@@ -13,10 +13,11 @@ from worker.server.bodies import WorkBody
 from worker.server.common import JSON, Admitted, service_of
 from worker.server.failures import documented, told
 from worker.server.gate import claims_of
+from worker.server.json_bodies import JsonRoute
 from worker.server.verbs import POLLS, VERSION, Clerk
 from worker.words.errors import ModuleException, Unavailable, ValidationError
 
-router = APIRouter(tags=["work"])
+router = APIRouter(tags=["work"], route_class=JsonRoute)
 
 
 class WorkAnswer(BaseModel):

@@ -18,12 +18,13 @@ from worker.server.common import KEY, Admitted, MaybeAdmitted, answers, base_of,
 from worker.server.event_routes import STREAM
 from worker.server.failures import documented
 from worker.server.gate import ADMIT_SECONDS, claims_of
+from worker.server.json_bodies import JsonRoute
 from worker.server.mailing import announced
 from worker.server.streaming import EventStream
 from worker.words.errors import Unavailable
 from worker.words.ids import check_id
 
-router = APIRouter(tags=["workers"])
+router = APIRouter(tags=["workers"], route_class=JsonRoute)
 
 
 class WorkerList(BaseModel):

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from worker.engine.embedded.errors import EmbeddedFailed
 
-CANDIDATES = ("postgres", "_postgres", "nobody")  # Debian and Red Hat, macOS, everywhere
+OWN = "agno-worker"
+"""The account that root gives the server: what it owns, no other program's account can read."""
+
+MAKERS = (
+    ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/false"),
+    ("adduser", "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/bin/false"),  # busybox's, as in Alpine
+)
+MAKING_SECONDS = 30
+SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+CANDIDATES = ("postgres", "_postgres", "nobody")  # where none can be made: Debian and Red Hat, macOS, everywhere
 KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
@@ -96,14 +107,14 @@ def environment() -> dict[str, str]:
 
 
 def server_account(data: Path) -> Account:
-    """The account for the server on this data folder: the owner of an existing one, else an unprivileged one.
+    """The account for the server on this data folder: the owner of an existing one, else one that is its own.
 
     Raises:
-        EmbeddedFailed: We are root and none of the usual accounts exists.
+        EmbeddedFailed: We are root, no account can be made, and none of the usual ones exists.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), other=False)
-    return _owner(data) or _unprivileged()
+    return _owner(data) or _named(OWN) or _made() or _unprivileged()
 
 
 def _owner(data: Path) -> Account | None:
@@ -114,16 +125,42 @@ def _owner(data: Path) -> Account | None:
     return Account(status.st_uid, status.st_gid, other=True) if status.st_uid != 0 else None
 
 
-def _unprivileged() -> Account:
+def _named(name: str) -> Account | None:
     import pwd  # not on Windows, where this module is imported too
 
-    for name in CANDIDATES:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(entry.pw_uid, entry.pw_gid, other=True) if entry.pw_uid != 0 else None
+
+
+def _made() -> Account | None:
+    """Make the server's own account; none: there is no program for it here, or it may not. Two at once make one."""
+    for program, *options in MAKERS:
+        found = shutil.which(program, path=SYSTEM_PATH)
+        if found is None:
             continue
-        return Account(entry.pw_uid, entry.pw_gid, other=True)
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(  # noqa: S603 - a program of the system's, arguments are ours
+                [found, *options, OWN],
+                cwd="/",
+                env={"PATH": SYSTEM_PATH, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=MAKING_SECONDS,
+            )
+        if (account := _named(OWN)) is not None:
+            return account
+    return None
+
+
+def _unprivileged() -> Account:
+    for name in CANDIDATES:
+        if (account := _named(name)) is not None:
+            return account
     raise EmbeddedFailed(
-        f"PostgreSQL does not run as root, and none of the users {', '.join(CANDIDATES)} exists. "
-        "Run as another user or set DATABASE_URL."
+        f"PostgreSQL does not run as root, no user {OWN} can be made, and none of the users {', '.join(CANDIDATES)}"
+        " exists. Run as another user or set DATABASE_URL."
     )
