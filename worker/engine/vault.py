@@ -154,9 +154,13 @@ class Vault:
 
     def entry(self, text: str) -> str:
         """A value of a journal, which is JSON, as it is stored: as JSON too."""
-        if self._fernets is not None and (self.everything or text.lstrip().startswith(_SEALED_JSON)):
-            return json.dumps(self._sealed(text.encode()))
-        return text
+        if self._fernets is None or not (self.everything or text.lstrip().startswith(_SEALED_JSON)):
+            return text
+        try:
+            from_json(text)
+        except ValueError:
+            return text  # the database refuses it, as ever
+        return json.dumps(self._sealed(text.encode()))
 
     def opened_entry(self, text: str) -> str:
         """Such a value as it was given."""
