@@ -39,6 +39,34 @@ def test_no_row_names_a_file_of_this_machine(kind: str, field: str, value: str) 
         unpacked({"$": kind, "value": {field: value}})
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "2852039166",
+        "0xA9FEA9FE",
+        "0251.0376.0251.0376",
+        "169.254.43518",
+        "[::ffff:169.254.169.254]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "metadata.google.internal.",
+        "168.63.129.16",
+        "u:p@169.254.169.254:80",
+    ],
+)
+def test_no_row_has_a_machine_tell_its_credentials(host: str) -> None:
+    with pytest.raises(UnknownRecord, match="Image"):
+        unpacked({"$": "Image", "value": {"url": f"http://{host}/latest/meta-data"}})
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "127.0.0.1:9000", "10.0.0.7", "[2001:db8::1]", "1.2.3.4", "256.1", "08"]
+)
+def test_other_hosts_are_what_the_tool_said(host: str) -> None:
+    assert unpacked({"$": "Image", "value": {"url": f"http://{host}/a.png"}}).url == f"http://{host}/a.png"
+
+
 def test_a_row_that_is_nested_without_end_is_refused() -> None:
     value: Any = "x"
     for _ in range(20_000):

@@ -262,8 +262,6 @@ class Store:
             "finish_reason": None,
             "waits_for": None,
             "finished_at": None,
-            "finish_reason": None,
-            "waits_for": None,
             "settings": {"input": {"text": "first"}},
             "state": {"title": "T"},
         }

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from worker.agents.event_buffer import plain
 from worker.words.errors import ModuleException
+from worker.words.hosts import tells_credentials
 
 TAG = "$"  # a dictionary with this key stands for something that JSON has no word for
 
@@ -195,6 +196,8 @@ def _record(kind: type, fields: dict[str, Any]) -> Any:
     address = fields.get(URL)
     if address is not None and CONTENT in defaults and not str(address).startswith(ADDRESSES):
         raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} an address that is not of the web.")
+    if address is not None and tells_credentials(str(address)):
+        raise UnknownRecord(None, f"A row of the journal gives {kind.__name__} the address of a cloud's credentials.")
     return kind(**fields)
 
 

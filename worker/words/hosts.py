@@ -1,0 +1,53 @@
+"""Hosts in URLs that nobody has a reason to name: where clouds tell a machine its credentials."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+_METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
+_AZURE = ipaddress.IPv4Address("168.63.129.16")  # public by its number, and what tells a machine of Azure its secrets
+_EC2_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
+_PART = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
+_PARTS = 4  # of an IPv4 address at the most; the last one fills the rest
+
+
+def tells_credentials(url: str) -> bool:
+    """Whether a URL's host is, as it stands, link-local or a cloud's metadata service; names are not resolved."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    if host in _METADATA_NAMES:
+        return True
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.is_link_local or address == _EC2_IPV6:
+            return True
+        address = address.ipv4_mapped or address.sixtofour or ipaddress.IPv4Address(address.packed[12:])
+    return address is not None and (address.is_link_local or address == _AZURE)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A host as an address, odd forms (``0xa9fea9fe``, ``169.254.43518``) as C libraries read them; none: a name."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    parts = host.split(".")
+    if len(parts) > _PARTS or not all(_PART.fullmatch(part) for part in parts):
+        return None
+    *first, last = (_number(part) for part in parts)
+    bits = 8 * (_PARTS - len(first))
+    if any(part > 255 for part in first) or last >= 1 << bits:  # noqa: PLR2004 - a byte
+        return None
+    number = 0
+    for part in first:
+        number = number << 8 | part
+    return ipaddress.IPv4Address(number << bits | last)
+
+
+def _number(part: str) -> int:
+    if part[:2].lower() == "0x":
+        return int(part, 16)
+    is_octal = part.startswith("0") and part.strip("01234567") == ""
+    return int(part, 8) if is_octal else int(part)
