@@ -10,6 +10,7 @@ import pytest
 from tests.contract.steps import claim, create, finish, note, run, wish
 from tests.engine.proxy import Proxy, far, way
 from tests.support import wait_until
+from worker.contracts import bounds as calls
 from worker.engine import bounds, sessions, waiting
 from worker.engine.client import EngineTasks
 from worker.engine.engine import Engine
@@ -57,7 +58,7 @@ OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop",
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of half a second."""
-    monkeypatch.setattr(bounds, "CALL_SECONDS", BOUND)
+    monkeypatch.setattr(calls, "CALL_SECONDS", BOUND)
     monkeypatch.setattr(waiting, "AWAY_SECONDS", BOUND)
     monkeypatch.setattr(bounds, "LETTING_GO_SECONDS", 0.1)
 

@@ -5,56 +5,26 @@ in order would be waiting for the very server that does not answer.
 """
 
 import asyncio
-import functools
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from worker.contracts import bounds
 from worker.words.errors import Unavailable
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-CALL_SECONDS = 10.0
-"""What a client's call may take, all its statements together (design: promise 12)."""
-
 ANSWER = "answer_seconds"  # of a session
 
 LETTING_GO_SECONDS = 1.0  # in which a statement may be cancelled in order
 
-Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, Any]])
 Answer = TypeVar("Answer")
-
-_until: ContextVar[float | None] = ContextVar("until", default=None)
-
-
-def remaining() -> float:
-    """Seconds that are left of the call in hand; of none, as many as a call has."""
-    until = _until.get()
-    return CALL_SECONDS if until is None else until - time.monotonic()
-
-
-def bounded(verb: Verb) -> Verb:
-    """Have all statements of a client's call share one bound; what carries a live attempt has none."""
-
-    @functools.wraps(verb)
-    async def within(*arguments: Any, **options: Any) -> Any:
-        if _until.get() is not None or options.get("attempt") is not None:  # a live attempt waits
-            return await verb(*arguments, **options)
-        token = _until.set(time.monotonic() + CALL_SECONDS)
-        try:
-            return await verb(*arguments, **options)
-        finally:
-            _until.reset(token)
-
-    return cast("Verb", within)
 
 
 def too_late() -> Unavailable:
     """The error of a call whose time is up."""
-    return Unavailable(f"the database has not answered for {CALL_SECONDS:g} s", retry_after=5)
+    return Unavailable(f"the database has not answered for {bounds.CALL_SECONDS:g} s", retry_after=5)
 
 
 class Bounds:

@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from worker.contracts.bounds import bounded
 from worker.engine import finding, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
 from worker.engine.audit import EngineAudit
-from worker.engine.bounds import bounded
 from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
 from worker.engine.core import Asked, Core

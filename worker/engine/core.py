@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
+from worker.contracts.bounds import CALL_SECONDS, remaining
 from worker.contracts.lease import OwnLease
 from worker.engine import presence_statements, statements
-from worker.engine.bounds import CALL_SECONDS, Bounds, remaining
+from worker.engine.bounds import Bounds
 from worker.engine.changes import Bereave
 from worker.engine.connections import (
     GRANTS,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from worker.contracts.bounds import bounded
 from worker.engine.audit import EngineAudit
-from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES
 from worker.words.actors import AuditAction

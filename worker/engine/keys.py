@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from worker.contracts import Key, check_organization
+from worker.contracts.bounds import bounded
 from worker.engine import presence_statements as statements
 from worker.engine.audit import EngineAudit
-from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.hub import KEYS
 from worker.words.actors import AuditAction

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from worker.contracts import Claimant, HeldDelivery, HeldTask, WorkerSession, WorkerState
+from worker.contracts.bounds import bounded
 from worker.engine import presence_statements as statements
-from worker.engine.bounds import bounded
 from worker.engine.changes import Save
 from worker.engine.core import Core
 from worker.engine.hub import DELIVERIES, WORK

@@ -1,7 +1,7 @@
 """How the tasks of an organization stand. Every count is by an index that holds unfinished work alone."""
 
+from worker.contracts.bounds import bounded
 from worker.contracts.standing import AgentStanding, Standing
-from worker.engine.bounds import bounded
 from worker.engine.core import Core
 from worker.engine.statements import WAITING_AGENTS
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
 from worker.engine import file_statements, statements
-from worker.engine.bounds import remaining, too_late
+from worker.engine.bounds import too_late
 from worker.engine.changes import Append, Save
 from worker.engine.connections import (
     LEAVE_NO_LOCK,

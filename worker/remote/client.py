@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
+from worker.contracts.bounds import bounded
 from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
@@ -52,6 +53,7 @@ class RemoteTasks:
         self._organization = organization_id
         self.save_of_a_run: SaveOfARun
 
+    @bounded
     async def create(self, new: NewTask) -> TaskRecord:
         """Store a pending task.
 
@@ -84,10 +86,12 @@ class RemoteTasks:
         )
         return task_of(decode(answer.content, "a task"))
 
+    @bounded
     async def get(self, task_id: str) -> TaskRecord:
         """Read a task."""
         return await self._task("GET", task_id, "/status")
 
+    @bounded
     async def find(self, query: TaskQuery) -> list[TaskItem]:
         """List tasks, newest first; what the platform does not filter is filtered here."""
         history = f"{EXECUTION}/executions/history"
@@ -104,6 +108,7 @@ class RemoteTasks:
             items = [item for agent in agents for item in await self._history(f"{history}/{_in_path(agent)}", query)]
         return _page(items, query)
 
+    @bounded
     async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
         """Count tasks by status."""
         if not await self._dialect.native():
@@ -121,6 +126,7 @@ class RemoteTasks:
         rows = decode(answer.content, "a list of tasks")
         return [item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
+    @bounded
     async def update(
         self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
     ) -> TaskRecord:
@@ -142,10 +148,12 @@ class RemoteTasks:
             subject=Subject(task_id=task_id, attempt=attempt),
         )
 
+    @bounded
     async def stop(self, task_id: str) -> TaskRecord:
         """End a task as stopped."""
         return await self._task("DELETE", task_id)
 
+    @bounded
     async def retry(self, task_id: str) -> TaskRecord:
         """Queue a finished or paused task again."""
         try:
@@ -156,6 +164,7 @@ class RemoteTasks:
         await self.get(task_id)
         raise self._unsupported("retry a task")
 
+    @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
         """Append events."""
         if not events:
@@ -192,6 +201,7 @@ class RemoteTasks:
         finally:
             await events.aclose()
 
+    @bounded
     async def activity(self, task_id: str) -> AgentActivityThread:
         """Read the activity log."""
         task = await self.get(task_id)
@@ -199,6 +209,7 @@ class RemoteTasks:
         answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
         return AgentActivityThread.model_validate(decode(answer.content, "an activity log"))
 
+    @bounded
     async def attempts(self, task_id: str) -> list[Attempt]:
         """Read the attempts."""
         path = f"{_task_path(task_id)}/attempts"
@@ -243,6 +254,7 @@ class RemoteTasks:
         media_type = answer.headers.get("content-type", "application/octet-stream")
         return StoredFile(reference, unquote(name), media_type, answer.content)
 
+    @bounded
     async def kept_files(self, task_id: str) -> list[KeptFile]:
         """Which of a task's files are stored; none on a platform that keeps none."""
         if not await self._dialect.native():
@@ -250,6 +262,7 @@ class RemoteTasks:
         answer = await self._transport.call("GET", f"{_task_path(task_id)}/files", subject=Subject(task_id=task_id))
         return kept_of(decode(answer.content, "a list of files"))
 
+    @bounded
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Read an agent."""
         if not agent_id:
@@ -257,15 +270,18 @@ class RemoteTasks:
         answer = await self._transport.call("GET", f"/agents/{_in_path(agent_id)}", subject=Subject(agent_id=agent_id))
         return agent_of(decode(answer.content, "an agent"))
 
+    @bounded
     async def providers(self) -> list[ProviderState]:
         """List the providers whose last call failed."""
         rows = await self._of_providers("GET", "")
         return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
+    @bounded
     async def resume_provider(self, provider_id: str) -> ProviderState:
         """Have the tasks that wait for a provider tried at once."""
         return provider_of(await self._of_providers("POST", f"/{_in_path(provider_id)}/resume"))
 
+    @bounded
     async def fail_provider(self, provider_id: str) -> ProviderState:
         """End the tasks that wait for a provider."""
         return provider_of(await self._of_providers("POST", f"/{_in_path(provider_id)}/fail"))
@@ -275,6 +291,7 @@ class RemoteTasks:
             raise self._unsupported("look after providers of models")
         return decode((await self._transport.call(method, f"/providers{path}")).content, "a provider")
 
+    @bounded
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """List the lines of the audit log that fit, the newest first."""
         if not await self._dialect.native():
@@ -283,11 +300,13 @@ class RemoteTasks:
         rows = decode((await self._transport.call("GET", "/audit", params=asked)).content, "an audit log")
         return [audit_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
+    @bounded
     async def list_agents(self) -> list[AgentRecord]:
         """Read all agents."""
         rows = decode((await self._transport.call("GET", "/agents/list")).content, "a list of agents")
         return [agent_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
+    @bounded
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
@@ -299,6 +318,7 @@ class RemoteTasks:
             raise
         return agent_of(decode(answer.content, "an agent"))
 
+    @bounded
     async def delete_agent(self, agent_id: str) -> AgentRecord:
         """Take an agent off the list."""
         if not agent_id:

@@ -1,12 +1,16 @@
 """One HTTP client, kept alive: requests with retries, event streams, redirects within the platform's own hosts."""
 
+import asyncio
 import re
 import secrets
+import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from worker.contracts import bounds
+from worker.contracts.bounds import left
 from worker.remote.addresses import Addresses
 from worker.remote.certificates import trusted
 from worker.remote.refusals import AGAIN, NOTHING, Subject, body_of, refusal
@@ -26,9 +30,13 @@ KEPT_SECONDS = 4.0  # an idle connection; servers close theirs after 5, and a re
 TRIES = 5
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries, doubling, with jitter
 RETRY_AFTER_SECONDS = 60.0  # a server's Retry-After is obeyed up to here
-TOTAL_SECONDS = 120.0  # no further try after so long
+TOTAL_SECONDS = 120.0  # no further try after so long, where a client's call does not end before
+RETRY_SECONDS = 5.0  # in which a call that took too long may be made again
 REDIRECTS = 5
 SESSION_BYTES = 32
+KEEPALIVES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+"""Of streams, which may be silent: seconds, seconds, a number, milliseconds; as of connections to PostgreSQL."""
+
 NOT_ACTED = frozenset({408, 425, 429, 503})  # a gateway's 502 and 504 leave it open
 _UNFIT = re.compile(r"[^\x20-\x7e]")  # what a header cannot carry
 
@@ -141,8 +149,8 @@ class Transport:
             redirects: Whether they are followed, within the platform's own hosts.
 
         Raises:
-            ModuleException: What the answer stands for. Unavailable: no answer. Unanswered: no answer, and the
-                platform may have acted on it.
+            ModuleException: What the answer stands for. Unavailable: no answer. Unanswered: no answer, or none within
+                a client's call, and the platform may have acted on it.
         """
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
@@ -162,9 +170,13 @@ class Transport:
             reraise=True,
         )
         try:
-            return await tries(self._try, request, subject, redirects=redirects)
+            async with asyncio.timeout(left()):
+                return await tries(self._try, request, subject, redirects=redirects)
         except Failed as failed:
             raise failed.error from failed.__cause__
+        except TimeoutError:
+            late = f"{self.addresses.shown} did not answer within {bounds.CALL_SECONDS:g} s"
+            raise Unanswered(late, retry_after=RETRY_SECONDS) from None
 
     @asynccontextmanager
     async def stream(
@@ -192,6 +204,7 @@ class Transport:
             response = await self._try(request, subject, redirects=redirects, stream=True)
         except Failed as failed:
             raise failed.error from failed.__cause__
+        _watch_over(response)
         try:
             events = EventSource(response).aiter_sse()
             try:
@@ -284,6 +297,18 @@ class Transport:
         if self._client is None:
             raise Unavailable(f"The connection to {self.addresses.shown} was closed.")
         return self._client
+
+
+def _watch_over(response: "httpx.Response") -> None:
+    """Have the system notice within some ten seconds that the packets of a connection are lost on the way."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVES.items():
+        if hasattr(socket, name):  # Linux has all of them
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def next_request(request: "httpx.Request", response: "httpx.Response") -> "httpx.Request | None":
