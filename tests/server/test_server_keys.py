@@ -9,7 +9,9 @@ import pytest
 from tests.dashboard.browsing import Browser
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
+from tests.support import wait_until
 from worker.engine.engine import Engine
+from worker.words.audit import AuditQuery
 from worker.words.roles import Role
 
 
@@ -104,3 +106,26 @@ async def test_the_servers_own_key_is_no_exception_for_a_guesser(start: Start) -
         for number in range(2):
             await client.get("/workers", headers={"x-api-key": f"wrong {number}"})
         assert (await client.get("/workers", headers={"x-api-key": KEY})).status_code == 429
+
+
+async def test_whoever_names_another_address_is_still_the_one_the_router_saw(
+    start: Start, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNO", "web.1")
+    serving = await start(key=KEY, wrong_keys=2)
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as client:
+        statuses: list[int] = []
+        for number in range(3):
+            headers = {"x-api-key": f"wrong {number}", "x-forwarded-for": f"198.51.100.{number}, 203.0.113.7"}
+            statuses.append((await client.get("/workers", headers=headers)).status_code)
+        assert statuses == [401, 401, 429]
+        other = {"x-api-key": "wrong", "x-forwarded-for": "203.0.113.8"}
+        assert (await client.get("/workers", headers=other)).status_code == 401
+
+    async def noted() -> set[str]:
+        return {each.address for each in await engine.tasks.audit(AuditQuery())}
+
+    async def both() -> bool:
+        return await noted() == {"203.0.113.7", "203.0.113.8"}
+
+    await wait_until(both, "both addresses are in the audit log")

@@ -25,6 +25,9 @@ LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server beyond loopback has a key, which is checked before it listens
 GRACE_SECONDS = 5  # for requests under way when it is told to stop; streams end at once
 BACKLOG = 2048
+ROUTERS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,127.0.0.0/8,fc00::/7"
+"""Where Heroku's routers are. Whom they speak for is the last address that is not among these: what a client writes in
+front of it itself is passed on, too, and counts for nothing."""
 SILENT_PEER_SECONDS = 30  # a peer that acknowledges nothing for so long is gone: half-open streams hold no worker
 
 
@@ -61,7 +64,7 @@ class Server(uvicorn.Server):
             "server_header": False,
             "http": bounded(most_connections),
             "ws": "none",
-            "forwarded_allow_ips": "*" if on_heroku else None,
+            "forwarded_allow_ips": ROUTERS if on_heroku else None,
             **options,
         }
         super().__init__(uvicorn.Config(application, **options))
