@@ -204,3 +204,17 @@ async def test_without_a_key_it_says_so(start: Start, engine: Engine) -> None:
         await client.delete(f"/agent-execution/{await made(client)}")
     (line,) = await lines(engine)
     assert (line.key_id, line.role, line.address) == ("no key", "admin", "127.0.0.1")
+
+
+async def test_no_line_looks_like_another_one(serving: Serving, engine: Engine, client: httpx.AsyncClient) -> None:
+    turned = "a\u202eb\u200b\U000e0041\n"
+    await engine.keys.create("default", name=turned)
+    await client.get("/work\u202eers/x%0a", headers={"x-api-key": "wrong"})
+    await client.get("/workers/%E2%80%AE", headers={"x-api-key": "wrong"})
+    await client.get("/agents/%E2%80%AE%0Ax", headers={"x-api-key": "wrong"})
+    found = await _written(engine, 2)
+    assert {each.details["name"] for each in found if each.details} == {"ab"}
+    for each in found:
+        assert all(char.isprintable() for char in each.subject + each.key_name + (each.error or "")), each
+    saved = await client.put("/agents/x", json={"id": "x", "name": turned, "unique_name": "x"})
+    assert saved.json()["name"] == "ab"

@@ -19,6 +19,7 @@ from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.errors import ModuleException
 from worker.words.ids import new_id
 from worker.words.texts import clean
+from worker.words.unseen import escaped, line_of
 
 DATABASE = "database"
 CHARACTERS = 500  # of each text; what is longer is cut
@@ -101,15 +102,15 @@ class EngineAudit:
             "id": entry_id,
             "organization": self._organization,
             "action": str(action),
-            "subject": _text(subject),
+            "subject": _text(line_of(subject)),
             "agent": agent,
             "task": clean(task) if task else None,
             "key": by.key_id,
-            "name": _text(by.name),
+            "name": _text(line_of(by.name)),
             "role": by.role,
-            "address": _text(by.address),
+            "address": _text(line_of(by.address)),
             "door": str(by.door),
-            "error": None if error is None else _text(error),
+            "error": None if error is None else _text(escaped(error)),
             "times": times,
             "details": clean(json.dumps(self._core.vault.marked(given))) if given else None,
         }

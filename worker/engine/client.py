@@ -32,6 +32,7 @@ from worker.words.providers import ProviderState
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.texts import clean
+from worker.words.unseen import name_of
 from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
@@ -290,6 +291,7 @@ class EngineTasks:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
         record = agent.model_dump(exclude={"id", "organization_id", "version", "created_at", "announced"})
+        record["name"] = name_of(clean(agent.name))
         async with self._audit.of(AuditAction.AgentSaved, f"agent {agent.id}", agent=agent.id):
             await self._core.rows(
                 statements.SAVE_AGENT, (self._organization, agent.id, encode(self._core.vault.marked(record)))

@@ -17,6 +17,7 @@ from worker.words.errors import Conflict, NotFound
 from worker.words.ids import check_id, new_id
 from worker.words.roles import Role
 from worker.words.texts import clean
+from worker.words.unseen import name_of
 
 KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
 SECRET_BYTES = 32
@@ -54,7 +55,7 @@ class EngineKeys:
             "id": new_id(),
             "organization": organization_id,
             "digest": digest_of(text),
-            "name": clean(name),
+            "name": name_of(clean(name)),
             "agents": list(agents) or None,
             "role": str(role),
             "seconds": seconds,

@@ -39,6 +39,7 @@ from worker.words.providers import ProviderFailure
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
+from worker.words.unseen import name_of
 from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard
 
 VERSION = 2  # since 2: ``files`` beside ``changes``
@@ -139,7 +140,7 @@ class Clerk:
         await self._room.work.register(
             WorkerCard(
                 id=card.id,
-                name=clean(card.name),
+                name=name_of(clean(card.name)),
                 agents=tuple(card.agents),
                 any_agent=card.any_agent,
                 concurrency=card.concurrency,

@@ -16,6 +16,16 @@ UNSEEN_IN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
 """The same, but for line ends, tabs and joiners: for texts rather than names."""
 
 
+def name_of(text: str) -> str:
+    """A text as a name, which is one line of what people see."""
+    return UNSEEN.sub("", text).strip()
+
+
+def line_of(text: str) -> str:
+    """A text as one line, in which whatever nobody sees is written out."""
+    return escaped(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def escaped(text: str) -> str:
     r"""A text in which unseen characters are written out, as JSON does: ``\u202e``."""
     return text if text.isascii() and text.isprintable() else UNSEEN_IN_LINES.sub(_escape, text)
