@@ -160,6 +160,17 @@ def stop_the_loop() -> str:
     return "stopped it"
 
 
+def takes_signals() -> str:
+    """As a server within a process does, and a library that wants no Ctrl-C."""
+    try:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+    except (RuntimeError, ValueError):
+        return "there is no loop here, or it is not the main thread's"
+    return "took them"
+
+
 def cancel_itself() -> str:
     try:
         task = asyncio.current_task()
@@ -215,6 +226,7 @@ WAYS: dict[str, Way] = {
     "closes the output": closed_output,
     "stops the loop": stop_the_loop,
     "cancels itself": cancel_itself,
+    "takes signals": takes_signals,
     "hangs": lambda: time.sleep(8),
     "lock": threading.Lock,
     "odd": Odd,

@@ -171,6 +171,7 @@ class _Going:
         self._run_id = run.id_of(run.scope)
         self._translation = Translation()
         self._defers = False
+        self._is_here = True
         self._forget: Callable[[], None] = lambda: None
 
     async def complete(self, agent: Any, kind: str, *, holding: bool) -> RunResult:
@@ -199,12 +200,17 @@ class _Going:
         self._run.begin()
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if self._run.attempt is not None and task is not None:
-            cancel = task.cancel
+
+            def cancel() -> None:
+                if self._is_here:  # it may have ended by itself before the loop gets to this; what follows goes on
+                    task.cancel()
+
             self._forget = self._run.attempt.stopping.call(lambda: _call_soon(loop, cancel))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Have all events stored, also where the run failed; where it was cancelled, let go of them."""
+        self._is_here = False
         self._forget()
         self._run.journal.end(self._run.scope, failed=error is not None)
         buffer = self._run.buffer

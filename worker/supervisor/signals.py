@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from types import FrameType
 
 EXIT_SECONDS = 5.0
@@ -14,19 +15,58 @@ whatever holds it up: a database that does not answer, a handler that blocks the
 
 def hear(numbers: Collection[signal.Signals], heard: Callable[[int], None]) -> None:
     """Have a function called for each of these signals, on a thread. Must be called on the main thread."""
+    global _hearing  # noqa: PLW0603 - a process has its signals once
     ours, kernels = socket.socketpair()
     kernels.setblocking(False)
-    for number in numbers:
-        signal.signal(number, _noted)
-    signal.set_wakeup_fd(kernels.detach(), warn_on_full_buffer=False)
+    hearing = _hearing = _Hearing(frozenset(numbers), kernels.detach())
+    keep()
 
     def listen() -> None:
         while received := ours.recv(64):
+            hearing.tell_others(received)
             for number in received:
-                if number in numbers:
+                if number in hearing.numbers:
                     heard(number)
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
+
+
+def keep() -> None:
+    """See that signals are still heard: libraries replace handlers, and event loops what wakes them.
+
+    Does nothing before ``hear``, and on any other thread than the main one, which alone may change signals.
+    """
+    if _hearing is None or threading.current_thread() is not threading.main_thread():
+        return
+    for number in _hearing.numbers:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.SIG_IGN, None):  # what else handles it may go on
+            signal.signal(number, _noted)
+    woken = signal.set_wakeup_fd(_hearing.descriptor, warn_on_full_buffer=False)
+    if woken not in (-1, _hearing.descriptor):
+        _hearing.other = woken
+
+
+class _Hearing:
+    """Where the kernel's notes of signals go.
+
+    Args:
+        numbers: The signals.
+        descriptor: Written to by the kernel.
+    """
+
+    def __init__(self, numbers: frozenset[int], descriptor: int) -> None:
+        self.numbers = numbers
+        self.descriptor = descriptor
+        self.other = -1  # written to by the kernel before: somebody's event loop, which is to hear of its own signals
+
+    def tell_others(self, received: bytes) -> None:
+        """Pass on what came to whoever would have been told without us."""
+        if self.other >= 0:
+            with suppress(OSError):  # it is closed by now
+                os.write(self.other, received)
+
+
+_hearing: _Hearing | None = None
 
 
 def _noted(number: int, frame: FrameType | None) -> None:

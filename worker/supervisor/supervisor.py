@@ -13,6 +13,7 @@ from worker.current import REASON_CUT_OFF, REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Handler, Registry
 from worker.settings import Settings
+from worker.supervisor import signals
 from worker.supervisor.calls import Caller
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
@@ -358,6 +359,7 @@ class Supervisor:
             await self._pause(LOOK_AT_WEAR_SECONDS)
             runs = [each.run for each in self._running.values() if not each.writing]
             standstill.look(runs, is_full=self._places() <= 0)
+            signals.keep()
             if self.draining:
                 return
         self.is_worn_out = self._wear.is_worn_out

@@ -537,7 +537,13 @@ HOOKS: tuple[Hook, ...] = (
         for name, make in CONNECTIONS
     ),
     *(
-        Hook(f"agno.{kind}._hooks", "", f"{private}aexecute_{when}_hooks", off_loop.options("hooks"), is_shared=True)
+        Hook(
+            f"agno.{kind}._hooks",
+            "",
+            f"{private}aexecute_{when}_hooks",
+            off_loop.options("hooks", is_passed_over=True),
+            is_shared=True,
+        )
         for kind, private in (("agent", ""), ("team", "_"))
         for when in ("pre", "post")
     ),
@@ -549,7 +555,11 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.team._run", "", "_aresolve_run_dependencies", off_loop.dependencies, is_shared=True),
     *(
         Hook(
-            module, "", "aget_relevant_docs_from_knowledge", off_loop.attributes("knowledge_retriever"), is_shared=True
+            module,
+            "",
+            "aget_relevant_docs_from_knowledge",
+            off_loop.attributes("knowledge_retriever", is_passed_over=True),
+            is_shared=True,
         )
         for module in ("agno.agent._messages", "agno.team._default_tools")
     ),

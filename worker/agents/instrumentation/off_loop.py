@@ -16,6 +16,7 @@ from contextvars import copy_context
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from worker.agents.instrumentation.own_code import watched
 from worker.current import run_in_hand
 from worker.threads import Call, in_thread
 
@@ -61,17 +62,23 @@ async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
             close()
 
 
-def options(*names: str) -> Make:
-    """Give Agno's function the async form of what it is given under these names, or as its first argument."""
+def options(*names: str, is_passed_over: bool = False) -> Make:
+    """Give Agno's function the async form of what it is given under these names, or as its first argument.
+
+    Args:
+        names: Which.
+        is_passed_over: Whether Agno goes on where they fail.
+    """
+    form = functools.partial(_forms, is_passed_over=is_passed_over)
 
     def make(original: Original) -> Original:
         def hook(*arguments: Any, **given: Any) -> Any:
             if run_in_hand.get() is None:
                 return original(*arguments, **given)
             if arguments and not given.keys() & set(names):
-                arguments = (_forms(arguments[0]), *arguments[1:])
+                arguments = (form(arguments[0]), *arguments[1:])
             for name in given.keys() & set(names):
-                given[name] = _forms(given[name])
+                given[name] = form(given[name])
             return original(*arguments, **given)
 
         return hook
@@ -79,14 +86,14 @@ def options(*names: str) -> Make:
     return make
 
 
-def attributes(*names: str) -> Make:
+def attributes(*names: str, is_passed_over: bool = False) -> Make:
     """Give Agno's method or function a copy of its owner, with the async form of what it holds under these names."""
 
     def make(original: Original) -> Original:
         def hook(owner: Any, *arguments: Any, **given: Any) -> Any:
             if run_in_hand.get() is None:
                 return original(owner, *arguments, **given)
-            return original(with_forms(owner, *names), *arguments, **given)
+            return original(with_forms(owner, *names, is_passed_over=is_passed_over), *arguments, **given)
 
         return hook
 
@@ -100,7 +107,7 @@ def dependencies(original: Original) -> Original:
         found = run_context.dependencies
         if run_in_hand.get() is not None and isinstance(found, dict):
             for name, value in found.items():  # the same dictionary: Agno puts the answers there
-                found[name] = threaded(value)
+                found[name] = watched(threaded(value), is_passed_over=True)
         await original(owner, run_context, **given)
 
     return hook
@@ -165,16 +172,18 @@ def _blocks(db: Any) -> bool:
     return url is None or not str(url.drivername).startswith("sqlite") or url.database not in (None, "", ":memory:")
 
 
-def _forms(value: Any) -> Any:
-    return [threaded(each) for each in value] if isinstance(value, list) else threaded(value)
+def _forms(value: Any, *, is_passed_over: bool = False) -> Any:
+    if isinstance(value, list):
+        return [watched(threaded(each), is_passed_over=is_passed_over) for each in value]
+    return watched(threaded(value), is_passed_over=is_passed_over)
 
 
-def with_forms(owner: Any, *names: str) -> Any:
+def with_forms(owner: Any, *names: str, is_passed_over: bool = False) -> Any:
     """An owner, or a copy of it with the async form of the plain functions that it holds under these names."""
     own = owner
     for name in names:
         value = getattr(owner, name, None)
-        form = threaded(value)
+        form = watched(threaded(value), is_passed_over=is_passed_over)
         if form is not value:
             own = copy.copy(owner) if own is owner else own
             setattr(own, name, form)
@@ -183,12 +192,17 @@ def with_forms(owner: Any, *names: str) -> Any:
 
 def _function_with_forms(function: Any) -> Any:
     plain = {name: getattr(function, name, None) for name in ("entrypoint", "pre_hook", "post_hook", "tool_hooks")}
-    forms = {name: _forms(value) for name, value in plain.items() if not inspect.isgeneratorfunction(value)}
+    forms = {name: _of_tool(value) for name, value in plain.items() if not inspect.isgeneratorfunction(value)}
     changed = {name: form for name, form in forms.items() if form != plain[name]}
     own = function.model_copy() if changed else function
     for name, form in changed.items():
         setattr(own, name, form)
     return own
+
+
+def _of_tool(value: Any) -> Any:
+    """What a tool raises is for its model to read, so nobody else is told."""
+    return [threaded(each) for each in value] if isinstance(value, list) else threaded(value)
 
 
 def _stepping(function: Any) -> Any:

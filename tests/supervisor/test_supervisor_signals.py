@@ -1,0 +1,47 @@
+"""Signals are heard whatever libraries make of them: in a process of its own, since a process has them once."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import asyncio, os, queue, signal, sys
+from worker.supervisor import signals
+
+heard = queue.Queue()
+signals.hear((signal.SIGTERM, signal.SIGINT), heard.put)
+
+async def main():
+    loop, own = asyncio.get_running_loop(), asyncio.Event()
+    def taken():
+        loop.add_signal_handler(signal.SIGUSR1, own.set)  # it has the kernel wake the loop
+        {how}
+    taken()
+    signals.keep()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.to_thread(heard.get, True, 10) == signal.SIGTERM
+    os.kill(os.getpid(), signal.SIGUSR1)
+    async with asyncio.timeout(10):
+        await own.wait()
+    await asyncio.sleep(0.05)
+    assert heard.empty(), "once each"
+
+asyncio.run(main())
+"""
+
+HOW = {
+    "wakes its loop": "pass",
+    "ignores": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "resets": "signal.signal(signal.SIGTERM, signal.SIG_DFL)",
+    "handles": "signal.signal(signal.SIGTERM, lambda *_: None)",
+    "on its loop": "loop.add_signal_handler(signal.SIGTERM, lambda: None)",
+}
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_what_a_library_takes_is_taken_back_and_shared(how: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(how=how)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr

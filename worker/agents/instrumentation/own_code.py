@@ -1,0 +1,60 @@
+"""What a user's code within an agent raises is known to the run: Agno keeps its text alone, or goes on without it."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from worker.agents.errors import give_words
+from worker.agents.instrumentation.frames import frame_in_hand
+from worker.words.classification import message_of
+from worker.words.events import NewEvent
+from worker.words.statuses import TaskUpdateEventType
+
+KIND = "passed_over"
+
+
+def watched(function: Any, *, is_passed_over: bool = False) -> Any:
+    """A function in place of one that Agno awaits; anything else is itself.
+
+    Args:
+        function: Of the user: a hook, a factory, instructions, a step.
+        is_passed_over: Whether Agno goes on without it where it fails. Where that may pass, another attempt is made
+            instead; else a note says so.
+    """
+    if not inspect.iscoroutinefunction(function):
+        return function
+
+    @functools.wraps(function)
+    async def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await function(*arguments, **options)
+        except Exception as error:
+            _tell(function, error, is_passed_over=is_passed_over)
+            raise
+
+    return call
+
+
+def _tell(function: Callable[..., Any], error: Exception, *, is_passed_over: bool) -> None:
+    """Have the run know an error. Raises: CancelledError (another attempt makes the call again)."""
+    frame = frame_in_hand.get()
+    if frame is None:
+        return
+    give_words(error)
+    run = frame.run
+    run.failures.append(error)
+    if not is_passed_over or _decides(error):
+        return
+    if run.may_give_up(error) and not frame.is_covered():
+        raise run.give_up(error) from error
+    name = getattr(function, "__name__", type(function).__name__)
+    text = f"{name} failed, and the agent went on without it: {message_of(error)}"
+    run.call(run.emit, [NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": KIND})])
+
+
+def _decides(error: Exception) -> bool:
+    """Whether Agno heeds an error of a hook: a check that failed ends the run."""
+    from agno.exceptions import AgnoError
+
+    return isinstance(error, AgnoError) or type(error).__module__.startswith("agno.")
