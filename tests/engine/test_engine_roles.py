@@ -59,6 +59,16 @@ async def test_whatever_is_set_for_the_role_a_task_is_done(database_url: str, ro
     await engine.close()
 
 
+@pytest.mark.parametrize(("setting", "ours"), [("off", "on"), ("remote_apply", "remote_apply")])
+async def test_what_was_acknowledged_is_on_disk(database_url: str, role_url: str, setting: str, ours: str) -> None:
+    grant(database_url)
+    execute(database_url, f"alter role {ROLE} set synchronous_commit = {setting}")
+    engine = Engine(role_url)
+    await engine.open()
+    assert await engine.core.rows("select current_setting('synchronous_commit') as is_set") == [{"is_set": ours}]
+    await engine.close()
+
+
 @pytest.mark.parametrize("missing", GRANTS)
 async def test_a_missing_grant_is_named_before_anything_is_done(database_url: str, role_url: str, missing: str) -> None:
     for statement in GRANTS:

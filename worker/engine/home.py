@@ -20,13 +20,16 @@ SESSION: LiteralString = """
            set_config('lock_timeout', least(
                nullif(extract(epoch from current_setting('lock_timeout')::interval) * 1000, 0), 8000
            )::integer::text, false),
+           set_config('synchronous_commit', case current_setting('synchronous_commit')
+               when 'off' then 'on' else current_setting('synchronous_commit') end, false),
            set_config('plan_cache_mode', 'force_custom_plan', false),
            set_config('jit', 'off', false),
            set_config('DateStyle', 'ISO, MDY', false)"""
 """Why, beside the locks: a server goes on waiting for a lock when its client has long gone, and the session is missing
 elsewhere. A generic plan of a prepared statement that was made while the tables were small stays until they are
 analyzed, and reads them through meanwhile: 200 tasks a second in place of 3,000. Planning each time costs less.
-Compiling (jit) costs more than statements as short as ours take. The driver reads dates of the ISO style alone."""
+Compiling (jit) costs more than statements as short as ours take. The driver reads dates of the ISO style alone. What was
+acknowledged is on disk, whatever a role has set."""
 
 IDENTITY: LiteralString = """
     (select system_identifier from pg_control_system()) as cluster,
