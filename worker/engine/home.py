@@ -28,8 +28,8 @@ SESSION: LiteralString = """
 """Why, beside the locks: a server goes on waiting for a lock when its client has long gone, and the session is missing
 elsewhere. A generic plan of a prepared statement that was made while the tables were small stays until they are
 analyzed, and reads them through meanwhile: 200 tasks a second in place of 3,000. Planning each time costs less.
-Compiling (jit) costs more than statements as short as ours take. The driver reads dates of the ISO style alone. What was
-acknowledged is on disk, whatever a role has set."""
+Compiling (jit) costs more than statements as short as ours take. The driver reads dates of the ISO style alone. What
+was acknowledged is on disk, whatever a role has set."""
 
 IDENTITY: LiteralString = """
     (select system_identifier from pg_control_system()) as cluster,
