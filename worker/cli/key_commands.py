@@ -1,21 +1,17 @@
 """``worker key …``: keys of the HTTP server."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli import output
-from worker.cli.platform import read_settings
+from worker.cli.platform import ask
 from worker.words.roles import Role
 
 if TYPE_CHECKING:
-    from worker.contracts import Key, Keys
-
-T = TypeVar("T")
+    from worker.contracts import Key
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONGEST = 100 * 365 * 86_400  # seconds; who wants a key for longer leaves the limit out
@@ -40,22 +36,6 @@ def lifetime(text: str | None) -> float | None:
     return float(int(match[1]) * UNITS[match[2]])
 
 
-def ask(call: "Callable[[Keys], Awaitable[T]]") -> T:
-    """Open the engine, ask it, close it."""
-    return asyncio.run(_asked(call))
-
-
-async def _asked(call: "Callable[[Keys], Awaitable[T]]") -> T:
-    from worker import wiring
-
-    engine = wiring.engine(read_settings())
-    try:
-        await engine.open()
-        return await call(engine.keys)
-    finally:
-        await engine.close()
-
-
 @keys.command()
 def create(  # noqa: PLR0917 - typer takes options as they stand
     organization: Annotated[str, typer.Option(metavar="ID", help="Whose tasks it reaches.")],
@@ -68,7 +48,7 @@ def create(  # noqa: PLR0917 - typer takes options as they stand
     """Create a key and print it: this once, since only its digest is stored."""
     seconds = lifetime(expires)
     named = [each.strip() for each in (agents or "").split(",") if each.strip()]
-    text, key = ask(lambda held: held.create(organization, role=role, name=name, agents=named, seconds=seconds))
+    text, key = ask(lambda on: on.keys.create(organization, role=role, name=name, agents=named, seconds=seconds))
     if as_json:
         output.say(_json({"key": text, **_plain(key)}))
         return
@@ -82,7 +62,7 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List keys: what they are for, never what they are."""
-    found = ask(lambda held: held.list(organization))
+    found = ask(lambda on: on.keys.list(organization), quiet=as_json)
     if as_json:
         output.say(_json([_plain(key) for key in found]))
         return
@@ -96,7 +76,7 @@ def list_keys(
 @keys.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, from `worker key list`.")]) -> None:
     """Have a key open nothing any more; a running server knows within five seconds."""
-    key = ask(lambda held: held.revoke(key_id))
+    key = ask(lambda on: on.keys.revoke(key_id))
     output.say(f"{key.id} revoked")
 
 

@@ -9,7 +9,7 @@ from worker.contracts.audit import Audit
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
-from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, Keys, check_organization
+from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, KeyAdmin, Keys, check_organization
 from worker.contracts.platforms import Capabilities, Platform
 from worker.contracts.presence import (
     NO_KEY,
@@ -41,6 +41,7 @@ __all__ = [
     "HeldTask",
     "Host",
     "Key",
+    "KeyAdmin",
     "Keys",
     "NamedTasks",
     "Platform",

@@ -45,8 +45,8 @@ class Key:
     revoked_at: datetime | None = None
 
 
-class Keys(Protocol):
-    """What the server keeps beside the tasks, for all organizations."""
+class KeyAdmin(Protocol):
+    """What an operator does with the keys of a server."""
 
     async def create(
         self,
@@ -63,16 +63,20 @@ class Keys(Protocol):
         """
         ...
 
-    async def assumed(self) -> list[Key]:
-        """The server; keys made before there were roles, which are ``admin`` now; each is answered once."""
-        ...
-
     async def list(self, organization_id: str | None = None) -> list[Key]:
         """Operator; all keys, the expired and revoked too."""
         ...
 
     async def revoke(self, key_id: str) -> Key:
         """Operator; the key opens nothing any more. Raises: NotFound."""
+        ...
+
+
+class Keys(KeyAdmin, Protocol):
+    """What the server keeps beside the tasks, for all organizations."""
+
+    async def assumed(self) -> list[Key]:
+        """The server; keys made before there were roles, which are ``admin`` now; each is answered once."""
         ...
 
     async def find(self, text: str) -> Key | None:

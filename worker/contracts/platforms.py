@@ -5,6 +5,7 @@ from typing import Protocol
 
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
+from worker.contracts.keys import KeyAdmin
 from worker.contracts.workers import Work
 
 
@@ -43,6 +44,11 @@ class Platform(Protocol):
     @property
     def deliveries(self) -> Deliveries:
         """Deliveries that failed."""
+        ...
+
+    @property
+    def keys(self) -> KeyAdmin:
+        """Keys of its server."""
         ...
 
     @property

@@ -5,6 +5,7 @@ from worker.remote.addresses import Addresses
 from worker.remote.client import RemoteTasks
 from worker.remote.deliveries import RemoteDeliveries
 from worker.remote.dialect import Dialect
+from worker.remote.keys import RemoteKeys
 from worker.remote.transport import Transport
 from worker.remote.working import RemoteWork
 
@@ -28,6 +29,7 @@ class Remote:
         self._dialect = Dialect(self._transport)
         self._tasks = RemoteTasks(self._transport, self._dialect, organization_id)
         self._deliveries = RemoteDeliveries(self._transport)
+        self._keys = RemoteKeys(self._transport, self._dialect, organization_id)
         self._work = RemoteWork(self._transport, self._dialect, self._tasks)
 
     async def open(self) -> None:
@@ -66,6 +68,11 @@ class Remote:
     def deliveries(self) -> RemoteDeliveries:
         """Deliveries that failed."""
         return self._deliveries
+
+    @property
+    def keys(self) -> RemoteKeys:
+        """Keys of the server."""
+        return self._keys
 
     @property
     def capabilities(self) -> Capabilities:
