@@ -53,6 +53,8 @@ async def test_a_page_can_be_used_by_everybody(page: Page, world: World, look: s
         "agents": "/ui/agents",
         "dead": "/ui/dead",
         "deliveries": "/ui/deliveries",
+        "keys": "/ui/keys",
+        "audit": "/ui/audit",
         "nowhere": "/ui/nowhere",
     }
     serious: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from starlette.responses import Response
 from starlette.types import Scope
 
-from worker.contracts import Key
+from worker.contracts import SERVER_KEY, Key
 from worker.server.access import Access, Unauthorized
 from worker.server.doors import FILE_BYTES, FORM_BYTES
 from worker.server.headers import address_of
@@ -87,7 +87,8 @@ class Front:
 
     async def _write(self, action: AuditAction, access: Access, scope: Scope) -> None:
         actor = actor_of(scope, access, Door.Page)
-        await access.room.audit.write(action, f"key {access.key}", actor=actor)
+        subject = access.key if access.key == SERVER_KEY else f"key {access.key}"
+        await access.room.audit.write(action, subject, actor=actor)
 
     def visiting(self, scope: Scope, access: Access) -> AbstractContextManager[None]:
         """Have what is done within be this visitor's, in the audit log."""
