@@ -25,7 +25,7 @@ from worker.words.errors import LeaseLost, NotFound, ValidationError
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.work import Demand, JournalEntry, Subscription
+from worker.words.work import Demand, JournalEntry, Subscription, WorkerWear
 
 
 async def test_a_claimed_task_is_executing_under_a_new_attempt(platform: Platform, open_platform: OpenPlatform) -> None:
@@ -372,6 +372,14 @@ async def test_a_worker_that_begins_to_leave_is_shown_as_draining_until_it_regis
     assert await sql("select is_draining from worker.workers") == [(True,)]
     await platform.work.register(by)
     assert await sql("select is_draining from worker.workers") == [(False,)]
+
+
+async def test_a_worker_tells_how_worn_it_is(platform: Platform, sql: Sql) -> None:
+    by = await worker(platform)
+    await platform.work.report(by.id, WorkerWear(2, 2**33, 7))
+    assert await sql("select hung_threads, memory, runs from worker.workers") == [(2, 2**33, 7)]
+    with pytest.raises(NotFound):
+        await platform.work.report("nobody", WorkerWear(0, 1, 1))
 
 
 async def test_nobody_drains_who_is_no_worker(platform: Platform) -> None:

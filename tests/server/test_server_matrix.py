@@ -50,6 +50,7 @@ MORE: dict[str, dict[str, Any]] = {
     "lost": {"held": {}},
     "assignments": {"demand": {"total": 0}},
     "deliveries": {"limit": 0},
+    "report": {"memory": 1, "runs": 1},
 }
 
 
@@ -242,6 +243,7 @@ async def test_a_worker_is_its_own_sessions(world: World) -> None:
         {"verb": "assignments", "demand": {"total": 1, "agents": {MINE: 1}}, "seconds": 0, "held": []},
         {"verb": "deliveries", **mails},
         {"verb": "renew"},
+        {"verb": "report", "memory": 1, "runs": 1},
         {"verb": "drain"},
         {"verb": "leave"},
     ]

@@ -13,9 +13,12 @@ from agno.workflow import Condition, Loop, Router, Step, StepInput, StepOutput, 
 from tests.cli.conftest import here, shells
 from tests.cli.shells import Shell
 from tests.supervisor.stories import Handlers, Serve, create, done
-from worker import Task, run_agent
+from tests.support import wait_until
+from worker import Task, run_agent, threads
+from worker.contracts import WorkerState
 from worker.current import run_in_hand
 from worker.engine.engine import Engine
+from worker.supervisor import supervisor
 from worker.testing import Call, ScriptedModel
 from worker.threads import Threads
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -45,6 +48,35 @@ async def test_a_thread_that_hangs_holds_no_place() -> None:
         await asyncio.sleep(0)
     assert await loop.run_in_executor(threads, lambda: "done") == "done"
     go_on.set()
+
+
+async def test_how_worn_it_is_is_shown_with_the_worker(
+    engine: Engine, handlers: Handlers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LOOK_AT_WEAR_SECONDS", 0.02)
+    monkeypatch.setattr(threads, "HUNG_SECONDS", 0.05)
+    go_on = threading.Event()
+    handlers.bind(lambda: go_on.wait(30), timeout=0.05)
+
+    async def worker() -> WorkerState:
+        (found,) = await engine.room("default").presence.workers()
+        return found
+
+    async with serve():
+        assert (await done(engine)).status is Status.Failed
+
+        async def is_shown() -> bool:
+            return (await worker()).hung_threads == 1
+
+        await wait_until(is_shown, "the thread is shown")
+        found = await worker()
+        assert (found.runs, found.memory is not None and found.memory > 2**20) == (1, True)
+        go_on.set()
+
+        async def is_over() -> bool:
+            return (await worker()).hung_threads == 0
+
+        await wait_until(is_over, "it has ended")
 
 
 @pytest.mark.parametrize("limit", ["--max-tasks=2", "--max-memory=1MiB"])

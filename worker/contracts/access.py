@@ -163,6 +163,7 @@ VERBS: Mapping[str, Rule] = MappingProxyType(
         "assignments": _work(Scope.Worker),
         "deliveries": _work(Scope.Worker),
         "renew": _work(Scope.Worker),
+        "report": _work(Scope.Worker),
         "drain": _work(Scope.Worker),
         "leave": _work(Scope.Worker),
         "emit": _work(Scope.Claim),

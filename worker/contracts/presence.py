@@ -19,6 +19,9 @@ class WorkerState:
         running: How many tasks it holds.
         heard_at: When it last gave a sign of life.
         is_draining: It said that it leaves: it finishes what it runs, or hands it back, and takes nothing more.
+        hung_threads: Threads of it that go on though nobody waits for them.
+        memory: Bytes that its process uses; none: it has not said.
+        runs: How many runs of handlers have ended there; none: it has not said.
     """
 
     id: str
@@ -35,6 +38,9 @@ class WorkerState:
     gone_at: datetime | None = None
     heard_at: datetime | None = None
     is_draining: bool = False
+    hung_threads: int = 0
+    memory: int | None = None
+    runs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

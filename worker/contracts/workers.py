@@ -7,7 +7,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 
 class Work(Protocol):
@@ -136,6 +136,13 @@ class Work(Protocol):
 
     async def renew(self, worker_id: str) -> None:
         """A worker, or the server for a remote one: its leases hold on from now. Raises: NotFound (taken for dead)."""
+        ...
+
+    async def report(self, worker_id: str, wear: WorkerWear) -> None:
+        """A worker; how worn it is, shown with it.
+
+        Raises: NotFound. A platform that lists no workers takes no notice.
+        """
         ...
 
     async def drain(self, worker_id: str) -> None:

@@ -37,7 +37,8 @@ GIVE_BACK_MAIL = """
 
 _WORKER = """
     w.id, w.name, w.agents, w.any_agent, w.concurrency, w.is_busy, w.started_at, w.lease_until, w.gone_at,
-    w.peer is not null as bare, not w.has_lock as remote, w.is_draining,
+    w.peer is not null as bare, not w.has_lock as remote, w.is_draining, w.hung_threads,
+    w.memory, w.runs,
     greatest(w.heard_at, w.lease_until - make_interval(secs => w.lease_seconds)) as heard_at,
     (select count(*) from worker.tasks t where t.worker_id = w.id and t.status = 'executing') as running
 """

@@ -355,6 +355,11 @@ MISSING_RIGHTS = """
     from pg_namespace n where n.nspname = 'worker'
 """
 
+REPORT = """
+    update worker.workers set hung_threads = %s, memory = %s, runs = %s
+    where id = %s and organization_id = %s returning 1
+"""
+
 DRAIN = "update worker.workers set is_draining = true where id = %s and organization_id = %s returning 1"
 
 SEEN_SUBSCRIPTIONS = "update worker.subscriptions set seen_at = now() where id = any(%s)"

@@ -30,7 +30,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.texts import clean
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 TOLD_A_READ = 100  # events; a tool's result may be as large as a file
 
@@ -311,6 +311,12 @@ class EngineWork:
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
         if not await self._core.rows(presence_statements.RENEW_OF, (worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
+    async def report(self, worker_id: str, wear: WorkerWear) -> None:
+        """Say how worn a worker is."""
+        said = (wear.hung_threads, wear.memory, wear.runs)
+        if not await self._core.rows(statements.REPORT, (*said, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def drain(self, worker_id: str) -> None:

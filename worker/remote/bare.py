@@ -27,7 +27,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 Status = AgentExecutionStatus
 
@@ -266,6 +266,9 @@ class BareWork:
 
     async def renew(self, worker_id: str) -> None:
         """The heartbeats do that."""
+
+    async def report(self, worker_id: str, wear: WorkerWear) -> None:
+        """Such a platform lists no workers."""
 
     async def drain(self, worker_id: str) -> None:
         """Such a platform lists no workers; that this one takes nothing more it says by being busy."""

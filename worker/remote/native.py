@@ -26,7 +26,7 @@ from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 LARGE_CHARACTERS = 1024 * 1024  # of one text of a task: a server takes 10 MiB a request, all that is in it included
 BY_FILE = 2  # the version of the server's verbs since which they take texts by reference
@@ -240,6 +240,10 @@ class NativeWork:
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
         await self._asking.alone(Verb({"verb": "renew"}), worker_id)
+
+    async def report(self, worker_id: str, wear: WorkerWear) -> None:
+        """Say how worn the worker is; a server of before refuses it."""
+        await self._asking.alone(Verb({"verb": "report", **asdict(wear)}), worker_id)
 
     async def drain(self, worker_id: str) -> None:
         """Say that the worker begins to leave."""

@@ -19,7 +19,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
 
@@ -173,6 +173,11 @@ class RemoteWork:
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
         await (await self._chosen()).renew(worker_id)
+
+    async def report(self, worker_id: str, wear: WorkerWear) -> None:
+        """Say how worn the worker is."""
+        if self._registered:
+            await (await self._chosen()).report(worker_id, wear)
 
     async def drain(self, worker_id: str) -> None:
         """Say that the worker begins to leave."""

@@ -240,6 +240,14 @@ class DeliveriesForm(Form):
         return MailDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
 
 
+class ReportForm(Form):
+    """``report``."""
+
+    hung_threads: Count = 0
+    memory: Annotated[int, Field(ge=0, le=2**53)]
+    runs: Annotated[int, Field(ge=0, le=2**53)]
+
+
 class DeliveryForm(HeldForm):
     """A delivery, as the worker that holds it names it."""
 

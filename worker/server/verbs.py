@@ -24,6 +24,7 @@ from worker.server.forms import (
     ProviderFailedForm,
     ProviderForm,
     RegisterForm,
+    ReportForm,
     RunForm,
     SaveForm,
     SettleForm,
@@ -40,7 +41,7 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 from worker.words.unseen import name_of
-from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard
+from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard, WorkerWear
 
 VERSION = 2  # since 2: ``files`` beside ``changes``
 POLLS = frozenset({"assignments", "deliveries"})
@@ -300,6 +301,11 @@ class Clerk:
         del asked
         await self._room.work.renew(await self._worker())
 
+    async def report(self, asked: ReportForm) -> None:
+        """Note how worn the worker is."""
+        wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs)
+        await self._room.work.report(await self._worker(), wear)
+
     async def drain(self, asked: Form) -> None:
         """Note that the worker begins to leave."""
         del asked
@@ -329,6 +335,7 @@ VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
     "deliveries": (DeliveriesForm, Clerk.deliveries),
     "settle": (SettleForm, Clerk.settle),
     "renew": (Form, Clerk.renew),
+    "report": (ReportForm, Clerk.report),
     "drain": (Form, Clerk.drain),
     "leave": (Form, Clerk.leave_platform),
 }

@@ -42,6 +42,7 @@ from worker.words.work import Assignment, Demand, WorkerCard
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
 AGAIN = 0.5, 1.0  # seconds: first and longest wait before a platform in trouble is asked again: once it is back, claim
 LOOK_AT_WEAR_SECONDS = 1.0
+TELL_SECONDS = 10.0  # between two words of how worn the worker is
 LOOK_FOR_CUT_OFF_SECONDS = 0.25
 LOOK_SECONDS = 5.0  # how often the worker asks what it has lost, should a hint not have come
 HOOK_SECONDS = 1.5  # what shutdown hooks get at the least, when the runs have used up all the time
@@ -360,11 +361,21 @@ class Supervisor:
             runs = [each.run for each in self._running.values() if not each.writing]
             standstill.look(runs, is_full=self._places() <= 0)
             signals.keep()
+            await self._tell_of_wear()
             if self.draining:
                 return
         self.is_worn_out = self._wear.is_worn_out
         announce(WorkerWorn(self.card.id, reason, self.is_worn_out))
         self._stop.set()
+
+    async def _tell_of_wear(self) -> None:
+        """Have it shown with the worker: soon where threads hang, else every ten seconds."""
+        wear, now = self._wear.wear(), time.monotonic()
+        if now < self._tells_next and wear.hung_threads == self._told_hung:
+            return
+        self._tells_next, self._told_hung = now + TELL_SECONDS, wear.hung_threads
+        with contextlib.suppress(ModuleException):  # said again in time
+            await self._platform.work.report(self.card.id, wear)
 
     def _changed(self, task_ids: Collection[str]) -> None:
         held = {task_id for task_id, _ in self._running}
@@ -458,6 +469,8 @@ class Supervisor:
         return HOOK_SECONDS if self._hurry.is_set() else max(HOOK_SECONDS, self._leave_by - time.monotonic())
 
     _handed_back = 0
+    _tells_next = 0.0  # time.monotonic() at which its wear is told again
+    _told_hung = 0
     _is_listed = False
     _leave_by = 0.0  # time.monotonic() by which hooks should have ended
 

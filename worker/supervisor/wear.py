@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worker.settings import Settings
 from worker.threads import Call, Threads
+from worker.words.work import WorkerWear
 
 _STATM = Path("/proc/self/statm")
 
@@ -28,6 +29,10 @@ class Wear:
     def hung(self) -> list[Call]:
         """What threads still do though nobody waits for it any more."""
         return [call for pool in self._pools() for call in pool.hung()]
+
+    def wear(self) -> WorkerWear:
+        """As it is shown with the worker."""
+        return WorkerWear(len(self.hung()), memory(), self.tasks)
 
     @property
     def is_worn_out(self) -> bool:

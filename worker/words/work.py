@@ -87,6 +87,21 @@ class Demand:
     suspects: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerWear:
+    """How worn a worker is, as it says itself.
+
+    Args:
+        hung_threads: Threads that go on though nobody waits for them.
+        memory: Bytes that its process uses.
+        runs: How many runs of handlers have ended.
+    """
+
+    hung_threads: int
+    memory: int
+    runs: int
+
+
 class Assignment(NamedTuple):
     """A task that a worker now owns, under this attempt."""
 
