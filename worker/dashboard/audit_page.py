@@ -1,5 +1,7 @@
 """The audit log: who did what to which row, when, and from where."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from worker.dashboard.asking import Asking
@@ -15,7 +17,7 @@ async def audit(asking: Asking) -> Response:
     asked = {name: asking.request.query_params.get(name, "")[:500].strip() for name in FILTERS}
     before = asking.request.query_params.get("before", "")[:200]
     agents = None if asking.may.agents is None else sorted(asking.may.agents)
-    given = {name: value or None for name, value in asked.items()}
+    given: dict[str, Any] = {name: value or None for name, value in asked.items()}
     query = AuditQuery(**given, agents=agents, limit=PAGE + 1, before=before or None)
     found = await asking.may.room.tasks.audit(query)
     more = found[PAGE - 1].id if len(found) > PAGE else None
