@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -16,10 +16,14 @@ from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Context, Task, TaskUpdateEvent
 from worker.cli.output import task_fields
+from worker.current import Run
 from worker.engine.engine import Engine
+from worker.supervisor import verdict
+from worker.words.errors import LeaseLost
 from worker.words.notices import Notice, TaskEnded, TaskRetried, TaskTaken
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
+from worker.words.tasks import AgentExecutionInput, TaskRecord
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -461,3 +465,15 @@ async def test_a_handler_behind_a_plain_function_is_awaited_and_followed(
     events = [event async for event in engine.tasks.events(task.id, follow=False)]
     streamed = "".join(str(event.data) for event in events if event.type == "chunk")
     assert streamed == ("" if kind == "wrapped" else "one two")
+
+
+@pytest.mark.parametrize(("owner", "is_taken"), [("t", True), ("another", False)])
+def test_a_lease_lost_within_a_group_of_exceptions_is_lost(handlers: Handlers, owner: str, *, is_taken: bool) -> None:
+    handlers.bind(lambda: None)
+    now = datetime.now(UTC)
+    given = AgentExecutionInput(text="x")
+    record = TaskRecord(id="t", agent_id="agent", organization_id="o", input=given, created_at=now)
+    run = Run(task_id="t", agent_id="agent", work=cast("Any", None), attempt=1)
+    error = ExceptionGroup("", [ValueError("beside it"), ExceptionGroup("", [LeaseLost(owner, 1)])])
+    decision = verdict.of_error(error, run, Task.of(record), handlers.handlers[0], draining=False)
+    assert isinstance(decision, verdict.Taken) is is_taken
