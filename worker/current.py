@@ -108,6 +108,7 @@ class Run:
         failure: The error that ended it where ``stopping`` says ``REASON_RETRY``.
         away: The provider that is away where it says ``REASON_OUTAGE``.
         incomplete: What becomes of an answer that is not whole, if the handler says.
+        required: Whether all that its agents use must be there: members, knowledge, memories.
         silence: Seconds for which a model may say nothing, if the handler says.
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
@@ -130,6 +131,7 @@ class Run:
     failure: BaseException | None = None
     away: ProviderState | None = None
     incomplete: Incomplete | None = None
+    required: bool = False
     silence: float | None = None
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)

@@ -35,6 +35,7 @@ class Handler:
         timeout: Seconds that one attempt may take; none: no limit.
         concurrency: Runs at once in one worker process; none: the worker's own limit.
         incomplete: What becomes of an answer that is not whole; none: see ``on``.
+        required: Whether all that its agents use must be there; see ``on``.
         model_silence: Seconds for which a model may say nothing; none: ``WORKER_MODEL_SILENCE_SECONDS``.
     """
 
@@ -47,6 +48,7 @@ class Handler:
     concurrency: int | None = None
     needs: str | None = None
     incomplete: Incomplete | None = None
+    required: bool = False
     model_silence: float | None = None
 
     @cached_property
@@ -91,6 +93,7 @@ class Registry:
         concurrency: int | None = None,
         needs: str | None = None,
         incomplete: Incomplete | None = None,
+        required: bool = False,
         model_silence: float | None = None,
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
@@ -106,6 +109,7 @@ class Registry:
                     concurrency=_whole(concurrency, "concurrency"),
                     needs=needs,
                     incomplete=_one_of(incomplete, INCOMPLETE, "incomplete"),
+                    required=_yes_or_no(required, "required"),
                     model_silence=_positive(model_silence, "model_silence"),
                 )
             )
@@ -178,6 +182,7 @@ def on(
     retries: int | RetryPolicy | None = None,
     concurrency: int | None = None,
     incomplete: Incomplete | None = None,
+    required: bool = False,
     model_silence: float | None = None,
 ) -> Callable[[Function], Function]: ...
 def on(
@@ -188,6 +193,7 @@ def on(
     retries: int | RetryPolicy | None = None,
     concurrency: int | None = None,
     incomplete: Incomplete | None = None,
+    required: bool = False,
     model_silence: float | None = None,
 ) -> Callable[[Function], Function]:
     """Bind a function, async or not, to an event of an agent's tasks; it is returned unchanged.
@@ -202,6 +208,9 @@ def on(
             ``finish_reason`` says why it ended; ``retry``: it is an error, and another try is made; ``error``: it is
             one, without another try. By default an answer that was cut (``length``) or filtered is accepted as far as
             it goes; where a filter or a refusal left no text at all, that is an error.
+        required: Whether all that its agents use must be there. By default a run goes on, with a note, without a
+            member whose model fails for good, and without knowledge, memories or hooks of its agents that do; with
+            ``True`` that ends the task as an error.
         model_silence: Seconds for which a model may say nothing before that is an error, and another try is made;
             default ``WORKER_MODEL_SILENCE_SECONDS``.
 
@@ -219,6 +228,7 @@ def on(
                 retries=retries,
                 concurrency=concurrency,
                 incomplete=incomplete,
+                required=required,
                 model_silence=model_silence,
             )
         return function
@@ -236,6 +246,7 @@ def on_task(
     retries: int | RetryPolicy | None = None,
     concurrency: int | None = None,
     incomplete: Incomplete | None = None,
+    required: bool = False,
     model_silence: float | None = None,
 ) -> Callable[[Function], Function]: ...
 def on_task(function: Any = None, /, **options: Any) -> Any:
@@ -281,6 +292,12 @@ def _one_of(value: Any, known: Sequence[str], name: str) -> Any:
     if value is None or value in known:
         return value
     raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+
+
+def _yes_or_no(value: Any, name: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{name} must be True or False, not {value!r}")
 
 
 def _whole(value: Any, name: str) -> Any:

@@ -1,11 +1,14 @@
 """Transient errors of the user's own code within an agent are retried wherever they are raised; others are told."""
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.exceptions import ModelProviderError
+from agno.knowledge.knowledge import Knowledge
 from agno.team import Team
 from agno.workflow import Step, Workflow
 
@@ -33,6 +36,59 @@ def defect(*_: Any, **__: Any) -> Any:
     raise ValueError("no such column")
 
 
+class Base:
+    """A knowledge base of the user's own, whose searches fail as a function says."""
+
+    def __init__(self, fails: Any) -> None:
+        self.fails = fails
+
+    def build_context(self, **_: Any) -> str:
+        return "There is a knowledge base."
+
+    def get_tools(self, **_: Any) -> list[Any]:
+        return []
+
+    async def aget_tools(self, **_: Any) -> list[Any]:
+        return []
+
+    async def aretrieve(self, *_: Any, **__: Any) -> Any:
+        found = self.fails()
+        return await found if inspect.isawaitable(found) else found
+
+
+class Store:
+    """A vector store of Agno's Knowledge, without which that finds nothing."""
+
+    def __init__(self, fails: Any) -> None:
+        self.fails = fails
+
+    def exists(self) -> bool:
+        return True
+
+    def search(self, **_: Any) -> Any:
+        return self.fails()
+
+    async def async_search(self, **_: Any) -> Any:
+        found = self.fails()
+        return await found if inspect.isawaitable(found) else found
+
+
+class PlainStore(Store):
+    """One that cannot be searched on an event loop."""
+
+    async def async_search(self, **_: Any) -> Any:
+        raise NotImplementedError
+
+
+def knowledge(store: Any) -> Any:
+    return Knowledge(name="handbook", vector_db=store)
+
+
+def asking(**options: Any) -> Agent:
+    turns = Call("search_knowledge_base", {"query": "x"}), "done"
+    return Agent(id="a", model=ScriptedModel(turns), **options)
+
+
 def agent(**options: Any) -> Agent:
     return Agent(id="a", model=ScriptedModel(["done"]), **options)
 
@@ -58,6 +114,20 @@ PASSED_OVER: dict[str, Make] = {
 }
 
 
+KNOWLEDGE: dict[str, tuple[str, Make]] = {
+    "a base of one's own": ("the knowledge", lambda code: agent(knowledge=Base(code), add_knowledge_to_context=True)),
+    "in the context": (
+        "the knowledge handbook",
+        lambda code: agent(knowledge=knowledge(Store(code)), add_knowledge_to_context=True),
+    ),
+    "by a tool": ("the knowledge handbook", lambda code: asking(knowledge=knowledge(Store(code)))),
+    "a team's": (
+        "the knowledge handbook",
+        lambda code: team(knowledge=knowledge(Store(code)), add_knowledge_to_context=True),
+    ),
+}
+
+
 def handler(make: Make, code: Any) -> Callable[[Task], Any]:
     async def handle(task: Task) -> Task:
         return await run_agent(make(code), task)
@@ -79,14 +149,63 @@ async def test_a_transient_error_is_retried_wherever_it_comes_from(place: str) -
 async def test_what_agno_goes_on_without_is_named_in_a_note(place: str) -> None:
     run = await run_handler(handler(PASSED_OVER[place], defect), text="x")
     assert (run.status, run.result) == ("completed", "done")
-    assert run.notes == ["defect failed, and the agent went on without it: no such column"]
+    assert run.notes == ["defect failed, and the run went on without it: no such column"]
     registry = Registry()
     registry.add(once := handler(PASSED_OVER[place], away), "task_created", None, retries=RetryPolicy(attempts=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage.registry, "default", registry)
         last = await run_handler(once, text="x")
     assert last.status == "completed"
-    assert last.notes == ["away failed, and the agent went on without it: db away"]
+    assert last.notes == ["away failed, and the run went on without it: db away"]
+
+
+@pytest.mark.parametrize("where", KNOWLEDGE)
+async def test_knowledge_that_cannot_be_searched_is_searched_again_or_named(where: str) -> None:
+    name, make = KNOWLEDGE[where]
+    for code in (away, away_async):
+        run = await run_handler(handler(make, code), text="x")
+        assert (run.status, str((await run.task.aattempts())[0].error)[-7:]) == ("pending", "db away"), run.error
+    lost = await run_handler(handler(make, lost_index), text="x")
+    assert (lost.status, lost.result) == ("completed", "done")
+    assert lost.notes == [f"{name} failed, and the run went on without it: no such index"]
+
+
+async def test_a_store_that_is_plain_is_heard_too() -> None:
+    run = await run_handler(handler(lambda code: asking(knowledge=knowledge(PlainStore(code))), lost_index), text="x")
+    assert run.notes == ["the knowledge handbook failed, and the run went on without it: no such index"]
+
+
+def lost_index(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("no such index")
+
+
+@pytest.mark.parametrize("where", [*KNOWLEDGE, *PASSED_OVER])
+async def test_what_is_required_and_fails_ends_the_task_as_an_error(where: str) -> None:
+    make = PASSED_OVER.get(where) or KNOWLEDGE[where][1]
+    registry = Registry()
+    registry.add(demanding := handler(make, lost_index), "task_created", None, required=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.registry, "default", registry)
+        run = await run_handler(demanding, text="x")
+    assert run.status == "error"
+    assert str(run.result).endswith("failed, and is required: no such index")
+    assert run.notes == []
+
+
+async def test_a_member_that_is_required_and_fails_ends_the_task_as_an_error() -> None:
+    async def work(task: Task) -> Task:
+        broken = Agent(id="ann", model=ScriptedModel([ModelProviderError("no such model", 404)]))
+        turns = Call("delegate_task_to_member", {"member_id": "ann", "task": "x"}), "without ann"
+        return await run_agent(Team(id="t", members=[broken], model=ScriptedModel(turns)), task)
+
+    run = await run_handler(work, text="x")
+    assert (run.result, run.notes) == ("without ann", ["ann failed, and the run went on without it: no such model"])
+    registry = Registry()
+    registry.add(work, "task_created", None, required=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.registry, "default", registry)
+        run = await run_handler(work, text="x")
+    assert (run.status, run.result) == ("error", "ann failed, and is required: no such model")
 
 
 async def test_what_a_tool_raises_is_for_its_model() -> None:

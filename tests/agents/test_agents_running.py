@@ -306,7 +306,7 @@ async def test_a_slow_log_does_not_hold_up_the_model(running: Runner) -> None:
     may_store.set()
     await going
     assert sum(batches) == 4
-    assert len(batches) == 1, "what came meanwhile goes in one go"
+    assert len(batches) <= 2, "what came while the first was being stored goes in one go"
 
 
 async def test_fifty_runs_of_one_agent_do_not_cross() -> None:

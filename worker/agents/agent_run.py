@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from worker.agents import providers
 from worker.agents.bounds import Bounds, bounds_of
 from worker.agents.conversation import Contents
-from worker.agents.errors import is_gate, provider_is_away
+from worker.agents.errors import AgentFailed, is_gate, provider_is_away
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind, Number
@@ -185,16 +185,39 @@ class AgentRun:
         if self.attempt is not None and self.attempt.attempt is not None and not self.blocks_the_loop:
             await providers.answered(self.attempt, provider_id)
 
-    def may_give_up(self, error: BaseException) -> bool:
-        """Whether another attempt would make a call again that failed now."""
-        return self.attempt is not None and self.attempt.has_tries and classify(error).is_retryable
+    def may_go_without(self, error: BaseException) -> bool:
+        """Whether Agno may go on without what failed: nothing is required, and another attempt would not reach it."""
+        if self.attempt is None:
+            return True
+        return not self.attempt.required and not (self.attempt.has_tries and classify(error).is_retryable)
 
-    def give_up(self, error: BaseException) -> asyncio.CancelledError:
-        """End the attempt for a transient error that Agno would go on without; returns what to raise."""
+    def give_up(self, who: str, error: BaseException) -> asyncio.CancelledError:
+        """End the attempt for an error that Agno would go on without; returns what to raise.
+
+        Args:
+            who: What failed.
+            error: How.
+        """
         if self.attempt is not None and self.attempt.failure is None:
-            self.attempt.failure = error
+            is_final = self.attempt.required and not classify(error).is_retryable
+            self.attempt.failure = AgentFailed(required_failed(who, error), error) if is_final else error
             self.attempt.stopping.set(REASON_RETRY)
         return asyncio.CancelledError(REASON_RETRY)
+
+    def go_without(self, who: str, error: BaseException, *, is_covered: bool = False) -> None:
+        """Say that the run goes on without something that failed.
+
+        Args:
+            who: What failed.
+            error: How.
+            is_covered: Whether the user has said what follows: another model, or retries of Agno's.
+
+        Raises:
+            CancelledError: It does not: the attempt ends.
+        """
+        if not is_covered and not self.may_go_without(error):
+            raise self.give_up(who, error) from error
+        self.call(self.emit, [missing(who, error)])
 
     def failure(self, text: str) -> BaseException | None:
         """The exception whose text Agno reports, the latest first."""
@@ -312,7 +335,7 @@ class AgentRun:
             return
         self._failed = [each for each in self._failed if each not in settled]
         others = [each for each in settled if (each.scope, each.at, each.match) != (scope, at, match)]
-        self.emit([_missing(each) for each in others])
+        self.emit([missing(each.who, each.error) for each in others])
         rows = [row for each in others if (row := self._row_of_failure(each)) is not None]
         self.buffer.add((), rows)
 
@@ -412,7 +435,17 @@ class AgentRun:
         return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
 
 
-def _missing(call: FailedCall) -> NewEvent:
-    """Say that the run went on without an answer."""
-    text = f"{call.who} failed, and the run went on without an answer: {message_of(call.error)[:1000]}"
+def missing(who: str, error: BaseException) -> NewEvent:
+    """The note that a run went on without something.
+
+    Args:
+        who: What failed.
+        error: How.
+    """
+    text = f"{who} failed, and the run went on without it: {message_of(error)[:1000]}"
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
+
+
+def required_failed(who: str, error: BaseException) -> str:
+    """The same where the handler requires all that its agents use."""
+    return f"{who} failed, and is required: {message_of(error)[:1000]}"

@@ -99,6 +99,7 @@ class Executor:
             handler=handler.name,
             has_tries=task.errors + 1 < handler.retries.attempts,
             incomplete=handler.incomplete,
+            required=handler.required,
             silence=handler.model_silence,
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 from worker.agents.instrumentation import (
     bare,
     connections,
+    knowledge,
     model_calls,
     off_loop,
     records,
@@ -471,6 +472,10 @@ def _disconnect_databases(original: Original) -> Original:
     return hook
 
 
+def _lookup(original: Original) -> Original:
+    return knowledge.lookup(off_loop.attributes("knowledge_retriever", is_passed_over=True)(original))
+
+
 BASE = "agno.models.base"
 FUNCTION = "agno.tools.function"
 OWNERS = (("agno.agent.agent", "Agent"), ("agno.team.team", "Team"), ("agno.workflow.workflow", "Workflow"))
@@ -558,11 +563,13 @@ HOOKS: tuple[Hook, ...] = (
             module,
             "",
             "aget_relevant_docs_from_knowledge",
-            off_loop.attributes("knowledge_retriever", is_passed_over=True),
+            _lookup,
             is_shared=True,
         )
         for module in ("agno.agent._messages", "agno.team._default_tools")
     ),
+    Hook("agno.knowledge.knowledge", "Knowledge", "search", knowledge.search_sync),
+    Hook("agno.knowledge.knowledge", "Knowledge", "asearch", knowledge.search),
     Hook(FUNCTION, "FunctionCall", "_aexecute", off_loop.tool_execution),
     Hook("agno.workflow.condition", "Condition", "_aevaluate_condition", off_loop.attributes("evaluator")),
     Hook("agno.workflow.router", "Router", "_aroute_steps", off_loop.attributes("selector")),

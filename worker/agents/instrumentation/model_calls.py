@@ -202,8 +202,8 @@ class ModelCall:
         if self._frame.parent is not None and self._run.is_leaving:
             raise self._run.suspend() from error
         is_passed_over = self._frame.parent is not None or self._conversation.helper is not None
-        if is_passed_over and self._run.may_give_up(error) and not self._frame.is_covered():
-            raise self._run.give_up(error) from error
+        if is_passed_over and not self._run.may_go_without(error) and not self._frame.is_covered():
+            raise self._run.give_up(self._who, error) from error
         self._run.drop_outdated(self._conversation.scope)
         self._run.failed(FailedCall(self._conversation.scope, self._at, self._match, error, self._who))
 

@@ -7,11 +7,6 @@ from typing import Any
 
 from worker.agents.errors import give_words
 from worker.agents.instrumentation.frames import frame_in_hand
-from worker.words.classification import message_of
-from worker.words.events import NewEvent
-from worker.words.statuses import TaskUpdateEventType
-
-KIND = "passed_over"
 
 
 def watched(function: Any, *, is_passed_over: bool = False) -> Any:
@@ -46,11 +41,7 @@ def _tell(function: Callable[..., Any], error: Exception, *, is_passed_over: boo
     run.failures.append(error)
     if not is_passed_over or _decides(error):
         return
-    if run.may_give_up(error) and not frame.is_covered():
-        raise run.give_up(error) from error
-    name = getattr(function, "__name__", type(function).__name__)
-    text = f"{name} failed, and the agent went on without it: {message_of(error)}"
-    run.call(run.emit, [NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": KIND})])
+    run.go_without(getattr(function, "__name__", type(function).__name__), error, is_covered=frame.is_covered())
 
 
 def _decides(error: Exception) -> bool:

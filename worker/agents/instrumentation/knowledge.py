@@ -1,0 +1,114 @@
+"""Knowledge that cannot be searched: Agno writes that to its log, and its agent answers without it."""
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from worker.agents.errors import give_words
+from worker.agents.instrumentation.frames import frame_in_hand
+
+Original = Callable[..., Any]
+
+
+def lookup(original: Original) -> Original:
+    """Agno looks up what an agent's or team's knowledge has on a question; whoever asks goes on where that fails."""
+
+    async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await original(owner, *arguments, **options)
+        except Exception as error:
+            _go_without("the knowledge", error)
+            raise
+
+    return hook
+
+
+def search(original: Original) -> Original:
+    """``Knowledge`` asks its vector store, and finds nothing where that fails."""
+
+    async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        if frame_in_hand.get() is None or self.vector_db is None:
+            return await original(self, *arguments, **options)
+        own, store = _heard(self)
+        found = await original(own, *arguments, **options)
+        store.tell()
+        return found
+
+    return hook
+
+
+def search_sync(original: Original) -> Original:
+    """The same for plain code."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        if frame_in_hand.get() is None or self.vector_db is None:
+            return original(self, *arguments, **options)
+        own, store = _heard(self)
+        found = original(own, *arguments, **options)
+        store.tell()
+        return found
+
+    return hook
+
+
+def _heard(knowledge: Any) -> "tuple[Any, _Store]":
+    own = copy.copy(knowledge)
+    own.vector_db = store = _Store(knowledge.vector_db, knowledge.name)
+    return own, store
+
+
+def _go_without(what: str, error: Exception) -> None:
+    """Have the run go on without it, unless it knows the error already. Raises: CancelledError (the attempt ends)."""
+    frame = frame_in_hand.get()
+    if frame is None or any(each is error for each in frame.run.failures):
+        return
+    give_words(error)
+    frame.run.failures.append(error)
+    frame.run.go_without(what, error, is_covered=frame.is_covered())
+
+
+class _Store:
+    """A vector store, of which it is known how its searches failed."""
+
+    def __init__(self, store: Any, name: str | None) -> None:
+        own = {"_store": store, "_name": name, "_error": None}
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._store, name)
+        if name == "search":
+            return self._heard_sync(value)
+        return self._heard(value) if name == "async_search" else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._store, name, value)
+
+    def tell(self) -> None:
+        """Have the run go on without what was not found."""
+        if self._error is not None:
+            _go_without(f"the knowledge {self._name}" if self._name else "the knowledge", self._error)
+
+    def _heard(self, method: Original) -> Original:
+        @functools.wraps(method)
+        async def call(*arguments: Any, **options: Any) -> Any:
+            try:
+                return await method(*arguments, **options)
+            except NotImplementedError:  # Agno turns to the plain one
+                raise
+            except Exception as error:
+                self.__dict__["_error"] = error
+                raise
+
+        return call
+
+    def _heard_sync(self, method: Original) -> Original:
+        @functools.wraps(method)
+        def call(*arguments: Any, **options: Any) -> Any:
+            try:
+                return method(*arguments, **options)
+            except Exception as error:
+                self.__dict__["_error"] = error
+                raise
+
+        return call
