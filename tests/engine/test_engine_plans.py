@@ -114,6 +114,7 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         await life(engine, by, held)
         await engine.work.renew(by.id)
         await engine.core.release_orphans()
+        await engine.core._rescue("", "", "orphans")  # as every second
         await engine.core.rows(statements.HELD_BY, (by.id,))
         await engine.tasks.find(TaskQuery(limit=5))
         await engine.standing()

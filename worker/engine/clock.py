@@ -5,7 +5,6 @@ lies in the future as well.
 """
 
 import asyncio
-from typing import LiteralString
 
 from worker.contracts.lease import now
 from worker.engine.core import Core
@@ -18,8 +17,6 @@ BACK_SECONDS = 1.0  # less than this much may be a slow answer, and delays nothi
 BATCH = 500
 
 _ASK = "select extract(epoch from clock_timestamp())::double precision as clock"
-
-_BY_INDEX = "select set_config('enable_seqscan', 'off', true)"
 
 # Pending tasks of each queue that were changed later than now: what was due then is due now, and what was to wait waits
 # as long. A loose scan finds the queues, and the index of claims in each of them what is not due.
@@ -98,16 +95,10 @@ async def mend(core: Core) -> int:
     """Bring nearer what a clock that was set back has put off; how much that was."""
     count = 0
     for statement in (_TASKS, _CURSORS, _PROVIDERS):
-        while mended := await _mended(core, statement):
+        while mended := await core.by_index(statement, {"batch": BATCH, "back": BACK_SECONDS}):
             count += mended
             if mended < BATCH:
                 break
     if count:
         core.tell(WORK + DELIVERIES, [])
     return count
-
-
-async def _mended(core: Core, statement: LiteralString) -> int:
-    async with core.connection() as connection, connection.transaction():
-        await connection.execute(_BY_INDEX)  # a table is not read through for the few rows that are late
-        return (await connection.execute(statement, {"batch": BATCH, "back": BACK_SECONDS})).rowcount

@@ -46,6 +46,9 @@ POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
 TIDY_SECONDS = 10.0
+BY_INDEX = "select set_config('enable_seqscan', 'off', true)"
+"""Before statistics exist, the planner expects many rows in the place of a few, and would read the table through."""
+
 CLOSE_SECONDS = 2.0  # what connections get to be closed in order
 
 
@@ -171,6 +174,12 @@ class Core:
         async with self.connection(seconds) as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(sql, parameters)
             return [] if cursor.rownumber is None else await cursor.fetchall()
+
+    async def by_index(self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
+        """Find or change the few rows of a large table that a statement is about, by an index; how many."""
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute(BY_INDEX)
+            return (await connection.execute(sql, parameters)).rowcount
 
     async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run a statement that no index answers, apart from all others. Raises: ValidationError, Unavailable."""
@@ -307,7 +316,7 @@ class Core:
         try:
             if not worker_id:
                 await self._tidy()
-            if not worker_id and not (await self.rows(statements.LEFTOVERS))[0]["exist"]:
+            if not worker_id and not await self.by_index(statements.LEFTOVERS):
                 return
             count = await self.release_orphans()
         except ModuleException as error:  # the next scan finds the same orphans
@@ -338,7 +347,7 @@ class Core:
         orphans = await self.rows(statements.ORPHANS)
         bereaved = [Bereave.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
         await asyncio.gather(*(self.writer.write(change) for change in bereaved))
-        await self.rows(statements.RELEASE_ORPHANED_CURSORS)
+        await self.by_index(statements.RELEASE_ORPHANED_CURSORS)
         self.tell(WORK + DELIVERIES, [])
         return len(orphans)
 

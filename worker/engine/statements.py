@@ -367,10 +367,11 @@ SEEN_SUBSCRIPTIONS = "update worker.subscriptions set seen_at = now() where id =
 # A subscription that no worker has served for 7 days is given up, its cursors with it.
 RETIRE_SUBSCRIPTIONS = "delete from worker.subscriptions where seen_at < now() - interval '7 days'"
 
+# (One look in an index each: a join might read the tables through.)
 FORGET_WORKERS = """
     delete from worker.workers w where gone_at < now() - interval '7 days'
-       and not exists (select from worker.tasks t where t.worker_id = w.id and t.status = 'executing')
-       and not exists (select from worker.cursors c where c.worker_id = w.id)
+       and (select 1 from worker.tasks t where t.worker_id = w.id and t.status = 'executing' limit 1) is null
+       and (select 1 from worker.cursors c where c.worker_id = w.id limit 1) is null
 """
 
 # What bounds this user's connections first: its role, the database, the server.
@@ -389,15 +390,22 @@ HELD_BY = """
     where worker_id = %s and status = 'executing' order by id
 """
 
+# By arrays the planner takes the primary key, however many rows it expects.
+_FREE_HELD = """
+    update worker.cursors c set worker_id = null from held h
+    where c.subscription_id = h.subscription_id and c.task_id = h.task_id
+      and c.subscription_id = any(array(select subscription_id from held))
+      and c.task_id = any(array(select task_id from held))
+"""
+
 # In the order in which writers touch cursors, so that they cannot deadlock.
-RELEASE_CURSORS = """
+RELEASE_CURSORS = f"""
     with held as (
         select subscription_id, task_id from worker.cursors where worker_id = %s
         order by subscription_id, task_id for update
     )
-    update worker.cursors c set worker_id = null from held h
-    where c.subscription_id = h.subscription_id and c.task_id = h.task_id
-"""
+    {_FREE_HELD}
+"""  # noqa: S608 - constants
 
 # Who seems dead: the session lock is free (certain only when seen twice), or where there is none the lease has run out.
 SUSPECTS = """
@@ -424,24 +432,24 @@ ORPHANS = """
     order by t.id limit 500
 """
 
-RELEASE_ORPHANED_CURSORS = """
+RELEASE_ORPHANED_CURSORS = f"""
     with held as (
         select subscription_id, task_id from worker.cursors
-        where worker_id in (select id from worker.workers where gone_at is not null)
+        where worker_id is not null
+          and worker_id = any(array(select id from worker.workers where gone_at is not null))
         order by subscription_id, task_id for update
     )
-    update worker.cursors c set worker_id = null from held h
-    where c.subscription_id = h.subscription_id and c.task_id = h.task_id
-"""
+    {_FREE_HELD}
+"""  # noqa: S608 - constants
 
 # Whether workers that are gone still hold anything.
 LEFTOVERS = """
-    select exists (
-        select from worker.tasks t join worker.workers w on w.id = t.worker_id
-        where t.status = 'executing' and w.gone_at is not null
+    with gone as materialized (select array(select id from worker.workers where gone_at is not null) as ids)
+    select 1 where exists (
+        select from worker.tasks where status = 'executing' and worker_id = any((select ids from gone)::text[])
     ) or exists (
-        select from worker.cursors c join worker.workers w on w.id = c.worker_id where w.gone_at is not null
-    ) as exist
+        select from worker.cursors where worker_id is not null and worker_id = any((select ids from gone)::text[])
+    )
 """
 
 # The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles: at most so

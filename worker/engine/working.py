@@ -331,7 +331,7 @@ class EngineWork:
         """
         held = await self._core.read(statements.HELD_BY, (worker_id,))
         await self._core.give_back(held)
-        await self._core.rows(statements.RELEASE_CURSORS, (worker_id,))
+        await self._core.by_index(statements.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:
             self._local.discard(worker_id)
             self._core.pulse.release()
