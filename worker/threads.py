@@ -8,8 +8,9 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -128,6 +129,16 @@ def end_forked(process: int) -> None:
     """
     if os.getpid() != process:
         os._exit(0)
+
+
+@contextmanager
+def own_process() -> Generator[None]:
+    """Call the user's code where it stands, within a block: a child that it forks off does not go on behind it."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        end_forked(process)
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -75,13 +77,19 @@ def check(found: dict[str, TaskRecord], *, may_complete: bool = False) -> None:
             assert "object at 0x" not in task.result, (way, task.result)
 
 
+def check_alone(here: Shell) -> None:
+    """No child that code forked off goes on behind the worker."""
+    left = [each for each in Path("/proc").glob("[0-9]*/cwd") if os.path.realpath(each).startswith(str(here.folder))]
+    assert not left
+
+
 async def test_handlers(worker: Running, engine: Engine) -> None:
     for agent in ("async", "sync"):
         check(await left(engine, agent, "handler", list(doors.WAYS)))
     assert await asyncio.to_thread(worker.end, signal.SIGTERM) == 0
 
 
-async def test_results_steps_and_tasks_of_its_own(worker: Running, engine: Engine) -> None:
+async def test_results_steps_and_tasks_of_its_own(worker: Running, engine: Engine, here: Shell) -> None:
     values = ["lock", "odd", "odd within", "contains itself", "a type", "a function", "bytes", "module", "generator"]
     for agent in ("async", "sync"):
         check(await left(engine, agent, "result", values))
@@ -89,6 +97,7 @@ async def test_results_steps_and_tasks_of_its_own(worker: Running, engine: Engin
     for place in ("task", "thread"):
         check(await left(engine, "async", place, SPECIAL))
     assert await asyncio.to_thread(worker.end, signal.SIGTERM) == 0
+    check_alone(here)
 
 
 async def test_tools_and_hooks_of_agents(worker: Running, engine: Engine) -> None:

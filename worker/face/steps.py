@@ -15,7 +15,7 @@ from worker.contracts import Platform
 from worker.current import Run, call_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json
-from worker.threads import in_thread
+from worker.threads import in_thread, own_process
 from worker.words.errors import ValidationError
 
 PLAIN = (Any, None, type(None), str, int, float, bool, dict, list)
@@ -43,7 +43,9 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
     _check(run)
     form = _Form(name, function)
     if run.journal is None:
-        return form.read(json.loads(form.write(function(*arguments))))
+        with own_process():
+            value = function(*arguments)
+        return form.read(json.loads(form.write(value)))
     at = run.journal.step(name)
     bridge.block(lambda platform: _load(run, platform))
     known = run.journal.take(run.journal.root, "step", at)
@@ -51,7 +53,9 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
         return form.read(known.value)
     token = call_in_hand.set(partial(_key, run, at))
     try:
-        text = form.write(function(*arguments))
+        with own_process():
+            value = function(*arguments)
+        text = form.write(value)
     finally:
         call_in_hand.reset(token)
     bridge.block(lambda platform: _note(run, platform, at, json.loads(text)))
@@ -73,7 +77,8 @@ async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key:
     token = call_in_hand.set(key)
     try:
         if inspect.iscoroutinefunction(function):
-            return await function(*arguments)
+            with own_process():
+                return await function(*arguments)
         answer = await in_thread(function, *arguments)
         return await answer if inspect.isawaitable(answer) else answer
     finally:

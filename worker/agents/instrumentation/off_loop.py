@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from worker.agents.instrumentation.own_code import watched
 from worker.current import run_in_hand
-from worker.threads import Call, in_thread
+from worker.threads import Call, in_thread, own_process
 
 Original = Callable[..., Any]
 Make = Callable[[Original], Original]
@@ -122,7 +122,8 @@ def tool_execution(original: Original) -> Original:
             return await original(self)
         self.function = _function_with_forms(own)
         try:
-            return await original(self)
+            with own_process():
+                return await original(self)
         finally:
             self.function = own
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.agents.errors import give_words
 from worker.agents.instrumentation.frames import frame_in_hand
+from worker.threads import own_process
 
 
 def watched(function: Any, *, is_passed_over: bool = False) -> Any:
@@ -23,7 +24,8 @@ def watched(function: Any, *, is_passed_over: bool = False) -> Any:
     @functools.wraps(function)
     async def call(*arguments: Any, **options: Any) -> Any:
         try:
-            return await function(*arguments, **options)
+            with own_process():
+                return await function(*arguments, **options)
         except Exception as error:
             _tell(function, error, is_passed_over=is_passed_over)
             raise
