@@ -14,7 +14,7 @@ from agno.workflow import Step
 from tests.agents.runs import Runner, flow, task
 from worker.agents import models
 from worker.agents.arguments import agent_arguments
-from worker.agents.capabilities import capabilities, declare_capabilities
+from worker.agents.capabilities import OPENAI, capabilities, declare_capabilities
 from worker.agents.errors import AgentFailed
 from worker.agents.models import default_model, knows_effort, model_by_name, set_effort, shared_model
 from worker.agents.overrides import Overrides
@@ -221,8 +221,8 @@ async def test_a_run_asks_the_users_own_model(running: Runner) -> None:
 
 
 CASES: list[tuple[Any, ModelCapabilities]] = [
-    (OpenAIResponses(id="gpt-5"), ModelCapabilities()),
-    (OpenAIChat(id="gpt-4o"), ModelCapabilities()),
+    (OpenAIResponses(id="gpt-5"), OPENAI),
+    (OpenAIChat(id="gpt-4o"), OPENAI),
     (OpenAIChat(id="gpt-3.5-turbo"), ModelCapabilities(pdfs=False, images=False)),
     (OpenAIChat(id="x", base_url="https://models.example/v1"), ModelCapabilities(pdfs=False, images=False)),
     (Claude(id="claude-sonnet-5-5"), ModelCapabilities()),

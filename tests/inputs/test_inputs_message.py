@@ -159,10 +159,11 @@ async def test_a_scan_and_a_broken_pdf_and_a_picture_become_notes() -> None:
     assert to_agno_images(adapted) == []
 
 
-async def test_a_picture_that_most_models_refuse_becomes_a_note() -> None:
+async def test_a_picture_that_most_models_refuse_is_converted() -> None:
     scan = Attachment("https://a.test/scan.tiff", Kind.IMAGE, "image/tiff", "scan.tiff", picture("TIFF"))
     adapted = await adapt(Attachments((scan,)), EVERYTHING)
-    assert adapted.notes == ("scan.tiff could not be attached: the model takes no image/tiff.",)
+    assert [each.media_type for each in adapted.images] == ["image/png"]
+    assert adapted.notes == ("scan.tiff: the model is given a picture converted from image/tiff.",)
 
 
 async def test_agno_takes_what_was_read_whatever_it_was_declared_to_be() -> None:

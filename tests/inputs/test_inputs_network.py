@@ -184,7 +184,8 @@ async def test_a_redirect_to_a_private_address_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "location", ["file:///etc/passwd", "ftp://a.test/x", "http://", "http://[::1", "http://a.test:99999/"]
+    "location",
+    ["file:///etc/passwd", "ftp://a.test/x", "http://", "http://[::1", "http://a.test:99999/", "http:a", "https:x"],
 )
 async def test_a_redirect_elsewhere_than_http_is_refused(location: str) -> None:
     async with serving() as site:

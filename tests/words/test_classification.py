@@ -318,12 +318,20 @@ def test_the_providers_own_hints_are_honoured(error: Exception, seconds: float) 
     assert classify(error).wait == pytest.approx(seconds)
 
 
+def in_seconds(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+def in_milliseconds(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1000))
+
+
 @pytest.mark.parametrize(
     ("limit", "moment"),
     [
         ("anthropic_ratelimit_requests", datetime.isoformat),
-        ("x_ratelimit", lambda moment: str(int(moment.timestamp() * 1000))),
-        ("x_ratelimit", lambda moment: str(int(moment.timestamp()))),
+        ("x_ratelimit", in_milliseconds),
+        ("x_ratelimit", in_seconds),
     ],
     ids=["a date", "milliseconds", "seconds"],
 )

@@ -5,20 +5,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from worker.agents.models import default_model, named_model, shared_model, stand_in
-from worker.words.models import ModelCapabilities
+from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimits
 from worker.words.tasks import TaskRecord
 
 EVERYTHING = ModelCapabilities()
+OPENAI = ModelCapabilities(pictures=PictureLimits(size=15 * 1024 * 1024))  # of 50 MB a request; no moving GIF
+GEMINI = ModelCapabilities(  # of 20 MB a request, with everything in it
+    pictures=PictureLimits(COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024)
+)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False)
 IMAGES_ALONE = ModelCapabilities(pdfs=False, images=True)
 SMALL_LOCAL = ModelCapabilities(pdfs=False, images=False, prompt_tokens=1_500)  # 3,300 tokens take SmolLM2 14 s
 
 PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("OpenAILike", TEXT_ALONE),  # who knows what is behind it: a text-only server answers 400 to a file
-    ("OpenAIResponses", EVERYTHING),  # its files go as data URIs
-    ("OpenAIChat", EVERYTHING),  # the same
+    ("OpenAIResponses", OPENAI),  # its files go as data URIs
+    ("OpenAIChat", OPENAI),  # the same
     ("Claude", EVERYTHING),  # its documents and images are blocks of their own
-    ("Gemini", EVERYTHING),  # both are parts of their own
+    ("Gemini", GEMINI),  # both are parts of their own
     ("ScriptedModel", EVERYTHING),  # worker.testing: a test sees the files it gave
 )
 """By the names of Agno's model classes, the first in this order that a model descends from; others get text alone."""

@@ -133,6 +133,14 @@ class Pool:
             raise
         return _value(content) if kind == VALUE else content
 
+    def run_blocking(self, function: str, *arguments: Any, bounds: Bounds) -> Any:
+        """Do the same for plain code, which waits. Arguments, answer and errors as ``run``."""
+        job = Job(function, arguments, bounds)
+        self._turns.put(on_behalf_of.get(), job)
+        self._staff()
+        kind, content = job.answer.result()
+        return _value(content) if kind == VALUE else content
+
     def _staff(self) -> None:
         """Start one more thread where those that there are have enough to do."""
         with self._lock:

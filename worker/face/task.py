@@ -242,10 +242,10 @@ class Task(TaskRecord):
         return list(to_agno_files(self.attachments)) if self.input.files else []
 
     def get_images(self) -> list[Any]:
-        """Answer the pictures among the files, as Agno ``Image`` objects."""
-        from worker.inputs import to_agno_images
+        """Answer the pictures among the files, as Agno ``Image`` objects that any provider accepts."""
+        from worker.inputs import fit_pictures, to_agno_images
 
-        return list(to_agno_images(self.attachments)) if self.input.files else []
+        return list(to_agno_images(fit_pictures(self.attachments))) if self.input.files else []
 
     def get_human_readable_files(self) -> list[dict[str, str]]:
         """Answer the text files, each as ``{"url", "content"}``, cut to the settings' numbers of characters."""

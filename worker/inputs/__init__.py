@@ -27,7 +27,7 @@ What is safe about it, and where that is:
 Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each comes with its first use.
 """
 
-from worker.inputs.adapt import Capabilities, adapt, text_budget
+from worker.inputs.adapt import Capabilities, adapt, fit_pictures, text_budget
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
 from worker.inputs.limits import Limits
 from worker.inputs.media import to_agno_files, to_agno_images
@@ -49,6 +49,7 @@ __all__ = [
     "adapt",
     "compose_message",
     "display_url",
+    "fit_pictures",
     "human_readable",
     "name_of",
     "size_words",

@@ -2,15 +2,16 @@
 
 import asyncio
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.limits import Limits
 from worker.inputs.pdfs import pdf_text
-
-# What every provider of picture-reading models documents; TIFF, BMP and HEIC end a run with a 400 at most of them.
-COMMON_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+from worker.inputs.pictures import fit_picture, fit_picture_blocking
+from worker.words.models import PictureLimits
 
 
 @dataclass(frozen=True)
@@ -21,20 +22,21 @@ class Capabilities:
         pdfs: whether it takes PDF files.
         images: whether it takes pictures.
         context_tokens: what it has room for in inlined text, in tokens; None if there is no need to count.
-        image_types: the media types of pictures that it takes.
+        pictures: which pictures it takes as they are; others are made to fit.
     """
 
     pdfs: bool
     images: bool
     context_tokens: int | None = None
-    image_types: frozenset[str] = COMMON_IMAGES
+    pictures: PictureLimits = field(default_factory=PictureLimits)
 
 
 async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Limits | None = None) -> Attachments:
     """Return the attachments as a model can take them; the given ones stay as they are.
 
     A PDF for a model that takes none becomes text, page by page and marked as extracted, of at most
-    `limits.file_characters`; one without text (a scan) and a picture for a model that takes none become notes.
+    `limits.file_characters`; one without text (a scan) and a picture for a model that takes none become notes. Pictures
+    are converted, turned upright and scaled down as the model's provider wants them, and a note says so.
     Both share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
@@ -76,9 +78,38 @@ async def _adapt_one(item: Attachment, capabilities: Capabilities, limits: Limit
         return await _as_text(item, limits)
     if item.kind is Kind.IMAGE and not capabilities.images:
         return _as_note(item, "the model takes no pictures")
-    if item.kind is Kind.IMAGE and item.media_type not in capabilities.image_types:
-        return _as_note(item, f"the model takes no {item.media_type}")
-    return item
+    return await _as_picture(item, capabilities.pictures) if item.kind is Kind.IMAGE else item
+
+
+def fit_pictures(attachments: Attachments) -> Attachments:
+    """Return the attachments with pictures that every provider accepts, for plain code, which waits."""
+    fitted = [
+        _with_picture(item, partial(fit_picture_blocking, item.content, item.media_type, PictureLimits()))
+        if item.kind is Kind.IMAGE
+        else item
+        for item in attachments.items
+    ]
+    return Attachments(tuple(fitted), attachments.reservation)
+
+
+async def _as_picture(item: Attachment, accepted: PictureLimits) -> Attachment:
+    try:
+        fitted = await fit_picture(item.content, item.media_type, accepted)
+    except UnreadableError as cause:
+        return _as_note(item, str(cause))
+    return _with_picture(item, lambda: fitted)
+
+
+def _with_picture(item: Attachment, fit: Callable[[], tuple[bytes, str, list[str]]]) -> Attachment:
+    try:
+        content, media_type, changes = fit()
+    except UnreadableError as cause:
+        return _as_note(item, str(cause))
+    if not changes:
+        return item
+    changed = f"{item.name}: the model is given a picture {', '.join(changes)}."
+    note = changed if item.note is None else f"{item.note} {changed}"
+    return replace(item, media_type=media_type, content=content, note=note)
 
 
 async def _as_text(item: Attachment, limits: Limits) -> Attachment:

@@ -40,7 +40,7 @@ async def download(client: httpx.AsyncClient, url: str, limits: Limits, most: in
         raise UnreadableError(f"it did not arrive within {limits.seconds:g} seconds") from None
     except httpcore.RemoteProtocolError as error:
         raise UnreadableError(_broken_answer(error)) from None
-    except httpx.RemoteProtocolError:  # httpx looks at a Location even where it does not follow it
+    except (httpx.RemoteProtocolError, httpx.InvalidURL):  # httpx looks at a Location even where it does not follow it
         raise UnreadableError("the server redirected to a URL that is not valid") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, httpx.StreamError) as error:
         raise UnreadableError(_broken_connection(error)) from None

@@ -1,4 +1,18 @@
-"""Pictures by their first bytes, and whether the rest of them is there."""
+"""Pictures by their first bytes, whether the rest of them is there, and in a form that a model's provider takes."""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from worker import bounded
+from worker.bounded import BoundedError, Bounds, Refused
+from worker.inputs.causes import UnreadableError
+from worker.words.models import PictureLimits
+
+PICTURE_SECONDS = 20.0  # for one picture; 100 million pixels take about four
+MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # of address space: a picture of that size, and a copy of it
+_FIT = "worker.inputs.readers.pictures:fit"
 
 _HEIC = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif"}
 _AVIF = {b"avif": "image/avif", b"avis": "image/avif"}
@@ -23,9 +37,64 @@ def picture_type(content: bytes) -> str | None:
         return "image/tiff"
     if content[:2] == b"BM" and int.from_bytes(content[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"
+    if content.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
+        return "image/jp2"
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12])
     return None
+
+
+async def fit_picture(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[bytes, str, list[str]]:
+    """Return a picture as a provider accepts it, its media type, and what was done to it, in words.
+
+    Where the extra `files` is not installed, a picture of an accepted type is left as it is.
+
+    Raises UnreadableError with the cause if it cannot be made to fit.
+    """
+    if not _can_convert(media_type, accepted):
+        return content, media_type, []
+    with _told():
+        answer = await bounded.documents.run(_FIT, content, media_type, accepted, bounds=_bounds(accepted))
+    return _fitted(answer, content, media_type)
+
+
+def fit_picture_blocking(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[bytes, str, list[str]]:
+    """Do the same for plain code, which waits."""
+    if not _can_convert(media_type, accepted):
+        return content, media_type, []
+    with _told():
+        answer = bounded.documents.run_blocking(_FIT, content, media_type, accepted, bounds=_bounds(accepted))
+    return _fitted(answer, content, media_type)
+
+
+def _can_convert(media_type: str, accepted: PictureLimits) -> bool:
+    if find_spec("PIL") is not None and find_spec("pillow_heif") is not None:
+        return True
+    if media_type in accepted.types:
+        return False
+    raise UnreadableError(f"the model takes no {media_type}; to convert it, install agno-worker[files]")
+
+
+def _bounds(accepted: PictureLimits) -> Bounds:
+    return Bounds(PICTURE_SECONDS, MEMORY_BYTES, answer=accepted.size + 4096, once=True)
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    try:
+        yield
+    except Refused as cause:
+        raise UnreadableError(str(cause)) from None
+    except bounded.NotStarted:
+        raise UnreadableError("there is no process left to convert it in") from None
+    except BoundedError:  # a damaged picture may take a decoder over, or want all the memory there is
+        raise UnreadableError("reading it takes too long, or too much memory") from None
+
+
+def _fitted(answer: bytes, content: bytes, media_type: str) -> tuple[bytes, str, list[str]]:
+    head, _, fitted = answer.partition(b"\n")
+    said = json.loads(head)
+    return (fitted, said["type"], said["changes"]) if said["changes"] else (content, media_type, [])
 
 
 def is_complete(content: bytes, media_type: str) -> bool:

@@ -1,6 +1,23 @@
 """What a model can take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+COMMON_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """Which pictures a provider accepts; others are converted. The defaults fit every provider that is known.
+
+    Args:
+        types: Media types; PNG and JPEG are among them everywhere.
+        side: Pixels of the longest side. Anthropic refuses more than 8,000, OpenAI and Gemini scale down by themselves.
+        size: Bytes. Anthropic and Bedrock refuse more than 5 MiB of base64, which is 3.75 MiB of a picture.
+    """
+
+    types: frozenset[str] = COMMON_PICTURES
+    side: int = 8_000
+    size: int = 3_932_160
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +28,10 @@ class ModelCapabilities:
         pdfs: PDF files as they are; else their text is sent.
         images: Images as they are; else a note is sent.
         prompt_tokens: Tokens that inlined text should stay within; none: the settings' own limits suffice.
+        pictures: Which images are accepted as they are; others are converted first.
     """
 
     pdfs: bool = True
     images: bool = True
     prompt_tokens: int | None = None
+    pictures: PictureLimits = field(default_factory=PictureLimits)

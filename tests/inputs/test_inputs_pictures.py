@@ -1,0 +1,167 @@
+"""Whatever picture comes, a provider gets one that it accepts, the right way up, or the message has a note."""
+
+import io
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from worker.agents.capabilities import GEMINI, OPENAI
+from worker.inputs import Attachment, Attachments, Capabilities, Kind, adapt, to_agno_images
+from worker.inputs.causes import UnreadableError
+from worker.inputs.classify import classify
+from worker.inputs.pictures import fit_picture
+from worker.words.models import ModelCapabilities, PictureLimits
+
+ANTHROPIC = ModelCapabilities()
+PROVIDERS = {"anthropic": ANTHROPIC, "openai": OPENAI, "gemini": GEMINI}
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Any:
+    """A picture whose left half is red, or dark."""
+    made = Image.new("RGB", size, "white")
+    made.paste((220, 20, 20), (0, 0, size[0] // 2, size[1]))
+    return made.convert(mode)
+
+
+def written(form: str, mode: str = "RGB", **options: Any) -> bytes:
+    target = io.BytesIO()
+    picture(mode).save(target, form, **options)
+    return target.getvalue()
+
+
+def heic() -> bytes:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    return written("HEIF")
+
+
+def brightness(of: Any, x: int, y: int) -> int:
+    return of.convert("L").getpixel((x, y))
+
+
+def moving() -> bytes:
+    target = io.BytesIO()
+    picture().save(target, "GIF", save_all=True, append_images=[picture().rotate(90), picture().rotate(180)])
+    return target.getvalue()
+
+
+def bare_jpeg() -> bytes:
+    """A JPEG that begins with its tables, as some cameras and most fax machines write it."""
+    content = written("JPEG")
+    length = int.from_bytes(content[4:6], "big")
+    return content[:2] + content[4 + length :]
+
+
+def enormous() -> bytes:
+    """A PNG of 60,000 by 60,000 pixels, by its own word."""
+    content = written("PNG")
+    head = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + content[24:29]
+    return content[:12] + head + zlib.crc32(head).to_bytes(4, "big") + content[33:]
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return written("JPEG", exif=exif)
+
+
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "png": lambda: written("PNG"),
+    "png with transparency": lambda: written("PNG", "RGBA"),
+    "png in 16 bits": lambda: written("PNG", "I;16"),
+    "jpeg": lambda: written("JPEG"),
+    "jpeg in CMYK": lambda: written("JPEG", "CMYK"),
+    "jpeg without a head": bare_jpeg,
+    "gif": lambda: written("GIF"),
+    "gif that moves": moving,
+    "webp": lambda: written("WEBP"),
+    "bmp": lambda: written("BMP"),
+    "tiff": lambda: written("TIFF"),
+    "tiff in CMYK": lambda: written("TIFF", "CMYK"),
+    "avif": lambda: written("AVIF"),
+    "heic": heic,
+    "jpeg 2000": lambda: written("JPEG2000"),
+}
+
+
+def attached(content: bytes) -> Attachment:
+    known = classify(content, "", "a.bin")
+    assert known.kind is Kind.IMAGE
+    return Attachment("https://files.example/a.bin", Kind.IMAGE, known.media_type, "a.bin", content)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("name", PICTURES)
+async def test_every_picture_comes_as_its_provider_accepts_it(name: str, provider: str) -> None:
+    accepted = PROVIDERS[provider].pictures
+    given = Attachments((attached(PICTURES[name]()),))
+    (item,) = (await adapt(given, Capabilities(pdfs=True, images=True, pictures=accepted))).items
+    assert item.kind is Kind.IMAGE
+    assert item.media_type in accepted.types
+    with Image.open(io.BytesIO(item.content)) as seen:
+        assert Image.MIME[str(seen.format)] == item.media_type or item.media_type == "image/heic"
+        assert seen.size == (40, 30)
+        assert getattr(seen, "n_frames", 1) == 1
+        assert brightness(seen, 5, 15) < brightness(seen, 35, 15) - 60, "what was dark is dark"
+    is_fine = name in ("png", "png with transparency", "jpeg", "gif", "webp", "heic") and (
+        given.items[0].media_type in accepted.types
+    )
+    assert (item.note is None) is is_fine
+    assert (item.content == given.items[0].content) is is_fine
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Agno's, before Python 3.13
+@pytest.mark.parametrize("name", PICTURES)
+async def test_agnos_own_formatter_for_claude_sends_every_picture(name: str) -> None:
+    from agno.utils.models.claude import _format_image_for_message
+
+    (image,) = to_agno_images(
+        await adapt(Attachments((attached(PICTURES[name]()),)), Capabilities(pdfs=True, images=True))
+    )
+    sent = _format_image_for_message(image)
+    assert sent is not None
+    assert sent["source"]["media_type"] == image.mime_type
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+async def test_a_picture_taken_sideways_is_turned_upright(orientation: int) -> None:
+    from PIL import ImageOps
+
+    content, _, changes = await fit_picture(turned(orientation), "image/jpeg", PictureLimits())
+    assert changes == ["turned upright"]
+    with Image.open(io.BytesIO(turned(orientation))) as taken, Image.open(io.BytesIO(content)) as seen:
+        wanted = ImageOps.exif_transpose(taken)
+        assert seen.size == wanted.size
+        assert abs(brightness(seen, 3, 3) - brightness(wanted, 3, 3)) < 30
+        assert seen.getexif().get(0x0112, 1) == 1
+
+
+async def test_a_picture_is_scaled_down_to_what_is_accepted() -> None:
+    content, _, changes = await fit_picture(written("PNG"), "image/png", PictureLimits(side=20))
+    with Image.open(io.BytesIO(content)) as seen:
+        assert seen.size == (20, 15)
+    assert changes == ["scaled down from 40 by 30 pixels"]
+
+
+async def test_a_picture_is_made_smaller_until_its_bytes_fit() -> None:
+    target = io.BytesIO()
+    Image.effect_noise((900, 600), 90).save(target, "PNG")
+    accepted = PictureLimits(size=60_000)
+    content, media_type, changes = await fit_picture(target.getvalue(), "image/png", accepted)
+    assert len(content) <= accepted.size
+    assert media_type == "image/jpeg"
+    assert changes == [f"made smaller, from {len(target.getvalue()):,} bytes"]
+
+
+async def test_what_cannot_be_made_to_fit_is_a_note_and_no_error() -> None:
+    huge = enormous()
+    for content, cause in ((huge, "million pixels"), (written("PNG")[:60], "damaged"), (heic()[:300], "damaged")):
+        with pytest.raises(UnreadableError, match=cause):
+            await fit_picture(content, "image/bmp", PictureLimits())
+    (item,) = (await adapt(Attachments((attached(huge),)), Capabilities(pdfs=True, images=True))).items
+    assert item.kind is Kind.OTHER
+    assert item.note == "a.bin could not be attached: it has more than 120 million pixels."

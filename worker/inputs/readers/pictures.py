@@ -1,0 +1,133 @@
+"""Pictures in a form that a model's provider accepts: its formats, its longest side, its size, upright, in RGB."""
+
+import io
+import json
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from worker.bounded import Refused
+from worker.words.models import PictureLimits
+
+MOST_PIXELS = 120_000_000  # a telephone's largest; decoded they take 360 MB
+QUALITIES = (90, 80, 65)  # of JPEG, before the picture is made smaller
+SMALLER = 0.75
+LEAST_SIDE = 64  # pixels; a picture that is too large even then is none of that size
+ORIENTATION = 0x0112  # EXIF's number
+_PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
+_OPAQUE = {"1", "L", "RGB"}
+
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses twice as many
+_has_heif = False
+
+
+def fit(content: bytes, media_type: str, accepted: PictureLimits) -> bytes:
+    """Have a picture fit.
+
+    Args:
+        content: The picture.
+        media_type: What it is.
+        accepted: What its provider takes.
+
+    Returns:
+        A line of JSON, ``type`` and ``changes`` (what was done, in words), and the new picture; no picture if it is
+        fine as it is.
+
+    Raises:
+        Refused: It cannot be read, or cannot be made to fit.
+    """
+    _know_heif()
+    try:
+        picture = Image.open(io.BytesIO(content))
+        changes = _changes(picture, content, media_type, accepted)
+        if not changes:
+            return _answer(media_type, [], b"")
+        return _answer(*_fitting(_upright(picture, accepted.side), changes, accepted.size))
+    except Refused:
+        raise
+    except Image.DecompressionBombError:
+        raise Refused(f"it has more than {MOST_PIXELS // 1_000_000} million pixels") from None
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - damaged data makes a decoder raise almost anything
+        raise Refused("it is damaged, or of a kind that cannot be read") from None
+
+
+def _know_heif() -> None:
+    global _has_heif  # noqa: PLW0603 - Pillow has its formats once a process
+    if not _has_heif:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        _has_heif = True
+
+
+def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLimits) -> list[str]:
+    """What has to be done, in words."""
+    changes: list[str] = []
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        changes.append(f"taken as the first of {frames:,}")
+    if media_type not in accepted.types:
+        changes.append(f"converted from {media_type}")
+    elif picture.mode not in _PLAIN_MODES:
+        changes.append(f"converted from {picture.mode}")
+    elif media_type == "image/jpeg" and content[6:10] not in (b"JFIF", b"Exif"):  # Agno takes it for no picture then
+        changes.append("written anew")
+    if picture.getexif().get(ORIENTATION, 1) != 1:
+        changes.append("turned upright")
+    if max(picture.size) > accepted.side:
+        changes.append(f"scaled down from {picture.width:,} by {picture.height:,} pixels")
+    elif len(content) > accepted.size:
+        changes.append(f"made smaller, from {len(content):,} bytes")
+    return changes
+
+
+def _upright(picture: Any, side: int) -> Any:
+    """The first picture, upright, in RGB or with transparency, no larger than that."""
+    if picture.format == "JPEG":
+        picture.draft("RGB", (side, side))  # decodes no more pixels than are wanted
+    picture.seek(0)
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
+        picture = ImageOps.autocontrast(picture.convert("F").convert("L"))
+    if picture.mode not in _OPAQUE:
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    picture.thumbnail((side, side))
+    return picture
+
+
+def _fitting(picture: Any, changes: list[str], size: int) -> tuple[str, list[str], bytes]:
+    """Write it: without loss where that is small enough and it is a drawing, else as JPEG; smaller until it fits."""
+    is_drawing = picture.mode in {"1", "RGBA", "L"} or picture.getcolors(4096) is not None
+    while True:
+        if is_drawing:
+            content = _written(picture, "PNG", optimize=False)
+            if len(content) <= size:
+                return "image/png", changes, content
+        for quality in QUALITIES:
+            content = _written(_opaque(picture), "JPEG", quality=quality)
+            if len(content) <= size:
+                return "image/jpeg", changes, content
+        side = int(max(picture.size) * SMALLER)
+        if side < LEAST_SIDE:
+            raise Refused(f"it cannot be made to fit {size:,} bytes")
+        picture.thumbnail((side, side))
+
+
+def _opaque(picture: Any) -> Any:
+    if picture.mode != "RGBA":
+        return picture.convert("RGB") if picture.mode == "1" else picture
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A"))
+    return white
+
+
+def _written(picture: Any, form: str, **options: Any) -> bytes:
+    target = io.BytesIO()
+    picture.save(target, form, **options)
+    return target.getvalue()
+
+
+def _answer(media_type: str, changes: list[str], content: bytes) -> bytes:
+    return json.dumps({"type": media_type, "changes": changes}).encode() + b"\n" + content
