@@ -33,7 +33,6 @@ INSTRUCTIONS = [
 MODEL_VARIABLES = ("WORKER_MODEL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 SMALL_PROMPT, SMALL_ANSWER = 400, 100  # tokens; with more the small model is slower and loses the thread
 MOST_GROUPS = 20  # a column with more different texts than that holds names, not groups
-DIGEST = re.compile(r"worker:[0-9a-f]{64}/")  # 60 tokens that tell a small model nothing; a name follows it
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -102,8 +101,7 @@ async def fit_to_small_model(agent: "Agent", figures: str, question: str) -> Non
     growth = "\n".join(line.partition(";")[0] for line in figures.splitlines())
 
     def remind(run_input: RunInput) -> None:
-        message = DIGEST.sub("", str(run_input.input_content))
-        run_input.input_content = f"{message}\n\n{growth}\n\n{question}"
+        run_input.input_content = f"{run_input.input_content}\n\n{growth}\n\n{question}"
 
     model: Any = (await small_model()).model()
     model.max_tokens = SMALL_ANSWER

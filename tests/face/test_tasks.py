@@ -109,7 +109,7 @@ async def test_local_files_are_uploaded_and_read_back(place: Path) -> None:
     assert stored[0].startswith("worker:")
     assert [each["content"] for each in again.get_human_readable_files()] == ["city,people\nKöln,1\n", "hello"]
     message = again.to_message()
-    assert message.startswith("count\n\nFiles:\nworker:")
+    assert message.startswith("count\n\nFiles:\ndata.csv\ndata:text/plain (5 bytes)\n\nFile contents:\n")
     assert "Köln" in message
     assert (again.get_files(), again.get_images()) == ([], [])
 

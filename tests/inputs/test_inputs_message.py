@@ -14,6 +14,7 @@ from worker.inputs import (
     Kind,
     Limits,
     Reader,
+    StoredFile,
     adapt,
     compose_message,
     human_readable,
@@ -71,6 +72,42 @@ async def test_a_data_url_never_shows_its_base64_in_a_message() -> None:
     assert "\ndata:text/plain (5 bytes)\n" in message
     assert "base64" not in message
     assert '"content": "hello"' in message
+
+
+async def test_an_uploaded_file_is_called_by_its_name_and_two_of_one_name_are_told_apart() -> None:
+    contents = {"a": b"first", "b": b"second", "d": b"fourth"}
+
+    async def stored(reference: str) -> StoredFile:
+        if reference[7] not in contents:
+            raise LookupError(reference)
+        return StoredFile(contents[reference[7]], "text/plain", "whatever the store says")
+
+    urls = [f"worker:{digit * 64}/my%20notes.txt" for digit in "abc"]
+    urls += [f"worker:{'d' * 64}", "data:,one", "data:,two", "https://a.test/x?y=1", urls[0]]
+    attachments = await Reader(open_stored=stored).read(urls[:6])
+    message = compose_message("question", urls, attachments)
+    _, files, contents_said, notes = message.split("\n\n")
+    assert files.split("\n") == [
+        "Files:",
+        "my notes.txt",
+        "my notes (2).txt",
+        "my notes (3).txt",
+        "dddddddddddd",
+        "data:text/plain (3 bytes)",
+        "data:text/plain (3 bytes) (2)",
+        "https://a.test/x?y=1",
+    ]
+    said = [json.loads(line) for line in contents_said.split("\n")[1:]]
+    assert [(each["url"], each["content"]) for each in said] == [
+        ("my notes.txt", "first"),
+        ("my notes (2).txt", "second"),
+        ("dddddddddddd", "fourth"),
+        ("data:text/plain (3 bytes)", "one"),
+        ("data:text/plain (3 bytes) (2)", "two"),
+    ]
+    assert notes == "Notes on files:\n- my notes (3).txt could not be read: no such file was uploaded."
+    assert "worker:" not in message
+    assert human_readable(attachments)[0]["url"] == urls[0]  # for who looks for it among the task's files
 
 
 def test_a_url_cannot_add_lines_to_the_message() -> None:

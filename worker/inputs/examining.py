@@ -8,7 +8,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import Classified, claims, classify, type_of_name
 from worker.inputs.documents import Document
 from worker.inputs.kinds import DEEPEST, HTML
-from worker.inputs.names import display_url, is_data_url, name_of, one_line
+from worker.inputs.names import STORED_SCHEME, is_data_url, labels, name_of, one_line
 from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
 from worker.inputs.threads import examine
@@ -25,7 +25,7 @@ class _File:
     """A file that is looked into.
 
     Arguments:
-        url: as messages cite it.
+        url: as the task names it; of a `data:` URL its label.
         name: one line, safe to show; of a file in another one, with the name of that before it.
         fetched: its bytes, and what came with them.
         most: bytes that it and what is in it may take.
@@ -39,18 +39,21 @@ class _File:
     depth: int = 0
 
 
-async def examined(url: str, fetched: Fetched, most: int) -> tuple[Attachment, ...]:
+async def examined(url: str, fetched: Fetched, most: int, label: str | None = None) -> tuple[Attachment, ...]:
     """Look into what came for a URL, and make of it what a task can hold, in at most `most` bytes.
+
+    Arguments:
+        url: as the task names it; of a `data:` URL only its label is kept.
+        fetched: what came.
+        most: bytes that the file, and the files in it, may take.
+        label: as messages call it among other files (`names.labels`).
 
     Returns the file, and behind it the files that are in it, where it is an archive or an e-mail.
     Raises UnreadableError, with the cause.
     """
-    return await _examined(_File(shown(url), fetched.name or name_of(url), fetched, most))
-
-
-def shown(url: str) -> str:
-    """Return a URL as messages cite it: the task's own, except that a `data:` URL is only described."""
-    return display_url(url) if is_data_url(url) else url
+    label = label or labels([url])[url]
+    name = label if url.startswith(STORED_SCHEME) else fetched.name or name_of(url)
+    return await _examined(_File(label if is_data_url(url) else url, name, fetched, most))
 
 
 async def _examined(file: _File) -> tuple[Attachment, ...]:

@@ -1,13 +1,12 @@
-"""The message of a task: its text, then the URLs of its files, what can be read of them, and what cannot."""
+"""The message of a task: its text, then what its files are called, what can be read of them, and what cannot."""
 
 import json
 from collections.abc import Sequence
 
 from worker.inputs.attachments import Attachments
 from worker.inputs.limits import Limits
-from worker.inputs.names import display_url, is_data_url, one_line
+from worker.inputs.names import labels
 
-_LONGEST_URL = 4_000  # characters; signed URLs have up to 2,000
 _LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})  # JSON leaves them bare
 
 
@@ -42,11 +41,12 @@ def compose_message(
     *,
     budget_characters: int | None = None,
 ) -> str:
-    """Return what the agent is asked: the text, then the file URLs, their readable contents and the notes.
+    """Return what the agent is asked: the text, then the files, their readable contents and the notes.
 
-    The text comes first and exactly as it is, JSON or not; without files it is the whole message. The URLs are the
-    task's own, since an answer may have to cite them; `data:` URLs are described instead. Contents are JSON objects,
-    one a line; each note says which file is missing or odd, and why.
+    The text comes first and exactly as it is, JSON or not; without files it is the whole message. A file is called by
+    its URL, as the task has it, since an answer may have to cite it; an uploaded one by its name, and a `data:` URL by
+    what it is (see `labels`). Contents are JSON objects, one a line, each under what its file is called in the list;
+    each note says which file is missing or odd, and why.
 
     Arguments:
         text: the task's text; may be empty.
@@ -55,10 +55,14 @@ def compose_message(
         limits: how many characters of contents there may be.
         budget_characters: the model's own budget for the contents, see `text_budget`.
     """
-    readable = human_readable(attachments, limits, budget_characters=budget_characters)
+    called = labels(urls)
+    readable = [
+        {**entry, "url": called.get(entry["url"], entry["url"])}
+        for entry in human_readable(attachments, limits, budget_characters=budget_characters)
+    ]
     sections = [
         text,
-        _section("Files:", [_cited(url) for url in dict.fromkeys(urls)]),
+        _section("Files:", list(called.values())),
         _section("File contents:", [_json_line(entry) for entry in readable]),
         _section("Notes on files:", [f"- {note}" for note in attachments.notes]),
     ]
@@ -78,10 +82,6 @@ def _cut(beginning: str, room: int, *, is_cut: bool) -> str:
     if room == len(beginning) and not is_cut:
         return beginning
     return f"{beginning[:room]}\n[cut here after {room:,} characters: the file is longer]"
-
-
-def _cited(url: str) -> str:
-    return display_url(url) if is_data_url(url) else one_line(url, _LONGEST_URL)
 
 
 def _json_line(entry: dict[str, str]) -> str:

@@ -1,10 +1,16 @@
 """Names and sizes as a note shows them: one line, no query string, no credentials, no base64."""
 
+import re
+from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 from worker.words.unseen import UNSEEN
 
 LONGEST_NAME = 120  # characters; enough for a real file name, too short to smuggle a page of text into a message
+LONGEST_URL = 4_000  # characters; signed URLs have up to 2,000
+STORED_SCHEME = "worker:"
+_STORED = re.compile(r"worker:([0-9a-fA-F]+)/?")  # without a name; with one, it follows the digest
+_DIGITS = 12  # of the digest of an upload without a name, which is called by them
 _UNITS = ("bytes", "KB", "MB", "GB")
 _STEP = 1024
 
@@ -50,6 +56,8 @@ def name_of(url: str) -> str:
     """Return what to call the file behind a URL: the last part of its path, else its host."""
     if is_data_url(url):
         return _display_data(url)
+    if url.startswith(STORED_SCHEME):
+        return _name_of_stored(url)
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -61,6 +69,42 @@ def name_of(url: str) -> str:
 def file_name(text: str) -> str:
     """Return the last part of a path that someone else chose, safe to show; empty if nothing is left."""
     return one_line(text.replace("\\", "/").rpartition("/")[2])
+
+
+def labels(urls: Iterable[str]) -> dict[str, str]:
+    """Return what to call each of a task's files where a model reads it, by URL, in order and no two alike.
+
+    A URL that a model could open is called by itself; an uploaded file by its name, and a `data:` URL by its type and
+    size. The second of a name has a number: `notes (2).txt`.
+    """
+    found: dict[str, str] = {}
+    for url in dict.fromkeys(urls):
+        if not is_data_url(url) and not url.startswith(STORED_SCHEME):
+            found[url] = one_line(url, LONGEST_URL)
+    taken = set(found.values())
+    for url in dict.fromkeys(urls):
+        if url not in found:
+            found[url] = _untaken(name_of(url), taken)
+            taken.add(found[url])
+    return {url: found[url] for url in urls}
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    stem, dot, ending = name.rpartition(".") if not is_data_url(name) else (name, "", "")
+    stem, ending = (stem, dot + ending) if stem else (name, "")
+    numbered, number = name, 1
+    while numbered in taken:
+        number += 1
+        numbered = f"{stem} ({number}){ending}"
+    return numbered
+
+
+def _name_of_stored(reference: str) -> str:
+    """The name in a reference; without one the beginning of its digest, as the platform calls it too."""
+    nameless = _STORED.fullmatch(reference)
+    if nameless is not None:
+        return nameless[1][:_DIGITS]
+    return file_name(unquote(reference.partition("/")[2])) or "a file without a name"
 
 
 def _display_data(url: str) -> str:

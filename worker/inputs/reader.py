@@ -9,16 +9,14 @@ from worker.inputs.allowance import Allowance
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored
 from worker.inputs.causes import TooLargeError, UnreadableError
 from worker.inputs.data_urls import read_data_url
-from worker.inputs.examining import examined, shown
+from worker.inputs.examining import examined
 from worker.inputs.limits import Limits
-from worker.inputs.names import file_name, is_data_url, name_of, size_words
+from worker.inputs.names import STORED_SCHEME, file_name, is_data_url, labels, name_of, size_words
 from worker.inputs.shares import Shares
 from worker.inputs.threads import examine
 
 if TYPE_CHECKING:
     import httpx
-
-STORED_SCHEME = "worker:"
 
 
 class Reader:
@@ -78,25 +76,26 @@ class Reader:
 
     async def _read_all(self, urls: list[str], keeper: Keeper | None) -> tuple[Attachment, ...]:
         shares = Shares(self.limits.file_bytes, self.limits.task_bytes)
+        called = labels(urls)
         reading: list[asyncio.Task[_Reading]] = []
         try:
             async with asyncio.TaskGroup() as group:
                 for url in urls[: self.limits.files]:
                     most = await shares.next()
-                    reading.append(group.create_task(self._read_one(_Reading(url, most, keeper), shares)))
+                    reading.append(group.create_task(self._read_one(_Reading(url, called[url], most, keeper), shares)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the store's own error, for the caller to classify
         done = [task.result() for task in reading]
         if keeper is not None:
             await keeper.keep([(each.url, each.fresh) for each in done if each.fresh is not None])
         late = f"a task may have {self.limits.files} files"
-        rest = (_unreadable(url, late) for url in urls[self.limits.files :])
+        rest = (_unreadable(url, called[url], late) for url in urls[self.limits.files :])
         return (*(item for each in done for item in each.attachments), *rest)
 
     async def _read_one(self, reading: "_Reading", shares: Shares) -> "_Reading":
         try:
             fetched = await self._fetch(reading)
-            reading.attachments = await examined(reading.url, fetched, reading.most)
+            reading.attachments = await examined(reading.url, fetched, reading.most, reading.label)
         except TooLargeError as cause:
             together = f"with it the task's files are larger than {size_words(self.limits.task_bytes)}"
             reading.fail(together if reading.most < self.limits.file_bytes else str(cause))
@@ -145,20 +144,22 @@ class _Reading:
 
     Arguments:
         url: as the task names it.
+        label: as messages call it.
         most: the bytes that it may hold.
         keeper: what may know it from before.
     """
 
-    def __init__(self, url: str, most: int, keeper: Keeper | None) -> None:
+    def __init__(self, url: str, label: str, most: int, keeper: Keeper | None) -> None:
         self.url = url
+        self.label = label
         self.most = most
         self.keeper = keeper
         self.fresh: Fetched | None = None  # what its URL answered just now, where that can be read
-        self.attachments: tuple[Attachment, ...] = (_unreadable(url, ""),)
+        self.attachments: tuple[Attachment, ...] = (_unreadable(url, label, ""),)
 
     def fail(self, cause: str) -> None:
         self.fresh = None
-        self.attachments = (_unreadable(self.url, cause),)
+        self.attachments = (_unreadable(self.url, self.label, cause),)
 
 
 def _at_most(fetched: Fetched, most: int) -> Fetched:
@@ -167,6 +168,8 @@ def _at_most(fetched: Fetched, most: int) -> Fetched:
     return fetched
 
 
-def _unreadable(url: str, cause: str) -> Attachment:
-    name = name_of(url)
-    return Attachment(shown(url), Kind.UNREADABLE, "", name, note=f"{name} could not be read: {cause}.")
+def _unreadable(url: str, label: str, cause: str) -> Attachment:
+    name = label if url.startswith(STORED_SCHEME) else name_of(url)
+    return Attachment(
+        label if is_data_url(url) else url, Kind.UNREADABLE, "", name, note=f"{name} could not be read: {cause}."
+    )
