@@ -1,0 +1,80 @@
+"""Tool calls that Agno answers itself instead of making them: no such tool, no JSON, over the limit.
+
+They are in the log like any others, so that a model which goes on asking in vain is seen. Each has a row in the
+journal, by which another attempt knows that its events are there.
+"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, turn_in_hand
+from worker.agents.tool_events import request_event, result_event
+from worker.words.digests import digest
+
+Original = Callable[..., Any]
+
+
+def calls_to_run(original: Original) -> Original:
+    """Agno sorts out which calls of an answer can be made; it tells the model of the others."""
+
+    def hook(self: Any, assistant_message: Any, messages: Any, *arguments: Any, **options: Any) -> Any:
+        before = len(messages)
+        made = original(self, assistant_message, messages, *arguments, **options)
+        frame = frame_in_hand.get()
+        if frame is not None and len(messages) > before:
+            asked = {each.get("id"): each.get("function") or {} for each in assistant_message.tool_calls}
+            for each in messages[before:]:
+                _told(frame, each, _arguments(asked.get(each.tool_call_id, {}).get("arguments")))
+        return made
+
+    return hook
+
+
+def over_the_limit(original: Original) -> Original:
+    """Agno tells the model that it has called as often as it may."""
+
+    def hook(self: Any, function_call: Any) -> Any:
+        message = original(self, function_call)
+        frame = frame_in_hand.get()
+        if frame is not None:
+            _told(frame, message, function_call.arguments or {})
+        return message
+
+    return hook
+
+
+def _told(frame: Frame, message: Any, arguments: Any) -> None:
+    frame.run.call(partial(_note, frame, turn_in_hand.get(), message, arguments))
+
+
+def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any) -> None:
+    run, text = frame.run, str(message.content)
+    helper = turn.conversation.helper if turn is not None else None
+    home = turn.conversation.scope if turn is not None else frame.scope
+    at = f"{turn.position if turn is not None else ''}.{message.tool_call_id or ''}"
+    match = digest([message.tool_name, arguments, text])
+    owner = next((each for each in frame.path() if each.run_id), frame)
+    member = f"agno.{helper}" if helper else owner.member
+    call_id, name = str(message.tool_call_id or ""), str(message.tool_name or "")
+    request = request_event(call_id, name, arguments, member)
+    entry = run.journal.take(home, "refused", at, match) if home.entries else None
+    if entry is not None:
+        if not entry.is_counted:
+            entry.is_counted = True
+            run.emit([request], home)  # it is in the log, and so is the answer
+        return
+    run.emit([request], home)
+    result = result_event(call_id, name, arguments, text, is_error=True, member=member)
+    run.note(home, "refused", at, {}, match=match, what=f"The refusal of {name}", events=[result])
+
+
+def _arguments(text: Any) -> Any:
+    """The arguments as the model gave them: as JSON if they are, else as they stand."""
+    if not isinstance(text, str):
+        return text or {}
+    try:
+        return json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return text
