@@ -1,6 +1,6 @@
 """A task whose agent's provider gets into trouble, told attempt by attempt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,25 @@ def in_one_piece(agent: Agent) -> Any:
     async def ask(given: StepInput) -> StepOutput:
         output = await agent.arun(given.get_input_as_string() or "")
         return StepOutput(content=output.content, success=str(output.status.value) == "COMPLETED", error=None)
+
+    return flow(ask)
+
+
+def in_plain_code(agent: Agent) -> Any:
+    """A workflow whose plain function asks the agent for its answer in one piece."""
+
+    def ask(given: StepInput) -> StepOutput:
+        output = agent.run(given.get_input_as_string() or "")
+        return StepOutput(content=output.content, success=str(output.status.value) == "COMPLETED", error=None)
+
+    return flow(ask)
+
+
+def streamed_by_plain_code(agent: Agent) -> Any:
+    """A workflow whose plain generator passes on the agent's answer as it comes."""
+
+    def ask(given: StepInput) -> Iterator[Any]:
+        yield from agent.run(given.get_input_as_string() or "", stream=True)
 
     return flow(ask)
 

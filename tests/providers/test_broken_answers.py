@@ -9,7 +9,18 @@ import pytest
 
 from tests.providers.answers import Fault, Finish, Refused, Says, Trouble
 from tests.providers.standin import WIRES
-from tests.providers.stories import PIECES, SHAPES, WHOLE, Story, alone, in_a_team, in_a_workflow, in_one_piece
+from tests.providers.stories import (
+    PIECES,
+    SHAPES,
+    WHOLE,
+    Story,
+    alone,
+    in_a_team,
+    in_a_workflow,
+    in_one_piece,
+    in_plain_code,
+    streamed_by_plain_code,
+)
 from tests.providers.wires import Wire
 
 SIX = ("openai-chat", "openai-responses", "anthropic", "gemini", "bedrock", "mistral")
@@ -75,6 +86,16 @@ async def test_a_stream_that_is_late_anywhere_is_waited_for(wire: Wire) -> None:
     for story in stories:
         check_whole(story)
         assert not story.errors
+
+
+@pytest.mark.parametrize("shape", [in_plain_code, streamed_by_plain_code])
+async def test_plain_code_gets_whole_answers(wire: Wire, shape: Any) -> None:
+    stories = [Story(wire, shape, trouble) for trouble in (Says(PIECES), Says(PIECES, fault=Fault("close", at=1)))]
+    await told(stories)
+    for story in stories:
+        assert story.result == WHOLE, (story.trouble, story.errors)
+        assert story.effects == ["looked"]
+    assert not stories[0].errors
 
 
 @pytest.mark.parametrize("shape", [in_a_workflow, in_one_piece])

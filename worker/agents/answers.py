@@ -331,15 +331,18 @@ def read_answers_of(model: type) -> None:
 
 
 def _reading(original: Any) -> Any:
+    given = [*inspect.signature(original).parameters][1]  # Agno has several names for it, and passes it by name, too
+
     @functools.wraps(original)
-    def hook(self: Any, response: Any, *arguments: Any, **options: Any) -> Any:
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         reading = reading_in_hand.get()
         if reading is None:
-            return original(self, response, *arguments, **options)
+            return original(self, *arguments, **options)
+        response = arguments[0] if arguments else options[given]
         reading.take(response)
         token = reading_in_hand.set(None)  # a class may ask the one that it is made from
         try:
-            made = original(self, response, *arguments, **options)
+            made = original(self, *arguments, **options)
         finally:
             reading_in_hand.reset(token)
         if _get(response, "type") == "response.incomplete":

@@ -193,7 +193,9 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
     failed = True
     try:
         is_error = False
+        passed_on = _PassedOn()
         async for item in streamed(items, child, key):
+            passed_on.take(item)
             is_error = _is_error(child, item, before=is_error)
             yield item
         failed = is_error
@@ -205,12 +207,36 @@ def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | 
     failed = True
     try:
         is_error = False
+        passed_on = _PassedOn()
         for item in streamed_sync(items, child, key):
+            passed_on.take(item)
             is_error = _is_error(child, item, before=is_error)
             yield item
         failed = is_error
     finally:
         child.run.call(partial(_ended, child, failed=failed))
+
+
+class _PassedOn:
+    """The runs whose events a step's code passes on: if the last of them has failed, so has the step.
+
+    Agno takes the text that came before the error for the step's output.
+    """
+
+    def __init__(self) -> None:
+        self._error: Any = None
+
+    def take(self, item: Any) -> None:
+        """Look at what the step yields: events, and its output at the end."""
+        if getattr(item, "event", None) in ERRORS:
+            self._error = item
+        elif self._error is None:
+            return
+        elif type(item).__name__ == "StepOutput":
+            if item.success:
+                item.success, item.error = False, str(getattr(self._error, "content", None) or "")
+        elif getattr(item, "run_id", None) not in (None, self._error.run_id):
+            self._error = None
 
 
 def _is_error(child: Frame, item: Any, *, before: bool) -> bool:
