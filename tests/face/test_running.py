@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from agno.agent import Agent
 from agno.tools import tool
 
+from tests.inputs.recordings import mp4, wav
 from tests.support import wait_until
+from worker.agents.capabilities import declare_capabilities
 from worker.current import Run, run_in_hand
 from worker.engine.engine import Engine
 from worker.face import bridge
@@ -79,6 +82,22 @@ class TestInAScript:
         assert request.user.startswith("Count.\n\nFiles:\n")
         assert '"content": "a\\n1"' in request.user
         assert "lost.csv could not be read" in request.user
+
+    async def test_a_model_hears_and_sees_recordings_and_another_is_told_of_them(self) -> None:
+        sound, film = wav(), mp4(b"vide")
+        files = [f"data:x/y;base64,{b64encode(content).decode()}" for content in (sound, film)]
+        task = await Tasks().acreate("agent", "What is it?", files)
+        hearing, deaf = ScriptedModel(["Silence."]), ScriptedModel(["Nothing."], id="deaf")
+        declare_capabilities("deaf", pdfs=True, images=True, audio=["audio/mpeg"])
+        await run_agent(Agent(model=hearing), task)
+        asked = hearing.requests[0].messages[-1]
+        assert [each.content for each in (*(asked.audio or ()), *(asked.videos or ()))] == [sound, film]
+        assert [each.content for each in (*task.get_audio(), *task.get_videos())] == [sound, film]
+        await run_agent(Agent(model=deaf), task)
+        asked = deaf.requests[0].messages[-1]
+        assert (asked.audio or [], asked.videos or []) == ([], [])
+        assert "the model takes no audio/wav, but audio/mpeg." in str(asked.content)
+        assert "the model takes no video." in str(asked.content)
 
 
 class TestInARun:

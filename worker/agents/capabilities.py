@@ -1,6 +1,7 @@
 """What may be sent to a model: by provider and model, from a small table that users can add to."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,9 +11,14 @@ from worker.words.tasks import TaskRecord
 
 EVERYTHING = ModelCapabilities()
 OPENAI = ModelCapabilities(pictures=PictureLimits(size=15 * 1024 * 1024))  # of 50 MB a request; no moving GIF
-GEMINI = ModelCapabilities(  # of 20 MB a request, with everything in it
-    pictures=PictureLimits(COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024)
+GEMINI = ModelCapabilities(
+    pictures=PictureLimits(COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024),
+    audio=frozenset(f"audio/{each}" for each in ("wav", "mpeg", "aac", "aiff", "flac", "mp4", "ogg")),
+    video=frozenset(f"video/{each}" for each in ("mp4", "mpeg", "quicktime", "webm", "x-msvideo", "x-flv", "3gpp")),
+    request=14_000_000,  # of 20 MB a request, with everything in it as base64
 )
+OPENAI_AUDIO = ModelCapabilities(pdfs=False, images=False, audio=frozenset({"audio/wav", "audio/mpeg"}))
+SCRIPTED = ModelCapabilities(audio=GEMINI.audio, video=GEMINI.video)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False)
 IMAGES_ALONE = ModelCapabilities(pdfs=False, images=True)
 SMALL_LOCAL = ModelCapabilities(pdfs=False, images=False, prompt_tokens=1_500)  # 3,300 tokens take SmolLM2 14 s
@@ -23,7 +29,7 @@ PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("OpenAIChat", OPENAI),  # the same
     ("Claude", EVERYTHING),  # its documents and images are blocks of their own
     ("Gemini", GEMINI),  # both are parts of their own
-    ("ScriptedModel", EVERYTHING),  # worker.testing: a test sees the files it gave
+    ("ScriptedModel", SCRIPTED),  # worker.testing: a test sees the files it gave
 )
 """By the names of Agno's model classes, the first in this order that a model descends from; others get text alone."""
 
@@ -33,6 +39,9 @@ MODELS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("o1-mini", TEXT_ALONE),
     ("o3-mini", TEXT_ALONE),
     ("gpt-4-turbo", IMAGES_ALONE),  # PDFs came with gpt-4o
+    ("gpt-4o-audio", OPENAI_AUDIO),
+    ("gpt-4o-mini-audio", OPENAI_AUDIO),
+    ("gpt-audio", OPENAI_AUDIO),
 )
 """Models that take other than their provider's rest, by how their id begins."""
 
@@ -40,7 +49,13 @@ _declared: dict[str, ModelCapabilities] = {}
 
 
 def declare_capabilities(
-    model_id: str, *, pdfs: bool = True, images: bool = True, prompt_tokens: int | None = None
+    model_id: str,
+    *,
+    pdfs: bool = True,
+    images: bool = True,
+    prompt_tokens: int | None = None,
+    audio: Iterable[str] = (),
+    video: Iterable[str] = (),
 ) -> None:
     """Say what a model takes that the table does not know, such as one behind your own OpenAI-like server.
 
@@ -49,8 +64,12 @@ def declare_capabilities(
         pdfs: PDF files as they are; else their text is sent.
         images: Images as they are; else a note is sent.
         prompt_tokens: Tokens that inlined text should stay within; none: the settings' limits suffice.
+        audio: Media types of audio that it takes, such as `audio/wav` and `audio/mpeg`, where Agno's class of the model
+            sends audio; of other audio a note is sent.
+        video: The same of video, such as `video/mp4`.
     """
-    _declared[model_id.lower()] = ModelCapabilities(pdfs, images, prompt_tokens)
+    takes = ModelCapabilities(pdfs, images, prompt_tokens, audio=frozenset(audio), video=frozenset(video))
+    _declared[model_id.lower()] = takes
 
 
 def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
@@ -69,7 +88,7 @@ def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
     if declared:
         return _declared[max(declared, key=len)]
     for prefix, capable in MODELS:
-        if known.startswith(prefix):
+        if known.startswith(prefix) and not (capable.audio and _drops_audio(model)):
             return capable
     return _by_provider(model)
 
@@ -81,6 +100,11 @@ def is_local(model: Any) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _drops_audio(model: Any) -> bool:
+    """Whether Agno's class of a model leaves audio out of what it sends; OpenAI's audio is for chat completions."""
+    return "OpenAIChat" not in {each.__name__ for each in type(model).__mro__}
 
 
 def _by_provider(model: Any) -> ModelCapabilities:

@@ -45,11 +45,20 @@ class Material:
         message: The text.
         files: Agno ``File`` objects.
         images: Agno ``Image`` objects.
+        audio: Agno ``Audio`` objects.
+        videos: Agno ``Video`` objects.
     """
 
     message: str
     files: Sequence[Any] = ()
     images: Sequence[Any] = ()
+    audio: Sequence[Any] = ()
+    videos: Sequence[Any] = ()
+
+    @property
+    def media(self) -> dict[str, Sequence[Any]]:
+        """What goes with the message, by the names of ``arun``."""
+        return {"images": self.images, "files": self.files, "audio": self.audio, "videos": self.videos}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +154,7 @@ async def _journal(record: TaskRecord, attempt: Run | None) -> Journal:
 
 
 def _identity(agent: Any, kind: str, material: Material, site: Callable[[], CallSite]) -> Identity:
-    media = {"images": material.images, "files": material.files}
-    given = input_of(material.message, media, {})
+    given = input_of(material.message, material.media, {})
     return Identity(kind, name_of(agent), config_of(agent), given, model_of(agent), site=site)
 
 
@@ -338,8 +346,7 @@ def _request(kind: str, record: TaskRecord, material: Material, want: Wanted) ->
         "input": material.message,
         "session_id": record.conversation_id or record.id,
         "user_id": user.id if user else None,
-        "files": list(material.files) or None,
-        "images": list(material.images) or None,
+        **{name: list(media) or None for name, media in material.media.items()},
     }
     if kind == "workflow":
         request["input"] = workflow_input(material.message, record, want)

@@ -172,19 +172,30 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
         adapt,
         compose_message,
         text_budget,
+        to_agno_audio,
         to_agno_files,
         to_agno_images,
+        to_agno_videos,
     )
 
     if task.disable_attachment_injection:  # the agent is told where they are, and fetches what it wants with its tools
         return Material(compose_message(task.input.text or "", task.input.files, Attachments())), ()
     able, limits = capabilities(agent, task), reading.limits()
-    takes = Capabilities(able.pdfs, able.images, able.prompt_tokens, able.pictures)
+    takes = Capabilities(
+        able.pdfs, able.images, able.prompt_tokens, able.pictures, able.audio, able.video, able.request
+    )
     fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
     budget = text_budget(fitting, takes, limits)
     text = task.input.text or ""
     message = compose_message(text, task.input.files, fitting, limits, budget_characters=budget)
-    return Material(message, to_agno_files(fitting), to_agno_images(fitting)), fitting.notes
+    material = Material(
+        message,
+        files=to_agno_files(fitting),
+        images=to_agno_images(fitting),
+        audio=to_agno_audio(fitting),
+        videos=to_agno_videos(fitting),
+    )
+    return material, fitting.notes
 
 
 def _next_ordinal(task: Task, run: Run | None) -> int:

@@ -247,6 +247,18 @@ class Task(TaskRecord):
 
         return list(to_agno_images(fit_pictures(self.attachments))) if self.input.files else []
 
+    def get_audio(self) -> list[Any]:
+        """Answer the sound recordings among the files, as Agno ``Audio`` objects, whatever their format."""
+        from worker.inputs import to_agno_audio
+
+        return list(to_agno_audio(self.attachments)) if self.input.files else []
+
+    def get_videos(self) -> list[Any]:
+        """Answer the films among the files, as Agno ``Video`` objects, whatever their format."""
+        from worker.inputs import to_agno_videos
+
+        return list(to_agno_videos(self.attachments)) if self.input.files else []
+
     def get_human_readable_files(self) -> list[dict[str, str]]:
         """Answer the text files, each as ``{"url", "content"}``, cut to the settings' numbers of characters."""
         from worker.inputs import human_readable

@@ -6,7 +6,8 @@
         fitted = await adapt(attachments, capabilities)                  # what this model can take
         message = compose_message(text, task.input.files, fitted, limits,
                                   budget_characters=text_budget(fitted, capabilities))
-        await agent.arun(message, files=to_agno_files(fitted), images=to_agno_images(fitted))
+        await agent.arun(message, files=to_agno_files(fitted), images=to_agno_images(fitted),
+                         audio=to_agno_audio(fitted), videos=to_agno_videos(fitted))
     await reader.aclose()
 
 What is safe about it, and where that is:
@@ -30,7 +31,7 @@ Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each
 from worker.inputs.adapt import Capabilities, adapt, fit_pictures, text_budget
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
 from worker.inputs.limits import Limits
-from worker.inputs.media import to_agno_files, to_agno_images
+from worker.inputs.media import to_agno_audio, to_agno_files, to_agno_images, to_agno_videos
 from worker.inputs.message import compose_message, human_readable
 from worker.inputs.names import display_url, name_of, size_words
 from worker.inputs.reader import Reader
@@ -54,6 +55,8 @@ __all__ = [
     "name_of",
     "size_words",
     "text_budget",
+    "to_agno_audio",
     "to_agno_files",
     "to_agno_images",
+    "to_agno_videos",
 ]

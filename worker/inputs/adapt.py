@@ -1,17 +1,18 @@
-"""Attachments for a model that cannot take everything: a PDF as its text, a picture as a note, text within a budget."""
+"""Attachments for a model that cannot take everything: a PDF as its text, a film as a note, text within a budget."""
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.limits import Limits
+from worker.inputs.names import size_words
 from worker.inputs.pdfs import pdf_text
 from worker.inputs.pictures import fit_picture, fit_picture_blocking
-from worker.words.models import PictureLimits
+from worker.words.models import ModelCapabilities, PictureLimits
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,18 @@ class Capabilities:
         images: whether it takes pictures.
         context_tokens: what it has room for in inlined text, in tokens; None if there is no need to count.
         pictures: which pictures it takes as they are; others are made to fit.
+        audio: the media types of audio that it takes.
+        video: the media types of video that it takes.
+        request: what all files that are sent as they are may have together, in bytes.
     """
 
     pdfs: bool
     images: bool
     context_tokens: int | None = None
     pictures: PictureLimits = field(default_factory=PictureLimits)
+    audio: frozenset[str] = frozenset()
+    video: frozenset[str] = frozenset()
+    request: int = ModelCapabilities().request
 
 
 async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Limits | None = None) -> Attachments:
@@ -36,12 +43,13 @@ async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Li
 
     A PDF for a model that takes none becomes text, page by page and marked as extracted, of at most
     `limits.file_characters`; one without text (a scan) and a picture for a model that takes none become notes. Pictures
-    are converted, turned upright and scaled down as the model's provider wants them, and a note says so.
+    are converted, turned upright and scaled down as the model's provider wants them, and a note says so. Audio and
+    video that the model does not take become notes, and so does what makes a request larger than its provider takes.
     Both share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
     items = await asyncio.gather(*(_adapt_one(item, capabilities, limits) for item in attachments.items))
-    return Attachments(tuple(items), attachments.reservation)
+    return Attachments(await _within_request(items, capabilities, limits), attachments.reservation)
 
 
 def text_budget(attachments: Attachments, capabilities: Capabilities, limits: Limits | None = None) -> int | None:
@@ -71,6 +79,8 @@ def estimated_tokens(text: str) -> float:
 
 
 _LIGHT = re.compile(r"[A-Za-z ]")
+_SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
+_NO_PDFS = "the model takes no PDFs"
 
 
 async def _adapt_one(item: Attachment, capabilities: Capabilities, limits: Limits) -> Attachment:
@@ -78,7 +88,32 @@ async def _adapt_one(item: Attachment, capabilities: Capabilities, limits: Limit
         return await _as_text(item, limits)
     if item.kind is Kind.IMAGE and not capabilities.images:
         return _as_note(item, "the model takes no pictures")
+    if item.kind in {Kind.AUDIO, Kind.VIDEO}:
+        return _as_recording(item, capabilities.audio if item.kind is Kind.AUDIO else capabilities.video)
     return await _as_picture(item, capabilities.pictures) if item.kind is Kind.IMAGE else item
+
+
+async def _within_request(
+    items: Sequence[Attachment], capabilities: Capabilities, limits: Limits
+) -> tuple[Attachment, ...]:
+    """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
+    left, fitting = capabilities.request, list[Attachment]()
+    why = f"with it the files are larger than the {size_words(left)} that the model's provider takes in one request"
+    for item in items:
+        if item.kind in _SENT and len(item.content) > left:
+            fitting.append(await _as_text(item, limits, why) if item.kind is Kind.PDF else _as_note(item, why))
+            continue
+        left -= len(item.content) if item.kind in _SENT else 0
+        fitting.append(item)
+    return tuple(fitting)
+
+
+def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:
+    if item.media_type in taken:
+        return item
+    if not taken:
+        return _as_note(item, f"the model takes no {item.kind}")
+    return _as_note(item, f"the model takes no {item.media_type}, but {', '.join(sorted(taken))}")
 
 
 def fit_pictures(attachments: Attachments) -> Attachments:
@@ -107,20 +142,25 @@ def _with_picture(item: Attachment, fit: Callable[[], tuple[bytes, str, list[str
         return _as_note(item, str(cause))
     if not changes:
         return item
-    changed = f"{item.name}: the model is given a picture {', '.join(changes)}."
-    note = changed if item.note is None else f"{item.note} {changed}"
+    note = _and(item.note, f"{item.name}: the model is given a picture {', '.join(changes)}.")
     return replace(item, media_type=media_type, content=content, note=note)
 
 
-async def _as_text(item: Attachment, limits: Limits) -> Attachment:
+async def _as_text(item: Attachment, limits: Limits, why: str = _NO_PDFS) -> Attachment:
+    """A PDF as its text; why it is not sent as it is, is said where that is not just how its model is."""
     try:
         text = await pdf_text(item.content, limits.file_characters)
     except UnreadableError as cause:
-        return _as_note(item, f"the model takes no PDFs, and its text could not be extracted: {cause}")
+        return _as_note(item, f"{why}, and its text could not be extracted: {cause}")
     if not text:
-        return _as_note(item, "the model takes no PDFs, and this one has no text in it (it may be a scan)")
+        return _as_note(item, f"{why}, and this one has no text in it (it may be a scan)")
     content = f"[text extracted from the PDF {item.name}]\n\n{text}".encode("utf-8", "replace")
-    return replace(item, kind=Kind.TEXT, media_type="text/plain", content=content, encoding="utf-8")
+    note = item.note if why == _NO_PDFS else _and(item.note, f"{item.name} is included as text: {why}.")
+    return replace(item, kind=Kind.TEXT, media_type="text/plain", content=content, encoding="utf-8", note=note)
+
+
+def _and(note: str | None, more: str) -> str:
+    return more if note is None else f"{note} {more}"
 
 
 def _as_note(item: Attachment, cause: str) -> Attachment:

@@ -13,6 +13,8 @@ class Kind(StrEnum):
 
     PDF = "pdf"
     IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
     TEXT = "text"
     DOCUMENT = "document"
     OTHER = "other"
@@ -120,6 +122,16 @@ class Attachments:
     def images(self) -> tuple[Attachment, ...]:
         """The pictures."""
         return self._of(Kind.IMAGE)
+
+    @property
+    def audio(self) -> tuple[Attachment, ...]:
+        """The sound recordings."""
+        return self._of(Kind.AUDIO)
+
+    @property
+    def videos(self) -> tuple[Attachment, ...]:
+        """The films."""
+        return self._of(Kind.VIDEO)
 
     @property
     def texts(self) -> tuple[Attachment, ...]:

@@ -8,6 +8,7 @@ from worker.inputs.attachments import Kind
 from worker.inputs.decoding import Encoding, text_encoding
 from worker.inputs.kinds import COMPOUND, EMAIL, GZIP, NOTEBOOK, RTF, TAR, TYPES, WEB_ARCHIVE, ZIP
 from worker.inputs.pictures import picture_type
+from worker.inputs.recordings import recording_type
 
 _HEAD = 1024  # bytes in which a PDF may begin (PDF 1.7, appendix H, note 13) and a text shows what it is
 _SURE = 0.5  # of 1: below that a match is two or three bytes of luck
@@ -89,6 +90,9 @@ def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
     picture = picture_type(content)
     if picture is not None:
         return Classified(Kind.IMAGE, picture)
+    recording = recording_type(content)
+    if recording is not None:
+        return Classified(Kind.AUDIO if recording.startswith("audio/") else Kind.VIDEO, recording)
     container = _container_type(content) or _message_type(content, declared, name)
     encoding = text_encoding(content, _charset(declared)) if container not in _PACKED else None
     if container is not None:

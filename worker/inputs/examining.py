@@ -11,6 +11,7 @@ from worker.inputs.kinds import DEEPEST, HTML
 from worker.inputs.names import STORED_SCHEME, is_data_url, labels, name_of, one_line
 from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
+from worker.inputs.recordings import has_its_tracks
 from worker.inputs.threads import examine
 
 BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
@@ -67,6 +68,8 @@ async def _examined(file: _File) -> tuple[Attachment, ...]:
         await check_pdf(fetched.content)
     if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
         raise UnreadableError("it is truncated: its end is missing")
+    if found.kind in {Kind.AUDIO, Kind.VIDEO} and not has_its_tracks(fetched.content):
+        raise UnreadableError("it is truncated: its table of contents is missing")
     if found.kind is Kind.TEXT and not fetched.content.translate(None, BLANK):
         raise UnreadableError("it is empty: there is nothing in it but blanks")
     return (replace(_attachment(file, found), note=_remarks(file, found)),)
@@ -183,7 +186,9 @@ def _is_no_page(named: str) -> bool:
 
 
 def _claims_binary(claimed: str) -> bool:
-    return claimed == "application/pdf" or (claimed.startswith("image/") and not claimed.endswith("+xml"))
+    if claimed.endswith(("+xml", "mpegurl")):  # drawings and playlists are text
+        return False
+    return claimed == "application/pdf" or claimed.startswith(("image/", "audio/", "video/"))
 
 
 def _joined(notes: list[str]) -> str | None:

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 from worker.inputs.attachments import Attachments
 
 if TYPE_CHECKING:
-    from agno.media import File, Image
+    from agno.media import Audio, File, Image, Video
 
-
+_GOOGLES = {  # as Google's documentation calls them, and Agno too
+    "audio/mpeg": "audio/mp3",
+    "video/quicktime": "video/mov",
+    "video/x-msvideo": "video/avi",
+}
 _PLAIN = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")  # what AWS Bedrock, the only reader of `name`, lets a document be called
 
 
@@ -36,4 +40,32 @@ def to_agno_images(attachments: Attachments) -> "list[Image]":
     return [
         Image(content=image.content, mime_type=image.media_type, format=image.media_type.partition("/")[2])
         for image in attachments.images
+    ]
+
+
+def to_agno_audio(attachments: Attachments) -> "list[Audio]":
+    """Return the sound recordings as Agno Audio objects, in the task's order."""
+    from agno.media import Audio
+
+    return [
+        Audio(
+            content=each.content,
+            mime_type=media_type,
+            format=media_type.partition("/")[2],
+            sample_rate=None,
+            channels=None,
+        )
+        for each in attachments.audio
+        for media_type in [_GOOGLES.get(each.media_type, each.media_type)]
+    ]
+
+
+def to_agno_videos(attachments: Attachments) -> "list[Video]":
+    """Return the films as Agno Video objects, in the task's order."""
+    from agno.media import Video
+
+    return [
+        Video(content=each.content, mime_type=media_type, format=media_type.partition("/")[2])
+        for each in attachments.videos
+        for media_type in [_GOOGLES.get(each.media_type, each.media_type)]
     ]

@@ -29,9 +29,16 @@ class ModelCapabilities:
         images: Images as they are; else a note is sent.
         prompt_tokens: Tokens that inlined text should stay within; none: the settings' own limits suffice.
         pictures: Which images are accepted as they are; others are converted first.
+        audio: Media types of audio that may be sent; of other audio, or where there is none, a note is.
+        video: The same of video.
+        request: Bytes that all files of a request may have, before base64 makes them a third larger. Anthropic refuses
+            requests of more than 32 MB; 2 MB of those are for the texts.
     """
 
     pdfs: bool = True
     images: bool = True
     prompt_tokens: int | None = None
     pictures: PictureLimits = field(default_factory=PictureLimits)
+    audio: frozenset[str] = frozenset()
+    video: frozenset[str] = frozenset()
+    request: int = 22_000_000
