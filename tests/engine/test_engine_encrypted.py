@@ -95,7 +95,7 @@ async def test_what_was_stored_before_and_after_is_read_too(sealing: Engine, dat
     await plain.close()
 
 
-@pytest.mark.parametrize("key", [None, new_key()])
+@pytest.mark.parametrize("key", [None, new_key()], ids=["none", "another"])
 async def test_without_its_key_it_says_so(sealing: Engine, database_url: str, key: str | None) -> None:
     task = await create(sealing)
     other = Engine(database_url, encryption_key=key)

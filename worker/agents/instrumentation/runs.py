@@ -235,7 +235,7 @@ class _PassedOn:
         elif type(item).__name__ == "StepOutput":
             if item.success:
                 item.success, item.error = False, str(getattr(self._error, "content", None) or "")
-        elif getattr(item, "run_id", None) not in (None, self._error.run_id):
+        elif getattr(item, "event", None):  # another run, or another try
             self._error = None
 
 
