@@ -16,6 +16,7 @@ GEMINI = ModelCapabilities(
     audio=frozenset(f"audio/{each}" for each in ("wav", "mpeg", "aac", "aiff", "flac", "mp4", "ogg")),
     video=frozenset(f"video/{each}" for each in ("mp4", "mpeg", "quicktime", "webm", "x-msvideo", "x-flv", "3gpp")),
     request=14_000_000,  # of 20 MB a request, with everything in it as base64
+    pdf_pages=1_000,
 )
 OPENAI_AUDIO = ModelCapabilities(pdfs=False, images=False, audio=frozenset({"audio/wav", "audio/mpeg"}))
 SCRIPTED = ModelCapabilities(audio=GEMINI.audio, video=GEMINI.video)

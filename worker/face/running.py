@@ -182,7 +182,14 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
         return Material(compose_message(task.input.text or "", task.input.files, Attachments())), ()
     able, limits = capabilities(agent, task), reading.limits()
     takes = Capabilities(
-        able.pdfs, able.images, able.prompt_tokens, able.pictures, able.audio, able.video, able.request
+        able.pdfs,
+        able.images,
+        able.prompt_tokens,
+        able.pictures,
+        able.audio,
+        able.video,
+        able.request,
+        able.pdf_pages,
     )
     fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
     budget = text_budget(fitting, takes, limits)

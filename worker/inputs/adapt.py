@@ -10,7 +10,7 @@ from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.limits import Limits
 from worker.inputs.names import size_words
-from worker.inputs.pdfs import pdf_text
+from worker.inputs.pdfs import fit_pdf, is_protected, pdf_text
 from worker.inputs.pictures import fit_picture, fit_picture_blocking
 from worker.words.models import ModelCapabilities, PictureLimits
 
@@ -27,6 +27,7 @@ class Capabilities:
         audio: the media types of audio that it takes.
         video: the media types of video that it takes.
         request: what all files that are sent as they are may have together, in bytes.
+        pdf_pages: how many pages the PDFs may have together.
     """
 
     pdfs: bool
@@ -36,6 +37,7 @@ class Capabilities:
     audio: frozenset[str] = frozenset()
     video: frozenset[str] = frozenset()
     request: int = ModelCapabilities().request
+    pdf_pages: int = ModelCapabilities().pdf_pages
 
 
 async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Limits | None = None) -> Attachments:
@@ -45,6 +47,7 @@ async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Li
     `limits.file_characters`; one without text (a scan) and a picture for a model that takes none become notes. Pictures
     are converted, turned upright and scaled down as the model's provider wants them, and a note says so. Audio and
     video that the model does not take become notes, and so does what makes a request larger than its provider takes.
+    Of a PDF that has too many pages the first ones are kept, and where there is room for none its text.
     Both share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
@@ -80,6 +83,7 @@ def estimated_tokens(text: str) -> float:
 
 _LIGHT = re.compile(r"[A-Za-z ]")
 _SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
+LEAST_PDF = 500  # bytes; no page fits into fewer
 _NO_PDFS = "the model takes no PDFs"
 
 
@@ -97,15 +101,40 @@ async def _within_request(
     items: Sequence[Attachment], capabilities: Capabilities, limits: Limits
 ) -> tuple[Attachment, ...]:
     """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
-    left, fitting = capabilities.request, list[Attachment]()
-    why = f"with it the files are larger than the {size_words(left)} that the model's provider takes in one request"
+    left, pages, fitting = capabilities.request, capabilities.pdf_pages, list[Attachment]()
+    full = f"with it the files are larger than the {size_words(left)} that the model's provider takes in one request"
+    all_pages = f"the model's provider takes no more than {_pages(pages)} of PDFs in one request"
     for item in items:
-        if item.kind in _SENT and len(item.content) > left:
-            fitting.append(await _as_text(item, limits, why) if item.kind is Kind.PDF else _as_note(item, why))
-            continue
-        left -= len(item.content) if item.kind in _SENT else 0
-        fitting.append(item)
+        fitted = item
+        if item.kind is Kind.PDF:
+            try:
+                fitted = await _as_pdf(item, pages, left)
+            except UnreadableError as cause:
+                fitted = await _as_text(item, limits, full if left < LEAST_PDF else str(cause) if pages else all_pages)
+            pages -= fitted.pages or 0 if fitted.kind is Kind.PDF else 0
+        elif item.kind in _SENT and len(item.content) > left:
+            fitted = _as_note(item, full)
+        left -= len(fitted.content) if fitted.kind in _SENT else 0
+        fitting.append(fitted)
     return tuple(fitting)
+
+
+async def _as_pdf(item: Attachment, pages: int, size: int) -> Attachment:
+    """A PDF that its provider opens, of so many pages and bytes at most. Raises UnreadableError if there is none."""
+    total = item.pages or 1
+    if total <= pages and len(item.content) <= size and not is_protected(item.content):
+        return item
+    if not pages or size < LEAST_PDF:
+        raise UnreadableError("there is no room for it")
+    content, count = await fit_pdf(item.content, pages, size)
+    note = item.note
+    if count < total:
+        note = _and(note, f"{item.name}: the model is given the first {_pages(count)} of {total:,}.")
+    return replace(item, content=content, pages=count, note=note)
+
+
+def _pages(count: int) -> str:
+    return "page" if count == 1 else f"{count:,} pages"
 
 
 def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:

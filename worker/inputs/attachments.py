@@ -67,6 +67,7 @@ class Attachment:
         content: the bytes; empty for an unreadable file; of a converted document the bytes of its text.
         encoding: how the bytes of a text are decoded; None for anything else.
         note: one line on why it could not be attached, or what is odd about it; names file and cause.
+        pages: how many a PDF has.
         original: the bytes of a document that was converted, for who computes on a workbook himself; else None.
     """
 
@@ -77,6 +78,7 @@ class Attachment:
     content: bytes = field(default=b"", repr=False)
     encoding: str | None = None
     note: str | None = None
+    pages: int | None = None
     original: bytes | None = field(default=None, repr=False)
 
     @property

@@ -65,7 +65,7 @@ async def _examined(file: _File) -> tuple[Attachment, ...]:
     if found.kind is Kind.DOCUMENT:
         return await _read(file, found)
     if found.kind is Kind.PDF:
-        await check_pdf(fetched.content)
+        return (replace(_attachment(file, found), pages=await check_pdf(fetched.content)),)
     if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
         raise UnreadableError("it is truncated: its end is missing")
     if found.kind in {Kind.AUDIO, Kind.VIDEO} and not has_its_tracks(fetched.content):

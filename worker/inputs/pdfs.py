@@ -1,4 +1,4 @@
-"""PDFs: can they be opened at all, and the text of their pages for models that take no PDF.
+"""PDFs: can they be opened at all, as much of them as a provider takes, and their text for models that take no PDF.
 
 A PDF is hostile until proven otherwise. What bounds it: the file's own size limit; pypdf's limits on what a stream may
 decompress to (75 MB) and on depths, entries and operators; a child process with bounds on time and memory; and no page
@@ -14,6 +14,8 @@ from worker.inputs.causes import UnreadableError
 
 PDF_SECONDS = 10.0  # for one PDF; a dense page takes pypdf some 50 ms, and 8,000 characters are about four pages
 MEMORY_BYTES = 1024 * 1024 * 1024  # of address space: the file, and a page's streams several times over
+ANSWER_BYTES = 16 * 1024 * 1024  # of text
+_HEAD_BYTES = 100
 _WORDS = "worker.inputs.readers.pdf"
 
 
@@ -34,9 +36,32 @@ async def pdf_text(content: bytes, characters: int, seconds: float = PDF_SECONDS
     return await _ask(f"{_WORDS}:text", content, characters, seconds=seconds)
 
 
-async def _ask(function: str, *arguments: Any, seconds: float) -> Any:
+def is_protected(content: bytes) -> bool:
+    """Tell whether a PDF is encrypted, if only so that nobody changes it; providers refuse those."""
+    return b"/Encrypt" in content
+
+
+async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
+    """Return a PDF without its protection, and with no more than its first pages that a provider takes.
+
+    Arguments:
+        content: the PDF, which can be opened without a password.
+        pages: how many it may have; at least one.
+        size: bytes that it may have.
+        seconds: how long it may take.
+
+    Returns: the new PDF, and how many pages it has.
+    Raises UnreadableError with the cause, for instance that not even its first page is that small.
+    """
+    answer = await _ask(f"{_WORDS}:fit", content, pages, size, seconds=seconds, answer=size + _HEAD_BYTES)
+    head, _, fitted = answer.partition(b"\n")
+    return fitted, int(head)
+
+
+async def _ask(function: str, *arguments: Any, seconds: float, answer: int = ANSWER_BYTES) -> Any:
+    bounds = Bounds(seconds, MEMORY_BYTES, answer=answer, once=True)
     try:
-        return await bounded.documents.run(function, *arguments, bounds=Bounds(seconds, MEMORY_BYTES, once=True))
+        return await bounded.documents.run(function, *arguments, bounds=bounds)
     except Refused as cause:
         raise UnreadableError(str(cause)) from None
     except Crashed:  # a broken PDF makes pypdf raise almost anything

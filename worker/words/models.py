@@ -33,6 +33,7 @@ class ModelCapabilities:
         video: The same of video.
         request: Bytes that all files of a request may have, before base64 makes them a third larger. Anthropic refuses
             requests of more than 32 MB; 2 MB of those are for the texts.
+        pdf_pages: Pages that all PDF files of a request may have; Anthropic and OpenAI refuse more than 100.
     """
 
     pdfs: bool = True
@@ -42,3 +43,4 @@ class ModelCapabilities:
     audio: frozenset[str] = frozenset()
     video: frozenset[str] = frozenset()
     request: int = 22_000_000
+    pdf_pages: int = 100

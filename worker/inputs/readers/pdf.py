@@ -1,8 +1,10 @@
-"""What is done with a PDF in a child process: can it be opened, and its text."""
+"""What is done with a PDF in a child process: can it be opened, its text, and as much of it as a provider takes."""
 
 import io
 import logging
+import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
@@ -15,6 +17,9 @@ MOST_FIELDS = 500
 _DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations that say nothing, or whose value is a field's
 _TAIL = 2048  # bytes; readers look for the end marker in the last 1024, and some writers pad
 _END = b"%%EOF"
+_WRITTEN_AT = re.compile(rb"(?<=/CreationDate\(D:)\d{14}[+-]\d\d'\d\d'(?=\)/Creator\(PDFium\))")
+_DATE = b"20000101000000+00'00'"
+_ID = re.compile(rb"(?<=/ID\[)<[0-9A-F]*><[0-9A-F]*>(?=\])")
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 
 
@@ -45,6 +50,59 @@ def text(content: bytes, characters: int) -> str:
         if length > characters:
             break
     return "\n\n".join(parts)
+
+
+def fit(content: bytes, pages: int, size: int) -> bytes:
+    """Return a line with a number of pages, and a PDF of so many, the first ones, without protection.
+
+    The same PDF gives the same one each time: a run that is taken up again must ask what it asked before.
+
+    Args:
+        content: The PDF.
+        pages: How many it may have.
+        size: Bytes that it may have.
+
+    Raises:
+        Refused: It cannot be opened, or not even one page of it is that small.
+    """
+    document = _by_pdfium(content)
+    if document is None:
+        reader = _opened(content)
+        total, write = len(reader.pages), partial(_by_pypdf_anew, reader)
+    else:
+        total, write = len(document), partial(_by_pdfium_anew, document)
+    count = min(total, pages)
+    while True:
+        fitted = write(count)
+        if len(fitted) <= size:
+            return b"%d\n" % count + fitted
+        if count == 1:
+            raise Refused(f"its first page alone is larger than {size:,} bytes")
+        count = max(1, count * size * 9 // (len(fitted) * 10))
+
+
+def _by_pdfium_anew(document: Any, count: int) -> bytes:
+    import pypdfium2
+
+    if count < len(document):
+        part = pypdfium2.PdfDocument.new()
+        part.import_pages(document, list(range(count)))
+        document = part
+    target = io.BytesIO()
+    document.save(target, flags=pypdfium2.raw.FPDF_REMOVE_SECURITY)
+    written = _WRITTEN_AT.sub(_DATE, target.getvalue(), count=1)
+    end = max(written.rfind(b"trailer"), len(written) - _TAIL, 0)  # PDFium makes up an identifier and the time
+    return written[:end] + _ID.sub(b"<" + b"0" * 32 + b"><" + b"0" * 32 + b">", written[end:])
+
+
+def _by_pypdf_anew(reader: "PdfReader", count: int) -> bytes:
+    from pypdf import PdfWriter
+
+    target = io.BytesIO()
+    writer = PdfWriter()
+    writer.append(reader, pages=(0, count))
+    writer.write(target)
+    return target.getvalue()
 
 
 def _opened(content: bytes) -> "PdfReader":

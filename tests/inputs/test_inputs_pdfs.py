@@ -1,0 +1,141 @@
+"""PDFs as a model's provider accepts them: so many pages, so many bytes, without protection."""
+
+import io
+from typing import Any
+
+import pypdf
+import pytest
+from fpdf import FPDF
+from PIL import Image
+
+from tests.inputs.recordings import wav
+from tests.inputs.servers import pdf, picture
+from worker.inputs import Attachment, Attachments, Capabilities, Kind, adapt, to_agno_files
+from worker.inputs.attachments import Fetched
+from worker.inputs.causes import UnreadableError
+from worker.inputs.examining import examined
+from worker.inputs.pdfs import fit_pdf
+from worker.inputs.readers import pdf as reading
+
+MOST = 20 * 1024 * 1024
+PAGES = pdf(*(f"This is page {number}." for number in range(1, 6)))
+PROTECTED = pdf("Nobody may change this.", password="")
+
+
+def read(*contents: bytes) -> Attachments:
+    """The PDFs as they are once they were looked into."""
+    items = [
+        Attachment(
+            f"https://a.test/{number}.pdf",
+            Kind.PDF,
+            "application/pdf",
+            f"{number}.pdf",
+            content,
+            pages=len(pypdf.PdfReader(io.BytesIO(content)).pages),
+        )
+        for number, content in enumerate(contents)
+    ]
+    return Attachments(tuple(items))
+
+
+def without_pdfium(_: bytes) -> None:
+    """As if it were not installed."""
+
+
+def taking(pages: int = 100, request: int = MOST) -> Capabilities:
+    return Capabilities(pdfs=True, images=True, pdf_pages=pages, request=request, audio=frozenset({"audio/wav"}))
+
+
+def text_of(content: Any) -> list[str]:
+    reader = pypdf.PdfReader(io.BytesIO(content))
+    assert not reader.is_encrypted
+    return [page.extract_text().strip() for page in reader.pages]
+
+
+def scans(pages: int) -> bytes:
+    """A picture a page, 30 KB each."""
+    document = FPDF()
+    for _ in range(pages):
+        document.add_page()
+        noise = io.BytesIO()
+        Image.effect_noise((300, 300), 90).save(noise, "PNG")
+        document.image(noise, w=100)
+    return bytes(document.output())
+
+
+async def test_a_pdf_that_its_provider_takes_stays_as_it_is() -> None:
+    attachments = Attachments(await examined("https://a.test/0.pdf", Fetched(PAGES), MOST))
+    assert attachments == read(PAGES)
+    assert await adapt(attachments, taking(5)) == attachments
+
+
+async def test_of_too_many_pages_the_first_are_sent_and_a_note_says_so() -> None:
+    fitting = await adapt(read(PAGES), taking(3))
+    assert text_of(to_agno_files(fitting)[0].content) == [f"This is page {number}." for number in (1, 2, 3)]
+    assert fitting.notes == ("0.pdf: the model is given the first 3 pages of 5.",)
+
+
+async def test_the_pages_of_all_pdfs_of_a_request_count() -> None:
+    fitting = await adapt(read(PAGES, PAGES, PAGES), taking(6))
+    assert [item.kind for item in fitting.items] == [Kind.PDF, Kind.PDF, Kind.TEXT]
+    assert fitting.notes == (
+        "1.pdf: the model is given the first page of 5.",
+        "2.pdf is included as text: the model's provider takes no more than 6 pages of PDFs in one request.",
+    )
+    assert "This is page 5." in (fitting.items[2].text or "")
+
+
+async def test_a_pdf_that_nobody_may_change_is_sent_without_its_protection() -> None:
+    attachments = read(PROTECTED)
+    fitting = await adapt(attachments, taking())
+    assert text_of(to_agno_files(fitting)[0].content) == ["Nobody may change this."]
+    assert fitting.notes == ()
+    assert pypdf.PdfReader(io.BytesIO(attachments.items[0].content)).is_encrypted
+
+
+async def test_of_too_many_bytes_the_first_pages_are_sent() -> None:
+    content = scans(4)
+    fitting = await adapt(read(content), taking(request=len(content) * 6 // 10))
+    (file,) = to_agno_files(fitting)
+    assert len(file.content or b"") <= len(content) * 6 // 10
+    assert fitting.notes == ("0.pdf: the model is given the first 2 pages of 4.",)
+
+
+async def test_a_page_too_large_is_a_note_and_what_comes_after_it_is_sent() -> None:
+    sound = Attachment("https://a.test/a.wav", Kind.AUDIO, "audio/wav", "a.wav", wav())
+    scan = (read(scans(1))).items[0]
+    fitting = await adapt(Attachments((scan, sound)), taking(request=10_000))
+    assert [item.kind for item in fitting.items] == [Kind.OTHER, Kind.AUDIO]
+    (note,) = fitting.notes
+    why = "its first page alone is larger than 10,000 bytes, and this one has no text in it (it may be a scan)"
+    assert note == f"0.pdf could not be attached: {why}."
+
+
+async def test_what_was_sent_before_leaves_no_room() -> None:
+    chart = Attachment("https://a.test/c.png", Kind.IMAGE, "image/png", "c.png", picture("PNG"))
+    fitting = await adapt(Attachments((chart, *(read(PAGES)).items)), taking(request=len(chart.content) + 100))
+    assert [item.kind for item in fitting.items] == [Kind.IMAGE, Kind.TEXT]
+    assert "0.pdf is included as text: with it the files are larger than" in fitting.notes[0]
+
+
+@pytest.mark.parametrize("content", [PAGES, PROTECTED])
+@pytest.mark.parametrize("by", ["PDFium", "pypdf"])
+def test_the_same_pdf_gives_the_same_one_each_time(content: bytes, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if by == "pypdf":
+        monkeypatch.setattr(reading, "_by_pdfium", without_pdfium)
+    for pages in (2, 100):
+        first, second = reading.fit(content, pages, MOST), reading.fit(content, pages, MOST)
+        assert first == second
+        assert text_of(first.partition(b"\n")[2])
+
+
+@pytest.mark.parametrize("content", [PAGES, PROTECTED])
+def test_it_is_done_without_pdfium_too(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_by_pdfium", without_pdfium)
+    head, _, fitted = reading.fit(content, 2, MOST).partition(b"\n")
+    assert len(text_of(fitted)) == int(head) <= 2
+
+
+async def test_what_is_no_pdf_has_a_cause() -> None:
+    with pytest.raises(UnreadableError, match="it is not a valid PDF"):
+        await fit_pdf(b"%PDF-1.4 /Encrypt nothing %%EOF", 10, MOST)
