@@ -84,6 +84,7 @@ class AgentRun:
     _cancels_before: int = 0  # of its task, which are not meant for it
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False
+    _without_users: set[str] = field(default_factory=set[str])  # who does without memories of users
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
     _broken_off: bool = False
@@ -218,6 +219,17 @@ class AgentRun:
         if not is_covered and not self.may_go_without(error):
             raise self.give_up(who, error) from error
         self.call(self.emit, [missing(who, error)])
+
+    def remembers_nobody(self, name: str | None) -> None:
+        """Say that an agent does without its memories of users: once a run.
+
+        Args:
+            name: The agent's.
+        """
+        who = name or "the agent"
+        if who not in self._without_users:
+            self._without_users.add(who)
+            self.emit([no_users(who)])
 
     def failure(self, text: str) -> BaseException | None:
         """The exception whose text Agno reports, the latest first."""
@@ -433,6 +445,14 @@ class AgentRun:
         is_provider = type(call.error).__module__.startswith("agno.")
         failure = {"text": str(call.error), "status_code": code, "provider": is_provider}
         return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
+
+
+def no_users(who: str) -> NewEvent:
+    """The note that a run is of no user, and does without what its agent remembers of users."""
+    text = (
+        f"The task names no user, so {who} neither reads nor keeps memories of users: all such tasks would share them."
+    )
+    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "memory"})
 
 
 def missing(who: str, error: BaseException) -> NewEvent:

@@ -25,6 +25,10 @@ HELPERS = ("memory_manager", "session_summary_manager", "compression_manager", "
 """What Agno hands the agent's model to if it has none: it would keep that one for ever."""
 
 
+OF_USERS = ("add_memories_to_context", "update_memory_on_run", "enable_agentic_memory", "search_past_sessions")
+"""Settings by which an agent remembers its user. For a run without one, Agno would take the memories of a user called
+"default", whom all such runs are, and the sessions of everybody."""
+
 STEPS = ("steps", "else_steps", "choices")
 """Where a workflow and its containers keep steps."""
 
@@ -202,6 +206,26 @@ def for_run_within(owner: Any, frame: "Frame") -> Any:
         return owner
     overrides = frame.run.overrides
     return overrides.of_step(owner) if is_of_workflow(frame) else overrides.of_member(owner)
+
+
+def without_users(agent: Any, user_id: str | None) -> Any:
+    """What is run in the place of an agent that remembers users, where there is none: a copy that does not.
+
+    Args:
+        agent: The agent, team or workflow.
+        user_id: Whom it is run for.
+    """
+    if user_id or getattr(agent, "user_id", None) or not _remembers_users(agent):
+        return agent
+    own = copy.copy(agent)
+    for name in OF_USERS:
+        setattr(own, name, False)
+    return own
+
+
+def _remembers_users(agent: Any) -> bool:
+    given = [getattr(agent, name, False) for name in OF_USERS]
+    return any(given) or (given[0] is None and getattr(agent, "memory_manager", None) is not None)
 
 
 def workflow_input(message: str, record: TaskRecord, wanted: Wanted) -> str:

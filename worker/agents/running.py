@@ -22,7 +22,7 @@ from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.off_loop import has_plain_database
 from worker.agents.instrumentation.runs import begin, end, name_members
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
-from worker.agents.overrides import Overrides, kind_of, workflow_input
+from worker.agents.overrides import Overrides, kind_of, without_users, workflow_input
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
 from worker.current import Run, run_in_hand
@@ -185,14 +185,18 @@ class _Going:
     async def complete(self, agent: Any, kind: str, *, holding: bool) -> RunResult:
         """Run the agent to its end."""
         started = time.perf_counter()
-        own = self._overrides.applied(agent, kind)
+        request = _request(kind, self._run.record, self._material, self._want)
+        applied = self._overrides.applied(agent, kind)
+        own = without_users(applied, request["user_id"])
         frame = Frame(self._run, own, lambda: self._run.scope, run_id=self._run_id, given=self._material.message)
         async with self:
             self._run.take_back()
             self._note_what_is_ignored()
             self._note_foreign_rows()
+            if own is not applied:
+                self._run.remembers_nobody(name_of(own))
             await self._want.check()
-            ending = await self._follow(own, _request(kind, self._run.record, self._material, self._want), frame)
+            ending = await self._follow(own, request, frame)
             content = None if ending.paused else await self._checked(ending.content or self._run.last_words, frame)
             if ending.paused is None:
                 self._run.settle_failures(self._run.scope)

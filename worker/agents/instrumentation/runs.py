@@ -14,7 +14,7 @@ from worker.agents.instrumentation.frames import Frame, step_retries, streamed, 
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
-from worker.agents.overrides import for_run_within, is_of_workflow
+from worker.agents.overrides import for_run_within, is_of_workflow, without_users
 from worker.agents.tools import runs_others
 from worker.words.digests import digest
 from worker.words.events import NewEvent
@@ -36,7 +36,10 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
     """
     caller = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - there is no other way to look
     site = None if is_agno(caller) else partial(_site, call_site(frame.home))
-    own = for_run_within(owner, frame)
+    within_this = for_run_within(owner, frame)
+    own = without_users(within_this, options.get("user_id"))
+    if own is not within_this:
+        frame.run.call(frame.run.remembers_nobody, name_of(own))
     name_members(own)
     child = frame.run.call(_opened, frame, owner, arguments[0] if arguments else options.get("input"), options, site)
     given = {**options, "run_id": child.run_id}
