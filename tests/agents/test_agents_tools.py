@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
-from agno.exceptions import ModelProviderError
+from agno.exceptions import ModelProviderError, RunCancelledException
 from agno.tools import Toolkit
 
 from tests.agents.attempts import Task
+from tests.agents.runs import Runner
 from worker import declare_tool
 from worker.agents import tools
 from worker.agents.errors import AgentFailed
 from worker.testing import Call, ScriptedModel
+from worker.words.classification import classify
 from worker.words.errors import ValidationError
 
 
@@ -117,3 +119,31 @@ async def test_a_function_is_redone_if_it_says_so() -> None:
 def test_another_word_is_refused() -> None:
     with pytest.raises(ValidationError, match="resume must be 'journal' or 'redo', not 'again'"):
         declare_tool("write", resume="again")  # pyright: ignore[reportArgumentType] - which is what is tried
+
+
+class Wordless:
+    """What a tool gives back that has no text."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def wordless() -> Wordless:
+    """Answer."""
+    return Wordless()
+
+
+def cancelling() -> str:
+    """Answer."""
+    raise RunCancelledException("enough")
+
+
+@pytest.mark.parametrize(("tool", "text"), [(wordless, "no words"), (cancelling, "enough")])
+async def test_a_tool_whose_failure_ends_the_run_is_named_by_the_errors_code(
+    running: Runner, tool: Any, text: str
+) -> None:
+    with pytest.raises(AgentFailed, match=text) as caught:
+        await running(Agent(model=ScriptedModel([Call(tool.__name__), "done"]), tools=[tool]))
+    known = classify(caught.value)
+    assert (known.code, known.is_retryable) == ("tool", False)
+    assert [(each["is_error"], each["result"]) for each in running.log.data("tool_call_result")] == [(True, text)]

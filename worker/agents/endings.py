@@ -55,7 +55,8 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
             run.emit([discard_text()], at_once=True)  # what was checked has been read by then
         raise failed(getattr(last, "error", None) or last.content, run)
     if last.event in CANCELLATIONS:
-        raise AgentFailed(f"The run was cancelled within Agno: {last.reason or 'no reason given'}")
+        reason = last.reason or "no reason given"
+        raise AgentFailed(f"The run was cancelled within Agno: {reason}", run.failure(str(reason)))
     if last.event in PAUSES:
         return Ending(paused=hitl_request(last))
     check_steps(last.step_results, run.skipped_steps, run.failure)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from worker.agents.errors import failed_tool
 from worker.agents.instrumentation.frames import (
     UNKNOWN,
     Frame,
@@ -22,6 +23,7 @@ from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.tool_events import is_emitted, request_event, result_event
 from worker.agents.tools import has_state, is_redone, lost_state, name_of_toolkit, shape_of
 from worker.agents.values import is_json, packed, unpacked
+from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent
 from worker.words.watching import ToolCalled, watched
@@ -120,6 +122,12 @@ class ToolCall:
         """Keep what a tool says that has its agent stop: it is the answer, if there is no other."""
         if self._owner.parent is None and getattr(success, "stop_execution", False):
             self._run.last_words = str(success)
+
+    def broke(self, error: Exception) -> None:
+        """The call ended in an error that Agno does not tell its model: it ends the run."""
+        failed = failed_tool(error)
+        self._run.failures.append(failed)
+        self._run.emit(self._result(message_of(failed), has_failed=True), self._home, at_once=True)
 
     def cut(self) -> None:
         """The run was cancelled; a tool in a thread may have ended at that very moment."""
@@ -303,11 +311,14 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
         await tool.begins()
         try:
             success, timer, function_call, outcome = await original(model, function_call)
+            seen.failed = success is not True
+            tool.completed(success, outcome)
         except asyncio.CancelledError:
             tool.cut()
             raise
-        seen.failed = success is not True
-        tool.completed(success, outcome)
+        except Exception as error:
+            tool.broke(error)
+            raise
         return success, timer, function_call, outcome
 
 
@@ -322,10 +333,13 @@ async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
         await tool.begins()
         try:
             outcome = await original(function_call)
+            tool.completed(outcome.status == "success", outcome)
         except _stopping() as raised:
             tool.completed(raised, _failure())
             raise
-        tool.completed(outcome.status == "success", outcome)
+        except Exception as error:
+            tool.broke(error)
+            raise
         return outcome
 
 
@@ -341,10 +355,13 @@ def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
         run.on_loop(tool.begins)
         try:
             outcome = original(function_call)
+            run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
         except _stopping() as raised:
             run.call(tool.completed, raised, _failure())
             raise
-        run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
+        except Exception as error:
+            run.call(tool.broke, error)
+            raise
         return outcome
 
 
