@@ -1,5 +1,7 @@
 """How tools resume: answered from the journal, or called again for the state that they keep in the process."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -147,3 +149,141 @@ async def test_a_tool_whose_failure_ends_the_run_is_named_by_the_errors_code(
     known = classify(caught.value)
     assert (known.code, known.is_retryable) == ("tool", False)
     assert [(each["is_error"], each["result"]) for each in running.log.data("tool_call_result")] == [(True, text)]
+
+
+def calling(name: str, times: int) -> ScriptedModel:
+    """A model that calls a tool so often, each time with another number."""
+    return ScriptedModel([*(Call(name, {"number": each}) for each in range(times)), "done"])
+
+
+def results(task: Any) -> list[tuple[bool, str]]:
+    return [(each.data["is_error"], each.data["result"]) for each in task.events if each.type == "tool_call_result"]
+
+
+BEYOND = "Limit of calls of count reached (2). Tool call not executed. Don't try to execute it again."
+
+
+async def test_a_tool_is_called_as_often_as_it_may_whatever_the_attempt() -> None:
+    task, failing, made = Task(), [ModelProviderError("busy", 503)], list[int]()
+
+    def count(number: int) -> str:
+        """Count."""
+        made.append(number)
+        return "counted"
+
+    def turn(messages: list[Any]) -> Any:
+        taken = sum(each.role == "assistant" for each in messages)
+        if taken == 1 and failing:
+            raise failing.pop()
+        return Call("count", {"number": taken}, f"call-{taken}") if taken < 4 else "done"
+
+    async def handle(run_agent: Any) -> str:
+        return (await run_agent(Agent(name="ann", model=ScriptedModel(turn), tools=[count]))).content
+
+    declare_tool("count", calls=2)
+    with pytest.raises(AgentFailed):
+        await task.attempted(handle)
+    assert await task.attempted(handle) == "done"
+    assert made == [0, 1]
+    assert results(task) == [(False, "counted")] * 2 + [(True, BEYOND)] * 2
+
+
+async def test_each_run_of_an_agent_has_the_limit_for_itself(running: Runner) -> None:
+    def count(number: int) -> str:
+        """Count."""
+        return "counted"
+
+    declare_tool(count, calls=2)
+    for _ in range(2):
+        await running(Agent(model=calling("count", 2), tools=[count]))
+    assert not any(each["is_error"] for each in running.log.data("tool_call_result"))
+
+
+TOO_LONG = (True, "wait took longer than 0.05 s and was ended.")
+
+
+def waiting(kind: str) -> tuple[Any, threading.Event]:
+    """A tool that takes too long, and what lets it go."""
+    release = threading.Event()
+
+    def wait(number: int) -> str:
+        """Wait."""
+        release.wait(10)
+        return "waited"
+
+    async def wait_async(number: int) -> str:
+        """Wait."""
+        await asyncio.Event().wait()
+        return "waited"
+
+    async def wait_between(number: int) -> Any:
+        """Wait."""
+        yield "first"
+        await asyncio.Event().wait()
+
+    def plainly(number: int) -> Any:
+        """Wait."""
+        yield "first"
+        release.wait(10)
+
+    made: Any = {"plain": wait, "async": wait_async, "generator": wait_between, "plain generator": plainly}[kind]
+    made.__name__ = "wait"
+    return made, release
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "generator", "plain generator"])
+async def test_a_call_that_takes_too_long_is_an_error_for_the_model(running: Runner, kind: str) -> None:
+    wait, release = waiting(kind)
+    declare_tool("wait", seconds=0.05)
+    model = calling("wait", 1)
+    try:
+        assert (await running(Agent(model=model, tools=[wait]))).content == "done"
+    finally:
+        release.set()
+    assert [(each["is_error"], each["result"]) for each in running.log.data("tool_call_result")] == [TOO_LONG]
+    assert model.requests[-1].messages[-1].content == TOO_LONG[1]
+
+
+@pytest.mark.parametrize("kind", ["plain", "plain generator"])
+async def test_plain_runs_keep_the_limits(running: Runner, kind: str) -> None:
+    wait, release = waiting(kind)
+    inner = calling("wait", 2)
+    declare_tool("wait", seconds=0.05, calls=1)
+
+    def ask() -> str:
+        """Ask."""
+        return str(Agent(name="inner", model=inner, tools=[wait]).run("?").content)
+
+    try:
+        await running(Agent(model=ScriptedModel([Call("ask"), "done"]), tools=[ask]))
+    finally:
+        release.set()
+    told = [each.content for each in inner.requests[-1].messages if each.role == "tool"]
+    assert told == [TOO_LONG[1], BEYOND.replace("count", "wait").replace("2", "1")]
+
+
+async def test_a_tools_own_timeout_is_its_own(running: Runner) -> None:
+    async def wait(number: int) -> str:
+        """Wait."""
+        raise TimeoutError("the other side is slow")
+
+    declare_tool("wait", seconds=60)
+    await running(Agent(model=calling("wait", 1), tools=[wait]))
+    assert [each["result"] for each in running.log.data("tool_call_result")] == ["the other side is slow"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"calls": 0}, {"calls": 1.5}, {"calls": True}, {"seconds": 0}, {"seconds": float("nan")}, {"seconds": -1}],
+)
+def test_limits_that_are_none_are_refused(said: Any) -> None:
+    with pytest.raises(ValidationError):
+        declare_tool("count", **said)
+
+
+async def test_what_a_second_declaration_leaves_out_stays() -> None:
+    declare_tool(Notebook, resume="redo")
+    declare_tool(Notebook, calls=9)
+    declare_tool("write", seconds=5)
+    read, notes = await resumed(lambda: [Notebook()])
+    assert (read, notes) == ("a b", [])

@@ -6,7 +6,9 @@ open page, has none of it in the next attempt. Such a tool may be declared to be
 
 import inspect
 from collections.abc import Sized
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from math import inf
 from typing import Any, Literal
 
 from worker.words.errors import ValidationError
@@ -49,26 +51,60 @@ STATEFUL_TOOLKITS = frozenset(
 )
 """Agno's toolkits that keep state in the process, or in a session that the process has opened (agno/tools/*.py)."""
 
-_declared: dict[Any, Resume] = {}
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What was said of a tool.
+
+    Args:
+        resume: How its completed calls are resumed; None: as others'.
+        calls: How often one run of an agent may call it; None: no limit of its own.
+        seconds: How long a call may take; None: no limit of its own.
+    """
+
+    resume: Resume | None = None
+    calls: int | None = None
+    seconds: float | None = None
+
+
+NOTHING = Declaration()
+"""Said of most tools."""
+
+_declared: dict[Any, Declaration] = {}
 _kept: list[Any] = []  # what was declared, so that nothing else takes its id
 
 
-def declare_tool(tool: Any, *, resume: Resume) -> None:
-    """Say how a tool's completed calls are resumed by a later attempt.
+def declare_tool(
+    tool: Any, *, resume: Resume | None = None, calls: int | None = None, seconds: float | None = None
+) -> None:
+    """Say how a tool's completed calls are resumed by a later attempt, and how far its calls may go.
+
+    Of a toolkit it is said of each of its tools. What a second declaration of the same tool leaves out stays.
 
     Args:
         tool: A function, a method, an Agno ``Function``, a toolkit, a class of toolkits, or the name of a tool or
             toolkit.
         resume: ``journal`` (the default): the call is answered with its result. ``redo``: the call is made again, for
             the state that it leaves in the process; its result may differ, and then what followed is done again too.
+        calls: How often one run of an agent may call the tool. A call beyond that is not made, and the model is told.
+        seconds: How long a call may take. Then it is ended, which is an error for the model to read; plain code in a
+            thread cannot be ended, and goes on unheeded.
 
     Raises:
-        ValidationError: ``resume`` is neither.
+        ValidationError: ``resume`` is neither, ``calls`` or ``seconds`` is not above 0, or nothing is said.
     """
-    if resume not in ("journal", "redo"):
+    if resume not in ("journal", "redo", None):
         raise ValidationError(f"resume must be 'journal' or 'redo', not {resume!r}", field="resume")
+    if calls is not None and (not isinstance(calls, int) or isinstance(calls, bool) or calls < 1):
+        raise ValidationError(f"calls must be a whole number above 0, not {calls!r}", field="calls")
+    if seconds is not None and not _is_duration(seconds):
+        raise ValidationError(f"seconds must be a number above 0, not {seconds!r}", field="seconds")
+    said = {name: value for name, value in (("resume", resume), ("calls", calls), ("seconds", seconds)) if value}
+    if not said:
+        raise ValidationError("declare_tool needs resume, calls or seconds")
     _kept.append(tool)
-    _declared[_key(tool)] = resume
+    key = _key(tool)
+    _declared[key] = replace(_declared.get(key, Declaration()), **said)
 
 
 def is_redone(function: Any) -> bool:
@@ -77,9 +113,26 @@ def is_redone(function: Any) -> bool:
     Args:
         function: Agno's ``Function``.
     """
-    if _is_agnos(function):
-        return True
-    return bool(_declared) and next((_declared[key] for key in _keys(function) if key in _declared), "") == "redo"
+    return _is_agnos(function) or declared(function).resume == "redo"
+
+
+def declared(function: Any) -> Declaration:
+    """What was said of a tool: of itself, its toolkit, or a class of that, the nearest first.
+
+    Args:
+        function: Agno's ``Function``.
+    """
+    found = [_declared[key] for key in _keys(function) if key in _declared] if _declared else []
+    if len(found) <= 1:
+        return found[0] if found else NOTHING
+    values = {each.name: [getattr(one, each.name) for one in found] for each in fields(Declaration)}
+    return Declaration(
+        **{name: next((one for one in given if one is not None), None) for name, given in values.items()}
+    )
+
+
+def _is_duration(seconds: Any) -> bool:
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < inf
 
 
 def runs_others(function: Any) -> bool:
@@ -132,7 +185,7 @@ def _toolkit() -> type:
 
 
 def _is_declared(function: Any) -> bool:
-    return bool(_declared) and any(key in _declared for key in _keys(function))
+    return declared(function).resume is not None
 
 
 def _is_agnos(function: Any) -> bool:

@@ -53,6 +53,7 @@ class Frame:
     home: Position = field(default_factory=position)
     conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
     hooks: Counter[str] | None = None  # how often each has begun
+    calls: Counter[str] | None = None  # of tools whose number is limited, by name
     noted_state: Any = UNKNOWN  # the session state after the last tool call, as JSON has it
     noted_references: int = 0  # how many of the run's references are noted
     results: Counter[str] | None = None  # stored tool results, by the call's id
@@ -100,8 +101,14 @@ class Frame:
             self.scope.has_failed = True
             self.run.journal.restart(self.scope)
             self.conversations.clear()
-            self.hooks = self.results = None
+            self.hooks = self.results = self.calls = None
             self.noted_state, self.noted_references = UNKNOWN, 0
+
+    def calls_tool(self, name: str) -> int:
+        """Count a call of a tool; returns which one it is in this run."""
+        self.calls = self.calls or Counter()
+        self.calls[name] += 1
+        return self.calls[name]
 
     def new_references(self) -> Any:
         """What was added to its references since they were last noted, as Agno's search does; None if nothing was."""

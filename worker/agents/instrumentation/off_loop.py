@@ -53,12 +53,18 @@ async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
     context = copy_context()
     loop = asyncio.get_running_loop()
     step = functools.partial(context.run, next, items, END)
+    is_within = False  # whether a thread is: what is cancelled then cannot be closed
     try:
-        while not isinstance(item := await loop.run_in_executor(None, Call(step)), _End):
+        while True:
+            is_within = True
+            item = await loop.run_in_executor(None, Call(step))
+            is_within = False
+            if isinstance(item, _End):
+                return
             yield item
     finally:
         close = getattr(items, "close", None)
-        if close is not None:
+        if close is not None and not is_within:
             close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from copy import copy
 from functools import cache, partial
 from typing import Any
 
@@ -17,11 +18,12 @@ from worker.agents.instrumentation.frames import (
     turn_in_hand,
     within,
 )
+from worker.agents.instrumentation.in_time import TookTooLong, in_time, in_time_sync, until, until_sync
 from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.off_loop import stepped
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.tool_events import is_emitted, request_event, result_event
-from worker.agents.tools import has_state, is_redone, lost_state, name_of_toolkit, shape_of
+from worker.agents.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
 from worker.agents.values import is_json, packed, unpacked
 from worker.words.classification import message_of
 from worker.words.digests import digest
@@ -43,7 +45,7 @@ class ToolCall:
     def __init__(self, frame: Frame, function_call: Any) -> None:
         turn = turn_in_hand.get()
         self._run = frame.run
-        self._call = function_call
+        self.call = function_call
         self._owner = _owner(frame)
         self._helper = turn.conversation.helper if turn is not None else None
         self._home: Scope = turn.conversation.scope if turn is not None else frame.scope
@@ -53,6 +55,9 @@ class ToolCall:
         self._shape: dict[str, Any] | None = None
         self._said: Entry | None = None  # of a call that is made again: what came of it before
         self.is_redone = is_redone(function_call.function)
+        self._limits = declared(function_call.function)
+        self._deadline: float | None = None  # by the loop's clock
+        self._number = self._owner.calls_tool(self.name) if self._limits.calls is not None else 0
         if self._owner.noted_state is UNKNOWN:
             self._owner.noted_state = _copy(self._state())
         self.frame = Frame(self._run, function_call, self._open_scope, frame, given=frame.given, member=frame.member)
@@ -60,19 +65,21 @@ class ToolCall:
     def key(self) -> str:
         """The idempotency key. Some providers give the same id to a call of every turn, so its place counts."""
         place = [self._home.key, self._at, self._match]
-        return f"{self._run.record.id}:{self._call.call_id}:{digest(place)[:12]}"
+        return f"{self._run.record.id}:{self.call.call_id}:{digest(place)[:12]}"
 
     @property
     def name(self) -> str:
         """The tool's name."""
-        return self._call.function.name
+        return self.call.function.name
 
     async def begins(self) -> None:
         """Emit that the tool is called.
 
         Returns when that is stored, and with it the answer that asked for it: it holds the id of the call.
         """
-        self._shape = shape_of(self._call.function)
+        self._shape = shape_of(self.call.function)
+        if self._limits.seconds is not None:
+            self._deadline = self._run.loop.time() + self._limits.seconds
         self._run.emit(self._request(), self._home, at_once=self._run.journal.is_kept)
         if self._run.journal.is_kept and not self._run.blocks_the_loop:
             await self._run.buffer.all_stored()
@@ -93,10 +100,42 @@ class ToolCall:
             entry.is_counted = True
             run.emit(self._request(), self._home)  # it is in the log, and so is the result
         self._skip_below()
-        if entry.value.get("stateful") or has_state(self._call.function):
-            run.answered_toolkits.add(name_of_toolkit(self._call.function))
+        if entry.value.get("stateful") or has_state(self.call.function):
+            run.answered_toolkits.add(name_of_toolkit(self.call.function))
         self._restore(entry)
         return entry
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it may take."""
+        return self._limits.seconds
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether its agent has called the tool as often as it may."""
+        return self._limits.calls is not None and self._number > self._limits.calls
+
+    def refused(self) -> Any:
+        """Do not make it: the model is told that it is beyond the tool's limit. Returns Agno's outcome."""
+        text = f"Limit of calls of {self.name} reached ({self._limits.calls}). Tool call not executed."
+        return self._failed(f"{text} Don't try to execute it again.")
+
+    def took_too_long(self) -> Any:
+        """It was ended: the model is told. Returns Agno's outcome."""
+        outcome = self._failed(self.too_long)
+        self.call = copy(self.call)  # a thread that goes on writes to the one that it has
+        return outcome
+
+    @property
+    def too_long(self) -> str:
+        """What a model is told of a call that takes longer than its tool may."""
+        return f"{self.name} took longer than {self.seconds or 0:g} s and was ended."
+
+    def _failed(self, text: str) -> Any:
+        from agno.tools.function import FunctionExecutionResult
+
+        self.call.error, self.call.result = text, None
+        return FunctionExecutionResult(status="failure", error=text)
 
     def completed(self, success: Any, outcome: Any, *, plain: bool = False) -> None:
         """Note what came of it; a result that is still to come is noted when it has.
@@ -106,7 +145,7 @@ class ToolCall:
             outcome: Agno's record of it.
             plain: Whether plain code takes the result.
         """
-        call = self._call
+        call = self.call
         if _is_to_come(call.result):
             call.result = self._followed_sync(call.result) if plain else self._followed(call.result)
             outcome.result = call.result
@@ -131,7 +170,7 @@ class ToolCall:
 
     def cut(self) -> None:
         """The run was cancelled; a tool in a thread may have ended at that very moment."""
-        result = self._call.result
+        result = self.call.result
         if result is not None and not _is_to_come(result):
             self._note(_pack_result(result), result)
 
@@ -140,7 +179,7 @@ class ToolCall:
         from agno.exceptions import AgentRunException
         from agno.tools.function import FunctionExecutionResult
 
-        call, value = self._call, entry.value
+        call, value = self.call, entry.value
         success: Any = "error" not in value
         if success:
             call.result = self._as_shown(unpacked(value["agno"]) if "agno" in value else value["result"])
@@ -161,7 +200,7 @@ class ToolCall:
 
     def _as_shown(self, result: Any) -> Any:
         """A result, marked as text that was emitted if Agno shows it as its agent's own."""
-        if not self._call.function.show_result or result is None:
+        if not self.call.function.show_result or result is None:
             return result
         if not hasattr(result, "content"):
             return ReplayedText(result)
@@ -178,7 +217,7 @@ class ToolCall:
 
     @property
     def _is_emitted(self) -> bool:
-        return is_emitted(self._call.function, self._call.arguments)
+        return is_emitted(self.call.function, self.call.arguments)
 
     @property
     def _member(self) -> str | None:
@@ -188,7 +227,10 @@ class ToolCall:
         """Pass on what a tool yields; the text that Agno makes of it is the result."""
         text = _Text(self._said)
         try:
-            async for item in streamed(_each(source), self.frame, self.key):
+            items = _each(source)
+            if self._deadline is not None:
+                items = until(self._deadline, items, self.too_long)
+            async for item in streamed(items, self.frame, self.key):
                 if text.takes(item):
                     yield item
         except Exception as error:
@@ -202,6 +244,8 @@ class ToolCall:
         """Do the same for plain code."""
         text = _Text(self._said)
         try:
+            if self._deadline is not None:
+                source = until_sync(self._deadline, source, self.too_long, self._run.loop, self._run.thread)
             for item in streamed_sync(source, self.frame, self.key):
                 if text.takes(item):
                     yield item
@@ -222,7 +266,7 @@ class ToolCall:
         return ReplayedText(text.before[len(text.passed) :])
 
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
-        run, call = self._run, self._call
+        run, call = self._run, self.call
         events = self._result(result, has_failed=has_failed)
         if self.frame.has_scope:
             run.journal.end(self.frame.scope, failed=False)
@@ -247,13 +291,13 @@ class ToolCall:
             return []
         if not self._helper:
             self._run.usage.tools[self.name] = None
-        return [request_event(self._call.call_id, self.name, self._call.arguments, self._member)]
+        return [request_event(self.call.call_id, self.name, self.call.arguments, self._member)]
 
     def _result(self, result: Any, *, has_failed: bool) -> list[NewEvent]:
         """The event that says what came of it."""
         if not self._is_emitted:
             return []
-        call = self._call
+        call = self.call
         return [result_event(call.call_id, self.name, call.arguments, result, is_error=has_failed, member=self._member)]
 
     # what a tool changes besides its result
@@ -291,7 +335,7 @@ class ToolCall:
         """Say that a toolkit is called whose earlier calls were answered, so that its process has no trace of them."""
         if not self._run.answered_toolkits:
             return
-        toolkit = name_of_toolkit(self._call.function)
+        toolkit = name_of_toolkit(self.call.function)
         if toolkit in self._run.answered_toolkits:
             self._run.answered_toolkits.discard(toolkit)
             self._run.emit([lost_state(toolkit)])
@@ -310,7 +354,7 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
             return success, _no_time(), function_call, outcome
         await tool.begins()
         try:
-            success, timer, function_call, outcome = await original(model, function_call)
+            success, timer, function_call, outcome = await _made(tool, original, model, function_call)
             seen.failed = success is not True
             tool.completed(success, outcome)
         except asyncio.CancelledError:
@@ -320,6 +364,17 @@ async def called(frame: Frame, original: Any, model: Any, function_call: Any) ->
             tool.broke(error)
             raise
         return success, timer, function_call, outcome
+
+
+async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
+    """Make it within its limits."""
+    if tool.is_beyond:
+        return False, _no_time(), function_call, tool.refused()
+    try:
+        return await in_time(tool.seconds, original(model, function_call))
+    except TookTooLong:
+        outcome = tool.took_too_long()
+        return False, _no_time(), tool.call, outcome
 
 
 async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
@@ -332,7 +387,10 @@ async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
             return _raised_or(*tool.answer(entry))
         await tool.begins()
         try:
-            outcome = await original(function_call)
+            try:
+                outcome = tool.refused() if tool.is_beyond else await in_time(tool.seconds, original(function_call))
+            except TookTooLong:
+                outcome = tool.took_too_long()
             tool.completed(outcome.status == "success", outcome)
         except _stopping() as raised:
             tool.completed(raised, _failure())
@@ -354,7 +412,14 @@ def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
             return _raised_or(*tool.answer(entry))
         run.on_loop(tool.begins)
         try:
-            outcome = original(function_call)
+            try:
+                make = partial(original, function_call)
+                made = (
+                    tool.refused if tool.is_beyond else partial(in_time_sync, tool.seconds, make, run.loop, run.thread)
+                )
+                outcome = made()
+            except TookTooLong:
+                outcome = tool.took_too_long()
             run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
         except _stopping() as raised:
             run.call(tool.completed, raised, _failure())
