@@ -210,6 +210,12 @@ class Settings(BaseSettings):
         ge=1,
         description="tool calls of one run of an agent, where neither it nor the task has a `tool_call_limit`",
     )
+    tool_result_characters: int | None = Field(
+        default=None,
+        validation_alias="WORKER_TOOL_RESULT_CHARACTERS",
+        ge=0,
+        description="characters of a tool's result that its model is given; 0: all; unset: 200,000, or fewer",
+    )
     webhook_url: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_WEBHOOK_URL",

@@ -84,7 +84,7 @@ class AgentRun:
     _cancels_before: int = 0  # of its task, which are not meant for it
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False
-    _without_users: set[str] = field(default_factory=set[str])  # who does without memories of users
+    _told: set[str] = field(default_factory=set[str])  # what is said once
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
     _broken_off: bool = False
@@ -227,9 +227,19 @@ class AgentRun:
             name: The agent's.
         """
         who = name or "the agent"
-        if who not in self._without_users:
-            self._without_users.add(who)
-            self.emit([no_users(who)])
+        self.tell_once(f"no users {who}", no_users(who))
+
+    def tell_once(self, what: str, event: NewEvent, scope: Scope | None = None) -> None:
+        """Emit an event, unless this attempt has done so, or an earlier one.
+
+        Args:
+            what: What it tells.
+            event: The event.
+            scope: What it belongs to.
+        """
+        if what not in self._told:
+            self._told.add(what)
+            self.emit([event], scope)
 
     def failure(self, text: str) -> BaseException | None:
         """The exception whose text Agno reports, the latest first."""

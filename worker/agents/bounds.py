@@ -16,11 +16,13 @@ class Bounds:
         silence: Seconds for which a model may say nothing.
         tool_repeats: How often the same tool call may give the same result in one run of an agent; 0: without end.
         tool_calls: Tool calls of one run of an agent, where neither it nor the task says fewer.
+        tool_result: Characters of a tool's result that a model is given; 0: all; None: as many as suit the model.
     """
 
     silence: float
     tool_repeats: int
     tool_calls: int
+    tool_result: int | None
 
 
 def bounds_of(attempt: Run | None) -> Bounds:
@@ -29,11 +31,18 @@ def bounds_of(attempt: Run | None) -> Bounds:
     return bounds if attempt is None or attempt.silence is None else replace(bounds, silence=attempt.silence)
 
 
-_NAMES = ("WORKER_MODEL_SILENCE_SECONDS", "WORKER_TOOL_REPEATS", "WORKER_TOOL_CALLS")
+_NAMES = (
+    "WORKER_MODEL_SILENCE_SECONDS",
+    "WORKER_TOOL_REPEATS",
+    "WORKER_TOOL_CALLS",
+    "WORKER_TOOL_RESULT_CHARACTERS",
+)
 
 
 @lru_cache(maxsize=8)
 def _of_settings(*_: str | None) -> Bounds:
     """Read once for what the environment says: reading settings takes longer than a run that does nothing."""
     settings = Settings()
-    return Bounds(settings.model_silence_seconds, settings.tool_repeats, settings.tool_calls)
+    return Bounds(
+        settings.model_silence_seconds, settings.tool_repeats, settings.tool_calls, settings.tool_result_characters
+    )

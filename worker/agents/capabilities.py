@@ -82,8 +82,11 @@ def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
         ConfigurationError: The task, or nothing at all, names a model that can be made.
     """
     model = _model(agent, record)
-    if model is None:
-        return TEXT_ALONE
+    return TEXT_ALONE if model is None else of_model(model)
+
+
+def of_model(model: Any) -> ModelCapabilities:
+    """What may be sent to one of Agno's models."""
     known = str(model.id).lower()
     declared = [prefix for prefix in _declared if known.startswith(prefix)]
     if declared:

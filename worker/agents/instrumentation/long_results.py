@@ -1,0 +1,61 @@
+"""Results of tools that are too long for their model: it is given the beginning, and told so.
+
+The log and the journal have all of it. Unbounded, a result of a few megabytes would be refused by the provider, after
+all the work that came before it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from worker.agents.capabilities import of_model
+from worker.agents.instrumentation.frames import Frame, frame_in_hand, turn_in_hand
+from worker.words.events import NewEvent, Note
+from worker.words.statuses import TaskUpdateEventType
+
+CHARACTERS = 200_000  # about 50,000 tokens of text: a few of them fit into the contexts of today's models
+CHARACTERS_PER_TOKEN = 2  # tables have fewer, prose has twice as many
+
+
+def for_the_model(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Agno makes the message that tells the model what a tool has answered."""
+
+    def hook(self: Any, function_call: Any, *arguments: Any, **options: Any) -> Any:
+        message = original(self, function_call, *arguments, **options)
+        frame = frame_in_hand.get()
+        ends_run = function_call.function.stop_after_tool_call  # and is its answer, for which there is no limit
+        if frame is not None and isinstance(message.content, str) and not ends_run:
+            budget = budget_of(self, frame.run.bounds.tool_result)
+            if budget and len(message.content) > budget:
+                _cut(frame, message, budget)
+        return message
+
+    return hook
+
+
+def budget_of(model: Any, set_to: int | None) -> int:
+    """Characters of a result that a model is given; 0: all.
+
+    Args:
+        model: Agno's.
+        set_to: What the settings say; None: nothing.
+    """
+    if set_to is not None:
+        return set_to
+    tokens = of_model(model).prompt_tokens
+    return CHARACTERS if tokens is None else min(CHARACTERS, tokens * CHARACTERS_PER_TOKEN)
+
+
+def _cut(frame: Frame, message: Any, budget: int) -> None:
+    size = len(message.content)
+    shown = f"the first {budget:,} of {size:,} characters"
+    message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. Ask for less, or for another part.]"
+    turn = turn_in_hand.get()
+    scope = turn.conversation.scope if turn is not None else frame.scope
+    at = f"{scope.key}/{turn.position if turn is not None else ''}.{message.tool_call_id}"
+    text = f"The result of {message.tool_name} is too long for its model, which was given {shown}."
+    frame.run.call(partial(frame.run.tell_once, at, _note(text), scope))
+
+
+def _note(text: str) -> NewEvent:
+    return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="tool").model_dump())
