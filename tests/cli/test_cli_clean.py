@@ -39,7 +39,7 @@ def test_a_dry_run_says_what_the_clean_up_then_removes(typed: CliRunner, old_tas
 
 
 def test_without_days_the_setting_counts(typed: CliRunner, old_task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = {"tasks": 0, "events": 0, "journal": 0, "files": 0, "file_bytes": 0}
+    nothing = {"tasks": 0, "events": 0, "journal": 0, "files": 0, "file_bytes": 0, "audit": 0}
     assert json.loads(typed.invoke(app, ["clean", "--json"]).stdout) == {"dry_run": False, "days": 30, **nothing}
     monkeypatch.setenv("WORKER_RETENTION_DAYS", "0")
     kept = typed.invoke(app, ["clean"])
