@@ -1,6 +1,7 @@
 """Audio and video: known by their content, sent to models that take them, otherwise a note."""
 
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from agno.media import Audio, Video
 from agno.models.message import Message
 from agno.models.openai import OpenAIChat
 
-from tests.inputs.recordings import MP3_FRAME, RECORDINGS, mp3, mp4, wav
+from tests.inputs.recordings import MP3_FRAME, RECORDINGS, box, mp3, mp4, wav
 from worker.inputs import Attachments, Capabilities, Kind, Reader, adapt, to_agno_audio, to_agno_images, to_agno_videos
 from worker.inputs.classify import classify
+from worker.inputs.recordings import has_its_tracks
 
 WAV_AND_MP3 = frozenset({"audio/wav", "audio/mpeg"})
 
@@ -81,6 +83,16 @@ async def test_a_film_that_was_cut_short_is_a_note() -> None:
     assert item.kind is Kind.UNREADABLE
     assert item.note is not None
     assert item.note.endswith("could not be read: it is truncated: its table of contents is missing.")
+
+
+@pytest.mark.parametrize("filling", [box(b"free"), b"hdlr"], ids=["boxes", "tracks"])
+def test_a_film_of_millions_of_parts_is_looked_at_in_no_time(filling: bytes) -> None:
+    many = filling * (16_000_000 // len(filling))
+    content = box(b"ftyp", b"isom", bytes(4)) + (many if filling != b"hdlr" else box(b"moov", many))
+    begun = time.process_time()
+    assert classify(content).kind is Kind.VIDEO
+    assert has_its_tracks(content) == (filling == b"hdlr")
+    assert time.process_time() - begun < 0.3  # seconds
 
 
 async def test_what_makes_a_request_too_large_is_a_note() -> None:

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 _HEAD = 64 * 1024  # bytes in which Matroska names its tracks, and Ogg its streams
+_MOST_BOXES = 10_000  # outermost ones that are looked at; films in fragments have their table of contents before these
+_MOST_TRACKS = 100
 _EBML = b"\x1a\x45\xdf\xa3"
 _CODEC = re.compile(rb"\x86.([AV])_[A-Z]", re.DOTALL)  # RFC 9559: the element CodecID, its length, its beginning
 _STARTS = (
@@ -49,7 +52,7 @@ def recording_type(content: bytes) -> str | None:
 
 def has_its_tracks(content: bytes) -> bool:
     """Tell whether a recording can be played at all: MP4 has its table of contents, which often stands at its end."""
-    return content[4:8] != b"ftyp" or any(kind == b"moov" for kind, _ in _boxes(content))
+    return content[4:8] != b"ftyp" or any(kind == b"moov" for kind, _, _ in _boxes(content))
 
 
 def _mp4_type(content: bytes) -> str | None:
@@ -59,14 +62,15 @@ def _mp4_type(content: bytes) -> str | None:
     known = _BRANDS.get(brand)
     if known is not None:
         return known
-    tracks = {track for kind, body in _boxes(content) if kind == b"moov" for track in _tracks(body)}
+    movies = (content[start:end] for kind, start, end in _boxes(content) if kind == b"moov")
+    tracks = set(_tracks(next(movies, b"")))
     return "audio/mp4" if b"soun" in tracks and b"vide" not in tracks else "video/mp4"
 
 
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The outermost boxes: type and content (ISO 14496-12, 4.2); one that is longer than the file is none."""
+def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The outermost boxes that are whole: type, beginning and end of what is in each (ISO 14496-12, 4.2)."""
     position = 0
-    while position + 8 <= len(content):
+    for _ in range(_MOST_BOXES):
         size, header = int.from_bytes(content[position : position + 4]), 8
         if size == 1:
             size, header = int.from_bytes(content[position + 8 : position + 16]), 16
@@ -74,13 +78,13 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             size = len(content) - position
         if size < header or position + size > len(content):
             return
-        yield content[position + 4 : position + 8], content[position + header : position + size]
+        yield content[position + 4 : position + 8], position + header, position + size
         position += size
 
 
 def _tracks(movie: bytes) -> Iterator[bytes]:
     """What the tracks of a movie are, by their handlers (ISO 14496-12, 8.4.3)."""
-    for found in re.finditer(b"hdlr", movie):
+    for found in islice(re.finditer(b"hdlr", movie), _MOST_TRACKS):
         yield movie[found.start() + 12 : found.start() + 16]
 
 
