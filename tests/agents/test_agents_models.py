@@ -6,6 +6,7 @@ from agno.agent import Agent
 from agno.models.anthropic import Claude
 from agno.models.deepseek import DeepSeek
 from agno.models.fallback import FallbackConfig
+from agno.models.google import Gemini
 from agno.models.openai import OpenAIChat, OpenAIResponses
 from agno.models.openai.like import OpenAILike
 from agno.team import Team
@@ -14,7 +15,7 @@ from agno.workflow import Step
 from tests.agents.runs import Runner, flow, task
 from worker.agents import models
 from worker.agents.arguments import agent_arguments
-from worker.agents.capabilities import OPENAI, OPENAI_AUDIO, SCRIPTED, capabilities, declare_capabilities
+from worker.agents.capabilities import GEMINI, OPENAI, OPENAI_AUDIO, SCRIPTED, capabilities, declare_capabilities
 from worker.agents.errors import AgentFailed
 from worker.agents.models import default_model, knows_effort, model_by_name, set_effort, shared_model
 from worker.agents.overrides import Overrides
@@ -233,6 +234,7 @@ CASES: list[tuple[Any, ModelCapabilities]] = [
         OpenAILike(id="SmolLM2-135M-Instruct", base_url="http://127.0.0.1:9/v1"),
         ModelCapabilities(pdfs=False, images=False, prompt_tokens=1500),
     ),
+    (Gemini(id="gemini-2.5-pro"), GEMINI),
     (OpenAIChat(id="gpt-audio-mini"), OPENAI_AUDIO),
     (OpenAIChat(id="gpt-4o-audio-preview"), OPENAI_AUDIO),
     (OpenAIResponses(id="gpt-audio"), OPENAI),  # Agno sends no audio there

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from agno.media import Audio, Video
+from agno.models.google import Gemini
 from agno.models.message import Message
 from agno.models.openai import OpenAIChat
 
 from tests.inputs.recordings import MP3_FRAME, RECORDINGS, box, mp3, mp4, wav
+from worker.agents.capabilities import GEMINI
 from worker.inputs import Attachments, Capabilities, Kind, Reader, adapt, to_agno_audio, to_agno_images, to_agno_videos
 from worker.inputs.classify import classify
 from worker.inputs.recordings import has_its_tracks
@@ -63,6 +65,16 @@ async def test_recordings_become_what_agno_sends() -> None:
         "type": "input_audio",
         "input_audio": {"data": base64.b64encode(mp3()).decode(), "format": "mp3"},
     }
+
+
+async def test_agno_sends_google_all_that_gemini_takes_by_the_names_that_it_knows() -> None:
+    takes = Capabilities(pdfs=True, images=True, audio=GEMINI.audio, video=GEMINI.video)
+    fitting = await adapt(await read(*(content for content, _ in RECORDINGS.values())), takes)
+    message = Message(role="user", content="x", audio=to_agno_audio(fitting), videos=to_agno_videos(fitting))
+    formatted: Any = Gemini(id="gemini-2.5-pro", api_key="x")._format_messages([message])[0]
+    sent = {part.inline_data.mime_type for part in formatted[0].parts if part.inline_data}
+    assert sent >= {"audio/mp3", "audio/wav", "audio/mp4", "video/mp4", "video/mov", "video/webm", "video/avi"}
+    assert len(sent) == len(GEMINI.audio | GEMINI.video)
 
 
 async def test_what_a_model_does_not_take_is_a_note_that_says_what_it_takes() -> None:
