@@ -165,3 +165,9 @@ async def test_what_cannot_be_made_to_fit_is_a_note_and_no_error() -> None:
     (item,) = (await adapt(Attachments((attached(huge),)), Capabilities(pdfs=True, images=True))).items
     assert item.kind is Kind.OTHER
     assert item.note == "a.bin could not be attached: it has more than 120 million pixels."
+
+
+async def test_a_picture_is_made_to_fit_in_the_same_way_each_time() -> None:
+    """An attempt that resumes asks what was asked before, to the byte."""
+    made = [await fit_picture(PICTURES[name](), "image/x", PictureLimits()) for name in ("heic", "tiff") * 2]
+    assert made[:2] == made[2:]

@@ -65,8 +65,8 @@ async def peer(serving: Serving) -> AsyncIterator[Peer]:
 
 
 async def test_a_header_without_end_is_cut_off(serving: Serving, peer: Peer) -> None:
-    sent = await peer.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", *[b"b" * 65536] * 64)
-    assert sent <= 4 * MEGABYTE
+    sent = await peer.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", *[b"b" * 65536] * 1024)
+    assert sent <= 32 * MEGABYTE, "the kernel holds some of it, however little the server reads"
     assert await peer.status() in (431, None)
     assert await peer.is_ended()
     async with httpx.AsyncClient(base_url=serving.base) as client:
