@@ -25,10 +25,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("any_agent", [False, True])
 async def test_under_a_long_snapshot_claims_pass_no_more_and_more_entries(
-    slow: None, database_url: str, monkeypatch: pytest.MonkeyPatch, any_agent: bool
+    slow: None, empty_database_url: str, monkeypatch: pytest.MonkeyPatch, any_agent: bool
 ) -> None:
+    database_url = empty_database_url  # whose index nobody has read before
     monkeypatch.setattr(marks, "LATE", marks.LATE * 0)  # the tasks of a test are all made within a second
     engine = Engine(database_url)
+    await engine.migrate()
     await engine.open()
     tasks = [(await create(engine)).id for _ in range(TASKS)]
     with psycopg.connect(database_url) as backup:

@@ -95,7 +95,7 @@ async def ended(worker: Running, *numbers: int) -> float:
     began = time.monotonic()
     for number in numbers[:-1]:
         worker.process.send_signal(number)
-        await asyncio.sleep(0.1)  # two signals at once are one
+        await wait_until(lambda: "worker draining" in worker.log, "it has heard that: two signals at once are one", 20)
     assert await asyncio.to_thread(worker.end, numbers[-1]) == 0, worker.log
     return time.monotonic() - began
 
