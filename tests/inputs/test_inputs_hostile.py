@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.inputs.servers import pdf, picture, serving
 from worker.inputs import (
     Attachments,
-    Capabilities,
     Limits,
     Reader,
     adapt,
@@ -19,9 +18,10 @@ from worker.inputs import (
     to_agno_files,
     to_agno_images,
 )
+from worker.words.models import ModelCapabilities
 
 LIMITS = Limits(file_bytes=200_000, task_bytes=400_000, process_bytes=800_000, seconds=2, allow_private=True)
-SMALL = Capabilities(pdfs=False, images=False, context_tokens=100)
+SMALL = ModelCapabilities(pdfs=False, images=False, prompt_tokens=100)
 
 BODIES = [
     *(picture(form) for form in ("PNG", "JPEG", "GIF", "WEBP")),

@@ -10,7 +10,6 @@ from tests.inputs.servers import ok, pdf, picture, serving
 from worker.inputs import (
     Attachment,
     Attachments,
-    Capabilities,
     Kind,
     Limits,
     Reader,
@@ -23,9 +22,10 @@ from worker.inputs import (
     to_agno_images,
 )
 from worker.inputs.adapt import estimated_tokens
+from worker.words.models import ModelCapabilities
 
-TEXT_ONLY = Capabilities(pdfs=False, images=False)
-EVERYTHING = Capabilities(pdfs=True, images=True)
+TEXT_ONLY = ModelCapabilities(pdfs=False, images=False)
+EVERYTHING = ModelCapabilities(pdfs=True, images=True)
 
 
 def text_file(name: str, content: str) -> Attachment:
@@ -135,7 +135,7 @@ def test_the_default_limits_hold_for_many_files() -> None:
 
 
 def test_the_budget_of_a_model_counts_figures_dearer_than_prose() -> None:
-    small = Capabilities(pdfs=False, images=False, context_tokens=1500)
+    small = ModelCapabilities(pdfs=False, images=False, prompt_tokens=1500)
     figures = Attachments((text_file("a.csv", "2024-01-31,1234.56,78\n" * 1000),))
     prose = Attachments((text_file("a.txt", "The quick brown fox jumps over the lazy dog. " * 1000),))
     for_figures = text_budget(figures, small)

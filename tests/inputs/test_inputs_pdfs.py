@@ -10,12 +10,13 @@ from PIL import Image
 
 from tests.inputs.recordings import wav
 from tests.inputs.servers import pdf, picture
-from worker.inputs import Attachment, Attachments, Capabilities, Kind, adapt, to_agno_files
+from worker.inputs import Attachment, Attachments, Kind, adapt, to_agno_files
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.examining import examined
 from worker.inputs.pdfs import fit_pdf
 from worker.inputs.readers import pdf as reading
+from worker.words.models import ModelCapabilities
 
 MOST = 20 * 1024 * 1024
 PAGES = pdf(*(f"This is page {number}." for number in range(1, 6)))
@@ -42,8 +43,8 @@ def without_pdfium(_: bytes) -> None:
     """As if it were not installed."""
 
 
-def taking(pages: int = 100, request: int = MOST) -> Capabilities:
-    return Capabilities(pdfs=True, images=True, pdf_pages=pages, request=request, audio=frozenset({"audio/wav"}))
+def taking(pages: int = 100, request: int = MOST) -> ModelCapabilities:
+    return ModelCapabilities(pdfs=True, images=True, pdf_pages=pages, request=request, audio=frozenset({"audio/wav"}))
 
 
 def text_of(content: Any) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from worker.agents.capabilities import GEMINI, OPENAI
-from worker.inputs import Attachment, Attachments, Capabilities, Kind, adapt, to_agno_images
+from worker.inputs import Attachment, Attachments, Kind, adapt, to_agno_images
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import classify
 from worker.inputs.pictures import fit_picture
@@ -99,7 +99,7 @@ def attached(content: bytes) -> Attachment:
 async def test_every_picture_comes_as_its_provider_accepts_it(name: str, provider: str) -> None:
     accepted = PROVIDERS[provider].pictures
     given = Attachments((attached(PICTURES[name]()),))
-    (item,) = (await adapt(given, Capabilities(pdfs=True, images=True, pictures=accepted))).items
+    (item,) = (await adapt(given, ModelCapabilities(pdfs=True, images=True, pictures=accepted))).items
     assert item.kind is Kind.IMAGE
     assert item.media_type in accepted.types
     with Image.open(io.BytesIO(item.content)) as seen:
@@ -120,7 +120,7 @@ async def test_agnos_own_formatter_for_claude_sends_every_picture(name: str) -> 
     from agno.utils.models.claude import _format_image_for_message
 
     (image,) = to_agno_images(
-        await adapt(Attachments((attached(PICTURES[name]()),)), Capabilities(pdfs=True, images=True))
+        await adapt(Attachments((attached(PICTURES[name]()),)), ModelCapabilities(pdfs=True, images=True))
     )
     sent = _format_image_for_message(image)
     assert sent is not None
@@ -162,7 +162,7 @@ async def test_what_cannot_be_made_to_fit_is_a_note_and_no_error() -> None:
     for content, cause in ((huge, "million pixels"), (written("PNG")[:60], "damaged"), (heic()[:300], "damaged")):
         with pytest.raises(UnreadableError, match=cause):
             await fit_picture(content, "image/bmp", PictureLimits())
-    (item,) = (await adapt(Attachments((attached(huge),)), Capabilities(pdfs=True, images=True))).items
+    (item,) = (await adapt(Attachments((attached(huge),)), ModelCapabilities(pdfs=True, images=True))).items
     assert item.kind is Kind.OTHER
     assert item.note == "a.bin could not be attached: it has more than 120 million pixels."
 

@@ -12,9 +12,10 @@ from agno.models.openai import OpenAIChat
 
 from tests.inputs.recordings import MP3_FRAME, RECORDINGS, box, mp3, mp4, wav
 from worker.agents.capabilities import GEMINI
-from worker.inputs import Attachments, Capabilities, Kind, Reader, adapt, to_agno_audio, to_agno_images, to_agno_videos
+from worker.inputs import Attachments, Kind, Reader, adapt, to_agno_audio, to_agno_images, to_agno_videos
 from worker.inputs.classify import classify
 from worker.inputs.recordings import has_its_tracks
+from worker.words.models import ModelCapabilities
 
 WAV_AND_MP3 = frozenset({"audio/wav", "audio/mpeg"})
 
@@ -68,7 +69,7 @@ async def test_recordings_become_what_agno_sends() -> None:
 
 
 async def test_agno_sends_google_all_that_gemini_takes_by_the_names_that_it_knows() -> None:
-    takes = Capabilities(pdfs=True, images=True, audio=GEMINI.audio, video=GEMINI.video)
+    takes = ModelCapabilities(pdfs=True, images=True, audio=GEMINI.audio, video=GEMINI.video)
     fitting = await adapt(await read(*(content for content, _ in RECORDINGS.values())), takes)
     message = Message(role="user", content="x", audio=to_agno_audio(fitting), videos=to_agno_videos(fitting))
     formatted: Any = Gemini(id="gemini-2.5-pro", api_key="x")._format_messages([message])[0]
@@ -79,13 +80,13 @@ async def test_agno_sends_google_all_that_gemini_takes_by_the_names_that_it_know
 
 async def test_what_a_model_does_not_take_is_a_note_that_says_what_it_takes() -> None:
     attachments = await read(wav(), RECORDINGS["a.flac"][0], mp4(b"vide"))
-    some = await adapt(attachments, Capabilities(pdfs=True, images=True, audio=WAV_AND_MP3))
+    some = await adapt(attachments, ModelCapabilities(pdfs=True, images=True, audio=WAV_AND_MP3))
     assert [item.kind for item in some.items] == [Kind.AUDIO, Kind.OTHER, Kind.OTHER]
     assert [note.partition(" could not be attached: ")[2] for note in some.notes] == [
         "the model takes no audio/flac, but audio/mpeg, audio/wav.",
         "the model takes no video.",
     ]
-    none = await adapt(attachments, Capabilities(pdfs=True, images=True))
+    none = await adapt(attachments, ModelCapabilities(pdfs=True, images=True))
     assert (to_agno_audio(none), to_agno_videos(none), len(none.notes)) == ([], [], 3)
     assert "the model takes no audio." in none.notes[0]
 
@@ -109,7 +110,7 @@ def test_a_film_of_millions_of_parts_is_looked_at_in_no_time(filling: bytes) -> 
 
 async def test_what_makes_a_request_too_large_is_a_note() -> None:
     attachments = await read(wav(1.0), wav(0.5), wav(0.1))
-    takes = Capabilities(pdfs=True, images=True, audio=WAV_AND_MP3, request=20_000)
+    takes = ModelCapabilities(pdfs=True, images=True, audio=WAV_AND_MP3, request=20_000)
     fitting = await adapt(attachments, takes)
     assert [item.kind for item in fitting.items] == [Kind.AUDIO, Kind.OTHER, Kind.AUDIO]
     (note,) = fitting.notes

@@ -168,7 +168,6 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
     from worker.agents.capabilities import capabilities
     from worker.inputs import (
         Attachments,
-        Capabilities,
         adapt,
         compose_message,
         text_budget,
@@ -180,17 +179,7 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
 
     if task.disable_attachment_injection:  # the agent is told where they are, and fetches what it wants with its tools
         return Material(compose_message(task.input.text or "", task.input.files, Attachments())), ()
-    able, limits = capabilities(agent, task), reading.limits()
-    takes = Capabilities(
-        able.pdfs,
-        able.images,
-        able.prompt_tokens,
-        able.pictures,
-        able.audio,
-        able.video,
-        able.request,
-        able.pdf_pages,
-    )
+    takes, limits = capabilities(agent, task), reading.limits()
     fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
     budget = text_budget(fitting, takes, limits)
     text = task.input.text or ""

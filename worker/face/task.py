@@ -37,6 +37,9 @@ class Task(TaskRecord):
     _configuration: Configuration | None = PrivateAttr(default=None)
     _saved: Snapshot = PrivateAttr(default_factory=dict)
     _attachments: Any = PrivateAttr(default=None)
+    _fitted: Any = PrivateAttr(
+        default=None
+    )  # the same with pictures that any provider accepts, once they are asked for
     _agent_runs: int = PrivateAttr(default=0)
 
     def model_post_init(self, context: Any, /) -> None:
@@ -65,7 +68,10 @@ class Task(TaskRecord):
             ("__dict__", record.__dict__.copy()),
             ("__pydantic_fields_set__", record.model_fields_set.copy()),
             ("__pydantic_extra__", None),
-            ("__pydantic_private__", {"_configuration": configuration, "_attachments": None, "_agent_runs": 0}),
+            (
+                "__pydantic_private__",
+                {"_configuration": configuration, "_attachments": None, "_fitted": None, "_agent_runs": 0},
+            ),
         ):
             object.__setattr__(self, name, value)
         self._saved = snapshot(self)
@@ -245,7 +251,9 @@ class Task(TaskRecord):
         """Answer the pictures among the files, as Agno ``Image`` objects that any provider accepts."""
         from worker.inputs import fit_pictures, to_agno_images
 
-        return list(to_agno_images(fit_pictures(self.attachments))) if self.input.files else []
+        if self._fitted is None and self.input.files:
+            self._fitted = fit_pictures(self.attachments)
+        return [] if self._fitted is None else list(to_agno_images(self._fitted))
 
     def get_audio(self) -> list[Any]:
         """Answer the sound recordings among the files, as Agno ``Audio`` objects, whatever their format."""

@@ -28,7 +28,7 @@ What is safe about it, and where that is:
 Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each comes with its first use.
 """
 
-from worker.inputs.adapt import Capabilities, adapt, fit_pictures, text_budget
+from worker.inputs.adapt import adapt, fit_pictures, text_budget
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
 from worker.inputs.limits import Limits
 from worker.inputs.media import to_agno_audio, to_agno_files, to_agno_images, to_agno_videos
@@ -39,7 +39,6 @@ from worker.inputs.reader import Reader
 __all__ = [
     "Attachment",
     "Attachments",
-    "Capabilities",
     "Fetched",
     "Keeper",
     "Kind",

@@ -2,9 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 
 from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.causes import UnreadableError
@@ -15,32 +14,7 @@ from worker.inputs.pictures import fit_picture, fit_picture_blocking
 from worker.words.models import ModelCapabilities, PictureLimits
 
 
-@dataclass(frozen=True)
-class Capabilities:
-    """What a model can take.
-
-    Arguments:
-        pdfs: whether it takes PDF files.
-        images: whether it takes pictures.
-        context_tokens: what it has room for in inlined text, in tokens; None if there is no need to count.
-        pictures: which pictures it takes as they are; others are made to fit.
-        audio: the media types of audio that it takes.
-        video: the media types of video that it takes.
-        request: what all files that are sent as they are may have together, in bytes.
-        pdf_pages: how many pages the PDFs may have together.
-    """
-
-    pdfs: bool
-    images: bool
-    context_tokens: int | None = None
-    pictures: PictureLimits = field(default_factory=PictureLimits)
-    audio: frozenset[str] = frozenset()
-    video: frozenset[str] = frozenset()
-    request: int = ModelCapabilities().request
-    pdf_pages: int = ModelCapabilities().pdf_pages
-
-
-async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Limits | None = None) -> Attachments:
+async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limits: Limits | None = None) -> Attachments:
     """Return the attachments as a model can take them; the given ones stay as they are.
 
     A PDF for a model that takes none becomes text, page by page and marked as extracted, of at most
@@ -55,18 +29,18 @@ async def adapt(attachments: Attachments, capabilities: Capabilities, limits: Li
     return Attachments(await _within_request(items, capabilities, limits), attachments.reservation)
 
 
-def text_budget(attachments: Attachments, capabilities: Capabilities, limits: Limits | None = None) -> int | None:
+def text_budget(attachments: Attachments, capabilities: ModelCapabilities, limits: Limits | None = None) -> int | None:
     """Return how many characters of these files' text fit the model; None if it need not count.
 
     Tokens are estimated from above by the kinds of characters (see `estimated_tokens`), and the densest file counts,
     so figures get less room than prose.
     """
-    if capabilities.context_tokens is None:
+    if capabilities.prompt_tokens is None:
         return None
     limits = limits or Limits()
     beginnings = [text.beginning(limits.file_characters)[0] for text in attachments.texts]
     densest = max((estimated_tokens(beginning) / len(beginning) for beginning in beginnings if beginning), default=1.0)
-    return int(capabilities.context_tokens / densest)
+    return int(capabilities.prompt_tokens / densest)
 
 
 def estimated_tokens(text: str) -> float:
@@ -87,7 +61,7 @@ LEAST_PDF = 500  # bytes; no page fits into fewer
 _NO_PDFS = "the model takes no PDFs"
 
 
-async def _adapt_one(item: Attachment, capabilities: Capabilities, limits: Limits) -> Attachment:
+async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: Limits) -> Attachment:
     if item.kind is Kind.PDF and not capabilities.pdfs:
         return await _as_text(item, limits)
     if item.kind is Kind.IMAGE and not capabilities.images:
@@ -98,7 +72,7 @@ async def _adapt_one(item: Attachment, capabilities: Capabilities, limits: Limit
 
 
 async def _within_request(
-    items: Sequence[Attachment], capabilities: Capabilities, limits: Limits
+    items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits
 ) -> tuple[Attachment, ...]:
     """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
     left, pages, fitting = capabilities.request, capabilities.pdf_pages, list[Attachment]()
@@ -147,28 +121,25 @@ def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:
 
 def fit_pictures(attachments: Attachments) -> Attachments:
     """Return the attachments with pictures that every provider accepts, for plain code, which waits."""
-    fitted = [
-        _with_picture(item, partial(fit_picture_blocking, item.content, item.media_type, PictureLimits()))
-        if item.kind is Kind.IMAGE
-        else item
-        for item in attachments.items
-    ]
-    return Attachments(tuple(fitted), attachments.reservation)
+    items = (_as_picture_blocking(item) if item.kind is Kind.IMAGE else item for item in attachments.items)
+    return Attachments(tuple(items), attachments.reservation)
 
 
 async def _as_picture(item: Attachment, accepted: PictureLimits) -> Attachment:
     try:
-        fitted = await fit_picture(item.content, item.media_type, accepted)
+        return _with_picture(item, *await fit_picture(item.content, item.media_type, accepted))
     except UnreadableError as cause:
         return _as_note(item, str(cause))
-    return _with_picture(item, lambda: fitted)
 
 
-def _with_picture(item: Attachment, fit: Callable[[], tuple[bytes, str, list[str]]]) -> Attachment:
+def _as_picture_blocking(item: Attachment) -> Attachment:
     try:
-        content, media_type, changes = fit()
+        return _with_picture(item, *fit_picture_blocking(item.content, item.media_type, PictureLimits()))
     except UnreadableError as cause:
         return _as_note(item, str(cause))
+
+
+def _with_picture(item: Attachment, content: bytes, media_type: str, changes: Sequence[str]) -> Attachment:
     if not changes:
         return item
     note = _and(item.note, f"{item.name}: the model is given a picture {', '.join(changes)}.")

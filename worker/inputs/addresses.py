@@ -5,13 +5,13 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from worker.inputs.threads import look_up
+from worker.words.hosts import AZURE
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Turns a host name and a port into addresses; raises OSError if there are none."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_AZURE = ipaddress.ip_address("168.63.129.16")  # public by its number, and what tells a machine of Azure its secrets
 _SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, between a provider and its customers
 _NOT_GLOBAL = tuple(  # by the registries of IANA; Python knows them since 3.11.10, or not yet
     ipaddress.ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "100::/64", "3fff::/20", "5f00::/16")
@@ -73,7 +73,7 @@ def _own_refusal(address: _Address) -> str | None:
         return "unspecified"
     if address.is_loopback:
         return "loopback"
-    if address == _AZURE:
+    if address == AZURE:
         return "metadata"
     if address.is_link_local:  # 169.254.169.254, where clouds keep a machine's credentials, is one of them
         return "link-local"

@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
-_AZURE = ipaddress.IPv4Address("168.63.129.16")  # public by its number, and what tells a machine of Azure its secrets
+AZURE = ipaddress.IPv4Address("168.63.129.16")  # public by its number, and what tells a machine of Azure its secrets
 _EC2_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
 _PART = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
 _PARTS = 4  # of an IPv4 address at the most; the last one fills the rest
@@ -24,7 +24,7 @@ def tells_credentials(url: str) -> bool:
         if address.is_link_local or address == _EC2_IPV6:
             return True
         address = address.ipv4_mapped or address.sixtofour or ipaddress.IPv4Address(address.packed[12:])
-    return address is not None and (address.is_link_local or address == _AZURE)
+    return address is not None and (address.is_link_local or address == AZURE)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import cache
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -18,7 +19,6 @@ _PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _OPAQUE = {"1", "L", "RGB"}
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses twice as many
-_has_heif = False
 
 
 def fit(content: bytes, media_type: str, accepted: PictureLimits) -> bytes:
@@ -43,23 +43,19 @@ def fit(content: bytes, media_type: str, accepted: PictureLimits) -> bytes:
         if not changes:
             return _answer(media_type, [], b"")
         return _answer(*_fitting(_upright(picture, accepted.side), changes, accepted.size))
-    except Refused:
+    except (Refused, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise Refused(f"it has more than {MOST_PIXELS // 1_000_000} million pixels") from None
-    except MemoryError:
-        raise
     except Exception:  # noqa: BLE001 - damaged data makes a decoder raise almost anything
         raise Refused("it is damaged, or of a kind that cannot be read") from None
 
 
+@cache  # Pillow has its formats once a process
 def _know_heif() -> None:
-    global _has_heif  # noqa: PLW0603 - Pillow has its formats once a process
-    if not _has_heif:
-        from pillow_heif import register_heif_opener
+    from pillow_heif import register_heif_opener
 
-        register_heif_opener()
-        _has_heif = True
+    register_heif_opener()
 
 
 def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLimits) -> list[str]:
