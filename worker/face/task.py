@@ -37,9 +37,7 @@ class Task(TaskRecord):
     _configuration: Configuration | None = PrivateAttr(default=None)
     _saved: Snapshot = PrivateAttr(default_factory=dict)
     _attachments: Any = PrivateAttr(default=None)
-    _fitted: Any = PrivateAttr(
-        default=None
-    )  # the same with pictures that any provider accepts, once they are asked for
+    _fitted: Any = PrivateAttr(default=None)  # those, with pictures that any provider accepts
     _agent_runs: int = PrivateAttr(default=0)
 
     def model_post_init(self, context: Any, /) -> None:

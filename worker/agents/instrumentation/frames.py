@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from worker.agents.conversation import Conversation
 from worker.agents.journal import Scope
@@ -166,6 +166,41 @@ class Turn:
     conversation: Conversation
     position: int
     drops_calls: bool = False
+
+
+class Place(NamedTuple):
+    """Where a tool call stands.
+
+    Args:
+        owner: The agent or team in whose run it is made.
+        helper: Of Agno's, which makes it on the side; None: the agent itself.
+        home: The scope of whoever makes it.
+        at: After how many messages of the conversation, and the call's id.
+    """
+
+    owner: Frame
+    helper: str | None
+    home: Scope
+    at: str
+
+    @property
+    def member(self) -> str | None:
+        """Who makes it, in events."""
+        return f"agno.{self.helper}" if self.helper else self.owner.member
+
+
+def place_of(frame: Frame, turn: Turn | None, call_id: str | None) -> Place:
+    """Find where a tool call stands.
+
+    Args:
+        frame: Who calls: the agent or team, or the tool within which code calls another.
+        turn: The answer that asks for it; none: code does.
+        call_id: Its id.
+    """
+    owner = next((each for each in frame.path() if each.run_id), frame)
+    if turn is None:
+        return Place(owner, None, frame.scope, f".{call_id or ''}")
+    return Place(owner, turn.conversation.helper, turn.conversation.scope, f"{turn.position}.{call_id or ''}")
 
 
 frame_in_hand: ContextVar[Frame | None] = ContextVar("frame_in_hand", default=None)

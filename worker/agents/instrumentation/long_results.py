@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents.capabilities import of_model
-from worker.agents.instrumentation.frames import Frame, frame_in_hand, turn_in_hand
+from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import TaskUpdateEventType
 
@@ -50,11 +50,10 @@ def _cut(frame: Frame, message: Any, budget: int) -> None:
     size = len(message.content)
     shown = f"the first {budget:,} of {size:,} characters"
     message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. Ask for less, or for another part.]"
-    turn = turn_in_hand.get()
-    scope = turn.conversation.scope if turn is not None else frame.scope
-    at = f"{scope.key}/{turn.position if turn is not None else ''}.{message.tool_call_id}"
+    place = place_of(frame, turn_in_hand.get(), message.tool_call_id)
+    at = f"{place.home.key}/{place.at}"
     text = f"The result of {message.tool_name} is too long for its model, which was given {shown}."
-    frame.run.call(partial(frame.run.tell_once, at, _note(text), scope))
+    frame.run.call(partial(frame.run.tell_once, at, _note(text), place.home))
 
 
 def _note(text: str) -> NewEvent:

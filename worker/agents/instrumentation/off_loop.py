@@ -16,6 +16,7 @@ from contextvars import copy_context
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from worker.agents.instrumentation.in_time import ENDING
 from worker.agents.instrumentation.own_code import watched
 from worker.current import run_in_hand
 from worker.threads import Call, in_thread, own_process
@@ -24,11 +25,6 @@ Original = Callable[..., Any]
 Make = Callable[[Original], Original]
 
 
-class _End:
-    """What follows the last item."""
-
-
-END = _End()
 _turns: "WeakKeyDictionary[Any, threading.Lock]" = WeakKeyDictionary()  # of databases that are no servers
 
 
@@ -52,14 +48,14 @@ async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
     """The items of a plain iterator, each made in a thread; it has the same context variables throughout."""
     context = copy_context()
     loop = asyncio.get_running_loop()
-    step = functools.partial(context.run, next, items, END)
+    step = functools.partial(context.run, next, items, ENDING)
     is_within = False  # whether a thread is: what is cancelled then cannot be closed
     try:
         while True:
             is_within = True
             item = await loop.run_in_executor(None, Call(step))
             is_within = False
-            if isinstance(item, _End):
+            if item is ENDING:
                 return
             yield item
     finally:

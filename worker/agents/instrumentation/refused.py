@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, turn_in_hand
+from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, place_of, turn_in_hand
 from worker.agents.tool_events import request_event, result_event
 from worker.words.digests import digest
 
@@ -51,14 +51,11 @@ def _told(frame: Frame, message: Any, arguments: Any) -> None:
 
 def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any) -> None:
     run, text = frame.run, str(message.content)
-    helper = turn.conversation.helper if turn is not None else None
-    home = turn.conversation.scope if turn is not None else frame.scope
-    at = f"{turn.position if turn is not None else ''}.{message.tool_call_id or ''}"
+    place = place_of(frame, turn, message.tool_call_id)
+    home, at = place.home, place.at
     match = digest([message.tool_name, arguments, text])
-    owner = next((each for each in frame.path() if each.run_id), frame)
-    member = f"agno.{helper}" if helper else owner.member
     call_id, name = str(message.tool_call_id or ""), str(message.tool_name or "")
-    request = request_event(call_id, name, arguments, member)
+    request = request_event(call_id, name, arguments, place.member)
     entry = run.journal.take(home, "refused", at, match) if home.entries else None
     if entry is not None:
         if not entry.is_counted:
@@ -66,7 +63,7 @@ def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any) -> None
             run.emit([request], home)  # it is in the log, and so is the answer
         return
     run.emit([request], home)
-    result = result_event(call_id, name, arguments, text, is_error=True, member=member)
+    result = result_event(call_id, name, arguments, text, is_error=True, member=place.member)
     run.note(home, "refused", at, {}, match=match, what=f"The refusal of {name}", events=[result])
 
 

@@ -177,7 +177,7 @@ def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -
         return _iterated_sync(child, result, key)
     if hasattr(result, "__await__"):
         return _awaited(child, result, key)
-    child.run.call(partial(_ended, child, failed=_is_error(child, result, before=False)))
+    child.run.call(partial(_ended, child, failed=_failed(child, result)))
     return result
 
 
@@ -186,7 +186,7 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
     try:
         with within(child, key):
             answer = await result
-        failed = _is_error(child, answer, before=False)
+        failed = _failed(child, answer)
         return answer
     finally:
         _ended(child, failed=failed)
@@ -195,13 +195,11 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
 async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
     failed = True
     try:
-        is_error = False
-        passed_on = _PassedOn()
+        outcome = _Outcome(child)
         async for item in streamed(items, child, key):
-            passed_on.take(item)
-            is_error = _is_error(child, item, before=is_error)
+            outcome.take(item)
             yield item
-        failed = is_error
+        failed = outcome.failed
     finally:
         _ended(child, failed=failed)
 
@@ -209,47 +207,56 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
 def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | None) -> Iterator[Any]:
     failed = True
     try:
-        is_error = False
-        passed_on = _PassedOn()
+        outcome = _Outcome(child)
         for item in streamed_sync(items, child, key):
-            passed_on.take(item)
-            is_error = _is_error(child, item, before=is_error)
+            outcome.take(item)
             yield item
-        failed = is_error
+        failed = outcome.failed
     finally:
         child.run.call(partial(_ended, child, failed=failed))
 
 
-class _PassedOn:
-    """The runs whose events a step's code passes on: if the last of them has failed, so has the step.
+def _failed(child: Frame, answer: Any) -> bool:
+    """Whether a run or step that answers in one piece has failed."""
+    outcome = _Outcome(child)
+    outcome.take(answer)
+    return outcome.failed
 
-    Agno takes the text that came before the error for the step's output.
+
+class _Outcome:
+    """Whether a run or step has failed, as far as its output or events say.
+
+    A run's are its own: others' events say nothing of it. A step's code may pass on the events of runs that it makes:
+    if the last of them has failed, so has the step, for whose output Agno takes the text that came before the error.
+
+    Args:
+        child: Of the run or step.
     """
 
-    def __init__(self) -> None:
-        self._error: Any = None
+    def __init__(self, child: Frame) -> None:
+        self.failed = False
+        self._run_id = child.run_id
+        self._passed_on: Any = None  # the error of a run that a step has passed on
 
     def take(self, item: Any) -> None:
-        """Look at what the step yields: events, and its output at the end."""
-        if getattr(item, "event", None) in ERRORS:
-            self._error = item
-        elif self._error is None:
-            return
-        elif type(item).__name__ == "StepOutput":
+        """Look at what it yields or answers."""
+        if not self._run_id:
+            self._take_of_step(item)
+        elif getattr(item, "run_id", None) == self._run_id and not self.failed:
+            status = str(getattr(getattr(item, "status", None), "value", ""))
+            self.failed = status == "ERROR" or getattr(item, "event", None) in ERRORS
+
+    def _take_of_step(self, item: Any) -> None:
+        event = getattr(item, "event", None)
+        if event in ERRORS:
+            self._passed_on = item
+        elif self._passed_on is not None and type(item).__name__ == "StepOutput":
             if item.success:
-                item.success, item.error = False, str(getattr(self._error, "content", None) or "")
-        elif getattr(item, "event", None):  # another run, or another try
-            self._error = None
-
-
-def _is_error(child: Frame, item: Any, *, before: bool) -> bool:
-    """Whether the run or step has failed, as far as its output or event says; others' events say nothing of it."""
-    if child.run_id:
-        if getattr(item, "run_id", None) != child.run_id:
-            return before
-        status = str(getattr(getattr(item, "status", None), "value", ""))
-        return before or status == "ERROR" or getattr(item, "event", None) in ERRORS
-    return not item.success if hasattr(item, "success") else before
+                item.success, item.error = False, str(getattr(self._passed_on, "content", None) or "")
+        elif event:  # another run, or another try
+            self._passed_on = None
+        if hasattr(item, "success"):
+            self.failed = not item.success
 
 
 def _ended(child: Frame, *, failed: bool) -> None:

@@ -13,6 +13,7 @@ from worker.agents.instrumentation.frames import (
     UNKNOWN,
     Frame,
     frame_in_hand,
+    place_of,
     streamed,
     streamed_sync,
     turn_in_hand,
@@ -43,13 +44,11 @@ class ToolCall:
     """
 
     def __init__(self, frame: Frame, function_call: Any) -> None:
-        turn = turn_in_hand.get()
         self._run = frame.run
         self.call = function_call
-        self._owner = _owner(frame)
-        self._helper = turn.conversation.helper if turn is not None else None
-        self._home: Scope = turn.conversation.scope if turn is not None else frame.scope
-        self._at = f"{turn.position if turn is not None else ''}.{function_call.call_id or ''}"
+        place = place_of(frame, turn_in_hand.get(), function_call.call_id)
+        self._owner, self._helper, self._home, self._at = place
+        self._member = place.member
         self._match = digest([function_call.function.name, function_call.arguments])
         self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
         self._shape: dict[str, Any] | None = None
@@ -219,10 +218,6 @@ class ToolCall:
     def _is_emitted(self) -> bool:
         return is_emitted(self.call.function, self.call.arguments)
 
-    @property
-    def _member(self) -> str | None:
-        return f"agno.{self._helper}" if self._helper else self._owner.member
-
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
         """Pass on what a tool yields; the text that Agno makes of it is the result."""
         text = _Text(self._said)
@@ -377,6 +372,27 @@ async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -
         return False, _no_time(), tool.call, outcome
 
 
+async def _outcome(tool: ToolCall, original: Any, function_call: Any) -> Any:
+    """Execute it within its limits."""
+    if tool.is_beyond:
+        return tool.refused()
+    try:
+        return await in_time(tool.seconds, original(function_call))
+    except TookTooLong:
+        return tool.took_too_long()
+
+
+def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
+    """The same from plain code."""
+    if tool.is_beyond:
+        return tool.refused()
+    run = tool.frame.run
+    try:
+        return in_time_sync(tool.seconds, partial(original, function_call), run.loop, run.thread)
+    except TookTooLong:
+        return tool.took_too_long()
+
+
 async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
     """Make a tool call as ``FunctionCall.aexecute`` does: its outcome."""
     frame.run.check()
@@ -387,10 +403,7 @@ async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
             return _raised_or(*tool.answer(entry))
         await tool.begins()
         try:
-            try:
-                outcome = tool.refused() if tool.is_beyond else await in_time(tool.seconds, original(function_call))
-            except TookTooLong:
-                outcome = tool.took_too_long()
+            outcome = await _outcome(tool, original, function_call)
             tool.completed(outcome.status == "success", outcome)
         except _stopping() as raised:
             tool.completed(raised, _failure())
@@ -412,14 +425,7 @@ def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
             return _raised_or(*tool.answer(entry))
         run.on_loop(tool.begins)
         try:
-            try:
-                make = partial(original, function_call)
-                made = (
-                    tool.refused if tool.is_beyond else partial(in_time_sync, tool.seconds, make, run.loop, run.thread)
-                )
-                outcome = made()
-            except TookTooLong:
-                outcome = tool.took_too_long()
+            outcome = _outcome_sync(tool, original, function_call)
             run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
         except _stopping() as raised:
             run.call(tool.completed, raised, _failure())
@@ -454,11 +460,6 @@ def _raised_or(success: Any, outcome: Any) -> Any:
     if isinstance(success, Exception):
         raise success
     return outcome
-
-
-def _owner(frame: Frame) -> Frame:
-    """The agent or team in whose run a call is made."""
-    return next((each for each in frame.path() if each.run_id), frame)
 
 
 def _copy(state: Any) -> Any:
@@ -540,7 +541,7 @@ class _Text:
         return False
 
     def _goes_on(self, item: Any, text: str) -> bool:
-        return self.before is not None and _is_event(item) and self.before.startswith(self.passed + text)
+        return self.before is not None and _is_event(item) and self.before.startswith(text, len(self.passed))
 
 
 def _is_event(item: Any) -> bool:
