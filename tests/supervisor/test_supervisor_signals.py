@@ -45,3 +45,20 @@ def test_what_a_library_takes_is_taken_back_and_shared(how: str) -> None:
         [sys.executable, "-c", SCRIPT.format(how=how)], capture_output=True, text=True, timeout=60, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+AT_ONCE = """
+import signal
+from worker.supervisor import signals
+
+told = []
+signals.hear((signal.SIGTERM,), lambda number: None, at_once=lambda: told.append("leave"))
+for times in range(1, 21):
+    signal.raise_signal(signal.SIGTERM)
+    assert len(told) == times, "known before the next statement, however late the thread is"
+"""
+
+
+def test_a_signal_is_known_before_the_main_thread_goes_on() -> None:
+    run = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr

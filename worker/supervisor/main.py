@@ -71,4 +71,4 @@ def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
             supervisor.stop()
 
     forks.leave_signals(signal.SIGTERM, signal.SIGINT)
-    hear((signal.SIGTERM, signal.SIGINT), heard)
+    hear((signal.SIGTERM, signal.SIGINT), heard, at_once=supervisor.stop)

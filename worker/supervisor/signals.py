@@ -13,12 +13,21 @@ EXIT_SECONDS = 5.0
 whatever holds it up: a database that does not answer, a handler that blocks the loop, an output that nobody reads."""
 
 
-def hear(numbers: Collection[signal.Signals], heard: Callable[[int], None]) -> None:
-    """Have a function called for each of these signals, on a thread. Must be called on the main thread."""
+def hear(
+    numbers: Collection[signal.Signals], heard: Callable[[int], None], *, at_once: Callable[[], None] | None = None
+) -> None:
+    """Have a function called for each of these signals, on a thread. Must be called on the main thread.
+
+    Args:
+        numbers: The signals.
+        heard: Called with each that came, in order.
+        at_once: Called on the main thread too, as the handler of the signal and so before that thread goes on, unless a
+            library handles the signal itself: the thread may come a moment too late to know why a child has died.
+    """
     global _hearing  # noqa: PLW0603 - a process has its signals once
     ours, kernels = socket.socketpair()
     kernels.setblocking(False)
-    hearing = _hearing = _Hearing(frozenset(numbers), kernels.detach())
+    hearing = _hearing = _Hearing(frozenset(numbers), kernels.detach(), at_once)
     keep()
 
     def listen() -> None:
@@ -52,11 +61,13 @@ class _Hearing:
     Args:
         numbers: The signals.
         descriptor: Written to by the kernel.
+        at_once: What a signal's handler does itself.
     """
 
-    def __init__(self, numbers: frozenset[int], descriptor: int) -> None:
+    def __init__(self, numbers: frozenset[int], descriptor: int, at_once: Callable[[], None] | None) -> None:
         self.numbers = numbers
         self.descriptor = descriptor
+        self.at_once = at_once
         self.other = -1  # written to by the kernel before: somebody's event loop, which is to hear of its own signals
 
     def tell_others(self, received: bytes) -> None:
@@ -70,8 +81,10 @@ _hearing: _Hearing | None = None
 
 
 def _noted(number: int, frame: FrameType | None) -> None:
-    """Nothing: the kernel's note of the number is what the thread reads."""
+    """Only what cannot wait: the kernel's note of the number is what the thread reads."""
     del number, frame
+    if _hearing is not None and _hearing.at_once is not None:
+        _hearing.at_once()
 
 
 class LastExit:

@@ -73,6 +73,7 @@ class Supervisor:
         self._busy: Counter[tuple[str, str | None]] = Counter()  # handlers at work, which is less than what is in hand
         self._freed = asyncio.Event()
         self._stop = asyncio.Event()
+        self._told = False  # to leave, as known at once: the loop may first hear what the same signal did to a child
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
         self._look = asyncio.Event()
@@ -91,7 +92,7 @@ class Supervisor:
     @property
     def draining(self) -> bool:
         """Whether it claims nothing more."""
-        return self._stop.is_set()
+        return self._told or self._stop.is_set()
 
     @property
     def running(self) -> int:
@@ -125,8 +126,10 @@ class Supervisor:
 
     def stop(self) -> None:
         """Have it drain and leave; safe from any thread and signal handler; a second call changes nothing."""
+        self._told = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has left
+                self._loop.call_soon_threadsafe(self._stop.set)
         else:
             self._stop.set()
 
