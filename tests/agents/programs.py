@@ -834,6 +834,26 @@ def steps_side_by_side(world: World) -> Workflow:
 
 
 @program()
+def a_function_beside_an_agent(world: World) -> Workflow:
+    looked_up = asyncio.Event()
+
+    async def look_up(step_input: StepInput) -> StepOutput:
+        await asyncio.sleep(0.02 if (attempt_in_hand() or 0) > 1 else 0)  # then an answered agent is first
+        looked_up.set()
+        return StepOutput(content=f"{step_input.input} was looked up")
+
+    async def note(word: str) -> str:
+        """Note a word."""
+        await looked_up.wait()
+        return await world.note(word)
+
+    ann = world.scribe("ann", tools=[note])
+    sides: list[Any] = [Step(name="look up", executor=look_up), Step(name="ann", agent=ann)]
+    last = world.scribe("dee", model=world.model(noting("d"), given, name="dee"))
+    return flow(Parallel(*sides, name="all"), last, db=world.db)
+
+
+@program()
 def unnamed_agents_side_by_side(world: World) -> Workflow:
     sides: list[Any] = [
         Agent(instructions=f"You are {each}.", model=world.model(noting(each), each, name=each), tools=[world.note])

@@ -4,18 +4,21 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from agno.agent import Agent
+from agno.db.base import SessionType
+from agno.db.in_memory import InMemoryDb
 from agno.exceptions import ModelProviderError, StopAgentRun
 from agno.media import File, Image
 from agno.models.message import Message
 from agno.models.openai.like import OpenAILike
-from agno.run import RunContext
+from agno.run import RunContext, RunStatus
+from agno.run.agent import RunOutput
 from agno.team import Team
 from agno.tools.function import ToolResult
-from agno.workflow import Parallel, Step
+from agno.workflow import Parallel, Step, StepInput, StepOutput
 from pydantic import BaseModel
 
 from tests.agents.attempts import Handler, Task
@@ -642,6 +645,35 @@ async def test_parallel_steps_of_one_agent_do_not_mix() -> None:
     asked, done = world.asked, len(world.effects)
     await task.attempted(lambda run_agent: run_agent(both))
     assert (world.asked, len(world.effects), task.notes()) == (asked, done, [])
+
+
+@pytest.mark.parametrize("maker", ["a step", "a function"])
+async def test_who_stops_reading_at_a_runs_output_has_read_a_run_that_ended(maker: str) -> None:
+    task, world = Task(), World()
+    agent = Agent(name="ann", model=world.model(["one"]))
+    outputs: list[RunOutput] = []
+
+    async def call(step_input: StepInput) -> StepOutput:
+        for _ in range(2):
+            async for item in agent.arun(step_input.input, stream=True, yield_run_output=True):  # type: ignore[arg-type]
+                if isinstance(item, RunOutput):
+                    outputs.append(item)
+                    break
+        return StepOutput(content=" ".join(str(each.content) for each in outputs))
+
+    async def handler(run_agent: RunAgent) -> Any:
+        step = Step(name="call", executor=call) if maker == "a function" else Step(name="call", agent=agent)
+        result = await run_agent(flow(step, db=db, store_executor_outputs=True))
+        for _turn in range(20):  # abandoned iterators are closed by the loop
+            await asyncio.sleep(0)
+        return result
+
+    db = InMemoryDb()
+    result = await task.attempted(handler)
+    stored = cast("Any", db.get_session(session_id=task.record.id, session_type=SessionType.WORKFLOW))
+    outputs += stored.runs[0].step_executor_runs or []
+    assert {each.status for each in outputs} == {RunStatus.completed}
+    assert (result.content, world.asked) == (("one one", 2) if maker == "a function" else ("one", 1))
 
 
 async def test_a_providers_stream_comes_back_with_its_tool_calls() -> None:

@@ -11,11 +11,14 @@ list has an entry that is no more. 2: wrong usage.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import TextIO
 
 from tests.agno_suite import cookbook
 from tests.agno_suite.known import Known
@@ -43,7 +46,7 @@ def main() -> int:
     chosen.keep.mkdir(parents=True, exist_ok=True)
     folders = [each.resolve() for each in chosen.folder]
     known = Known(chosen.known)
-    if any(each.name.startswith("test_") for folder in folders for each in _programs(folder)):
+    if all("tests" in folder.parts for folder in folders):
         differences, measured = _tests(folders, chosen)
     else:
         differences, measured = cookbook.measure(folders, chosen)
@@ -77,12 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep", type=Path, default=Path(tempfile.gettempdir()) / "agno-suite", help="where logs are kept"
     )
+    parser.add_argument(
+        "--silence", type=float, default=150.0, help="seconds after which a test is given up that does not end in 120"
+    )
     parser.add_argument("--seconds", type=float, default=40.0, help="limit of one pass of a program of the cookbook")
     return parser
-
-
-def _programs(folder: Path) -> list[Path]:
-    return [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
 
 
 def _tests(folders: list[Path], chosen: argparse.Namespace) -> tuple[dict[str, str], list[str]]:
@@ -101,16 +103,44 @@ def _pass(name: str, folders: list[Path], chosen: argparse.Namespace) -> Measure
     options += ["--history"] if chosen.history else []
     select = ["-k", chosen.select] if chosen.select else []
     command = [chosen.python, "-P", str(HERE / "child.py"), *options, "--", *map(str, folders), *PYTEST, *select]
+    command.append(f"--rootdir={root}")
     with (chosen.keep / f"{name}.txt").open("w") as output:
-        subprocess.run([*command, f"--rootdir={root}"], cwd=root, stdout=output, stderr=output, check=False)
+        while not _ended(command, root, output, log, chosen.silence):
+            pass  # what was not run yet is run by another process
     if not log.exists():
         sys.exit(f"the pass {name} has not begun: see {output.name}")
     return Measured.read(name, log)
 
 
+def _ended(command: list[str], root: Path, output: TextIO, log: Path, silence: float) -> bool:
+    """Run tests in a process of their own, until all have ended, or one of them does not."""
+    with subprocess.Popen(command, cwd=root, stdout=output, stderr=output) as child:
+        size, since = 0, time.monotonic()
+        while child.poll() is None:
+            time.sleep(0.2)
+            now = log.stat().st_size if log.exists() else 0
+            if now != size:
+                size, since = now, time.monotonic()
+            elif time.monotonic() - since > silence:
+                child.kill()
+    begun = _unfinished(log)
+    if begun is not None:
+        with log.open("a") as file:
+            file.write(json.dumps({"test": begun, "outcome": "failed", "why": "it did not end"}) + "\n")
+    return begun is None
+
+
+def _unfinished(log: Path) -> str | None:
+    """The test that a process was in when it ended."""
+    begun = None
+    for line in map(json.loads, log.read_text().splitlines() if log.exists() else ()):
+        begun = line.get("begun", None if "reach" in line else begun)
+    return begun
+
+
 def _root_of(folder: Path) -> Path:
-    """Agno's own root of its tests, which their names begin at."""
-    return next((each for each in folder.parents if (each / "pyproject.toml").exists()), folder.parent)
+    """What Agno's names of its tests begin at: where the folder ``tests`` lies."""
+    return next((each.parent for each in (folder, *folder.parents) if each.name == "tests"), folder.parent)
 
 
 def _judged(known: Known, differences: dict[str, str], measured: list[str]) -> int:

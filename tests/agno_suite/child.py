@@ -6,12 +6,13 @@ import os
 import ssl
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 PROJECT = Path(__file__).parents[2]
 
 
-def main() -> int:
-    """Run pytest with the recorder in it; returns its exit code."""
+def main() -> NoReturn:
+    """Run pytest with the recorder in it; ends with its exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--way", required=True)
     parser.add_argument("--log", type=Path, required=True)
@@ -34,7 +35,9 @@ def main() -> int:
     options = {} if chosen.way == BARE else {"at": chosen.at, "with_history": chosen.history}
     recorder = Recorder(chosen.way, chosen.log, **options)
     _forget_own_tests()
-    return pytest.main(chosen.arguments, plugins=[recorder])
+    code = int(pytest.main(chosen.arguments, plugins=[recorder]))
+    sys.stdout.flush()
+    os._exit(code)  # whatever threads tests have left
 
 
 def _forget_own_tests() -> None:
@@ -45,4 +48,4 @@ def _forget_own_tests() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

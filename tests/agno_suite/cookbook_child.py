@@ -7,6 +7,7 @@ then made as the pass makes it, in place; with that the pass ends. It reads prog
 import argparse
 import contextlib
 import gc
+import importlib
 import json
 import os
 import resource
@@ -19,6 +20,8 @@ from typing import Any, NoReturn
 
 PROJECT = Path(__file__).parents[2]
 MEMORY = 6 * 1024**3  # bytes of addresses that a pass may take
+HEAVY = ("pandas", "yfinance", "rich.pretty", "sqlalchemy.ext.asyncio", "google.genai", "anthropic", "agno.os")
+"""What many programs import, where it is installed."""
 WAYS = ("bare", "again", "worker", "retry", "twice")
 
 
@@ -75,6 +78,9 @@ def _prepare() -> None:
     from tests.agno_suite import programs
 
     _ = programs  # and with it teams and workflows
+    for name in HEAVY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
     async def warm_up(folder: str) -> None:
         db = SqliteDb(db_file=f"{folder}/agno.db")

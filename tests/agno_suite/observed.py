@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from worker.agents.tools import runs_others
+from worker.agents.tools import is_redone
 
 MODEL_CALLS = ("_invoke_with_retry", "_ainvoke_with_retry", "_invoke_stream_with_retry", "_ainvoke_stream_with_retry")
 TOOL_CALLS = ("execute", "aexecute")
@@ -101,7 +101,7 @@ def _asked(model: Any, arguments: dict[str, Any]) -> None:
 def _used(call: Any) -> None:
     reach.add("tools")
     watch = watch_in_hand.get()
-    if watch is not None and not runs_others(call.function):  # such a call is made again, and answered from within
+    if watch is not None and not is_redone(call.function):  # such a call is to be made again, for what it leaves behind
         watch.tools.append(f"{call.function.name} {call.arguments}")
 
 

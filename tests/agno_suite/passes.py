@@ -201,7 +201,9 @@ class _AsTask:
         return attempt.begun
 
     async def _handler(self, run_agent: Any) -> Any:
-        return await run_agent(self._call.subject, Material(self._call.input))
+        given = self._call.input
+        is_joined = self._call.kind == "workflow" and given is not None  # with what a task asks for, into one text
+        return await run_agent(self._call.subject, Material(str(given) if is_joined else given or ""))
 
     def substitute(self, own: Any) -> Any:
         """Make the worker's call of ``arun`` with the arguments of whoever made the call."""
@@ -289,5 +291,11 @@ async def _stored(call: OutermostRun) -> Any:
         return repr(error)
     if session is None:
         return None
-    session.runs = sorted(session.runs or [], key=lambda each: str(each.run_id))
+    session.runs = sorted(session.runs or [], key=_maker)  # ids differ from pass to pass; branches end in any order
     return settled(session.to_dict())
+
+
+def _maker(run: Any) -> str:
+    """Who made a run: whose name it bears."""
+    names = (getattr(run, f"{kind}_name", None) for kind in ("workflow", "team", "agent"))
+    return next((each for each in names if each), "")

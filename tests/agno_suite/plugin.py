@@ -1,6 +1,7 @@
 """What is put into pytest in the process that runs Agno's tests: outcomes and runs are written down, line by line."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,11 +20,13 @@ class Recorder:
 
     Args:
         way: A pass; ``bare`` leaves everything as it is.
-        log: Where lines are written.
+        log: Where lines are written. Tests whose outcome is there are not run again.
         options: Of the pass.
     """
 
     def __init__(self, way: str, log: Path, **options: Any) -> None:
+        lines = map(json.loads, log.read_text().splitlines()) if log.exists() else ()
+        self._done = {line["test"] for line in lines if "outcome" in line}
         self._file: TextIO = log.open("a", buffering=1)
         self._test = ""
         observed.observe()
@@ -35,10 +38,20 @@ class Recorder:
         if way != CONVERTED:
             install()
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Tests were found."""
+        items[:] = [each for each in items if each.nodeid not in self._done]
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A test begins."""
         self._test = nodeid
+        self._write({"begun": nodeid})
+
+    def pytest_runtest_logfinish(self) -> None:
+        """A test has ended."""
+        counts, observed.reach.counts = observed.reach.counts, Counter()
+        self._write({"reach": dict(counts)})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A phase of a test has ended."""
@@ -48,7 +61,7 @@ class Recorder:
 
     def pytest_sessionfinish(self) -> None:
         """All have."""
-        self._write({"reach": dict(observed.reach.counts)})
+        self._write({"ended": True})
 
     def _report(self, line: dict[str, Any]) -> None:
         self._write({"test": self._test, "run": line})

@@ -43,6 +43,8 @@ class Measured:
                 made.reach.update(line["reach"])
             elif "run" in line:
                 made.runs[line["test"]].append(line["run"])
+            elif "outcome" not in line:
+                continue
             elif line["outcome"] == "passed":
                 made.passed.add(line["test"])
             else:

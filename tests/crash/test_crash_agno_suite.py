@@ -46,6 +46,16 @@ def test_with_a_hook_that_answers_otherwise_each_time():
     assert agent(post_hooks=[number]).run("note 'ten'").content
 '''
 
+HANGS = """
+import threading
+
+def test_hangs():
+    threading.Event().wait()
+
+def test_ends():
+    pass
+"""
+
 PROGRAM = """
 from agno.agent import Agent
 from agno.models.openai import OpenAIResponses
@@ -65,19 +75,28 @@ def test_passes_over_a_folder_of_tests_are_compared_and_only_known_differences_a
     folder.mkdir()
     (folder / "test_it.py").write_text(TESTS)
     options = ["--keep", tmp_path / "logs", "--known", known, "--pass=converted", "--pass=recorded", "--pass=replayed"]
-    made = measure(folder, *options, "--pass=killed@1")
+    made = measure(folder, *options, "--pass=killed@2")
     table = {line.split()[0]: line.split()[1:] for line in made.stdout.splitlines()[1:5]}
     assert table["converted"] == table["recorded"] == table["replayed"] == ["3", "3", "4", "8", "4"], made.stderr
-    assert table["killed@1"] == ["3", "3", "4", "9", "4"]
+    assert table["killed@2"] == ["3", "3", "4", "12", "4"]
     new = re.findall(r"^new: (.+)$", made.stdout, re.MULTILINE)
     assert made.returncode == 1
     assert {each.split("::")[1] for each in new} >= {"test_with_a_hook_that_answers_otherwise_each_time content"}
     assert all("otherwise" in each for each in new)
-    gone = "replayed test_it.py::test_plain notes"
+    gone = "replayed tests/test_it.py::test_plain notes"
     known.write_text(f'[[difference]]\nreason = "Its hook counts."\nin = {json.dumps([*new, gone])}\n')
-    again = measure(folder, *options, "--pass=killed@1")
+    again = measure(folder, *options, "--pass=killed@2")
     assert f"gone, take it off the list: {gone}" in again.stdout
     assert "0 of them new, 1 gone" in again.stdout
+
+
+def test_a_test_that_does_not_end_is_given_up_and_those_after_it_are_run(tmp_path: Path) -> None:
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "test_it.py").write_text(HANGS)
+    made = measure(folder, "--keep", tmp_path / "logs", "--pass=converted", "--silence=20")
+    assert made.stdout.splitlines()[1].split() == ["converted", "1", "0", "0", "0", "0"], made.stderr
+    assert '"it did not end"' in (tmp_path / "logs" / "converted.jsonl").read_text()
 
 
 def test_a_program_of_the_cookbook_comes_to_the_same_in_each_pass(tmp_path: Path) -> None:

@@ -576,6 +576,7 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.knowledge.knowledge", "Knowledge", "search", knowledge.search_sync),
     Hook("agno.knowledge.knowledge", "Knowledge", "asearch", knowledge.search),
     Hook(FUNCTION, "FunctionCall", "_aexecute", off_loop.tool_execution),
+    Hook("agno.workflow.parallel", "Parallel", "_aggregate_results", runs.joined),
     Hook("agno.workflow.condition", "Condition", "_aevaluate_condition", off_loop.attributes("evaluator")),
     Hook("agno.workflow.router", "Router", "_aroute_steps", off_loop.attributes("selector")),
     Hook("agno.workflow.loop", "Loop", "_aevaluate_end_condition", off_loop.attributes("end_condition")),

@@ -16,6 +16,7 @@ from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
 from worker.agents.overrides import for_run_within, is_of_workflow, without_users
 from worker.agents.tools import runs_others
+from worker.current import run_in_hand
 from worker.words.digests import digest
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
@@ -71,6 +72,22 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
     with within(child, key):
         result = original(_leaving_retries(owner), *arguments, **options)
     return _followed(child, result, key)
+
+
+def joined(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Agno joins what parallel steps came to: in the order of the steps, as it does when it does not stream.
+
+    In the order in which they finish, what is asked next would depend on functions among them, which the journal does
+    not time: they run again in each attempt, beside agents that are answered at once.
+    """
+
+    def hook(self: Any, outputs: list[Any]) -> Any:
+        if run_in_hand.get() is not None:
+            places = {getattr(each, "name", None): place for place, each in reversed([*enumerate(self.steps)])}
+            outputs.sort(key=lambda each: places.get(each.step_name, len(places)))  # in place: an event tells of them
+        return original(self, outputs)
+
+    return hook
 
 
 def _leaving_retries(step: Any) -> Any:
@@ -193,27 +210,45 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
 
 
 async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
-    failed = True
+    failed, output = True, None
     try:
         outcome = _Outcome(child)
         async for item in streamed(items, child, key):
             outcome.take(item)
-            yield item
+            if _is_output(item, child):
+                output = item
+            else:
+                yield item
         failed = outcome.failed
     finally:
         _ended(child, failed=failed)
+    if output is not None:
+        yield output
 
 
 def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | None) -> Iterator[Any]:
-    failed = True
+    failed, output = True, None
     try:
         outcome = _Outcome(child)
         for item in streamed_sync(items, child, key):
             outcome.take(item)
-            yield item
+            if _is_output(item, child):
+                output = item
+            else:
+                yield item
         failed = outcome.failed
     finally:
         child.run.call(partial(_ended, child, failed=failed))
+    if output is not None:
+        yield output
+
+
+def _is_output(item: Any, child: Frame) -> bool:
+    """Whether it is the output of a run, which is the last that it yields.
+
+    Agno's steps stop reading there. The run must have ended by then: closed in the middle, it would count as cancelled.
+    """
+    return bool(child.run_id) and getattr(item, "run_id", None) == child.run_id and not hasattr(item, "event")
 
 
 def _failed(child: Frame, answer: Any) -> bool:
