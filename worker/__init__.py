@@ -10,6 +10,7 @@ from worker import aliases as _aliases
 if TYPE_CHECKING:
     from worker.agents.tools import declare_tool
     from worker.current import idempotency_key
+    from worker.decorators import on_tool_after, on_tool_before, on_tool_error, register_tool, tool
     from worker.face.agent import Agent
     from worker.face.agents import Agents
     from worker.face.backend import Backend
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from worker.face.running import run_agent, run_agent_sync
     from worker.face.task import Task
     from worker.face.tasks import Tasks, TasksListItem
+    from worker.face.tools import Tool, ToolsRepository
     from worker.registry import on, on_boot, on_shutdown, on_task
     from worker.words.activity import (
         AgentActivityThread,
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
         ToolCallRequest,
         ToolCallResult,
     )
-    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult, ToolInvocationResult
+    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult
     from worker.words.retry import RetryPolicy
     from worker.words.statuses import (
         AgentExecutionStatus,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         ThinkMode,
     )
     from worker.words.tasks import AgentExecutionInput, DeepPlanning, PlanStep, Tokens, User
+    from worker.words.tools import ToolInvocationResult
 
 __all__ = [
     "Agent",
@@ -101,9 +104,11 @@ __all__ = [
     "ThinkMode",
     "Thought",
     "Tokens",
+    "Tool",
     "ToolCallRequest",
     "ToolCallResult",
     "ToolInvocationResult",
+    "ToolsRepository",
     "Unavailable",
     "User",
     "ValidationError",
@@ -113,8 +118,13 @@ __all__ = [
     "on_boot",
     "on_shutdown",
     "on_task",
+    "on_tool_after",
+    "on_tool_before",
+    "on_tool_error",
+    "register_tool",
     "run_agent",
     "run_agent_sync",
+    "tool",
 ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, overload
 
 from worker.signatures import Filling, filling_of, is_async, is_generator, name_of, place, takes_nothing
+from worker.toolbox import Toolbox
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.ids import check_id
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
@@ -80,6 +81,7 @@ class Registry:
         self.boot_hooks: list[Callable[..., Any]] = []
         self.shutdown_hooks: list[Callable[..., Any]] = []
         self.problems: list[str] = []
+        self.tools = Toolbox()
         self.folder: Path | None = None  # where the handlers were discovered; a child process finds them there again
 
     def add(
@@ -122,7 +124,7 @@ class Registry:
         Raises:
             ConfigurationError: It could not; the description has one line a problem, with file and line.
         """
-        problems = [*self.problems, *self._twice(), *self._unfit_hooks()]
+        problems = [*self.problems, *self._twice(), *self._unfit_hooks(), *self.tools.check()]
         if not self.handlers and not problems:
             problems = ["no handler is registered: put a module with @on(...) into handlers/"]
         if problems:

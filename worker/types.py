@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         ToolCallRequest,
         ToolCallResult,
     )
-    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult, ToolInvocationResult
+    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult
     from worker.words.statuses import (
         AgentExecutionStatus,
         LLMReasoningEffort,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ThinkMode,
     )
     from worker.words.tasks import AgentExecutionInput, DeepPlanning, PlanStep, Tokens, User
+    from worker.words.tools import ToolInvocationResult
 
 __all__ = [
     "AgentActivityThread",

@@ -71,6 +71,35 @@ async def test_a_handler_that_raises_leaves_its_message_on_the_task_and_its_trac
     assert "mine.py" in worker.log
 
 
+async def test_a_tool_of_a_worker_is_listed_shown_and_called(here: Shell) -> None:
+    here.handlers("""
+        from worker import on_task, tool
+
+        @tool(timeout=9)
+        def total(region: str) -> dict:
+            '''Add up the sales of a region.'''
+            if region == "nowhere":
+                raise ValueError("no such region")
+            return {region: 3}
+
+        @on_task(agent_id="seller")
+        async def work(task):
+            return "sold"
+    """)
+    worker = here.start("run")
+    await worker.says("worker ready")
+
+    rows = [line.split("\t") for line in here.worker("tool", "list").stdout.splitlines()]
+    assert rows[1] == ["seller", "total", "9 s", "Add up the sales of a region."]
+    assert json.loads(here.worker("tool", "show", "total", "--json").stdout)["parameters"]["required"] == ["region"]
+    assert here.worker("tool", "invoke", "total", '{"region": "north"}').stdout == '{"north": 3}\n'
+
+    failed = here.worker("tool", "invoke", "total", '{"region": "nowhere"}', "--agent", "seller")
+    assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", "worker: no such region\n")
+    unknown = here.worker("tool", "show", "other")
+    assert (unknown.returncode, unknown.stderr) == (1, "worker: No worker that is running has a tool 'other'.\n")
+
+
 async def test_a_failed_task_is_done_again_by_retry(here: Shell) -> None:
     here.handlers("""
         from pathlib import Path

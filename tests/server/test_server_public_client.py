@@ -1,5 +1,6 @@
 """What the public client sends and reads, byte for byte: its types are stricter than ours, and its names are others."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,8 +8,16 @@ import httpx
 import pytest
 
 from tests.server.serving import aevents_in
+from worker.engine.engine import Engine
 from worker.server import bare
+from worker.words.ids import new_id
+from worker.words.operations import failed, operation_of
+from worker.words.operations import told as words_of
+from worker.words.outcomes import Outcome
+from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import TaskRecord
+from worker.words.tools import ToolInvocationResult, ToolRecord
+from worker.words.work import Demand, WorkerCard
 
 NOBODY = {"id": "u1", "first_name": "No", "last_name": "Address"}
 STRANGE: dict[str, Any] = {
@@ -145,3 +154,50 @@ async def test_its_tools_may_run(client: httpx.AsyncClient) -> None:
             assert (answer.status_code, answer.json()) == (200, {})
     synced = await client.patch("/agents/analyst/sync_local_tools", json=[{"id": "search", "name": "search"}])
     assert (synced.status_code, synced.json()) == (200, {"graph": []})
+
+
+async def test_it_calls_a_tool_that_a_worker_has(client: httpx.AsyncClient, engine: Engine) -> None:
+    tool = ToolRecord(name="total", description="Add up.", parameters={"type": "object"}, timeout=20)
+    by = WorkerCard(id=new_id(), name="w", agents=("analyst",), tools=(tool,))
+    await engine.work.register(by)
+    (told,) = (await client.get("/agents/analyst")).json()["tools"]
+    assert told == {
+        "id": "total",
+        "name": "total",
+        "description": "Add up.",
+        "parameters": {"type": "object"},
+        "method": "POST",
+        "path": "/agents/analyst/operations/total",
+    }
+    task = await create(client, run_locally=True, worker_id="w")
+    headers = {"x-execution-id": task["id"], "x-tool-call-id": "c1"}
+    for ending, status, said in (
+        (ToolInvocationResult(tool_id="total", result={"sum": 3}, is_success=True), 200, {"sum": 3}),
+        (failed(500, "no such region", "total", {}), 424, "no such region"),
+        (failed(422, "region is missing", "total", {}), 422, "region is missing"),
+    ):
+        call = asyncio.create_task(client.post("/agents/analyst/operations/total", json={"a": 1}, headers=headers))
+        (assignment,) = await engine.work.assignments(by.id, lambda: Demand(1, {"analyst": 1}), 10)
+        assert operation_of(assignment.task) == ("total", {"a": 1})
+        await engine.work.finish(assignment.task.id, assignment.attempt, outcome_of(ending))
+        answer = await call
+        assert answer.status_code == status
+        assert (answer.json() if status == 200 else answer.json()["description"]) == said
+    activity = (await client.get(f"/activity/analyst/{task['id']}")).json()["messages"]
+    calls = [each for each in activity if "tool_name" in each]
+    assert [(each["tool_name"], each["is_error"]) for each in calls] == [("total", False)] + [("total", True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [("analyst", {}, 404), ("nobody", {}, 404), ("analyst", [1], 422), ("analyst", "x", 422)],
+)
+async def test_a_tool_that_is_not_there_or_is_called_with_no_object_is_refused(
+    client: httpx.AsyncClient, engine: Engine, path: str, body: Any, status: int
+) -> None:
+    await engine.work.register(WorkerCard(id=new_id(), name="w", agents=("analyst",)))
+    assert (await client.post(f"/agents/{path}/operations/total", json=body)).status_code == status
+
+
+def outcome_of(result: ToolInvocationResult) -> Outcome:
+    return Outcome(Status.Completed if result.is_success else Status.Error, {"result": words_of(result)})

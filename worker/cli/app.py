@@ -18,6 +18,7 @@ from worker.cli.key_commands import keys
 from worker.cli.provider_commands import providers
 from worker.cli.serve_command import serve
 from worker.cli.task_commands import tasks
+from worker.cli.tool_commands import tools
 
 
 class Commands(TyperGroup):
@@ -81,6 +82,7 @@ app.command()(check)
 app.command()(demo)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")
+app.add_typer(tools, name="tool")
 app.add_typer(deliveries, name="delivery")
 app.add_typer(providers, name="provider")
 app.add_typer(keys, name="key")

@@ -11,6 +11,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.providers import ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.tools import ToolInvocationResult
 from worker.words.work import KeptFile, StoredFile
 
 
@@ -106,6 +107,16 @@ class Tasks(Protocol):
 
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Anyone; an agent that was made or that a worker announced. Raises: AgentNotFound."""
+        ...
+
+    async def invoke_tool(
+        self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
+    ) -> ToolInvocationResult:
+        """Anyone; a worker that serves the agent calls its tool, within the tool's own time limit; it is a task.
+
+        What the tool raises, or does not take, is in the result. Again with the same key: the same call, not another.
+        Raises: AgentNotFound, ToolNotFound.
+        """
         ...
 
     async def providers(self) -> list[ProviderState]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.contracts.bounds import bounded
-from worker.engine import finding, statements
+from worker.engine import finding, operations, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
 from worker.engine.audit import EngineAudit
@@ -32,11 +32,14 @@ from worker.words.providers import ProviderState
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.texts import clean
+from worker.words.tools import ToolInvocationResult
 from worker.words.unseen import name_of
 from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
 EVENTS_A_READ = 500
+NOT_STORED = frozenset({"id", "organization_id", "version", "created_at", "announced", "announced_tools"})
+"""What of an agent's record the platform itself knows."""
 
 
 class EngineTasks:
@@ -259,6 +262,13 @@ class EngineTasks:
             raise AgentNotFound(agent_id)
         return self._agent(rows[0])
 
+    async def invoke_tool(
+        self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
+    ) -> ToolInvocationResult:
+        """Have a worker call a tool of an agent."""
+        under = None if key is None else operations.task_id_of(self._organization, agent_id, tool, payload, key)
+        return await operations.invoke(self, agent_id, tool, payload, under=under)
+
     @bounded
     async def providers(self) -> list[ProviderState]:
         """List the providers whose last call failed."""
@@ -290,7 +300,7 @@ class EngineTasks:
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
-        record = agent.model_dump(exclude={"id", "organization_id", "version", "created_at", "announced"})
+        record = agent.model_dump(exclude=NOT_STORED)
         record["name"] = name_of(clean(agent.name))
         async with self._audit.of(AuditAction.AgentSaved, f"agent {agent.id}", agent=agent.id):
             await self._core.rows(
@@ -316,6 +326,7 @@ class EngineTasks:
                 "announced": row["announced"],
                 "version": row["version"],
                 "created_at": row["created_at"],
+                "announced_tools": operations.tools_of(row["id"], row.get("tools") or []),
             }
         )
 

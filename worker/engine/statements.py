@@ -300,14 +300,16 @@ LOCAL = "database"
 REGISTER = """
     insert into worker.workers as w (
         id, organization_id, name, agents, any_agent, concurrency, isolates, has_lock, lease_seconds, lease_until,
-        registered_by, session
+        registered_by, session, tools
     ) values (
         %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(isolates)s, %(has_lock)s,
-        %(lease)s, now() + make_interval(secs => %(lease)s), %(registered_by)s, %(session)s
+        %(lease)s, now() + make_interval(secs => %(lease)s), %(registered_by)s, %(session)s,
+        %(tools)s::json
     )
     on conflict (id) do update set gone_at = null, is_draining = false, lease_until = excluded.lease_until,
         agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency,
-        isolates = excluded.isolates, registered_by = excluded.registered_by, session = excluded.session
+        isolates = excluded.isolates, registered_by = excluded.registered_by, session = excluded.session,
+        tools = excluded.tools
     where w.organization_id = excluded.organization_id and (
         w.registered_by = excluded.registered_by and w.session is not distinct from excluded.session
         or w.registered_by is null and not w.has_lock and w.lease_seconds <= excluded.lease_seconds
@@ -565,14 +567,18 @@ SET_ASIDE_AGAIN = f"""
     select due from held
 """  # noqa: S608 - constants
 
-GET_AGENT = (
-    "select id, record, announced, version, created_at from worker.agents where organization_id = %s and id = %s"
-)
-
-LIST_AGENTS = """
-    select id, record, announced, version, created_at from worker.agents where organization_id = %s
-    order by record->>'name', id
+_WITH_TOOLS = """
+    select a.id, a.record, a.announced, a.version, a.created_at, (
+        select json_agg(tool order by w.started_at) from worker.workers w, json_array_elements(w.tools) as tool
+        where w.organization_id = a.organization_id and w.gone_at is null and w.tools is not null
+            and (w.any_agent or a.id = any(w.agents))
+    ) as tools
+    from worker.agents a where a.organization_id = %s
 """
+
+GET_AGENT = _WITH_TOOLS + " and a.id = %s"
+
+LIST_AGENTS = _WITH_TOOLS + " order by a.record->>'name', a.id"
 
 SAVE_AGENT = """
     insert into worker.agents as a (organization_id, id, record) values (%s, %s, %s::json)

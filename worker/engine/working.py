@@ -20,6 +20,7 @@ from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.mail import EngineMail
 from worker.engine.marks import Marks
 from worker.engine.offers import Offer
+from worker.engine.payloads import encode
 from worker.engine.providers import Providers
 from worker.engine.records import assigned
 from worker.engine.references import kept_rows
@@ -80,6 +81,7 @@ class EngineWork:
                 "lease": card.lease_seconds,
                 "registered_by": session.key if session else statements.LOCAL,
                 "session": session.secret if session else None,
+                "tools": encode([each.model_dump() for each in card.tools]) if card.tools else None,
             },
         )
         if not rows:

@@ -13,6 +13,7 @@ from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions
 from worker.face.task import Task, Verb
 from worker.face.tasks import Tasks
+from worker.face.tools import ToolsRepository
 from worker.face.uploads import FileSource
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError
@@ -34,6 +35,11 @@ class Agent(AgentRecord):
     def configuration(self) -> Configuration | None:
         """Where the agent lives; none: on the default platform."""
         return self._configuration
+
+    @property
+    def tools(self) -> ToolsRepository:
+        """Its tools: those of this process, and those that workers had when the agent was loaded."""
+        return ToolsRepository(self._configuration, self.id, self.announced_tools)
 
     @bound
     @classmethod

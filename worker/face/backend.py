@@ -30,7 +30,9 @@ class Backend:
         task: "TaskRecord | None" = None,
         override: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Answer the keyword arguments for ``agno.agent.Agent``.
+        """Answer the keyword arguments for ``agno.agent.Agent``: model, instructions, tools, and hooks around those.
+
+        The hooks have each call of a tool in the task's log, also where the agent is run without ``run_agent``.
 
         Args:
             agent_id: Which agent; none: the task's, that of the run in hand, the configuration's, ``XPANDER_AGENT_ID``.
@@ -65,9 +67,17 @@ class Backend:
         self, record: "AgentRecord", task: "TaskRecord | None", override: dict[str, Any] | None
     ) -> dict[str, Any]:
         from worker.agents.arguments import agent_arguments
+        from worker.face.tool_hooks import tool_hook
+        from worker.face.tools import ToolsRepository
 
         settings = self.configuration.settings if self.configuration else None
-        arguments = agent_arguments(record, task=task, settings=settings) | (override or {})
+        arguments = agent_arguments(record, task=task, settings=settings)
+        tools = ToolsRepository(self.configuration, record.id, record.announced_tools)
+        known = {each.name: each for each in tools.list}
+        if known:
+            arguments["tools"] = tools.functions
+        arguments["tool_hooks"] = [tool_hook(known, task.id if task else None)]
+        arguments |= override or {}
         if "model" not in arguments:  # Agno would fall back on its own default, and fail at the first call
             from worker.agents.models import default_model
 

@@ -12,17 +12,19 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import agent_of, audit_of, decode, item_of, kept_of, provider_of, task_of
+from worker.remote.wire import agent_of, audit_of, decode, item_of, kept_of, provider_of, task_of, tool_result_of
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
+from worker.words.digests import digest
 from worker.words.errors import (
     AgentNotFound,
     FileNotStored,
     ModuleException,
     TaskNotFound,
     TooLarge,
+    ToolNotFound,
     Unsupported,
     ValidationError,
 )
@@ -32,11 +34,13 @@ from worker.words.providers import ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
 from worker.words.texts import clean
+from worker.words.tools import TOOL_SECONDS, ToolInvocationResult, ToolRecord
 from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
 EXECUTION = "/agent-execution"
 FILE_BYTES = 50 * 1024 * 1024  # the protocol's; a larger one is not even sent
+WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until a worker has said its last word
 UNKNOWN_ROUTE = frozenset({404, 405})
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")
 
@@ -269,6 +273,34 @@ class RemoteTasks:
             raise AgentNotFound(agent_id)
         answer = await self._transport.call("GET", f"/agents/{_in_path(agent_id)}", subject=Subject(agent_id=agent_id))
         return agent_of(decode(answer.content, "an agent"))
+
+    async def invoke_tool(
+        self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
+    ) -> ToolInvocationResult:
+        """Have a worker call a tool of an agent."""
+        native = await self._dialect.native()
+        seconds = TOOL_SECONDS if not native else (await self._tool(agent_id, tool)).timeout
+        answer = await self._transport.call(
+            "POST",
+            f"/agents/{_in_path(agent_id)}/operations/{_in_path(tool)}",
+            body=dict(payload),
+            headers={"idempotency-key": new_id() if key is None else digest(key)},
+            subject=Subject(agent_id=agent_id),
+            seconds=seconds + WAIT_MARGIN_SECONDS,
+            repeat=Repeat.ALWAYS if native else Repeat.UNSENT,
+        )
+        said = decode(answer.content, "the result of a tool") if answer.content else None
+        if native:
+            return tool_result_of(said)
+        return ToolInvocationResult(tool_id=tool, payload=dict(payload), result=said, is_success=True)
+
+    async def _tool(self, agent_id: str, name: str) -> ToolRecord:
+        """A tool of an agent. Raises: AgentNotFound, ToolNotFound."""
+        agent = await self.get_agent(agent_id)
+        found = next((each for each in agent.announced_tools if each.name == name), None)
+        if found is None:
+            raise ToolNotFound(agent_id, name)
+        return found
 
     @bounded
     async def providers(self) -> list[ProviderState]:

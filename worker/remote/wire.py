@@ -14,6 +14,7 @@ from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.providers import ProviderState
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
 from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.tools import ToolInvocationResult
 from worker.words.work import KeptFile
 
 T = TypeVar("T", bound=BaseModel)
@@ -75,6 +76,11 @@ def agent_of(data: Any) -> AgentRecord:
     if isinstance(data, dict):
         data = {"name": data.get("id"), "unique_name": data.get("id"), **cast("dict[str, Any]", data)}
     return _read(AgentRecord, data, "an agent")
+
+
+def tool_result_of(data: Any) -> ToolInvocationResult:
+    """Read what came of a call of a tool."""
+    return _read(ToolInvocationResult, data, "the result of a tool")
 
 
 def kept_of(data: Any) -> list[KeptFile]:

@@ -19,14 +19,16 @@ router = APIRouter(tags=["agents"], route_class=JsonRoute)
 def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
     """An agent as the wire tells it: to all but ours with what the public client cannot do without."""
     record = agent.model_dump(mode="json")
+    tools = record["announced_tools"]
     if not is_native(request):
+        del record["announced_tools"]
         record = bare.agent(record, service_of(request).settings.model)
     return {
         **record,
         "environment_id": agent.organization_id,
         "agno_settings": {"session_storage": False},  # else the client asks for a database of the agent's own
         "graph": [],
-        "tools": [],
+        "tools": [bare.tool(each, agent.id) for each in tools],
         "knowledge_bases": [],
     }
 
@@ -61,21 +63,6 @@ async def save(request: Request, access: Admitted, agent_id: str, body: AgentBod
 async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
     """Take an agent off the list; its tasks stay, and a worker that serves it announces it anew."""
     return _answer(request, await access.room.tasks.delete_agent(agent_id))
-
-
-@router.post("/agents/{agent_id}/operations/{tool_id}", responses=documented(404))
-async def operation(access: Admitted, agent_id: str, tool_id: str) -> dict[str, Any]:
-    """Let the public client call a tool: it asks before each call of its own tools, and nothing here forbids one."""
-    del tool_id
-    access.check(agent_id)
-    return {}
-
-
-@router.patch("/agents/{agent_id}/sync_local_tools", responses=documented(404))
-async def sync_local_tools(access: Admitted, agent_id: str) -> dict[str, list[Any]]:
-    """Take notice of the tools that the public client's worker has; they are its own, and no graph is kept of them."""
-    access.check(agent_id)
-    return {"graph": []}
 
 
 @router.post("/metadata/api_key_allowance", responses=documented())

@@ -23,6 +23,7 @@ from worker.server import (
     metrics_route,
     provider_routes,
     task_routes,
+    tool_routes,
     work_route,
     worker_routes,
 )
@@ -112,6 +113,7 @@ def create_app(
         event_routes.router,
         file_routes.router,
         agent_routes.router,
+        tool_routes.router,
         delivery_routes.router,
         provider_routes.router,
         key_routes.router,

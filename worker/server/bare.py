@@ -280,6 +280,13 @@ def agent(told: dict[str, Any], model: str | None) -> dict[str, Any]:
     return told
 
 
+def tool(told: dict[str, Any], agent_id: str) -> dict[str, Any]:
+    """A dumped tool as the public client can read it."""
+    path = f"/agents/{agent_id}/operations/{told['name']}"
+    named = {name: told[name] for name in ("name", "description", "parameters")}
+    return {"id": told["name"], **named, "method": "POST", "path": path}
+
+
 def _empty_what_does_not_fit(told: dict[str, Any], checks: dict[str, Check]) -> None:
     for name, check in checks.items():
         if told.get(name) is not None and not check(told[name]):

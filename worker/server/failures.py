@@ -39,8 +39,10 @@ _MEANINGS = {
     413: "the body is too large",
     416: "the file has no such part",
     422: "a value does not fit; the field is named",
+    424: "the tool was called and failed, or is gone; the call is not to be repeated",
     429: "the agent's queue is full; come again after Retry-After seconds",
     503: "the database is away; come again after Retry-After seconds",
+    504: "the tool took too long",
 }
 
 

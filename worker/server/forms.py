@@ -11,11 +11,13 @@ from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
+from worker.words.tools import TOOL_SECONDS
 from worker.words.work import Delivery, KeptFile, MailDemand, Subscription
 
 POLL_SECONDS = 25.0
 LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
 MOST = 10_000  # tasks or deliveries at once
+MOST_TOOLS = 1_000
 YEAR_SECONDS = 31_536_000
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
@@ -55,6 +57,16 @@ class SubscriptionForm(Form):
         return Subscription(self.handler, self.event_type, self.agent_id, retries, needs)
 
 
+class ToolForm(Form):
+    """A tool that a worker has for its agents."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: Annotated[str, Field(max_length=20_000)] = ""
+    parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = TOOL_SECONDS
+    agent_ids: list[str] = Field(default_factory=list[str])
+
+
 class CardForm(Form):
     """A worker, as it introduces itself."""
 
@@ -66,6 +78,7 @@ class CardForm(Form):
     isolates: bool = False
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
     subscriptions: list[SubscriptionForm] = Field(default_factory=list[SubscriptionForm])
+    tools: Annotated[list[ToolForm], Field(max_length=MOST_TOOLS)] = Field(default_factory=list[ToolForm])
 
 
 class RegisterForm(Form):

@@ -40,6 +40,7 @@ from worker.words.providers import ProviderFailure
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
+from worker.words.tools import ToolRecord
 from worker.words.unseen import name_of
 from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard, WorkerWear
 
@@ -148,6 +149,7 @@ class Clerk:
                 isolates=card.isolates,
                 lease_seconds=min(card.lease_seconds, LEASE_SECONDS),
                 subscriptions=subscriptions,
+                tools=tuple(ToolRecord.model_validate(each.model_dump()) for each in card.tools),
             ),
             session=self._claims.session,
         )

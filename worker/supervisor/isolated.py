@@ -30,6 +30,7 @@ from worker.supervisor.calls import Caller
 from worker.supervisor.departure import run_to_exit
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
+from worker.supervisor.operations import doing
 from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
 from worker.supervisor.verdict import message
 from worker.supervisor.watch import LoopWatch
@@ -146,7 +147,7 @@ class Isolated:
                 raise ConfigurationError(f"no handler in {self.order.folder} serves agent {task.agent_id!r}")
             bridge.adopt(loop, platform)
             whole = task.model_copy(update=self.order.secrets)
-            await self._run(platform, Assignment(whole, self.order.attempt), handler)
+            await self._run(platform, Assignment(whole, self.order.attempt), doing(whole, handler))
         except Unavailable as error:
             announce(PlatformTrouble(doing="reaching it from a child process", error=error, again_in=0.0))
             return AWAY

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 
+from worker.agents.local_tools import local
 from worker.registry import Handler, Registry
 from worker.settings import Settings
 from worker.words.ids import new_id
@@ -69,5 +70,6 @@ def introduce(registry: Registry, settings: Settings, worker_id: str | None = No
         concurrency=settings.concurrency,
         lease_seconds=settings.lease_seconds,
         subscriptions=subscriptions,
+        tools=tuple(local(each).record for each in registry.tools.tools),
         isolates=registry.folder is not None and settings.children > 0,  # else a child would not find the handlers
     )

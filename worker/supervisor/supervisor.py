@@ -19,6 +19,7 @@ from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
 from worker.supervisor.isolation import Isolation
 from worker.supervisor.listening import Listening
+from worker.supervisor.operations import doing
 from worker.supervisor.serving import Serving
 from worker.supervisor.standstill import Standstill
 from worker.supervisor.verdict import REASON_LOST
@@ -297,6 +298,7 @@ class Supervisor:
         handler = self._serving.handler_for(agent) or self._asking.handler_for(agent)
         if handler is None:  # the demand names served agents alone
             raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
+        handler = doing(assignment.task, handler)
         execution = self._executor.prepare(assignment, handler)
         key = (assignment.task.id, assignment.attempt)
         self._running[key] = execution

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
 from worker.words.tasks import Words
+from worker.words.tools import ToolRecord
 
 
 class Instructions(Words):
@@ -39,5 +40,6 @@ class AgentRecord(Words):
     output_schema: dict[str, Any] | None = None
     expected_output: str | None = None
     version: int = 1
+    announced_tools: list[ToolRecord] = Field(default_factory=list[ToolRecord])  # of workers that are here
     created_at: datetime | None = None
     announced: bool = False  # listed because a worker serves it, not because somebody made it

@@ -71,6 +71,15 @@ class AgentNotFound(NotFound):
         self.agent_id = agent_id
 
 
+class ToolNotFound(NotFound):
+    """The agent has no such tool, or no worker that has it is here."""
+
+    def __init__(self, agent_id: str, tool: str) -> None:
+        super().__init__(f"Agent {agent_id!r} has no tool {tool[:80]!r}, or no worker that has it is here.")
+        self.agent_id = agent_id
+        self.tool = tool
+
+
 class FileNotStored(NotFound):
     """There is no such stored file."""
 

@@ -1,18 +1,8 @@
-"""Results of tools and knowledge bases."""
+"""Results of knowledge bases."""
 
 from datetime import datetime
-from typing import Any
 
 from worker.words.tasks import Words
-
-
-class ToolInvocationResult(Words):
-    """What came of invoking a tool; ``execution_time`` in seconds."""
-
-    result: Any = None
-    is_success: bool
-    error: str | None = None
-    execution_time: float = 0.0
 
 
 class KnowledgeBaseDocumentItem(Words):

@@ -9,6 +9,7 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
+from worker.words.tools import ToolRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class WorkerCard:
         concurrency: How many tasks it runs at once.
         lease_seconds: How long its hold on a task outlives its last sign of life.
         isolates: Whether it runs suspects alone in a process of their own, so that its own death says nothing of them.
+        tools: The tools that it has for its agents.
     """
 
     id: str
@@ -67,6 +69,7 @@ class WorkerCard:
     lease_seconds: float = 30.0
     subscriptions: tuple[Subscription, ...] = ()
     isolates: bool = False
+    tools: tuple[ToolRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

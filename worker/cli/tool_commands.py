@@ -1,0 +1,110 @@
+"""``worker tool …``: the tools that workers have for their agents."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask
+from worker.words.errors import ModuleException, NotFound, ToolNotFound
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+    from worker.words.tools import AgentTool, ToolInvocationResult
+
+tools = typer.Typer(no_args_is_help=True, help="Tools that workers have for their agents: list, look at, call them.")
+
+Name = Annotated[str, typer.Argument(metavar="TOOL", help="As the list names it.", show_default=False)]
+Agent = Annotated[
+    str | None, typer.Option("--agent", metavar="ID", help="Whose tool. Default: the only agent that has it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@tools.command("list")
+def list_tools(
+    agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Of this agent alone.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tools of workers that are running, by agent."""
+    found = ask(lambda platform: _all(platform, agent), quiet=as_json)
+    if as_json:
+        output.print_json(found)
+        return
+    rows = ((each.agent_id, each.name, f"{each.timeout:g} s", output.one_line(each.description)) for each in found)
+    output.print_rows(("agent", "tool", "time limit", "description"), rows)
+
+
+@tools.command()
+def show(tool: Name, agent: Agent = None, as_json: AsJson = False) -> None:
+    """Show a tool: what it does, and the schema of what it is called with."""
+    found = ask(lambda platform: _one(platform, tool, agent), quiet=as_json)
+    if as_json:
+        output.print_json(found)
+        return
+    output.print_fields(
+        [
+            ("tool", found.name),
+            ("agent", found.agent_id),
+            ("time limit", f"{found.timeout:g} s"),
+            ("description", found.description),
+            ("parameters", json.dumps(found.parameters, ensure_ascii=False, indent=2)),
+        ]
+    )
+
+
+@tools.command()
+def invoke(
+    tool: Name,
+    payload: Annotated[
+        str, typer.Argument(metavar="JSON", help="The arguments as a JSON object; - reads it from standard input.")
+    ] = "{}",
+    agent: Agent = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that came of it, as JSON.")] = False,
+) -> None:
+    """Have a worker call a tool, and print what it answers. It is a task of the agent, with its log."""
+    given = _payload(sys.stdin.read() if payload == "-" else payload)
+
+    async def call(platform: "Platform") -> "ToolInvocationResult":
+        found = await _one(platform, tool, agent)
+        return await platform.tasks.invoke_tool(found.agent_id, found.name, given)
+
+    result = ask(call, quiet=as_json)
+    if as_json:
+        output.print_json(result)
+    elif result.is_success:
+        output.say(result.result if isinstance(result.result, str) else json.dumps(result.result, ensure_ascii=False))
+    if not result.is_success:
+        raise typer.Exit(1) if as_json else ModuleException(result.status_code, result.error)
+
+
+async def _all(platform: "Platform", agent: str | None) -> "list[AgentTool]":
+    from worker.words.tools import AgentTool
+
+    agents = await platform.tasks.list_agents() if agent is None else [await platform.tasks.get_agent(agent)]
+    return [AgentTool(agent_id=each.id, **tool.__dict__) for each in agents for tool in each.announced_tools]
+
+
+async def _one(platform: "Platform", name: str, agent: str | None) -> "AgentTool":
+    """A tool, and whose it is. Raises: NotFound, BadParameter (several agents have it)."""
+    found = [each for each in await _all(platform, agent) if each.name == name]
+    if agent is not None and not found:
+        raise ToolNotFound(agent, name)
+    if not found:
+        raise NotFound(f"No worker that is running has a tool {name[:80]!r}.")
+    if len(found) > 1:
+        owners = ", ".join(each.agent_id for each in found)
+        raise typer.BadParameter(f"several agents have {name}: {owners}; say which", param_hint="--agent")
+    return found[0]
+
+
+def _payload(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"it is no JSON: {error}", param_hint="JSON") from None
+    if not isinstance(given, dict):
+        raise typer.BadParameter('it must be an object, such as {"region": "north"}', param_hint="JSON")
+    return given

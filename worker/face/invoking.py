@@ -1,0 +1,301 @@
+"""One call of a tool: checked, bounded in time, and within a task told in its log and kept in its journal."""
+
+import asyncio
+import inspect
+import json
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, cast
+
+from worker import registry
+from worker.agents.journal import too_large
+from worker.agents.local_tools import LocalTool, Unfit, check_payload, shown
+from worker.agents.tool_events import request_event, result_event
+from worker.contracts import Platform
+from worker.current import REASON_DRAIN, Run, call_in_hand, run_in_hand
+from worker.face import bridge
+from worker.face.changes import as_json
+from worker.face.configuration import Configuration
+from worker.threads import in_thread
+from worker.words.classification import message_of
+from worker.words.digests import digest
+from worker.words.errors import ModuleException, ValidationError
+from worker.words.events import NewEvent
+from worker.words.ids import new_id
+from worker.words.tools import ToolInvocationResult, ToolRecord
+from worker.words.usage import Usage
+from worker.words.work import JournalEntry
+
+UNFIT, TOO_LONG, FAILED = 422, 504, 500
+AWAY_SECONDS = 15.0  # beyond a tool's own limit, where another process calls it
+CANCEL_SECONDS = 1.0  # for a call that was ended to end
+KEPT = frozenset({"status_code", "result", "is_success", "is_error", "error", "execution_time"})
+
+
+class Callee(Protocol):
+    """A tool, as far as calling it goes."""
+
+    @property
+    def record(self) -> ToolRecord:
+        """What is known of it."""
+        ...
+
+    @property
+    def local(self) -> LocalTool | None:
+        """The function behind it, if it is this process's."""
+        ...
+
+
+@dataclass(slots=True)
+class Invocation:
+    """A call that is wanted.
+
+    Args:
+        tool: The tool, as hooks are given it.
+        payload: Its arguments.
+        task_id: Within which task; none: that of the run in hand, if there is one.
+    """
+
+    tool: Callee
+    agent_id: str
+    payload: Any
+    task_id: str | None = None
+    tool_call_id: str | None = None
+    agent_version: str | int | None = None
+    payload_extension: Mapping[str, Any] | None = None
+    configuration: Configuration | None = None
+    key: str | None = field(default=None, init=False)  # of the call, where it is within a run
+
+    async def make(self) -> ToolInvocationResult:
+        """Make the call, or answer what an earlier attempt of the same run has of it.
+
+        Raises:
+            asyncio.CancelledError: The run should end.
+            LeaseLost: The attempt owns its task no longer.
+        """
+        if self.payload_extension and isinstance(self.payload, dict):
+            self.payload = _merged(self.payload, self.payload_extension)
+        run = run_in_hand.get()
+        if run is not None and self.task_id in (None, run.task_id):
+            self.task_id = run.task_id
+            if run.attempt is not None:
+                return await self._in_run(run)
+        if self.task_id is not None:
+            return await self._told_from_outside(self.task_id)
+        return await self._called()
+
+    async def untold(self) -> ToolInvocationResult:
+        """Make the call for an agent, whose own run tells of it and keeps it."""
+        outer = call_in_hand.get()
+        self.key = outer() if outer is not None else None
+        return await self._called()
+
+    async def _in_run(self, run: Run) -> ToolInvocationResult:
+        """Within an attempt: what is completed is not done again, and the log has each call once."""
+        if run.stopping:
+            raise asyncio.CancelledError(run.stopping.reason)
+        place = self._place(run)
+        self.key = f"{run.task_id}:{place}"
+        request_id = f"call_{digest(self.key)}"
+        self._count(run)
+        journal = run.journal
+        if journal is not None:
+            await bridge.across(partial(_load, run))
+            known = journal.take(journal.root, "step", place)
+            if known is not None:
+                result = self._result(**{name: known.value[name] for name in KEPT if name in known.value})
+                journal.unemitted([self._request(request_id), self._answer(request_id, result)])
+                return result
+        request = [self._request(request_id)]
+        await bridge.across(partial(_emit, run, request if journal is None else journal.unemitted(request), ()))
+        result = _as_json(await self._called())
+        if not result.is_success and run.leaving():  # a signal reaches every process: the failure may be its doing
+            raise asyncio.CancelledError(REASON_DRAIN)
+        events, rows = [self._answer(request_id, result)], list[JournalEntry]()
+        if journal is not None:
+            row = journal.row(journal.root, "step", place, result.model_dump(mode="json", include=set(KEPT)))
+            rows = [row] if row else []
+            events = [*journal.unemitted(events), *([] if row else [too_large(f"The result of {self._name}")])]
+        await bridge.across(partial(_emit, run, events, rows))
+        return result
+
+    def _place(self, run: Run) -> str:
+        """Where the call stands: which tool, with what, within which other call, and the how manieth such one."""
+        outer = call_in_hand.get()
+        what = digest([self.agent_id, self.payload, outer() if outer is not None else None])
+        name = f"tool:{self._name}:{what[:12]}"
+        return name if run.journal is None else run.journal.step(name)
+
+    def _count(self, run: Run) -> None:
+        if not any(self._name in each.tools for each in run.used):
+            run.used.append(Usage(tools={self._name: None}))
+
+    async def _told_from_outside(self, task_id: str) -> ToolInvocationResult:
+        """Within a task that somebody else runs, or nobody: its log has the call, if it takes it."""
+        request_id = f"call_{new_id()}"
+        await self._push(task_id, self._request(request_id))
+        result = await self._called()
+        await self._push(task_id, self._answer(request_id, _as_json(result)))
+        return result
+
+    async def _push(self, task_id: str, event: NewEvent) -> None:
+        with suppress(ModuleException):  # a task that is over has no more events; the call is made all the same
+            await bridge.across(lambda platform: platform.tasks.push(task_id, [event]), self.configuration)
+
+    async def _called(self) -> ToolInvocationResult:
+        """Make it, with the hooks around it; whatever the tool raises is in the result."""
+        hooks = registry.default.tools.hooks
+        await self._hook(hooks.before)
+        try:
+            record = self.tool.record
+            payload = await bridge.across(lambda _: check_payload(record, self.payload), self.configuration)
+        except Unfit as unfit:
+            result, raised = self._failed(UNFIT, f"Invalid payload for tool {self._name!r}: {unfit}"), unfit
+        else:
+            result, raised = await self._in_time(payload)
+        if result.is_success:
+            await self._hook(hooks.after, result.result)
+        else:
+            await self._hook(hooks.error, raised or RuntimeError(result.error))
+        return result
+
+    async def _in_time(self, payload: dict[str, Any]) -> tuple[ToolInvocationResult, BaseException | None]:
+        began, seconds = time.perf_counter(), self.tool.record.timeout
+        if self.tool.local is None:
+            seconds += AWAY_SECONDS
+        token = call_in_hand.set(None if self.key is None else partial(str, self.key))
+        try:
+            call = asyncio.create_task(_caught(self._made(payload)))
+        finally:
+            call_in_hand.reset(token)
+        try:
+            await asyncio.wait([call], timeout=seconds)
+        except asyncio.CancelledError:
+            call.cancel()
+            await asyncio.wait([call], timeout=CANCEL_SECONDS)
+            raise
+        took = time.perf_counter() - began
+        if not call.done():
+            call.cancel()
+            result = self._failed(TOO_LONG, f"{self._name} took longer than {seconds:g} s and was ended")
+            result.execution_time = took
+            return result, TimeoutError(result.error)
+        answer, raised = (None, asyncio.CancelledError()) if call.cancelled() else call.result()
+        return self._of(answer, raised, took), raised
+
+    def _of(self, answer: Any, raised: BaseException | None, took: float) -> ToolInvocationResult:
+        if isinstance(raised, Unfit):
+            result = self._failed(UNFIT, f"Invalid payload for tool {self._name!r}: {raised}")
+        elif isinstance(raised, ModuleException):
+            result = self._failed(raised.status_code or FAILED, message_of(raised))
+        elif raised is not None:
+            result = self._failed(FAILED, message_of(raised) or type(raised).__name__)
+        elif isinstance(answer, ToolInvocationResult):
+            return self._result(**answer.model_dump(include=set(KEPT)))
+        else:
+            result = self._result(result=shown(answer), is_success=True)
+        result.execution_time = took
+        return result
+
+    async def _made(self, payload: dict[str, Any]) -> Any:
+        if self.tool.local is not None:
+            return await self.tool.local.call(payload)
+        return await bridge.across(
+            lambda platform: platform.tasks.invoke_tool(self.agent_id, self._name, payload, key=self.key),
+            self.configuration,
+        )
+
+    async def _hook(self, hooks: list[Callable[..., Any]], *last: Any) -> None:
+        given = (self.tool, self.payload, self.payload_extension, self.tool_call_id, self.agent_version, *last)
+        for hook in hooks:
+            await run_hook(hook, given)
+
+    @property
+    def _name(self) -> str:
+        return self.tool.record.name
+
+    def _result(self, **more: Any) -> ToolInvocationResult:
+        return ToolInvocationResult(
+            tool_id=self._name,
+            tool_call_id=self.tool_call_id,
+            task_id=self.task_id,
+            payload=self.payload,
+            is_local=self.tool.local is not None,
+            **more,
+        )
+
+    def _failed(self, status: int, error: str) -> ToolInvocationResult:
+        return self._result(status_code=status, result=error, error=error, is_error=True)
+
+    def _request(self, request_id: str) -> NewEvent:
+        return request_event(request_id, self._name, _arguments(self.payload))
+
+    def _answer(self, request_id: str, result: ToolInvocationResult) -> NewEvent:
+        given = _arguments(self.payload)
+        return result_event(request_id, self._name, given, result.result, is_error=not result.is_success)
+
+
+async def run_hook(hook: Callable[..., Any], given: tuple[Any, ...]) -> None:
+    """Call a hook; what it raises is logged."""
+    try:
+        if inspect.iscoroutinefunction(hook):
+            await hook(*given)
+        else:
+            answer = await in_thread(hook, *given)
+            if inspect.isawaitable(answer):
+                await answer
+    except Exception as error:  # noqa: BLE001 - a hook looks on
+        import structlog
+
+        name = getattr(hook, "__name__", repr(hook))
+        structlog.get_logger("worker").warning("a hook of tools failed", hook=name, reason=message_of(error))
+
+
+async def _caught(call: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+    """What a call answered, or raised: SystemExit and its like would end the loop."""
+    try:
+        return await call, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a tool leaves by is its result
+        return None, error
+
+
+async def _load(run: Run, platform: Platform) -> None:
+    if run.journal is not None:
+        await run.journal.load(platform.work if bridge.is_spare() else run.work)
+        await run.journal.deferred.store()  # what a tool does may depend on the answer of a run before it
+
+
+async def _emit(run: Run, events: Sequence[NewEvent], rows: Sequence[JournalEntry], platform: Platform) -> None:
+    if events or rows:
+        work = platform.work if bridge.is_spare() else run.work
+        await work.emit(run.task_id, run.attempt or 0, events, rows)
+
+
+def _as_json(result: ToolInvocationResult) -> ToolInvocationResult:
+    """A result as a log and a journal give it back; what has no form in JSON is none."""
+    try:
+        result.result = json.loads(as_json(result.result, f"The result of {result.tool_id}"))
+    except ValidationError as error:
+        said = error.description
+        result.status_code, result.is_success, result.is_error = FAILED, False, True
+        result.error = result.result = said
+    return result
+
+
+def _arguments(payload: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {"payload": payload}
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """One dictionary in another, the second before the first."""
+    merged = dict(one)
+    for name, value in other.items():
+        mine = merged.get(name)
+        both = isinstance(mine, dict) and isinstance(value, dict)
+        merged[name] = _merged(cast("dict[str, Any]", mine), cast("dict[str, Any]", value)) if both else value
+    return merged
