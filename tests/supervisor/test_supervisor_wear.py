@@ -70,6 +70,7 @@ async def test_how_worn_it_is_is_shown_with_the_worker(
 
         await wait_until(is_shown, "the thread is shown")
         found = await worker()
+        assert len(found.recent) == 1
         assert (found.runs, found.memory is not None and found.memory > 2**20) == (1, True)
         go_on.set()
 

@@ -22,6 +22,7 @@ class WorkerState:
         hung_threads: Threads of it that go on though nobody waits for them.
         memory: Bytes that its process uses; none: it has not said.
         runs: How many runs of handlers have ended there; none: it has not said.
+        recent: The tasks of the last few of them, the newest first.
     """
 
     id: str
@@ -41,6 +42,7 @@ class WorkerState:
     hung_threads: int = 0
     memory: int | None = None
     runs: int | None = None
+    recent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ async def workers(asking: Asking) -> Response:
     listed = [worker for worker in await presence.workers() if _is_seen(asking, worker)]
     may_see = asking.may.agents is None  # whose agents are limited need not learn what else a worker runs
     held = {worker.id: await presence.held(worker.id) for worker in listed if worker.running and may_see}
-    return await asking.page("workers.html", workers=listed, held=held)
+    return await asking.page("workers.html", workers=listed, held=held, may_see=may_see)
 
 
 def _is_seen(asking: Asking, worker: WorkerState) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.contracts import Capabilities, Standing
-from worker.engine import migrate, statements
+from worker.engine import migrate, presence_statements, statements
 from worker.engine.audit import EngineAudit
 from worker.engine.client import EngineTasks
 from worker.engine.clock import watch
@@ -227,6 +227,10 @@ class Engine:
     async def connection_limit(self) -> int:
         """How many connections this user may have at once, by whatever bounds it first. Raises: Unavailable."""
         return (await self.core.rows(statements.CONNECTION_LIMIT))[0]["connections"]
+
+    async def hung_threads(self) -> int:
+        """How many threads hang in all workers that are here, of every organization. Raises: Unavailable."""
+        return (await self.core.read(presence_statements.HUNG_THREADS))[0]["hung"]
 
     async def pending_migrations(self) -> list[str]:
         """What ``migrate`` would apply."""

@@ -186,5 +186,5 @@ def _claimant(row: dict[str, Any]) -> Claimant:
 
 
 def _state(row: dict[str, Any]) -> WorkerState:
-    fields: dict[str, Any] = {**row, "agents": tuple(row["agents"])}
+    fields: dict[str, Any] = {**row, "agents": tuple(row["agents"]), "recent": tuple(row["recent"])}
     return WorkerState(**fields)

@@ -38,7 +38,7 @@ GIVE_BACK_MAIL = """
 _WORKER = """
     w.id, w.name, w.agents, w.any_agent, w.concurrency, w.is_busy, w.started_at, w.lease_until, w.gone_at,
     w.peer is not null as bare, not w.has_lock as remote, w.is_draining, w.hung_threads,
-    w.memory, w.runs,
+    w.memory, w.runs, w.recent,
     greatest(w.heard_at, w.lease_until - make_interval(secs => w.lease_seconds)) as heard_at,
     (select count(*) from worker.tasks t where t.worker_id = w.id and t.status = 'executing') as running
 """
@@ -75,6 +75,12 @@ DELIVERED_TO = """
     where c.task_id = %(task)s
       and (%(subscription)s::bigint is null and c.worker_id is not null
            or c.subscription_id = %(subscription)s and c.claim = %(claim)s)
+"""
+
+# The count is bounded by the number of workers, which is small.
+HUNG_THREADS = """
+    select coalesce(sum(hung_threads), 0)::bigint as hung from worker.workers
+    where gone_at is null and lease_until > now()
 """
 
 LIST_WORKERS = f"""

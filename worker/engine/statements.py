@@ -358,7 +358,7 @@ MISSING_RIGHTS = """
 """
 
 REPORT = """
-    update worker.workers set hung_threads = %s, memory = %s, runs = %s
+    update worker.workers set hung_threads = %s, memory = %s, runs = %s, recent = %s
     where id = %s and organization_id = %s returning 1
 """
 

@@ -317,7 +317,7 @@ class EngineWork:
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Say how worn a worker is."""
-        said = (wear.hung_threads, wear.memory, wear.runs)
+        said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent))
         if not await self._core.rows(statements.REPORT, (*said, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 

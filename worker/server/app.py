@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
@@ -54,6 +55,14 @@ CORS: Any = {
     "max_age": 600,  # seconds that a browser remembers; Chromium keeps none for longer than two hours
 }
 
+
+class Readiness(BaseModel):
+    """Requests can be served."""
+
+    status: Literal["ready"] = "ready"
+    hung_threads: int = Field(description="threads of all workers that go on though nobody waits for them any more")
+
+
 health = APIRouter(tags=["health"])
 
 
@@ -64,10 +73,9 @@ async def alive() -> dict[str, str]:
 
 
 @health.get("/ready", responses={503: failures.documented()[503]})
-async def ready(request: Request) -> dict[str, str]:
-    """Say whether requests can be served: the database answers and its schema is current."""
-    await service_of(request).readiness()
-    return {"status": "ready"}
+async def ready(request: Request) -> Readiness:
+    """Say whether requests can be served: the database answers and its schema is current; and whether workers hang."""
+    return Readiness(hung_threads=await service_of(request).readiness())
 
 
 Pages = Callable[[Front], ASGIApp]

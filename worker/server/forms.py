@@ -259,6 +259,7 @@ class ReportForm(Form):
     hung_threads: Count = 0
     memory: Annotated[int, Field(ge=0, le=2**53)]
     runs: Annotated[int, Field(ge=0, le=2**53)]
+    recent: Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]], Field(max_length=100)] = []
 
 
 class DeliveryForm(HeldForm):

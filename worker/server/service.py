@@ -139,10 +139,11 @@ class Service:
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
 
-    async def readiness(self) -> None:
-        """Say whether requests can be served. Raises: Unavailable, ConfigurationError."""
+    async def readiness(self) -> int:
+        """See that requests can be served; how many threads hang. Raises: Unavailable, ConfigurationError."""
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
         missing = await self.host.pending_migrations()
         if missing:
             raise ConfigurationError(f"the database's schema lacks {', '.join(missing)}: run `worker migrate`")
+        return await self.host.hung_threads()

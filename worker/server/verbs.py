@@ -305,7 +305,7 @@ class Clerk:
 
     async def report(self, asked: ReportForm) -> None:
         """Note how worn the worker is."""
-        wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs)
+        wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs, tuple(asked.recent))
         await self._room.work.report(await self._worker(), wear)
 
     async def drain(self, asked: Form) -> None:

@@ -325,7 +325,7 @@ class Supervisor:
             execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
             return
         self._running.pop(key, None)
-        self._wear.tasks += 1
+        self._wear.ended(key[0])
         self._freed.set()
 
     async def _look_for_lost(self) -> None:

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from worker.settings import Settings
 from worker.threads import Call, Threads
 from worker.words.work import WorkerWear
 
+RECENT_TASKS = 5  # that are shown with a worker
 _STATM = Path("/proc/self/statm")
 
 
@@ -25,6 +27,12 @@ class Wear:
         self._pools = pools
         self.tasks = 0
         """How many runs have ended."""
+        self._recent: deque[str] = deque(maxlen=RECENT_TASKS)
+
+    def ended(self, task_id: str) -> None:
+        """Count a run that has ended."""
+        self.tasks += 1
+        self._recent.appendleft(task_id)
 
     def hung(self) -> list[Call]:
         """What threads still do though nobody waits for it any more."""
@@ -32,7 +40,7 @@ class Wear:
 
     def wear(self) -> WorkerWear:
         """As it is shown with the worker."""
-        return WorkerWear(len(self.hung()), memory(), self.tasks)
+        return WorkerWear(len(self.hung()), memory(), self.tasks, tuple(dict.fromkeys(self._recent)))
 
     @property
     def is_worn_out(self) -> bool:

@@ -98,11 +98,13 @@ class WorkerWear:
         hung_threads: Threads that go on though nobody waits for them.
         memory: Bytes that its process uses.
         runs: How many runs of handlers have ended.
+        recent: The tasks of the last five of them, the newest first.
     """
 
     hung_threads: int
     memory: int
     runs: int
+    recent: tuple[str, ...] = ()
 
 
 class Assignment(NamedTuple):
