@@ -84,6 +84,24 @@ async def test_another_organizations_task_is_not_found(client: httpx.AsyncClient
     assert (await stranger.get(f"/strangers/agent-execution/{mine['id']}/status")).status_code == 200
 
 
+async def test_a_report_under_a_taken_id_does_not_tell_that_it_is_taken(
+    client: httpx.AsyncClient, keyed: Keyed, engine: Engine
+) -> None:
+    theirs = await create(client, "writer")
+    stranger = await keyed((await engine.keys.create("strangers"))[0])
+    narrow = await keyed((await engine.keys.create("default", agents=["analyst"]))[0])
+    for each in (stranger, narrow):
+        reported = [
+            await each.post("/agent-execution/analyst/report_task", json={"id": id_, "input": "x", "result": "R"})
+            for id_ in (theirs["id"], f"free-{id(each)}", theirs["id"])
+        ]
+        assert [answer.status_code for answer in reported] == [200] * 3, reported[0].text
+        assert [answer.json()["result"] for answer in reported] == ["R"] * 3
+        assert reported[0].json() == reported[2].json()
+        assert reported[0].json()["id"] != theirs["id"]
+    assert (await client.get(f"/agent-execution/{theirs['id']}/status")).json() == theirs
+
+
 async def test_a_keys_agents_restrict_what_it_reaches(client: httpx.AsyncClient, keyed: Keyed, engine: Engine) -> None:
     text, _ = await engine.keys.create("default", role=Role.Admin, agents=["analyst"])
     narrow = await keyed(text)

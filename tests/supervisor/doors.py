@@ -271,6 +271,18 @@ async def coming(task: Task, context: Context) -> Any:
             return await run_agent(agent(place, way, is_async=True), task)
 
 
+@on_task(agent_id="async-stream", retries=1, timeout=TIMEOUT)
+async def flowing(task: Task) -> AsyncIterator[Any]:
+    yield "one "
+    yield await answered(way_of(task))
+
+
+@on_task(agent_id="sync-stream", retries=1, timeout=TIMEOUT)
+def dripping(task: Task) -> Iterator[Any]:
+    yield "one "
+    yield way_of(task)()
+
+
 @on_task(agent_id="sync", retries=1, timeout=TIMEOUT)
 def plain(task: Task, context: Context) -> Any:
     way, place = way_of(task), str(task.input.text).partition("/")[0]
@@ -289,8 +301,9 @@ def plain(task: Task, context: Context) -> Any:
 
 
 def agent(place: str, way: Way, *, is_async: bool) -> Any:
-    """An agent whose tool or hook leaves so."""
+    """An agent, or a workflow, with one piece of code that leaves so."""
     from agno.agent import Agent
+    from agno.workflow import Step, Workflow
 
     from worker.testing import Call, ScriptedModel
 
@@ -302,16 +315,40 @@ def agent(place: str, way: Way, *, is_async: bool) -> Any:
         """Leave."""
         return way()
 
-    async def hook_async(run_input: Any) -> None:
-        await answered(way)
+    async def flow_async() -> AsyncIterator[Any]:
+        """Leave."""
+        yield "one "
+        yield await answered(way)
 
-    def hook(run_input: Any) -> None:
-        way()
+    def flow() -> Iterator[Any]:
+        """Leave."""
+        yield "one "
+        yield way()
 
-    model = ScriptedModel([Call("leave_async" if is_async else "leave", {}), "done"])
-    if place == "tool":
-        return Agent(id="leaver", model=model, tools=[leave_async if is_async else leave])
-    return Agent(id="leaver", model=ScriptedModel(["done"]), pre_hooks=[hook_async if is_async else hook])
+    async def take_async(*_: Any, **__: Any) -> Any:
+        return await answered(way)
+
+    def take(*_: Any, **__: Any) -> Any:
+        return way()
+
+    def called(tool: Any, **options: Any) -> Any:
+        return Agent(id="leaver", model=ScriptedModel([Call(tool.__name__, {}), "done"]), tools=[tool], **options)
+
+    def unused() -> str:
+        """Do nothing."""
+        return "nothing"
+
+    code = take_async if is_async else take
+    made: dict[str, Callable[[], Any]] = {
+        "tool": lambda: called(leave_async if is_async else leave),
+        "tool stream": lambda: called(flow_async if is_async else flow),
+        "tool hook": lambda: called(unused, tool_hooks=[code]),
+        "function": lambda: Workflow(id="leaver", name="leaver", steps=[Step(name="leave", executor=code)]),
+        "instructions": lambda: Agent(id="leaver", model=ScriptedModel(["done"]), instructions=code),
+        "post_hook": lambda: Agent(id="leaver", model=ScriptedModel(["done"]), post_hooks=[code]),
+        "hook": lambda: Agent(id="leaver", model=ScriptedModel(["done"]), pre_hooks=[code]),
+    }
+    return made[place]()
 
 
 @on_task(agent_id="told")

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agno.agent import Agent
+from agno.workflow import Parallel, Step, StepInput, StepOutput, Workflow
 
 from worker import Context, RetryPolicy, Task, Tasks, on, on_task, registry, run_agent
 from worker.registry import Registry
@@ -220,3 +222,61 @@ async def test_a_worker_serves_the_handlers_that_are_named(platform: LocalPlatfo
     with pytest.raises(ConfigurationError, match="undecorated is no handler"):
         async with platform.worker(undecorated):
             pass
+
+
+class Panic(BaseException):
+    """As other libraries have one."""
+
+
+LEAVES: dict[str, tuple[BaseException, str]] = {
+    "exit": (SystemExit(3), "the task's code called sys.exit(3)"),
+    "panic": (Panic("enough"), "Panic: enough"),
+    "cancelled": (asyncio.CancelledError(), "the run was cancelled by its own code"),
+}
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("way", LEAVES)
+async def test_a_tool_that_leaves_ends_its_run_alone(way: str, at_once: int) -> None:
+    error, said = LEAVES[way]
+
+    def leave() -> None:
+        """Leave."""
+        raise error
+
+    async def leave_async() -> None:
+        """Leave."""
+        raise error
+
+    async def flow() -> AsyncIterator[str]:
+        """Leave."""
+        yield "one "
+        raise error
+
+    for tool in (leave, leave_async, flow):
+        model = ScriptedModel([[Call(tool.__name__, {})] * at_once, "done"])
+
+        async def handler(task: Task, tool: Any = tool, model: Any = model) -> Any:
+            return await run_agent(Agent(model=model, tools=[tool]), task)
+
+        run = await run_handler(handler, text="x", timeout=5)
+        assert (run.status, run.result) == ("error", said), tool
+
+
+@pytest.mark.parametrize("way", LEAVES)
+async def test_a_step_that_leaves_beside_another_ends_the_run_alone(way: str) -> None:
+    error, said = LEAVES[way]
+
+    async def leave(step_input: StepInput) -> StepOutput:
+        raise error
+
+    async def stay(step_input: StepInput) -> StepOutput:
+        return StepOutput(content="here")
+
+    async def handler(task: Task) -> Any:
+        steps: list[Any] = [Step(name="one", executor=leave), Step(name="two", executor=stay)]
+        return await run_agent(Workflow(id="w", name="w", steps=[Parallel(*steps)]), task)
+
+    for stream in (True, False):
+        run = await run_handler(handler, text="x", timeout=5, events_streaming=stream)
+        assert (run.status, run.result) == ("error", said)

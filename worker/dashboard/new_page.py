@@ -20,6 +20,7 @@ from worker.words.statuses import OutputFormat
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, User
 
 SOURCE = "dashboard"
+SCHEMA_CHARACTERS = 200_000  # parsed on the event loop, in 50 ms at the worst; what it says is checked in a child
 SCHEMA_BOUNDS = Bounds(seconds=2)  # a schema of 10 KB takes some 20 ms; one of 300 KB, made for it, 24 s
 SCHEMA_PATIENCE = 10.0  # seconds to wait for a turn
 _CHECK = "worker.agents.schema_check:check"
@@ -137,6 +138,9 @@ def _files(origin: TaskRecord | None) -> list[str]:
 async def _schema(text: str) -> dict[str, Any] | None:
     if not text:
         return None
+    if len(text) > SCHEMA_CHARACTERS:
+        most = f"{SCHEMA_CHARACTERS:,}"
+        raise ValidationError(f"A JSON Schema may have {most} characters here.", field="output_schema")
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError) as error:

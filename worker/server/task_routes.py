@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import NAMESPACE_URL, uuid5
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.exceptions import HTTPException
@@ -318,17 +319,20 @@ async def report(request: Request, access: Admitted, agent_id: str, body: Report
 
 
 async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskRecord:
-    """The task of a report: the one that is there, or one that was never dispatched."""
+    """The task of a report: the one that is there, or one that was never dispatched.
+
+    An id that is taken where this key does not reach is no refusal, which would tell that it is: the run gets an id of
+    its own, the same each time it is reported.
+    """
+    own = None
     if body.id is not None:
         check_id(body.id)
-        try:
-            task = await access.task(body.id)
-        except TaskNotFound:
-            pass
-        else:
-            if task.agent_id != agent_id:
-                raise TaskNotFound(body.id)
-            return task
+        own = str(uuid5(NAMESPACE_URL, f"{access.room.organization_id} {agent_id} {body.id}"))
+        for each in (body.id, own):
+            with suppress(TaskNotFound):
+                task = await access.task(each)
+                if task.agent_id == agent_id:
+                    return task
     given = (
         AgentExecutionInput(text=body.input or "(a run reported without its input)")
         if not isinstance(body.input, AgentExecutionInput)
@@ -337,7 +341,10 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
     check_files(given)
     await access.check_files(given.files or ())
     new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
-    return await access.room.tasks.create(new, under=body.id)
+    try:
+        return await access.room.tasks.create(new, under=body.id)
+    except Conflict:
+        return await access.room.tasks.create(new, under=own)
 
 
 def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:

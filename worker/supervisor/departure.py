@@ -6,11 +6,13 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from worker.telemetry import output, traces
 
 FAILED = 1
+
+T = TypeVar("T")
 
 
 def run_to_exit(
@@ -32,7 +34,7 @@ def run_to_exit(
     """
     with asyncio.Runner() as runner:
         try:
-            code = _run(runner.get_loop(), work)
+            code = run_on(runner.get_loop(), work)
         except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never come
             failed(error)
             code = FAILED
@@ -43,7 +45,7 @@ def run_to_exit(
     return code
 
 
-def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, int]) -> int:
+def run_on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
     """Run the loop until the work is done, whatever other tasks on it do.
 
     A task that leaves by SystemExit or KeyboardInterrupt takes the loop along; so does code that stops the loop. Who

@@ -19,6 +19,7 @@ from worker.face.task import Task
 from worker.face.uploads import FileSource, upload
 from worker.registry import Handler, Registry
 from worker.supervisor.calls import Caller
+from worker.supervisor.departure import run_on
 from worker.supervisor.executor import Executor
 from worker.testing.local import current, local_platform, opened_engine
 from worker.words.errors import ConfigurationError
@@ -164,7 +165,7 @@ def _run(called: Coroutine[Any, Any, HandlerRun]) -> HandlerRun:
         loop = runner.get_loop()
         executor = threads.serve(loop, 1)
         try:
-            return runner.run(called)
+            return run_on(loop, called)
         finally:
             loop.set_default_executor(ThreadPoolExecutor(1))
             executor.shutdown(wait=False, cancel_futures=True)

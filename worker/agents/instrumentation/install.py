@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 from worker.agents.instrumentation import (
     bare,
     connections,
+    exits,
     knowledge,
     long_results,
     model_calls,
@@ -234,8 +235,13 @@ def _tool_call(original: Original) -> Original:
             attempt = bare.attempt_in_hand()
             if attempt is not None:
                 bare.usage_of(attempt).tools[function_call.function.name] = None
-            return await original(self, function_call)
-        return await tool_calls.called(frame, original, self, function_call)
+            with exits.held():
+                success, timer, call, outcome = await original(self, function_call)
+        else:
+            with exits.held():
+                success, timer, call, outcome = await tool_calls.called(frame, original, self, function_call)
+        call.result = exits.held_in(call.result)
+        return success, timer, call, outcome
 
     return hook
 
@@ -296,8 +302,10 @@ def _step(original: Original) -> Original:
         if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
             own = off_loop.with_forms(self, "active_executor")
         if frame is None:
-            return original(own, *arguments, **options)
-        return runs.step(frame, original, own, arguments, options)
+            result = original(own, *arguments, **options)
+        else:
+            result = runs.step(frame, original, own, arguments, options)
+        return exits.held_in(result)
 
     return hook
 

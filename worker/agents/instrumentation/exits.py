@@ -1,0 +1,78 @@
+"""What leaves user code as no ``Exception`` ends its run, and nothing else.
+
+Agno calls several tools, members and steps at once, each in an asyncio task of its own, and waits for each to say that
+it is done, which one that has left by ``sys.exit()`` or another library's kind of exception never does. SystemExit
+would stop whatever event loop the run is on, besides: asyncio raises it out of the loop itself.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from worker.agents.instrumentation.frames import frame_in_hand
+from worker.current import REASON_RETRY, Run, run_in_hand
+from worker.words.errors import Escaped
+
+
+@contextmanager
+def held(*, with_cancelled: bool = False) -> Generator[None]:
+    """End the run in hand for what leaves a block so.
+
+    Args:
+        with_cancelled: Also for a CancelledError that nobody asked for: code has raised it.
+    """
+    try:
+        yield
+    except (Exception, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        run = run_in_hand.get()
+        if with_cancelled and run is not None and _is_own(run):
+            _end(run, error)
+        raise
+    except BaseException as error:
+        run = run_in_hand.get()
+        if run is None:
+            raise
+        _end(run, Escaped(error))
+        raise asyncio.CancelledError(REASON_RETRY) from error
+
+
+def held_in(result: Any) -> Any:
+    """The same of what is awaited, or of what is yielded one by one."""
+    if run_in_hand.get() is None:
+        return result
+    if inspect.isawaitable(result):
+        return _awaited(result)
+    return _each(result) if hasattr(result, "__anext__") else result
+
+
+def _end(run: Run, error: BaseException) -> None:
+    if run.failure is None:
+        run.failure = error
+    run.stopping.set(REASON_RETRY)
+
+
+def _is_own(run: Run) -> bool:
+    """Whether nobody has cancelled this task, nor the run."""
+    task, frame = asyncio.current_task(), frame_in_hand.get()
+    is_over = bool(run.stopping) or (frame is not None and frame.run.is_over)
+    return not is_over and task is not None and not task.cancelling()
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    with held(with_cancelled=True):
+        return await result
+
+
+async def _each(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    try:
+        with held(with_cancelled=True):
+            async for item in items:
+                yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
