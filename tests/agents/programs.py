@@ -17,6 +17,7 @@ from agno.agent import Agent
 from agno.approval.decorator import approval
 from agno.db.base import SessionType
 from agno.db.sqlite import SqliteDb
+from agno.eval.agent_as_judge import AgentAsJudgeEval
 from agno.exceptions import ModelProviderError, RetryAgentRun
 from agno.learn import LearningMachine, SessionContextConfig
 from agno.memory import MemoryManager
@@ -118,7 +119,17 @@ class World:
 
 
 TIMES = frozenset(
-    {"created_at", "updated_at", "duration", "time_to_first_token", "timer", "start_time", "end_time", "time"}
+    {
+        "created_at",
+        "updated_at",
+        "duration",
+        "time_to_first_token",
+        "timer",
+        "start_time",
+        "end_time",
+        "time",
+        "eval_duration",
+    }
 )
 RANDOM_IDS = frozenset({"id", "step_id", "parent_step_id", "child_run_id", "approval_id", "workflow_step_id"})
 
@@ -354,6 +365,15 @@ def a_judge_in_a_hook(world: World) -> Agent:
         run_output.content = f"{run_output.content} ({verdict.content})"
 
     return world.scribe("ann", post_hooks=[judged])
+
+
+@program()  # which fences what it judges with a random word
+def a_judge_of_agnos_own(world: World) -> Agent:
+    verdict = '{"reason": "It is.", "passed": true}'
+    judge = AgentAsJudgeEval(
+        criteria="It is good.", scoring_strategy="binary", model=world.model(verdict, name="judge"), telemetry=False
+    )
+    return world.scribe("ann", db=world.db, post_hooks=[judge])
 
 
 @program()
@@ -764,6 +784,27 @@ def a_state_that_a_team_shares(world: World) -> Team:
     members: list[Any] = [world.scribe("ann", tools=[count], model=world.model(*turns, name="ann"))]
     model = world.model(Call("count"), delegate("ann"), Call("count"), last_said)
     return Team(id="crew", db=world.db, model=model, members=members, tools=[count], session_state={"count": 0})
+
+
+@program()  # the list is one object for all of them, although each team has a copy of the state
+def a_list_that_teams_share(world: World) -> Team:
+    async def add(run_context: RunContext, word: str) -> str:
+        """Add a word to the list."""
+        world.effect(word)
+        assert run_context.session_state is not None
+        run_context.session_state["words"].append(word)
+        return f"added {word}"
+
+    async def count(run_context: RunContext) -> str:
+        """Count the words."""
+        assert run_context.session_state is not None
+        run_context.session_state["seen"] = [*run_context.session_state["words"], "end"]
+        return str(len(run_context.session_state["words"]))
+
+    ann = world.scribe("ann", tools=[add], model=world.model(Call("add", {"word": "milk"}), "added", name="ann"))
+    inner = Team(name="inner", model=world.model(delegate("ann"), "inner", name="i"), members=[ann])
+    model = world.model([delegate("inner"), Call("count")], Call("count"), last_said)
+    return Team(id="outer", db=world.db, model=model, members=[inner], tools=[count], session_state={"words": []})
 
 
 @program()

@@ -1,17 +1,20 @@
 """The journal answers only the question that was asked: whoever asks, in whatever order, whatever is left out."""
 
 import asyncio
+import contextlib
 import itertools
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import pytest
 from agno.agent import Agent
 from agno.db.base import SessionType
 from agno.db.in_memory import InMemoryDb
 from agno.exceptions import ModelProviderError
+from agno.memory import MemoryManager
 from agno.models.message import Message
 from agno.team import Team
 from agno.workflow import Step, StepOutput, Steps, Workflow
@@ -449,3 +452,34 @@ async def test_a_run_that_its_handler_cancels_ends_and_makes_no_more_calls(kind:
 
     assert await task.attempted(handle) == "cancelled"
     assert asked == ({} if kind == "workflow" else {"leader": 1})
+
+
+async def test_a_scope_that_is_left_within_a_run_does_not_end_what_goes_on_beside_it() -> None:
+    task, connecting, beside = Task(), asyncio.Event(), asyncio.Event()
+
+    async def connect(_: list[Message]) -> None:
+        with anyio.CancelScope() as attempt:  # as a client does with the slower of a server's addresses
+            attempt.cancel()
+            connecting.set()
+            for _turn in range(1000):
+                if not beside.is_set():
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.sleep(0.001)
+
+    async def until_then(_: list[Message]) -> None:
+        await connecting.wait()
+
+    def remembers(messages: list[Message]) -> Any:
+        if messages[-1].role == "tool":
+            beside.set()
+            return "noted"
+        return Call("add_memory", {"memory": "likes tea"})
+
+    agent = Agent(
+        model=ScriptedModel(["done"], before=connect),
+        memory_manager=MemoryManager(model=ScriptedModel(remembers, before=until_then)),
+        update_memory_on_run=True,
+        db=InMemoryDb(),
+        user_id="ada",
+    )
+    assert await asyncio.wait_for(task.attempted(lambda run_agent: text(run_agent, agent)), 5) == "done"

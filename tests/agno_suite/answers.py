@@ -77,9 +77,10 @@ def answer_to(question: Question) -> Answer:
     """Answer a question."""
     if question.tools and not question.results:
         calls = [*_delegations(question), *_own_calls(question)]
-        return Answer(
-            calls=[(f"call_{question.mark}{number}", name, given) for number, (name, given) in enumerate(calls)]
-        )
+        if calls:  # a team may be without members
+            return Answer(
+                calls=[(f"call_{question.mark}{number}", name, given) for number, (name, given) in enumerate(calls)]
+            )
     schema = question.schema or _described(question.system)
     if schema is not None:
         return Answer(json.dumps(value_for(schema, question)))

@@ -6,13 +6,16 @@ from typing import Any
 
 TIMES = frozenset(
     {"created_at", "updated_at", "completed_at", "duration", "time_to_first_token", "timer", "start_time", "end_time"}
-    | {"time", "timestamp", "started_at"}
+    | {"time", "timestamp", "started_at", "eval_duration"}
 )
 MADE_UP = frozenset({"child_run_id", "approval_id", "run_id", "parent_run_id", "workflow_run_id", "task_id"})
+OF_BRANCHES = frozenset({"runs", "member_responses", "step_executor_runs"})
+"""Lists of runs that may have gone on side by side: they are compared by who made them."""
 CHANGING = re.compile(
     r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"  # a UUID
     r"|\b(?:run|task)-?\d+\.\d+\.[0-9a-f]{12}"  # our ids of runs
     r"|\b[a-z]+-[a-z]+-[0-9a-f]{8}\b|\bagent-1\b"  # an id that Agno makes up for an agent, and what it is with us
+    r"|\[[0-9a-f]{8}\]"  # an item of a team's list of tasks
     r"|\bsession-\d\b"  # of the programs of the cookbook
     r"|0x[0-9a-f]{6,}"  # where an object lies
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:\+00:00|Z)?"  # a time
@@ -25,7 +28,11 @@ CHANGING = re.compile(
 def settled(value: Any) -> Any:
     """A value as JSON has it, without what no two runs have in common."""
     if isinstance(value, dict):
-        return {CHANGING.sub("#", str(key)): settled(each) for key, each in value.items() if key not in TIMES | MADE_UP}
+        return {
+            CHANGING.sub("#", str(key)): settled(sorted(each, key=_maker) if key in OF_BRANCHES and each else each)
+            for key, each in value.items()
+            if key not in TIMES | MADE_UP
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [settled(each) for each in value]
     if isinstance(value, str):
@@ -33,6 +40,13 @@ def settled(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return CHANGING.sub("#", repr(value))
+
+
+def _maker(run: Any) -> str:
+    """Who made a run: whose name it bears."""
+    named = run if isinstance(run, dict) else vars(run)
+    names = (named.get(f"{kind}_name") for kind in ("workflow", "team", "agent"))
+    return next((str(each) for each in names if each), "")
 
 
 def different(one: Any, another: Any, path: str = "") -> Iterator[str]:

@@ -19,6 +19,7 @@ from tests.agno_suite.outermost import Begun, Hand, OutermostRun, going_on
 from worker.agents import event_buffer
 from worker.agents.instrumentation.frames import frame_in_hand
 from worker.agents.running import Material
+from worker.words.tasks import User
 
 CONVERTED, RECORDED, REPLAYED, KILLED, BUSY = "converted", "recorded", "replayed", "killed", "busy"
 
@@ -136,6 +137,8 @@ class _AsTask:
         self._call = call
         self._way = way
         self._task = Task(id=f"task-{call.number}", events_streaming=True)
+        if call.options.get("user_id"):
+            self._task.record.input.user = User(id=call.options["user_id"])
         self._attempts: list[Attempt] = []
         self._hand: Hand | None = None
         self._substituted = False
@@ -291,11 +294,4 @@ async def _stored(call: OutermostRun) -> Any:
         return repr(error)
     if session is None:
         return None
-    session.runs = sorted(session.runs or [], key=_maker)  # ids differ from pass to pass; branches end in any order
     return settled(session.to_dict())
-
-
-def _maker(run: Any) -> str:
-    """Who made a run: whose name it bears."""
-    names = (getattr(run, f"{kind}_name", None) for kind in ("workflow", "team", "agent"))
-    return next((each for each in names if each), "")

@@ -14,6 +14,7 @@ from worker.agents.errors import AgentFailed, is_gate, provider_is_away
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind, Number
+from worker.agents.own_task import OwnTask
 from worker.current import REASON_DRAIN, REASON_RETRY, Run
 from worker.registry import Incomplete
 from worker.words.classification import classify, message_of
@@ -80,8 +81,7 @@ class AgentRun:
     thread: int = field(default_factory=threading.get_ident)
     blocks_the_loop: bool = False
     has_found_session: bool = False  # how Agno's session was found is on its way to the journal
-    _owner: "asyncio.Task[Any] | None" = None
-    _cancels_before: int = 0  # of its task, which are not meant for it
+    _own_task: OwnTask | None = None
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False
     _told: set[str] = field(default_factory=set[str])  # what is said once
@@ -96,8 +96,7 @@ class AgentRun:
 
     def begin(self) -> None:
         """The run begins, in this task."""
-        self._owner = asyncio.current_task()
-        self._cancels_before = self._owner.cancelling() if self._owner is not None else 0
+        self._own_task = OwnTask()
         self._broken_off = self.journal.is_unfinished(self.scope)
 
     def check(self) -> None:
@@ -112,7 +111,7 @@ class AgentRun:
         """Whether it should end, has been cancelled, or has ended; Agno's teams and workflows go on all the same."""
         if self._ended or (self.attempt is not None and self.attempt.stopping):
             return True
-        return self._owner is not None and self._owner.cancelling() > self._cancels_before
+        return self._own_task is not None and self._own_task.is_cancelled
 
     async def end(self) -> None:
         """The run was cancelled: so is what Agno started for it and leaves to itself, a team's members above all."""
@@ -446,7 +445,7 @@ class AgentRun:
     # what is below
 
     def _remember(self, task: "asyncio.Task[Any] | None") -> None:
-        if task is not None and task is not self._owner and task not in self._others:
+        if task is not None and (self._own_task is None or not self._own_task.is_(task)) and task not in self._others:
             self._others.add(task)
             task.add_done_callback(self._others.discard)
 

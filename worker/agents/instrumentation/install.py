@@ -33,7 +33,7 @@ from worker.agents.instrumentation import (
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.model_calls import ModelCall
-from worker.agents.instrumentation.stable_ids import give_id, remember, uuid4_or_stable
+from worker.agents.instrumentation.stable_ids import fence, give_id, remember, uuid4_or_stable
 from worker.agents.models import stand_in
 from worker.current import run_in_hand
 from worker.threads import in_thread
@@ -591,5 +591,6 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.run.approval", "", "uuid4", uuid4_or_stable),
     Hook("agno.team.task", "", "uuid4", uuid4_or_stable),
     Hook("agno.utils.names", "", "uuid4", uuid4_or_stable),
+    Hook("agno.scorer._fence", "", "fence_untrusted", fence, is_shared=True),
 )
 """All of them. What each is for stands at the function that makes it."""

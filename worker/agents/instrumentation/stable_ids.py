@@ -5,10 +5,12 @@ its answers in the journal name them: so they follow from what the agent is set 
 members. Within a tool call, ids follow from the call.
 """
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,6 +19,8 @@ from worker.current import call_in_hand
 
 SPACE = UUID("4b2f5a9e-3a0c-4f0e-9d57-0b6f4c1f6a2d")  # of the ids made here; any fixed one would do
 
+FENCE = re.compile(r'nonce="([0-9a-f]{16,})">\Z')
+"""The end of what Agno fences, with the word that nobody could know (agno/scorer/_fence.py)."""
 MOST_IDS = 10_000  # that are known to be made up; a process has a handful of agents without name and id
 
 _seed: ContextVar[Callable[[], str] | None] = ContextVar("seed_of_ids", default=None)
@@ -78,6 +82,23 @@ def uuid4_or_stable(original: Callable[[], UUID]) -> Callable[[], UUID]:
         return made_of(f"{key()}:{frame.made_ids}")
 
     return uuid4
+
+
+def fence(original: Callable[..., str]) -> Callable[..., str]:
+    """Make what fences a text that a judge is shown: with a word that follows from the text, where Agno's is random.
+
+    Every attempt asks the same then. No text can contain the word that follows from it.
+    """
+
+    def fence_untrusted(text: str, **options: Any) -> str:
+        made = original(text, **options)
+        frame, found = frame_in_hand.get(), FENCE.search(made)
+        if frame is None or found is None:
+            return made
+        word = sha256(f"{frame.run.record.id} {text}".encode(errors="surrogatepass")).hexdigest()
+        return made.replace(found[1], word[: len(found[1])])
+
+    return fence_untrusted
 
 
 @cache

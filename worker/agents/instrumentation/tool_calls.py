@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from worker.agents.errors import failed_tool
+from worker.agents.instrumentation import states
 from worker.agents.instrumentation.frames import (
     UNKNOWN,
     Frame,
@@ -51,6 +52,7 @@ class ToolCall:
         self._member = place.member
         self._match = digest([function_call.function.name, function_call.arguments])
         self._context = (function_call.function.__pydantic_private__ or {}).get("_run_context")
+        self._found = states.found(self._state())
         self._shape: dict[str, Any] | None = None
         self._said: Entry | None = None  # of a call that is made again: what came of it before
         self.is_redone = is_redone(function_call.function)
@@ -58,7 +60,7 @@ class ToolCall:
         self._deadline: float | None = None  # by the loop's clock
         self._number = self._owner.calls_tool(self.name) if self._limits.calls is not None else 0
         if self._owner.noted_state is UNKNOWN:
-            self._owner.noted_state = _copy(self._state())
+            self._owner.noted_state = states.copied(self._state())
         self.frame = Frame(self._run, function_call, self._open_scope, frame, given=frame.given, member=frame.member)
 
     def key(self) -> str:
@@ -302,9 +304,10 @@ class ToolCall:
 
     def _add_state(self, value: dict[str, Any]) -> None:
         """The session state as the call left it, if that is not how the last call left it."""
-        state = _copy(self._state())
+        state = states.copied(self._state())
         if state != self._owner.noted_state:
             value["state"] = self._owner.noted_state = state
+            value["same"] = states.kept(self._state(), self._found)
 
     def _restore(self, entry: Entry) -> None:
         """Set the session state as the call left it, unless one that ended later has been answered already."""
@@ -314,8 +317,7 @@ class ToolCall:
             return
         if entry.number >= self._run.states.get(id(state), (0, 0)):
             self._run.states[id(state)] = entry.number
-            state.clear()
-            state.update(unpacked(entry.value["state"]) or {})
+            states.restore(state, entry.value["state"], entry.value.get("same", []))
             self._owner.noted_state = entry.value["state"]
 
     # what it cannot restore
@@ -460,14 +462,6 @@ def _raised_or(success: Any, outcome: Any) -> Any:
     if isinstance(success, Exception):
         raise success
     return outcome
-
-
-def _copy(state: Any) -> Any:
-    """A session state as JSON can say it; None if there is none, or none that JSON can say."""
-    try:
-        return packed(state) if state else None
-    except RecursionError:
-        return None
 
 
 def _is_to_come(result: Any) -> bool:
