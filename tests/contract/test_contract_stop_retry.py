@@ -104,11 +104,14 @@ async def test_an_attempt_from_before_a_retry_is_stale(platform: Platform) -> No
 
 @pytest.mark.needs("resume")
 @pytest.mark.parametrize("status", TERMINALS)
-async def test_retry_of_a_terminal_task_drops_its_journal(platform: Platform, status: Status) -> None:
+async def test_retry_drops_a_terminal_tasks_journal_unless_it_resumes(platform: Platform, status: Status) -> None:
     _, assignment = await run(platform)
     await platform.work.emit(assignment.task.id, assignment.attempt, [], [JournalEntry("k", "1")])
     await platform.tasks.update(assignment.task.id, {"status": status})
     assert await platform.work.journal(assignment.task.id) == {"k": "1"}
+    await platform.tasks.retry(assignment.task.id, resume=True)
+    assert await platform.work.journal(assignment.task.id) == {"k": "1"}
+    await platform.tasks.update(assignment.task.id, {"status": status})
     await platform.tasks.retry(assignment.task.id)
     assert await platform.work.journal(assignment.task.id) == {}
 

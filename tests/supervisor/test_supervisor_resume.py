@@ -282,3 +282,51 @@ async def test_a_result_of_many_megabytes_is_kept_too(
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("select octet_length(value::text), sha256 is null from worker.journal").fetchall()
     assert rows == [(4, False)]
+
+
+@pytest.mark.parametrize("how", ["time limit", "stop", "final error", "a defect behind it"])
+async def test_a_retry_by_hand_may_resume(engine: Engine, handlers: Handlers, serve: Serve, how: str) -> None:
+    shop, defects = Shop(), [ValueError("a defect")] if how == "a defect behind it" else []
+    if how in ("time limit", "stop"):
+        shop.trouble = [asyncio.Event()]
+    script, refused = shop.model.script, [ModelProviderError("no such thing", status_code=400)]
+
+    def turn(messages: list[Any]) -> Any:
+        taken = sum(each.role == "assistant" for each in messages)
+        if taken == 2 and refused and how == "final error":
+            return refused.pop()
+        assert not callable(script)
+        return script[taken]
+
+    shop.model.script = turn
+
+    async def handler(task: Task) -> Task:
+        task = await run_agent(shop.agent, task)
+        if defects:
+            raise defects.pop()
+        return task
+
+    handlers.bind(handler, timeout=1 if how == "time limit" else None)
+    async with serve():
+        task = await create(engine)
+        if how == "stop":
+            await within(10, shop.stuck.wait())
+            await engine.tasks.stop(task.id)
+        ended = await finished(engine, task)
+        assert ended.status is not Status.Completed
+        asked = len(shop.model.requests)
+        again = await engine.tasks.retry(task.id, resume=True)
+        assert again.status is Status.Pending
+
+        async def is_done() -> bool:
+            found = await engine.tasks.get(task.id)
+            return found.execution_attempts == 2 and found.status.is_terminal
+
+        await wait_until(is_done, "the second attempt has ended")
+        task = await engine.tasks.get(task.id)
+    assert (task.status, task.result, task.execution_attempts) == (Status.Completed, "Sent.", 2)
+    assert shop.ran["weigh"] == 1
+    is_repeated = how == "final error"  # what led to it is asked for again: else it would only be met again
+    assert shop.ran["pack"] == (2 if is_repeated or shop.stuck.is_set() else 1)
+    assert len(shop.model.requests) - asked == (2 if is_repeated else 1)
+    assert (await told(engine, task)).count("tool_call_request") == (3 if is_repeated else 2)

@@ -180,9 +180,16 @@ def stop(task_id: TaskId, as_json: AsJson = False) -> None:
 
 
 @tasks.command()
-def retry(task_id: TaskId, as_json: AsJson = False) -> None:
-    """Have a finished or paused task done again, from its start."""
-    task = ask(lambda platform: platform.tasks.retry(task_id), quiet=as_json)
+def retry(
+    task_id: TaskId,
+    *,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where it stood: no call that is journaled is made again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have a finished or paused task done again, from its start or where it stood; a paused one always resumes."""
+    task = ask(lambda platform: platform.tasks.retry(task_id, resume=resume), quiet=as_json)
     if as_json:
         output.print_json(task)
     else:

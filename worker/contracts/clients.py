@@ -63,8 +63,11 @@ class Tasks(Protocol):
         """
         ...
 
-    async def retry(self, task_id: str) -> TaskRecord:
-        """Anyone; a terminal or paused task is pending again, journal dropped. Raises: TaskNotFound, Conflict."""
+    async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:
+        """Anyone; a terminal or paused task is pending again. Raises: TaskNotFound, Conflict.
+
+        The journal of a terminal one is dropped, unless it is to ``resume`` where it stood; a paused one does.
+        """
         ...
 
     def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncIterator[TaskUpdateEvent]:

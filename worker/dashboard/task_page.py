@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, task_of
+from worker.dashboard.asking import Asking, task_of, text_of
 from worker.dashboard.files import attachments
 from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
@@ -78,8 +78,8 @@ async def stop(asking: Asking) -> Response:
 
 async def retry(asking: Asking) -> Response:
     """Queue a task again."""
-    await asking.form()
+    form = await asking.form()
     task = await task_of(asking)
     await asking.front.enter_queue(asking.may, task.agent_id)
-    await asking.may.room.tasks.retry(task.id)
+    await asking.may.room.tasks.retry(task.id, resume=bool(text_of(form, "resume")))
     return await asking.go(f"/ui/tasks/{task.id}", told="retried")

@@ -282,6 +282,7 @@ class Retry:
     task_id: str
     renewal: Renewal | None = None
     size: int = 0
+    resumes: bool = False  # from what is journaled; a paused task always does
 
     def decide(self, row: Row) -> Effect:
         """Queue it afresh. Raises: Conflict."""
@@ -289,7 +290,7 @@ class Retry:
             raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
             raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
-        resumes = row.status == Status.Paused
+        resumes = self.resumes or row.status == Status.Paused
         cleared = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         row.set(
             status=Status.Pending,

@@ -156,10 +156,10 @@ class EngineTasks:
         return await self.get(task_id)
 
     @bounded
-    async def retry(self, task_id: str) -> TaskRecord:
-        """Queue a finished or paused task again."""
+    async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:
+        """Queue a finished or paused task again, from its start or where it stood."""
         async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
-            await self._core.writer.write(Retry(self._organization, task_id))
+            await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
         return await self.get(task_id)
 
     @bounded

@@ -1,6 +1,7 @@
 """A task as user code holds it: read its fields, change them, save; follow its events; read its files."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import PrivateAttr
@@ -153,8 +154,14 @@ class Task(TaskRecord):
         before = self._now("status")
         return self._absorb(bridge.block(self._stopping, self._configuration), before)
 
-    async def aretry(self) -> Self:
-        """Have a finished or paused task done again from its start.
+    async def aretry(self, *, resume: bool = False) -> Self:
+        """Have a finished or paused task done again.
+
+        Args:
+            resume: Go on where it stood: answers of models, results of tools and steps that are journaled are not paid
+                for again, which they are for a day after the task's end. The last answer before an error of the task's
+                own is asked for anew, with the calls that it led to. By default it begins from its start; a paused
+                task always resumes.
 
         Returns:
             This task, pending.
@@ -163,12 +170,12 @@ class Task(TaskRecord):
             ModuleException: 404: there is no such task; 409: it is not finished.
         """
         before = self._now("status")
-        return self._absorb(await bridge.across(self._retrying, self._configuration), before)
+        return self._absorb(await bridge.across(partial(self._retrying, resume=resume), self._configuration), before)
 
-    def retry(self) -> Self:
+    def retry(self, *, resume: bool = False) -> Self:
         """Have the task done again, as ``aretry`` does."""
         before = self._now("status")
-        return self._absorb(bridge.block(self._retrying, self._configuration), before)
+        return self._absorb(bridge.block(partial(self._retrying, resume=resume), self._configuration), before)
 
     async def aevents(self, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
         """Follow the task's events as they come, from its first, until it is finished.
@@ -317,8 +324,8 @@ class Task(TaskRecord):
     async def _stopping(self, platform: Platform) -> TaskRecord:
         return await platform.tasks.stop(self.id)
 
-    async def _retrying(self, platform: Platform) -> TaskRecord:
-        return await platform.tasks.retry(self.id)
+    async def _retrying(self, platform: Platform, *, resume: bool) -> TaskRecord:
+        return await platform.tasks.retry(self.id, resume=resume)
 
     async def _reading(self, platform: Platform) -> "Attachments":
         return await reading.read(platform, self.input.files or [], TaskKeeper(platform, self.id))

@@ -176,14 +176,22 @@ class Tasks:
         record = bridge.block(lambda platform: platform.tasks.stop(task_id), self.configuration)
         return Task.of(record, self.configuration)
 
-    async def aretry(self, task_id: str) -> Task:
-        """Have a finished or paused task done again. Raises: ModuleException (404: none; 409: it is not finished)."""
-        record = await bridge.across(lambda platform: platform.tasks.retry(task_id), self.configuration)
+    async def aretry(self, task_id: str, *, resume: bool = False) -> Task:
+        """Have a finished or paused task done again.
+
+        Args:
+            task_id: The task.
+            resume: See ``Task.aretry``.
+
+        Raises:
+            ModuleException: 404: there is no such task; 409: it is not finished.
+        """
+        record = await bridge.across(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
-    def retry(self, task_id: str) -> Task:
+    def retry(self, task_id: str, *, resume: bool = False) -> Task:
         """Have a task done again, as ``aretry`` does."""
-        record = bridge.block(lambda platform: platform.tasks.retry(task_id), self.configuration)
+        record = bridge.block(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
     async def aevents(self, task_id: str, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:

@@ -158,10 +158,10 @@ class RemoteTasks:
         return await self._task("DELETE", task_id)
 
     @bounded
-    async def retry(self, task_id: str) -> TaskRecord:
-        """Queue a finished or paused task again."""
+    async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:
+        """Queue a finished or paused task again, from its start or where it stood."""
         try:
-            return await self._task("POST", task_id, "/retry", repeat=Repeat.UNSENT)
+            return await self._task("POST", task_id, "/retry?resume=true" if resume else "/retry", repeat=Repeat.UNSENT)
         except ModuleException as error:
             if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
                 raise

@@ -203,9 +203,15 @@ async def stop(request: Request, access: Admitted, task_id: str) -> Response:
 
 
 @router.post("/agent-execution/{task_id}/retry", response_model=TaskRecord, responses=documented(404, 409))
-async def retry(request: Request, access: Admitted, task_id: str) -> Response:
-    """Have a finished or paused task done again, from its start."""
-    return task_answer(request, await access.room.tasks.retry(task_id))
+async def retry(
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    *,
+    resume: Annotated[bool, Query(description="go on from what is journaled, instead of from its start")] = False,
+) -> Response:
+    """Have a finished or paused task done again, from its start or where it stood; a paused one always resumes."""
+    return task_answer(request, await access.room.tasks.retry(task_id, resume=resume))
 
 
 def _filters(

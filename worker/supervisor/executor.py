@@ -216,7 +216,7 @@ class Executor:
                 with suppress(CutOff):
                     await self._note_bare_runs(execution)
                 with suppress(CutOff):
-                    await self._note_the_end(execution, decision)
+                    await self._note_the_end(execution, decision, error)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
                 await self._work.finish(task.id, attempt, decision)
                 execution.is_settled = True
@@ -236,15 +236,17 @@ class Executor:
         if notes:
             await self._work.emit(execution.task.id, execution.attempt, notes)
 
-    async def _note_the_end(self, execution: Execution, outcome: Outcome) -> None:
-        """A last answer need not be noted where no attempt follows; behind a pause one does."""
+    async def _note_the_end(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> None:
+        """A last answer need not be noted where no attempt follows, as behind a pause, or maybe an error."""
         journal = execution.run.journal
         if journal is None:
             return
         if journal.leaves_answers():
             await self._work.emit(execution.task.id, execution.attempt, [not_reused()])
             journal.unexplained.clear()
-        if outcome.status.is_terminal:
+        if error is not None:
+            await self._note_for_the_next(execution, error)
+        elif outcome.status.is_terminal:
             journal.deferred.drop()
         else:
             await journal.deferred.store()

@@ -117,7 +117,7 @@ def name_of(decision: Verdict) -> str:
 
 def repeats(error: BaseException | None) -> bool:
     """Whether a run that is taken up again after an error, where it stood, would only meet the same error."""
-    if error is None or isinstance(error, asyncio.CancelledError | CutOff):
+    if error is None or isinstance(error, asyncio.CancelledError | CutOff | TimeLimit):
         return False
     return not classify(error).is_retryable
 
