@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -674,6 +675,38 @@ async def test_who_stops_reading_at_a_runs_output_has_read_a_run_that_ended(make
     outputs += stored.runs[0].step_executor_runs or []
     assert {each.status for each in outputs} == {RunStatus.completed}
     assert (result.content, world.asked) == (("one one", 2) if maker == "a function" else ("one", 1))
+
+
+async def test_text_that_a_retry_gives_to_the_users_code_is_plain() -> None:
+    task, world, kinds = Task(), World(), list[type]()
+    agent = Agent(name="ann", model=world.model(["one"]))
+
+    async def call(step_input: StepInput) -> StepOutput:
+        output = await agent.arun(step_input.input)  # type: ignore[arg-type]
+        kinds.append(type(output.content))
+        if len(kinds) == 1:
+            raise ModelProviderError("busy", 503)
+        return StepOutput(content=output.content)
+
+    with pytest.raises(AgentFailed):
+        await task.attempted(lambda run_agent: run_agent(flow(Step(name="call", executor=call))))
+    await task.attempted(lambda run_agent: run_agent(flow(Step(name="call", executor=call))))
+    assert (kinds, world.asked) == ([str, str], 1)
+
+
+async def test_text_of_an_answer_from_agnos_cache_is_taken_back_before_it_is_told_again(tmp_path: Path) -> None:
+    world, task = World(), Task(id="task-2", events_streaming=True)
+    model = world.model(["the answer"], id="m")
+    model.cache_response, model.cache_dir = True, str(tmp_path)
+
+    async def until_told(run_output: RunOutput) -> None:
+        await wait_until(lambda: bool(task.text), f"{run_output.content} is told")
+
+    await Task().attempted(lambda run_agent: run_agent(Agent(model=model)))
+    for dies_at in (1, None):
+        agent = Agent(model=model, post_hooks=[until_told])
+        await task.attempted(lambda run_agent, agent=agent: run_agent(agent), dies_at=dies_at)
+    assert (task.text, task.notes(), world.asked) == ("the answer" * 2, ["discard"], 1)
 
 
 async def test_a_providers_stream_comes_back_with_its_tool_calls() -> None:

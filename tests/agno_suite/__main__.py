@@ -105,16 +105,19 @@ def _pass(name: str, folders: list[Path], chosen: argparse.Namespace) -> Measure
     command = [chosen.python, "-P", str(HERE / "child.py"), *options, "--", *map(str, folders), *PYTEST, *select]
     command.append(f"--rootdir={root}")
     with (chosen.keep / f"{name}.txt").open("w") as output:
-        while not _ended(command, root, output, log, chosen.silence):
+        while not _ended(command, output, log, chosen.silence):
             pass  # what was not run yet is run by another process
     if not log.exists():
         sys.exit(f"the pass {name} has not begun: see {output.name}")
     return Measured.read(name, log)
 
 
-def _ended(command: list[str], root: Path, output: TextIO, log: Path, silence: float) -> bool:
+def _ended(command: list[str], output: TextIO, log: Path, silence: float) -> bool:
     """Run tests in a process of their own, until all have ended, or one of them does not."""
-    with subprocess.Popen(command, cwd=root, stdout=output, stderr=output) as child:
+    with (
+        tempfile.TemporaryDirectory(prefix="agno-suite-") as folder,  # tests leave databases where they are run
+        subprocess.Popen(command, cwd=folder, stdout=output, stderr=output) as child,
+    ):
         size, since = 0, time.monotonic()
         while child.poll() is None:
             time.sleep(0.2)

@@ -223,7 +223,11 @@ def _cached_answer(original: Original) -> Original:
         frame = frame_in_hand.get()
         if frame is not None and frame.run.journal.is_replayed:
             return None
-        return original(self, *arguments, **options)
+        found = original(self, *arguments, **options)
+        if found is not None and frame is not None:
+            frame.run.call(frame.run.take_back)  # what an earlier attempt has told of it: no row says that it was whole
+            frame.run.begin_stream(frame.run_id)
+        return found
 
     return hook
 

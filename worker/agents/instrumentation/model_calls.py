@@ -319,7 +319,7 @@ class ModelCall:
         from agno.models.response import ModelResponse
 
         known = unpacked(fields)
-        if isinstance(known.get("content"), str):
+        if self._is_streamed and isinstance(known.get("content"), str):
             known["content"] = ReplayedText(known["content"])
         if known.get("tool_calls"):
             known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]

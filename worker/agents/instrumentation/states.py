@@ -1,7 +1,8 @@
 """Session state as a tool call found it and left it.
 
 Agno gives a member a copy of its leader's state, whose lists and dictionaries are the same objects: what a tool appends
-to a list is seen by all who share it, what it puts in the place of a list is not. So a call that is answered from the journal changes what the call had changed in place, and replaces what it had replaced.
+to a list is seen by all who share it, what it puts in the place of a list is not. So a call that is answered from the
+journal changes what the call had changed in place, and replaces what it had replaced.
 """
 
 from typing import Any
