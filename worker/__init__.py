@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         ToolCallResult,
     )
     from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult
+    from worker.words.requests import InputAnswer, InputRequest, OpenRequest, ReceivedAnswer, RequestKind
     from worker.words.retry import RetryPolicy
     from worker.words.statuses import (
         AgentExecutionStatus,
@@ -83,6 +84,8 @@ __all__ = [
     "Context",
     "DeepPlanning",
     "GiveUp",
+    "InputAnswer",
+    "InputRequest",
     "Instructions",
     "KnowledgeBaseDocumentItem",
     "KnowledgeBaseSearchResult",
@@ -91,9 +94,12 @@ __all__ = [
     "ModuleException",
     "NotFound",
     "Note",
+    "OpenRequest",
     "OutputFormat",
     "PlanStep",
     "Reasoning",
+    "ReceivedAnswer",
+    "RequestKind",
     "RetryPolicy",
     "SubAgentTrigger",
     "Task",

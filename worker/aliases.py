@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "TaskUpdateEventType",
         "ThinkMode",
     ),
+    "worker.words.requests": ("InputAnswer", "InputRequest", "OpenRequest", "ReceivedAnswer", "RequestKind"),
     "worker.words.tasks": ("AgentExecutionInput", "DeepPlanning", "PlanStep", "Tokens", "User"),
     "worker.words.events": (
         "Note",

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +12,7 @@ from worker.contracts.patience import persist
 from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
 from worker.words.providers import ProviderState
+from worker.words.requests import REQUESTS, InputRequest, Unanswered
 from worker.words.tasks import Tokens
 from worker.words.usage import Usage, spent_tokens
 
@@ -26,6 +27,9 @@ REASON_CUT_OFF = "cut off"
 
 REASON_OUTAGE = "outage"
 """Why a run ends whose provider is away: its task waits, uncharged, until somebody has been answered there."""
+
+REASON_PAUSE = "pause"
+"""Why a run ends that waits for a person, where nothing above it could say so itself."""
 
 REASON_RETRY = "retry"
 """Why a run ends within which a transient error would be passed over; another attempt makes that very call again."""
@@ -110,6 +114,9 @@ class Run:
         incomplete: What becomes of an answer that is not whole, if the handler says.
         required: Whether all that its agents use must be there: members, knowledge, memories.
         silence: Seconds for which a model may say nothing, if the handler says.
+        answer_within: Seconds in which a person must answer, if the handler says.
+        unanswered: What becomes of the task otherwise.
+        hitl_request: What it waits for where ``stopping`` says ``REASON_PAUSE``.
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
         awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
@@ -133,9 +140,30 @@ class Run:
     incomplete: Incomplete | None = None
     required: bool = False
     silence: float | None = None
+    answer_within: float | None = None
+    unanswered: Unanswered | None = None
+    hitl_request: dict[str, Any] | None = None
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
     awaits: dict[str, float] = field(default_factory=dict[str, float])
+
+    def waiting_for(self, requests: Iterable[InputRequest], **more: Any) -> dict[str, Any]:
+        """The task's ``hitl_request`` while it waits for a person.
+
+        Args:
+            requests: What is asked.
+            more: What else it says.
+        """
+        listed = [each.model_dump(mode="json", exclude_none=True) for each in requests]
+        limit = {"answer_within": self.answer_within, "unanswered": self.unanswered}
+        return {**more, REQUESTS: listed, **({} if self.answer_within is None else limit)}
+
+    def pause(self, requests: Iterable[InputRequest]) -> asyncio.CancelledError:
+        """End the attempt until a person has answered; returns what to raise."""
+        listed = list(requests)
+        self.hitl_request = self.waiting_for(listed, wait_node_id=listed[0].id)
+        self.stopping.set(REASON_PAUSE)
+        return asyncio.CancelledError(REASON_PAUSE)
 
     def account(self) -> dict[str, Any]:
         """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""

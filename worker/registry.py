@@ -8,6 +8,7 @@ async def analyse(task: Task) -> Task: ...
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from worker.signatures import Filling, filling_of, is_async, is_generator, name_
 from worker.toolbox import Toolbox
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.ids import check_id
+from worker.words.requests import Unanswered
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 
@@ -24,6 +26,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 Incomplete = Literal["accept", "retry", "error"]
 INCOMPLETE: tuple[Incomplete, ...] = get_args(Incomplete)
+UNANSWERED: tuple[Unanswered, ...] = get_args(Unanswered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ class Handler:
         incomplete: What becomes of an answer that is not whole; none: see ``on``.
         required: Whether all that its agents use must be there; see ``on``.
         model_silence: Seconds for which a model may say nothing; none: ``WORKER_MODEL_SILENCE_SECONDS``.
+        answer_within: Seconds in which a person must answer what a task asks; none: it waits for ever.
+        unanswered: What becomes of the task otherwise; see ``on``.
     """
 
     function: Callable[..., Any]
@@ -51,6 +56,8 @@ class Handler:
     incomplete: Incomplete | None = None
     required: bool = False
     model_silence: float | None = None
+    answer_within: float | None = None
+    unanswered: Unanswered | None = None
 
     @cached_property
     def name(self) -> str:
@@ -97,6 +104,8 @@ class Registry:
         incomplete: Incomplete | None = None,
         required: bool = False,
         model_silence: float | None = None,
+        answer_within: timedelta | float | None = None,
+        unanswered: Unanswered | None = None,
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
         try:
@@ -113,6 +122,8 @@ class Registry:
                     incomplete=_one_of(incomplete, INCOMPLETE, "incomplete"),
                     required=_yes_or_no(required, "required"),
                     model_silence=_positive(model_silence, "model_silence"),
+                    answer_within=_positive(_seconds(answer_within), "answer_within"),
+                    unanswered=_one_of(unanswered, UNANSWERED, "unanswered"),
                 )
             )
         except (ValidationError, ConfigurationError) as error:
@@ -186,6 +197,8 @@ def on(
     incomplete: Incomplete | None = None,
     required: bool = False,
     model_silence: float | None = None,
+    answer_within: timedelta | float | None = None,
+    unanswered: Unanswered | None = None,
 ) -> Callable[[Function], Function]: ...
 def on(
     event_type: TaskUpdateEventType | str,
@@ -197,11 +210,13 @@ def on(
     incomplete: Incomplete | None = None,
     required: bool = False,
     model_silence: float | None = None,
+    answer_within: timedelta | float | None = None,
+    unanswered: Unanswered | None = None,
 ) -> Callable[[Function], Function]:
     """Bind a function, async or not, to an event of an agent's tasks; it is returned unchanged.
 
     Args:
-        event_type: ``TaskCreated`` is the work itself; the other five hear of what happened.
+        event_type: ``TaskCreated`` is the work itself; the others hear of what happened.
         agent_id: The agent or agents; none: any that no other handler names.
         timeout: Seconds that one attempt may take.
         retries: Tries in all, or a whole policy; default three, and ten for what hears of events.
@@ -215,6 +230,9 @@ def on(
             ``True`` that ends the task as an error.
         model_silence: Seconds for which a model may say nothing before that is an error, and another try is made;
             default ``WORKER_MODEL_SILENCE_SECONDS``.
+        answer_within: How long a task waits for a person's answer (a ``timedelta``, or seconds); default: for ever.
+        unanswered: What becomes of it then: ``reject`` (default): the answer is no, and the run goes on with that;
+            ``fail``: the task fails.
 
     Problems are reported when a worker starts, and by ``worker check``, with file and line.
     """
@@ -232,6 +250,8 @@ def on(
                 incomplete=incomplete,
                 required=required,
                 model_silence=model_silence,
+                answer_within=answer_within,
+                unanswered=unanswered,
             )
         return function
 
@@ -250,6 +270,8 @@ def on_task(
     incomplete: Incomplete | None = None,
     required: bool = False,
     model_silence: float | None = None,
+    answer_within: timedelta | float | None = None,
+    unanswered: Unanswered | None = None,
 ) -> Callable[[Function], Function]: ...
 def on_task(function: Any = None, /, **options: Any) -> Any:
     """Bind a function to new tasks: ``@on(TaskUpdateEventType.TaskCreated)``, with or without options."""
@@ -288,6 +310,10 @@ def _positive(value: Any, name: str) -> Any:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
         return value
     raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def _one_of(value: Any, known: Sequence[str], name: str) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ToolCallResult,
     )
     from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult
+    from worker.words.requests import InputAnswer, InputRequest, OpenRequest, ReceivedAnswer, RequestKind
     from worker.words.statuses import (
         AgentExecutionStatus,
         LLMReasoningEffort,
@@ -48,14 +49,19 @@ __all__ = [
     "AgentExecutionInput",
     "AgentExecutionStatus",
     "DeepPlanning",
+    "InputAnswer",
+    "InputRequest",
     "Instructions",
     "KnowledgeBaseDocumentItem",
     "KnowledgeBaseSearchResult",
     "LLMReasoningEffort",
     "Note",
+    "OpenRequest",
     "OutputFormat",
     "PlanStep",
     "Reasoning",
+    "ReceivedAnswer",
+    "RequestKind",
     "SubAgentTrigger",
     "TaskUpdateEvent",
     "TaskUpdateEventType",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agno.agent import Agent
+from agno.tools import tool
 from playwright.async_api import Page
 
 from tests.server.serving import Serving
@@ -54,6 +55,7 @@ class World:
     async def open(self) -> None:
         await self.engine.open()
         self.handlers.bind(self.analyse, "analyst")
+        self.handlers.bind(self.travel, "travel")
         settings = Settings.model_validate({"drain_seconds": 0, "concurrency": 4})
         self.supervisor = Supervisor(self.engine, self.handlers, settings)
         self._running = asyncio.create_task(self.supervisor.run())
@@ -96,6 +98,25 @@ class World:
         ]
         agent = Agent(model=ScriptedModel(turns, between=wait), tools=[look_up, read_chart])
         return await run_agent(agent, task)
+
+    async def travel(self, task: Task) -> Task:
+        """An agent that may not book without a person's word, and lacks what only a person knows."""
+
+        @tool(requires_confirmation=True)
+        def pay(amount: int, to: str) -> str:
+            """Pay an amount to somebody."""
+            return f"paid {amount} to {to}"
+
+        @tool(requires_user_input=True, user_input_fields=["seats", "window"])
+        def book(city: str, seats: int, window: bool) -> str:
+            """Book seats on the next train to a city."""
+            return f"booked {seats} to {city}, {'by' if window else 'off'} the window"
+
+        turns = [
+            [Call("pay", {"amount": 120, "to": "the railway"}, "pay-1"), Call("book", {"city": "Rome"}, "book-1")],
+            "All is booked.",
+        ]
+        return await run_agent(Agent(name="Travel agent", model=ScriptedModel(turns), tools=[pay, book]), task)
 
     async def items(self) -> list[TaskItem]:
         """All tasks, newest first."""

@@ -7,6 +7,7 @@ import subprocess
 from typing import Any
 
 from tests.cli.shells import SECONDS, Shell
+from tests.support import wait_until
 
 GREETER = """
     from worker import on_task
@@ -229,3 +230,35 @@ async def test_a_worker_does_not_start_with_a_mistake_in_its_handlers(here: Shel
     assert started.stderr == (
         "worker: handlers/mine.py:4: no handler can be bound to 'task_creatd'; did you mean 'task_created'?\n"
     )
+
+
+async def test_a_person_at_a_command_line_answers_what_a_task_asks(here: Shell, elsewhere: Shell) -> None:
+    elsewhere.handlers("""
+        from worker import on_task
+
+        @on_task(agent_id="letters")
+        async def send(task, context):
+            if not await context.ask("May it be sent?"):
+                return "not sent"
+            form = {"type": "object", "properties": {"copies": {"type": "integer"}}, "required": ["copies"]}
+            return await context.ask("How many?", schema=form)
+    """)
+    worker = elsewhere.start("run")
+    await worker.says("worker ready")
+    waiting = here.worker("task", "create", "--agent", "letters", "--text", "x", "--follow")
+    assert "? May it be sent?" in waiting.stdout
+    inbox = here.worker("task", "list", "--paused", "--json")
+    (request,) = json.loads(inbox.stdout)
+    task_id = request["task_id"]
+    assert f"worker task answer {task_id} {request['id']}" in waiting.stdout
+    assert "May it be sent?" in here.worker("task", "show", task_id).stdout
+    wrong = here.worker("task", "answer", task_id, "--value", "yes")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
+    done = here.worker("task", "answer", task_id, "--approve")
+    assert (done.returncode, done.stdout) == (0, f"{task_id} pending\n"), done.stderr
+    await wait_until(
+        lambda: "How many?" in here.worker("task", "list", "--paused").stdout, "the next question", SECONDS
+    )
+    assert here.worker("task", "answer", task_id, "--value", '{"copies": 2}').returncode == 0
+    await wait_until(lambda: task_in(here, task_id)["status"] == "completed", "it goes on", SECONDS)
+    assert task_in(here, task_id)["result"] == '{"copies":2}'

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.run import RunContext
 from agno.tools import tool
+from agno.workflow import Step, StepOutput, Workflow
+from pydantic import BaseModel
 
 from tests.inputs.recordings import mp4, wav
 from tests.support import wait_until
@@ -18,7 +21,7 @@ from worker.face.running import run_agent, run_agent_sync
 from worker.face.task import Task
 from worker.face.tasks import Tasks
 from worker.testing import Call, ScriptedModel
-from worker.words.errors import LeaseLost
+from worker.words.errors import LeaseLost, ValidationError
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import Tokens
 from worker.words.work import Demand, WorkerCard
@@ -210,3 +213,62 @@ class TestInARun:
         await run_agent(Agent(model=ScriptedModel([Call("pay", {"amount": 5}), "Paid."]), tools=[pay]), task)
         assert (task.status, task.result) == (AgentExecutionStatus.Paused, None)
         assert task.hitl_request
+
+
+class TestWhatARunIsGiven:
+    """Keywords of run_agent."""
+
+    async def test_another_text_takes_the_place_of_the_tasks(self) -> None:
+        task = await Tasks().acreate("agent", "1 + 2?")
+        model = ScriptedModel(["ok"])
+        await run_agent(Agent(model=model), task, input="4 + 5?")
+        assert model.requests[0].user == "4 + 5?"
+
+    async def test_a_text_that_was_changed_on_the_task_is_used_and_not_saved(self) -> None:
+        task = await Tasks().acreate("agent", "1 + 2?")
+        model = ScriptedModel(["ok"])
+        task.input.text = f"Shortly: {task.input.text}"
+        await run_agent(Agent(model=model), task)
+        await task.asave()
+        assert model.requests[0].user == "Shortly: 1 + 2?"
+        assert (await Task.aload(task.id)).input.text == "1 + 2?"
+        assert (await Task.aload(task.id)).result == "ok"
+
+    async def test_a_structured_input_reaches_a_workflow_as_it_is(self) -> None:
+        seen: list[Any] = []
+
+        def work(step_input: Any) -> StepOutput:
+            seen.append((step_input.input, step_input.additional_data))
+            return StepOutput(content="ok")
+
+        task = await Tasks().acreate("agent", "1 + 2?")
+        workflow = Workflow(name="w", steps=[Step(name="s", executor=work)])
+        await run_agent(workflow, task, input={"a": 1}, additional_data={"b": 2})
+        assert seen == [({"a": 1}, {"b": 2})]
+
+    async def test_dependencies_state_and_output_schema_are_agnos(self) -> None:
+        class Sum(BaseModel):
+            total: int
+
+        def note(run_context: RunContext) -> str:
+            """Note something."""
+            state = run_context.session_state or {}
+            state["seen"] = state["start"] + 1
+            return "noted"
+
+        model = ScriptedModel([Call("note"), '{"total": 3}'])
+        agent = Agent(model=model, tools=[note], add_dependencies_to_context=True)
+        task = await Tasks().acreate("agent", "1 + 2?")
+        await run_agent(
+            agent, task, dependencies={"who": "Ada"}, session_state={"start": 41}, output_schema=Sum, metadata={"m": 1}
+        )
+        assert "Ada" in model.requests[0].user
+        assert task.result == '{"total":3}'
+        assert task.run_output.session_state["seen"] == 42
+        assert task.run_output.metadata == {"m": 1}
+
+    async def test_a_keyword_that_nobody_knows_is_refused(self) -> None:
+        task = await Tasks().acreate("agent", "1 + 2?")
+        for wrong in ("run_id", "stream_events", "yield_run_output"):
+            with pytest.raises(ValidationError, match=wrong):
+                await run_agent(adder(), task, **{wrong: True})

@@ -25,6 +25,7 @@ BODIES: dict[str, Any] = {
     "POST /agent-execution/{agent_id}/report_task": {"input": "x", "result": "y"},
     "PATCH /agent-execution/{task_id}/update": {"title": "written"},
     "POST /agent-execution/{task_id}/events/push": [{"type": "chunk", "data": "pushed"}],
+    "POST /agent-execution/{task_id}/answer": {"approve": True},
     "POST /metadata/api_key_allowance": {"api_key": "unknown"},
     "POST /deliveries/retry": {"all": True},
     "POST /events/{worker_id}": {"event": "worker-capacity-update", "data": {"is_busy": False}},

@@ -66,7 +66,7 @@ def test_statuses_and_event_types_are_plain_text() -> None:
     assert [status for status in Status if not status.is_terminal] == ["pending", "executing", "paused"]
 
 
-def test_six_event_types_can_be_bound() -> None:
+def test_eight_event_types_can_be_bound() -> None:
     assert BINDABLE == (
         "task_created",
         "task_updated",
@@ -74,6 +74,8 @@ def test_six_event_types_can_be_bound() -> None:
         "tool_call_request",
         "tool_call_result",
         "sub_agent_trigger",
+        "input_requested",
+        "input_received",
     )
 
 

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from worker.agents import providers
 from worker.agents.bounds import Bounds, bounds_of
@@ -15,12 +15,13 @@ from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Entry, Journal, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind, Number
 from worker.agents.own_task import OwnTask
-from worker.current import REASON_DRAIN, REASON_RETRY, Run
+from worker.current import REASON_DRAIN, REASON_PAUSE, REASON_RETRY, Run
 from worker.registry import Incomplete
 from worker.words.classification import classify, message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent
 from worker.words.finish import FinishReason, is_whole
+from worker.words.requests import InputRequest
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.usage import Usage
@@ -89,6 +90,8 @@ class AgentRun:
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
     _broken_off: bool = False
     _bounds: Bounds | None = None
+    asked: dict[str, InputRequest] = field(default_factory=dict[str, InputRequest])
+    """What its agents ask of a person, and nobody has answered."""
     last_words: str = ""  # of a tool that had the run's own agent stop
     has_streamed: bool = False  # text of an answer that was complete
 
@@ -218,6 +221,29 @@ class AgentRun:
         if not is_covered and not self.may_go_without(error):
             raise self.give_up(who, error) from error
         self.call(self.emit, [missing(who, error)])
+
+    def ask(self, requests: Sequence[InputRequest], frame: "Frame") -> None:
+        """An agent waits for a person: what is beneath the frame is not over, whatever Agno makes of it."""
+        self.asked.update({each.id: each for each in requests})
+        for each in frame.path():
+            each.is_paused = True
+
+    def pause(self) -> asyncio.CancelledError:
+        """End the attempt until a person has answered what the run's agents ask; returns what to raise."""
+        if self.attempt is not None:
+            return self.attempt.pause(self.asked.values())
+        return asyncio.CancelledError(REASON_PAUSE)
+
+    def hitl_request(self, known: dict[str, Any] | None) -> dict[str, Any] | None:
+        """What the run waits for; None: for nothing.
+
+        Args:
+            known: As Agno says it, if it has paused.
+        """
+        if not self.asked:
+            return known
+        run = self.attempt or Run(self.record.id, self.record.agent_id, cast("Any", None))
+        return run.waiting_for(self.asked.values(), **(known or {"wait_node_id": next(iter(self.asked))}))
 
     def remembers_nobody(self, name: str | None) -> None:
         """Say that an agent does without its memories of users: once a run.

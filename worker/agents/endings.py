@@ -16,6 +16,9 @@ PAUSES = frozenset({"RunPaused", "TeamRunPaused", "WorkflowPaused"})
 ENDINGS = ERRORS | CANCELLATIONS | PAUSES | {"WorkflowCompleted"}
 """Events that say how a run ended; an agent's and a team's completion shows in their output, which comes last."""
 
+UNSUPPORTED_PAUSE = "Executor HITL inside"
+"""How Agno ends a workflow in whose parallel steps an agent waits for a person: it could not go on there; we can."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -24,10 +27,12 @@ class Ending:
     Args:
         content: What Agno has as its content: text, a value, a pydantic object.
         paused: The task's ``hitl_request`` where the run waits for a person.
+        output: Agno's own output of the run, if one came.
     """
 
     content: Any = None
     paused: dict[str, Any] | None = None
+    output: Any = None
 
 
 def is_ending(name: str) -> bool:
@@ -46,10 +51,12 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
     Raises:
         AgentFailed: It ended in an error.
     """
+    if run.asked and (last is None or last.event == "WorkflowCompleted"):
+        return Ending()  # Agno ends a workflow's stream without a word of a step that waits for a person
     if last is None:
         if output is None:
             raise AgentFailed("The run ended without a result.")
-        return Ending(output.content)
+        return Ending(output.content, output=output)
     if last.event in ERRORS:
         if getattr(last, "error_type", None) == "output_check_error" and run.has_streamed:
             run.emit([discard_text()], at_once=True)  # what was checked has been read by then
@@ -58,9 +65,9 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
         reason = last.reason or "no reason given"
         raise AgentFailed(f"The run was cancelled within Agno: {reason}", run.failure(str(reason)))
     if last.event in PAUSES:
-        return Ending(paused=hitl_request(last))
+        return Ending(paused=hitl_request(last), output=output)
     check_steps(last.step_results, run.skipped_steps, run.failure)
-    return Ending(last.content)
+    return Ending(last.content, output=output)
 
 
 def failed(text: object, run: AgentRun) -> AgentFailed:

@@ -228,8 +228,13 @@ def _remembers_users(agent: Any) -> bool:
     return any(given) or (given[0] is None and getattr(agent, "memory_manager", None) is not None)
 
 
-def workflow_input(message: str, record: TaskRecord, wanted: Wanted) -> str:
-    """A workflow's input: it has no instructions of its own, so what the task asks for stands below the message."""
+def workflow_input(given: Any, record: TaskRecord, wanted: Wanted) -> Any:
+    """A workflow's input: it has no instructions of its own, so what the task asks for stands below the text.
+
+    A structured input is passed on as it is: there is no place below it.
+    """
+    if not isinstance(given, str):
+        return given
     asked = [
         record.instructions_override,
         record.additional_context,
@@ -237,7 +242,7 @@ def workflow_input(message: str, record: TaskRecord, wanted: Wanted) -> str:
         FORMATS[record.output_format] if record.output_format else None,
         in_words(wanted.schema) if wanted.schema is not None else None,
     ]
-    return "\n\n".join([message, *(line for line in asked if line)])
+    return "\n\n".join([given, *(line for line in asked if line)])
 
 
 def _copied(agent: Any) -> Any:

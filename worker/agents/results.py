@@ -72,9 +72,15 @@ class Wanted:
         return found if self.model is None else _by_class(self.model, found)
 
 
-def wanted(agent: Any, record: TaskRecord) -> Wanted:
-    """What a task wants of an agent's result."""
-    setting = record.output_schema or getattr(agent, "output_schema", None)
+def wanted(agent: Any, record: TaskRecord, given: Any = None) -> Wanted:
+    """What a task wants of an agent's result.
+
+    Args:
+        agent: Which may have a form of its own.
+        record: The task, whose form comes first.
+        given: The form that the handler asks for, in place of the agent's.
+    """
+    setting = record.output_schema or given or getattr(agent, "output_schema", None)
     if setting is None:
         return Wanted(record.output_format)
     if isinstance(setting, dict):

@@ -12,7 +12,7 @@ from worker.agents import logs
 from worker.agents.agent_run import AgentRun
 from worker.agents.call_sites import Place, call_site
 from worker.agents.clients import close_clients
-from worker.agents.endings import Ending, ending_of, is_ending
+from worker.agents.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_ending
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.instrumentation import Frame, installed, within
@@ -21,6 +21,7 @@ from worker.agents.instrumentation.identities import config_of, input_of, model_
 from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.off_loop import has_plain_database
 from worker.agents.instrumentation.runs import begin, end, name_members
+from worker.agents.instrumentation.step_pauses import continued
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.overrides import Overrides, kind_of, without_users, workflow_input
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
@@ -47,6 +48,9 @@ class Material:
         images: Agno ``Image`` objects.
         audio: Agno ``Audio`` objects.
         videos: Agno ``Video`` objects.
+        given: A structured input, in place of the text.
+        options: Other keywords of the agent's own ``arun``.
+        streams: Whether its text may be streamed, where the task wants that.
     """
 
     message: str
@@ -54,6 +58,14 @@ class Material:
     images: Sequence[Any] = ()
     audio: Sequence[Any] = ()
     videos: Sequence[Any] = ()
+    given: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    streams: bool = True
+
+    @property
+    def input(self) -> Any:
+        """What Agno takes as the input."""
+        return self.message if self.given is None else self.given
 
     @property
     def media(self) -> dict[str, Sequence[Any]]:
@@ -72,6 +84,7 @@ class RunResult:
         paused: The task's ``hitl_request`` if the run waits for a person.
         run_id: Agno's id of the run.
         duration: Seconds.
+        output: Agno's own output of the run; None where an earlier attempt has finished it.
     """
 
     content: str | None
@@ -80,6 +93,7 @@ class RunResult:
     paused: dict[str, Any] | None = None
     run_id: str = ""
     duration: float = 0.0
+    output: Any = None
 
 
 async def run(
@@ -116,7 +130,7 @@ async def run(
         asyncio.CancelledError: The run was cancelled, or its attempt should end.
     """
     await installed()
-    kind, want = kind_of(agent), wanted(agent, record)
+    kind, want = kind_of(agent), wanted(agent, record, material.options.get("output_schema"))
     logs.take_over()  # Agno has been imported by now, and has made its loggers
     attempt = run_in_hand.get()
     journal = await _journal(record, attempt)
@@ -154,7 +168,7 @@ async def _journal(record: TaskRecord, attempt: Run | None) -> Journal:
 
 
 def _identity(agent: Any, kind: str, material: Material, site: Callable[[], CallSite]) -> Identity:
-    given = input_of(material.message, material.media, {})
+    given = input_of(material.input, {**material.options, **material.media}, {})
     return Identity(kind, name_of(agent), config_of(agent), given, model_of(agent), site=site)
 
 
@@ -188,7 +202,7 @@ class _Going:
         request = _request(kind, self._run.record, self._material, self._want)
         applied = self._overrides.applied(agent, kind)
         own = without_users(applied, request["user_id"])
-        frame = Frame(self._run, own, lambda: self._run.scope, run_id=self._run_id, given=self._material.message)
+        frame = Frame(self._run, own, lambda: self._run.scope, run_id=self._run_id, given=self._material.input)
         async with self:
             self._run.take_back()
             self._note_what_is_ignored()
@@ -197,12 +211,13 @@ class _Going:
                 self._run.remembers_nobody(name_of(own))
             await self._want.check()
             ending = await self._follow(own, request, frame)
-            content = None if ending.paused else await self._checked(ending.content or self._run.last_words, frame)
-            if ending.paused is None:
+            paused = self._run.hitl_request(ending.paused)
+            content = None if paused else await self._checked(ending.content or self._run.last_words, frame)
+            if paused is None:
                 self._run.settle_failures(self._run.scope)
             seconds, usage = time.perf_counter() - started, self._run.usage
-            result = RunResult(content, usage.tokens(), list(usage.tools), ending.paused, self._run_id, seconds)
-            if ending.paused is None:  # a paused run is not over
+            result = RunResult(content, usage.tokens(), list(usage.tools), paused, self._run_id, seconds, ending.output)
+            if paused is None:  # a paused run is not over
                 self._defers = holding
                 self._run.buffer.hold(partial(self._whole, result))
         return result
@@ -261,22 +276,25 @@ class _Going:
         name_members(own)
         try:
             with within(frame):
-                last, output = await self._listen(own, {**request, "run_id": frame.run_id}, frame.run_id)
+                last, output = await self._listen(own, {**request, "run_id": frame.run_id}, frame)
         except ModuleException:
             raise
         except Exception as error:
+            if self._run.asked and UNSUPPORTED_PAUSE in str(error):
+                return Ending()
             raise AgentFailed(message_of(error), error) from error
         return ending_of(last, output, self._run)
 
-    async def _listen(self, own: Any, request: dict[str, Any], run_id: str) -> tuple[Any, Any]:
+    async def _listen(self, own: Any, request: dict[str, Any], frame: Frame) -> tuple[Any, Any]:
         """Take a run's events as they come; what it ended with: its last event, and Agno's output of it."""
-        last = output = None
-        streams = self._run.record.events_streaming and run_id == self._run_id  # a repair's text is not the answer's
+        last, output, run_id = None, None, frame.run_id
+        wanted = self._run.record.events_streaming and self._material.streams
+        streams = wanted and run_id == self._run_id  # a repair's text is not the answer's
         begin(run_id)
         try:
             start = partial(own.arun, stream=True, stream_events=True, **request)  # a plain database is read by it
             begun = await in_thread(start) if has_plain_database(own) else start()
-            async with contextlib.aclosing(begun) as items:
+            async with contextlib.aclosing(continued(own, frame, begun)) as items:
                 async for item in items:
                     self._run.check()
                     name = getattr(item, "event", None)
@@ -316,7 +334,7 @@ class _Going:
         repairer = self._overrides.repairer()
         if repairer is None:
             raise ResultInvalid(problem, as_text(content))
-        said = _conversation(self._material.message, as_text(content), problem)
+        said = _conversation(as_text(self._material.input), as_text(content), problem)
         request = {"input": said, "yield_run_output": True}
         repaired = (await self._follow(repairer, request, self._frame_of(repairer, frame))).content
         try:
@@ -347,13 +365,14 @@ def _request(kind: str, record: TaskRecord, material: Material, want: Wanted) ->
     """What ``arun`` is given besides the run's id."""
     user = record.input.user
     request: dict[str, Any] = {
-        "input": material.message,
+        "input": material.input,
         "session_id": record.conversation_id or record.id,
         "user_id": user.id if user else None,
         **{name: list(media) or None for name, media in material.media.items()},
+        **material.options,
     }
     if kind == "workflow":
-        request["input"] = workflow_input(material.message, record, want)
+        request["input"] = workflow_input(material.input, record, want)
     else:
         request["yield_run_output"] = True
     return request

@@ -11,7 +11,7 @@ SCHEMA_NAME = "result"  # providers want a name of letters, digits, _ and -
 BOUNDS = Bounds(seconds=5, answer=64 * 1024 * 1024)
 """Of a check in a child process; a result of 10 MiB, the largest that is stored, takes about one second."""
 
-_WORK = "worker.agents.schema_check"
+_WORK = "worker.bounded.json_schema"
 
 
 async def check(schema: dict[str, Any]) -> None:

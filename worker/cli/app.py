@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from worker.cli import env_file, failures, worker_commands
 from worker.cli.agent_commands import agents
+from worker.cli.answer_command import answer
 from worker.cli.audit_commands import audit
 from worker.cli.check_command import check
 from worker.cli.clean_command import clean
@@ -80,6 +81,7 @@ app.command()(worker_commands.migrate)
 app.command()(clean)
 app.command()(check)
 app.command()(demo)
+tasks.command("answer")(answer)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")
 app.add_typer(tools, name="tool")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from worker.words.attempts import Attempt
+    from worker.words.requests import InputRequest
     from worker.words.tasks import TaskItem, TaskRecord
 
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
@@ -154,10 +155,28 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("used tools", ", ".join(task.used_tools)),
         ("webhook", urlsplit(task.webhook_url).hostname if task.webhook_url else None),
         ("trace", task.traceparent.split("-")[1] if task.traceparent else None),
-        ("waits for", json.dumps(task.hitl_request, ensure_ascii=False) if task.hitl_request else None),
+        *request_fields(task.hitl_request),
         ("events", str(task.last_event)),
         ("result", task.result),
     ]
+
+
+def request_fields(hitl_request: dict[str, Any] | None) -> list[tuple[str, str | None]]:
+    """What a task waits for: a line for each request, or the whole where it has another form."""
+    from worker.words.requests import open_requests
+
+    listed = [f"{each.id} ({each.kind}) {one_line(asked(each), 200)}" for each in open_requests(hitl_request)]
+    whole = json.dumps(hitl_request, ensure_ascii=False) if hitl_request else None
+    return [("waits for", "\n".join(f"  {each}" for each in listed) or whole)]
+
+
+def asked(request: "InputRequest") -> str:
+    """What a person is asked, in one line."""
+    call = (
+        f"{request.tool_name}({json.dumps(request.arguments or {}, ensure_ascii=False)})" if request.tool_name else ""
+    )
+    choices = ", ".join(request.choices or ())
+    return " ".join(each for each in (call, request.question, choices and f"[{choices}]") if each)
 
 
 def _attempts(task: "TaskRecord") -> str | None:

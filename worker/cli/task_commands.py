@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from worker.words.attempts import Attempt
     from worker.words.tasks import TaskRecord
 
-tasks = typer.Typer(no_args_is_help=True, help="Create, look at, follow, stop and retry tasks.")
+tasks = typer.Typer(no_args_is_help=True, help="Create, look at, follow, answer, stop and retry tasks.")
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; of events one object a line.")]
@@ -114,6 +114,9 @@ def list_tasks(
     finish_reason: Annotated[
         FinishReason | None, typer.Option(help="Whose answer ended so: length, content_filter, …")
     ] = None,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="What waits for a person, the longest waiting first, and how to name it.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last task of the page before.")] = None,
     as_json: AsJson = False,
@@ -121,6 +124,11 @@ def list_tasks(
     """List tasks, newest first."""
     from worker.words.tasks import TaskQuery
 
+    if paused:
+        from worker.cli.answer_command import list_requests
+
+        list_requests(agent, limit, before, as_json=as_json)
+        return
     query = TaskQuery(
         agent_id=agent,
         user_id=user,

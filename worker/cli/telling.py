@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from worker.cli.output import one_line
+from worker.cli.output import asked, one_line
 from worker.words.events import Note, SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
@@ -26,6 +27,11 @@ def line_of(event: TaskUpdateEvent) -> str:
             return f"· {thought.title}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
         case Note() as note:
             return f"! {one_line(note.text, VALUE_CHARACTERS)}"
+        case InputRequest() as request:
+            return f"? {one_line(asked(request), VALUE_CHARACTERS)}  (worker task answer {event.task_id} {request.id})"
+        case ReceivedAnswer() as answer:
+            said = answer.value if answer.value is not None else "yes" if answer.approve else "no"
+            return f"! {answer.answered_by or 'somebody'} answered {answer.tool_name or answer.kind}: {_value(said)}"
         case TaskRecord() as task:
             return _state(event.type, task)
         case _:

@@ -9,6 +9,7 @@ from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.providers import ProviderState
+from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.tools import ToolInvocationResult
@@ -68,6 +69,20 @@ class Tasks(Protocol):
 
         The journal of a terminal one is dropped, unless it is to ``resume`` where it stood; a paused one does.
         """
+        ...
+
+    async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
+        """Anyone; gives a paused task its answers, all or none; once nothing is open the task is pending again.
+
+        The same answer again changes nothing.
+
+        Raises: TaskNotFound, NotFound (it asks for nothing under that id), Conflict (it waits for nothing, or was
+        answered otherwise), ValidationError (it is not what was asked for; the field is named), Unsupported.
+        """
+        ...
+
+    async def requests(self, query: RequestQuery) -> list[OpenRequest]:
+        """Anyone; what waits for a person, the longest waiting first; changes nothing. Raises: Unsupported."""
         ...
 
     def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncIterator[TaskUpdateEvent]:

@@ -25,6 +25,8 @@ TOLD = {
     "created": "Created. It is picked up as soon as a worker is free.",
     "stopped": "Stopped.",
     "retried": "It is queued again, from its start.",
+    "answered": "Answered.",
+    "answered before": "That was answered before, or is not asked any more.",
     "many": "Queued again. What could not be is still listed.",
     "deliveries": "They are delivered once more.",
     "out": "You are signed out.",

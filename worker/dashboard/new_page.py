@@ -23,7 +23,7 @@ SOURCE = "dashboard"
 SCHEMA_CHARACTERS = 200_000  # parsed on the event loop, in 50 ms at the worst; what it says is checked in a child
 SCHEMA_BOUNDS = Bounds(seconds=2)  # a schema of 10 KB takes some 20 ms; one of 300 KB, made for it, 24 s
 SCHEMA_PATIENCE = 10.0  # seconds to wait for a turn
-_CHECK = "worker.agents.schema_check:check"
+_CHECK = "worker.bounded.json_schema:check"
 FIELDS = ("agent", "title", "text", "output_format", "output_schema", "user", "instructions", "expected_output")
 
 

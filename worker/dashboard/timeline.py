@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from worker.words.events import Note, SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
@@ -81,6 +82,8 @@ class Timeline:
             Type.Analyze: self._thought,
             Type.SubAgentTrigger: self._agent,
             Type.Note: self._note,
+            Type.InputRequested: self._asked,
+            Type.InputReceived: self._answered,
             Type.TaskCreated: self._whole,
             Type.TaskUpdated: self._whole,
             Type.TaskFinished: self._whole,
@@ -178,6 +181,22 @@ class Timeline:
         if not isinstance(note, Note):
             return self._other(event)
         return self._add(event, "note", "Note" if note.kind == "note" else note.kind.capitalize(), text=note.text)
+
+    def _asked(self, event: TaskUpdateEvent) -> list[Change]:
+        request = event.data
+        if not isinstance(request, InputRequest):
+            return self._other(event)
+        title = f"Asks a person: {request.tool_name or request.kind.replace('_', ' ')}"
+        return self._add(event, "note", title, text=request.question or "")
+
+    def _answered(self, event: TaskUpdateEvent) -> list[Change]:
+        answer = event.data
+        if not isinstance(answer, ReceivedAnswer):
+            return self._other(event)
+        said = "no" if answer.approve is False else "yes" if answer.value is None else "answered"
+        who = f" by {answer.answered_by}" if answer.answered_by else ""
+        title = f"{answer.tool_name or answer.kind.replace('_', ' ').capitalize()}: {said}{who}"
+        return self._add(event, "note", title, text=answer.note or "")
 
     def _other(self, event: TaskUpdateEvent) -> list[Change]:
         return self._add(event, "other", event.type.replace("_", " "), payload=event.data)

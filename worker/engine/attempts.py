@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from worker.engine.requests import ANSWERED
 from worker.words.attempts import Attempt, AttemptOutcome
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 
@@ -30,7 +31,8 @@ def attempts_of(rows: Iterable[Mapping[str, Any]]) -> list[Attempt]:
             attempts[-1] = _ended(running, row, data)
         if status == Status.Executing:
             attempts.append(_begun(row, data, by_hand=by_hand))
-        by_hand = status == Status.Pending and row["attempt"] is None and bool(attempts)
+        is_given_back = status == Status.Pending and row["attempt"] is None
+        by_hand = is_given_back and bool(attempts) and ANSWERED not in data
     return attempts
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from worker.engine.records import ENDED
 from worker.engine.references import FileRow
+from worker.engine.requests import ANSWERS, ASKED, pause
 from worker.engine.rows import (
     ANEW,
     BEGUN,
@@ -140,6 +141,8 @@ class Save:
         if row.is_terminal:  # the first terminal write wins
             put(row, {name: value for name, value in changes.items() if name in _addable(row)})
             return Effect()
+        if status == Status.Paused and row.status != Status.Paused:
+            return pause(row, changes, None, self.origin)
         delta = put(row, changes)
         if status == Status.Executing and row.status == Status.Pending:
             row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.now)
@@ -147,9 +150,6 @@ class Save:
             delta |= {"status": Status.Executing, "execution_attempts": row.attempt, "started_at": row.now}
         elif status == Status.Executing and row.state.get(BEGUN) != row.attempt:
             row.set(state={**row.state, BEGUN: row.attempt})  # who sends no attempt has begun what it was given
-        elif status == Status.Paused and row.status != Status.Paused:
-            row.set(status=Status.Paused, worker_id=None, paused_at=row.now)
-            delta["status"] = Status.Paused
         elif status in TERMINAL:
             return Effect(events=[end(row, Status(status), delta, None, self.origin)])
         if not delta:
@@ -189,10 +189,9 @@ class Finish:
             return Effect()
         own(row, self.attempt)
         note_written(row, self.attempt, self.sequence)
-        delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})
         if status == Status.Paused:
-            row.set(status=status, worker_id=None, paused_at=row.now)
-            return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, {**delta, "status": status}, self.attempt)])
+            return pause(row, self.outcome.changes, self.attempt)
+        delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})
         return Effect(events=[end(row, status, delta, self.attempt)])
 
 
@@ -292,6 +291,7 @@ class Retry:
             raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
         resumes = self.resumes or row.status == Status.Paused
         cleared = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
+        gone = {*cleared, *(() if resumes else (ANSWERS, ASKED))}
         row.set(
             status=Status.Pending,
             worker_id=None,
@@ -304,7 +304,7 @@ class Retry:
             started_at=None,
             finished_at=None,
             paused_at=None,
-            state={name: value for name, value in row.state.items() if name not in cleared},
+            state={name: value for name, value in row.state.items() if name not in gone},
         )
         counts = {"suspicions": 0, "crashes": 0, "errors": 0}
         delta: dict[str, Any] = {"status": Status.Pending, "result": None, "finish_reason": None, **counts, **cleared}

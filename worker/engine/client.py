@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.contracts.bounds import bounded
-from worker.engine import finding, operations, statements
+from worker.engine import answering, finding, operations, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
 from worker.engine.audit import EngineAudit
@@ -29,6 +29,7 @@ from worker.words.errors import AgentNotFound, TaskNotFound
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
+from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.texts import clean
@@ -161,6 +162,20 @@ class EngineTasks:
         async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
             await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
         return await self.get(task_id)
+
+    @bounded
+    async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
+        """Answer what a paused task asks."""
+        task = await self.get(task_id)
+        await answering.check_values(task, answers)
+        async with self._audit.of(AuditAction.TaskAnswered, f"task {task_id}", task=task_id):
+            await self._core.writer.write(answering.answering(self._organization, task, answers))
+        return await self.get(task_id)
+
+    @bounded
+    async def requests(self, query: RequestQuery) -> list[OpenRequest]:
+        """List what waits for a person."""
+        return await answering.inbox(self._core, self._organization, query)
 
     @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:

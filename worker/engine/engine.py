@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from worker.contracts import Capabilities, Standing
 from worker.engine import migrate, presence_statements, statements
+from worker.engine.answering import look_after_requests
 from worker.engine.audit import EngineAudit
 from worker.engine.client import EngineTasks
 from worker.engine.clock import watch
@@ -108,6 +109,7 @@ class Engine:
         if days is not None:
             core.upkeep.append(lambda: Retention(core, self._audit_days).every_day(days))
         core.upkeep.append(lambda: look_after(core))
+        core.upkeep.append(lambda: look_after_requests(core))
         core.upkeep.append(lambda: watch(core))
         return core
 

@@ -1,13 +1,14 @@
 """What a handler may know of its attempt."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from worker.current import Run, Stopping
-from worker.face import steps
+from worker.face import asking, steps
 from worker.words.events import TaskUpdateEvent
 
 if TYPE_CHECKING:
@@ -84,6 +85,47 @@ class Context:
     def step_sync(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Do a step, as ``step`` does, and block this thread until it is done."""
         return steps.step_sync(self.run, name, function, arguments)
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        schema: dict[str, Any] | None = None,
+        choices: Sequence[str] | None = None,
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the person, in days; nothing is awaited
+    ) -> Any:
+        """Ask a person, and go on with the answer: the task is ``paused`` until then, and holds no place in a worker.
+
+        The handler is called again once there is an answer, and comes back to this place: what it does before is done
+        again, so it belongs into ``context.step``. The same question again is another one, counted in order.
+
+        Args:
+            question: What the person reads.
+            schema: JSON Schema of the answer; none: yes or no.
+            choices: What may be chosen from, instead of a schema.
+            timeout: How long to wait, as a ``timedelta`` or in seconds; none: as ``@on_task(answer_within=…)`` says.
+
+        Returns:
+            ``True`` or ``False``; with a schema or choices the value, or None if the person declined. Nobody's answer
+            in time counts as no, unless the handler has ``unanswered="fail"``.
+
+        Raises:
+            asyncio.CancelledError: Nobody has answered yet; let it pass.
+            ValidationError: It cannot be asked like that.
+            Conflict: The platform keeps no journals.
+        """
+        return await asking.ask(self.run, asking.request_of(self.run, question, schema, choices, timeout))
+
+    def ask_sync(
+        self,
+        question: str,
+        *,
+        schema: dict[str, Any] | None = None,
+        choices: Sequence[str] | None = None,
+        timeout: timedelta | float | None = None,
+    ) -> Any:
+        """Ask a person, as ``ask`` does, from a handler that is not async."""
+        return asking.ask_sync(self.run, asking.request_of(self.run, question, schema, choices, timeout))
 
     @cached_property
     def logger(self) -> "structlog.stdlib.BoundLogger":

@@ -1,8 +1,9 @@
 """The whole way from a task to its result: read its input, run an Agno agent, team or workflow on it, set what came."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from worker.agents.call_sites import Place, call_site
@@ -10,7 +11,7 @@ from worker.contracts import Platform
 from worker.current import Run, run_in_hand
 from worker.face import bridge, reading
 from worker.face.task import Task
-from worker.words.errors import Unavailable
+from worker.words.errors import Unavailable, ValidationError
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.usage import Usage
@@ -31,7 +32,23 @@ SAVED = ("internal_status", "additional_context", "payload_extension", "title")
 """What a handler may have saved of its progress: a run that it makes with other values may be another one."""
 
 
-async def run_agent(agent: Any, task: Task) -> Task:
+OWN = frozenset(
+    {
+        "run_id",
+        "run_context",
+        "stream_events",
+        "yield_run_output",
+        "background",
+        "debug_mode",
+        "websocket",
+        "enable_websocket",
+        "background_tasks",
+    }
+)
+"""Keywords of Agno's ``arun`` that are the framework's own: how a run is made, not what it is given."""
+
+
+async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
     """Run an Agno ``Agent``, ``Team`` or ``Workflow`` on a task.
 
     The task's text and files become what the agent's model can take; its events are streamed as the task's; its
@@ -42,30 +59,37 @@ async def run_agent(agent: Any, task: Task) -> Task:
     Args:
         agent: It is not changed, and may serve many runs at once.
         task: The task.
+        given: What it is given instead, or besides: ``input`` (another text, or a structured one), ``files``,
+            ``images``, ``audio`` and ``videos`` in place of the task's, ``dependencies``, ``session_state``, and every
+            other keyword of the object's own ``arun``; with ``stream=False`` none of its text is streamed.
 
     Returns:
-        The same task.
+        The same task; ``task.run_output`` is Agno's own output of the run.
 
     Raises:
         ModuleException: The run ended in an error (the provider's own message), or the result does not fit.
+        ValidationError: The object's ``arun`` has no such keyword, or the framework sets it.
         asyncio.CancelledError: The run should end: the task was stopped, its time is up, or the worker leaves.
     """
     run, place = run_in_hand.get(), _place()
     if run is None:
-        return await _perform(agent, task, None, place)
+        return await _perform(agent, task, None, place=place, given=given)
     caller = asyncio.current_task()
     return await bridge.across(
-        lambda platform: _perform_in_hand(agent, task, run, platform, place, caller=caller), task.configuration
+        lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given, caller=caller),
+        task.configuration,
     )
 
 
-def run_agent_sync(agent: Any, task: Task) -> Task:
+def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
     """Run an agent on a task, as ``run_agent`` does, and block this thread until it is done."""
     run, place = run_in_hand.get(), _place()
     try:
         if run is None:
-            return bridge.block(lambda _: _perform(agent, task, None, place), task.configuration)
-        return bridge.block(lambda platform: _perform_in_hand(agent, task, run, platform, place), task.configuration)
+            return bridge.block(lambda _: _perform(agent, task, None, place=place, given=given), task.configuration)
+        return bridge.block(
+            lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given), task.configuration
+        )
     except Unavailable:
         if run is not None and run.stopping:
             raise asyncio.CancelledError(run.stopping.reason) from None
@@ -83,8 +107,9 @@ async def _perform_in_hand(
     task: Task,
     run: Run,
     platform: Platform,
-    place: Callable[[], Place],
     *,
+    place: Callable[[], Place],
+    given: Mapping[str, Any],
     caller: "asyncio.Task[Any] | None" = None,
 ) -> Task:
     """Run an agent within an attempt, on the loop that the attempt's platform lives on.
@@ -95,19 +120,27 @@ async def _perform_in_hand(
         run: The attempt.
         platform: Where the task lives.
         place: Where in the user's code the run is made.
+        given: What it is given.
         caller: The caller's task: if this is it, it goes on before the loop turns, and its last answer may wait.
     """
     holding = caller is not None and caller is asyncio.current_task()
     here = replace(run, work=platform.work) if bridge.is_spare() else run
     token = run_in_hand.set(here)
     try:
-        return await _perform(agent, task, run, place, holding=holding)
+        return await _perform(agent, task, run, place=place, given=given, holding=holding)
     finally:
         run_in_hand.reset(token)
+        run.failure, run.away, run.hitl_request = here.failure, here.away, here.hitl_request
 
 
 async def _perform(
-    agent: Any, task: Task, run: Run | None, place: Callable[[], Place], *, holding: bool = False
+    agent: Any,
+    task: Task,
+    run: Run | None,
+    *,
+    place: Callable[[], Place],
+    given: Mapping[str, Any],
+    holding: bool = False,
 ) -> Task:
     from worker.agents.running import close_shared
     from worker.agents.running import run as run_on
@@ -116,7 +149,9 @@ async def _perform(
     ordinal = _next_ordinal(task, run)
     saved = {name: getattr(task, name) for name in SAVED}
     outlet = _Outlet(task.id)
+    _check(agent, given)
     material, notes = await _material(agent, task)
+    material = _with(material, given)
     if ordinal == 0:
         told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
         await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
@@ -129,12 +164,40 @@ async def _perform(
         )
     finally:
         _record_usage(task, usage, run, is_first=ordinal == 0)
+    task.take_output(result.output)
     if result.paused is not None:
         task.status = AgentExecutionStatus.Paused
         task.hitl_request = result.paused
     else:
         task.result = result.content
     return task
+
+
+def _check(agent: Any, given: Mapping[str, Any]) -> None:
+    """Let pass what the agent's own ``arun`` takes. Raises: ValidationError."""
+    for name in given:
+        if name in OWN:
+            raise ValidationError(f"run_agent sets {name} itself", field=name)
+    known = signature(agent.arun).parameters if hasattr(agent, "arun") else {}
+    has_more = any(each.kind is Parameter.VAR_KEYWORD for each in known.values())
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None and not has_more:
+        raise ValidationError(f"{type(agent).__name__}.arun has no keyword {unknown!r}", field=unknown)
+
+
+def _with(material: "Material", given: Mapping[str, Any]) -> "Material":
+    """What a run is given in all."""
+    if not given:
+        return material
+    rest: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    own = {name: rest.pop(name) for name in ("files", "images", "audio", "videos") if name in rest}
+    own["streams"] = rest.pop("stream", True) is not False
+    said = rest.pop("input", None)
+    if isinstance(said, str):
+        own["message"] = said
+    elif said is not None:
+        own["given"] = said
+    return replace(material, **own, options=rest)
 
 
 class _Outlet:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from pydantic import PrivateAttr
 
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge, reading
+from worker.face.answers import Said, answers_of, named
 from worker.face.awaiting import following, saw
 from worker.face.binding import bound
 from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
@@ -40,6 +41,7 @@ class Task(TaskRecord):
     _attachments: Any = PrivateAttr(default=None)
     _fitted: Any = PrivateAttr(default=None)  # those, with pictures that any provider accepts
     _agent_runs: int = PrivateAttr(default=0)
+    _run_output: Any = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
         """Remember the task as it came, to know later what was changed."""
@@ -69,7 +71,13 @@ class Task(TaskRecord):
             ("__pydantic_extra__", None),
             (
                 "__pydantic_private__",
-                {"_configuration": configuration, "_attachments": None, "_fitted": None, "_agent_runs": 0},
+                {
+                    "_configuration": configuration,
+                    "_attachments": None,
+                    "_fitted": None,
+                    "_agent_runs": 0,
+                    "_run_output": None,
+                },
             ),
         ):
             object.__setattr__(self, name, value)
@@ -176,6 +184,29 @@ class Task(TaskRecord):
         """Have the task done again, as ``aretry`` does."""
         before = self._now("status")
         return self._absorb(bridge.block(partial(self._retrying, resume=resume), self._configuration), before)
+
+    async def aanswer(self, request_id: str | None = None, /, **said: Unpack[Said]) -> Self:
+        """Answer what the paused task asks (``hitl_request["requests"]``); once nothing is open, it goes on.
+
+        Args:
+            request_id: Which request; it may be left out where there is only one.
+            said: ``approve=True`` or ``False``, or ``value=…``; with ``note=`` to the agent, or ``arguments=`` to call
+                the tool with; or ``answers=[…]`` for several at once.
+
+        Returns:
+            This task: pending, or still paused where others are open. The same answer again changes nothing.
+
+        Raises:
+            ModuleException: 404: it asks for nothing under that id; 409: it waits for nothing, or was answered
+                otherwise; 422: it is not what was asked for.
+        """
+        before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
+        return self._absorb(await bridge.across(send, self._configuration), before)
+
+    def answer(self, request_id: str | None = None, /, **said: Unpack[Said]) -> Self:
+        """Answer what the task asks, as ``aanswer`` does."""
+        before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
+        return self._absorb(bridge.block(send, self._configuration), before)
 
     async def aevents(self, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
         """Follow the task's events as they come, from its first, until it is finished.
@@ -287,6 +318,18 @@ class Task(TaskRecord):
 
         return compose_message(text, self.input.files, self.attachments, reading.limits())
 
+    @property
+    def run_output(self) -> Any:
+        """Agno's own output of the last ``run_agent`` of this attempt: state, metrics, messages.
+
+        None before one, and where an earlier attempt had finished that run.
+        """
+        return self._run_output
+
+    def take_output(self, output: Any) -> None:
+        """Keep the output of a run that was made."""
+        self._run_output = output
+
     def count_agent_run(self) -> int:
         """Count a run of an agent outside any attempt; how many there were before it."""
         self._agent_runs += 1
@@ -301,8 +344,11 @@ class Task(TaskRecord):
         return sendable(self, self._pending())
 
     def _pending(self) -> Snapshot:
-        """What was changed and not saved yet, as it stands."""
-        return pending(self, self._saved)
+        """What was changed and not saved yet, as it stands; what a handler makes of the input is for its runs alone."""
+        found, run = pending(self, self._saved), run_in_hand.get()
+        if self._agent_runs or (run is not None and run.task_id == self.id):
+            found.pop("input", None)
+        return found
 
     def _now(self, *names: str) -> Snapshot:
         now = snapshot(self)
@@ -326,6 +372,10 @@ class Task(TaskRecord):
 
     async def _retrying(self, platform: Platform, *, resume: bool) -> TaskRecord:
         return await platform.tasks.retry(self.id, resume=resume)
+
+    def _answering(self, request_id: str | None, said: Said) -> Verb[TaskRecord]:
+        answers = named(answers_of(request_id, said), self.hitl_request)
+        return lambda platform: platform.tasks.answer(self.id, answers)
 
     async def _reading(self, platform: Platform) -> "Attachments":
         return await reading.read(platform, self.input.files or [], TaskKeeper(platform, self.id))

@@ -8,6 +8,7 @@ from pydantic import PrivateAttr
 
 from worker.contracts import Platform
 from worker.face import bridge
+from worker.face.answers import Said, answers_of, named
 from worker.face.changes import as_refusal, checked
 from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions, new_task
@@ -15,6 +16,7 @@ from worker.face.task import Task, Verb, writer_of
 from worker.face.uploads import FileSource, upload
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
+from worker.words.requests import OpenRequest, RequestQuery
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskItem, TaskQuery, TaskRecord
 
@@ -194,6 +196,36 @@ class Tasks:
         record = bridge.block(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
+    async def aanswer(self, task_id: str, request_id: str | None = None, /, **said: Unpack[Said]) -> Task:
+        """Answer what a paused task asks, as ``Task.aanswer`` does."""
+        return Task.of(
+            await bridge.across(_answering(task_id, request_id, said), self.configuration), self.configuration
+        )
+
+    def answer(self, task_id: str, request_id: str | None = None, /, **said: Unpack[Said]) -> Task:
+        """Answer what a paused task asks, as ``aanswer`` does."""
+        return Task.of(bridge.block(_answering(task_id, request_id, said), self.configuration), self.configuration)
+
+    async def arequests(
+        self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
+    ) -> "list_[OpenRequest]":
+        """List what waits for a person, the longest waiting first.
+
+        Args:
+            agent_id: Only this agent's tasks'; none: every agent's.
+            limit: How many tasks at the most, 1 to 1,000.
+            after: Page on: the id of the last task of the page before.
+        """
+        query = _requests(agent_id, limit, after)
+        return await bridge.across(lambda platform: platform.tasks.requests(query), self.configuration)
+
+    def requests(
+        self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
+    ) -> "list_[OpenRequest]":
+        """List what waits for a person, as ``arequests`` does."""
+        query = _requests(agent_id, limit, after)
+        return bridge.block(lambda platform: platform.tasks.requests(query), self.configuration)
+
     async def aevents(self, task_id: str, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
         """Follow a task's events, from the one after ``after``; see ``Task.aevents``."""
         async for event in (await self.aget(task_id)).aevents(after):
@@ -242,6 +274,25 @@ def _updating(task_id: str, given: dict[str, Any]) -> Verb[TaskRecord]:
     sent = checked(changes)
     attempt, origin = writer_of(task_id)
     return lambda platform: platform.tasks.update(task_id, sent, attempt=attempt, origin=origin)
+
+
+def _answering(task_id: str, request_id: str | None, said: Said) -> Verb[TaskRecord]:
+    answers = answers_of(request_id, said)
+
+    async def answer(platform: Platform) -> TaskRecord:
+        if all(each.id is not None for each in answers):
+            return await platform.tasks.answer(task_id, answers)
+        record = await platform.tasks.get(task_id)
+        return await platform.tasks.answer(task_id, named(answers, record.hitl_request))
+
+    return answer
+
+
+def _requests(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:
+    try:
+        return RequestQuery(agent_id=agent_id, limit=limit, after=after)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
 
 
 def _query(filters: dict[str, Any]) -> TaskQuery:

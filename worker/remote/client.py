@@ -12,7 +12,17 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import agent_of, audit_of, decode, item_of, kept_of, provider_of, task_of, tool_result_of
+from worker.remote.wire import (
+    agent_of,
+    audit_of,
+    decode,
+    item_of,
+    kept_of,
+    provider_of,
+    request_of,
+    task_of,
+    tool_result_of,
+)
 from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
@@ -31,6 +41,7 @@ from worker.words.errors import (
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
+from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
 from worker.words.texts import clean
@@ -167,6 +178,25 @@ class RemoteTasks:
                 raise
         await self.get(task_id)
         raise self._unsupported("retry a task")
+
+    @bounded
+    async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
+        """Answer what a paused task asks."""
+        if not await self._dialect.native():
+            raise self._unsupported("answer a paused task")
+        body = {"answers": [each.model_dump(mode="json", exclude_none=True) for each in answers]}
+        is_safe = all(each.id is not None for each in answers)  # else a repeat may meet another request
+        repeat = Repeat.ALWAYS if is_safe else Repeat.UNSENT
+        return await self._task("POST", task_id, "/answer", body=body, repeat=repeat)
+
+    @bounded
+    async def requests(self, query: RequestQuery) -> list[OpenRequest]:
+        """List what waits for a person."""
+        if not await self._dialect.native():
+            raise self._unsupported("list what waits for a person")
+        asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
+        rows = decode((await self._transport.call("GET", "/requests", params=asked)).content, "a list of requests")
+        return [request_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
     @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:

@@ -12,6 +12,7 @@ from worker.words.audit import AuditEntry
 from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.providers import ProviderState
+from worker.words.requests import OpenRequest
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
 from worker.words.tasks import TaskItem, TaskRecord
 from worker.words.tools import ToolInvocationResult
@@ -64,6 +65,11 @@ def item_of(data: Any) -> TaskItem:
 def provider_of(data: Any) -> ProviderState:
     """Read how a provider stands."""
     return _read(ProviderState, data, "a provider")
+
+
+def request_of(data: Any) -> OpenRequest:
+    """Read what waits for a person."""
+    return _read(OpenRequest, data, "a request")
 
 
 def audit_of(data: Any) -> AuditEntry:

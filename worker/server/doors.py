@@ -39,6 +39,7 @@ ROOTS = frozenset(
         "providers",
         "openapi.json",
         "ready",
+        "requests",
         "ui",
         "work",
         "workers",

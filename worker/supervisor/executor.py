@@ -101,6 +101,8 @@ class Executor:
             incomplete=handler.incomplete,
             required=handler.required,
             silence=handler.model_silence,
+            answer_within=handler.answer_within,
+            unanswered=handler.unanswered,
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 

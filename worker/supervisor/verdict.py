@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, Run
+from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, REASON_PAUSE, Run
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
@@ -43,6 +43,8 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome:
     """
     from worker.agents.outputs import of_bare
 
+    if run.hitl_request is not None and run.stopping.reason == REASON_PAUSE:
+        return _paused(task, run)  # whatever it made of being ended
     ended = of_bare(value, run)
     if ended.paused is not None:
         return Outcome(Status.Paused, {**task.unsaved(), "hitl_request": ended.paused})
@@ -75,6 +77,8 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # also where its time was up while it was ending: the first reason stands
+    if run.hitl_request is not None and run.stopping.reason == REASON_PAUSE:
+        return _paused(task, run)
     if run.away is not None and run.stopping.reason == REASON_OUTAGE:
         away = run.away
         text = redaction.of_this_process()(f"{away.id} is away: {away.message}")
@@ -91,6 +95,10 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
         delay = handler.retries.delay(tries) if known.wait is None else known.wait
         return HandBack(delay, message(error), known.code, known.provider_code)
     return Outcome(Status.Error, {"result": message(error), **codes(known), **kept(task, run)})
+
+
+def _paused(task: Task, run: Run) -> Outcome:
+    return Outcome(Status.Paused, {**kept(task, run), "hitl_request": run.hitl_request})
 
 
 def _holds(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:

@@ -16,6 +16,7 @@ class AuditAction(StrEnum):
     AgentDeleted = "agent.delete"
     TaskStopped = "task.stop"
     TaskRetried = "task.retry"
+    TaskAnswered = "task.answer"
     DeliveryRetried = "delivery.retry"
     ProviderResumed = "provider.resume"
     ProviderFailed = "provider.fail"

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from worker.words.events import NewEvent
+if TYPE_CHECKING:
+    from worker.words.events import NewEvent
 
 # Made once: json.dumps with options makes one a call. ASCII, with sorted keys: the same in every process and version.
 _text = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
@@ -23,7 +24,7 @@ def as_it_is(value: Any) -> Any:
     return value if type(value) is str else json.loads(_text(value))
 
 
-def mark(event: NewEvent) -> str:
+def mark(event: "NewEvent") -> str:
     """By what an event is known again once it is stored, where NUL is U+FFFD."""
     text = _text([event.type, event.data]).replace(r"\u0000", r"\ufffd")
     return hashlib.sha256(text.encode()).hexdigest()[:CHARACTERS]

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     Handler = "handler"
     Crash = "crash"
     Limit = "limit"
+    Unanswered = "unanswered"
 
 
 TRANSIENT = frozenset(

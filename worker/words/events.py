@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import Words
 
@@ -68,7 +69,8 @@ class TaskUpdateEvent(BaseModel):
     """One event of a task.
 
     ``data`` is the whole task for ``task_created``, ``task_updated`` and ``task_finished``, a ``ToolCallRequest``,
-    ``ToolCallResult`` or ``SubAgentTrigger`` for events of that name, text for ``chunk``.
+    ``ToolCallResult`` or ``SubAgentTrigger`` for events of that name, an ``InputRequest`` or ``ReceivedAnswer`` for
+    ``input_requested`` and ``input_received``, text for ``chunk``.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -98,6 +100,8 @@ DATA_MODELS: dict[TaskUpdateEventType, type[BaseModel]] = {
     TaskUpdateEventType.Think: Thought,
     TaskUpdateEventType.Analyze: Thought,
     TaskUpdateEventType.Note: Note,
+    TaskUpdateEventType.InputRequested: InputRequest,
+    TaskUpdateEventType.InputReceived: ReceivedAnswer,
 }
 
 

@@ -68,7 +68,7 @@ class ThinkMode(StrEnum):
 
 
 class TaskUpdateEventType(StrEnum):
-    """The kinds of event a task has. The first six can be bound by handlers; a type not listed here is passed over."""
+    """The kinds of event a task has. A handler can be bound to those of ``BINDABLE``; others are passed over."""
 
     TaskCreated = "task_created"
     TaskUpdated = "task_updated"
@@ -84,6 +84,8 @@ class TaskUpdateEventType(StrEnum):
     AuthEvent = "auth_event"
     ContextStatus = "context_status"
     TaskCompactization = "task_compactization"
+    InputRequested = "input_requested"  # ours: a person is asked for something
+    InputReceived = "input_received"  # ours: and has answered
     Note = "note"  # ours: something the reader of a task should know, such as an attachment that could not be read
 
 
@@ -92,10 +94,17 @@ WHOLE_TASK = frozenset(
 )
 """Events whose data is the whole task as it stood then."""
 
-TOLD_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - {TaskUpdateEventType.Chunk}
+TOLD_BY_ENGINE = frozenset({TaskUpdateEventType.InputRequested, TaskUpdateEventType.InputReceived})
+"""Events that no run tells: they come with a change of the task's own state."""
+
+TOLD_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - TOLD_BY_ENGINE - {TaskUpdateEventType.Chunk}
 """Events that a run tells once, however often it is taken up again."""
 
-BINDABLE = tuple(TaskUpdateEventType)[:6]
+BINDABLE = (
+    *tuple(TaskUpdateEventType)[:6],
+    TaskUpdateEventType.InputRequested,
+    TaskUpdateEventType.InputReceived,
+)
 """Events that a handler can serve."""
 
 

@@ -21,6 +21,7 @@ from worker.words.digests import digest
 
 if TYPE_CHECKING:
     from worker.agents.agent_run import AgentRun
+    from worker.agents.instrumentation.step_pauses import Held
 
 T = TypeVar("T")
 
@@ -60,6 +61,10 @@ class Frame:
     made_ids: int = 0
     servers: list[Any] = field(default_factory=list[Any])  # MCP connections that the run uses
     databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for it
+    is_users: bool = False  # the user's own code has made it
+    held: "Held | None" = None  # where it has paused, if it is a workflow
+    pauses: int = 0  # how often it has
+    is_paused: bool = False  # something within it waits for a person
     is_live: bool = False  # something within it is made that no earlier attempt has completed
     _scope: Scope | None = None
 

@@ -24,10 +24,12 @@ from worker.agents.instrumentation import (
     long_results,
     model_calls,
     off_loop,
+    pauses,
     records,
     refused,
     runs,
     sessions,
+    step_pauses,
     tool_calls,
 )
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
@@ -519,6 +521,8 @@ HOOKS: tuple[Hook, ...] = (
     Hook(BASE, "Model", "get_function_calls_to_run", refused.calls_to_run),
     Hook(BASE, "Model", "create_tool_call_limit_error_result", refused.over_the_limit),
     Hook(BASE, "Model", "create_function_call_result", long_results.for_the_model),
+    Hook(BASE, "Model", "arun_function_calls", pauses.calls),
+    Hook(BASE, "Model", "run_function_calls", pauses.calls_sync),
     Hook(BASE, "Model", "arun_function_call", _tool_call),
     Hook(FUNCTION, "FunctionCall", "aexecute", _tool_execution),
     Hook(FUNCTION, "FunctionCall", "execute", _tool_execution_sync),
@@ -544,6 +548,10 @@ HOOKS: tuple[Hook, ...] = (
         for name, make in SAVES
     ),
     *(Hook("agno.workflow.workflow", "Workflow", name, make) for name, make in SAVES),
+    Hook("agno.workflow.utils.hitl", "", "asave_paused_session", step_pauses.saved, is_shared=True),
+    Hook("agno.workflow.utils.hitl", "", "save_paused_session", step_pauses.saved_sync, is_shared=True),
+    Hook("agno.workflow.workflow", "Workflow", "aget_session", step_pauses.session),
+    Hook("agno.workflow.workflow", "Workflow", "get_session", step_pauses.session_sync),
     Hook("agno.run.approval", "", "acreate_approval_from_pause", _approval, is_shared=True),
     Hook("agno.run.approval", "", "create_approval_from_pause", _approval_sync, is_shared=True),
     Hook("agno.offload.store", "ResultStore", "_afree_call_id", _free_id),

@@ -1,4 +1,4 @@
-"""Tool calls that Agno answers itself instead of making them: no such tool, no JSON, over the limit.
+"""Tool calls that are answered instead of being made: no such tool, no JSON, over the limit, or by a person.
 
 They are in the log like any others, so that a model which goes on asking in vain is seen. Each has a row in the
 journal, by which another attempt knows that its events are there.
@@ -26,7 +26,7 @@ def calls_to_run(original: Original) -> Original:
         if frame is not None and len(messages) > before:
             asked = {each.get("id"): each.get("function") or {} for each in assistant_message.tool_calls}
             for each in messages[before:]:
-                _told(frame, each, _arguments(asked.get(each.tool_call_id, {}).get("arguments")))
+                answered(frame, each, _arguments(asked.get(each.tool_call_id, {}).get("arguments")))
         return made
 
     return hook
@@ -39,17 +39,25 @@ def over_the_limit(original: Original) -> Original:
         message = original(self, function_call)
         frame = frame_in_hand.get()
         if frame is not None:
-            _told(frame, message, function_call.arguments or {})
+            answered(frame, message, function_call.arguments or {})
         return message
 
     return hook
 
 
-def _told(frame: Frame, message: Any, arguments: Any) -> None:
-    frame.run.call(partial(_note, frame, turn_in_hand.get(), message, arguments))
+def answered(frame: Frame, message: Any, arguments: Any, *, is_error: bool = True) -> None:
+    """Put a call that was answered into the log and the journal.
+
+    Args:
+        frame: Whose call it is.
+        message: Agno's, with what the model is told.
+        arguments: Of the call.
+        is_error: Whether the model is told of it as an error.
+    """
+    frame.run.call(partial(_note, frame, turn_in_hand.get(), message, arguments, is_error=is_error))
 
 
-def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any) -> None:
+def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any, *, is_error: bool) -> None:
     run, text = frame.run, str(message.content)
     place = place_of(frame, turn, message.tool_call_id)
     home, at = place.home, place.at
@@ -63,8 +71,8 @@ def _note(frame: Frame, turn: Turn | None, message: Any, arguments: Any) -> None
             run.emit([request], home)  # it is in the log, and so is the answer
         return
     run.emit([request], home)
-    result = result_event(call_id, name, arguments, text, is_error=True, member=place.member)
-    run.note(home, "refused", at, {}, match=match, what=f"The refusal of {name}", events=[result])
+    result = result_event(call_id, name, arguments, text, is_error=is_error, member=place.member)
+    run.note(home, "refused", at, {}, match=match, what=f"The answer to {name}", events=[result])
 
 
 def _arguments(text: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.agents.call_sites import Place, call_site
 from worker.agents.endings import ERRORS
+from worker.agents.instrumentation import step_pauses
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
@@ -52,7 +53,25 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
         except Exception:
             _ended(child, failed=True)
             raise
-    return _followed(child, result)
+    return _followed(child, _continued(own, child, result))
+
+
+def _continued(owner: Any, child: Frame, result: Any) -> Any:
+    """What a run answers; a workflow goes on after the pauses that were answered."""
+    if not hasattr(owner, "steps"):
+        return result
+    if isinstance(result, AsyncIterator):
+        return step_pauses.continued(owner, child, result)
+    if isinstance(result, Iterator):
+        return step_pauses.continued_sync(owner, child, result)
+    if hasattr(result, "__await__"):
+        return _completed(owner, child, result)
+    with within(child):
+        return step_pauses.completed_sync(owner, child, result)
+
+
+async def _completed(owner: Any, child: Frame, result: Any) -> Any:
+    return await step_pauses.completed(owner, child, await result)
 
 
 def _session_within(frame: Frame, owner: Any) -> str:
@@ -148,6 +167,7 @@ def _opened(
     scope = run.journal.open(frame.scope, identity, name or kind)
     member = None if is_of_workflow(frame) else name_in_events(owner)
     child = Frame(run, owner, lambda: scope, frame, run.id_of(scope), given=given, member=member)
+    child.is_users = site is not None
     begin(child.run_id)
     _announce(frame, child)
     return child
@@ -195,6 +215,7 @@ def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -
     if hasattr(result, "__await__"):
         return _awaited(child, result, key)
     child.run.call(partial(_ended, child, failed=_failed(child, result)))
+    _pause(child)
     return result
 
 
@@ -204,9 +225,10 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
         with within(child, key):
             answer = await result
         failed = _failed(child, answer)
-        return answer
     finally:
         _ended(child, failed=failed)
+    _pause(child)
+    return answer
 
 
 async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
@@ -222,6 +244,7 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
         failed = outcome.failed
     finally:
         _ended(child, failed=failed)
+    _pause(child)
     if output is not None:
         yield output
 
@@ -239,6 +262,7 @@ def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | 
         failed = outcome.failed
     finally:
         child.run.call(partial(_ended, child, failed=failed))
+    _pause(child)
     if output is not None:
         yield output
 
@@ -249,6 +273,15 @@ def _is_output(item: Any, child: Frame) -> bool:
     Agno's steps stop reading there. The run must have ended by then: closed in the middle, it would count as cancelled.
     """
     return bool(child.run_id) and getattr(item, "run_id", None) == child.run_id and not hasattr(item, "event")
+
+
+def _pause(child: Frame) -> None:
+    """Go no further with code of the user's that has run an agent which waits for a person: it would go on without.
+
+    Raises: CancelledError.
+    """
+    if child.is_users and child.is_paused:
+        raise child.run.call(child.run.pause)
 
 
 def _failed(child: Frame, answer: Any) -> bool:

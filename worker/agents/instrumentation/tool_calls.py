@@ -263,6 +263,8 @@ class ToolCall:
         return ReplayedText(text.before[len(text.passed) :])
 
     def _note(self, value: dict[str, Any], result: Any, *, has_failed: bool = False) -> None:
+        if self.frame.is_paused:
+            return  # it hands on what waits for a person, and is made again once that is answered
         run, call = self._run, self.call
         events = self._result(result, has_failed=has_failed)
         if self.frame.has_scope:

@@ -13,8 +13,10 @@ from worker.agents.journal.order import LAST, ReplayOrder
 from worker.agents.journal.rows import Entry, Kind, Number
 from worker.agents.journal.scopes import CallSite, Identity, Record, Scope
 from worker.contracts import Work
+from worker.words.answer_rows import answer_in
 from worker.words.digests import mark
 from worker.words.events import NewEvent
+from worker.words.requests import InputAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
 
@@ -51,6 +53,7 @@ class Journal:
         self._lately: list[NewEvent] = []  # emitted since the last answer of a model, by whichever attempt
         self._unfinished: Counter[str] = Counter()  # by scope: streamed texts whose answers were not completed
         self._steps: Counter[str] = Counter()
+        self._answers: dict[str, InputAnswer] = {}  # of people, by what was asked
         self.spent = [0, 0, 0, 0]  # tokens of calls that were paid for and do not count: failed, or given up
 
     async def load(self, work: Work) -> None:
@@ -157,6 +160,10 @@ class Journal:
         if kind == "model":
             self._lately.clear()
         return made
+
+    def answer(self, request_id: str) -> InputAnswer | None:
+        """What a person has answered; None: nothing yet."""
+        return self._answers.get(request_id)
 
     def next_number(self) -> Number:
         """The place of what is completed, or begun, now."""
@@ -318,6 +325,10 @@ class Journal:
 
     def _read(self, stored: dict[str, str]) -> None:
         decoded = sorted((rows.decode(key, text) for key, text in stored.items()), key=lambda each: each[0])
+        for _, body in decoded:
+            found = answer_in(body)
+            if found is not None:
+                self._answers[found[0]] = InputAnswer.model_validate(found[1])
         known = [(number, body) for number, body in decoded if "scope" in body]
         self.has_foreign_rows = any("scope" not in body and body.get("kind") in COMPLETED for _, body in decoded)
         opened = [each for _, body in known for each in body.get("opens", ())]

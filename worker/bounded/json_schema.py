@@ -22,7 +22,7 @@ def fitted(text: str, schema: dict[str, Any] | None) -> dict[str, str]:
     """Tell whether JSON text fits a schema. References to other documents are never fetched.
 
     Returns:
-        ``{"text"}``, the same value as JSON text, or ``{"unfit"}`` with what does not fit, and where.
+        ``{"text"}``, the same value as JSON text, or ``{"unfit", "at"}``: what does not fit, and where.
 
     Raises:
         Refused: The schema cannot be applied.
@@ -30,14 +30,16 @@ def fitted(text: str, schema: dict[str, Any] | None) -> dict[str, str]:
     try:
         value = json.loads(text, parse_constant=_refuse)
         wrong = None if schema is None else _problem(schema, value)
-        return {"unfit": wrong} if wrong is not None else {"text": json.dumps(value, ensure_ascii=False)}
+        if wrong is not None:
+            return {"unfit": wrong[0], "at": wrong[1]}
+        return {"text": json.dumps(value, ensure_ascii=False)}
     except ValueError as error:
         return {"unfit": f"it is not valid JSON: {error}"}
     except RecursionError:
         return {"unfit": "it is nested too deeply"}
 
 
-def _problem(schema: dict[str, Any], value: Any) -> str | None:
+def _problem(schema: dict[str, Any], value: Any) -> tuple[str, str] | None:
     from jsonschema.exceptions import best_match
     from referencing.exceptions import Unresolvable
 
@@ -52,7 +54,14 @@ def _problem(schema: dict[str, Any], value: Any) -> str | None:
     if error is None:
         return None
     where = "/".join(str(part) for part in error.absolute_path)
-    return f"{error.message} (at {where})" if where else error.message
+    missing = _missing(error.message) if error.validator == "required" else ""
+    return f"{error.message} (at {where})" if where else error.message, "/".join(filter(None, (where, missing)))
+
+
+def _missing(message: str) -> str:
+    """The field that a message says is missing, as jsonschema puts it: ``'name' is a required property``."""
+    found = re.match(r"'([^']*)' is a required", message)
+    return found.group(1) if found else ""
 
 
 def _validator(schema: dict[str, Any]) -> "Validator":

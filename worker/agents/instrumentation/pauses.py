@@ -1,0 +1,296 @@
+"""Tool calls that wait for a person: asked about where Agno pauses, carried out once the answer is in the journal.
+
+A later attempt replays the run up to the call. If the journal has the answer by then, the call is made, or answered,
+right there, and Agno has nothing to pause for: so it goes on in an agent, in a team's member and in a workflow's step
+alike, whether or not they have a database. What has no answer is left to Agno, which pauses as it always does.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from copy import copy
+from functools import partial
+from typing import Any
+
+from worker.agents.instrumentation import refused
+from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
+from worker.words.requests import InputAnswer, InputRequest, RequestKind
+
+Original = Callable[..., Any]
+Kind = RequestKind
+
+REJECTED = "Function call was rejected by the user"
+"""What Agno tells a model of a call that a person has rejected (agno/agent/_tools.py)."""
+
+FORM, QUESTIONS = "get_user_input", "ask_user"
+"""Tools of Agno's by which a model itself asks a person (agno/tools/user_control_flow.py, user_feedback.py)."""
+
+WAITS = ("requires_confirmation", "requires_user_input", "external_execution")
+"""Settings of a ``Function`` for which Agno pauses."""
+
+TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "dict": "object"}
+"""JSON Schema's names for the types of a form's fields."""
+
+
+def calls(original: Original) -> Original:
+    """Agno makes the tool calls of an answer, or pauses for them."""
+
+    async def hook(self: Any, function_calls: Any, function_call_results: Any, **options: Any) -> AsyncIterator[Any]:
+        frame = frame_in_hand.get()
+        if frame is None or options.get("skip_pause_check"):
+            batch = None
+        else:
+            batch = _Batch(frame, self, function_calls, function_call_results, options)
+            for each in batch.answered():
+                yield each
+        made = original(self, function_calls if batch is None else batch.calls, function_call_results, **options)
+        async with aclosing(made):
+            async for each in made:
+                yield each
+        if batch is not None:
+            batch.sort()
+
+    return hook
+
+
+def calls_sync(original: Original) -> Original:
+    """Do the same for plain code."""
+
+    def hook(self: Any, function_calls: Any, function_call_results: Any, **options: Any) -> Iterator[Any]:
+        frame = frame_in_hand.get()
+        if frame is None:
+            yield from original(self, function_calls, function_call_results, **options)
+            return
+        batch = _Batch(frame, self, function_calls, function_call_results, options)
+        yield from batch.answered()
+        yield from original(self, batch.calls, function_call_results, **options)
+        batch.sort()
+
+    return hook
+
+
+class _Batch:
+    """The tool calls of one answer.
+
+    Args:
+        frame: Whose answer it is.
+        model: Agno's, which gives it.
+        asked: The calls.
+        results: The messages about them; Agno's list, added to.
+        options: Agno's; what is to be said after the results is added.
+    """
+
+    def __init__(
+        self, frame: Frame, model: Any, asked: Sequence[Any], results: list[Any], options: dict[str, Any]
+    ) -> None:
+        self._frame = frame
+        self._model = model
+        self._asked = asked
+        self._results = results
+        self._before = len(results)
+        self._said: list[Any] = options.get("additional_input") or []
+        options["additional_input"] = self._said
+        self.calls: list[Any] = []
+        """Those that Agno is to make, or to pause for."""
+
+    def answered(self) -> Iterator[Any]:
+        """Take the answers that are there; yields what Agno yields for a call that is over."""
+        for call in self._asked:
+            requests = self._frame.run.call(partial(requests_of, self._frame, call))
+            if not requests:
+                self.calls.append(call)
+                continue
+            answers = [self._frame.run.journal.answer(each.id) for each in requests]
+            if any(each is None for each in answers):
+                self._frame.run.call(self._frame.run.ask, requests, self._frame)
+                self.calls.append(call)
+                continue
+            call.function = _without_pauses(call.function)
+            text = self._carried_out(call, list(zip(requests, filter(None, answers), strict=True)))
+            if text is None:
+                self.calls.append(call)
+                continue
+            yield from _ended(call, *text)
+
+    def _carried_out(self, call: Any, given: Sequence[tuple[InputRequest, InputAnswer]]) -> tuple[str, bool] | None:
+        """Do what a person has said of a call.
+
+        Returns:
+            The call's result, and whether that is an error; None if the call is to be made.
+        """
+        rejected = next((answer for _, answer in given if answer.approve is False), None)
+        if rejected is not None:
+            return self._message(call, rejected.note or REJECTED, is_error=True)
+        for request, answer in given:
+            if answer.arguments is not None:
+                call.arguments = answer.arguments
+                self._say(f"{call.function.name} was approved with other arguments: {_text(answer.arguments)}")
+            if request.kind is Kind.ExternalExecution:
+                return self._message(call, answer.value if isinstance(answer.value, str) else _text(answer.value))
+            if request.kind is Kind.UserFeedback:
+                return self._message(call, f"User feedback received: {_text(_chosen(answer.value))}")
+            if request.kind is Kind.UserInput and call.function.name == FORM:
+                fields = [{"name": name, "value": value} for name, value in answer.value.items()]
+                return self._message(call, f"User inputs retrieved: {_text(fields)}")
+            if request.kind is Kind.UserInput:
+                call.arguments = {**(call.arguments or {}), **answer.value}
+            if answer.note:
+                self._say(f"A note on {call.function.name} from the person who was asked: {answer.note}")
+        return None
+
+    def _message(self, call: Any, text: str, *, is_error: bool = False) -> tuple[str, bool]:
+        from agno.models.message import Message
+
+        message = Message(
+            role=self._model.tool_message_role,
+            content=text,
+            tool_call_id=call.call_id,
+            tool_name=call.function.name,
+            tool_args=call.arguments,
+            tool_call_error=is_error,
+        )
+        self._results.append(message)
+        refused.answered(self._frame, message, call.arguments or {}, is_error=is_error)
+        return text, is_error
+
+    def _say(self, text: str) -> None:
+        from agno.models.message import Message
+
+        self._said.append(Message(role="user", content=text))
+
+    def sort(self) -> None:
+        """Bring the results into the order of their calls, which some providers want."""
+        order = {call.call_id: place for place, call in enumerate(self._asked)}
+        fresh = self._results[self._before :]
+        self._results[self._before :] = sorted(fresh, key=lambda each: order.get(each.tool_call_id, len(order)))
+
+
+def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
+    """What a person is asked before a tool is called; empty for most tools."""
+    function = call.function
+    is_form = function.name == FORM and bool((call.arguments or {}).get("user_input_fields"))
+    is_questions = function.name == QUESTIONS and bool((call.arguments or {}).get("questions"))
+    if not (is_form or is_questions or any(getattr(function, each, False) for each in WAITS)):
+        return []
+    place = place_of(frame, turn_in_hand.get(), call.call_id)
+    who = getattr(place.owner.owner, "name", None) or getattr(place.owner.owner, "id", None)
+    where = [place.home.key, place.at]
+    what: dict[str, Any] = {"agent": who, "tool_name": function.name, "arguments": call.arguments or {}}
+
+    def asked(kind: RequestKind, **more: Any) -> InputRequest:
+        return InputRequest.asked(where, kind, **what, **more)
+
+    found: list[InputRequest] = []
+    if function.requires_confirmation:
+        found.append(asked(Kind.Confirmation, question=_first_line(function.description)))
+    if is_form:
+        fields = [
+            Field(each.get("field_name"), each.get("field_type"), each.get("field_description"))
+            for each in call.arguments["user_input_fields"]
+        ]
+        found.append(asked(Kind.UserInput, value_schema=form(fields)))
+    elif is_questions:
+        found.append(asked(Kind.UserFeedback, value_schema=_questions(call.arguments["questions"])))
+    elif function.requires_user_input:
+        given = call.arguments or {}
+        fields = [
+            Field(each.name, each.field_type, each.description, given.get(each.name))
+            for each in function.user_input_schema or ()
+        ]
+        found.append(asked(Kind.UserInput, value_schema=form(fields), question=_first_line(function.description)))
+    if function.external_execution:
+        found.append(asked(Kind.ExternalExecution, question=_first_line(function.description)))
+    return found
+
+
+class Field:
+    """A field of a form.
+
+    Args:
+        name: Its name.
+        kind: Its type: Python's, or that type's name.
+        description: What it is for.
+        value: What it is filled in with already.
+        allowed: What it may hold; none: anything of its type.
+        is_needed: Whether it must be filled in.
+    """
+
+    def __init__(
+        self,
+        name: Any,
+        kind: Any,
+        description: Any,
+        value: Any = None,
+        allowed: Any = None,
+        *,
+        is_needed: bool = True,
+    ) -> None:
+        self.name = str(name)
+        self.kind = TYPES.get(kind if isinstance(kind, str) else getattr(kind, "__name__", ""))
+        self.description = description if isinstance(description, str) else None
+        self.value = value
+        self.allowed = list(allowed) if allowed else None
+        self.is_needed = is_needed and value is None
+
+
+def form(fields: Sequence[Field]) -> dict[str, Any]:
+    """The JSON Schema of a form."""
+    properties: dict[str, Any] = {}
+    for each in fields:
+        said = {"type": each.kind, "description": each.description, "default": each.value, "enum": each.allowed}
+        properties[each.name] = {name: value for name, value in said.items() if value is not None}
+    required = [each.name for each in fields if each.is_needed]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _questions(questions: Any) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for each in questions:
+        labels = [str(option.get("label", "")) for option in each.get("options") or ()]
+        item: dict[str, Any] = {"type": "string", **({"enum": labels} if labels else {})}
+        said = {"type": "array", "items": item, "minItems": 1, "description": each.get("header")}
+        if not each.get("multi_select"):
+            said["maxItems"] = 1
+        properties[str(each.get("question", ""))] = {name: value for name, value in said.items() if value is not None}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _chosen(value: Any) -> list[dict[str, Any]]:
+    return [{"question": question, "selected": chosen} for question, chosen in value.items()]
+
+
+def _without_pauses(function: Any) -> Any:
+    """A copy of a tool that Agno calls without asking; it marks the tool itself when it pauses."""
+    own = copy(function)
+    for name in WAITS:
+        setattr(own, name, False)
+    return own
+
+
+def _ended(call: Any, text: str, is_error: bool) -> Iterator[Any]:
+    """What Agno yields for a call that was made: by that the run's output lists it."""
+    from agno.models.response import ModelResponse, ModelResponseEvent, ToolExecution
+
+    named = {"tool_call_id": call.call_id, "tool_name": call.function.name, "tool_args": call.arguments}
+    yield ModelResponse(
+        content=call.get_call_str(),
+        tool_executions=[ToolExecution(**named)],
+        event=ModelResponseEvent.tool_call_started.value,
+    )
+    yield ModelResponse(
+        tool_executions=[ToolExecution(**named, result=text, tool_call_error=is_error)],
+        event=ModelResponseEvent.tool_call_completed.value,
+    )
+
+
+def _first_line(text: Any) -> str | None:
+    return text.strip().splitlines()[0] if isinstance(text, str) and text.strip() else None
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

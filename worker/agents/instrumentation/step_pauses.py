@@ -1,0 +1,223 @@
+"""Workflows that wait for a person: a step to confirm, an input, a route, an output to review, an error to decide on.
+
+Agno ends the workflow's stream there. If the journal has the answers, the workflow goes on at once by Agno's own
+``continue_run``; else the run asks. Agents that wait within a step are another matter: see ``pauses``.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, NamedTuple
+
+from worker.agents.errors import AgentFailed
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.pauses import Field, form
+from worker.words.requests import InputAnswer, InputRequest, RequestKind
+
+Original = Callable[..., Any]
+Kind = RequestKind
+
+
+class Held(NamedTuple):
+    """Where a workflow has paused.
+
+    Args:
+        session: Agno's, as it stood.
+        output: Agno's ``WorkflowRunOutput``.
+    """
+
+    session: Any
+    output: Any
+
+
+def saved(original: Original) -> Original:
+    """Agno stores a workflow that pauses."""
+
+    async def hook(workflow: Any, session: Any, workflow_run_response: Any) -> None:
+        _hold(session, workflow_run_response)
+        await original(workflow, session, workflow_run_response)
+
+    return hook
+
+
+def saved_sync(original: Original) -> Original:
+    """Do the same for plain code."""
+
+    def hook(workflow: Any, session: Any, workflow_run_response: Any) -> None:
+        _hold(session, workflow_run_response)
+        original(workflow, session, workflow_run_response)
+
+    return hook
+
+
+def _hold(session: Any, output: Any) -> None:
+    frame = frame_in_hand.get()
+    for each in () if frame is None else frame.path():
+        if each.run_id == output.run_id:
+            each.held = Held(session, output)
+            return
+
+
+def session(original: Original) -> Original:
+    """Agno reads the session of a workflow that goes on: it may have no database to read it from."""
+
+    async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        held = _held_of(self)
+        return await original(self, *arguments, **options) if held is None else held.session
+
+    return hook
+
+
+def session_sync(original: Original) -> Original:
+    """Do the same for plain code."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        held = _held_of(self)
+        return original(self, *arguments, **options) if held is None else held.session
+
+    return hook
+
+
+def _held_of(workflow: Any) -> Held | None:
+    frame = frame_in_hand.get()
+    return next((each.held for each in frame.path() if each.owner is workflow), None) if frame is not None else None
+
+
+async def continued(workflow: Any, frame: Frame, items: Any) -> AsyncGenerator[Any]:
+    """Pass on a workflow's events, and go on after each pause that has been answered."""
+    while True:
+        async with aclosing(items):
+            async for each in items:
+                yield each
+        output = answered(frame)
+        if output is None:
+            return
+        items = await workflow.acontinue_run(output, stream=True, stream_events=True)
+
+
+def continued_sync(workflow: Any, frame: Frame, items: Iterator[Any]) -> Iterator[Any]:
+    """Do the same for plain code."""
+    while True:
+        yield from items
+        output = frame.run.call(answered, frame)
+        if output is None:
+            return
+        items = workflow.continue_run(output, stream=True, stream_events=True)
+
+
+async def completed(workflow: Any, frame: Frame, output: Any) -> Any:
+    """Do the same for a workflow that answers in one piece."""
+    while (paused := answered(frame)) is not None:
+        output = await workflow.acontinue_run(paused)
+    return output
+
+
+def completed_sync(workflow: Any, frame: Frame, output: Any) -> Any:
+    """Do the same for plain code."""
+    while (paused := frame.run.call(answered, frame)) is not None:
+        output = workflow.continue_run(paused)
+    return output
+
+
+def answered(frame: Frame) -> Any:
+    """The output of a workflow that has paused, with the answers to what it asks; None: it goes no further.
+
+    Raises:
+        AgentFailed: A person has declined what it cannot go on without.
+    """
+    held, frame.held = frame.held, None
+    if held is None:
+        return None
+    frame.pauses += 1
+    found = list(_asked(frame, held.output))
+    open_ones = [request for request, _ in found if frame.run.journal.answer(request.id) is None]
+    if not found or open_ones:
+        if open_ones:
+            frame.run.ask(open_ones, frame)
+        return None  # without a request, an agent within a step has asked
+    for request, apply in found:
+        answer = frame.run.journal.answer(request.id)
+        if answer is not None:
+            apply(answer)
+    frame.held = held  # for its session
+    return held.output
+
+
+Apply = Callable[[InputAnswer], None]
+
+
+def _asked(frame: Frame, output: Any) -> Iterator[tuple[InputRequest, Apply]]:
+    """What a paused workflow asks, and how each answer is set."""
+    where = [frame.scope.key, "step", frame.pauses]
+    for each in output.error_requirements or ():
+        what = {"agent": each.step_name, "question": f"{each.step_name} failed: {each.error_message} Try it again?"}
+        yield InputRequest.asked(where, Kind.Confirmation, **what), partial(_decide, each)
+    for each in (output.step_requirements or ())[-1:]:  # earlier ones are history
+        if not each.requires_executor_input and not each.is_resolved:
+            yield from _of_step(where, each)
+
+
+def _of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Apply]]:
+    what: dict[str, Any] = {"agent": step.step_name, "answer_by": step.timeout_at}
+    if step.requires_output_review:
+        shown = {"output": getattr(step.step_output, "content", None)}
+        said = {**what, "question": step.output_review_message, "arguments": shown}
+        yield InputRequest.asked(where, Kind.OutputReview, **said), partial(_review, step)
+    elif step.requires_confirmation:
+        said = {**what, "question": step.confirmation_message}
+        yield InputRequest.asked(where, Kind.Confirmation, **said), partial(_confirm, step)
+    if step.requires_user_input:
+        fields = [_field(each) for each in step.user_input_schema or ()]
+        schema = form(fields) if fields else {"type": "object", "minProperties": 1}
+        said = {**what, "question": step.user_input_message, "value_schema": schema}
+        yield InputRequest.asked(where, Kind.UserInput, **said), partial(_fill_in, step)
+    if step.requires_route_selection:
+        said = {
+            **what,
+            "question": step.user_input_message,
+            "choices": step.available_choices or [],
+            "several": step.allow_multiple_selections,
+        }
+        yield InputRequest.asked(where, Kind.RouteSelection, **said), partial(_select, step)
+
+
+def _field(each: Any) -> Field:
+    allowed = each.allowed_values
+    return Field(each.name, each.field_type, each.description, each.value, allowed, is_needed=each.required)
+
+
+def _decide(error: Any, answer: InputAnswer) -> None:
+    if answer.approve:
+        error.retry()
+    else:
+        error.skip()
+
+
+def _confirm(step: Any, answer: InputAnswer) -> None:
+    if answer.approve:
+        step.confirm()
+    else:
+        step.reject(answer.note)
+
+
+def _review(step: Any, answer: InputAnswer) -> None:
+    if answer.approve and answer.value is not None:
+        step.edit(answer.value)
+    else:
+        _confirm(step, answer)
+
+
+def _fill_in(step: Any, answer: InputAnswer) -> None:
+    _check_declined(step, answer)
+    step.set_user_input(validate=False, **answer.value)
+
+
+def _select(step: Any, answer: InputAnswer) -> None:
+    _check_declined(step, answer)
+    step.selected_choices = answer.value if isinstance(answer.value, list) else [answer.value]
+
+
+def _check_declined(step: Any, answer: InputAnswer) -> None:
+    if answer.approve is False:
+        why = answer.note or "no reason given"
+        raise AgentFailed(f"The workflow cannot go on: what {step.step_name!r} needs was declined: {why}")

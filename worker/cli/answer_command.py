@@ -1,0 +1,106 @@
+"""``worker task answer``: what a person says to a paused task."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask
+from worker.cli.task_commands import AsJson, TaskId
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+    from worker.words.requests import InputAnswer, OpenRequest
+    from worker.words.tasks import TaskRecord
+
+
+def answer(
+    *,
+    task_id: TaskId,
+    request: Annotated[
+        str | None,
+        typer.Argument(metavar="[REQUEST]", help="Which request; needed where there are several.", show_default=False),
+    ] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve/--reject", help="Yes or no; no also declines what asks for a value.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(metavar="JSON_OR_TEXT", help="What was asked for: JSON, or a text that is none.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="A note to the agent.")] = None,
+    arguments: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What the approved tool is to be called with instead.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer what a paused task asks; once nothing is open, it goes on. Without an answer, show what it asks."""
+    from worker.words.requests import InputAnswer, open_requests
+
+    answering = InputAnswer(id=request, approve=approve, value=_value(value), note=note, arguments=_object(arguments))
+    if approve is None and value is None:
+        if note is not None or arguments is not None:
+            raise typer.BadParameter("give --approve, --reject or --value", param_hint="--approve")
+        task = ask(lambda platform: platform.tasks.get(task_id), quiet=as_json)
+        if as_json:
+            output.print_json(open_requests(task.hitl_request))
+        else:
+            output.print_fields(output.request_fields(task.hitl_request))
+        return
+    task = ask(lambda platform: _answered(platform, task_id, answering), quiet=as_json)
+    if as_json:
+        output.print_json(task)
+    else:
+        output.say(f"{task.id} {task.status}")
+
+
+async def _answered(platform: "Platform", task_id: str, given: "InputAnswer") -> "TaskRecord":
+    from worker.face.answers import named
+
+    task = await platform.tasks.get(task_id)
+    return await platform.tasks.answer(task_id, named([given], task.hitl_request))
+
+
+def list_requests(agent: str | None, limit: int, after: str | None, *, as_json: bool) -> None:
+    """Print what waits for a person, the longest waiting first."""
+    from worker.words.requests import RequestQuery
+
+    query = RequestQuery(agent_id=agent, limit=limit, after=after)
+    requests: Sequence[OpenRequest] = ask(lambda platform: platform.tasks.requests(query), quiet=as_json)
+    if as_json:
+        output.print_json(list(requests))
+        return
+    rows = (
+        (
+            each.task_id,
+            each.id,
+            each.agent_id,
+            each.kind,
+            each.asked_at.astimezone().isoformat(" ", "seconds") if each.asked_at else "",
+            output.one_line(output.asked(each)),
+        )
+        for each in requests
+    )
+    output.print_rows(("task", "request", "agent", "kind", "since", "asks"), rows)
+
+
+def _value(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _object(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"it is not JSON: {error}", param_hint="--arguments") from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter("it is no JSON object", param_hint="--arguments")
+    return found

@@ -1,0 +1,82 @@
+"""A handler's own questions to a person: asked once, and answered from the journal when the task is taken up again."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from worker.agents.journal import Journal
+from worker.contracts import Platform
+from worker.current import Run
+from worker.face import bridge
+from worker.words.errors import Conflict, ValidationError
+from worker.words.requests import InputAnswer, InputRequest, RequestKind
+
+
+def request_of(
+    run: Run,
+    question: str,
+    schema: dict[str, Any] | None,
+    choices: Sequence[str] | None,
+    timeout: timedelta | float | None,
+) -> InputRequest:
+    """What is asked, at this place of the handler.
+
+    Raises:
+        ValidationError: It cannot be asked like that.
+        Conflict: The platform keeps no journals, so that nothing could go on after the answer.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise ValidationError("A question is a text.", field="question")
+    if schema is not None and choices is not None:
+        raise ValidationError("A question has a schema, or choices.", field="choices")
+    if choices is not None and (not choices or not all(isinstance(each, str) for each in choices)):
+        raise ValidationError("Choices are texts, at least one.", field="choices")
+    if run.journal is None:
+        raise Conflict("A handler can ask a person only in a task, on a platform that keeps journals.")
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+    place = ["handler", run.journal.step(f"ask {question}")]
+    what = {"question": question, "value_schema": schema, "choices": choices, "agent": run.agent_id}
+    return InputRequest.asked(place, RequestKind.Question, **what, answer_by=until)
+
+
+async def ask(run: Run, request: InputRequest) -> Any:
+    """Ask, or answer what a person has said. Raises: CancelledError (the attempt ends until somebody answers)."""
+    await bridge.across(partial(_load, run))
+    return _answer(run, request)
+
+
+def ask_sync(run: Run, request: InputRequest) -> Any:
+    """Do the same, and block this thread."""
+    bridge.block(partial(_load, run))
+    return _answer(run, request)
+
+
+async def _load(run: Run, platform: Platform) -> None:
+    journal = _journal(run)
+    await journal.load(platform.work if bridge.is_spare() else run.work)
+    await journal.deferred.store()  # what was done before is not to be done again after the answer
+
+
+def _answer(run: Run, request: InputRequest) -> Any:
+    answer = _journal(run).answer(request.id)
+    if answer is None:
+        raise run.pause([request])
+    return said(request, answer)
+
+
+def said(request: InputRequest, answer: InputAnswer) -> Any:
+    """What a handler gets: the value; without one, yes or no; None where what was wanted is a value, and was declined.
+
+    Args:
+        request: What was asked.
+        answer: What a person said.
+    """
+    return bool(answer.approve) if request.is_approved else answer.value
+
+
+def _journal(run: Run) -> Journal:
+    if run.journal is None:
+        raise RuntimeError("the run keeps no journal")  # callers have looked
+    return run.journal

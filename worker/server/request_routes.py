@@ -1,0 +1,58 @@
+"""What paused tasks ask of people, and the answers, over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field, model_validator
+from starlette.responses import Response
+
+from worker.server.access import Access
+from worker.server.bodies import Body
+from worker.server.common import Admitted, answers, task_answer
+from worker.server.failures import documented
+from worker.server.json_bodies import JsonRoute
+from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
+from worker.words.tasks import TaskRecord
+
+router = APIRouter(tags=["tasks"], route_class=JsonRoute)
+
+ANSWERS = 100  # at once
+
+
+class AnswerBody(Body):
+    """Answers to what a task asks: a list, or the fields of a single one."""
+
+    answers: list[InputAnswer] = Field(min_length=1, max_length=ANSWERS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "answers" not in value and value:
+            return {"answers": [value]}
+        return value
+
+
+@router.post("/agent-execution/{task_id}/answer", response_model=TaskRecord, responses=documented(404, 409))
+async def answer(request: Request, access: Admitted, task_id: str, body: AnswerBody) -> Response:
+    """Answer what a paused task asks; once nothing is open, it goes on. The same answer again changes nothing.
+
+    ``{"answers": [{"id", "approve", "value", "note", "arguments"}]}``, or one answer's fields by themselves. The id may
+    be left out where the task asks for one thing only.
+    """
+    return task_answer(request, await access.room.tasks.answer(task_id, body.answers))
+
+
+@router.get("/requests", response_model=list[OpenRequest], responses=documented())
+async def requests(
+    access: Admitted,
+    agent_id: Annotated[str | None, Query(description="only this agent's tasks")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="how many tasks at the most")] = 100,
+    after: Annotated[str | None, Query(description="the id of the last task of the page before")] = None,
+) -> Response:
+    """List what waits for a person, the longest waiting first."""
+    query = RequestQuery(agent_id=agent_id or None, agents=_reached(access), limit=limit, after=after or None)
+    return answers(list[OpenRequest], await access.room.tasks.requests(query))
+
+
+def _reached(access: Access) -> tuple[str, ...] | None:
+    return None if access.agents is None else tuple(sorted(access.agents))
