@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.db.in_memory import InMemoryDb
 from agno.exceptions import ModelProviderError
 from agno.knowledge.knowledge import Knowledge
+from agno.memory import MemoryManager
 from agno.team import Team
 from agno.workflow import Step, Workflow
 
@@ -168,6 +170,38 @@ async def test_knowledge_that_cannot_be_searched_is_searched_again_or_named(wher
     lost = await run_handler(handler(make, lost_index), text="x")
     assert (lost.status, lost.result) == ("completed", "done")
     assert lost.notes == [f"{name} failed, and the run went on without it: no such index"]
+
+
+class Memories(InMemoryDb):
+    """A database that stores no memories."""
+
+    def __init__(self, fails: Any) -> None:
+        super().__init__()
+        self.fails = fails
+
+    def upsert_user_memory(self, *_: Any, **__: Any) -> Any:
+        return self.fails()
+
+
+def remembering(code: Any) -> Agent:
+    turns = Call("add_memory", {"memory": "likes tea", "topics": ["drinks"]}), "remembered"
+    db = Memories(code)
+    manager = MemoryManager(model=ScriptedModel(turns), db=db)
+    return agent(db=db, user_id="u", memory_manager=manager, update_memory_on_run=True)
+
+
+async def test_memories_that_cannot_be_stored_are_stored_again_or_named() -> None:
+    run = await run_handler(handler(remembering, away), text="x")
+    assert (run.status, str((await run.task.aattempts())[0].error)[-7:]) == ("pending", "db away"), run.error
+    lost = await run_handler(handler(remembering, lost_index), text="x")
+    assert (lost.status, lost.result) == ("completed", "done")
+    assert lost.notes == ["Agno's storing memory in db failed, and the run went on without it: no such index"]
+    registry = Registry()
+    registry.add(demanding := handler(remembering, lost_index), "task_created", None, required=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.registry, "default", registry)
+        run = await run_handler(demanding, text="x")
+    assert (run.status, str(run.result)[-37:]) == ("error", "failed, and is required: no such index"[-37:])
 
 
 async def test_a_store_that_is_plain_is_heard_too() -> None:

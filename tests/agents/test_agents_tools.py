@@ -188,6 +188,23 @@ async def test_a_tool_is_called_as_often_as_it_may_whatever_the_attempt() -> Non
     assert results(task) == [(False, "counted")] * 2 + [(True, BEYOND)] * 2
 
 
+async def test_an_agent_that_goes_on_asking_for_a_tool_beyond_its_limit_has_to_answer(running: Runner) -> None:
+    def count(number: int) -> str:
+        """Count."""
+        return "counted"
+
+    def turn(messages: list[Any]) -> Any:
+        taken = sum(each.role == "assistant" for each in messages)
+        return Call("count", {"number": taken}) if model.requests[-1].tools else "as far as I came"
+
+    declare_tool("count", calls=2)
+    model = ScriptedModel(turn)
+    output = await running(Agent(model=model, tools=[count]))
+    assert output.content == "as far as I came"
+    assert [bool(each.tools) for each in model.requests] == [True] * 5 + [False]
+    assert "the limit on tool calls was reached (tool_limit)" in running.log.data("note")[-1]["text"]
+
+
 async def test_each_run_of_an_agent_has_the_limit_for_itself(running: Runner) -> None:
     def count(number: int) -> str:
         """Count."""

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from agno.agent import Agent
 from agno.models.anthropic import Claude
+from agno.models.aws import AwsBedrock
 from agno.models.openai import OpenAIChat
 from agno.team import Team
 from agno.workflow import Step, Workflow
 
 from tests.providers.answers import Refused, Reply, Says
 from tests.providers.standin import WIRES, Request, StandIn
-from tests.supervisor.stories import Handlers, Serve, done
+from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from worker import Task, run_agent
 from worker.engine.engine import Engine
 from worker.testing import Call, ScriptedModel
@@ -66,6 +67,36 @@ async def test_a_rate_limit_costs_a_request_a_try(
         task = await outcome(engine, handlers, serve, lambda: Agent(model=kept))
         assert (task.status, task.error_code) == (Status.Error, "rate_limited")
         assert len(server.requests) == (6 if options else 3)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(("attempts", "requests"), [(None, 3), ("2", 6)], ids=["default", "configured"])
+async def test_bedrocks_clients_add_no_requests_unless_they_are_told_to(
+    engine: Engine,
+    handlers: Handlers,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    streaming: bool,
+    attempts: str | None,
+    requests: int,
+) -> None:
+    if attempts is not None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", attempts)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with StandIn(WIRES["bedrock"], refusing(429, code="ThrottlingException")) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", server.url)
+
+        async def handler(task: Task) -> Task:
+            return await run_agent(Agent(model=AwsBedrock(id="m")), task)
+
+        handlers.bind(handler, retries=AGAIN)
+        async with serve():
+            task = await finished(engine, await create(engine, events_streaming=streaming))
+        assert (task.status, task.error_code) == (Status.Error, "rate_limited"), task.result
+        assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize(("steps", "requests"), [({}, 3), ({"max_retries": 1}, 6)], ids=["default", "configured"])

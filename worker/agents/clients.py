@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
+from worker.agents import bedrock
+
 ATTRIBUTES = {"async_client": "get_async_client", "client": "get_client"}
 """Where models keep their clients, and what opens them."""
 
@@ -46,7 +48,7 @@ def leave_retries(model: Any, attribute: str) -> None:
 
     What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
     parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, Google's once after up to ten seconds,
-    and hold the task's slot meanwhile.
+    Bedrock's four times, and hold the task's slot meanwhile.
 
     Args:
         model: Agno's.
@@ -54,11 +56,12 @@ def leave_retries(model: Any, attribute: str) -> None:
     """
     if attribute not in model.__dict__:
         attribute = "client"  # Google's is for both
+    if hasattr(model, "async_session"):
+        bedrock.leave_retries(model)
+        return
     getter = ATTRIBUTES[attribute]
     if model.__dict__.get(attribute, model) is not None or not hasattr(model, getter):
         return
-    if attribute == "async_client" and hasattr(model, "async_session"):
-        return  # Bedrock's opens one for each call, which nobody else may open
     with contextlib.suppress(Exception):  # what is wrong is reported where the model is called
         client = getattr(model, getter)()
         parameters: dict[str, Any] = getattr(model, "client_params", None) or {}

@@ -10,6 +10,11 @@ from worker.words.finish import FinishReason
 REFUSED = "Tool call limit reached."
 """How Agno's answer to a call beyond an agent's limit begins (agno/models/base.py)."""
 
+BEYOND = "Limit of calls of "
+"""How our answer to a call beyond a tool's own limit begins."""
+
+MOST_BEYOND = 3  # such answers in one run: an agent may still do without the tool, but not go on asking for it
+
 NEEDS_TOOLS = frozenset({"Claude", "AwsBedrock"})
 """Models whose providers refuse a conversation with tool calls in it that names no tools."""
 
@@ -29,6 +34,8 @@ def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int) -> Finis
     if any(each.tool_call_error and str(each.content).startswith(REFUSED) for each in latest):
         return FinishReason.ToolLimit
     if len(results) >= calls:
+        return FinishReason.ToolLimit
+    if all(_is_beyond(each) for each in latest) and sum(map(_is_beyond, results)) >= MOST_BEYOND:
         return FinishReason.ToolLimit
     if repeats and len(results) >= repeats:
         seen = Counter(_what(each) for each in results)
@@ -55,6 +62,10 @@ def _latest(messages: Sequence[Any]) -> list[Any]:
 
 def _is_result(message: Any) -> bool:
     return message.role == "tool" or message.tool_name is not None
+
+
+def _is_beyond(result: Any) -> bool:
+    return bool(result.tool_call_error) and str(result.content).startswith(BEYOND)
 
 
 def _what(result: Any) -> tuple[str, str, str]:

@@ -24,6 +24,7 @@ from worker.agents.instrumentation import (
     long_results,
     model_calls,
     off_loop,
+    passed_over,
     pauses,
     records,
     refused,
@@ -593,6 +594,7 @@ HOOKS: tuple[Hook, ...] = (
         )
         for module in ("agno.agent._messages", "agno.team._default_tools")
     ),
+    *(Hook(module, "", "log_warning", passed_over.log_warning) for module in passed_over.MODULES),
     Hook("agno.knowledge.knowledge", "Knowledge", "search", knowledge.search_sync),
     Hook("agno.knowledge.knowledge", "Knowledge", "asearch", knowledge.search),
     Hook(FUNCTION, "FunctionCall", "_aexecute", off_loop.tool_execution),

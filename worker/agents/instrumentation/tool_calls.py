@@ -24,6 +24,7 @@ from worker.agents.instrumentation.in_time import TookTooLong, in_time, in_time_
 from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.off_loop import stepped
 from worker.agents.journal import Entry, Identity, Scope
+from worker.agents.loops import BEYOND
 from worker.agents.tool_events import is_emitted, request_event, result_event
 from worker.agents.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
 from worker.agents.values import is_json, packed, unpacked
@@ -118,7 +119,7 @@ class ToolCall:
 
     def refused(self) -> Any:
         """Do not make it: the model is told that it is beyond the tool's limit. Returns Agno's outcome."""
-        text = f"Limit of calls of {self.name} reached ({self._limits.calls}). Tool call not executed."
+        text = f"{BEYOND}{self.name} reached ({self._limits.calls}). Tool call not executed."
         return self._failed(f"{text} Don't try to execute it again.")
 
     def took_too_long(self) -> Any:

@@ -1,0 +1,49 @@
+"""What Agno passes over with a line in its own log: memories and learnings that it could neither read nor store.
+
+Its agents go on without them. Where that may pass, another attempt is made instead; else a note says so.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from worker.agents.errors import give_words
+from worker.agents.instrumentation.frames import frame_in_hand
+
+_TOLD = "_agno_worker_told"  # on an error that has been told: it may be logged on its way up once more
+_STORES = ("decision_log", "entity_memory", "learned_knowledge", "session_context", "user_memory", "user_profile")
+
+MODULES = (
+    "agno.agent._managers",
+    "agno.learn.machine",
+    *(f"agno.learn.stores.{each}" for each in _STORES),
+    "agno.memory.manager",
+    "agno.team._managers",
+    "agno.utils.agent",
+)
+"""Where Agno does so."""
+
+
+def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Agno logs a warning, and goes on."""
+
+    @functools.wraps(original)
+    def hook(message: Any, *arguments: Any, **options: Any) -> Any:
+        logged = original(message, *arguments, **options)
+        error, frame = sys.exc_info()[1], frame_in_hand.get()
+        if frame is not None and isinstance(error, Exception) and not getattr(error, _TOLD, False):
+            with contextlib.suppress(Exception):
+                setattr(error, _TOLD, True)
+            give_words(error)
+            frame.run.go_without(_what(str(message)), error, is_covered=frame.is_covered())
+        return logged
+
+    return hook
+
+
+def _what(message: str) -> str:
+    """What was being done, as Agno has it: ``Error storing memory in db: …``, ``ProfileStore.save failed: …``."""
+    what = message.partition(":")[0].removeprefix("Error ").removesuffix(" failed").strip()
+    return f"Agno's {what}" if what else "Agno's memory"
