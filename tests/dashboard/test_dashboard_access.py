@@ -15,6 +15,7 @@ from tests.server.serving import Serving
 from worker.dashboard import visits
 from worker.engine.engine import Engine
 from worker.server import secrets
+from worker.words.providers import ProviderFailure
 
 PAGES = ("/", "/ui/live", "/ui/new", "/ui/workers", "/ui/agents", "/ui/dead", "/ui/deliveries", "/ui/tasks/x")
 
@@ -285,6 +286,23 @@ async def test_a_drained_worker_is_shown_as_draining(serving: Serving, browser: 
     assert page.index('href="/ui/tasks/task-2"') < page.index('href="/ui/tasks/task-1"')
     assert "dyno.1 &lt;b&gt;" in page
     assert "analyst, any agent" in page
+
+
+async def test_a_provider_that_is_away_is_on_every_page_and_in_the_figures(serving: Serving, browser: Browser) -> None:
+    key = {"x-api-key": KEY}
+    assert "agno_worker_providers_away 0.0" in (await browser.client.get("/metrics", headers=key)).text
+    engine = Engine(serving.engine.core.url)
+    await engine.open()
+    try:
+        await engine.work.provider_failed(ProviderFailure("openai-1", "quota", "<b>pay</b>", opens=True))
+        for path in ("/", "/ui/workers"):
+            page = await browser.look(path)
+            assert "<strong>openai-1 is away</strong> (quota): &lt;b&gt;pay&lt;/b&gt;" in page
+            assert "worker provider resume|fail openai-1" in page
+        await engine.tasks.resume_provider("openai-1")
+    finally:
+        await engine.close()
+    assert "is away" not in await browser.look("/")
 
 
 async def test_the_api_is_shown_by_files_of_our_own_to_who_has_signed_in(

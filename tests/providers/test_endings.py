@@ -1,18 +1,21 @@
 """What becomes of runs that loop, that a handler makes by itself, that a tool ends, and what each of them costs."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from agno.agent import Agent
-from agno.exceptions import OutputCheckError, StopAgentRun
+from agno.exceptions import ModelProviderError, OutputCheckError, StopAgentRun
 from agno.tools import tool
 
 from tests.agents.runs import Log, Runner
 from tests.providers.answers import Refused, Reply, Says, Usage
 from tests.providers.standin import WIRES, Request, StandIn
-from worker import Task
+from worker import Task, run_agent
 from worker.agents.errors import AgentFailed
+from worker.registry import Registry
 from worker.testing import Call, Pieces, ScriptedModel, run_handler
+from worker.testing import running as stage
 from worker.words.classification import classify
 
 LOOK = Says(calls=[Call("look", {"x": 1})])
@@ -138,3 +141,70 @@ async def test_a_run_that_a_handler_makes_by_itself_is_what_its_status_says(retu
         else:
             assert run.status == "paused", (returned, run.result)
             assert run.task.hitl_request
+
+
+CUT = Says(["half of "], finish="length")
+FILTERED = Says(finish="content_filter")
+
+BECOMES = {
+    (None, "cut"): ("completed", "length"),
+    ("accept", "cut"): ("completed", "length"),
+    ("retry", "cut"): ("pending", None),
+    ("error", "cut"): ("error", "length"),
+    (None, "filtered"): ("error", "content_filter"),
+    ("accept", "filtered"): ("completed", "content_filter"),
+    ("retry", "filtered"): ("pending", None),
+    ("error", "filtered"): ("error", "content_filter"),
+}
+
+
+@pytest.mark.usefixtures("environment", "worker_platform")
+@pytest.mark.parametrize(("incomplete", "answer"), BECOMES)
+async def test_a_handler_says_what_becomes_of_an_answer_that_is_not_whole(
+    incomplete: Any, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry()
+    with StandIn(WIRES["openai-chat"], lambda _number, _request: CUT if answer == "cut" else FILTERED) as server:
+
+        async def handler(task: Task) -> Task:
+            return await run_agent(Agent(model=server.model(), telemetry=False), task)
+
+        registry.add(handler, "task_created", None, incomplete=incomplete)
+        monkeypatch.setattr(stage.registry, "default", registry)
+        run = await run_handler(handler, text="x")
+    status, reason = BECOMES[incomplete, answer]
+    assert run.status == status, run.result
+    if status != "pending":
+        assert run.task.finish_reason == reason
+    if status == "completed":
+        assert run.result == "".join(CUT.text if answer == "cut" else FILTERED.text)
+        assert any("is not whole" in each for each in run.notes)
+
+
+@pytest.mark.usefixtures("environment", "worker_platform")
+@pytest.mark.parametrize("ends", ["error", "time limit"])
+async def test_what_was_paid_is_on_a_task_that_ends_badly(ends: str) -> None:
+    async def turn(number: int) -> None:
+        if number == 1 and ends == "time limit":
+            await asyncio.sleep(60)
+
+    def script(messages: list[Any]) -> Any:
+        if len(messages) > 2 and ends == "error":
+            raise ModelProviderError("no such thing", status_code=400)
+        return Call("look", {"x": 1}) if len(messages) <= 2 else "done"
+
+    model = ScriptedModel(script)
+    asked = iter(range(9))
+
+    async def before(*_: Any) -> None:
+        await turn(next(asked))
+
+    model.before = before
+
+    async def handler(task: Task) -> Task:
+        return await run_agent(Agent(model=model, tools=[look], telemetry=False), task)
+
+    run = await run_handler(handler, text="x", timeout=1 if ends == "time limit" else None)
+    assert run.status == ("failed" if ends == "time limit" else "error")
+    assert run.task.tokens is not None
+    assert (run.task.tokens.prompt_tokens, run.task.used_tools) == (10, ["look"])

@@ -22,6 +22,7 @@ from worker.agents.instrumentation import (
     exits,
     knowledge,
     long_results,
+    media,
     model_calls,
     off_loop,
     passed_over,
@@ -594,6 +595,8 @@ HOOKS: tuple[Hook, ...] = (
         )
         for module in ("agno.agent._messages", "agno.team._default_tools")
     ),
+    Hook("agno.media.media", "", "bytes_and_mime_from_url", media.read),
+    Hook("agno.media.media", "", "abytes_and_mime_from_url", media.read_async),
     *(Hook(module, "", "log_warning", passed_over.log_warning) for module in passed_over.MODULES),
     Hook("agno.knowledge.knowledge", "Knowledge", "search", knowledge.search_sync),
     Hook("agno.knowledge.knowledge", "Knowledge", "asearch", knowledge.search),
