@@ -1,5 +1,6 @@
 """What a function takes, what it is called, and where it stands: also behind decorators that keep none of that."""
 
+import dis
 import inspect
 import re
 import typing
@@ -20,6 +21,14 @@ _BY_ANNOTATION = {"Task": "task", "TaskRecord": "task", "TaskUpdateEvent": "even
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIABLE = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 _MOST_WRAPPERS = 20  # around one function that are looked through
+_STEPPING = (
+    "GET_ITER",
+    "GET_YIELD_FROM_ITER",
+    "FOR_ITER",
+    "GET_AITER",
+    "GET_ANEXT",
+)  # uses a generator
+_STEPPING_NAMES = {"next", "anext", "list", "tuple", "set", "send", "asend", "run", "enter_context", "__next__"}
 _ANYTHING = [Parameter("arguments", Parameter.VAR_POSITIONAL)]  # what is known of a function that does not say
 
 
@@ -244,7 +253,17 @@ def is_generator(function: Callable[..., Any]) -> bool:
     """Whether to call it is to get a generator, async or not, as far as can be seen before."""
     inner = unwrapped(function)
     called = {*_called(function), *_called(inspect.unwrap(inner) if inspect.isroutine(inner) else inner)}
+    called |= set(_handed_on(function))
     return any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in called)
+
+
+def _handed_on(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """What a wrapper that keeps no name calls, where its code does nothing with generators: then it returns them."""
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__"):
+        return []
+    steps = any(each.opname in _STEPPING for each in dis.get_instructions(code))
+    return [] if steps or _STEPPING_NAMES & set(code.co_names) else _made_with(function)
 
 
 def _called(function: Callable[..., Any]) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@
 # pyright: reportUnknownLambdaType=false
 
 import functools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +146,32 @@ def test_a_hook_that_cannot_be_called_is_refused_at_start(registry: Registry) ->
     assert "a hook is called without arguments, and" in second
     assert Path(__file__).name in first
     assert Path(__file__).name in second
+
+
+def test_a_generator_behind_a_wrapper_is_no_hook_unless_the_wrapper_does_something_with_it(registry: Registry) -> None:
+    def generator() -> Iterator[None]:
+        yield
+
+    async def stream() -> AsyncIterator[None]:
+        yield
+
+    def driving(function: Any) -> Any:
+        def wrapper() -> None:
+            for _ in function():
+                pass
+
+        return wrapper
+
+    def opening(function: Any) -> Any:
+        def wrapper() -> None:
+            next(function())
+
+        return wrapper
+
+    on_task(serve)
+    on_boot(driving(generator))
+    on_boot(opening(generator))
+    registry.check()
+    for hook in (forwarding(generator), by_position(stream), by_name(generator)):
+        on_boot(hook)
+    assert problem(registry).count("is a generator") == 3
