@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from tests.contract.conftest import OpenPlatform, Sql
-from tests.contract.steps import worker
+from tests.contract.steps import AGENT, create, run, worker
 from worker.contracts import Platform
 from worker.words.agents import AgentRecord, Instructions
 from worker.words.errors import AgentNotFound, FileNotStored, TooLarge, ValidationError
@@ -120,3 +120,18 @@ async def test_an_agent_of_another_organization_cannot_be_deleted(
     with pytest.raises(AgentNotFound):
         await (await open_platform("other")).tasks.delete_agent("a1")
     assert await platform.tasks.get_agent("a1") == saved
+
+
+async def test_a_task_knows_what_its_agent_says_of_the_model(platform: Platform) -> None:
+    record = AgentRecord(id=AGENT, name="A", unique_name="a", model_provider="openai", model_name="gpt-5")
+    await platform.tasks.save_agent(record)
+    said = {"llm_model_provider": "openai", "llm_model_name": "gpt-5"}
+    by, assignment = await run(platform)
+    for task in (assignment.task, await platform.tasks.get(assignment.task.id)):
+        assert task.llm_of_agent == said
+        assert task.llm_model_name is None  # it asks for none itself: a handler's own model stays
+    own = await create(platform, llm_model_name="claude-sonnet-4-6")
+    assert own.llm_of_agent == {}
+    await platform.tasks.save_agent(record.model_copy(update={"model_name": "gpt-5-mini"}))
+    assert (await platform.tasks.get(assignment.task.id)).llm_of_agent["llm_model_name"] == "gpt-5-mini"
+    assert by.agents == (AGENT,)

@@ -13,6 +13,7 @@ from worker.face.changes import checked, result_text
 from worker.face.configuration import Configuration
 from worker.face.task import Task
 from worker.face.tasks import Tasks
+from worker.words.agents import AgentRecord
 from worker.words.errors import LeaseLost, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, ToolCallRequest
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
@@ -291,3 +292,27 @@ async def test_the_attempts_of_a_task_are_told_async_and_sync() -> None:
 )
 def test_half_a_surrogate_pair_is_no_reason_to_lose_a_result(value: Any, text: str) -> None:
     assert result_text(value) == text
+
+
+async def test_a_task_names_the_model_that_counts() -> None:
+    record = AgentRecord(
+        id="ann", name="Ann", unique_name="ann", model_provider="openai", model_name="gpt-5", llm_reasoning_effort="low"
+    )
+    await bridge.across(lambda platform: platform.tasks.save_agent(record))
+    plain = await Tasks().acreate("ann", "x")
+    own = await Tasks().acreate("ann", "x", llm_model_name="claude-sonnet-4-6", llm_reasoning_effort="high")
+    harder = await Tasks().acreate("ann", "x", think_mode="harder")
+    for task in (plain, await Task.aload(plain.id), await plain.asave()):
+        assert (task.llm_model_provider, task.llm_model_name, task.llm_reasoning_effort) == ("openai", "gpt-5", "low")
+        assert task.asked("llm_model_name") is None  # a handler's own model is not replaced by it
+        assert task.reasoning_effort is None
+        assert task.unsaved() == {}
+    loaded = await Task.aload(own.id)
+    assert (loaded.llm_model_provider, loaded.llm_model_name, loaded.llm_reasoning_effort) == (
+        None,
+        "claude-sonnet-4-6",
+        "high",
+    )
+    assert (await Task.aload(harder.id)).reasoning_effort == "high"
+    events = [event async for event in bridge.aiterate(lambda platform: platform.tasks.events(plain.id, follow=False))]
+    assert Task.of(events[0].data).llm_model_name == "gpt-5"

@@ -201,3 +201,13 @@ async def test_a_tool_that_is_not_there_or_is_called_with_no_object_is_refused(
 
 def outcome_of(result: ToolInvocationResult) -> Outcome:
     return Outcome(Status.Completed if result.is_success else Status.Error, {"result": words_of(result)})
+
+
+async def test_a_task_names_its_agents_model_where_it_names_none(client: httpx.AsyncClient) -> None:
+    agent = {"id": "analyst", "name": "A", "unique_name": "a", "model_provider": "openai", "model_name": "gpt-5"}
+    assert (await client.put("/agents/analyst", json=agent)).status_code == 200
+    made = await create(client)
+    asked = (await client.get(f"/agent-execution/{made['id']}/status")).json()
+    for task in (made, asked):
+        assert (task["llm_model_provider"], task["llm_model_name"]) == ("openai", "gpt-5")
+        assert "llm_of_agent" not in task

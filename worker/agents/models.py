@@ -176,8 +176,8 @@ def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> s
 
     A provider without a name says nothing; a name without a provider is looked for where such names come from.
     """
-    if task is not None and task.llm_model_name:
-        return _full_name(task.llm_model_provider, task.llm_model_name)
+    if task is not None and (name := task.asked("llm_model_name")):
+        return _full_name(task.asked("llm_model_provider"), name)
     if record is not None and record.model_name:
         return _full_name(record.model_provider, record.model_name)
     return None

@@ -146,7 +146,7 @@ class Overrides:
             own.model = copy.copy(given)
             set_effort(own.model, effort)
         if effort is not None and not knows_effort(own.model):
-            self.ignored = "llm_reasoning_effort" if self._record.llm_reasoning_effort else "think_mode"
+            self.ignored = "llm_reasoning_effort" if self._record.asked("llm_reasoning_effort") else "think_mode"
         if own.model is not given:
             self._replaced = given, own.model
             self._hand_on(own, given)

@@ -52,7 +52,9 @@ def print_json(value: "BaseModel | list[Any]", **more: "list[Any]") -> None:
 
 
 def _plain(value: "BaseModel") -> Any:
-    plain = value.model_dump(mode="json", warnings="none")
+    from worker.words.tasks import effective
+
+    plain = effective(value.model_dump(mode="json", warnings="none"))
     for each in (plain, plain.get("data")):
         if isinstance(each, dict):
             for name in SECRET_FIELDS:

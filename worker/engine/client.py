@@ -31,7 +31,7 @@ from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
-from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, with_agents_model
 from worker.words.texts import clean
 from worker.words.tools import ToolInvocationResult
 from worker.words.unseen import name_of
@@ -89,7 +89,7 @@ class EngineTasks:
         if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
             row = replace(row, status="executing", attempt=1)
         created_at = await self._core.writer.write(row)
-        return TaskRecord.model_validate(
+        made = TaskRecord.model_validate(
             {
                 **{name: value for name, value in settings.items() if name != SECRETS},
                 **state,
@@ -104,11 +104,16 @@ class EngineTasks:
                 "last_event": 1,
             }
         )
+        return await self._with_model(made)
 
     @bounded
     async def get(self, task_id: str) -> TaskRecord:
         """Read a task."""
-        return task_record(await self._row(task_id))
+        return await self._with_model(task_record(await self._row(task_id)))
+
+    async def _with_model(self, task: TaskRecord) -> TaskRecord:
+        said = await self._core.models.of(self._organization, [task.agent_id])
+        return with_agents_model(task, said[task.agent_id])
 
     async def _row(self, task_id: str, *, patient: bool = False) -> dict[str, Any]:
         rows = await self._core.read(statements.GET_TASK, (clean(task_id), self._organization), patient=patient)
@@ -147,7 +152,7 @@ class EngineTasks:
                 await self._core.writer.write(save)
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
                 self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
-        return task_record(await self._row(task_id, patient=attempt is not None))
+        return await self._with_model(task_record(await self._row(task_id, patient=attempt is not None)))
 
     @bounded
     async def stop(self, task_id: str) -> TaskRecord:
@@ -235,7 +240,8 @@ class EngineTasks:
         if found[0]["state"].get(RENEWED):
             rows = await self._core.read(statements.READ_RENEWALS, (task_id,))
             renewals = {each["number"]: each["before"] for each in rows}
-        history = History(found[0], renewals)
+        said = await self._core.models.of(self._organization, [found[0]["agent_id"]])
+        history = History(found[0], renewals, said[found[0]["agent_id"]])
         for change in changes:
             history.fold(change["number"], change["type"], change["time"], change["data"] or {})
         return history
@@ -321,6 +327,7 @@ class EngineTasks:
             await self._core.rows(
                 statements.SAVE_AGENT, (self._organization, agent.id, encode(self._core.vault.marked(record)))
             )
+        self._core.models.forget(self._organization, agent.id)
         return await self.get_agent(agent.id)
 
     @bounded

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 from worker.contracts.bounds import CALL_SECONDS, remaining
 from worker.contracts.lease import OwnLease
 from worker.engine import presence_statements, statements
+from worker.engine.agent_models import AgentModels
 from worker.engine.bounds import Bounds
 from worker.engine.changes import Bereave
 from worker.engine.connections import (
@@ -69,6 +70,7 @@ class Core:
         self.home = Home(self._left_server)
         self.lease = OwnLease()
         self.bounds = Bounds()
+        self.models = AgentModels(self)
         self.hub: Hub
         self.writer: Writer
         self.pulse: Pulse

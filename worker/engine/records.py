@@ -8,7 +8,7 @@ from worker.engine.vault import NO_KEY, OTHER_KEY, Vault, is_sealed
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import NewTask, TaskItem, TaskRecord
+from worker.words.tasks import NewTask, TaskItem, TaskRecord, with_agents_model
 from worker.words.texts import plain
 
 Status = AgentExecutionStatus
@@ -129,10 +129,14 @@ class History:
     Args:
         row: The task's row as it stands; what is fixed comes from it.
         renewals: Numbers of events that gave the task new settings, with those before.
+        model: What the task's agent says of its model.
     """
 
-    def __init__(self, row: Mapping[str, Any], renewals: Mapping[int, dict[str, Any]]) -> None:
+    def __init__(
+        self, row: Mapping[str, Any], renewals: Mapping[int, dict[str, Any]], model: Mapping[str, str]
+    ) -> None:
         self._row = row
+        self._model = model
         self._renewals = sorted(renewals.items())
         self._fields: dict[str, Any] = {"status": Status.Pending, "execution_attempts": 0}
 
@@ -160,7 +164,7 @@ class History:
         """The task as it stood at the last event taken in."""
         number = self._fields.get("last_event", 0)
         settings = next((before for at, before in self._renewals if at > number), self._row["settings"])
-        return TaskRecord.model_validate(
+        task = TaskRecord.model_validate(
             {
                 **_public(settings),
                 **self._fields,
@@ -170,6 +174,7 @@ class History:
                 "created_at": self._row["created_at"],
             }
         )
+        return with_agents_model(task, self._model)
 
     def _as_it_stands(self) -> TaskRecord:
         """The task after its newest event, with a result that was said once it had ended: that has no event."""

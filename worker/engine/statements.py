@@ -576,6 +576,12 @@ _WITH_TOOLS = """
     from worker.agents a where a.organization_id = %s
 """
 
+GET_MODELS = """
+    select id, record->>'model_provider' as model_provider, record->>'model_name' as model_name,
+        record->>'llm_reasoning_effort' as llm_reasoning_effort
+    from worker.agents where organization_id = %s and id = any(%s)
+"""
+
 GET_AGENT = _WITH_TOOLS + " and a.id = %s"
 
 LIST_AGENTS = _WITH_TOOLS + " order by a.record->>'name', a.id"

@@ -25,11 +25,12 @@ from worker.engine.providers import Providers
 from worker.engine.records import assigned
 from worker.engine.references import kept_rows
 from worker.words.digests import mark
-from worker.words.errors import ConfigurationError, Conflict, NotFound, ValidationError
+from worker.words.errors import ConfigurationError, Conflict, ModuleException, NotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
+from worker.words.tasks import with_agents_model
 from worker.words.texts import clean
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
@@ -189,13 +190,28 @@ class EngineWork:
         return await self._assigned(worker_id, rows, asked)
 
     async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]], asked: float) -> list[Assignment]:
+        said = await self._said_of(worker_id, [row["agent_id"] for row in rows])
         if worker_id in self._local:
             self._core.writer.known.learn(rows, worker_id, asked)
             self._given.update((row["id"], row["attempt"]) for row in rows)
         try:
-            return [Assignment(assigned(row, self._core.vault), row["attempt"]) for row in rows]
+            tasks = [assigned(row, self._core.vault) for row in rows]
         except ConfigurationError:
             await self._core.give_back([{**row, "worker_id": worker_id} for row in rows])  # another worker has the key
+            raise
+        return [
+            Assignment(with_agents_model(task, said.get(task.agent_id, {})), row["attempt"])
+            for task, row in zip(tasks, rows, strict=True)
+        ]
+
+    async def _said_of(self, worker_id: str, agent_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """What the agents of a claim say of their models; nothing where the platform is away just now."""
+        try:
+            return await self._core.models.of(self._organization, agent_ids)
+        except ModuleException:
+            return {}
+        except BaseException:
+            self._unheard.add(worker_id)  # the claim is committed, and its answer never comes
             raise
 
     async def _give_back_unheard(self, worker_id: str) -> None:

@@ -19,7 +19,7 @@ from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import WHOLE_TASK, AgentExecutionStatus
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import TaskRecord, effective
 
 if TYPE_CHECKING:
     from worker.inputs import Attachments
@@ -66,7 +66,7 @@ class Task(TaskRecord):
         The four attributes are all that a pydantic model consists of; ``BaseModel.__copy__`` sets them the same way.
         """
         for name, value in (
-            ("__dict__", record.__dict__.copy()),
+            ("__dict__", effective(record.__dict__.copy())),
             ("__pydantic_fields_set__", record.model_fields_set.copy()),
             ("__pydantic_extra__", None),
             (
@@ -390,7 +390,7 @@ class Task(TaskRecord):
         pending = self._pending()
         kept = {name: vars(self)[name] for name in changed(pending, before)}
         kept |= {name: vars(self)[name] for name in TaskRecord.SECRET if getattr(record, name) is None}
-        vars(self).update(vars(record))
+        vars(self).update(effective(dict(vars(record))))
         self._saved = snapshot(self)
         vars(self).update(kept)
         return self

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from worker.words.activity import AgentActivityThread
 from worker.words.events import TaskUpdateEvent
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import TaskRecord, effective
 
 Check = Callable[[Any], bool]
 
@@ -237,15 +237,22 @@ def told(record: BaseModel) -> dict[str, Any]:
     told = record.model_dump(mode="json", warnings="none")
     match record:
         case TaskRecord():
-            fit(told)
+            fit(_with_its_model(told))
         case TaskUpdateEvent() if isinstance(record.data, TaskRecord):
-            fit(told["data"])
+            fit(_with_its_model(told["data"]))
         case AgentActivityThread():
             told["user"] = _person(told["user"])
             told["user"] = told["user"] if _USER(told["user"]) else None
         case _:
             pass
     return told
+
+
+def _with_its_model(task: dict[str, Any]) -> dict[str, Any]:
+    """A dumped task that names the model that counts, as that client knows it."""
+    effective(task)
+    task.pop("llm_of_agent", None)
+    return task
 
 
 AGENT: dict[str, Check] = {

@@ -1,6 +1,7 @@
 """The task as it is stored and sent, and what can be asked of it."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -14,6 +15,10 @@ from worker.words.texts import cleaned
 
 WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
 INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
+
+EFFORT = "llm_reasoning_effort"
+LLM = ("llm_model_provider", "llm_model_name", EFFORT)
+"""What a task can say of its model."""
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -162,9 +167,13 @@ class TaskSettings(Words):
 
     @property
     def reasoning_effort(self) -> LLMReasoningEffort | None:
-        """How long its model may think: as the task says, else high where it asks to think harder."""
+        """How long its model may think: as the task itself says, else high where it asks to think harder."""
         harder = LLMReasoningEffort.High if self.think_mode is ThinkMode.Harder else None
-        return self.llm_reasoning_effort or harder
+        return self.asked("llm_reasoning_effort") or harder
+
+    def asked(self, name: str) -> Any:
+        """What the task itself says of its model, and not its agent; none: nothing."""
+        return None if name in getattr(self, "llm_of_agent", ()) else getattr(self, name)
 
     @field_validator("traceparent", mode="before")
     @classmethod
@@ -231,6 +240,7 @@ class TaskRecord(TaskSettings):
     finish_reason: str | None = None  # why the answer that is its result ended (words.finish)
     duration: float | None = None  # seconds of the last attempt
     last_event: int = 0
+    llm_of_agent: dict[str, str] = Field(default_factory=dict[str, str])  # by field: where the task says nothing
 
     MUTABLE: ClassVar[frozenset[str]] = frozenset(
         {
@@ -256,6 +266,29 @@ class TaskRecord(TaskSettings):
 
     SECRET: ClassVar[frozenset[str]] = frozenset({"user_tokens", "user_oidc_token"})
     """What only the run of a task is shown; whoever reads the task otherwise finds it empty."""
+
+
+def with_agents_model(task: TaskRecord, agent: Mapping[str, str]) -> TaskRecord:
+    """A task that knows what its agent says of the model, as far as it says nothing itself.
+
+    Args:
+        task: The task.
+        agent: What the agent says, by the task's own names (``llm_model_name`` and so on).
+    """
+    said = dict(agent)
+    if task.llm_model_name is not None or task.llm_model_provider is not None:  # of one model, not of two
+        said = {name: value for name, value in said.items() if name == EFFORT}
+    if task.reasoning_effort is not None:
+        said.pop(EFFORT, None)
+    return task.model_copy(update={"llm_of_agent": said}) if said else task
+
+
+def effective(fields: dict[str, Any]) -> dict[str, Any]:
+    """A task's fields with the model that counts: its own, else its agent's. They are changed in place."""
+    for name, value in (fields.get("llm_of_agent") or {}).items():
+        if fields.get(name) is None and name in LLM:
+            fields[name] = value if name != EFFORT else next((e for e in LLMReasoningEffort if e == value), None)
+    return fields
 
 
 class TaskItem(Words):
