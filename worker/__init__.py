@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.face.backend import Backend
     from worker.face.configuration import Configuration
     from worker.face.context import Context
+    from worker.face.listening import Events, on_auth_event
     from worker.face.running import run_agent, run_agent_sync
     from worker.face.task import Task
     from worker.face.tasks import Tasks, TasksListItem
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
         TaskUpdateEventType,
         ThinkMode,
     )
-    from worker.words.tasks import AgentExecutionInput, DeepPlanning, PlanStep, Tokens, User
+    from worker.words.tasks import AgentExecutionInput, DeepPlanning, LocalTaskTest, PlanStep, Tokens, User
     from worker.words.tools import ToolInvocationResult
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "Conflict",
     "Context",
     "DeepPlanning",
+    "Events",
     "GiveUp",
     "InputAnswer",
     "InputRequest",
@@ -91,6 +93,7 @@ __all__ = [
     "KnowledgeBaseSearchResult",
     "LLMReasoningEffort",
     "LeaseLost",
+    "LocalTaskTest",
     "ModuleException",
     "NotFound",
     "Note",
@@ -121,6 +124,7 @@ __all__ = [
     "declare_tool",
     "idempotency_key",
     "on",
+    "on_auth_event",
     "on_boot",
     "on_shutdown",
     "on_task",

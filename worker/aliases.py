@@ -21,6 +21,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.backend": ("Backend",),
     "worker.face.configuration": ("Configuration",),
     "worker.face.context": ("Context",),
+    "worker.face.listening": ("Events", "on_auth_event"),
     "worker.face.tools": ("Tool", "ToolsRepository"),
     "worker.agents.tools": ("declare_tool",),
     "worker.decorators": ("on_tool_after", "on_tool_before", "on_tool_error", "register_tool", "tool"),
@@ -36,7 +37,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "ThinkMode",
     ),
     "worker.words.requests": ("InputAnswer", "InputRequest", "OpenRequest", "ReceivedAnswer", "RequestKind"),
-    "worker.words.tasks": ("AgentExecutionInput", "DeepPlanning", "PlanStep", "Tokens", "User"),
+    "worker.words.tasks": ("AgentExecutionInput", "DeepPlanning", "LocalTaskTest", "PlanStep", "Tokens", "User"),
     "worker.words.events": (
         "Note",
         "Reasoning",
@@ -75,6 +76,8 @@ PLACES: dict[str, tuple[str, ...]] = {
 WHERE = {name: module for module, names in PLACES.items() for name in names}
 """Public name → the module it lives in."""
 
+DECORATORS = ("on_boot", "on_shutdown", "on_task", "on_tool_after", "on_tool_before", "on_tool_error")
+
 MODULES: dict[str, tuple[str, ...]] = {
     "exceptions": PLACES["worker.words.errors"],
     "exceptions.module_exception": ("ModuleException",),
@@ -98,13 +101,17 @@ MODULES: dict[str, tuple[str, ...]] = {
     "modules.agents.models.agent": ("Instructions", "LLMReasoningEffort"),
     "modules.agents.sub_modules": (),
     "modules.agents.sub_modules.agent": ("Agent",),
-    "modules.backend": ("Backend",),
+    "modules.backend": ("Backend", "on_auth_event"),
     "modules.backend.backend_module": ("Backend",),
-    "modules.events": ("on_boot", "on_shutdown", "on_task"),
-    "modules.events.decorators": ("on_boot", "on_shutdown", "on_task"),
+    "modules.backend.decorators": ("on_auth_event",),
+    "modules.backend.decorators.on_auth_event": ("on_auth_event",),
+    "modules.events": ("Events", *DECORATORS),
+    "modules.events.decorators": DECORATORS,
+    "modules.events.events_module": ("Events",),
     "modules.events.decorators.on_boot": ("on_boot",),
     "modules.events.decorators.on_shutdown": ("on_shutdown",),
     "modules.events.decorators.on_task": ("on_task",),
+    "modules.events.decorators.on_tool": ("on_tool_after", "on_tool_before", "on_tool_error"),
     "modules.knowledge_bases": (),
     "modules.knowledge_bases.models": (),
     "modules.knowledge_bases.models.knowledge_bases": ("KnowledgeBaseSearchResult",),
@@ -112,14 +119,24 @@ MODULES: dict[str, tuple[str, ...]] = {
     "modules.knowledge_bases.sub_modules.knowledge_base_document_item": ("KnowledgeBaseDocumentItem",),
     "modules.tasks": ("Task", "Tasks"),
     "modules.tasks.models": (),
-    "modules.tasks.models.task": ("AgentExecutionInput", "AgentExecutionStatus", "LLMReasoningEffort"),
+    "modules.tasks.models.task": (
+        "AgentExecutionInput",
+        "AgentExecutionStatus",
+        "LLMReasoningEffort",
+        "LocalTaskTest",
+    ),
     "modules.tasks.models.tasks_list": ("TasksListItem",),
     "modules.tasks.sub_modules": (),
     "modules.tasks.sub_modules.task": ("Task", "TaskUpdateEvent"),
     "modules.tasks.tasks_module": ("Tasks",),
-    "modules.tools_repository": (),
+    "modules.tools_repository": ("Tool", "ToolsRepository", "register_tool"),
+    "modules.tools_repository.decorators": ("register_tool",),
+    "modules.tools_repository.decorators.register_tool": ("register_tool",),
     "modules.tools_repository.models": (),
     "modules.tools_repository.models.tool_invocation_result": ("ToolInvocationResult",),
+    "modules.tools_repository.sub_modules": (),
+    "modules.tools_repository.sub_modules.tool": ("Tool",),
+    "modules.tools_repository.tools_repository_module": ("ToolsRepository",),
 }
 """Alias module below ``worker`` → the public names it offers."""
 

@@ -24,7 +24,8 @@ def discover(folder: Path) -> list[str]:
     folder itself (``.``), only its own modules are imported, by their plain names.
 
     Args:
-        folder: Usually ``handlers`` in the current directory; what stands beside it can be imported, too.
+        folder: Usually ``handlers`` in the current directory; what stands beside it can be imported, too. Or one module
+            by its file, such as a script that is run as a worker.
 
     Returns:
         The names of the modules.
@@ -32,6 +33,8 @@ def discover(folder: Path) -> list[str]:
     Raises:
         ConfigurationError: The folder is missing, or modules cannot be imported: one line each.
     """
+    if folder.suffix == ".py" and folder.is_file():
+        return _script(folder.resolve())
     if not folder.is_dir():
         raise ConfigurationError(
             f"there is no folder {folder.name or str(folder)!r} here: make one, with a module that uses @on(...)"
@@ -47,6 +50,18 @@ def discover(folder: Path) -> list[str]:
         cause = BaseExceptionGroup("of modules", found.errors) if found.errors else None
         raise ConfigurationError("\n".join(found.problems)) from cause
     registry.default.folder = place
+    return found.names
+
+
+def _script(path: Path) -> list[str]:
+    """Import one module by its file, as a script finds what stands beside it."""
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    found = Found(path.parent, "")
+    if not found.import_one(path):
+        cause = BaseExceptionGroup("of modules", found.errors) if found.errors else None
+        raise ConfigurationError("\n".join(found.problems)) from cause
+    registry.default.folder = path
     return found.names
 
 
@@ -77,6 +92,14 @@ class Found:
                 self.problems.append(problem)
             elif self._imports(name):
                 self.names.append(name)
+
+    def import_one(self, path: Path) -> bool:
+        """Import one module of the folder."""
+        if problem := self._misnamed(path.stem, path):
+            self.problems.append(problem)
+            return False
+        self.names.append(path.stem)
+        return self._imports(path.stem)
 
     def _imports(self, name: str) -> bool:
         try:

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, overload
 
+from worker import scripts
 from worker.signatures import Filling, filling_of, is_async, is_generator, name_of, place, takes_nothing
 from worker.toolbox import Toolbox
 from worker.words.errors import ConfigurationError, ValidationError
@@ -130,11 +131,12 @@ class Registry:
             self.problems.append(f"{place(function)}: {error.description}")
 
     def check(self) -> None:
-        """See whether a worker could start with what is registered.
+        """See whether a worker could start with what is registered; a script that asks starts none by itself.
 
         Raises:
             ConfigurationError: It could not; the description has one line a problem, with file and line.
         """
+        scripts.leave()
         problems = [*self.problems, *self._twice(), *self._unfit_hooks(), *self.tools.check()]
         if not self.handlers and not problems:
             problems = ["no handler is registered: put a module with @on(...) into handlers/"]
@@ -262,6 +264,8 @@ def on(
 def on_task(function: Function, /) -> Function: ...
 @overload
 def on_task(
+    configuration: Any = None,
+    /,
     *,
     agent_id: str | Sequence[str] | None = None,
     timeout: float | None = None,
@@ -272,30 +276,77 @@ def on_task(
     model_silence: float | None = None,
     answer_within: timedelta | float | None = None,
     unanswered: Unanswered | None = None,
+    test_task: Any = None,
 ) -> Callable[[Function], Function]: ...
-def on_task(function: Any = None, /, **options: Any) -> Any:
-    """Bind a function to new tasks: ``@on(TaskUpdateEventType.TaskCreated)``, with or without options."""
-    bind = on(TaskUpdateEventType.TaskCreated, **options)
-    return bind if function is None else bind(function)
+@overload
+def on_task(
+    *,
+    configuration: Any = None,
+    agent_id: str | Sequence[str] | None = None,
+    timeout: float | None = None,
+    retries: int | RetryPolicy | None = None,
+    concurrency: int | None = None,
+    incomplete: Incomplete | None = None,
+    required: bool = False,
+    model_silence: float | None = None,
+    answer_within: timedelta | float | None = None,
+    unanswered: Unanswered | None = None,
+    test_task: Any = None,
+) -> Callable[[Function], Function]: ...
+def on_task(function: Any = None, /, *, configuration: Any = None, test_task: Any = None, **options: Any) -> Any:
+    """Bind a function to new tasks: ``@on(TaskUpdateEventType.TaskCreated)``, with or without options.
+
+    A script that binds one becomes a worker at its end: ``python handler.py``; see ``worker.scripts``.
+
+    Args:
+        function: The function, where the decorator is used without options.
+        configuration: Taken, and without meaning: where a worker works is said by its environment.
+        test_task: A ``LocalTaskTest``: the script does this one task instead of becoming a worker.
+        options: Those of ``on``.
+    """
+    del configuration
+    binding = on(TaskUpdateEventType.TaskCreated, **options)
+
+    def bind(function: Function) -> Function:
+        scripts.note(function, test_task)
+        return binding(function)
+
+    return bind(function) if callable(function) else bind
 
 
-def on_boot(function: Function) -> Function:
+@overload
+def on_boot(function: Function, /) -> Function: ...
+@overload
+def on_boot(*, configuration: Any = None) -> Callable[[Function], Function]: ...
+def on_boot(function: Any = None, /, *, configuration: Any = None) -> Any:
     """Have a function, async or not, called once before the worker claims anything.
 
     A task that workers died of runs alone in a child process, where the boot and shutdown hooks are called too: what
-    they set up is not inherited.
+    they set up is not inherited. ``configuration`` is taken, and without meaning.
     """
-    default.boot_hooks.append(function)
-    return function
+    del configuration
+    return _hook(default.boot_hooks, function)
 
 
-def on_shutdown(function: Function) -> Function:
+@overload
+def on_shutdown(function: Function, /) -> Function: ...
+@overload
+def on_shutdown(*, configuration: Any = None) -> Callable[[Function], Function]: ...
+def on_shutdown(function: Any = None, /, *, configuration: Any = None) -> Any:
     """Have a function, async or not, called once when the worker leaves, before its last write.
 
     It is called whatever happened before, also where a boot hook or another shutdown hook raised.
     """
-    default.shutdown_hooks.append(function)
-    return function
+    del configuration
+    return _hook(default.shutdown_hooks, function)
+
+
+def _hook(hooks: list[Callable[..., Any]], function: Any) -> Any:
+    def put(function: Function) -> Function:
+        hooks.append(function)
+        return function
+
+    return put if function is None else put(function)
 
 
 def _event_type(value: TaskUpdateEventType | str) -> TaskUpdateEventType:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         TaskUpdateEventType,
         ThinkMode,
     )
-    from worker.words.tasks import AgentExecutionInput, DeepPlanning, PlanStep, Tokens, User
+    from worker.words.tasks import AgentExecutionInput, DeepPlanning, LocalTaskTest, PlanStep, Tokens, User
     from worker.words.tools import ToolInvocationResult
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "KnowledgeBaseDocumentItem",
     "KnowledgeBaseSearchResult",
     "LLMReasoningEffort",
+    "LocalTaskTest",
     "Note",
     "OpenRequest",
     "OutputFormat",

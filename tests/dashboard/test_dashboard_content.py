@@ -19,7 +19,11 @@ from tests.dashboard.conftest import Browse
 from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.dashboard import results
+from worker.engine.engine import Engine
 from worker.inputs.names import size_words
+from worker.words.ids import new_id
+from worker.words.tools import ToolRecord
+from worker.words.work import WorkerCard
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg/onload=alert(3)>{{7*7}}"
 FORBIDDEN = re.compile(r"<script>|<img src=x|<svg/onload|onerror=alert\(2\)>(?!&)")
@@ -297,3 +301,14 @@ async def test_the_form_takes_no_file_that_a_worker_would_not_read(start: Start,
         assert (answer.status_code, said in answer.text, "file-wrong" in answer.text) == (422, True, True)
     files = [("files", (f"{number}.txt", b"x" * 1_500, "text/plain")) for number in range(2)]
     assert (await browser.send("/ui/new", {"agent": "a", "text": "read them"}, files=files)).status_code == 303
+
+
+async def test_the_page_of_agents_lists_their_tools_with_their_schemas(browser: Browser, engine: Engine) -> None:
+    schema = {"type": "object", "properties": {"region": {"type": "string", "description": EVIL}}}
+    tool = ToolRecord(name="total_sales", description=EVIL, parameters=schema)
+    await engine.work.register(WorkerCard(id=new_id(), name="w", agents=("analyst",), tools=(tool,)))
+    page = await browser.look("/ui/agents")
+    assert "1 tool" in page
+    assert "total_sales" in page
+    assert "region" in page
+    assert not FORBIDDEN.search(page)

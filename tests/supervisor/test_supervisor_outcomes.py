@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
-from worker import Context, Task, TaskUpdateEvent
+from worker import Context, Task, TaskUpdateEvent, TaskUpdateEventType
 from worker.cli.output import task_fields
 from worker.current import Run
 from worker.engine.engine import Engine
@@ -477,3 +477,27 @@ def test_a_lease_lost_within_a_group_of_exceptions_is_lost(handlers: Handlers, o
     error = ExceptionGroup("", [ValueError("beside it"), ExceptionGroup("", [LeaseLost(owner, 1)])])
     decision = verdict.of_error(error, run, Task.of(record), handlers.handlers[0], draining=False)
     assert isinstance(decision, verdict.Taken) is is_taken
+
+
+async def test_a_handler_may_yield_events_of_its_own(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    def event(task: Task, kind: TaskUpdateEventType, data: Any) -> TaskUpdateEvent:
+        return TaskUpdateEvent(type=kind, task_id=task.id, time=datetime.now(UTC), data=data)
+
+    async def own(task: Task) -> Any:
+        yield event(task, TaskUpdateEventType.Chunk, "one ")
+        yield event(task, TaskUpdateEventType.ToolCallRequest, {"request_id": "r", "operation_id": "o"})
+        yield event(task, TaskUpdateEventType.Chunk, "two")
+        if task.input.text == "set":
+            task.result = "set by hand"
+            yield event(task, TaskUpdateEventType.TaskFinished, task)
+        elif task.input.text == "told":
+            yield event(task, TaskUpdateEventType.TaskFinished, {"result": "told"})
+
+    handlers.bind(own)
+    async with serve():
+        for text, result in (("joined", "one two"), ("set", "set by hand"), ("told", "told")):
+            task = await done(engine, text=text, events_streaming=True)
+            assert (task.status, task.result) == (Status.Completed, result)
+            events = [each async for each in engine.tasks.events(task.id, follow=False)]
+            assert "".join(each.data for each in events if each.type == "chunk") == "one two"
+            assert [str(each.type) for each in events].count("tool_call_request") == 1

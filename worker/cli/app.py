@@ -15,6 +15,7 @@ from worker.cli.clean_command import clean
 from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
 from worker.cli.dev_command import dev
+from worker.cli.invoke_command import invoke
 from worker.cli.key_commands import keys
 from worker.cli.provider_commands import providers
 from worker.cli.serve_command import serve
@@ -80,6 +81,7 @@ app.command()(serve)
 app.command()(worker_commands.migrate)
 app.command()(clean)
 app.command()(check)
+app.command()(invoke)
 app.command()(demo)
 tasks.command("answer")(answer)
 app.add_typer(tasks, name="task")

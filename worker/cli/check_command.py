@@ -30,8 +30,15 @@ def check(
     workers: Annotated[
         int | None, typer.Option(min=0, help="With --heroku: worker dynos. Default: app.json's, or 1.")
     ] = None,
+    from_xpander: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead: what of these handlers for xpander-sdk works here, by line."),
+    ] = None,
 ) -> None:
     """Validate the settings and the handlers, and say which platform they lead to; nothing is started."""
+    if from_xpander is not None:
+        _check_moving(from_xpander)
+        return
     if not heroku and (plan is not None or web is not None or workers is not None):
         raise typer.BadParameter("--plan, --web and --workers go with --heroku", param_hint="--heroku")
     found = [*_check_settings(), *_check_handlers(handlers)]
@@ -46,6 +53,21 @@ def check(
         raise typer.Exit(failures.FAILED)
     if heroku:
         output.say("ready for Heroku")
+
+
+def _check_moving(folder: Path) -> None:
+    from worker.cli.moving import findings
+    from worker.cli.moving_table import Verdict
+
+    found = findings(folder)
+    for each in found:
+        output.say(str(each))
+    lacking = sum(each.entry.verdict is Verdict.Missing for each in found)
+    if not found:
+        output.aside("nothing here imports xpander_sdk")
+    elif lacking:
+        output.aside(f"{lacking} of {len(found)} uses do not exist here")
+        raise typer.Exit(failures.FAILED)
 
 
 def _check_settings() -> list[str]:

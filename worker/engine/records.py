@@ -133,10 +133,10 @@ class History:
     """
 
     def __init__(
-        self, row: Mapping[str, Any], renewals: Mapping[int, dict[str, Any]], model: Mapping[str, str]
+        self, row: Mapping[str, Any], renewals: Mapping[int, dict[str, Any]], model: Mapping[str, str] | None = None
     ) -> None:
         self._row = row
-        self._model = model
+        self._model = model or {}
         self._renewals = sorted(renewals.items())
         self._fields: dict[str, Any] = {"status": Status.Pending, "execution_attempts": 0}
 

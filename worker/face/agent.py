@@ -1,7 +1,8 @@
 """An agent as user code holds it: its record, and a way to give it work."""
 
+import re
 from collections.abc import Sequence
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from pydantic import PrivateAttr
 
@@ -13,10 +14,11 @@ from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions
 from worker.face.task import Task, Verb
 from worker.face.tasks import Tasks
-from worker.face.tools import ToolsRepository
+from worker.face.tools import InvocationOptions, Tool, ToolsRepository
 from worker.face.uploads import FileSource
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError
+from worker.words.tools import ToolInvocationResult
 
 
 class Agent(AgentRecord):
@@ -35,6 +37,22 @@ class Agent(AgentRecord):
     def configuration(self) -> Configuration | None:
         """Where the agent lives; none: on the default platform."""
         return self._configuration
+
+    @property
+    def sanitized_name(self) -> str:
+        """Its name as an identifier: letters, digits and _ alone."""
+        name = re.sub(r"[^A-Za-z0-9_]", "_", self.name)
+        return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
+
+    async def ainvoke_tool(
+        self, tool: Tool, payload: Any = None, **more: Unpack[InvocationOptions]
+    ) -> ToolInvocationResult:
+        """Call a tool in this agent's name; see ``Tool.ainvoke``."""
+        return await tool.ainvoke(self.id, payload, **more)
+
+    def invoke_tool(self, tool: Tool, payload: Any = None, **more: Unpack[InvocationOptions]) -> ToolInvocationResult:
+        """Call a tool in this agent's name, as ``ainvoke_tool`` does."""
+        return tool.invoke(self.id, payload, **more)
 
     @property
     def tools(self) -> ToolsRepository:
@@ -74,23 +92,35 @@ class Agent(AgentRecord):
     async def acreate_task(
         self,
         prompt: str | None = "",
-        file_urls: Sequence[FileSource] | None = None,
+        file_urls: Sequence[FileSource] | str | None = None,
+        *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
-        """Create a task for this agent; see ``Tasks.acreate``."""
-        return await Tasks(self._configuration).acreate(self.id, prompt, file_urls, **options)
+        """Create a task for this agent; see ``Tasks.acreate``.
+
+        By position xpander-sdk has ``existing_task_id`` in the place of the files, which is known by its being a text.
+        """
+        return await Tasks(self._configuration).acreate(self.id, *_theirs(prompt, file_urls, more), **options)
 
     def create_task(
         self,
         prompt: str | None = "",
-        file_urls: Sequence[FileSource] | None = None,
+        file_urls: Sequence[FileSource] | str | None = None,
+        *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
         """Create a task for this agent, as ``acreate_task`` does."""
-        return Tasks(self._configuration).create(self.id, prompt, file_urls, **options)
+        return Tasks(self._configuration).create(self.id, *_theirs(prompt, file_urls, more), **options)
 
 
 list_ = list  # within the class above ``list`` is its method
+
+
+def _theirs(prompt: str | None, second: Any, more: Sequence[Any]) -> tuple[Any, ...]:
+    """What was given by position, in an order that ``Tasks.acreate`` knows."""
+    if isinstance(second, str) or (second is None and more):
+        return (second, prompt or "", *more)
+    return (prompt, second, *more)
 
 
 def agent_meant(agent_id: str | None, configuration: Configuration | None = None, task_agent: str | None = None) -> str:

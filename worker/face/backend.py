@@ -1,6 +1,7 @@
 """What the platform knows of an agent, as Agno's ``Agent`` takes it."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from worker.contracts import Platform
 from worker.face import bridge
@@ -9,8 +10,30 @@ from worker.face.configuration import Configuration
 from worker.words.errors import Unsupported
 
 if TYPE_CHECKING:
+    from worker.face.agent import Agent
+    from worker.face.options import TaskOptions
+    from worker.face.reporting import Report
+    from worker.face.task import Task
+    from worker.face.uploads import FileSource
     from worker.words.agents import AgentRecord
     from worker.words.tasks import TaskRecord
+
+
+class ArgumentOptions(TypedDict, total=False):
+    """What can be said of the arguments, beside whose they are.
+
+    ``agent_version``: the version that is expected. ``task``: the task that they are made for; its choice of model
+    counts before the agent's. ``override``: arguments that take the place of these. ``tools``: further tools.
+    ``is_async`` and ``auth_events_callback`` are taken, and without meaning: the hooks fit both ways of running, and
+    agents here sign in nowhere.
+    """
+
+    agent_version: str | int | None
+    task: "TaskRecord | None"
+    override: dict[str, Any] | None
+    tools: Sequence[Any] | None
+    is_async: bool | None
+    auth_events_callback: Callable[..., Any] | None
 
 
 class Backend:
@@ -24,11 +47,7 @@ class Backend:
         self.configuration = configuration
 
     async def aget_args(
-        self,
-        agent_id: str | None = None,
-        agent_version: str | int | None = None,
-        task: "TaskRecord | None" = None,
-        override: dict[str, Any] | None = None,
+        self, agent_id: str | None = None, agent: "Agent | None" = None, **options: Unpack[ArgumentOptions]
     ) -> dict[str, Any]:
         """Answer the keyword arguments for ``agno.agent.Agent``: model, instructions, tools, and hooks around those.
 
@@ -36,48 +55,91 @@ class Backend:
 
         Args:
             agent_id: Which agent; none: the task's, that of the run in hand, the configuration's, ``XPANDER_AGENT_ID``.
-            agent_version: The version that is expected.
-            task: The task it is made for; its choice of model counts before the agent's.
-            override: Arguments that take the place of these.
+            agent: An agent that is loaded already, in place of an id.
+            options: See ``ArgumentOptions``.
 
         Raises:
             ConfigurationError: No agent is named, or it has no model and the environment has no key for one.
             ModuleException: 404: there is no such agent; 501: the platform does not keep that version.
         """
-        named = self._named(agent_id, task)
-        record = await bridge.across(lambda platform: _record(platform, named, agent_version), self.configuration)
-        return self._arguments(record, task, override)
+        record = agent
+        version = options.get("agent_version")
+        if record is None:
+            named = self._named(agent_id, options.get("task"))
+            record = await bridge.across(lambda platform: _record(platform, named, version), self.configuration)
+        return self._arguments(record, options)
 
     def get_args(
-        self,
-        agent_id: str | None = None,
-        agent_version: str | int | None = None,
-        task: "TaskRecord | None" = None,
-        override: dict[str, Any] | None = None,
+        self, agent_id: str | None = None, agent: "Agent | None" = None, **options: Unpack[ArgumentOptions]
     ) -> dict[str, Any]:
         """Answer the keyword arguments for ``agno.agent.Agent``, as ``aget_args`` does."""
-        named = self._named(agent_id, task)
-        record = bridge.block(lambda platform: _record(platform, named, agent_version), self.configuration)
-        return self._arguments(record, task, override)
+        record = agent
+        version = options.get("agent_version")
+        if record is None:
+            named = self._named(agent_id, options.get("task"))
+            record = bridge.block(lambda platform: _record(platform, named, version), self.configuration)
+        return self._arguments(record, options)
+
+    async def ainvoke_agent(
+        self,
+        agent_id: str | None = None,
+        prompt: str | None = "",
+        file_urls: "Sequence[FileSource] | None" = None,
+        **options: "Unpack[TaskOptions]",
+    ) -> "Task":
+        """Create a task for an agent; see ``Tasks.acreate``. None named: that of the run, or of the environment."""
+        from worker.face.tasks import Tasks
+
+        named = self._named(agent_id, None)
+        return await Tasks(self.configuration).acreate(named, prompt, file_urls, **options)
+
+    def invoke_agent(
+        self,
+        agent_id: str | None = None,
+        prompt: str | None = "",
+        file_urls: "Sequence[FileSource] | None" = None,
+        **options: "Unpack[TaskOptions]",
+    ) -> "Task":
+        """Create a task for an agent, as ``ainvoke_agent`` does."""
+        from worker.face.tasks import Tasks
+
+        return Tasks(self.configuration).create(self._named(agent_id, None), prompt, file_urls, **options)
+
+    async def areport_external_task(
+        self, agent_id: str | None = None, agent: "Agent | None" = None, **told: "Unpack[Report]"
+    ) -> "Task":
+        """Have the platform know of a task that was done elsewhere; see ``Report``."""
+        from worker.face.task import Task
+
+        named = agent.id if agent is not None else self._named(agent_id, None)
+        return await Task.areport_external_task(self.configuration, named, **told)
+
+    def report_external_task(
+        self, agent_id: str | None = None, agent: "Agent | None" = None, **told: "Unpack[Report]"
+    ) -> "Task":
+        """Have the platform know of a task that was done elsewhere, as ``areport_external_task`` does."""
+        from worker.face.task import Task
+
+        named = agent.id if agent is not None else self._named(agent_id, None)
+        return Task.report_external_task(self.configuration, named, **told)
 
     def _named(self, agent_id: str | None, task: "TaskRecord | None") -> str:
         return agent_meant(agent_id, self.configuration, task.agent_id if task else None)
 
-    def _arguments(
-        self, record: "AgentRecord", task: "TaskRecord | None", override: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    def _arguments(self, record: "AgentRecord", options: ArgumentOptions) -> dict[str, Any]:
         from worker.agents.arguments import agent_arguments
         from worker.face.tool_hooks import tool_hook
         from worker.face.tools import ToolsRepository
 
-        settings = self.configuration.settings if self.configuration else None
+        settings, task = self.configuration.settings if self.configuration else None, options.get("task")
         arguments = agent_arguments(record, task=task, settings=settings)
         tools = ToolsRepository(self.configuration, record.id, record.announced_tools)
         known = {each.name: each for each in tools.list}
-        if known:
-            arguments["tools"] = tools.functions
+        more = list(options.get("tools") or ())
+        if known or more:
+            arguments["tools"] = [*tools.functions, *more]
         arguments["tool_hooks"] = [tool_hook(known, task.id if task else None)]
-        arguments |= override or {}
+        arguments |= options.get("override") or {}
         if "model" not in arguments:  # Agno would fall back on its own default, and fail at the first call
             from worker.agents.models import default_model
 
@@ -87,8 +149,13 @@ class Backend:
 
 async def _record(platform: Platform, agent_id: str, version: str | int | None) -> "AgentRecord":
     record = await platform.tasks.get_agent(agent_id)
+    check_version(record, version)
+    return record
+
+
+def check_version(record: "AgentRecord", version: str | int | None) -> None:
+    """Let pass the version that an agent is at. Raises: Unsupported."""
     if version is not None and str(version) != str(record.version):
         raise Unsupported(
-            f"answer version {version} of agent {agent_id!r}, which is at {record.version}", "The platform"
+            f"answer version {version} of agent {record.id!r}, which is at {record.version}", "The platform"
         )
-    return record

@@ -16,6 +16,8 @@ class _Bound(classmethod):  # type: ignore[type-arg] - it stands in for one belo
 
         @wraps(method)
         def on_instance(*arguments: Any, **named: Any) -> Any:
+            if not arguments and not named.keys() - {"configuration"}:
+                arguments = (instance.id,)  # itself, anew
             if len(arguments) < 2:  # noqa: PLR2004 - the configuration would be the second
                 named.setdefault("configuration", instance.configuration)
             return method(*arguments, **named)

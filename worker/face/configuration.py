@@ -41,6 +41,10 @@ class Configuration(BaseModel):
             known["database_url"] = None
         return known | given
 
+    def get_full_url(self) -> str:
+        """The platform's address over HTTP; empty where the database is used directly."""
+        return self.base_url or ""
+
     @property
     def place(self) -> tuple[str | None, ...]:
         """What tells one platform from another: two configurations with the same share one."""

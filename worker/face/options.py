@@ -1,7 +1,7 @@
 """What can be said when a task is created, beside the prompt and the files."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import pydantic
 from pydantic import BaseModel
@@ -56,6 +56,27 @@ class TaskOptions(TypedDict, total=False):
     harness_cli: str | None
     permission_mode: str | None
     webhook_url: str | None
+
+
+def in_order(
+    prompt: str | None, files: Sequence[FileSource] | str | None, more: Sequence[Any], options: TaskOptions
+) -> tuple[str | None, Sequence[FileSource] | None, TaskOptions]:
+    """Put what was given by position in our order.
+
+    Raises:
+        ValidationError: There is more than either order has.
+    """
+    given: dict[str, Any] = dict(options)
+    if not isinstance(files, str) and more:
+        raise ValidationError(
+            "by position a new task takes its agent, prompt and files; name the rest", field="options"
+        )
+    if isinstance(files, str):  # the order of xpander-sdk: existing_task_id, prompt, file_urls, user_details
+        if len(more) > 2:  # noqa: PLR2004
+            raise ValidationError("name what comes after user_details", field="options")
+        given |= dict(zip(("existing_task_id", "user_details"), (prompt, *more[1:]), strict=False))
+        prompt, files = files, more[0] if more else None
+    return prompt, cast("Sequence[FileSource] | None", files), cast("TaskOptions", given)
 
 
 async def new_task(

@@ -1,6 +1,7 @@
 """A task as user code holds it: read its fields, change them, save; follow its events; read its files."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -15,6 +16,7 @@ from worker.face.binding import bound
 from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
 from worker.face.configuration import Configuration
 from worker.face.keeping import TaskKeeper
+from worker.face.reporting import Report, report
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
 from worker.words.events import TaskUpdateEvent, typed_data
@@ -84,8 +86,10 @@ class Task(TaskRecord):
         self._saved = snapshot(self)
 
     @property
-    def configuration(self) -> Configuration | None:
-        """Where the task lives; none: on the default platform."""
+    def configuration(self) -> Configuration:
+        """Where the task lives; that of the environment, if it came from the default platform."""
+        if self._configuration is None:
+            self._configuration = Configuration()
         return self._configuration
 
     @bound
@@ -108,25 +112,41 @@ class Task(TaskRecord):
         """Load a task, as ``aload`` does."""
         return cls.of(_seen(bridge.block(_get(task_id), configuration)), configuration)
 
-    async def aset_status(self, status: AgentExecutionStatus) -> None:
+    async def areload(self) -> Self:
+        """Become what the platform has now; what was changed and not saved is given up."""
+        record = await bridge.across(_get(self.id), self._configuration)
+        self._become(_seen(record), self._configuration)
+        return self
+
+    def reload(self) -> Self:
+        """Become what the platform has now, as ``areload`` does."""
+        self._become(_seen(bridge.block(_get(self.id), self._configuration)), self._configuration)
+        return self
+
+    async def aset_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
         """Change the status, and that alone: other changes stay unsaved.
 
         Args:
             status: The new one.
+            result: What is saved with it; none: nothing.
 
         Raises:
             ModuleException: 422: it is no status; 409: this run no longer owns the task.
         """
-        sending, before = self._sending(checked({"status": status})), self._now("status")
+        changes = _status_and(status, result)
+        sending, before = self._sending(checked(changes)), self._now(*changes)
         self._absorb(await bridge.across(sending, self._configuration), before)
 
-    def set_status(self, status: AgentExecutionStatus) -> None:
+    def set_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
         """Change the status, as ``aset_status`` does."""
-        sending, before = self._sending(checked({"status": status})), self._now("status")
+        changes = _status_and(status, result)
+        sending, before = self._sending(checked(changes)), self._now(*changes)
         self._absorb(bridge.block(sending, self._configuration), before)
 
-    async def asave(self) -> Self:
+    async def asave(self, with_deep_plan_update: bool | None = False) -> Self:
         """Save what was changed since the task was loaded or last saved, and nothing else.
+
+        ``with_deep_plan_update`` has no meaning: a plan that was changed is saved as all that was.
 
         Within a run of this task the save carries the run's attempt, also where the task was loaded afresh.
 
@@ -137,11 +157,13 @@ class Task(TaskRecord):
             ModuleException: 422: a value does not fit (``internal_status`` has at most 255 characters) or a field is
                 fixed at create, nothing was sent; 409: this run no longer owns the task.
         """
+        del with_deep_plan_update
         sent = self._pending()
         return self._absorb(await bridge.across(self._saving(sent), self._configuration), sent)
 
-    def save(self) -> Self:
+    def save(self, with_deep_plan_update: bool | None = False) -> Self:
         """Save what was changed, as ``asave`` does."""
+        del with_deep_plan_update
         sent = self._pending()
         return self._absorb(bridge.block(self._saving(sent), self._configuration), sent)
 
@@ -239,6 +261,40 @@ class Task(TaskRecord):
             ):
                 yield self._event(event)
 
+    @classmethod
+    async def areport_external_task(
+        cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
+    ) -> Self:
+        """Have the platform know of a task that was done elsewhere; see ``Report``.
+
+        Raises:
+            ModuleException: 400: no agent is named; 404: there is no task of that id; 422: a value does not fit.
+        """
+        from worker.face.agent import agent_meant
+
+        named = agent_meant(agent_id, configuration)
+        return cls.of(await bridge.across(lambda platform: report(platform, named, told), configuration), configuration)
+
+    @classmethod
+    def report_external_task(
+        cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
+    ) -> Self:
+        """Have the platform know of a task that was done elsewhere, as ``areport_external_task`` does."""
+        from worker.face.agent import agent_meant
+
+        named = agent_meant(agent_id, configuration)
+        return cls.of(bridge.block(lambda platform: report(platform, named, told), configuration), configuration)
+
+    async def areport_metrics(self, configuration: Configuration | None = None) -> None:
+        """Save tokens, tools and duration; they are the task's own here, and are saved with its end anyway."""
+        del configuration
+        await self.asave()
+
+    def report_metrics(self, configuration: Configuration | None = None) -> None:
+        """Save tokens, tools and duration, as ``areport_metrics`` does."""
+        del configuration
+        self.save()
+
     async def aget_activity_log(self) -> AgentActivityThread:
         """Answer what the task's agent said, called and thought, in order.
 
@@ -297,6 +353,10 @@ class Task(TaskRecord):
 
         return list(to_agno_audio(self.attachments)) if self.input.files else []
 
+    def get_audios(self) -> list[Any]:
+        """Answer the sound recordings among the files, as ``get_audio`` does."""
+        return self.get_audio()
+
     def get_videos(self) -> list[Any]:
         """Answer the films among the files, as Agno ``Video`` objects, whatever their format."""
         from worker.inputs import to_agno_videos
@@ -309,8 +369,19 @@ class Task(TaskRecord):
 
         return human_readable(self.attachments, reading.limits()) if self.input.files else []
 
-    def to_message(self) -> str:
-        """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read."""
+    def to_message(self, retry_count: int = 0, with_timestamp: bool = False) -> str:
+        """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read.
+
+        Args:
+            retry_count: Taken, and without meaning: a retry resumes, and is told nothing.
+            with_timestamp: Whether the message begins with the time; by default it is the same for every attempt,
+                which is how a retry finds what was answered.
+        """
+        del retry_count
+        message = self._message()
+        return f"[{datetime.now(UTC).isoformat(timespec='seconds')}]\n{message}" if with_timestamp else message
+
+    def _message(self) -> str:
         text = self.input.text or ""
         if not self.input.files:
             return text
@@ -422,6 +493,10 @@ async def _store_held(task_id: str) -> None:
     run = run_in_hand.get()
     if run is not None and run.task_id == task_id and run.journal is not None:
         await run.journal.deferred.store()
+
+
+def _status_and(status: AgentExecutionStatus, result: Any) -> dict[str, Any]:
+    return {"status": status} if result is None else {"status": status, "result": result}
 
 
 def _get(task_id: str) -> Verb[TaskRecord]:

@@ -11,7 +11,7 @@ from worker.face import bridge
 from worker.face.answers import Said, answers_of, named
 from worker.face.changes import as_refusal, checked
 from worker.face.configuration import Configuration
-from worker.face.options import TaskOptions, new_task
+from worker.face.options import TaskOptions, in_order, new_task
 from worker.face.task import Task, Verb, writer_of
 from worker.face.uploads import FileSource, upload
 from worker.words.errors import ValidationError
@@ -57,13 +57,13 @@ class TasksListItem(TaskItem):
         bound._configuration = configuration  # noqa: SLF001 - its own class
         return bound
 
-    async def aload(self) -> Task:
-        """Load the whole task."""
-        return await Task.aload(self.id, self._configuration)
+    async def aload(self, configuration: Configuration | None = None) -> Task:
+        """Load the whole task; it lives where the list came from, unless a configuration says otherwise."""
+        return await Task.aload(self.id, configuration or self._configuration)
 
-    def load(self) -> Task:
+    def load(self, configuration: Configuration | None = None) -> Task:
         """Load the whole task, as ``aload`` does."""
-        return Task.load(self.id, self._configuration)
+        return Task.load(self.id, configuration or self._configuration)
 
 
 class Tasks:
@@ -80,7 +80,8 @@ class Tasks:
         self,
         agent_id: str,
         prompt: str | None = "",
-        file_urls: Sequence[FileSource] | None = None,
+        file_urls: Sequence[FileSource] | str | None = None,
+        *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
         """Create a task for an agent; once this returns the task is never lost.
@@ -89,24 +90,27 @@ class Tasks:
             agent_id: The agent.
             prompt: What it is asked.
             file_urls: URLs as text; local files as ``pathlib.Path``, which are uploaded.
+            more: None, as a rule. By position xpander-sdk has it in another order, which is known by the text in the
+                place of the files: ``existing_task_id``, ``prompt``, ``file_urls``, ``user_details``.
             options: See ``TaskOptions``.
 
         Raises:
             ModuleException: 422: neither prompt nor files, an option that does not fit, a path given as text;
                 409: ``existing_task_id`` is not finished.
         """
-        creating = _creating(agent_id, prompt, file_urls, options)
+        creating = _creating(agent_id, *in_order(prompt, file_urls, more, options))
         return Task.of(await bridge.across(creating, self.configuration), self.configuration)
 
     def create(
         self,
         agent_id: str,
         prompt: str | None = "",
-        file_urls: Sequence[FileSource] | None = None,
+        file_urls: Sequence[FileSource] | str | None = None,
+        *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
         """Create a task, as ``acreate`` does."""
-        creating = _creating(agent_id, prompt, file_urls, options)
+        creating = _creating(agent_id, *in_order(prompt, file_urls, more, options))
         return Task.of(bridge.block(creating, self.configuration), self.configuration)
 
     async def aget(self, task_id: str) -> Task:

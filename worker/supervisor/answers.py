@@ -2,16 +2,18 @@
 
 import asyncio
 import inspect
+import json
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from worker.agents.event_buffer import EventBuffer
+from worker.agents.event_buffer import EventBuffer, plain
 from worker.agents.journal import discard_text
 from worker.agents.translation import Translation
 from worker.current import Run
 from worker.face.task import Task
-from worker.words.events import NewEvent
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
 from worker.words.work import JournalEntry
 
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -28,7 +30,9 @@ async def whole(value: Any, run: Run, task: Task, in_thread: InThread) -> Any:
     """Await what can be awaited, and follow what yields.
 
     Text that it yields is the result, joined, and streamed where the task asks for that; Agno's events are told as
-    ``run_agent`` tells them. Anything else that it yields is the result in their place, the last one.
+    ``run_agent`` tells them, and so are events of its own making (``TaskUpdateEvent``): ``chunk`` is text, and the
+    ``data`` of ``task_finished`` is the result. Anything else that it yields is the result in their place, the last
+    one.
 
     Args:
         value: What a handler returned.
@@ -69,6 +73,8 @@ async def _followed(items: AsyncIterator[Any], run: Run, task: Task) -> Any:
                 await said.text(item)
             elif isinstance(getattr(item, "event", None), str):
                 await said.event(item)
+            elif isinstance(item, TaskUpdateEvent):
+                result = await said.own(item, result)
             elif item is not None:
                 result = item
     return result if result is not None else "".join(said.pieces)
@@ -116,6 +122,16 @@ class _Said:
             await self.text(text)
         elif self._run.attempt is not None and (events := self._translation.events(event)):
             self._buffer.add(events)
+
+    async def own(self, event: TaskUpdateEvent, result: Any) -> Any:
+        """An event that the handler has made itself; answers what is the result from then on."""
+        if event.type is TaskUpdateEventType.Chunk:
+            await self.text(event.data if isinstance(event.data, str) else json.dumps(plain(event.data)))
+        elif event.type is TaskUpdateEventType.TaskFinished:
+            return event.data.get("result", event.data) if isinstance(event.data, dict) else event.data
+        elif event.type not in WHOLE_TASK and self._run.attempt is not None:
+            self._buffer.add([NewEvent(type=event.type, data=plain(event.data))])
+        return result
 
     async def _emit(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
         await self._run.work.emit(self._run.task_id, self._run.attempt or 0, events, rows)

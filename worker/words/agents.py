@@ -17,6 +17,26 @@ class Instructions(Words):
     goal: list[str] = Field(default_factory=list[str])
     general: str = ""
 
+    @property
+    def description(self) -> str:
+        """All that is neither role nor goal."""
+        return self.general
+
+    @property
+    def goal_str(self) -> str:
+        """The goals, one a line."""
+        return "\n".join(self.goal)
+
+    @property
+    def instructions(self) -> str:
+        """Role and goals as one text; empty if there are none."""
+        return "\n".join([*self.role, *self.goal])
+
+    @property
+    def full(self) -> str:
+        """All of it as one text: the description, the role, the goals."""
+        return "\n".join(line for line in (self.general, *self.role, *self.goal) if line)
+
 
 class AgentRecord(Words):
     """An agent.

@@ -28,6 +28,10 @@ class Words(BaseModel):
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
+    def model_dump_safe(self, **options: Any) -> dict[str, Any]:
+        """Dump it as JSON has it: enumerations as their texts, times as ISO text; options as of ``model_dump``."""
+        return self.model_dump(mode="json", **options)
+
 
 class User(Words):
     """The person a task is done for."""
@@ -205,6 +209,15 @@ class NewTask(TaskSettings):
         if self.id is not None:
             check_id(self.id)
         return self
+
+
+class LocalTaskTest(Words):
+    """A task to try a handler with: ``@on_task(test_task=…)``, where its module is run as a script."""
+
+    input: AgentExecutionInput
+    agent_version: str | None = None
+    output_format: OutputFormat | None = None
+    output_schema: dict[str, Any] | None = None
 
 
 class TaskRecord(TaskSettings):

@@ -1,0 +1,167 @@
+"""What code for xpander-sdk uses, with the package's name changed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from worker import (
+    Agents,
+    Backend,
+    Configuration,
+    Events,
+    Task,
+    Tasks,
+    Tokens,
+    ToolsRepository,
+    User,
+    on_auth_event,
+    on_boot,
+    on_shutdown,
+    on_task,
+    register_tool,
+)
+from worker import registry as registries
+from worker.face import bridge
+from worker.registry import Registry
+from worker.words.agents import AgentRecord, Instructions
+from worker.words.errors import TaskNotFound, Unsupported, ValidationError
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+@pytest.fixture(autouse=True)
+async def registry(place: object, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """An empty registry, and an agent."""
+    fresh = Registry()
+    monkeypatch.setattr(registries, "default", fresh)
+    monkeypatch.setenv("OPENAI_API_KEY", "unused")
+    told = Instructions(role=["Read.", "Sum."], goal=["Be right.", "Be brief."], general="An analyst.")
+    record = AgentRecord(id="ann", name="Ann Analyst-2", unique_name="ann", instructions=told)
+    await bridge.across(lambda platform: platform.tasks.save_agent(record))
+    return fresh
+
+
+async def test_an_agent_is_read_and_used_as_before() -> None:
+    @register_tool(add_to_graph=True)
+    def total(region: str) -> str:
+        """Add up."""
+        return f"3 in {region}"
+
+    agent = await Agents(configuration=Configuration()).aget("ann", version=1)
+    assert agent.sanitized_name == "Ann_Analyst_2"
+    told = agent.instructions
+    assert (told.description, told.goal_str) == ("An analyst.", "Be right.\nBe brief.")
+    assert told.instructions == "Read.\nSum.\nBe right.\nBe brief."
+    assert told.full == "An analyst.\nRead.\nSum.\nBe right.\nBe brief."
+    with pytest.raises(Unsupported, match="version 7"):
+        Agents().get("ann", version=7)
+    (tool,) = agent.tools.list
+    assert (await agent.ainvoke_tool(tool=tool, payload={"region": "north"})).result == "3 in north"
+    assert agent.invoke_tool(tool, {"region": "south"}).result == "3 in south"
+    (listed,) = await Agents().alist()
+    assert (await listed.aload()).id == listed.load().id == "ann"
+    assert agent.model_dump_safe()["status"] == "ACTIVE"
+
+
+async def test_arguments_are_made_as_before() -> None:
+    def more(region: str) -> str:
+        """Find out."""
+        return region
+
+    register_tool(more, name="registered")
+    agent = await Agents().aget("ann")
+    arguments = await Backend().aget_args(agent=agent, tools=[more], is_async=True, auth_events_callback=print)
+    assert [getattr(each, "name", None) or each.__name__ for each in arguments["tools"]] == ["registered", "more"]
+    assert arguments["id"] == "ann"
+    assert Backend().get_args("ann", override={"tools": []})["tools"] == []
+
+
+async def test_a_task_is_created_by_position_in_either_order() -> None:
+    agent, urls = await Agents().aget("ann"), ["https://a.example/a"]
+    by = [
+        await Tasks().acreate("ann", "Sum it", urls),
+        await Tasks().acreate("ann", None, "Sum it", urls),
+        Tasks().create("ann", None, "Sum it", urls, User(id="u")),
+        await agent.acreate_task("Sum it", urls),
+        await agent.acreate_task("Sum it", None, urls),
+        await Backend().ainvoke_agent(agent_id="ann", prompt="Sum it", file_urls=urls),
+    ]
+    assert {(task.input.text, *(task.input.files or ())) for task in by} == {("Sum it", *urls)}
+    assert by[2].input.user is not None
+    await by[0].aset_status("completed", "6")  # type: ignore[arg-type]
+    again = await Tasks().acreate("ann", by[0].id, "Once more")
+    assert (again.id, again.input.text) == (by[0].id, "Once more")
+    with pytest.raises(ValidationError, match="name the rest"):
+        await Tasks().acreate("ann", "Sum it", urls, User(id="u"))
+
+
+async def test_a_task_is_handled_as_before() -> None:
+    task = await Tasks().acreate("ann", "Sum it")
+    assert task.configuration.organization_id == "default"
+    assert task.configuration.get_full_url() == ""
+    other = await Task.aload(task.id, task.configuration)
+    await other.aset_status("completed", {"sum": 6})  # type: ignore[arg-type]
+    assert (await task.areload()).result == '{"sum": 6}'.replace(" ", "")
+    assert task.reload().status == "completed"
+    assert task.get_audios() == []
+    assert task.to_message() == task.to_message(retry_count=1, with_timestamp=False) == "Sum it"
+    assert task.to_message(with_timestamp=True).startswith("[2")
+    assert task.model_dump_safe(include={"status"}) == {"status": "completed"}
+    (item,) = await Tasks().alist("ann")
+    assert (await item.aload(configuration=task.configuration)).id == item.load().id == task.id
+    await task.areport_metrics()
+    assert (await task.asave(with_deep_plan_update=True)).id == task.save(with_deep_plan_update=False).id
+
+
+@pytest.mark.parametrize("sync", [False, True])
+async def test_a_task_that_was_done_elsewhere_is_reported(sync: bool) -> None:
+    told: dict[str, Any] = {
+        "agent_id": "ann",
+        "input": "Sum it",
+        "result": "6",
+        "tokens": Tokens(prompt_tokens=5, completion_tokens=2),
+        "used_tools": ["total"],
+        "duration": 1.5,
+    }
+    task = Task.report_external_task(**told) if sync else await Task.areport_external_task(**told)
+    loaded = await Task.aload(task.id)
+    assert (loaded.status, loaded.result, loaded.used_tools, loaded.duration) == ("completed", "6", ["total"], 1.5)
+    assert (loaded.input.text, loaded.tokens) == ("Sum it", told["tokens"])
+    agent = await Agents().aget("ann")
+    failed = await Backend().areport_external_task(agent=agent, llm_response={"error": "none"}, is_success=False)
+    assert (failed.status, failed.result) == ("error", '{"error":"none"}')
+    with pytest.raises(TaskNotFound):
+        await Backend().areport_external_task(agent_id="ann", id="unknown", result="x")
+
+
+async def test_decorators_are_taken_as_before(registry: Registry) -> None:
+    @on_boot(configuration=Configuration())
+    def boot() -> None: ...
+
+    @on_shutdown
+    async def shutdown() -> None: ...
+
+    @on_task(Configuration(), agent_id="one")
+    async def one(task: Task) -> Task:
+        return task
+
+    @on_task(configuration=None, test_task=None, agent_id="two")
+    async def two(task: Task) -> Task:
+        return task
+
+    @on_auth_event
+    async def signed_in(agent: Any, task: Any, event: Any) -> None: ...
+
+    def three(task: Task) -> Task:
+        return task
+
+    Events(configuration=Configuration()).register(on_task=three)
+    Events.register_boot_handler(boot)
+    Events.register_shutdown_handler(shutdown)
+    registry.check()
+    assert registry.boot_hooks == [boot, boot]
+    assert registry.shutdown_hooks == [shutdown, shutdown]
+    assert [each.agent_id for each in registry.tasks()] == ["one", "two", None]
+    assert asyncio.iscoroutinefunction(signed_in)
+    assert isinstance(ToolsRepository().list, list)

@@ -1,0 +1,124 @@
+"""``worker check --from-xpander``: what of somebody's handlers works here, line by line."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.cli.moving_table import MEMBERS, NAMES, Entry, Verdict, missing
+from worker.words.errors import ConfigurationError
+
+PACKAGE = "xpander_sdk"
+PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages"})
+SHORT = {Verdict.Works: "works", Verdict.Differs: "change", Verdict.Missing: "missing"}
+
+
+class Finding(NamedTuple):
+    """One line of somebody's code.
+
+    Args:
+        what: What it uses.
+    """
+
+    place: str
+    what: str
+    entry: Entry
+
+    def __str__(self) -> str:
+        note = f": {self.entry.note}" if self.entry.note else ""
+        return f"{self.place}: {SHORT[self.entry.verdict]}: {self.what}{note}"
+
+
+def findings(folder: Path) -> list[Finding]:
+    """Look through a folder, or one file.
+
+    Raises:
+        ConfigurationError: There is no such folder.
+    """
+    if not folder.exists():
+        raise ConfigurationError(f"there is no folder {str(folder)!r}")
+    files = [folder] if folder.is_file() else sorted(each for each in folder.rglob("*.py") if _is_theirs(each, folder))
+    return [found for file in files for found in _of_file(file, folder)]
+
+
+def _is_theirs(file: Path, folder: Path) -> bool:
+    parts = file.relative_to(folder).parts[:-1]
+    inside = [folder.joinpath(*parts[: number + 1]) for number in range(len(parts))]
+    hidden = any(part.startswith(".") or part in PASSED_OVER for part in parts)
+    return not hidden and not any((each / "pyvenv.cfg").exists() for each in inside)
+
+
+def _of_file(file: Path, folder: Path) -> Iterator[Finding]:
+    shown = file.name if file == folder else str(file.relative_to(folder))
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError) as error:
+        yield Finding(f"{shown}:{getattr(error, 'lineno', 1) or 1}", "the file", missing(f"it cannot be read: {error}"))
+        return
+    if not any(_imports_it(node) for node in ast.walk(tree)):
+        return
+    found = [each for node in ast.walk(tree) for each in _of_node(node)]
+    for line, what, entry in sorted(found, key=lambda each: each[0]):
+        yield Finding(f"{shown}:{line}", what, entry)
+
+
+def _imports_it(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return not node.level and _is_its(node.module or "")
+    return isinstance(node, ast.Import) and any(_is_its(each.name) for each in node.names)
+
+
+def _is_its(module: str) -> bool:
+    return module == PACKAGE or module.startswith(f"{PACKAGE}.")
+
+
+def _of_node(node: ast.AST) -> Iterator[tuple[int, str, Entry]]:
+    match node:
+        case ast.ImportFrom() if _imports_it(node):
+            for each in node.names:
+                yield node.lineno, f"from {node.module} import {each.name}", _imported(node.module or "", each.name)
+        case ast.Import():
+            for each in node.names:
+                if _is_its(each.name):
+                    yield node.lineno, f"import {each.name}", _module(each.name)
+        case ast.Attribute() if node.attr in MEMBERS:
+            yield node.end_lineno or node.lineno, f".{node.attr}", MEMBERS[node.attr]
+        case ast.keyword() if node.arg in MEMBERS:
+            yield node.value.lineno, f"{node.arg}=", MEMBERS[node.arg]
+        case _:
+            pass
+
+
+def _imported(module: str, name: str) -> Entry:
+    """What becomes of a name that is imported: by the table, and by what can be imported from here."""
+    from worker.aliases import MODULES, WHERE
+
+    below = module.removeprefix(PACKAGE).removeprefix(".")
+    if name in NAMES:
+        known = NAMES[name]
+        if known.verdict is Verdict.Missing or not below or name in MODULES.get(below, ()) or below == "types":
+            return known
+    if f"{below}.{name}".removeprefix(".") in MODULES or (not below and name == "types"):
+        return Entry(Verdict.Works, f"from worker{below and '.'}{below}")
+    if name in WHERE:
+        is_there = not below or below == "types" or name in MODULES.get(below, ())
+        return Entry(Verdict.Works) if is_there else Entry(Verdict.Differs, f"from worker import {name}")
+    return missing("there is no such name here")
+
+
+def _module(name: str) -> Entry:
+    from worker.aliases import MODULES
+
+    below = name.removeprefix(PACKAGE).removeprefix(".")
+    return Entry(Verdict.Works) if not below or below == "types" or below in MODULES else missing("no such module")
+
+
+def table() -> str:
+    """The table of the guide: what differs, and what there is not."""
+    rows = [("| In xpander-sdk | Here | |"), "|---|---|---|"]
+    for names in (NAMES, {f".{name}": entry for name, entry in MEMBERS.items()}):
+        for verdict in (Verdict.Differs, Verdict.Missing):
+            chosen = sorted(name for name, entry in names.items() if entry.verdict is verdict)
+            rows += [f"| `{name}` | {verdict} | {names[name].note} |" for name in chosen]
+    same = ", ".join(f"`{name}`" for name, entry in sorted(NAMES.items()) if entry.verdict is Verdict.Works)
+    return "\n".join([*rows, "", f"The same: {same}."])

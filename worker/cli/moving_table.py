@@ -1,0 +1,117 @@
+"""What of xpander-sdk is here, what differs, and what there is not: for the guide, and for ``worker check``."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Verdict(StrEnum):
+    """What becomes of something that code for xpander-sdk uses."""
+
+    Works = "works"
+    Differs = "differs"
+    Missing = "missing"
+
+
+class Entry(NamedTuple):
+    """One name.
+
+    Args:
+        note: What is different, or what to use instead; empty: nothing is to be said.
+    """
+
+    verdict: Verdict
+    note: str = ""
+
+
+WORKS = Entry(Verdict.Works)
+
+
+def differs(note: str) -> Entry:
+    """It is here, and does something else."""
+    return Entry(Verdict.Differs, note)
+
+
+def missing(note: str) -> Entry:
+    """It is not here."""
+    return Entry(Verdict.Missing, note)
+
+
+NO_MCP = missing("give Agno's MCPTools to the agent: workers connect to no server that a task names")
+NO_SESSIONS = missing("give the Agno agent a db of its own")
+NO_GRAPH = missing("agents here are no graphs")
+
+NAMES: dict[str, Entry] = {
+    "Agent": WORKS,
+    "AgentDeploymentType": missing("agents are not deployed: workers serve them"),
+    "AgentExecutionStatus": WORKS,
+    "Agents": WORKS,
+    "AgentsListItem": missing("Agents().alist() answers whole Agents"),
+    "Backend": WORKS,
+    "Configuration": differs("it has no `state`; `database_url` names a PostgreSQL"),
+    "Events": differs("`register` binds a handler; `worker run`, or the script itself, is the worker"),
+    "KnowledgeBase": missing("give the agent Agno's own Knowledge"),
+    "KnowledgeBases": missing("give the agent Agno's own Knowledge"),
+    "LocalTaskTest": WORKS,
+    "MAX_PLAN_RETRIES": missing("plans are not enforced"),
+    "MCPServerAuthType": NO_MCP,
+    "MCPServerDetails": NO_MCP,
+    "MCPServerSSOTokenMode": NO_MCP,
+    "MCPServerTransport": NO_MCP,
+    "MCPServerType": NO_MCP,
+    "ModuleException": WORKS,
+    "OutputFormat": WORKS,
+    "PROMISE_CONTINUATION_NUDGE": missing("answers are not judged by their words"),
+    "Principal": missing("user_details says whom a task is done for"),
+    "PrincipalKind": missing("user_details says whom a task is done for"),
+    "ProviderUnreachableError": missing("catch Unavailable"),
+    "Task": WORKS,
+    "TaskUpdateEvent": WORKS,
+    "TaskUpdateEventType": WORKS,
+    "Tasks": WORKS,
+    "TasksListItem": WORKS,
+    "Tokens": WORKS,
+    "Tool": WORKS,
+    "ToolInvocationResult": differs("it has `error` and `execution_time`, too"),
+    "ToolsRepository": differs("`functions` are what Agno takes: their own parameters, no `payload` around them"),
+    "User": WORKS,
+    "build_model_from_schema": missing("pass the JSON Schema itself as output_schema"),
+    "is_promise_only_answer": missing("answers are not judged by their words"),
+    "on_auth_event": differs("it is never called: agents here ask for no sign-in"),
+    "on_boot": WORKS,
+    "on_shutdown": WORKS,
+    "on_task": differs("`configuration` has no meaning: where a worker works is said by its environment"),
+    "on_tool_after": WORKS,
+    "on_tool_before": WORKS,
+    "on_tool_error": WORKS,
+    "register_tool": differs("`add_to_graph` has no meaning"),
+}
+"""Names that xpander-sdk offers."""
+
+MEMBERS: dict[str, Entry] = {
+    "acompact_session_for_retry": missing("a retry resumes from its journal"),
+    "adelete_session": NO_SESSIONS,
+    "aget_connection_string": NO_SESSIONS,
+    "aget_db": NO_SESSIONS,
+    "aget_knowledge_bases": missing("give the agent Agno's own Knowledge"),
+    "aget_plan_following_status": missing("task.deep_planning has the plan"),
+    "aget_session": NO_SESSIONS,
+    "aget_streaming_spec": missing("task.aevents() follows any task"),
+    "aget_user_sessions": NO_SESSIONS,
+    "attach_knowledge_base": missing("give the agent Agno's own Knowledge"),
+    "get_db": NO_SESSIONS,
+    "graph": NO_GRAPH,
+    "knowledge_bases_retriever": missing("give the agent Agno's own Knowledge"),
+    "mcp_servers": NO_MCP,
+    "openai_agents_sdk_tools": missing("agent.tools.functions is for Agno"),
+    "state": missing("handlers are given the task; `context` has the attempt"),
+    "strands_tools": missing("agent.tools.functions is for Agno"),
+    "sync_local_tools": missing("a worker announces its tools by itself"),
+    "aevents": differs("every task can be followed; text needs events_streaming=True"),
+    "acreate": differs("by position it is agent, prompt, files; xpander-sdk's order is understood, too"),
+    "astop": differs("a task that is over stays as it is, and is answered: to repeat a stop does no harm"),
+    "areport_metrics": differs("tokens, tools and duration are the task's own, and are saved with it"),
+    "auth_events_callback": differs("it is never called: agents here ask for no sign-in"),
+    "to_message": differs("without a time unless with_timestamp=True: a retry must ask the same again"),
+    "run_locally": differs("with a worker_id: the caller does the task itself"),
+}
+"""Attributes, methods and keywords that are not as they were; those that are not named work."""

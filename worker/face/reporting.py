@@ -1,0 +1,49 @@
+"""Tasks that were done elsewhere, told to the platform: it keeps them as it keeps its own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from worker.contracts import Platform
+from worker.face.changes import checked
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens
+
+REPORTED = "report"
+NO_INPUT = "(a run reported without its input)"
+
+
+class Report(TypedDict, total=False):
+    """What can be told of a task that was done elsewhere.
+
+    ``id``: a task that there is already; default: a new one. ``input``: what was asked. ``result``: what came of it;
+    default: ``llm_response``. ``duration`` in seconds.
+    """
+
+    id: str | None
+    input: str | None
+    llm_response: Any
+    tokens: Tokens | Mapping[str, int] | None
+    is_success: bool | None
+    result: Any
+    duration: float | None
+    used_tools: Sequence[str] | None
+
+
+async def report(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
+    """Have the platform know of a task that was done elsewhere.
+
+    Raises:
+        ModuleException: 404: there is no task of that id; 422: a value does not fit.
+    """
+    succeeded = told.get("is_success")
+    said = told.get("result") if told.get("result") is not None else told.get("llm_response")
+    status = AgentExecutionStatus.Error if succeeded is False else AgentExecutionStatus.Completed
+    given: dict[str, Any] = {"status": status, "result": said, "duration": told.get("duration") or None}
+    given |= {"tokens": told.get("tokens"), "used_tools": list(told.get("used_tools") or ()) or None}
+    changes = checked({name: value for name, value in given.items() if value is not None})
+    task_id = told.get("id")
+    if task_id is None:
+        text = AgentExecutionInput(text=told.get("input") or NO_INPUT)
+        new = NewTask(agent_id=agent_id, input=text, run_locally=True, worker_id=REPORTED, source=REPORTED)
+        task_id = (await platform.tasks.create(new)).id
+    return await platform.tasks.update(task_id, changes)
