@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from worker.agents.tools import declare_tool
     from worker.current import idempotency_key
     from worker.decorators import on_tool_after, on_tool_before, on_tool_error, register_tool, tool
-    from worker.face.agent import Agent
+    from worker.face.agent import Agent, AgentsListItem
     from worker.face.agents import Agents
     from worker.face.backend import Backend
     from worker.face.configuration import Configuration
@@ -78,6 +78,7 @@ __all__ = [
     "AgentExecutionInput",
     "AgentExecutionStatus",
     "Agents",
+    "AgentsListItem",
     "Backend",
     "Configuration",
     "ConfigurationError",

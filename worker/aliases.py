@@ -1,7 +1,8 @@
 """The public names: where each one lives, and under which module names of xpander-sdk it can be imported too.
 
 One table serves ``worker``, ``worker.types`` and every alias module, so code moves over with one search-and-replace of
-the package's name. Alias modules have no files: a finder makes them from the table when they are imported. Each name
+the package's name. Alias modules have no code: a finder makes them from the table when they are imported, and stub
+files of the same names tell type checkers. Each name
 is loaded at its first use, so ``import worker`` loads none of them.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.task": ("Task",),
     "worker.face.tasks": ("Tasks", "TasksListItem"),
-    "worker.face.agent": ("Agent",),
+    "worker.face.agent": ("Agent", "AgentsListItem"),
     "worker.face.agents": ("Agents",),
     "worker.face.backend": ("Backend",),
     "worker.face.configuration": ("Configuration",),
@@ -95,7 +96,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "models.shared": ("AgentExecutionStatus", "LLMReasoningEffort", "OutputFormat", "ThinkMode", "Tokens"),
     "models.user": ("User",),
     "modules": (),
-    "modules.agents": ("Agent", "Agents"),
+    "modules.agents": ("Agent", "Agents", "AgentsListItem"),
     "modules.agents.agents_module": ("Agents",),
     "modules.agents.models": (),
     "modules.agents.models.agent": ("Instructions", "LLMReasoningEffort"),
@@ -178,7 +179,7 @@ class AliasModule(ModuleType):
 
 
 class AliasFinder(MetaPathFinder, Loader):
-    """Makes alias modules from the table; real modules are found before it is asked."""
+    """Makes alias modules from the table; of all other names it knows nothing."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -203,4 +204,4 @@ class AliasFinder(MetaPathFinder, Loader):
 def register() -> None:
     """Have alias modules found from now on; once a process."""
     if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
-        sys.meta_path.append(AliasFinder())
+        sys.meta_path.insert(0, AliasFinder())  # the folders of their stubs would be namespace packages

@@ -94,8 +94,8 @@ def test_each_alias_module_offers_the_very_same_objects(alias: str) -> None:
 def test_no_alias_hides_a_real_module() -> None:
     for alias in aliases.MODULES:
         path = ROOT / alias.replace(".", "/")
-        assert not path.exists()
         assert not path.with_suffix(".py").exists()
+        assert all(each.suffix == ".pyi" for each in path.rglob("*") if each.is_file())
 
 
 def test_every_form_of_import_works() -> None:

@@ -1,5 +1,6 @@
 """What the samples need around them: a database, a website with their files and a model, and a worker process."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.seeds.website import Website, website
+from tests.server.serving import Serving
 from worker.face import bridge
 
 if TYPE_CHECKING:
@@ -37,18 +39,31 @@ def seeds_database(databases: "Databases", postgres_version: int) -> Iterator[st
     databases.give(postgres_version, url)
 
 
+@pytest.fixture(scope="module", params=["engine", "remote"])
+def platform_variables(request: pytest.FixtureRequest, seeds_database: str) -> Iterator[dict[str, str]]:
+    """What says where the platform is: a database, or a server on it."""
+    if request.param == "engine":
+        yield {"DATABASE_URL": seeds_database}
+        return
+    serving = Serving(seeds_database).start()
+    asyncio.run(serving.started())
+    yield {"XPANDER_BASE_URL": serving.base}
+    serving.stop()
+
+
 @pytest.fixture(scope="module")
 def platform_environment(
-    seeds_database: str, site: Website, tmp_path_factory: pytest.TempPathFactory
+    platform_variables: dict[str, str], site: Website, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The environment of a process that uses the framework: its database, an agent, a key for a model."""
+    """The environment of a process that uses the framework: its platform, an agent, a key for a model."""
     folder = tmp_path_factory.mktemp("seeds")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(FOREIGN_VARIABLES):
                 patch.delenv(name)
         patch.setenv("AGNO_TELEMETRY", "false")
-        patch.setenv("DATABASE_URL", seeds_database)
+        for name, value in platform_variables.items():
+            patch.setenv(name, value)
         patch.setenv("XPANDER_AGENT_ID", "agent-123")
         patch.setenv("OPENAI_API_KEY", "unused")
         patch.setenv("OPENAI_BASE_URL", f"{site.url}v1")

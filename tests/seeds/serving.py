@@ -2,7 +2,7 @@
 
 from agno.agent import Agent
 
-from worker import Task, on_task, run_agent
+from worker import Task, on_task, run_agent, tool
 from worker.registry import default
 from worker.settings import Settings
 from worker.supervisor.main import run_worker
@@ -15,6 +15,12 @@ def total_sales(region: str) -> int:
 
 
 analyst = Agent(model=ScriptedModel([Call("total_sales", {"region": "north"}), '{"total": 3}']), tools=[total_sales])
+
+
+@tool(agent_ids="agent-123")
+def repeat(param: str) -> dict[str, str]:
+    """Repeat what it is given."""
+    return {"repeated": param}
 
 
 @on_task(agent_id="agent-123")

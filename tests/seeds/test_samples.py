@@ -1,10 +1,11 @@
 """Every sample of the documentation runs, with nothing changed but names: on a real database, with a real worker.
 
-A sample that goes on from an earlier one (``task``, ``tasks``, ``agno_agent``) finds those names set. Tools and
-knowledge bases are not part of the framework yet; where a sample uses one, a stand-in answers our own types.
+A sample that goes on from an earlier one (``task``, ``tasks``, ``agno_agent``) finds those names set. Knowledge
+bases are not part of the framework yet; where a sample uses one, a stand-in answers our own types.
 """
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,6 @@ WHAT_HAPPENED = [
         data={"agent_id": "helper", "query": "check it", "files": ["https://example.com/data.csv"]},
     ),
 ]
-
-
-class Tool:
-    """Stands in for a tool."""
-
-    async def ainvoke(self, agent_id: str, payload: dict[str, Any]) -> types.ToolInvocationResult:
-        return types.ToolInvocationResult(result=[agent_id, payload], is_success=True, execution_time=0.5)
 
 
 class KnowledgeBase:
@@ -356,9 +350,9 @@ async def test_types_are_imported_from_where_they_are_said_to_be(stage: Stage, n
 
 @sample("types_tool_invocation_usage")
 async def test_the_result_of_a_tool_is_shown(stage: Stage, name: str) -> None:
-    stage.namespace["tool"] = Tool()
+    stage.namespace["tool"] = (await Agent.aload("agent-123")).tools.get_tool_by_name("repeat")  # the worker's
     printed = await stage.run(name)
-    assert printed == "Result: ['agent-123', {'param': 'value'}]\nExecution time: 0.5s\n"
+    assert re.fullmatch(r"Result: \{'repeated': 'value'\}\nExecution time: 0\.\d+s\n", printed)
 
 
 @sample("types_knowledge_base_usage")

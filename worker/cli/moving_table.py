@@ -45,7 +45,7 @@ NAMES: dict[str, Entry] = {
     "AgentDeploymentType": missing("agents are not deployed: workers serve them"),
     "AgentExecutionStatus": WORKS,
     "Agents": WORKS,
-    "AgentsListItem": missing("Agents().alist() answers whole Agents"),
+    "AgentsListItem": differs("it is Agent: lists hold whole agents"),
     "Backend": WORKS,
     "Configuration": differs("it has no `state`; `database_url` names a PostgreSQL"),
     "Events": differs("`register` binds a handler; `worker run`, or the script itself, is the worker"),

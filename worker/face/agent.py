@@ -113,6 +113,9 @@ class Agent(AgentRecord):
         return Tasks(self._configuration).create(self.id, *_theirs(prompt, file_urls, more), **options)
 
 
+AgentsListItem = Agent
+"""What lists of agents hold, under the name that code written for xpander knows: they are whole."""
+
 list_ = list  # within the class above ``list`` is its method
 
 

@@ -67,15 +67,16 @@ def in_order(
         ValidationError: There is more than either order has.
     """
     given: dict[str, Any] = dict(options)
-    if not isinstance(files, str) and more:
+    is_theirs = isinstance(files, str) and (prompt is None or "://" not in files)  # else it is a URL that stands alone
+    if not is_theirs and more:
         raise ValidationError(
             "by position a new task takes its agent, prompt and files; name the rest", field="options"
         )
-    if isinstance(files, str):  # the order of xpander-sdk: existing_task_id, prompt, file_urls, user_details
+    if is_theirs:  # the order of xpander-sdk: existing_task_id, prompt, file_urls, user_details
         if len(more) > 2:  # noqa: PLR2004
             raise ValidationError("name what comes after user_details", field="options")
         given |= dict(zip(("existing_task_id", "user_details"), (prompt, *more[1:]), strict=False))
-        prompt, files = files, more[0] if more else None
+        prompt, files = cast("str", files), more[0] if more else None
     return prompt, cast("Sequence[FileSource] | None", files), cast("TaskOptions", given)
 
 

@@ -1,0 +1,1 @@
+from worker.words.errors import ModuleException as ModuleException

@@ -1,0 +1,8 @@
+from worker.words.activity import AgentActivityThread as AgentActivityThread
+from worker.words.activity import AgentActivityThreadAuth as AgentActivityThreadAuth
+from worker.words.activity import AgentActivityThreadMessage as AgentActivityThreadMessage
+from worker.words.activity import AgentActivityThreadMessageContent as AgentActivityThreadMessageContent
+from worker.words.activity import AgentActivityThreadMessageType as AgentActivityThreadMessageType
+from worker.words.activity import AgentActivityThreadReasoning as AgentActivityThreadReasoning
+from worker.words.activity import AgentActivityThreadSubAgentTrigger as AgentActivityThreadSubAgentTrigger
+from worker.words.activity import AgentActivityThreadToolCall as AgentActivityThreadToolCall

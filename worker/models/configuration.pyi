@@ -1,0 +1,1 @@
+from worker.face.configuration import Configuration as Configuration

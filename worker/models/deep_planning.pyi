@@ -1,0 +1,1 @@
+from worker.words.tasks import DeepPlanning as DeepPlanning

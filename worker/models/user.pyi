@@ -1,0 +1,1 @@
+from worker.words.tasks import User as User

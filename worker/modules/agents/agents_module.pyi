@@ -1,0 +1,1 @@
+from worker.face.agents import Agents as Agents

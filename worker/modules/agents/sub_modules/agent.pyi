@@ -1,0 +1,1 @@
+from worker.face.agent import Agent as Agent

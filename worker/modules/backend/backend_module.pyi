@@ -1,0 +1,1 @@
+from worker.face.backend import Backend as Backend

@@ -1,0 +1,1 @@
+from worker.face.listening import on_auth_event as on_auth_event

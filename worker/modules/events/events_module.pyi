@@ -1,0 +1,1 @@
+from worker.face.listening import Events as Events

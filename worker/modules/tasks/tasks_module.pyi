@@ -1,0 +1,1 @@
+from worker.face.tasks import Tasks as Tasks

@@ -1,0 +1,1 @@
+from worker.decorators import register_tool as register_tool

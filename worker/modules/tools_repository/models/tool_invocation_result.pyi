@@ -1,0 +1,1 @@
+from worker.words.tools import ToolInvocationResult as ToolInvocationResult

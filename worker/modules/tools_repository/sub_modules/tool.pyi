@@ -1,0 +1,1 @@
+from worker.face.tools import Tool as Tool
