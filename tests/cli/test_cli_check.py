@@ -5,7 +5,7 @@ import pytest
 from tests.cli.shells import Shell
 
 MISTAKES = """
-    from worker import on, on_task
+    from worker import on, on_task, tool
 
     @on_task(agent_id="one")
     async def first(task): ...
@@ -24,20 +24,30 @@ MISTAKES = """
 
     @on_task(agent_id="not an id")
     async def sixth(task): ...
+
+    @tool
+    def total(a): ...
+
+    @tool(name="total")
+    def another(a): ...
 """
 
 
 def test_good_handlers_are_listed_with_the_platform_they_lead_to(here: Shell) -> None:
     here.handlers("""
-        from worker import on_task
+        from worker import on_task, tool
 
         @on_task(agent_id="one")
         async def first(task): ...
+
+        @tool(agent_ids=["one"])
+        def total(region: str) -> int: ...
     """)
     checked = here.worker("check")
     assert (checked.returncode, checked.stderr) == (0, "")
-    platform, handler = checked.stdout.splitlines()
+    platform, handler, tool = checked.stdout.splitlines()
     assert platform.startswith("platform: PostgreSQL at ")
+    assert tool == "handlers/mine.py:7: total is a tool of one"
     assert handler == "handlers/mine.py:4: handlers.mine.first serves task_created of one"
 
 
@@ -50,9 +60,10 @@ def test_every_mistake_is_named_with_its_place(here: Shell) -> None:
         "handlers/mine.py:13: nothing fills the parameter 'tsk' of fourth; did you mean 'task'?",
         "handlers/mine.py:16: timeout must be a number above 0, not -1",
         "handlers/mine.py:19: agent_id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -",
+        "handlers/mine.py:25: a second tool called 'total'; the first is at handlers/mine.py:22",
         "handlers/mine.py:7: a second handler for task_created of agent 'one'; the first is at handlers/mine.py:4",
     ]
-    assert checked.stderr.splitlines()[-1] == "5 problems"
+    assert checked.stderr.splitlines()[-1] == "6 problems"
 
 
 @pytest.mark.parametrize(

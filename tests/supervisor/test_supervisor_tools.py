@@ -1,15 +1,18 @@
 """Tools of a worker, called by another process: the log has the call, and the agent's handler is not asked."""
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
 from agno.agent import Agent as AgnoAgent
 
-from tests.supervisor.stories import Handlers, Serve
-from worker import Tool, tool
+from tests.supervisor.stories import Handlers, Serve, done
+from worker import Context, Task, Tool, ToolsRepository, tool
 from worker import registry as registries
 from worker.engine.engine import Engine
 from worker.testing import Call, ScriptedModel
+from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import TaskQuery
 
@@ -55,6 +58,47 @@ async def test_a_worker_calls_its_tool_for_whoever_asks(engine: Engine, serve: S
         assert (kinds.count("tool_call_request"), kinds.count("tool_call_result")) == (1, 1)
 
 
+async def test_a_retry_calls_no_completed_call_again_but_those_that_keep_state(
+    engine: Engine, serve: Serve, handlers: Handlers
+) -> None:
+    called: list[str] = []
+
+    @tool
+    async def sell(what: str) -> str:
+        called.append(what)
+        if what == "none":
+            raise ValueError("sold out")
+        return f"sold {what}"
+
+    @tool(resume="redo")
+    def connect() -> str:
+        called.append("connect")
+        return "connected"
+
+    async def shop(task: Task, context: Context) -> str:
+        tools = ToolsRepository(agent_id=task.agent_id)
+        said = []
+        for name, payload in (("connect", {}), ("sell", {"what": "tea"}), ("sell", {"what": "none"})):
+            found = tools.get_tool_by_name(name)
+            assert found is not None
+            first, second = await asyncio.gather(
+                found.ainvoke(task.agent_id, payload), asyncio.to_thread(found.invoke, task.agent_id, payload)
+            )
+            said += [first.result, second.result]
+        if context.attempt == 1:
+            raise ConnectionError("again, please")
+        return ", ".join(said)
+
+    handlers.bind(shop, "shop", retries=RetryPolicy(attempts=2, base=0.001))
+    async with serve():
+        task = await done(engine, "shop")
+    assert task.result == "connected, connected, sold tea, sold tea, sold out, sold out"
+    assert Counter(called) == {"connect": 4, "tea": 2, "none": 2}
+    assert task.used_tools == ["connect", "sell"]
+    kinds = Counter([str(each.type) async for each in engine.tasks.events(task.id, follow=False)])
+    assert (kinds["tool_call_request"], kinds["tool_call_result"]) == (6, 6)
+
+
 async def test_an_agent_uses_a_tool_that_another_worker_has(engine: Engine, serve: Serve) -> None:
     async with serve():
         (announced,) = (await engine.tasks.get_agent("agent")).announced_tools
@@ -68,7 +112,5 @@ async def test_an_agent_uses_a_tool_that_another_worker_has(engine: Engine, serv
 async def test_a_task_is_a_tools_call_only_if_both_its_source_and_its_input_say_so(
     engine: Engine, serve: Serve
 ) -> None:
-    from tests.supervisor.stories import done
-
     async with serve():
         assert (await done(engine, source="tool")).result == "the handler"

@@ -1,7 +1,7 @@
 """``worker check``: what is wrong, before anything is started."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from worker.cli import failures, output
 from worker.cli.heroku_plans import PLANS
 from worker.cli.platform import read_settings
 from worker.cli.worker_commands import HANDLERS, HandlersOption
+
+if TYPE_CHECKING:
+    from worker.toolbox import RegisteredTool
 
 PlanOption = Annotated[
     str | None,
@@ -81,6 +84,18 @@ def _check_settings() -> list[str]:
     return []
 
 
+def _unreadable(tool: "RegisteredTool") -> list[str]:
+    """Why Agno cannot read a tool's signature; nothing if it can."""
+    from worker.agents.local_tools import local
+    from worker.words.errors import ConfigurationError
+
+    try:
+        local(tool)
+    except ConfigurationError as error:
+        return [error.description]
+    return []
+
+
 def _check_handlers(folder: Path) -> list[str]:
     from worker import discovery, registry
     from worker.words.errors import ConfigurationError
@@ -92,6 +107,9 @@ def _check_handlers(folder: Path) -> list[str]:
         problems += error.description.splitlines()
     for handler in registry.default.handlers:
         output.say(f"{handler.place}: {handler.name} serves {handler.event_type} of {handler.agent_id or 'any agent'}")
+    for tool in registry.default.tools.tools:
+        output.say(f"{tool.place}: {tool.name} is a tool of {', '.join(tool.agent_ids) or 'every agent'}")
+        problems += _unreadable(tool)
     if not problems or registry.default.handlers or registry.default.problems:
         try:
             registry.default.check()

@@ -108,7 +108,7 @@ class Invocation:
             if known is not None:
                 result = self._result(**{name: known.value[name] for name in KEPT if name in known.value})
                 journal.unemitted([self._request(request_id), self._answer(request_id, result)])
-                return result
+                return await self._called() if self._is_redone else result
         request = [self._request(request_id)]
         await bridge.across(partial(_emit, run, request if journal is None else journal.unemitted(request), ()))
         result = _as_json(await self._called())
@@ -121,6 +121,11 @@ class Invocation:
             events = [*journal.unemitted(events), *([] if row else [too_large(f"The result of {self._name}")])]
         await bridge.across(partial(_emit, run, events, rows))
         return result
+
+    @property
+    def _is_redone(self) -> bool:
+        """Whether a completed call is made again, for the state that it leaves in the process."""
+        return self.tool.local is not None and self.tool.local.tool.resume == "redo"
 
     def _place(self, run: Run) -> str:
         """Where the call stands: which tool, with what, within which other call, and the how manieth such one."""
