@@ -18,6 +18,7 @@ from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
 from worker.words.deliveries import DeliveryQuery
 from worker.words.errors import Unavailable
+from worker.words.requests import InputAnswer, RequestQuery
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import TaskQuery
 
@@ -46,6 +47,8 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "providers": lambda engine, _: engine.tasks.providers(),
     "resume_provider": lambda engine, _: engine.tasks.resume_provider("openai"),
     "fail_provider": lambda engine, _: engine.tasks.fail_provider("openai"),
+    "answer": lambda engine, task_id: engine.tasks.answer(task_id, [InputAnswer(approve=True)]),
+    "requests": lambda engine, _: engine.tasks.requests(RequestQuery()),
     "deliveries": lambda engine, _: engine.deliveries.find(DeliveryQuery()),
     "keys": lambda engine, _: engine.keys.list(),
     "workers": lambda engine, _: engine.room("default").presence.workers(),

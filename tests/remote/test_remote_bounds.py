@@ -15,6 +15,7 @@ from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
+from worker.words.requests import InputAnswer, RequestQuery
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
 
@@ -40,6 +41,8 @@ CALLS: dict[str, Callable[[RemoteTasks], Awaitable[Any]]] = {
     "providers": lambda tasks: tasks.providers(),
     "resume_provider": lambda tasks: tasks.resume_provider("p"),
     "fail_provider": lambda tasks: tasks.fail_provider("p"),
+    "answer": lambda tasks: tasks.answer("t", [InputAnswer(id="r", approve=True)]),
+    "requests": lambda tasks: tasks.requests(RequestQuery()),
     "audit": lambda tasks: tasks.audit(AuditQuery()),
 }
 

@@ -10,11 +10,14 @@ import pydantic
 
 from worker.agents import schemas
 from worker.agents.tools import declare_tool
+from worker.bounded import Refused, json_schema
 from worker.threads import in_thread, own_process
 from worker.toolbox import RegisteredTool
 from worker.words.classification import message_of
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.tools import ToolRecord
+
+SMALL_CHARACTERS = 16_000  # of a payload, and of a schema, that are checked at once
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -111,12 +114,21 @@ async def check_payload(record: ToolRecord, payload: Any) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise Unfit(f"the payload is no JSON: {error}") from None
     try:
-        _, wrong = await schemas.fitted(text, schema)
-    except ValidationError as error:
-        raise Unfit(f"the tool's schema cannot be applied: {error.description}") from None
+        if len(text) <= SMALL_CHARACTERS and not _may_take_long(schema):
+            wrong = json_schema.fitted(text, schema).get("unfit")
+        else:
+            _, wrong = await schemas.fitted(text, schema)
+    except (ValidationError, Refused) as error:
+        raise Unfit(f"the tool's schema cannot be applied: {message_of(error)}") from None
     if wrong is not None:
         raise Unfit(wrong)
     return cast("dict[str, Any]", given)
+
+
+def _may_take_long(schema: dict[str, Any]) -> bool:
+    """Whether a check could take longer than its payload is long: patterns backtrack, references double."""
+    text = json.dumps(schema, default=str)
+    return len(text) > SMALL_CHARACTERS or any(word in text for word in ('"pattern', '"$', '"uniqueItems"', '"format"'))
 
 
 def shown(value: Any) -> Any:

@@ -141,6 +141,7 @@ def chosen_handlers(*functions: Callable[..., Any]) -> Registry:
     if not functions:
         return registry.default
     chosen = Registry()
+    chosen.tools = registry.default.tools  # whichever handlers run, agents have their tools
     for function in functions:
         bound = [handler for handler in registry.default.handlers if handler.function is function]
         if not bound:
