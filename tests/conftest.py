@@ -47,6 +47,7 @@ TABLES = (
     "repeats",
     "audit",
     "chores",
+    "guesses",
 )
 EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants
 OTHERS = """

@@ -100,6 +100,18 @@ async def test_too_many_wrong_keys_are_not_looked_at(start: Start, engine: Engin
         assert (signed_in.status_code, "Too many wrong keys" in signed_in.text) == (429, True)
 
 
+async def test_wrong_keys_are_counted_for_all_server_processes(start: Start, engine: Engine) -> None:
+    servers = [await start(key=KEY, wrong_keys=4) for _ in range(3)]
+
+    async def asked(number: int) -> int:
+        async with httpx.AsyncClient(base_url=servers[number % 3].base, timeout=30) as client:
+            return (await client.get("/workers", headers={"x-api-key": f"wrong {number}"})).status_code
+
+    assert [await asked(number) for number in range(12)].count(401) <= 4 + 2
+    assert await engine.keys.guessed("198.51.100.1", 60) == 1
+    assert await engine.keys.guessed("198.51.100.1", 60_000_000) == 1  # all that was spent is given back at that rate
+
+
 async def test_the_servers_own_key_is_no_exception_for_a_guesser(start: Start) -> None:
     serving = await start(key=KEY, wrong_keys=2)
     async with httpx.AsyncClient(base_url=serving.base, timeout=30) as client:

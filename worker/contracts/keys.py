@@ -111,6 +111,10 @@ class Keys(KeyAdmin, Protocol):
         """The server; waits for a change after a mark; whether one came in time. A hint: it may never come."""
         ...
 
+    async def guessed(self, network: str, per_minute: int) -> float:
+        """The server; counts a wrong key; how many its network has spent at any process, given back in a minute."""
+        ...
+
     async def secret(self, name: str) -> bytes:
         """The server; a secret of its own, the same in every process."""
         ...

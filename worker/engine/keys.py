@@ -133,6 +133,12 @@ class EngineKeys:
         return (await self._core.read(statements.HAS_KEYS))[0]["any"]
 
     @bounded
+    async def guessed(self, network: str, per_minute: int) -> float:
+        """Count a wrong key; how many its network has spent, some of which it has been given back."""
+        asked = {"network": clean(network), "rate": per_minute / 60}
+        return float((await self._core.rows(statements.GUESSED, asked))[0]["spent"])
+
+    @bounded
     async def secret(self, name: str) -> bytes:
         """A secret of the server's own, made when it is first asked for and the same for every process."""
         return bytes((await self._core.read(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])

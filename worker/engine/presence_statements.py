@@ -77,6 +77,21 @@ DELIVERED_TO = """
            or c.subscription_id = %(subscription)s and c.claim = %(claim)s)
 """
 
+# What is old is forgotten on the way, a few rows at a time, so that guesses from everywhere do not fill the table.
+GUESSED = """
+    with old as (
+        delete from worker.guesses where network in (
+            select network from worker.guesses where at < now() - interval '10 minutes' and network <> %(network)s
+            order by at limit 20 for update skip locked
+        )
+    )
+    insert into worker.guesses as g (network, spent) values (%(network)s, 1)
+    on conflict (network) do update set at = now(), spent = 1 + least(1e6, greatest(
+        0, g.spent - greatest(0, extract(epoch from now() - g.at)::double precision) * %(rate)s::double precision
+    ))
+    returning spent
+"""
+
 # The count is bounded by the number of workers, which is small.
 HUNG_THREADS = """
     select coalesce(sum(hung_threads), 0)::bigint as hung from worker.workers

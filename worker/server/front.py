@@ -63,7 +63,7 @@ class Front:
             try:
                 known = await self._service.keyring.mark(key)
             except Unauthorized:
-                guesses.was_wrong(address, key)
+                await guesses.was_wrong(address, key, self._service.host.keys.guessed)
                 raise
             access = await self._service.keyring.readmit(known, scope.get("organization_id"))
         except ModuleException as error:

@@ -150,7 +150,7 @@ class Gate:
             access = await self._service.keyring.admit(key, scope.get("organization_id"))
         except Unauthorized:
             if key:
-                guesses.was_wrong(address_of(scope), key)
+                await guesses.was_wrong(address_of(scope), key, self._service.host.keys.guessed)
             raise
         if key:
             guesses.was_right(key)

@@ -1,8 +1,13 @@
-"""Wrong keys, counted by the address that they come from: nobody tries many, and no database is asked about each."""
+"""Wrong keys, counted by the address that they come from: nobody tries many, and no database is asked about each.
+
+Each that is looked at is counted in the database, too, so that many server processes allow no more than one does.
+"""
 
 import ipaddress
 import time
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.server.keyring import digest_of
@@ -13,6 +18,9 @@ RIGHT_KEYS = 4096  # keys that were right once: their holders are not kept out b
 TRIED_KEYS = 50  # of an address; a fleet that has kept an old key is no guesser
 MINUTE = 60.0
 NETWORK_BITS = 64  # of an IPv6 address: a household has that many of its own
+
+
+Spent = Callable[[str, int], Awaitable[float]]
 
 
 class TooManyGuesses(ModuleException):
@@ -64,16 +72,35 @@ class Guesses:
         if len(self._right) > RIGHT_KEYS:
             self._right.popitem(last=False)
 
-    def was_wrong(self, address: str, key: str) -> None:
-        """Count a wrong key, unless it was counted."""
+    async def was_wrong(self, address: str, key: str, elsewhere: Spent) -> None:
+        """Count a wrong key, unless it was counted.
+
+        Args:
+            address: Where it came from.
+            key: The key.
+            elsewhere: Counts it for the other processes, too, and answers how many they all have counted.
+        """
+        if not self._count(address, key) or not self._most:
+            return
+        network = _network(address)
+        with suppress(ModuleException):  # its own count holds meanwhile
+            spent = await elsewhere(network, self._most)
+            guesser = self._guessers.get(network)
+            if guesser is not None:
+                guesser.left, guesser.since = min(self._left(guesser), self._most - spent), time.monotonic()
+
+    def _count(self, address: str, key: str) -> bool:
+        """Count it here; whether it was new."""
         network, digest = _network(address), digest_of(key)
         guesser = self._guessers.setdefault(network, _Guesser(self._most, time.monotonic(), deque(maxlen=TRIED_KEYS)))
         self._guessers.move_to_end(network)
         if len(self._guessers) > ADDRESSES:
             self._guessers.popitem(last=False)
-        if digest not in guesser.tried:
-            guesser.left, guesser.since = self._left(guesser) - 1, time.monotonic()
-            guesser.tried.append(digest)
+        if digest in guesser.tried:
+            return False
+        guesser.left, guesser.since = self._left(guesser) - 1, time.monotonic()
+        guesser.tried.append(digest)
+        return True
 
     def _left(self, guesser: _Guesser) -> float:
         regained = (time.monotonic() - guesser.since) * self._most / MINUTE
