@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.serving import aevents_in
+from tests.server.conftest import Start
+from tests.server.serving import Serving, aevents_in
 from worker.engine.engine import Engine
 from worker.server import bare
 from worker.words.ids import new_id
@@ -186,6 +187,29 @@ async def test_it_calls_a_tool_that_a_worker_has(client: httpx.AsyncClient, engi
     activity = (await client.get(f"/activity/analyst/{task['id']}")).json()["messages"]
     calls = [each for each in activity if "tool_name" in each]
     assert [(each["tool_name"], each["is_error"]) for each in calls] == [("total", False)] + [("total", True)] * 2
+
+
+async def test_a_call_of_a_tool_does_not_hold_up_the_servers_end_and_goes_on_under_its_key(
+    start: Start, engine: Engine
+) -> None:
+    tool = ToolRecord(name="total", parameters={"type": "object"}, timeout=60)
+    by = WorkerCard(id=new_id(), name="w", agents=("analyst",), tools=(tool,))
+    await engine.work.register(by)
+    first, second = await start(), await start()
+
+    def called(serving: Serving) -> "asyncio.Task[httpx.Response]":
+        path = f"{serving.base}/agents/analyst/operations/total"
+        return asyncio.create_task(http.post(path, json={}, headers={"idempotency-key": "k"}))
+
+    async with httpx.AsyncClient(timeout=30) as http:
+        call = called(first)
+        (assignment,) = await engine.work.assignments(by.id, lambda: Demand(1, {"analyst": 1}), 10)
+        await asyncio.to_thread(first.stop)
+        assert (await call).status_code == 503
+        again = called(second)
+        done = ToolInvocationResult(tool_id="total", result=3, is_success=True)
+        await engine.work.finish(assignment.task.id, assignment.attempt, outcome_of(done))
+        assert (await again).json() == 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tools of agents, called from outside: by the public client, by ours, by anybody with a key."""
 
+import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -13,13 +15,16 @@ from worker.server.access import Access
 from worker.server.common import Admitted, answers, is_native, service_of
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
+from worker.server.service import Service
 from worker.server.task_routes import Key
-from worker.words.errors import ModuleException, ValidationError
+from worker.words.errors import ModuleException, Unavailable, ValidationError
 from worker.words.events import NewEvent
 from worker.words.ids import new_id
 from worker.words.tools import ToolInvocationResult
 
 router = APIRouter(tags=["tools"], route_class=JsonRoute)
+
+CLOSING_SECONDS = 2
 
 RAISED = 424
 """For a tool that raised: the call is not to be repeated, and the server is well."""
@@ -52,7 +57,9 @@ async def invoke(
     await service_of(request).queues.enter(access.room, agent_id)
     call = _Told(access, x_execution_id, tool_id, payload)
     await call.begins()
-    result = await access.room.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
+    result = await _unless_closing(
+        service_of(request), access.room.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
+    )
     await call.ended(result)
     if is_native(request):
         return answers(ToolInvocationResult, result)
@@ -66,6 +73,19 @@ async def sync_local_tools(access: Admitted, agent_id: str) -> dict[str, list[An
     """Take notice of the tools that the public client's worker has; they are its own, and no graph is kept of them."""
     access.check(agent_id)
     return {"graph": []}
+
+
+async def _unless_closing(service: Service, call: Coroutine[Any, Any, ToolInvocationResult]) -> ToolInvocationResult:
+    """Wait for a call, but not beyond the server's end: it goes on, and the same key finds it. Raises: Unavailable."""
+    calling, closing = asyncio.create_task(call), asyncio.create_task(service.closing.wait())
+    try:
+        await asyncio.wait([calling, closing], return_when=asyncio.FIRST_COMPLETED)
+        if calling.done():
+            return calling.result()
+    finally:
+        calling.cancel()
+        closing.cancel()
+    raise Unavailable("the server is closing; ask again under the same idempotency-key", retry_after=CLOSING_SECONDS)
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
