@@ -257,7 +257,7 @@ def a_tool_that_yields_events(world: World) -> Agent:
     async def ship(number: int) -> AsyncIterator[Any]:
         """Ship."""
         world.effect(f"shipped {number}")
-        yield Progress(percent=50)
+        yield Progress(percent=50, created_at=1)  # what is said of it is its result
         yield f"shipped {number}"
 
     return Agent(model=world.model(Call("ship", {"number": 1}), Call("ship", {"number": 2}), last_said), tools=[ship])
@@ -851,6 +851,18 @@ def a_function_that_calls_an_agent(world: World) -> Workflow:
     async def call(step_input: StepInput) -> StepOutput:
         answers = [str((await agent.arun(f"{step_input.input} {each}")).content) for each in range(2)]
         return StepOutput(content=", ".join(answers))
+
+    return flow(Step(name="call", executor=call), world.scribe("bob"))
+
+
+@program()
+def a_plain_function_that_streams_an_agent(world: World) -> Workflow:
+    model = world.model(Call("note_in_thread", {"word": "a"}), "ann is done", name="ann")
+    agent = world.scribe("ann", tools=[world.note_in_thread], model=model)
+
+    def call(step_input: StepInput) -> StepOutput:
+        said = [str(each.content or "") for each in agent.run(str(step_input.input), stream=True)]
+        return StepOutput(content="".join(said))
 
     return flow(Step(name="call", executor=call), world.scribe("bob"))
 

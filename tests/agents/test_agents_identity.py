@@ -129,6 +129,47 @@ async def test_runs_that_are_gathered_get_their_own_answers_in_any_order() -> No
     assert (sorted(asked), task.notes()) == (["one", "three", "two"], [])
 
 
+@pytest.mark.parametrize("kind", ["runs", "unfinished runs"])
+async def test_branches_meet_again_in_the_order_in_which_they_finished(kind: str) -> None:
+    """What is asked next depends on it: the first attempt was busy for ann, and no other is."""
+    task, told, looked, bob_is_done = Task(), list[str](), list[str](), asyncio.Event()
+    failing = [ModelProviderError("busy", 503)]
+
+    async def after_bob(_: list[Message]) -> None:
+        await bob_is_done.wait()
+
+    def tell(messages: list[Message]) -> Any:
+        told.append(str(next(each.content for each in messages if each.role == "user")))
+        if messages[-1].role != "tool":
+            return Call("look")
+        if failing:
+            raise failing.pop()
+        return "told"
+
+    def look() -> str:
+        """Look."""
+        looked.append("looked")
+        return "seen"
+
+    async def handle(run_agent: RunAgent) -> str:
+        met = list[str]()
+
+        async def one(name: str, before: Any = None) -> None:
+            met.append(await text(run_agent, Agent(name=name, model=ScriptedModel([name], before=before))))
+            if name == "bob":
+                bob_is_done.set()
+
+        await asyncio.gather(one("ann", after_bob), one("bob"))
+        return await text(run_agent, Agent(name="last", model=ScriptedModel(tell), tools=[look]), " and ".join(met))
+
+    with pytest.raises(AgentFailed):
+        await task.attempted(handle)
+    if kind == "unfinished runs":
+        task.rows = {key: row for key, row in task.rows.items() if '"kind":"run"' not in row}
+    assert await task.attempted(handle) == "told"
+    assert (told, looked, task.notes()) == (["bob and ann"] * 3, ["looked"], [])
+
+
 @pytest.mark.parametrize(
     "difference",
     [
@@ -343,7 +384,8 @@ def answers_with(said: str, name: str) -> Callable[[], str]:
 # members without names
 
 
-async def test_members_without_names_are_told_apart() -> None:
+@pytest.mark.parametrize("alike", [False, True])
+async def test_members_without_names_are_told_apart(*, alike: bool) -> None:
     task, asked, ids = Task(), list[str](), set[str]()
     members: list[Any] = []
     for each in ("one", "two"):
@@ -352,7 +394,7 @@ async def test_members_without_names_are_told_apart() -> None:
             asked.append(each)
             return each
 
-        members.append(Agent(role=each, model=ScriptedModel(turn)))
+        members.append(Agent(role="any" if alike else each, model=ScriptedModel(turn)))
 
     def leads(messages: list[Message]) -> Any:
         listed = re.findall(r'<member id="([^"]*)"', str(messages[0].content))

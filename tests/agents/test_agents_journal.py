@@ -464,7 +464,8 @@ async def test_session_state_files_and_images_come_back() -> None:
     assert [image.content for (image,) in media] == [b"png", b"png"]
 
 
-async def test_what_one_tool_of_a_turn_undoes_of_another_stays_undone() -> None:
+@pytest.mark.parametrize("called", [("put", "take"), ("take", "put")])
+async def test_what_one_tool_of_a_turn_undoes_of_another_stays_undone(called: tuple[str, str]) -> None:
     task, seen, has_put = Task(), list[Any](), asyncio.Event()
     failing = [ModelProviderError("busy", status_code=503)]
 
@@ -483,7 +484,7 @@ async def test_what_one_tool_of_a_turn_undoes_of_another_stays_undone() -> None:
 
     def turn(messages: list[Any]) -> Any:
         if messages[-1].role != "tool":
-            return [Call("put"), Call("take")]
+            return [Call(each) for each in called]
         if failing:
             raise failing.pop()
         return "done"

@@ -16,6 +16,7 @@ from tests.agents.object_graph import belonging_to_runs
 from tests.agents.programs import PROGRAMS, Program, World
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
+from worker.agents.overrides import HELPERS
 from worker.agents.running import RunResult
 from worker.testing import Call, ScriptedModel
 from worker.words.digests import digest
@@ -99,6 +100,9 @@ async def never_interrupted(program: Program, worlds: Iterator[World]) -> Whole:
     task, world = Task(**program.wishes), next(worlds)
     result = await carried_out(task, program, world)
     assert result.tokens.prompt_tokens == 10 * (world.asked.total() - world.failed), "each call is seen, and counted"
+    keys = [(each.what, each.key) for each in world.effects if not each.what.startswith("made for")]  # by a factory
+    assert None not in {key for _, key in keys}, "whatever has an effect has a key"
+    assert len(set(keys)) == len(keys), "of its own, but for hooks around a tool, which have its key"
     return Whole(task, world, result, world.stored())
 
 
@@ -143,6 +147,7 @@ async def test_one_object_serves_task_after_task_and_keeps_nothing_of_them(
     subject = program.make(world)
     found: list[str] = []
     world.during = lambda: found.extend(belonging_to_runs(subject))
+    models = _models(subject)
     for number in range(2):
         task = Task(id=f"task-{number}", **program.wishes)
         running = task.attempted(lambda run_agent: run_agent(subject))
@@ -150,8 +155,17 @@ async def test_one_object_serves_task_after_task_and_keeps_nothing_of_them(
         told.append((result.content, result.tokens, result.used_tools, _events(task)))
         found += belonging_to_runs(subject)
     assert found == []
+    assert _models(subject) == models, "Agno hands a model to who has none, for ever"
     if program.name not in DIFFERENT:
         assert told[0] == told[1]
+
+
+def _models(owner: Any) -> list[Any]:
+    """The models of an agent or team, of its helpers, and of its members."""
+    members = getattr(owner, "members", None)
+    models = [getattr(each, "model", None) for each in (owner, *(getattr(owner, each, None) for each in HELPERS))]
+    own = [id(each) for each in models if each is not None]
+    return [own, *(_models(each) for each in (members if isinstance(members, list) else ()))]
 
 
 DIFFERENT = frozenset(
