@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.team import Team
 from agno.workflow import Parallel, Step, StepInput, StepOutput, Workflow
 
 from worker import Context, RetryPolicy, Task, Tasks, on, on_task, registry, run_agent
@@ -276,6 +277,27 @@ async def test_a_step_that_leaves_beside_another_ends_the_run_alone(way: str) ->
     async def handler(task: Task) -> Any:
         steps: list[Any] = [Step(name="one", executor=leave), Step(name="two", executor=stay)]
         return await run_agent(Workflow(id="w", name="w", steps=[Parallel(*steps)]), task)
+
+    for stream in (True, False):
+        run = await run_handler(handler, text="x", timeout=5, events_streaming=stream)
+        assert (run.status, run.result) == ("error", said)
+
+
+@pytest.mark.parametrize("way", ["exit", "panic"])
+async def test_a_member_whose_hook_leaves_beside_another_ends_the_run_alone(way: str) -> None:
+    error, said = LEAVES[way]
+
+    async def leave(run_input: Any) -> None:
+        raise error
+
+    async def handler(task: Task) -> Any:
+        members: list[Any] = [
+            Agent(id="ann", name="ann", model=ScriptedModel(["done"]), pre_hooks=[leave]),
+            Agent(id="ben", name="ben", model=ScriptedModel(["done"])),
+        ]
+        turns = Call("delegate_task_to_members", {"task": "x"}), "done"
+        team = Team(id="t", members=members, model=ScriptedModel(turns), delegate_to_all_members=True)
+        return await run_agent(team, task)
 
     for stream in (True, False):
         run = await run_handler(handler, text="x", timeout=5, events_streaming=stream)

@@ -40,13 +40,13 @@ def held(*, with_cancelled: bool = False) -> Generator[None]:
         raise asyncio.CancelledError(REASON_RETRY) from error
 
 
-def held_in(result: Any) -> Any:
+def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
     """The same of what is awaited, or of what is yielded one by one."""
     if run_in_hand.get() is None:
         return result
     if inspect.isawaitable(result):
-        return _awaited(result)
-    return _each(result) if hasattr(result, "__anext__") else result
+        return _awaited(result, with_cancelled=with_cancelled)
+    return _each(result, with_cancelled=with_cancelled) if hasattr(result, "__anext__") else result
 
 
 def _end(run: Run, error: BaseException) -> None:
@@ -62,14 +62,14 @@ def _is_own(run: Run) -> bool:
     return not is_over and task is not None and not task.cancelling()
 
 
-async def _awaited(result: Awaitable[Any]) -> Any:
-    with held(with_cancelled=True):
+async def _awaited(result: Awaitable[Any], *, with_cancelled: bool) -> Any:
+    with held(with_cancelled=with_cancelled):
         return await result
 
 
-async def _each(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _each(items: AsyncIterator[Any], *, with_cancelled: bool) -> AsyncIterator[Any]:
     try:
-        with held(with_cancelled=True):
+        with held(with_cancelled=with_cancelled):
             async for item in items:
                 yield item
     finally:

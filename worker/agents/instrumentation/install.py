@@ -283,7 +283,7 @@ def _run(original: Original) -> Original:
             return result if attempt is None else bare.watched(attempt, self, result)
         if frame.owner is self:  # the run of ours itself
             return original(self, *arguments, **options)
-        return runs.run(frame, original, self, arguments, options)
+        return exits.held_in(runs.run(frame, original, self, arguments, options), with_cancelled=False)
 
     return hook
 
