@@ -1,3 +1,4 @@
+import asyncio
 import sys
 from typing import Any
 
@@ -74,6 +75,23 @@ def test_a_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(ConfigurationError, match=r"agno-worker\[openai\]"):
         model_by_name("openai:gpt-5")
+
+
+def test_the_default_model_is_the_one_that_agno_gives_an_agent_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    agent: Any = Agent()
+    agent.initialize_agent()
+    assert default_model(settings(None)).id == agent.model.id
+
+
+def test_each_event_loop_has_a_model_and_a_client_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+
+    async def made() -> Any:
+        assert shared_model("openai:gpt-5") is shared_model("openai:gpt-5")
+        return shared_model("openai:gpt-5")
+
+    assert asyncio.run(made()) is not asyncio.run(made())
 
 
 def test_the_default_model_is_named_or_that_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,17 +75,17 @@ def test_passes_over_a_folder_of_tests_are_compared_and_only_known_differences_a
     folder.mkdir()
     (folder / "test_it.py").write_text(TESTS)
     options = ["--keep", tmp_path / "logs", "--known", known, "--pass=converted", "--pass=recorded", "--pass=replayed"]
-    made = measure(folder, *options, "--pass=killed@2")
+    made = measure(folder, *options, "--pass=killed@0")
     table = {line.split()[0]: line.split()[1:] for line in made.stdout.splitlines()[1:5]}
     assert table["converted"] == table["recorded"] == table["replayed"] == ["3", "3", "4", "8", "4"], made.stderr
-    assert table["killed@2"] == ["3", "3", "4", "12", "4"]
+    assert table["killed@0"] == ["3", "3", "4", "12", "4"]
     new = re.findall(r"^new: (.+)$", made.stdout, re.MULTILINE)
     assert made.returncode == 1
     assert {each.split("::")[1] for each in new} >= {"test_with_a_hook_that_answers_otherwise_each_time content"}
     assert all("otherwise" in each for each in new)
     gone = "replayed tests/test_it.py::test_plain notes"
     known.write_text(f'[[difference]]\nreason = "Its hook counts."\nin = {json.dumps([*new, gone])}\n')
-    again = measure(folder, *options, "--pass=killed@2")
+    again = measure(folder, *options, "--pass=killed@0")
     assert f"gone, take it off the list: {gone}" in again.stdout
     assert "0 of them new, 1 gone" in again.stdout
 
