@@ -2,15 +2,18 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.contracts import Work
 from worker.contracts.patience import persist
 from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
+from worker.words.outcomes import HandBack
 from worker.words.providers import ProviderState
 from worker.words.requests import REQUESTS, InputRequest, Unanswered
 from worker.words.tasks import Tokens
@@ -30,6 +33,9 @@ REASON_OUTAGE = "outage"
 
 REASON_PAUSE = "pause"
 """Why a run ends that waits for a person, where nothing above it could say so itself."""
+
+REASON_SUSPEND = "suspend"
+"""Why a run ends that waits by its own wish, for a time or a signal: its task is pending until then."""
 
 REASON_RETRY = "retry"
 """Why a run ends within which a transient error would be passed over; another attempt makes that very call again."""
@@ -117,6 +123,8 @@ class Run:
         answer_within: Seconds in which a person must answer, if the handler says.
         unanswered: What becomes of the task otherwise.
         hitl_request: What it waits for where ``stopping`` says ``REASON_PAUSE``.
+        claimed: When its task was claimed, by the platform's clock.
+        suspended: Until when, where it says ``REASON_SUSPEND``.
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
         awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
@@ -143,9 +151,18 @@ class Run:
     answer_within: float | None = None
     unanswered: Unanswered | None = None
     hitl_request: dict[str, Any] | None = None
+    suspended: HandBack | None = None
+    claimed: datetime | None = None
+    _begun: float = field(default_factory=time.monotonic)
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
     awaits: dict[str, float] = field(default_factory=dict[str, float])
+
+    def now(self) -> datetime:
+        """The time by the platform's clock, as far as it is known: the machine's own may be wrong."""
+        if self.claimed is None:
+            return datetime.now(UTC)
+        return self.claimed + timedelta(seconds=time.monotonic() - self._begun)
 
     def waiting_for(self, requests: Iterable[InputRequest], **more: Any) -> dict[str, Any]:
         """The task's ``hitl_request`` while it waits for a person.
@@ -164,6 +181,12 @@ class Run:
         self.hitl_request = self.waiting_for(listed, wait_node_id=listed[0].id)
         self.stopping.set(REASON_PAUSE)
         return asyncio.CancelledError(REASON_PAUSE)
+
+    def suspend(self, until: HandBack) -> asyncio.CancelledError:
+        """End the attempt until a time or a signal; returns what to raise."""
+        self.suspended = until
+        self.stopping.set(REASON_SUSPEND)
+        return asyncio.CancelledError(REASON_SUSPEND)
 
     def account(self) -> dict[str, Any]:
         """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""

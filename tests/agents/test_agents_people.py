@@ -20,7 +20,7 @@ from tests.agents.attempts import Task
 from tests.agents.runs import flow
 from worker.agents.running import RunResult
 from worker.testing.models import Call, ScriptedModel
-from worker.words.answer_rows import answer_row
+from worker.words.outside_rows import answer_row
 from worker.words.requests import InputAnswer, InputRequest, requests_of
 
 YES = InputAnswer(approve=True)

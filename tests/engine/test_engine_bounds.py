@@ -19,6 +19,7 @@ from worker.words.audit import AuditQuery
 from worker.words.deliveries import DeliveryQuery
 from worker.words.errors import Unavailable
 from worker.words.requests import InputAnswer, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import TaskQuery
 
@@ -49,6 +50,7 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "fail_provider": lambda engine, _: engine.tasks.fail_provider("openai"),
     "answer": lambda engine, task_id: engine.tasks.answer(task_id, [InputAnswer(approve=True)]),
     "requests": lambda engine, _: engine.tasks.requests(RequestQuery()),
+    "signal": lambda engine, task_id: engine.tasks.signal(task_id, NewSignal(name="x")),
     "deliveries": lambda engine, _: engine.deliveries.find(DeliveryQuery()),
     "keys": lambda engine, _: engine.keys.list(),
     "workers": lambda engine, _: engine.room("default").presence.workers(),

@@ -1,6 +1,6 @@
 """What code for xpander-sdk uses, with the package's name changed."""
 
-import asyncio
+import inspect
 from typing import Any
 
 import pytest
@@ -163,5 +163,5 @@ async def test_decorators_are_taken_as_before(registry: Registry) -> None:
     assert registry.boot_hooks == [boot, boot]
     assert registry.shutdown_hooks == [shutdown, shutdown]
     assert [each.agent_id for each in registry.tasks()] == ["one", "two", None]
-    assert asyncio.iscoroutinefunction(signed_in)
+    assert inspect.iscoroutinefunction(signed_in)
     assert isinstance(ToolsRepository().list, list)

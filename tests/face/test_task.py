@@ -16,7 +16,7 @@ from worker.face.tasks import Tasks
 from worker.words.agents import AgentRecord
 from worker.words.errors import LeaseLost, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, ToolCallRequest
-from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, TaskUpdateEventType
 from worker.words.tasks import Tokens
 from worker.words.work import Demand, WorkerCard
 
@@ -296,7 +296,12 @@ def test_half_a_surrogate_pair_is_no_reason_to_lose_a_result(value: Any, text: s
 
 async def test_a_task_names_the_model_that_counts() -> None:
     record = AgentRecord(
-        id="ann", name="Ann", unique_name="ann", model_provider="openai", model_name="gpt-5", llm_reasoning_effort="low"
+        id="ann",
+        name="Ann",
+        unique_name="ann",
+        model_provider="openai",
+        model_name="gpt-5",
+        llm_reasoning_effort=LLMReasoningEffort.Low,
     )
     await bridge.across(lambda platform: platform.tasks.save_agent(record))
     plain = await Tasks().acreate("ann", "x")

@@ -16,6 +16,7 @@ from worker.words.audit import AuditQuery
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.requests import InputAnswer, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
 
@@ -43,6 +44,7 @@ CALLS: dict[str, Callable[[RemoteTasks], Awaitable[Any]]] = {
     "fail_provider": lambda tasks: tasks.fail_provider("p"),
     "answer": lambda tasks: tasks.answer("t", [InputAnswer(id="r", approve=True)]),
     "requests": lambda tasks: tasks.requests(RequestQuery()),
+    "signal": lambda tasks: tasks.signal("t", NewSignal(name="x")),
     "audit": lambda tasks: tasks.audit(AuditQuery()),
 }
 

@@ -26,6 +26,7 @@ BODIES: dict[str, Any] = {
     "PATCH /agent-execution/{task_id}/update": {"title": "written"},
     "POST /agent-execution/{task_id}/events/push": [{"type": "chunk", "data": "pushed"}],
     "POST /agent-execution/{task_id}/answer": {"approve": True},
+    "POST /agent-execution/{task_id}/signals": {"name": "x"},
     "POST /metadata/api_key_allowance": {"api_key": "unknown"},
     "POST /deliveries/retry": {"all": True},
     "POST /events/{worker_id}": {"event": "worker-capacity-update", "data": {"is_busy": False}},

@@ -35,6 +35,9 @@ SILENT = {
 WRITTEN = {
     "DELETE /agent-execution/{task_id}",
     "POST /agent-execution/{task_id}/retry",
+    "POST /agent-execution/{task_id}/answer",
+    "POST /agent-execution/{task_id}/signals",
+    "POST /ui/tasks/{task_id}/answer",
     "PUT /agents/{agent_id}",
     "DELETE /agents/{agent_id}",
     "POST /providers/{provider_id}/resume",

@@ -1,4 +1,4 @@
-"""``worker task answer``: what a person says to a paused task."""
+"""``worker task answer`` and ``worker task signal``: what is said to a task that waits."""
 
 import json
 from collections.abc import Sequence
@@ -49,6 +49,25 @@ def answer(
             output.print_fields(output.request_fields(task.hitl_request))
         return
     task = ask(lambda platform: _answered(platform, task_id, answering), quiet=as_json)
+    if as_json:
+        output.print_json(task)
+    else:
+        output.say(f"{task.id} {task.status}")
+
+
+def signal(
+    task_id: TaskId,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.", show_default=False)],
+    data: Annotated[
+        str | None, typer.Option(metavar="JSON_OR_TEXT", help="What comes with it: JSON, or a text that is none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a task something by name; one that waits for it goes on."""
+    from worker.words.signals import NewSignal
+
+    sent = NewSignal(name=name, data=_value(data))
+    task = ask(lambda platform: platform.tasks.signal(task_id, sent), quiet=as_json)
     if as_json:
         output.print_json(task)
     else:

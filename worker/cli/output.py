@@ -157,6 +157,7 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("used tools", ", ".join(task.used_tools)),
         ("webhook", urlsplit(task.webhook_url).hostname if task.webhook_url else None),
         ("trace", task.traceparent.split("-")[1] if task.traceparent else None),
+        ("waiting for", task.waiting_for),
         *request_fields(task.hitl_request),
         ("events", str(task.last_event)),
         ("result", task.result),

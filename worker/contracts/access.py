@@ -110,6 +110,7 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
         "DELETE /agent-execution/{task_id}": _write(Scope.Task),
         "POST /agent-execution/{task_id}/retry": _write(Scope.Task),
         "POST /agent-execution/{task_id}/answer": _write(Scope.Task),
+        "POST /agent-execution/{task_id}/signals": _write(Scope.Task),
         "GET /requests": _read(Scope.Listed),
         "GET /agent-execution/executions/history": _read(Scope.Listed),
         "GET /agent-execution/executions/history/{agent_id}": _read(Scope.Agent),

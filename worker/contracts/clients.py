@@ -10,6 +10,7 @@ from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.tools import ToolInvocationResult
@@ -78,6 +79,13 @@ class Tasks(Protocol):
 
         Raises: TaskNotFound, NotFound (it asks for nothing under that id), Conflict (it waits for nothing, or was
         answered otherwise), ValidationError (it is not what was asked for; the field is named), Unsupported.
+        """
+        ...
+
+    async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
+        """Anyone; tells a task something by name, kept until it ends; one that waits for it goes on.
+
+        Raises: TaskNotFound, Conflict (it has ended), ValidationError, Unsupported.
         """
         ...
 

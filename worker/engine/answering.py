@@ -9,6 +9,7 @@ from worker.bounded import BoundedError, Bounds, NotStarted, Refused
 from worker.engine.core import Core
 from worker.engine.records import TASK_COLUMNS, task_record
 from worker.engine.requests import Answer, Overdue
+from worker.engine.signals import Signal
 from worker.words.actors import acting
 from worker.words.errors import Conflict, ModuleException, Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
@@ -21,6 +22,7 @@ from worker.words.requests import (
     matched,
     open_requests,
 )
+from worker.words.signals import DATA_BYTES, NewSignal
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskItem, TaskRecord
 from worker.words.texts import clean, encode
@@ -48,9 +50,20 @@ _OVERDUE = """
 
 def answering(organization_id: str, record: TaskRecord, answers: Sequence[InputAnswer]) -> Answer:
     """Make the change that gives a task its answers, in the name of whoever acts."""
+    return Answer(organization_id, record.id, answers, _who(), sum(len(encode(each.said())) for each in answers))
+
+
+def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
+    """Make the change that gives a task a signal, in the name of whoever acts. Raises: ValidationError."""
+    size = len(encode(signal.data))
+    if size > DATA_BYTES:
+        raise ValidationError(f"The data has {size:,} bytes; at most {DATA_BYTES:,} are taken.", field="data")
+    return Signal(organization_id, task_id, clean(signal.name), signal.data, _who(), size)
+
+
+def _who() -> str | None:
     actor = acting()
-    by = None if actor is None else actor.name or actor.key_id
-    return Answer(organization_id, record.id, answers, by, sum(len(encode(each.said())) for each in answers))
+    return None if actor is None else actor.name or actor.key_id
 
 
 async def check_values(record: TaskRecord, answers: Sequence[InputAnswer]) -> None:

@@ -20,6 +20,7 @@ from worker.engine.rows import (
     Effect,
     Row,
     end,
+    forget,
     is_repeat,
     left_open,
     log,
@@ -30,6 +31,7 @@ from worker.engine.rows import (
     text_size,
     told,
 )
+from worker.engine.signals import hears
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.events import NewEvent
@@ -44,6 +46,7 @@ Status = AgentExecutionStatus
 
 USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
 """What a run has cost, and how its answer ended."""
+WAITING_FOR = "waiting_for"
 NEVER_BY_ITSELF = timedelta(days=3650)  # a task that waits for a provider is released by whoever is answered there
 
 
@@ -222,6 +225,12 @@ class GiveBack:
             row.set(errors=row.errors + 1)
             delta |= {"errors": row.errors, "_error": clean(self.back.error)}
             delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
+        if self.back.waiting_for is not None:
+            delta |= put(row, {WAITING_FOR: clean(self.back.waiting_for)})
+        else:
+            forget(row, (WAITING_FOR,))
+        if self.back.heard is not None and hears(row, self.back.heard):
+            row.set(available_at=row.now)
         if self.back.delay and self.back.waits_for is None:
             delta["available_at"] = row.changed["available_at"]
         events = [log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)]

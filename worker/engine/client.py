@@ -30,6 +30,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, with_agents_model
 from worker.words.texts import clean
@@ -178,6 +179,14 @@ class EngineTasks:
         return await self.get(task_id)
 
     @bounded
+    async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
+        """Tell a task something by name."""
+        change = answering.signalling(self._organization, task_id, signal)
+        async with self._audit.of(AuditAction.TaskSignalled, f"task {task_id}", task=task_id, signal=signal.name[:200]):
+            await self._core.writer.write(change)
+        return await self.get(task_id)
+
+    @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
         """List what waits for a person."""
         return await answering.inbox(self._core, self._organization, query)
@@ -321,7 +330,7 @@ class EngineTasks:
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
         """Store an agent under its next version."""
         check_id(agent.id, "id")
-        record = agent.model_dump(exclude=NOT_STORED)
+        record = agent.model_dump(exclude=set(NOT_STORED))
         record["name"] = name_of(clean(agent.name))
         async with self._audit.of(AuditAction.AgentSaved, f"agent {agent.id}", agent=agent.id):
             await self._core.rows(

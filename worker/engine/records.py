@@ -81,6 +81,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "crashes": row["crashes"],
             "errors": row["errors"],
             "available_at": row["available_at"] if pending and row["attempt"] and not row["waits_for"] else None,
+            "waiting_for": row["state"].get("waiting_for") if pending else None,
             "last_event": row["last_event"],
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
@@ -151,6 +152,7 @@ class History:
             waits = status == Status.Pending and self._fields["execution_attempts"]
             self._fields["available_at"] = data.get("available_at", time) if waits else None
             self._fields["paused_at"] = time if status == Status.Paused else None
+            self._fields["waiting_for"] = data.get("waiting_for")
         if status == Status.Executing:
             self._fields.setdefault("started_at", time)
         elif status in TERMINAL:

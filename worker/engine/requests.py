@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from worker.engine.rows import Effect, LoggedEvent, Row, end, log, note_error, put
-from worker.words.answer_rows import answer_row
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
+from worker.words.outside_rows import answer_row
 from worker.words.requests import (
     REQUESTS,
     InputAnswer,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from worker.current import Run, Stopping
-from worker.face import asking, steps
+from worker.face import asking, steps, waits
 from worker.words.events import TaskUpdateEvent
 
 if TYPE_CHECKING:
@@ -126,6 +126,54 @@ class Context:
     ) -> Any:
         """Ask a person, as ``ask`` does, from a handler that is not async."""
         return asking.ask_sync(self.run, asking.request_of(self.run, question, schema, choices, timeout))
+
+    async def sleep(self, seconds: timedelta | float) -> None:
+        """Wait for a time, given as a ``timedelta`` or in seconds, from the first attempt that comes here.
+
+        Up to 5 seconds are simply awaited. For a longer time the attempt ends, and the task is ``pending`` until then:
+        it holds no place, and survives every restart. The handler is called again, and comes back to this place; what
+        it does before belongs into ``context.step``.
+        """
+        await waits.sleep(self.run, waits.seconds_of(seconds, "seconds"))
+
+    def sleep_sync(self, seconds: timedelta | float) -> None:
+        """Wait, as ``sleep`` does, in a handler that is not async."""
+        waits.sleep_sync(self.run, waits.seconds_of(seconds, "seconds"))
+
+    async def wait_for(
+        self,
+        name: str,
+        *,
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the wait, over attempts
+        match: waits.Match | None = None,
+    ) -> Any:
+        """Wait for a signal, see ``Tasks.asignal``; one that came before is taken at once, and each only once.
+
+        As with ``sleep``, the attempt ends meanwhile, unless ``timeout`` is up to 5 seconds.
+
+        Args:
+            name: The signal's.
+            timeout: How long, as a ``timedelta`` or in seconds; none: for ever.
+            match: What its data must hold (``{"invoice": 17}``), or a function of it; none: any will do.
+
+        Returns:
+            The signal's data.
+
+        Raises:
+            TimeoutError: None came in time.
+            asyncio.CancelledError: The attempt ends until there is one; let it pass.
+        """
+        return await waits.wait_for(self._listening(name, timeout, match))
+
+    def wait_for_sync(
+        self, name: str, *, timeout: timedelta | float | None = None, match: waits.Match | None = None
+    ) -> Any:
+        """Wait for a signal, as ``wait_for`` does, in a handler that is not async."""
+        return waits.wait_for_sync(self.run, self._listening(name, timeout, match))
+
+    def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.Listening:
+        seconds = None if timeout is None else waits.seconds_of(timeout, "timeout")
+        return waits.Listening(self.run, name, seconds, match)
 
     @cached_property
     def logger(self) -> "structlog.stdlib.BoundLogger":

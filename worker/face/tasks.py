@@ -1,5 +1,6 @@
 """The tasks of a platform: create, look up, change, stop, follow."""
 
+import json
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, Self, TypedDict, Unpack
 
@@ -9,7 +10,7 @@ from pydantic import PrivateAttr
 from worker.contracts import Platform
 from worker.face import bridge
 from worker.face.answers import Said, answers_of, named
-from worker.face.changes import as_refusal, checked
+from worker.face.changes import as_json, as_refusal, checked
 from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions, in_order, new_task
 from worker.face.task import Task, Verb, writer_of
@@ -17,6 +18,7 @@ from worker.face.uploads import FileSource, upload
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.requests import OpenRequest, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskItem, TaskQuery, TaskRecord
 
@@ -210,6 +212,27 @@ class Tasks:
         """Answer what a paused task asks, as ``aanswer`` does."""
         return Task.of(bridge.block(_answering(task_id, request_id, said), self.configuration), self.configuration)
 
+    async def asignal(self, task_id: str, name: str, data: Any = None) -> Task:
+        """Tell a task something by name; a handler waits for it with ``context.wait_for``.
+
+        Args:
+            task_id: Which.
+            name: The signal's, such as ``invoice.paid``.
+            data: What comes with it, as JSON has it.
+
+        Raises:
+            ModuleException: 404: there is no such task; 409: it has ended; 422: there is no name, or too much data.
+        """
+        signal = _signal(name, data)
+        record = await bridge.across(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
+        return Task.of(record, self.configuration)
+
+    def signal(self, task_id: str, name: str, data: Any = None) -> Task:
+        """Tell a task something by name, as ``asignal`` does."""
+        signal = _signal(name, data)
+        record = bridge.block(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
+        return Task.of(record, self.configuration)
+
     async def arequests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
     ) -> "list_[OpenRequest]":
@@ -290,6 +313,13 @@ def _answering(task_id: str, request_id: str | None, said: Said) -> Verb[TaskRec
         return await platform.tasks.answer(task_id, named(answers, record.hitl_request))
 
     return answer
+
+
+def _signal(name: str, data: Any) -> NewSignal:
+    try:
+        return NewSignal(name=name, data=json.loads(as_json(data, "data")))
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
 
 
 def _requests(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:

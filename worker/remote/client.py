@@ -42,6 +42,7 @@ from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
 from worker.words.texts import clean
@@ -188,6 +189,14 @@ class RemoteTasks:
         is_safe = all(each.id is not None for each in answers)  # else a repeat may meet another request
         repeat = Repeat.ALWAYS if is_safe else Repeat.UNSENT
         return await self._task("POST", task_id, "/answer", body=body, repeat=repeat)
+
+    @bounded
+    async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
+        """Tell a task something by name."""
+        if not await self._dialect.native():
+            raise self._unsupported("take signals")
+        body = signal.model_dump(mode="json")
+        return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
 
     @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:

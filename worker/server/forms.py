@@ -186,6 +186,8 @@ class HandBackForm(RunForm):
     error_code: Annotated[str, Field(max_length=200)] | None = None
     provider_code: Annotated[str, Field(max_length=200)] | None = None
     waits_for: Annotated[str, Field(max_length=200)] | None = None
+    waiting_for: Annotated[str, Field(max_length=500)] | None = None
+    heard: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
 
 
 class ProviderFailedForm(Form):

@@ -7,11 +7,12 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from worker.server.access import Access
-from worker.server.bodies import Body
+from worker.server.bodies import Body, storable
 from worker.server.common import Admitted, answers, task_answer
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
+from worker.words.signals import NewSignal
 from worker.words.tasks import TaskRecord
 
 router = APIRouter(tags=["tasks"], route_class=JsonRoute)
@@ -40,6 +41,21 @@ async def answer(request: Request, access: Admitted, task_id: str, body: AnswerB
     be left out where the task asks for one thing only.
     """
     return task_answer(request, await access.room.tasks.answer(task_id, body.answers))
+
+
+class SignalBody(NewSignal):
+    """A signal."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
+
+
+@router.post("/agent-execution/{task_id}/signals", response_model=TaskRecord, responses=documented(404, 409))
+async def signal(request: Request, access: Admitted, task_id: str, body: SignalBody) -> Response:
+    """Tell a task something by name, ``{"name", "data"}``: it is kept until the task ends; one that waits goes on."""
+    return task_answer(request, await access.room.tasks.signal(task_id, body))
 
 
 @router.get("/requests", response_model=list[OpenRequest], responses=documented())

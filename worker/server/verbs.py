@@ -228,7 +228,15 @@ class Clerk:
 
     async def hand_back(self, asked: HandBackForm) -> None:
         """Queue a task again."""
-        back = HandBack(asked.delay, asked.error, asked.error_code, asked.provider_code, asked.waits_for)
+        back = HandBack(
+            asked.delay,
+            asked.error,
+            asked.error_code,
+            asked.provider_code,
+            asked.waits_for,
+            asked.waiting_for,
+            asked.heard,
+        )
         write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 

@@ -103,6 +103,7 @@ class Executor:
             silence=handler.model_silence,
             answer_within=handler.answer_within,
             unanswered=handler.unanswered,
+            claimed=task.updated_at,
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 

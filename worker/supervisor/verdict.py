@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, REASON_PAUSE, Run
+from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, REASON_PAUSE, REASON_SUSPEND, Run
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
@@ -32,7 +32,7 @@ class Taken:
 Verdict = Outcome | HandBack | Taken
 
 
-def of_value(value: Any, task: Task, run: Run) -> Outcome:
+def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
     """Classify what a handler returned: a Task, text, a model, a dict, or nothing (what it set on the task stands).
 
     The output of an agent that its code has run by itself is classified by its status, and so is the text of one.
@@ -43,8 +43,9 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome:
     """
     from worker.agents.outputs import of_bare
 
-    if run.hitl_request is not None and run.stopping.reason == REASON_PAUSE:
-        return _paused(task, run)  # whatever it made of being ended
+    waits = _waits(task, run)
+    if waits is not None:
+        return waits  # whatever it made of being ended
     ended = of_bare(value, run)
     if ended.paused is not None:
         return Outcome(Status.Paused, {**task.unsaved(), "hitl_request": ended.paused})
@@ -77,8 +78,9 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
         return HandBack()  # also where its time was up while it was ending: the first reason stands
-    if run.hitl_request is not None and run.stopping.reason == REASON_PAUSE:
-        return _paused(task, run)
+    waits = _waits(task, run)
+    if waits is not None:
+        return waits
     if run.away is not None and run.stopping.reason == REASON_OUTAGE:
         away = run.away
         text = redaction.of_this_process()(f"{away.id} is away: {away.message}")
@@ -97,8 +99,11 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
     return Outcome(Status.Error, {"result": message(error), **codes(known), **kept(task, run)})
 
 
-def _paused(task: Task, run: Run) -> Outcome:
-    return Outcome(Status.Paused, {**kept(task, run), "hitl_request": run.hitl_request})
+def _waits(task: Task, run: Run) -> Outcome | HandBack | None:
+    """What becomes of a run that has ended itself to wait for a person, a time or a signal."""
+    if run.hitl_request is not None and run.stopping.reason == REASON_PAUSE:
+        return Outcome(Status.Paused, {**kept(task, run), "hitl_request": run.hitl_request})
+    return run.suspended if run.stopping.reason == REASON_SUSPEND else None
 
 
 def _holds(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:

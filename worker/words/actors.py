@@ -17,6 +17,7 @@ class AuditAction(StrEnum):
     TaskStopped = "task.stop"
     TaskRetried = "task.retry"
     TaskAnswered = "task.answer"
+    TaskSignalled = "task.signal"
     DeliveryRetried = "delivery.retry"
     ProviderResumed = "provider.resume"
     ProviderFailed = "provider.fail"

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.words.requests import InputRequest, ReceivedAnswer
+from worker.words.signals import ReceivedSignal
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import Words
 
@@ -102,6 +103,7 @@ DATA_MODELS: dict[TaskUpdateEventType, type[BaseModel]] = {
     TaskUpdateEventType.Note: Note,
     TaskUpdateEventType.InputRequested: InputRequest,
     TaskUpdateEventType.InputReceived: ReceivedAnswer,
+    TaskUpdateEventType.SignalReceived: ReceivedSignal,
 }
 
 

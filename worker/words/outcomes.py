@@ -29,6 +29,8 @@ class HandBack:
         error_code: The same in one word, see ``ErrorCode``.
         provider_code: What the provider itself calls it.
         waits_for: The provider that is away: it is pending until somebody has been answered there; ``error`` says why.
+        waiting_for: What it waits for by its own wish, in words, such as a time or a signal.
+        heard: It waits for a signal, at the most for ``delay``: how many it has heard before.
     """
 
     delay: float = 0.0
@@ -36,3 +38,5 @@ class HandBack:
     error_code: str | None = None
     provider_code: str | None = None
     waits_for: str | None = None
+    waiting_for: str | None = None
+    heard: int | None = None

@@ -86,6 +86,7 @@ class TaskUpdateEventType(StrEnum):
     TaskCompactization = "task_compactization"
     InputRequested = "input_requested"  # ours: a person is asked for something
     InputReceived = "input_received"  # ours: and has answered
+    SignalReceived = "signal_received"  # ours: somebody has told the task something by name
     Note = "note"  # ours: something the reader of a task should know, such as an attachment that could not be read
 
 
@@ -94,7 +95,9 @@ WHOLE_TASK = frozenset(
 )
 """Events whose data is the whole task as it stood then."""
 
-TOLD_BY_ENGINE = frozenset({TaskUpdateEventType.InputRequested, TaskUpdateEventType.InputReceived})
+TOLD_BY_ENGINE = frozenset(
+    {TaskUpdateEventType.InputRequested, TaskUpdateEventType.InputReceived, TaskUpdateEventType.SignalReceived}
+)
 """Events that no run tells: they come with a change of the task's own state."""
 
 TOLD_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - TOLD_BY_ENGINE - {TaskUpdateEventType.Chunk}

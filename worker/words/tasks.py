@@ -247,6 +247,7 @@ class TaskRecord(TaskSettings):
     is_manually_stopped: bool = False
     deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)
     hitl_request: dict[str, Any] | None = None
+    waiting_for: str | None = None  # what a pending task waits for by its own wish: a time, a signal
     last_executed_node_id: str | None = None
     tokens: Tokens | None = None
     used_tools: list[str] = Field(default_factory=list[str])

@@ -13,9 +13,9 @@ from worker.agents.journal.order import LAST, ReplayOrder
 from worker.agents.journal.rows import Entry, Kind, Number
 from worker.agents.journal.scopes import CallSite, Identity, Record, Scope
 from worker.contracts import Work
-from worker.words.answer_rows import answer_in
 from worker.words.digests import mark
 from worker.words.events import NewEvent
+from worker.words.outside_rows import answer_in
 from worker.words.requests import InputAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
@@ -53,6 +53,7 @@ class Journal:
         self._lately: list[NewEvent] = []  # emitted since the last answer of a model, by whichever attempt
         self._unfinished: Counter[str] = Counter()  # by scope: streamed texts whose answers were not completed
         self._steps: Counter[str] = Counter()
+        self.used_signals: set[int] = set()  # that a wait of this attempt has taken, by their numbers
         self._answers: dict[str, InputAnswer] = {}  # of people, by what was asked
         self.spent = [0, 0, 0, 0]  # tokens of calls that were paid for and do not count: failed, or given up
 

@@ -1,13 +1,17 @@
-"""How a person's answer stands in the journal: the one kind of row that no attempt writes."""
+"""Rows of the journal that no attempt writes: what people answer, and signals."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from worker.words.signals import ReceivedSignal
 from worker.words.work import JournalEntry
 
 ANSWER = "answer"
-"""What the body of such a row holds: the request's id, and what was answered."""
+"""What the body of an answer's row holds: the request's id, and what was answered."""
+
+SIGNAL = "signal"
+"""What the body of a signal's row holds."""
 
 
 def answer_row(request_id: str, said: Mapping[str, Any]) -> JournalEntry:
@@ -32,3 +36,15 @@ def answer_in(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         return None
     said = dict(found)
     return said.pop("id"), said
+
+
+def signal_row(signal: ReceivedSignal) -> JournalEntry:
+    """Make the row of a signal."""
+    body = {SIGNAL: signal.model_dump(mode="json", exclude_none=True)}
+    return JournalEntry(f"{SIGNAL}/{signal.number}#0.{signal.number}", json.dumps(body, separators=(",", ":")))
+
+
+def signal_in(body: Mapping[str, Any]) -> ReceivedSignal | None:
+    """Read one; None if it is another kind of row."""
+    found = body.get(SIGNAL)
+    return ReceivedSignal.model_validate(found) if isinstance(found, dict) and "number" in found else None

@@ -1,0 +1,212 @@
+"""What a handler waits for by its own wish: a time, or a signal. Long waits hold no place in a worker."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from worker.agents.journal import Journal
+from worker.contracts import Platform
+from worker.current import Run
+from worker.face import bridge
+from worker.words.errors import Conflict, ValidationError
+from worker.words.outcomes import HandBack
+from worker.words.outside_rows import signal_in
+from worker.words.signals import ReceivedSignal
+
+SHORT_SECONDS = 5.0  # shorter waits are simply awaited
+LOOK_SECONDS = 0.25  # between looks for a signal within a short wait
+YEAR_SECONDS = 365 * 86_400.0  # a longer wait is one of several
+
+Match = Mapping[str, Any] | Callable[[Any], bool]
+
+
+def seconds_of(given: timedelta | float, name: str) -> float:
+    """A time as seconds. Raises: ValidationError."""
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise ValidationError(f"{name} is a time, as a timedelta or in seconds, and not {given!r}.", field=name)
+    return float(seconds)
+
+
+class Sleep:
+    """A wait for a time.
+
+    Args:
+        run: The attempt.
+        seconds: How long, from the first attempt that comes here.
+    """
+
+    def __init__(self, run: Run, seconds: float) -> None:
+        self._run = run
+        self._journal = journal_of(run)
+        self._seconds = seconds
+        self._at = self._journal.step("sleep")
+
+    async def left(self, platform: Platform) -> float:
+        """How long it still lasts; its end is journaled before it begins."""
+        await _load(self._run, platform)
+        return await _until(self._run, platform, self._at, self._seconds)
+
+    def suspend(self, left: float) -> asyncio.CancelledError:
+        """End the attempt for the time that is left; returns what to raise."""
+        return self._run.suspend(HandBack(min(left, YEAR_SECONDS), waiting_for=f"sleeps {_words(self._seconds)}"))
+
+
+async def sleep(run: Run, seconds: float) -> None:
+    """Wait. Raises: CancelledError (the attempt ends for so long)."""
+    wait = Sleep(run, seconds)
+    left = await bridge.across(wait.left)
+    if left > SHORT_SECONDS:
+        raise wait.suspend(left)
+    await asyncio.sleep(max(0.0, left))
+
+
+def sleep_sync(run: Run, seconds: float) -> None:
+    """Do the same, and block this thread."""
+    wait = Sleep(run, seconds)
+    left = bridge.block(wait.left)
+    if left > SHORT_SECONDS:
+        raise wait.suspend(left)
+    if run.stopping.wait(max(0.0, left)):
+        raise asyncio.CancelledError(run.stopping.reason)
+
+
+class Listening:
+    """A wait for a signal.
+
+    Args:
+        run: The attempt.
+        name: The signal's.
+        timeout: Seconds; none: for ever.
+        match: What its data must hold, or a function that says whether it fits; none: any.
+    """
+
+    def __init__(self, run: Run, name: str, timeout: float | None, match: Match | None) -> None:
+        self._run = run
+        self._journal = journal_of(run)
+        self._name = name
+        self._timeout = timeout
+        self._match = match
+        self._at = self._journal.step(f"wait {name}")
+        self._heard = 0
+        self._left = YEAR_SECONDS
+        self._ends: float | None = None
+
+    async def look(self, platform: Platform) -> "list[Any] | None":
+        """What came, in a list of one; None: nothing yet.
+
+        Raises:
+            TimeoutError: Nothing came in time, in this attempt or an earlier one.
+        """
+        await _load(self._run, platform)
+        journal = self._journal
+        known = journal.take(journal.root, "step", self._at)
+        if known is not None:
+            return self._answered(known.value)
+        if self._timeout is not None and self._ends is None:
+            left = await _until(self._run, platform, f"{self._at}.until", self._timeout)
+            self._ends = time.monotonic() + left
+        if self._ends is not None:
+            self._left = self._ends - time.monotonic()
+        signals = await self._signals(platform)
+        self._heard = len(signals)
+        found = next((each for each in signals if self._fits(each)), None)
+        if found is None and self._left > 0:
+            return None
+        value = {"timed_out": True} if found is None else {"signal": found.number, "data": found.data}
+        await _note(self._run, platform, self._at, value)
+        return self._answered(value)
+
+    async def _signals(self, platform: Platform) -> list[ReceivedSignal]:
+        rows = await _work(self._run, platform).journal(self._run.task_id)
+        found = [signal_in(json.loads(text)) for key, text in rows.items() if key.startswith("signal/")]
+        return sorted((each for each in found if each is not None), key=lambda each: each.number)
+
+    def _fits(self, signal: ReceivedSignal) -> bool:
+        if signal.name != self._name or signal.number in self._journal.used_signals:
+            return False
+        if self._match is None:
+            return True
+        if isinstance(self._match, Mapping):
+            data = signal.data
+            return isinstance(data, dict) and all(data.get(key) == value for key, value in self._match.items())
+        return bool(self._match(signal.data))
+
+    def _answered(self, value: Any) -> list[Any]:
+        if value.get("timed_out"):
+            raise TimeoutError(f"no signal {self._name!r} within {_words(self._timeout or 0.0)}")
+        self._journal.used_signals.add(value["signal"])
+        return [value.get("data")]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is worth waiting here."""
+        return self._left <= SHORT_SECONDS
+
+    def suspend(self) -> asyncio.CancelledError:
+        """End the attempt until a signal comes, or its time is up; returns what to raise."""
+        text = f"waits for the signal {self._name!r}"[:400]
+        return self._run.suspend(HandBack(min(self._left, YEAR_SECONDS), waiting_for=text, heard=self._heard))
+
+
+async def wait_for(listening: Listening) -> Any:
+    """Wait for a signal. Raises: TimeoutError, CancelledError (the attempt ends until there is one)."""
+    while (found := await bridge.across(listening.look)) is None:
+        if not listening.is_short:
+            raise listening.suspend()
+        await asyncio.sleep(LOOK_SECONDS)
+    return found[0]
+
+
+def wait_for_sync(run: Run, listening: Listening) -> Any:
+    """Do the same, and block this thread."""
+    while (found := bridge.block(listening.look)) is None:
+        if not listening.is_short:
+            raise listening.suspend()
+        if run.stopping.wait(LOOK_SECONDS):
+            raise asyncio.CancelledError(run.stopping.reason)
+    return found[0]
+
+
+async def _until(run: Run, platform: Platform, at: str, seconds: float) -> float:
+    """How long it is to the end of a wait, which the first attempt that came to it has set."""
+    journal = journal_of(run)
+    known = journal.take(journal.root, "step", at)
+    if known is not None:
+        return (datetime.fromisoformat(known.value["until"]) - run.now()).total_seconds()
+    until = run.now() + timedelta(seconds=seconds)
+    await _note(run, platform, at, {"until": until.isoformat()})
+    return seconds
+
+
+async def _load(run: Run, platform: Platform) -> None:
+    journal = journal_of(run)
+    await journal.load(_work(run, platform))
+    await journal.deferred.store()  # what was done before is not to be done again after the wait
+
+
+async def _note(run: Run, platform: Platform, at: str, value: Any) -> None:
+    journal = journal_of(run)
+    row = journal.row(journal.root, "step", at, value)
+    await _work(run, platform).emit(run.task_id, run.attempt or 0, [], [row] if row else [])
+
+
+def _work(run: Run, platform: Platform) -> Any:
+    return platform.work if bridge.is_spare() else run.work
+
+
+def journal_of(run: Run) -> Journal:
+    """The attempt's journal. Raises: Conflict (there is none)."""
+    if run.journal is None:
+        raise Conflict("A handler can wait like that only in a task, on a platform that keeps journals.")
+    return run.journal
+
+
+def _words(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
