@@ -4,11 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.approval.decorator import approval
 from agno.db.in_memory import InMemoryDb
+from agno.db.sqlite import SqliteDb
 from agno.team import Team
 from agno.tools import tool
 from agno.tools.user_control_flow import UserControlFlowTools
@@ -400,3 +403,25 @@ async def test_a_workflow_goes_on_where_it_waited(
 
     result, _ = await to_its_end(Task(), made, given)
     assert result.content == content
+
+
+@pytest.mark.parametrize(("given", "status"), [(YES, "approved"), (NO, "rejected")], ids=["approved", "rejected"])
+async def test_agnos_own_record_of_an_approval_is_resolved(given: InputAnswer, status: str, tmp_path: Path) -> None:
+    db = SqliteDb(db_file=str(tmp_path / "agno.db"))
+    asks_first: Any = approval
+
+    @asks_first
+    @tool(requires_confirmation=True)
+    def refund(amount: int) -> str:
+        """Refund an amount."""
+        return f"refunded {amount}"
+
+    def program() -> Agent:
+        return Agent(name="clerk", db=db, tools=[refund], **asks(Call("refund", {"amount": 7}, "refund-1")))
+
+    task = Task()
+    requests = await asked(task, program)
+    assert [each["status"] for each in db.get_approvals()[0]] == ["pending"]
+    answer(task, requests, given)
+    await task.attempted(lambda run_agent: run_agent(program()))
+    assert [each["status"] for each in db.get_approvals()[0]] == [status]

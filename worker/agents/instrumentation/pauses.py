@@ -12,7 +12,7 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import refused
+from worker.agents.instrumentation import records, refused
 from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
@@ -43,6 +43,8 @@ def calls(original: Original) -> Original:
             batch = _Batch(frame, self, function_calls, function_call_results, options)
             for each in batch.answered():
                 yield each
+            for call, approved in batch.decided:
+                await records.resolve_approval(batch.owner_of(call), call, approved=approved)
         made = original(self, function_calls if batch is None else batch.calls, function_call_results, **options)
         async with aclosing(made):
             async for each in made:
@@ -63,6 +65,8 @@ def calls_sync(original: Original) -> Original:
             return
         batch = _Batch(frame, self, function_calls, function_call_results, options)
         yield from batch.answered()
+        for call, approved in batch.decided:
+            frame.run.on_loop(partial(records.resolve_approval, batch.owner_of(call), call, approved=approved))
         yield from original(self, batch.calls, function_call_results, **options)
         batch.sort()
 
@@ -90,6 +94,8 @@ class _Batch:
         self._before = len(results)
         self._said: list[Any] = options.get("additional_input") or []
         options["additional_input"] = self._said
+        self.decided: list[tuple[Any, bool]] = []
+        """Calls that a person has decided on, and how."""
         self.calls: list[Any] = []
         """Those that Agno is to make, or to pause for."""
 
@@ -106,11 +112,16 @@ class _Batch:
                 self.calls.append(call)
                 continue
             call.function = _without_pauses(call.function)
+            self.decided.append((call, all(each is not None and each.approve is not False for each in answers)))
             text = self._carried_out(call, list(zip(requests, filter(None, answers), strict=True)))
             if text is None:
                 self.calls.append(call)
                 continue
             yield from _ended(call, *text)
+
+    def owner_of(self, call: Any) -> Frame:
+        """The run in which a call is made."""
+        return place_of(self._frame, turn_in_hand.get(), call.call_id).owner
 
     def _carried_out(self, call: Any, given: Sequence[tuple[InputRequest, InputAnswer]]) -> tuple[str, bool] | None:
         """Do what a person has said of a call.

@@ -1,12 +1,15 @@
 """What Agno writes outside a session, once for each attempt unless it is told that it has done so."""
 
 import inspect
+import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from worker.agents.instrumentation.frames import Frame
 from worker.agents.instrumentation.stable_ids import made_of, seeded
+from worker.threads import in_thread
 from worker.words.digests import digest
 
 
@@ -42,6 +45,37 @@ async def acreate_approval(frame: Frame, original: Callable[..., Any], db: Any, 
         return _stamp(run_response, known)
     with seeded(lambda: seed):
         return await original(db, run_response, **options)
+
+
+async def resolve_approval(owner: Frame, call: Any, *, approved: bool) -> None:
+    """Say in Agno's own record of an ``@approval`` that a person has decided: it would stay pending for ever.
+
+    A database that does not take it is no reason to end a run whose person has answered.
+
+    Args:
+        owner: The run whose tool it is.
+        call: Agno's call of the tool.
+        approved: What was decided.
+    """
+    db: Any = getattr(owner.owner, "db", None)
+    if getattr(call.function, "approval_type", None) != "required" or not hasattr(db, "get_approvals"):
+        return
+    try:
+        found, _ = await _called(db.get_approvals, status="pending", run_id=owner.run_id)
+        for each in found:
+            if each.get("tool_name") == call.function.name:
+                status = "approved" if approved else "rejected"
+                changes = {"status": status, "resolved_at": int(time.time()), "resolved_by": "agno-worker"}
+                await _called(db.update_approval, each["id"], expected_status="pending", **changes)
+    except Exception as error:  # noqa: BLE001 - whatever the database raises
+        owner.run.go_without("The record of an approval", error, is_covered=True)
+
+
+async def _called(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a database's method, in a thread where it is plain."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments, **options)
+    return await in_thread(partial(function, *arguments, **options))
 
 
 def _seed(frame: Frame, run_response: Any) -> str:
