@@ -395,7 +395,7 @@ async def test_nothing_is_cleaned_up_by_an_engine_that_was_not_told_to(
     engine: Engine, database: Database, hurried: None
 ) -> None:
     engine.guard()
-    assert len(engine.core.upkeep) == 2, "it looks after providers and after parents that wait, and that is all"
+    assert len(engine.core.upkeep) == 3, "it looks after providers, unanswered requests and the clock, and that is all"
     assert database("select count(*) from worker.chores") == [(0,)]
 
 
