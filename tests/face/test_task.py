@@ -185,6 +185,9 @@ async def test_a_task_asked_for_another_looks_where_it_lives_itself(database_url
     elsewhere = Configuration(database_url=database_url, organization_id="elsewhere")
     task = await Tasks(elsewhere).acreate("agent", "x")
     assert (await task.aload(task.id)).configuration is elsewhere
+    usual = await Tasks().acreate("agent", "x")
+    assert usual.configuration.organization_id == "default"
+    assert usual.origin is None, "looking where it lives changes nothing of where it is saved"
     assert task.load(task.id, elsewhere).id == task.id
     with pytest.raises(TaskNotFound):
         await Task.aload(task.id)

@@ -192,12 +192,14 @@ class _Going:
         self._want = want
         self._run_id = run.id_of(run.scope)
         self._translation = Translation()
+        self._is_workflow = False
         self._defers = False
         self._is_here = True
         self._forget: Callable[[], None] = lambda: None
 
     async def complete(self, agent: Any, kind: str, *, holding: bool) -> RunResult:
         """Run the agent to its end."""
+        self._is_workflow = kind == "workflow"
         started = time.perf_counter()
         request = _request(kind, self._run.record, self._material, self._want)
         applied = self._overrides.applied(agent, kind)
@@ -294,7 +296,8 @@ class _Going:
         try:
             start = partial(own.arun, stream=True, stream_events=True, **request)  # a plain database is read by it
             begun = await in_thread(start) if has_plain_database(own) else start()
-            async with contextlib.aclosing(continued(own, frame, begun)) as items:
+            source = continued(own, frame, begun) if self._is_workflow else begun
+            async with contextlib.aclosing(source) as items:
                 async for item in items:
                     self._run.check()
                     name = getattr(item, "event", None)

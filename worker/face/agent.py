@@ -39,6 +39,11 @@ class Agent(AgentRecord):
         return self._configuration
 
     @property
+    def origin(self) -> Configuration | None:
+        """The platform that the agent came from; none: the default one."""
+        return self._configuration
+
+    @property
     def sanitized_name(self) -> str:
         """Its name as an identifier: letters, digits and _ alone."""
         name = re.sub(r"[^A-Za-z0-9_]", "_", self.name)

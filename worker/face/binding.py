@@ -19,7 +19,7 @@ class _Bound(classmethod):  # type: ignore[type-arg] - it stands in for one belo
             if not arguments and not named.keys() - {"configuration"}:
                 arguments = (instance.id,)  # itself, anew
             if len(arguments) < 2:  # noqa: PLR2004 - the configuration would be the second
-                named.setdefault("configuration", instance.configuration)
+                named.setdefault("configuration", instance.origin)
             return method(*arguments, **named)
 
         return on_instance

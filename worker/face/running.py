@@ -77,7 +77,7 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
     caller = asyncio.current_task()
     return await bridge.across(
         lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given, caller=caller),
-        task.configuration,
+        task.origin,
     )
 
 
@@ -86,9 +86,9 @@ def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
     run, place = run_in_hand.get(), _place()
     try:
         if run is None:
-            return bridge.block(lambda _: _perform(agent, task, None, place=place, given=given), task.configuration)
+            return bridge.block(lambda _: _perform(agent, task, None, place=place, given=given), task.origin)
         return bridge.block(
-            lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given), task.configuration
+            lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given), task.origin
         )
     except Unavailable:
         if run is not None and run.stopping:
@@ -150,7 +150,8 @@ async def _perform(
     ordinal = _next_ordinal(task, run)
     saved = {name: getattr(task, name) for name in SAVED}
     outlet = _Outlet(task.id)
-    _check(agent, given)
+    if given:
+        _check(agent, given)
     material, notes = await _material(agent, task)
     material = _with(material, given)
     if ordinal == 0:

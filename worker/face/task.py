@@ -87,9 +87,12 @@ class Task(TaskRecord):
 
     @property
     def configuration(self) -> Configuration:
-        """Where the task lives; that of the environment, if it came from the default platform."""
-        if self._configuration is None:
-            self._configuration = Configuration()
+        """Where the task lives; what the environment says, if it came from the default platform."""
+        return self._configuration or Configuration()
+
+    @property
+    def origin(self) -> Configuration | None:
+        """The platform that the task came from; none: the default one, which in a worker is the worker's own."""
         return self._configuration
 
     @bound
