@@ -14,7 +14,6 @@ from worker.contracts.patience import persist
 from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
 from worker.words.outcomes import HandBack
-from worker.words.providers import ProviderState
 from worker.words.requests import REQUESTS, InputRequest, Unanswered
 from worker.words.tasks import Tokens
 from worker.words.usage import Usage, spent_tokens
@@ -29,16 +28,19 @@ REASON_CUT_OFF = "cut off"
 """Why a run ends whose worker's lease has run out by its own clock: others may have begun where it stood."""
 
 REASON_OUTAGE = "outage"
-"""Why a run ends whose provider is away: its task waits, uncharged, until somebody has been answered there."""
+"""Why a run ends whose provider is away (the cause, a ``ProviderState``): its task waits, uncharged, until somebody has
+been answered there."""
 
 REASON_PAUSE = "pause"
-"""Why a run ends that waits for a person, where nothing above it could say so itself."""
+"""Why a run ends that waits for a person, where nothing above it could say so itself; the cause is the task's
+``hitl_request``."""
 
 REASON_SUSPEND = "suspend"
-"""Why a run ends that waits by its own wish, for a time or a signal: its task is pending until then."""
+"""Why a run ends that waits by its own wish, for a time or a signal: its task is pending until then, as the cause, a
+``HandBack``, says."""
 
 REASON_RETRY = "retry"
-"""Why a run ends within which a transient error would be passed over; another attempt makes that very call again."""
+"""Why a run ends within which an error, the cause, would be passed over; another attempt makes that very call again."""
 
 
 def staying() -> bool:
@@ -67,16 +69,18 @@ class Stopping:
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self.reason: str | None = None
+        self.cause: Any = None
+        """What the reason names: an error, a provider, what is asked of a person, until when it waits."""
 
     def __bool__(self) -> bool:
         return self.reason is not None
 
-    def set(self, reason: str) -> None:
-        """Ask the run to end; the first reason stands."""
+    def set(self, reason: str, cause: Any = None) -> None:
+        """Ask the run to end; the first reason stands, with its cause."""
         with self._lock:
             if self.reason is not None:
                 return
-            self.reason = reason
+            self.reason, self.cause = reason, cause
             if self._event is not None:
                 self._event.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -115,16 +119,12 @@ class Run:
         handler: The handler's name.
         home: The thread and task that the handler was called in.
         has_tries: Whether another attempt follows if a transient error ends this one.
-        failure: The error that ended it where ``stopping`` says ``REASON_RETRY``.
-        away: The provider that is away where it says ``REASON_OUTAGE``.
         incomplete: What becomes of an answer that is not whole, if the handler says.
         required: Whether all that its agents use must be there: members, knowledge, memories.
         silence: Seconds for which a model may say nothing, if the handler says.
         answer_within: Seconds in which a person must answer, if the handler says.
         unanswered: What becomes of the task otherwise.
-        hitl_request: What it waits for where ``stopping`` says ``REASON_PAUSE``.
         claimed: When its task was claimed, by the platform's clock.
-        suspended: Until when, where it says ``REASON_SUSPEND``.
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
         awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
@@ -143,15 +143,11 @@ class Run:
     handler: str | None = None
     home: Position | None = None
     has_tries: bool = False
-    failure: BaseException | None = None
-    away: ProviderState | None = None
     incomplete: Incomplete | None = None
     required: bool = False
     silence: float | None = None
     answer_within: float | None = None
     unanswered: Unanswered | None = None
-    hitl_request: dict[str, Any] | None = None
-    suspended: HandBack | None = None
     claimed: datetime | None = None
     _begun: float = field(default_factory=time.monotonic)
     used: list[Usage] = field(default_factory=list[Usage])
@@ -178,14 +174,12 @@ class Run:
     def pause(self, requests: Iterable[InputRequest]) -> asyncio.CancelledError:
         """End the attempt until a person has answered; returns what to raise."""
         listed = list(requests)
-        self.hitl_request = self.waiting_for(listed, wait_node_id=listed[0].id)
-        self.stopping.set(REASON_PAUSE)
+        self.stopping.set(REASON_PAUSE, self.waiting_for(listed, wait_node_id=listed[0].id))
         return asyncio.CancelledError(REASON_PAUSE)
 
     def suspend(self, until: HandBack) -> asyncio.CancelledError:
         """End the attempt until a time or a signal; returns what to raise."""
-        self.suspended = until
-        self.stopping.set(REASON_SUSPEND)
+        self.stopping.set(REASON_SUSPEND, until)
         return asyncio.CancelledError(REASON_SUSPEND)
 
     def account(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from agno.workflow.types import HumanReview
 from tests.agents.attempts import Task
 from tests.agents.runs import flow
 from worker.agents.running import RunResult
+from worker.current import REASON_PAUSE
 from worker.testing.models import Call, ScriptedModel
 from worker.words.outside_rows import answer_row
 from worker.words.requests import InputAnswer, InputRequest, requests_of
@@ -142,9 +143,9 @@ async def asked(task: Task, program: Callable[[], Any]) -> list[InputRequest]:
         result = await task.attempted(lambda run_agent: run_agent(program()))
     except asyncio.CancelledError:
         assert task.last_run is not None
-        if task.last_run.hitl_request is None:
+        if task.last_run.stopping.reason != REASON_PAUSE:
             raise
-        return requests_of(task.last_run.hitl_request)
+        return requests_of(task.last_run.stopping.cause)
     return paused(result)
 
 
@@ -165,9 +166,9 @@ async def to_its_end(task: Task, program: Callable[[], Any], given: Any = YES) -
             requests = paused(result)
         except asyncio.CancelledError:
             assert task.last_run is not None
-            requests = requests_of(task.last_run.hitl_request)
-            if not requests:
+            if task.last_run.stopping.reason != REASON_PAUSE:
                 raise
+            requests = requests_of(task.last_run.stopping.cause)
         if not requests:
             assert result is not None
             return result, tools

@@ -201,10 +201,10 @@ class AgentRun:
             who: What failed.
             error: How.
         """
-        if self.attempt is not None and self.attempt.failure is None:
+        if self.attempt is not None:
             is_final = self.attempt.required and not classify(error).is_retryable
-            self.attempt.failure = AgentFailed(required_failed(who, error), error) if is_final else error
-            self.attempt.stopping.set(REASON_RETRY)
+            cause = AgentFailed(required_failed(who, error), error) if is_final else error
+            self.attempt.stopping.set(REASON_RETRY, cause)
         return asyncio.CancelledError(REASON_RETRY)
 
     def go_without(self, who: str, error: BaseException, *, is_covered: bool = False) -> None:

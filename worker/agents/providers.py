@@ -97,8 +97,7 @@ async def answered(run: Run, provider_id: str) -> None:
 
 def wait_for(run: Run, state: ProviderState) -> asyncio.CancelledError:
     """End an attempt so that its task waits for a provider; returns what to raise."""
-    run.away = run.away or state
-    run.stopping.set(REASON_OUTAGE)
+    run.stopping.set(REASON_OUTAGE, state)
     return asyncio.CancelledError(REASON_OUTAGE)
 
 

@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from worker.agents.journal import Journal
-from worker.contracts import Platform
 from worker.current import Run
 from worker.face import bridge
-from worker.words.errors import Conflict, ValidationError
+from worker.face.journaling import journal_of, load
+from worker.words.errors import ValidationError
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 
 
@@ -32,35 +31,28 @@ def request_of(
         raise ValidationError("A question has a schema, or choices.", field="choices")
     if choices is not None and (not choices or not all(isinstance(each, str) for each in choices)):
         raise ValidationError("Choices are texts, at least one.", field="choices")
-    if run.journal is None:
-        raise Conflict("A handler can ask a person only in a task, on a platform that keeps journals.")
+    journal = journal_of(run)
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-    place = ["handler", run.journal.step(f"ask {question}")]
+    place = ["handler", journal.step(f"ask {question}")]
     what = {"question": question, "value_schema": schema, "choices": choices, "agent": run.agent_id}
     return InputRequest.asked(place, RequestKind.Question, **what, answer_by=until)
 
 
 async def ask(run: Run, request: InputRequest) -> Any:
     """Ask, or answer what a person has said. Raises: CancelledError (the attempt ends until somebody answers)."""
-    await bridge.across(partial(_load, run))
+    await bridge.across(partial(load, run))
     return _answer(run, request)
 
 
 def ask_sync(run: Run, request: InputRequest) -> Any:
     """Do the same, and block this thread."""
-    bridge.block(partial(_load, run))
+    bridge.block(partial(load, run))
     return _answer(run, request)
 
 
-async def _load(run: Run, platform: Platform) -> None:
-    journal = _journal(run)
-    await journal.load(platform.work if bridge.is_spare() else run.work)
-    await journal.deferred.store()  # what was done before is not to be done again after the answer
-
-
 def _answer(run: Run, request: InputRequest) -> Any:
-    answer = _journal(run).answer(request.id)
+    answer = journal_of(run).answer(request.id)
     if answer is None:
         raise run.pause([request])
     return said(request, answer)
@@ -74,9 +66,3 @@ def said(request: InputRequest, answer: InputAnswer) -> Any:
         answer: What a person said.
     """
     return bool(answer.approve) if request.is_approved else answer.value
-
-
-def _journal(run: Run) -> Journal:
-    if run.journal is None:
-        raise RuntimeError("the run keeps no journal")  # callers have looked
-    return run.journal

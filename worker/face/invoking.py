@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import json
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +14,11 @@ from worker import registry
 from worker.agents.journal import too_large
 from worker.agents.local_tools import LocalTool, Unfit, check_payload, shown
 from worker.agents.tool_events import request_event, result_event
-from worker.contracts import Platform
 from worker.current import REASON_DRAIN, Run, call_in_hand, run_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json
 from worker.face.configuration import Configuration
+from worker.face.journaling import emit, load
 from worker.threads import in_thread
 from worker.words.classification import message_of
 from worker.words.digests import digest
@@ -103,14 +103,14 @@ class Invocation:
         self._count(run)
         journal = run.journal
         if journal is not None:
-            await bridge.across(partial(_load, run))
+            await bridge.across(partial(load, run))
             known = journal.take(journal.root, "step", place)
             if known is not None:
                 result = self._result(**{name: known.value[name] for name in KEPT if name in known.value})
                 journal.unemitted([self._request(request_id), self._answer(request_id, result)])
                 return await self._called() if self._is_redone else result
         request = [self._request(request_id)]
-        await bridge.across(partial(_emit, run, request if journal is None else journal.unemitted(request), ()))
+        await bridge.across(partial(emit, run, request if journal is None else journal.unemitted(request), ()))
         result = _as_json(await self._called())
         if not result.is_success and run.leaving():  # a signal reaches every process: the failure may be its doing
             raise asyncio.CancelledError(REASON_DRAIN)
@@ -119,7 +119,7 @@ class Invocation:
             row = journal.row(journal.root, "step", place, result.model_dump(mode="json", include=set(KEPT)))
             rows = [row] if row else []
             events = [*journal.unemitted(events), *([] if row else [too_large(f"The result of {self._name}")])]
-        await bridge.across(partial(_emit, run, events, rows))
+        await bridge.across(partial(emit, run, events, rows))
         return result
 
     @property
@@ -267,18 +267,6 @@ async def _caught(call: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | 
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a tool leaves by is its result
         return None, error
-
-
-async def _load(run: Run, platform: Platform) -> None:
-    if run.journal is not None:
-        await run.journal.load(platform.work if bridge.is_spare() else run.work)
-        await run.journal.deferred.store()  # what a tool does may depend on the answer of a run before it
-
-
-async def _emit(run: Run, events: Sequence[NewEvent], rows: Sequence[JournalEntry], platform: Platform) -> None:
-    if events or rows:
-        work = platform.work if bridge.is_spare() else run.work
-        await work.emit(run.task_id, run.attempt or 0, events, rows)
 
 
 def _as_json(result: ToolInvocationResult) -> ToolInvocationResult:

@@ -130,8 +130,6 @@ async def _perform_in_hand(
         return await _perform(agent, task, run, place=place, given=given, holding=holding)
     finally:
         run_in_hand.reset(token)
-        run.failure, run.away = here.failure, here.away
-        run.hitl_request, run.suspended = here.hitl_request, here.suspended
 
 
 async def _perform(

@@ -10,11 +10,12 @@ from typing import Any, get_type_hints
 import pydantic
 from pydantic import PydanticUserError, TypeAdapter
 
-from worker.agents.journal import Journal, too_large
+from worker.agents.journal import too_large
 from worker.contracts import Platform
 from worker.current import Run, call_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json
+from worker.face.journaling import emit, journal_of, load
 from worker.threads import in_thread, own_process
 from worker.words.errors import ValidationError
 
@@ -29,12 +30,12 @@ async def step(run: Run, name: str, function: Callable[..., Any], arguments: tup
     if run.journal is None:
         return form.read(json.loads(form.write(await _called(function, arguments, None))))
     at = run.journal.step(name)
-    await bridge.across(lambda platform: _load(run, platform))
+    await bridge.across(partial(load, run))
     known = run.journal.take(run.journal.root, "step", at)
     if known is not None:
         return form.read(known.value)
     text = form.write(await _called(function, arguments, partial(_key, run, at)))
-    await bridge.across(lambda platform: _note(run, platform, at, json.loads(text)))
+    await bridge.across(partial(_note, run, at, json.loads(text)))
     return form.read(json.loads(text))
 
 
@@ -47,7 +48,7 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
             value = function(*arguments)
         return form.read(json.loads(form.write(value)))
     at = run.journal.step(name)
-    bridge.block(lambda platform: _load(run, platform))
+    bridge.block(partial(load, run))
     known = run.journal.take(run.journal.root, "step", at)
     if known is not None:
         return form.read(known.value)
@@ -58,7 +59,7 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
         text = form.write(value)
     finally:
         call_in_hand.reset(token)
-    bridge.block(lambda platform: _note(run, platform, at, json.loads(text)))
+    bridge.block(partial(_note, run, at, json.loads(text)))
     return form.read(json.loads(text))
 
 
@@ -131,21 +132,7 @@ def _answers(function: Callable[..., Any]) -> Any:
         return Any
 
 
-async def _load(run: Run, platform: Platform) -> None:
-    journal = _journal(run)
-    await journal.load(platform.work if bridge.is_spare() else run.work)
-    await journal.deferred.store()  # what a step does may depend on the answer of a run before it
-
-
-async def _note(run: Run, platform: Platform, at: str, value: Any) -> None:
-    journal = _journal(run)
+async def _note(run: Run, at: str, value: Any, platform: Platform) -> None:
+    journal = journal_of(run)
     row = journal.row(journal.root, "step", at, value)
-    work = platform.work if bridge.is_spare() else run.work
-    events = [] if row else [too_large(f"The result of step {at}")]
-    await work.emit(run.task_id, run.attempt or 0, events, [row] if row else [])
-
-
-def _journal(run: Run) -> Journal:
-    if run.journal is None:
-        raise RuntimeError("the run keeps no journal")  # callers have looked
-    return run.journal
+    await emit(run, [] if row else [too_large(f"The result of step {at}")], [row] if row else [], platform)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.agents.journal import Journal
 from worker.contracts import Platform
 from worker.current import Run
 from worker.face import bridge
-from worker.words.errors import Conflict, ValidationError
+from worker.face.journaling import emit, journal_of, load, work_of
+from worker.words.errors import ValidationError
 from worker.words.outcomes import HandBack
 from worker.words.outside_rows import signal_in
 from worker.words.signals import ReceivedSignal
@@ -41,13 +41,12 @@ class Sleep:
 
     def __init__(self, run: Run, seconds: float) -> None:
         self._run = run
-        self._journal = journal_of(run)
         self._seconds = seconds
-        self._at = self._journal.step("sleep")
+        self._at = journal_of(run).step("sleep")
 
     async def left(self, platform: Platform) -> float:
         """How long it still lasts; its end is journaled before it begins."""
-        await _load(self._run, platform)
+        await load(self._run, platform)
         return await _until(self._run, platform, self._at, self._seconds)
 
     def suspend(self, left: float) -> asyncio.CancelledError:
@@ -101,7 +100,7 @@ class Listening:
         Raises:
             TimeoutError: Nothing came in time, in this attempt or an earlier one.
         """
-        await _load(self._run, platform)
+        await load(self._run, platform)
         journal = self._journal
         known = journal.take(journal.root, "step", self._at)
         if known is not None:
@@ -121,7 +120,7 @@ class Listening:
         return self._answered(value)
 
     async def _signals(self, platform: Platform) -> list[ReceivedSignal]:
-        rows = await _work(self._run, platform).journal(self._run.task_id)
+        rows = await work_of(self._run, platform).journal(self._run.task_id)
         found = [signal_in(json.loads(text)) for key, text in rows.items() if key.startswith("signal/")]
         return sorted((each for each in found if each is not None), key=lambda each: each.number)
 
@@ -182,27 +181,10 @@ async def _until(run: Run, platform: Platform, at: str, seconds: float) -> float
     return seconds
 
 
-async def _load(run: Run, platform: Platform) -> None:
-    journal = journal_of(run)
-    await journal.load(_work(run, platform))
-    await journal.deferred.store()  # what was done before is not to be done again after the wait
-
-
 async def _note(run: Run, platform: Platform, at: str, value: Any) -> None:
     journal = journal_of(run)
     row = journal.row(journal.root, "step", at, value)
-    await _work(run, platform).emit(run.task_id, run.attempt or 0, [], [row] if row else [])
-
-
-def _work(run: Run, platform: Platform) -> Any:
-    return platform.work if bridge.is_spare() else run.work
-
-
-def journal_of(run: Run) -> Journal:
-    """The attempt's journal. Raises: Conflict (there is none)."""
-    if run.journal is None:
-        raise Conflict("A handler can wait like that only in a task, on a platform that keeps journals.")
-    return run.journal
+    await emit(run, [], [row] if row else [], platform)
 
 
 def _words(seconds: float) -> str:

@@ -283,7 +283,7 @@ class Executor:
 
 def _ended_by(raised: BaseException, run: Run) -> BaseException:
     """What a run ended with: where it was given up, the error that it was given up for."""
-    return run.failure if run.stopping.reason == REASON_RETRY and run.failure is not None else raised
+    return run.stopping.cause if run.stopping.reason == REASON_RETRY else raised
 
 
 def _waited(task: Task) -> float | None:

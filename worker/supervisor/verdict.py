@@ -81,8 +81,8 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
     waits = _waits(task, run)
     if waits is not None:
         return waits
-    if run.away is not None and run.stopping.reason == REASON_OUTAGE:
-        away = run.away
+    if run.stopping.reason == REASON_OUTAGE:
+        away = run.stopping.cause
         text = redaction.of_this_process()(f"{away.id} is away: {away.message}")
         return HandBack(0, text, away.error_code, away.provider_code, waits_for=away.id)
     if isinstance(error, TimeLimit):
@@ -101,9 +101,9 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
 
 def _waits(task: Task, run: Run) -> Outcome | HandBack | None:
     """What becomes of a run that has ended itself to wait for a person, a time or a signal."""
-    if run.hitl_request is not None and run.stopping.reason == REASON_PAUSE:
-        return Outcome(Status.Paused, {**kept(task, run), "hitl_request": run.hitl_request})
-    return run.suspended if run.stopping.reason == REASON_SUSPEND else None
+    if run.stopping.reason == REASON_PAUSE:
+        return Outcome(Status.Paused, {**kept(task, run), "hitl_request": run.stopping.cause})
+    return run.stopping.cause if run.stopping.reason == REASON_SUSPEND else None
 
 
 def _holds(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:

@@ -30,13 +30,13 @@ def held(*, with_cancelled: bool = False) -> Generator[None]:
     except asyncio.CancelledError as error:
         run = run_in_hand.get()
         if with_cancelled and run is not None and _is_own(run):
-            _end(run, error)
+            run.stopping.set(REASON_RETRY, error)
         raise
     except BaseException as error:
         run = run_in_hand.get()
         if run is None:
             raise
-        _end(run, Escaped(error))
+        run.stopping.set(REASON_RETRY, Escaped(error))
         raise asyncio.CancelledError(REASON_RETRY) from error
 
 
@@ -47,12 +47,6 @@ def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
     if inspect.isawaitable(result):
         return _awaited(result, with_cancelled=with_cancelled)
     return _each(result, with_cancelled=with_cancelled) if hasattr(result, "__anext__") else result
-
-
-def _end(run: Run, error: BaseException) -> None:
-    if run.failure is None:
-        run.failure = error
-    run.stopping.set(REASON_RETRY)
 
 
 def _is_own(run: Run) -> bool:
