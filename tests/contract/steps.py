@@ -112,3 +112,11 @@ async def deliver(
 
 async def hand_back(platform: Platform, assignment: Assignment, *, error: str | None = None, delay: float = 0) -> None:
     await platform.work.hand_back(assignment.task.id, assignment.attempt, HandBack(delay=delay, error=error))
+
+
+async def until(platform: Platform, task_id: str, *statuses: Status) -> TaskRecord:
+    """Follow a task until it is in one of these statuses."""
+    async for event in platform.tasks.events(task_id):
+        if getattr(event.data, "status", None) in statuses:
+            break
+    return await platform.tasks.get(task_id)

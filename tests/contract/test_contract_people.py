@@ -8,7 +8,7 @@ import pytest
 from agno.agent import Agent
 from agno.tools import tool
 
-from tests.contract.steps import AGENT, create, log
+from tests.contract.steps import AGENT, create, log, until
 from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from tests.workers import handlers, no_spare_platform, working
@@ -20,7 +20,6 @@ from worker.testing import Call, ScriptedModel
 from worker.words.requests import InputAnswer, InputRequest, ReceivedAnswer, open_requests
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskRecord
 
 __all__ = ["handlers", "no_spare_platform"]
 
@@ -42,13 +41,6 @@ def pay(amount: int) -> str:
 
 def payer() -> Agent:
     return Agent(name="payer", model=ScriptedModel([Call("pay", {"amount": 5}, "pay-1"), "All is paid."]), tools=[pay])
-
-
-async def until(platform: Platform, task_id: str, *statuses: Status) -> TaskRecord:
-    async for event in platform.tasks.events(task_id):
-        if getattr(event.data, "status", None) in statuses:
-            break
-    return await platform.tasks.get(task_id)
 
 
 async def paused(platform: Platform, task_id: str) -> list[InputRequest]:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import Sql
-from tests.contract.steps import AGENT, create, log
-from tests.contract.test_contract_people import until
+from tests.contract.steps import AGENT, create, log, until
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers, no_spare_platform, working
 from worker.contracts import Platform

@@ -1,12 +1,12 @@
 """``worker task answer`` and ``worker task signal``: what is said to a task that waits."""
 
-import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import object_of, value_of
 from worker.cli.platform import ask
 from worker.cli.task_commands import AsJson, TaskId
 
@@ -38,7 +38,13 @@ def answer(
     """Answer what a paused task asks; once nothing is open, it goes on. Without an answer, show what it asks."""
     from worker.words.requests import InputAnswer, open_requests
 
-    answering = InputAnswer(id=request, approve=approve, value=_value(value), note=note, arguments=_object(arguments))
+    answering = InputAnswer(
+        id=request,
+        approve=approve,
+        value=value_of(value),
+        note=note,
+        arguments=None if arguments is None else object_of(arguments, "--arguments"),
+    )
     if approve is None and value is None:
         if note is not None or arguments is not None:
             raise typer.BadParameter("give --approve, --reject or --value", param_hint="--approve")
@@ -49,10 +55,7 @@ def answer(
             output.print_fields(output.request_fields(task.hitl_request))
         return
     task = ask(lambda platform: _answered(platform, task_id, answering), quiet=as_json)
-    if as_json:
-        output.print_json(task)
-    else:
-        output.say(f"{task.id} {task.status}")
+    output.print_state(task, as_json=as_json)
 
 
 def signal(
@@ -66,12 +69,9 @@ def signal(
     """Tell a task something by name; one that waits for it goes on."""
     from worker.words.signals import NewSignal
 
-    sent = NewSignal(name=name, data=_value(data))
+    sent = NewSignal(name=name, data=value_of(data))
     task = ask(lambda platform: platform.tasks.signal(task_id, sent), quiet=as_json)
-    if as_json:
-        output.print_json(task)
-    else:
-        output.say(f"{task.id} {task.status}")
+    output.print_state(task, as_json=as_json)
 
 
 async def _answered(platform: "Platform", task_id: str, given: "InputAnswer") -> "TaskRecord":
@@ -102,24 +102,3 @@ def list_requests(agent: str | None, limit: int, after: str | None, *, as_json: 
         for each in requests
     )
     output.print_rows(("task", "request", "agent", "kind", "since", "asks"), rows)
-
-
-def _value(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _object(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"it is not JSON: {error}", param_hint="--arguments") from None
-    if not isinstance(found, dict):
-        raise typer.BadParameter("it is no JSON object", param_hint="--arguments")
-    return found

@@ -1,12 +1,12 @@
 """``worker invoke``: one task through one handler, to try it."""
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import object_of
 from worker.cli.platform import read_settings
 from worker.cli.worker_commands import HANDLERS, HandlersOption, load
 from worker.words.errors import ConfigurationError, ModuleException
@@ -38,7 +38,7 @@ def invoke(
     registry = load(handlers)
     registry.check()
     agent_id, handler = _chosen(registry, settings)
-    schema = _schema(output_schema)
+    schema = None if output_schema is None else object_of(output_schema, "--output-schema")
     task = asyncio.run(_done(settings, registry, handler, _new(agent_id, prompt, output_format, schema)))
     if as_json:
         output.print_json(task)
@@ -57,18 +57,6 @@ def _chosen(registry: "Registry", settings: "Settings") -> "tuple[str, Handler]"
     if handler is None:
         raise ConfigurationError(f"no handler serves agent {named[0]!r}")
     return named[0], handler
-
-
-def _schema(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        schema = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"it is no JSON: {error}", param_hint="--output-schema") from None
-    if not isinstance(schema, dict):
-        raise typer.BadParameter("it must be an object", param_hint="--output-schema")
-    return schema
 
 
 def _new(agent_id: str, prompt: str, form: OutputFormat | None, schema: dict[str, Any] | None) -> "NewTask":

@@ -164,6 +164,14 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
     ]
 
 
+def print_state(task: "TaskRecord", *, as_json: bool) -> None:
+    """Print a task that was changed: as JSON, or by its id and status."""
+    if as_json:
+        print_json(task)
+    else:
+        say(f"{task.id} {task.status}")
+
+
 def request_fields(hitl_request: dict[str, Any] | None) -> list[tuple[str, str | None]]:
     """What a task waits for: a line for each request, or the whole where it has another form."""
     from worker.words.requests import open_requests

@@ -1,6 +1,5 @@
 """``worker task …``: what a client asks of a platform."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import object_of
 from worker.cli.platform import ask
 from worker.words.errors import Unsupported
 from worker.words.finish import FinishReason
@@ -181,10 +181,7 @@ def events(
 def stop(task_id: TaskId, as_json: AsJson = False) -> None:
     """Stop a task; a finished one stays as it is."""
     task = ask(lambda platform: platform.tasks.stop(task_id), quiet=as_json)
-    if as_json:
-        output.print_json(task)
-    else:
-        output.say(f"{task.id} {task.status}")
+    output.print_state(task, as_json=as_json)
 
 
 @tasks.command()
@@ -198,10 +195,7 @@ def retry(
 ) -> None:
     """Have a finished or paused task done again, from its start or where it stood; a paused one always resumes."""
     task = ask(lambda platform: platform.tasks.retry(task_id, resume=resume), quiet=as_json)
-    if as_json:
-        output.print_json(task)
-    else:
-        output.say(f"{task.id} {task.status}")
+    output.print_state(task, as_json=as_json)
 
 
 def _source(given: str) -> "FileSource":
@@ -219,12 +213,4 @@ def _source(given: str) -> "FileSource":
 
 def read_schema(path: Path | None) -> dict[str, Any] | None:
     """Read the file that ``--output-schema`` names. Raises: typer.BadParameter."""
-    if path is None:
-        return None
-    try:
-        schema = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise typer.BadParameter(f"{path} is not JSON: {error}", param_hint="--output-schema") from None
-    if not isinstance(schema, dict):
-        raise typer.BadParameter(f"{path} holds no JSON object", param_hint="--output-schema")
-    return schema
+    return None if path is None else object_of(path.read_bytes(), "--output-schema", what=str(path))

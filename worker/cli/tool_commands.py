@@ -2,11 +2,12 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import object_of
 from worker.cli.platform import ask
 from worker.words.errors import ModuleException, NotFound, ToolNotFound
 
@@ -65,7 +66,7 @@ def invoke(
     as_json: Annotated[bool, typer.Option("--json", help="Print all that came of it, as JSON.")] = False,
 ) -> None:
     """Have a worker call a tool, and print what it answers. It is a task of the agent, with its log."""
-    given = _payload(sys.stdin.read() if payload == "-" else payload)
+    given = object_of(sys.stdin.read() if payload == "-" else payload, "JSON", example='{"region": "north"}')
 
     async def call(platform: "Platform") -> "ToolInvocationResult":
         found = await _one(platform, tool, agent)
@@ -98,13 +99,3 @@ async def _one(platform: "Platform", name: str, agent: str | None) -> "AgentTool
         owners = ", ".join(each.agent_id for each in found)
         raise typer.BadParameter(f"several agents have {name}: {owners}; say which", param_hint="--agent")
     return found[0]
-
-
-def _payload(text: str) -> dict[str, Any]:
-    try:
-        given = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"it is no JSON: {error}", param_hint="JSON") from None
-    if not isinstance(given, dict):
-        raise typer.BadParameter('it must be an object, such as {"region": "north"}', param_hint="JSON")
-    return given

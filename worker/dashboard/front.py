@@ -10,8 +10,9 @@ from starlette.types import Scope as Connection
 
 from worker.contracts import Key, Room, Rule, Scope
 from worker.words.errors import ModuleException
+from worker.words.requests import OfAgents
 from worker.words.roles import Role
-from worker.words.tasks import TaskQuery, TaskRecord
+from worker.words.tasks import TaskRecord
 
 
 class Reach(Protocol):
@@ -47,7 +48,7 @@ class Reach(Protocol):
         """Let pass only what is within reach. Raises: AgentNotFound."""
         ...
 
-    def within(self, query: TaskQuery) -> TaskQuery:
+    def within(self, query: OfAgents) -> OfAgents:
         """A query for what is within reach alone."""
         ...
 

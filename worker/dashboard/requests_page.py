@@ -79,16 +79,16 @@ class Form:
         can = self.request.kind is Kind.Confirmation and self.request.tool_name and self.request.arguments
         return json.dumps(self.request.arguments, indent=2, ensure_ascii=False) if can else ""
 
-    @property
-    def is_yes_or_no(self) -> bool:
-        """Whether two buttons are the answer."""
-        return self.request.is_approved
-
 
 def forms_of(task: TaskRecord) -> list[Form]:
     """The forms of all that a task waits for."""
     waits = open_requests(task.hitl_request) if task.status == "paused" else []
-    return [Form(each, fields_of(each), task.id, {}) for each in waits]
+    return [form_of(each, task.id) for each in waits]
+
+
+def form_of(request: InputRequest, task_id: str, typed: Mapping[str, list[str]] | None = None, wrong: str = "") -> Form:
+    """The form of a request; one that was sent before with what was typed, and what is wrong with that."""
+    return Form(request, fields_of(request), task_id, typed or {}, wrong)
 
 
 def fields_of(request: InputRequest) -> tuple[Field, ...]:
@@ -131,19 +131,15 @@ async def inbox(asking: Asking) -> Response:
     """List what waits for a person, the longest waiting first."""
     agent = asking.request.query_params.get("agent", "")
     after = asking.request.query_params.get("after")
-    agents = None if asking.may.agents is None else tuple(sorted(asking.may.agents))
-    query = RequestQuery(agent_id=agent[:128] or None, agents=agents, limit=PAGE, after=after or None)
-    found = await asking.may.room.tasks.requests(query)
+    query = RequestQuery(agent_id=agent[:128] or None, limit=PAGE, after=after or None)
+    found = await asking.may.room.tasks.requests(asking.may.within(query))
     by_task: dict[str, list[OpenRequest]] = {}
     for each in found:
         by_task.setdefault(each.task_id, []).append(each)
     last = next(reversed(by_task), None) if len(by_task) >= PAGE else None
     return await asking.page(
         "inbox.html",
-        tasks=[
-            (listed[0], [Form(each, fields_of(each), each.task_id, {}) for each in listed])
-            for listed in by_task.values()
-        ],
+        tasks=[(listed[0], [form_of(each, each.task_id) for each in listed]) for listed in by_task.values()],
         next=last,
         is_first=not after,
         agent=agent,
@@ -166,7 +162,7 @@ async def answer(asking: Asking) -> Response:
     except (Conflict, NotFound):
         return await asking.go(back, told="answered before")
     except ValidationError as error:
-        form = Form(request, fields_of(request), task.id, typed, error.description)
+        form = form_of(request, task.id, typed, error.description)
         origin = INBOX if back == "/ui/inbox" else ""
         return await asking.page("answer.html", 422, task=task, form=form, origin=origin)
     return await asking.go(back, told="answered")

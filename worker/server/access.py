@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from worker.contracts import NO_KEY, Room, Rule, Scope
 from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
+from worker.words.requests import OfAgents
 from worker.words.roles import Role
-from worker.words.tasks import TaskQuery, TaskRecord
+from worker.words.tasks import TaskRecord
 
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/|\Z)")
 
@@ -65,7 +66,7 @@ class Access:
         if not self.reaches(agent_id):
             raise AgentNotFound(agent_id)
 
-    def within(self, query: TaskQuery) -> TaskQuery:
+    def within(self, query: OfAgents) -> OfAgents:
         """A query for what is within reach alone."""
         if self.agents is None:
             return query

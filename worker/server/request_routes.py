@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
-from worker.server.access import Access
 from worker.server.bodies import Body, storable
 from worker.server.common import Admitted, answers, task_answer
 from worker.server.failures import documented
@@ -66,9 +65,5 @@ async def requests(
     after: Annotated[str | None, Query(description="the id of the last task of the page before")] = None,
 ) -> Response:
     """List what waits for a person, the longest waiting first."""
-    query = RequestQuery(agent_id=agent_id or None, agents=_reached(access), limit=limit, after=after or None)
-    return answers(list[OpenRequest], await access.room.tasks.requests(query))
-
-
-def _reached(access: Access) -> tuple[str, ...] | None:
-    return None if access.agents is None else tuple(sorted(access.agents))
+    query = RequestQuery(agent_id=agent_id or None, limit=limit, after=after or None)
+    return answers(list[OpenRequest], await access.room.tasks.requests(access.within(query)))

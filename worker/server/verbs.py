@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from worker.contracts import Claimant, HeldDelivery, Scope
@@ -228,15 +228,7 @@ class Clerk:
 
     async def hand_back(self, asked: HandBackForm) -> None:
         """Queue a task again."""
-        back = HandBack(
-            asked.delay,
-            asked.error,
-            asked.error_code,
-            asked.provider_code,
-            asked.waits_for,
-            asked.waiting_for,
-            asked.heard,
-        )
+        back = HandBack(**{each.name: getattr(asked, each.name) for each in fields(HandBack)})
         write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 

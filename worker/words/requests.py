@@ -7,13 +7,13 @@ answer is ever given to a question which nobody has seen.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from worker.words.digests import digest
 from worker.words.errors import Conflict, NotFound, ValidationError
-from worker.words.tasks import Words
+from worker.words.tasks import TaskQuery, Words
 from worker.words.texts import plain
 
 REQUESTS = "requests"
@@ -171,6 +171,10 @@ class RequestQuery(Words):
         if self.agent_id is None:
             return self.agents
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
+
+
+OfAgents = TypeVar("OfAgents", TaskQuery, RequestQuery)
+"""What is asked of some agents' tasks."""
 
 
 def requests_of(hitl_request: Mapping[str, Any] | None) -> list[InputRequest]:

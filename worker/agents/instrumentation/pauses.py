@@ -49,7 +49,7 @@ def calls(original: Original) -> Original:
         async with aclosing(made):
             async for each in made:
                 yield each
-        if batch is not None:
+        if batch is not None and batch.decided:
             batch.sort()
 
     return hook
@@ -68,7 +68,8 @@ def calls_sync(original: Original) -> Original:
         for call, approved in batch.decided:
             frame.run.on_loop(partial(records.resolve_approval, batch.owner_of(call), call, approved=approved))
         yield from original(self, batch.calls, function_call_results, **options)
-        batch.sort()
+        if batch.decided:
+            batch.sort()
 
     return hook
 
