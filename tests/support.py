@@ -1,4 +1,4 @@
-"""What tests of all rooms share."""
+"""What tests of several folders share."""
 
 import asyncio
 import inspect
@@ -6,6 +6,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 POLL_SECONDS = 0.02
 
@@ -26,6 +27,15 @@ async def wait_until(
         if time.monotonic() > deadline:
             raise AssertionError(f"after {timeout:g} s still not: {description}")
         await asyncio.sleep(POLL_SECONDS)
+
+
+def process_lives(pid: int) -> bool:
+    """Whether the process still runs; one that has ended and waits for its parent to notice does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2]
+    except (FileNotFoundError, ProcessLookupError):  # the second, when it ends between the opening and the reading
+        return False
+    return state[0] != "Z"
 
 
 def free_port() -> int:

@@ -1,7 +1,6 @@
 """Tools that need a connection: it is open before the agent begins, and no run closes it under another."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from agno.tools.mcp import MCPTools
 from structlog.testing import capture_logs
 
 from tests.agents.attempts import Task
-from tests.support import free_port, wait_until
+from tests.support import free_port, process_lives, wait_until
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation import connections
 from worker.testing import Call, ScriptedModel
@@ -103,7 +102,7 @@ async def test_what_one_run_alone_has_used_is_closed_with_it(script: Path) -> No
     toolkit = mcp_tools(script)
     number, process = (await run(adding(toolkit))).split(" in ")
     assert (number, toolkit.initialized) == ("1", False)
-    await wait_until(lambda: not _lives(int(process)), "its server has ended")
+    await wait_until(lambda: not process_lives(int(process)), "its server has ended")
 
 
 async def test_a_toolkit_that_its_user_has_connected_is_left_alone(script: Path) -> None:
@@ -157,7 +156,7 @@ async def test_what_nobody_has_used_for_long_is_closed_and_connected_again_when_
     agent = adding(toolkit)
     first, second = await asyncio.gather(run(agent), run(agent, 1))
     assert {first[0], second[0]} == {"1", "2"}
-    await wait_until(lambda: not _lives(int(first.split(" in ")[1])), "its server has ended")
+    await wait_until(lambda: not process_lives(int(first.split(" in ")[1])), "its server has ended")
     assert (await run(agent, 2))[0] == "1"
 
 
@@ -209,12 +208,3 @@ async def test_a_database_is_not_closed_while_another_run_uses_it() -> None:
     goes_on.set()
     assert await slow == "open"
     assert (database.is_open, database.closed) == (False, 1)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    with Path(f"/proc/{process}/stat").open() as stat:
-        return ") Z " not in stat.read()

@@ -1,7 +1,6 @@
 """Whatever work in a child process does, its caller gets an answer or an error in time, and everybody else goes on."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import wait_until
+from tests.support import process_lives, wait_until
 from worker import bounded
 from worker.bounded import (
     AnswerTooLarge,
@@ -45,14 +44,6 @@ async def pid(pool: Pool) -> int:
     return await pool.run(work("pid"), bounds=LONG)
 
 
-def lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 async def test_values_and_bytes_go_there_and_back(pool: Pool) -> None:
     given: list[Any] = [1, "ü \ud800", None, {"a": [2.5, True]}]
     assert await pool.run(work("echo"), *given, bounds=LONG) == given
@@ -62,7 +53,7 @@ async def test_values_and_bytes_go_there_and_back(pool: Pool) -> None:
 async def test_an_idle_child_is_let_go() -> None:
     pool = Pool("test", size=1, idle=0.5)
     first = await pid(pool)
-    await wait_until(lambda: not lives(first), "the idle child has ended")
+    await wait_until(lambda: not process_lives(first), "the idle child has ended")
     assert await pid(pool) != first
 
 
@@ -116,7 +107,7 @@ async def test_a_cancelled_call_ends_its_child_at_once(pool: Pool, tmp_path: Pat
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await wait_until(lambda: not lives(process), "the child has ended")
+    await wait_until(lambda: not process_lives(process), "the child has ended")
 
 
 def test_a_child_that_is_killed_as_it_has_answered_gets_no_other_job() -> None:
@@ -213,7 +204,7 @@ def test_a_child_ends_with_its_parent() -> None:
     parent.wait()
     parent.stdout.close()
     until = time.monotonic() + 20
-    while lives(child):
+    while process_lives(child):
         assert time.monotonic() < until, "the child has not ended"
         time.sleep(0.02)
 

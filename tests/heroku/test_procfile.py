@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -99,16 +100,17 @@ class Dynos:
     def terminate(self) -> None:
         """SIGTERM to every process, as Heroku's dyno manager does; honcho itself is no part of a dyno."""
         for pid in list(descendants(self.process.pid)):
-            with_name = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if "honcho" not in with_name:
-                os.kill(pid, signal.SIGTERM)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                if b"honcho" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGTERM)
 
 
 def descendants(pid: int) -> Iterator[int]:
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield int(child)
-            yield from descendants(int(child))
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            for child in children.read_text().split():
+                yield int(child)
+                yield from descendants(int(child))
 
 
 @pytest.fixture
@@ -134,8 +136,9 @@ def honcho(app: Path) -> Iterator[Path]:
     yield app
     for pid_file in app.glob("*.pid"):
         pid = int(pid_file.read_text())
-        for each in [*descendants(pid), pid] if Path(f"/proc/{pid}").exists() else []:
-            os.kill(each, signal.SIGKILL)
+        for each in [*descendants(pid), pid]:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
 
 
 def start(folder: Path, *arguments: str, port: int = 5000) -> Dynos:

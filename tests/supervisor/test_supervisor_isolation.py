@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import here, shells
 from tests.cli.shells import Running, Shell
-from tests.support import wait_until
+from tests.support import process_lives, wait_until
 from worker.engine import pulse
 from worker.engine.engine import Engine
 from worker.registry import Registry
@@ -115,12 +115,6 @@ class Told:
         return pid
 
 
-def lives(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
-    return False
-
-
 @pytest.fixture
 def told(here: Shell) -> Told:
     here.handlers(HANDLERS)
@@ -167,7 +161,7 @@ async def test_a_stop_reaches_a_child_within_a_second_and_one_whose_loop_is_bloc
         await engine.tasks.stop(each.id)
         pid = await told.says(each, "cancelled")
         assert time.monotonic() - began < 1
-        await wait_until(lambda pid=pid: not lives(pid), "the child has ended", 5)
+        await wait_until(lambda pid=pid: not process_lives(pid), "the child has ended", 5)
         assert (await engine.tasks.get(each.id)).status is Status.Stopped
     task = await finished(engine, blocks)
     assert (task.status, task.result, task.crashes) == (Status.Failed, "time limit of 0.5 s", 0)
@@ -186,7 +180,7 @@ async def test_a_worker_that_leaves_hands_its_suspects_back_uncharged(
         os.kill(pid, signal.SIGTERM)  # as a dyno does
     assert await asyncio.to_thread(worker.end) == 0
     assert time.monotonic() - began < 10
-    assert not any(lives(pid) for pid in pids)
+    assert not any(process_lives(pid) for pid in pids)
     for task in tasks:
         found = await engine.tasks.get(task.id)
         assert (found.status, found.suspicions, found.crashes, found.errors) == (Status.Pending, 2, 0, 0)
@@ -204,7 +198,7 @@ async def test_a_child_ends_with_its_worker_whose_death_is_a_suspicion_and_no_cr
     worker = await ready(here)
     pid = await told.says(task, "began")
     worker.process.kill()
-    await wait_until(lambda: not lives(pid), "the child has ended with its worker", 5)
+    await wait_until(lambda: not process_lives(pid), "the child has ended with its worker", 5)
 
     async def is_pending() -> bool:
         return (await engine.tasks.get(task.id)).status is Status.Pending

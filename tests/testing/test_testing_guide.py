@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import process_lives
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "testing.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", GUIDE, flags=re.MULTILINE | re.DOTALL))
@@ -78,10 +80,6 @@ def test_pytest_finds_the_plugin_by_itself_once_it_is_installed() -> None:
     assert project["entry-points"]["pytest11"] == {"agno_worker": PLUGIN}
 
 
-def has_ended(pid: str) -> bool:
-    return not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
-
-
 def test_nothing_of_a_session_is_left(folder: Path) -> None:
     (folder / "test_one.py").write_text(
         "import tempfile\n"
@@ -96,7 +94,7 @@ def test_nothing_of_a_session_is_left(folder: Path) -> None:
     done = run_pytest(folder, "-q")
     assert done.returncode == 0, done.stdout + done.stderr
     pid, home = (folder / "left").read_text().split()
-    assert has_ended(pid)
+    assert not process_lives(int(pid))
     assert not Path(home).exists()
 
 
@@ -134,5 +132,5 @@ def test_with_xdist_each_process_has_a_server_of_its_own_and_none_is_left(folder
     servers = [(folder / name).read_text().split() for name in ("one", "other")]
     assert servers[0] != servers[1]
     for pid, home in servers:
-        assert has_ended(pid)
+        assert not process_lives(int(pid))
         assert not Path(home).exists()
