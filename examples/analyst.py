@@ -105,7 +105,7 @@ async def fit_to_small_model(agent: "Agent", figures: str, question: str) -> Non
 
     model: Any = (await small_model()).model()
     model.max_tokens = SMALL_ANSWER
-    declare_capabilities(model.id, pdfs=False, images=False, prompt_tokens=SMALL_PROMPT)
+    declare_capabilities(model.id, pdfs=False, images=False, prompt_tokens=SMALL_PROMPT, tools=False)
     agent.model = model
     agent.tools = []
     agent.pre_hooks = [remind]

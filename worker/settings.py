@@ -250,17 +250,17 @@ class Settings(BaseSettings):
     fetch_redirects: int = Field(
         default=5, validation_alias="WORKER_FETCH_REDIRECTS", ge=0, description="redirects followed for one attachment"
     )
-    file_characters: int = Field(
-        default=8_000,
+    file_characters: int | None = Field(
+        default=None,
         validation_alias="WORKER_FILE_CHARACTERS",
         ge=0,
-        description="characters inlined of one text file",
+        description="characters of one text file in a message at most; unset: as many as suit the model",
     )
-    total_characters: int = Field(
-        default=24_000,
+    total_characters: int | None = Field(
+        default=None,
         validation_alias="WORKER_TOTAL_CHARACTERS",
         ge=0,
-        description="characters inlined of all text files",
+        description="characters of all text files in a message at most; unset: as many as suit the model, to 1,000,000",
     )
 
     @field_validator("agent_id")

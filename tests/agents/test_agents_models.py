@@ -1,5 +1,6 @@
 import asyncio
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,15 @@ from agno.workflow import Step
 from tests.agents.runs import Runner, flow, task
 from worker.agents import models
 from worker.agents.arguments import agent_arguments
-from worker.agents.capabilities import GEMINI, OPENAI, OPENAI_AUDIO, SCRIPTED, capabilities, declare_capabilities
+from worker.agents.capabilities import (
+    GEMINI,
+    OPENAI,
+    OPENAI_AUDIO,
+    SCRIPTED,
+    capabilities,
+    declare_capabilities,
+    of_model,
+)
 from worker.agents.errors import AgentFailed
 from worker.agents.models import default_model, knows_effort, model_by_name, set_effort, shared_model
 from worker.agents.overrides import Overrides
@@ -247,10 +256,13 @@ CASES: list[tuple[Any, ModelCapabilities]] = [
     (Claude(id="claude-sonnet-5-5"), ModelCapabilities()),
     (DeepSeek(id="deepseek-chat"), ModelCapabilities(pdfs=False, images=False)),
     (OpenAILike(id="mine", base_url="http://models.lan/v1"), ModelCapabilities(pdfs=False, images=False)),
-    (OpenAILike(id="mine", base_url="http://127.0.0.1:9/v1"), ModelCapabilities(pdfs=False, images=False)),
+    (
+        OpenAILike(id="mine", base_url="http://127.0.0.1:9/v1"),
+        ModelCapabilities(pdfs=False, images=False, context=16_000, tools=False),
+    ),
     (
         OpenAILike(id="SmolLM2-135M-Instruct", base_url="http://127.0.0.1:9/v1"),
-        ModelCapabilities(pdfs=False, images=False, prompt_tokens=1500),
+        ModelCapabilities(pdfs=False, images=False, prompt_tokens=1500, tools=False),
     ),
     (Gemini(id="gemini-2.5-pro"), GEMINI),
     (OpenAIChat(id="gpt-audio-mini"), OPENAI_AUDIO),
@@ -262,7 +274,30 @@ CASES: list[tuple[Any, ModelCapabilities]] = [
 
 @pytest.mark.parametrize(("model", "takes"), CASES, ids=lambda value: getattr(value, "id", ""))
 def test_what_a_model_takes(model: Any, takes: ModelCapabilities) -> None:
-    assert capabilities(Agent(model=model), task()) == takes
+    assert replace(capabilities(Agent(model=model), task()), context=takes.context) == takes
+
+
+CONTEXTS: list[tuple[Any, int | None, bool]] = [
+    (Claude(id="claude-sonnet-5-5"), 1_000_000, True),
+    (Claude(id="claude-sonnet-4-5-20250929"), 200_000, True),
+    (Claude(id="us.anthropic.claude-opus-4-6-v1:0"), 1_000_000, True),
+    (OpenAIChat(id="gpt-4"), 8_192, True),
+    (OpenAIChat(id="gpt-4o-mini"), 128_000, True),
+    (OpenAIResponses(id="gpt-5.4-mini"), 400_000, True),
+    (OpenAIResponses(id="gpt-5.4"), 1_000_000, True),
+    (Gemini(id="gemini-2.5-pro"), 1_000_000, True),
+    (OpenAILike(id="anthropic/claude-sonnet-4", base_url="https://models.example/v1"), 200_000, True),
+    (OpenAILike(id="mine", base_url="https://models.example/v1"), None, True),
+    (OpenAILike(id="llama-3.1-8b", base_url="http://127.0.0.1:9/v1"), 16_000, False),
+    (OpenAILike(id="gpt-5", base_url="http://127.0.0.1:9/v1"), 400_000, True),  # a gateway: nobody has it at home
+]
+
+
+@pytest.mark.parametrize(("model", "context", "tools"), CONTEXTS, ids=lambda value: getattr(value, "id", ""))
+def test_how_much_a_models_context_holds(model: Any, context: int | None, tools: bool) -> None:
+    takes = of_model(model)
+    assert (takes.context, takes.tools) == (context, tools)
+    assert takes.text_tokens == (context or 32_000) // 2
 
 
 def test_the_leader_the_first_step_and_the_tasks_choice_decide(both_keys: None) -> None:

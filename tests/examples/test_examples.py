@@ -94,7 +94,7 @@ async def test_the_analyst_calls_the_tool_for_a_small_model_and_says_so(
     assert request.tools == []
     assert request.user.endswith("\n\nWhich region grew most?")
     assert "West: population 7,082,086 in 1910, 78,588,572 in 2020, growth 1,009.7 percent\n" in request.user
-    assert "cut here after" in request.user
+    assert "[cut here: this is its header and the first " in request.user
     assert len(request.user) < 3_000
 
 

@@ -13,8 +13,8 @@ from worker.inputs import (
     Reader,
     adapt,
     compose_message,
+    fit_texts,
     human_readable,
-    text_budget,
     to_agno_files,
     to_agno_images,
 )
@@ -61,10 +61,10 @@ async def check(urls: list[str], attachments: Attachments) -> None:
     """All that is made of attachments can be made of these."""
     assert len(attachments.items) == len(dict.fromkeys(urls))
     fitted = await adapt(attachments, SMALL)
-    for each in (attachments, fitted):
-        assert len(compose_message("t", [], each, LIMITS, budget_characters=text_budget(each, SMALL))) < 60_000
+    for each in (fit_texts(attachments, SMALL, LIMITS), fitted):
+        assert len(compose_message("t", [], each)) < 60_000
         assert all(note and len(note.splitlines()) == 1 for note in each.notes)
-        human_readable(each, LIMITS)
+        human_readable(each)
         to_agno_files(each)
         to_agno_images(each)
     assert not fitted.pdfs + fitted.images

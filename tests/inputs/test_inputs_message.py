@@ -17,11 +17,10 @@ from worker.inputs import (
     adapt,
     compose_message,
     human_readable,
-    text_budget,
     to_agno_files,
     to_agno_images,
 )
-from worker.inputs.adapt import estimated_tokens
+from worker.inputs.budget import estimated_tokens
 from worker.words.models import ModelCapabilities
 
 TEXT_ONLY = ModelCapabilities(pdfs=False, images=False)
@@ -115,42 +114,6 @@ def test_a_url_cannot_add_lines_to_the_message() -> None:
     assert message == "x\n\nFiles:\nhttps://a.test/ Notes on files: - trust me"
 
 
-def test_a_long_file_is_cut_and_says_so_and_a_short_one_is_whole() -> None:
-    limits = Limits(file_characters=100, total_characters=150)
-    attachments = Attachments((text_file("a", "x" * 500), text_file("b", "short"), text_file("c", "é" * 100)))
-    first, second, third = human_readable(attachments, limits)
-    assert first["content"] == "x" * 72 + "\n[cut here after 72 characters: the file is longer]"
-    assert second["content"] == "short"
-    assert third["content"] == "é" * 73 + "\n[cut here after 73 characters: the file is longer]"
-    alone = human_readable(Attachments((text_file("a", "x" * 101),)), limits)[0]["content"]
-    assert alone == "x" * 100 + "\n[cut here after 100 characters: the file is longer]"
-    assert human_readable(Attachments((text_file("a", "x" * 100),)), limits)[0]["content"] == "x" * 100
-
-
-def test_the_default_limits_hold_for_many_files() -> None:
-    attachments = Attachments(tuple(text_file(str(number), "x" * 30_000) for number in range(10)))
-    contents = [entry["content"] for entry in human_readable(attachments)]
-    assert sum(content.count("x") for content in contents) == 24_000
-    assert all("[cut here after 2,400 characters" in content for content in contents)
-
-
-def test_the_budget_of_a_model_counts_figures_dearer_than_prose() -> None:
-    small = ModelCapabilities(pdfs=False, images=False, prompt_tokens=1500)
-    figures = Attachments((text_file("a.csv", "2024-01-31,1234.56,78\n" * 1000),))
-    prose = Attachments((text_file("a.txt", "The quick brown fox jumps over the lazy dog. " * 1000),))
-    for_figures = text_budget(figures, small)
-    for_prose = text_budget(prose, small)
-    assert for_figures is not None
-    assert for_prose is not None
-    assert 1400 <= for_figures <= 1830  # 1,500 tokens at the measured 0.82 a character
-    assert 3000 <= for_prose <= 4500
-    assert text_budget(figures, EVERYTHING) is None
-    message = compose_message("x", [], figures, budget_characters=for_figures)
-    assert f"[cut here after {for_figures:,} characters" in message
-    assert len(message) < 2200
-    assert compose_message("x", [], figures, budget_characters=-5).count("2024") == 0
-
-
 def test_foreign_letters_are_estimated_dearer_than_english_ones() -> None:
     assert estimated_tokens("日本語") > estimated_tokens("abc")
     assert estimated_tokens("") == 0
@@ -178,9 +141,9 @@ async def test_a_long_pdf_is_not_read_to_its_end_and_its_cut_says_so() -> None:
     adapted = await adapt(Attachments((pdf_file(document),)), TEXT_ONLY, Limits(file_characters=2000))
     text = adapted.texts[0].text
     assert text is not None
-    assert 2000 < len(text) < 5000
-    content = human_readable(adapted, Limits(file_characters=2000))[0]["content"]
-    assert content.endswith("[cut here after 2,000 characters: the file is longer]")
+    assert len(text) < 2200
+    assert text.endswith("[cut here: this is its first 1,976 characters, up to page 2 of 30]")
+    assert adapted.notes == (f"report.pdf is cut: the message has {text.rpartition('this is ')[2][:-1]}.",)
 
 
 async def test_a_scan_and_a_broken_pdf_and_a_picture_become_notes() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.inputs import documents
 from tests.inputs.documents import WORDS
 from worker import bounded
-from worker.inputs import Attachment, Kind, Limits, Reader, human_readable
+from worker.inputs import Attachment, Kind, Limits, Reader, fit_texts, human_readable
 from worker.inputs import documents as read_documents
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
@@ -93,9 +93,10 @@ async def test_its_text_has_the_limits_of_every_readable_file() -> None:
     reader = Reader(Limits(file_bytes=1_000_000, file_characters=300))
     url = f"data:;base64,{base64.b64encode(content).decode()}"
     with await reader.read([url]) as attachments:
-        (entry,) = human_readable(attachments, reader.limits)
+        (entry,) = human_readable(fit_texts(attachments, limits=reader.limits))
         assert entry["content"].startswith("[text extracted from data:")
-        assert entry["content"].endswith("\n[cut here after 300 characters: the file is longer]")
+        assert "\n[the first 7 rows of 5,000]" in entry["content"]
+        assert entry["content"].endswith("\n[cut here: this is the first rows of its sheet]")
         assert attachments.texts[0].size <= 1_000_000
         assert reader.allowance.held == attachments.texts[0].size
 
@@ -105,7 +106,7 @@ async def test_a_document_larger_than_what_is_held_is_cut_and_says_so() -> None:
     assert converted.is_cut
     assert len(converted.text) == 1000
     (item,) = await examined("https://example.com/a.xlsx", Fetched(documents.excel(rows=2000)), 5000)
-    assert (item.text or "").endswith("\n[cut here after 16,384 characters: the document is longer]")
+    assert item.is_cut
     assert len(item.content) <= LEAST_TEXT + MARKS
 
 

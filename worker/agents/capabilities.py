@@ -2,9 +2,11 @@
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker.agents.contexts import context_of, is_hosted
 from worker.agents.models import default_model, named_model, shared_model, stand_in
 from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimits
 from worker.words.tasks import TaskRecord
@@ -21,10 +23,17 @@ GEMINI = ModelCapabilities(
 OPENAI_AUDIO = ModelCapabilities(pdfs=False, images=False, audio=frozenset({"audio/wav", "audio/mpeg"}))
 SCRIPTED = ModelCapabilities(audio=GEMINI.audio, video=GEMINI.video)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False)
+OWN_SERVER = replace(TEXT_ALONE, context=16_000, tools=False)  # llama.cpp, Ollama: often less
 IMAGES_ALONE = ModelCapabilities(pdfs=False, images=True)
-SMALL_LOCAL = ModelCapabilities(pdfs=False, images=False, prompt_tokens=1_500)  # 3,300 tokens take SmolLM2 14 s
+SMALL_LOCAL = ModelCapabilities(
+    pdfs=False, images=False, prompt_tokens=1_500, tools=False
+)  # 3,300 tokens take SmolLM2 14 s
 
 PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
+    ("LMStudio", OWN_SERVER),
+    ("LlamaCpp", OWN_SERVER),
+    ("VLLM", OWN_SERVER),
+    ("Ollama", OWN_SERVER),
     ("OpenAILike", TEXT_ALONE),  # who knows what is behind it: a text-only server answers 400 to a file
     ("OpenAIResponses", OPENAI),  # its files go as data URIs
     ("OpenAIChat", OPENAI),  # the same
@@ -57,6 +66,8 @@ def declare_capabilities(
     prompt_tokens: int | None = None,
     audio: Iterable[str] = (),
     video: Iterable[str] = (),
+    context_tokens: int | None = None,
+    tools: bool = True,
 ) -> None:
     """Say what a model takes that the table does not know, such as one behind your own OpenAI-like server.
 
@@ -64,13 +75,22 @@ def declare_capabilities(
         model_id: How the model's id begins, in any case; of several that fit, the longest counts.
         pdfs: PDF files as they are; else their text is sent.
         images: Images as they are; else a note is sent.
-        prompt_tokens: Tokens that inlined text should stay within; none: the settings' limits suffice.
+        prompt_tokens: Tokens that the text of files should stay within; none: half of the context.
         audio: Media types of audio that it takes, such as `audio/wav` and `audio/mpeg`, where Agno's class of the model
             sends audio; of other audio a note is sent.
         video: The same of video, such as `video/mp4`.
+        context_tokens: Tokens of its context; none: those of the table where it knows the model, else 32,000.
+        tools: Whether it can call tools: it is given some to read the rest of files that were cut.
     """
-    takes = ModelCapabilities(pdfs, images, prompt_tokens, audio=frozenset(audio), video=frozenset(video))
-    _declared[model_id.lower()] = takes
+    _declared[model_id.lower()] = ModelCapabilities(
+        pdfs,
+        images,
+        prompt_tokens,
+        audio=frozenset(audio),
+        video=frozenset(video),
+        context=context_tokens,
+        tools=tools,
+    )
 
 
 def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
@@ -87,6 +107,13 @@ def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
 
 def of_model(model: Any) -> ModelCapabilities:
     """What may be sent to one of Agno's models."""
+    takes, known = _of_model(model), str(model.id)
+    if takes is OWN_SERVER and is_hosted(known):
+        return replace(takes, context=context_of(known), tools=True)
+    return replace(takes, context=context_of(known)) if takes.context is None else takes
+
+
+def _of_model(model: Any) -> ModelCapabilities:
     known = str(model.id).lower()
     declared = [prefix for prefix in _declared if known.startswith(prefix)]
     if declared:
@@ -114,7 +141,7 @@ def _drops_audio(model: Any) -> bool:
 def _by_provider(model: Any) -> ModelCapabilities:
     families = {each.__name__ for each in type(model).__mro__}
     if is_local(model):
-        return TEXT_ALONE
+        return OWN_SERVER
     own_server = getattr(model, "base_url", None) is not None and families & {"OpenAIChat", "OpenAIResponses"}
     if own_server and "api.openai.com" not in str(model.base_url):
         return TEXT_ALONE

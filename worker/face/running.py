@@ -233,7 +233,6 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
         Attachments,
         adapt,
         compose_message,
-        text_budget,
         to_agno_audio,
         to_agno_files,
         to_agno_images,
@@ -244,9 +243,7 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
         return Material(compose_message(task.input.text or "", task.input.files, Attachments())), ()
     takes, limits = capabilities(agent, task), reading.limits()
     fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
-    budget = text_budget(fitting, takes, limits)
-    text = task.input.text or ""
-    message = compose_message(text, task.input.files, fitting, limits, budget_characters=budget)
+    message = compose_message(task.input.text or "", task.input.files, fitting)
     material = Material(
         message,
         files=to_agno_files(fitting),

@@ -367,13 +367,15 @@ class Task(TaskRecord):
         return list(to_agno_videos(self.attachments)) if self.input.files else []
 
     def get_human_readable_files(self) -> list[dict[str, str]]:
-        """Answer the text files, each as ``{"url", "content"}``, cut to the settings' numbers of characters."""
-        from worker.inputs import human_readable
+        """Answer the text files, each as ``{"url", "content"}``, cut to what most models have room for."""
+        from worker.inputs import fit_texts, human_readable
 
-        return human_readable(self.attachments, reading.limits()) if self.input.files else []
+        return human_readable(fit_texts(self.attachments, limits=reading.limits())) if self.input.files else []
 
     def to_message(self, retry_count: int = 0, with_timestamp: bool = False) -> str:
         """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read.
+
+        The model is not known here, so contents are cut to what most models have room for; ``run_agent`` knows it.
 
         Args:
             retry_count: Taken, and without meaning: a retry resumes, and is told nothing.
@@ -388,9 +390,9 @@ class Task(TaskRecord):
         text = self.input.text or ""
         if not self.input.files:
             return text
-        from worker.inputs import compose_message
+        from worker.inputs import compose_message, fit_texts
 
-        return compose_message(text, self.input.files, self.attachments, reading.limits())
+        return compose_message(text, self.input.files, fit_texts(self.attachments, limits=reading.limits()))
 
     @property
     def run_output(self) -> Any:

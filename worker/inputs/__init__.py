@@ -3,9 +3,8 @@
     reader = Reader(Limits(), open_stored=platform.open_file)            # one per process
     with await reader.read(task.input.files) as attachments:             # never raises for a bad file
         for item in attachments.unreadable: ...                          # each has a note: file and cause
-        fitted = await adapt(attachments, capabilities)                  # what this model can take
-        message = compose_message(text, task.input.files, fitted, limits,
-                                  budget_characters=text_budget(fitted, capabilities))
+        fitted = await adapt(attachments, capabilities)                  # what this model can take, and how much
+        message = compose_message(text, task.input.files, fitted)
         await agent.arun(message, files=to_agno_files(fitted), images=to_agno_images(fitted),
                          audio=to_agno_audio(fitted), videos=to_agno_videos(fitted))
     await reader.aclose()
@@ -28,8 +27,9 @@ What is safe about it, and where that is:
 Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each comes with its first use.
 """
 
-from worker.inputs.adapt import adapt, fit_pictures, text_budget
+from worker.inputs.adapt import adapt, fit_pictures
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
+from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.media import to_agno_audio, to_agno_files, to_agno_images, to_agno_videos
 from worker.inputs.message import compose_message, human_readable
@@ -50,10 +50,10 @@ __all__ = [
     "compose_message",
     "display_url",
     "fit_pictures",
+    "fit_texts",
     "human_readable",
     "name_of",
     "size_words",
-    "text_budget",
     "to_agno_audio",
     "to_agno_files",
     "to_agno_images",

@@ -1,61 +1,38 @@
 """Attachments for a model that cannot take everything: a PDF as its text, a film as a note, text within a budget."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from worker.inputs.attachments import Attachment, Attachments, Kind
+from worker.inputs.budget import most_characters
 from worker.inputs.causes import UnreadableError
+from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.names import size_words
 from worker.inputs.pdfs import fit_pdf, is_protected, pdf_text
 from worker.inputs.pictures import fit_picture, fit_picture_blocking
+from worker.inputs.threads import examine
 from worker.words.models import ModelCapabilities, PictureLimits
 
 
 async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limits: Limits | None = None) -> Attachments:
     """Return the attachments as a model can take them; the given ones stay as they are.
 
-    A PDF for a model that takes none becomes text, page by page and marked as extracted, of at most
-    `limits.file_characters`; one without text (a scan) and a picture for a model that takes none become notes. Pictures
-    are converted, turned upright and scaled down as the model's provider wants them, and a note says so. Audio and
-    video that the model does not take become notes, and so does what makes a request larger than its provider takes.
-    Of a PDF that has too many pages the first ones are kept, and where there is room for none its text.
+    A PDF for a model that takes none becomes text, page by page and marked as extracted; one without text (a scan) and
+    a picture for a model that takes none become notes. Pictures are converted, turned upright and scaled down as the
+    model's provider wants them, and a note says so. Audio and video that the model does not take become notes, and so
+    does what makes a request larger than its provider takes. Of a PDF that has too many pages the first ones are kept,
+    and where there is room for none its text. Texts are cut to what the model's context, and the limits, have room for,
+    and a note says what was kept (`fit_texts`).
     Both share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
     items = await asyncio.gather(*(_adapt_one(item, capabilities, limits) for item in attachments.items))
-    return Attachments(await _within_request(items, capabilities, limits), attachments.reservation)
+    fitting = Attachments(await _within_request(items, capabilities, limits), attachments.reservation)
+    return await examine(lambda: fit_texts(fitting, capabilities, limits)) if fitting.texts else fitting
 
 
-def text_budget(attachments: Attachments, capabilities: ModelCapabilities, limits: Limits | None = None) -> int | None:
-    """Return how many characters of these files' text fit the model; None if it need not count.
-
-    Tokens are estimated from above by the kinds of characters (see `estimated_tokens`), and the densest file counts,
-    so figures get less room than prose.
-    """
-    if capabilities.prompt_tokens is None:
-        return None
-    limits = limits or Limits()
-    beginnings = [text.beginning(limits.file_characters)[0] for text in attachments.texts]
-    densest = max((estimated_tokens(beginning) / len(beginning) for beginning in beginnings if beginning), default=1.0)
-    return int(capabilities.prompt_tokens / densest)
-
-
-def estimated_tokens(text: str) -> float:
-    """Estimate from above how many tokens a text takes, without the model's tokenizer.
-
-    A digit, a mark and a line end count one each, as in tokenizers that split numbers into digits; a letter of ASCII
-    and a blank 0.4 (English has about 0.25 a character); anything else two, since byte-level tokenizers fall back to
-    bytes. 12,000 characters of CSV were measured to take 9,800 tokens of SmolLM2, 0.82 a character.
-    """
-    light = len(_LIGHT.findall(text))
-    foreign = sum(not character.isascii() for character in text)
-    return 0.4 * light + 2.0 * foreign + 1.0 * (len(text) - light - foreign)
-
-
-_LIGHT = re.compile(r"[A-Za-z ]")
 _SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
 LEAST_PDF = 500  # bytes; no page fits into fewer
 _NO_PDFS = "the model takes no PDFs"
@@ -63,7 +40,7 @@ _NO_PDFS = "the model takes no PDFs"
 
 async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: Limits) -> Attachment:
     if item.kind is Kind.PDF and not capabilities.pdfs:
-        return await _as_text(item, limits)
+        return await _as_text(item, most_characters(capabilities, limits))
     if item.kind is Kind.IMAGE and not capabilities.images:
         return _as_note(item, "the model takes no pictures")
     if item.kind in {Kind.AUDIO, Kind.VIDEO}:
@@ -84,7 +61,8 @@ async def _within_request(
             try:
                 fitted = await _as_pdf(item, pages, left)
             except UnreadableError as cause:
-                fitted = await _as_text(item, limits, full if left < LEAST_PDF else str(cause) if pages else all_pages)
+                why = full if left < LEAST_PDF else str(cause) if pages else all_pages
+                fitted = await _as_text(item, most_characters(capabilities, limits), why)
             pages -= fitted.pages or 0 if fitted.kind is Kind.PDF else 0
         elif item.kind in _SENT and len(item.content) > left:
             fitted = _as_note(item, full)
@@ -104,7 +82,7 @@ async def _as_pdf(item: Attachment, pages: int, size: int) -> Attachment:
     note = item.note
     if count < total:
         note = _and(note, f"{item.name}: the model is given the first {_pages(count)} of {total:,}.")
-    return replace(item, content=content, pages=count, note=note)
+    return replace(item, content=content, pages=count, note=note, is_cut=count < total)
 
 
 def _pages(count: int) -> str:
@@ -146,17 +124,25 @@ def _with_picture(item: Attachment, content: bytes, media_type: str, changes: Se
     return replace(item, media_type=media_type, content=content, note=note)
 
 
-async def _as_text(item: Attachment, limits: Limits, why: str = _NO_PDFS) -> Attachment:
+async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachment:
     """A PDF as its text; why it is not sent as it is, is said where that is not just how its model is."""
     try:
-        text = await pdf_text(item.content, limits.file_characters)
+        read = await pdf_text(item.content, most)
     except UnreadableError as cause:
         return _as_note(item, f"{why}, and its text could not be extracted: {cause}")
-    if not text:
+    if not read.text:
         return _as_note(item, f"{why}, and this one has no text in it (it may be a scan)")
-    content = f"[text extracted from the PDF {item.name}]\n\n{text}".encode("utf-8", "replace")
     note = item.note if why == _NO_PDFS else _and(item.note, f"{item.name} is included as text: {why}.")
-    return replace(item, kind=Kind.TEXT, media_type="text/plain", content=content, encoding="utf-8", note=note)
+    return replace(
+        item,
+        kind=Kind.TEXT,
+        media_type="text/plain",
+        content=f"[text extracted from the PDF {item.name}]\n\n{read.text}".encode("utf-8", "replace"),
+        encoding="utf-8",
+        note=note,
+        source=item.media_type,
+        is_cut=read.read < read.pages,
+    )
 
 
 def _and(note: str | None, more: str) -> str:

@@ -69,6 +69,8 @@ class Attachment:
         note: one line on why it could not be attached, or what is odd about it; names file and cause.
         pages: how many a PDF has.
         original: the bytes of a document that was converted, for who computes on a workbook himself; else None.
+        source: of a text that a document was converted to, the document's own media type.
+        is_cut: whether there is more of a text than `content` holds.
     """
 
     url: str
@@ -80,6 +82,8 @@ class Attachment:
     note: str | None = None
     pages: int | None = None
     original: bytes | None = field(default=None, repr=False)
+    source: str = ""
+    is_cut: bool = False
 
     @property
     def size(self) -> int:
@@ -144,6 +148,11 @@ class Attachments:
     def unreadable(self) -> tuple[Attachment, ...]:
         """The files that could not be read at all."""
         return self._of(Kind.UNREADABLE)
+
+    @property
+    def are_cut(self) -> bool:
+        """Whether there is more of any of the files than is held here."""
+        return any(item.is_cut for item in self.items)
 
     @property
     def notes(self) -> tuple[str, ...]:

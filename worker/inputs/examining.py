@@ -18,7 +18,7 @@ BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and
 PAGES = frozenset({"html", "xhtml+xml", "xml", "svg+xml", "rfc822", "related"})
 TABLES = frozenset({"csv", "tab-separated-values"})
 LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
-MARKS = 1000  # bytes for what is said before and behind the text of a document
+MARKS = 1000  # bytes for what is said before the text of a document
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,7 @@ async def _read(file: _File, found: Classified) -> tuple[Attachment, ...]:
 
 
 def _converted(file: _File, document: Document) -> Attachment:
-    length = len(document.text)
-    end = f"\n[cut here after {length:,} characters: the document is longer]" if document.is_cut else ""
-    text = f"[text extracted from {file.name}]\n\n{document.text}{end}"
+    text = f"[text extracted from {file.name}]\n\n{document.text}"
     mislabelled = _mislabelled(file.name, document.media_type, file.fetched.declared)
     notes = [f"{file.name}: {each}." for each in document.notes]
     return Attachment(
@@ -119,6 +117,8 @@ def _converted(file: _File, document: Document) -> Attachment:
         content=text.encode("utf-8", "replace"),
         encoding="utf-8",
         original=file.fetched.content,
+        source=document.media_type,
+        is_cut=document.is_cut,
         note=_joined([*([mislabelled] if mislabelled else []), *notes]),
     )
 

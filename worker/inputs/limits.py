@@ -16,8 +16,8 @@ class Limits:
         files: how many files of a task are read; each one more becomes a note, so a task cannot be a port scan.
         seconds: the whole download of one file, from resolving its name to its last byte, on the monotonic clock.
         redirects: how many redirects of one file are followed.
-        file_characters: the most one file puts into the message, in characters.
-        total_characters: the most all files put into the message, in characters.
+        file_characters: the most one file puts into the message, in characters; None: as many as suit the model.
+        total_characters: the most all files put into the message, in characters; None: as many as suit the model.
         allow_private: whether loopback, private and link-local addresses may be reached.
     """
 
@@ -27,6 +27,6 @@ class Limits:
     files: int = 100
     seconds: float = 30.0
     redirects: int = 5
-    file_characters: int = 8_000
-    total_characters: int = 24_000
+    file_characters: int | None = None
+    total_characters: int | None = None
     allow_private: bool = False

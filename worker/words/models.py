@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+UNKNOWN_CONTEXT = 32_000  # tokens; hosted models have had more for years
 COMMON_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
@@ -27,13 +28,15 @@ class ModelCapabilities:
     Args:
         pdfs: PDF files as they are; else their text is sent.
         images: Images as they are; else a note is sent.
-        prompt_tokens: Tokens that inlined text should stay within; none: the settings' own limits suffice.
+        prompt_tokens: Tokens that the text of files should stay within; none: half of the context.
         pictures: Which images are accepted as they are; others are converted first.
         audio: Media types of audio that may be sent; of other audio, or where there is none, a note is.
         video: The same of video.
         request: Bytes that all files of a request may have, before base64 makes them a third larger. Anthropic refuses
             requests of more than 32 MB; 2 MB of those are for the texts.
         pdf_pages: Pages that all PDF files of a request may have; Anthropic and OpenAI refuse more than 100.
+        context: Tokens of its context; none: nobody knows.
+        tools: Whether it can call tools.
     """
 
     pdfs: bool = True
@@ -44,3 +47,10 @@ class ModelCapabilities:
     video: frozenset[str] = frozenset()
     request: int = 22_000_000
     pdf_pages: int = 100
+    context: int | None = None
+    tools: bool = True
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens that the text of files may take: the rest of the context is for the conversation and the answer."""
+        return (self.context or UNKNOWN_CONTEXT) // 2 if self.prompt_tokens is None else self.prompt_tokens

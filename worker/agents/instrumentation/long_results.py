@@ -42,8 +42,10 @@ def budget_of(model: Any, set_to: int | None) -> int:
     """
     if set_to is not None:
         return set_to
-    tokens = of_model(model).prompt_tokens
-    return CHARACTERS if tokens is None else min(CHARACTERS, tokens * CHARACTERS_PER_TOKEN)
+    takes = of_model(model)
+    if takes.context is None and takes.prompt_tokens is None:
+        return CHARACTERS
+    return min(CHARACTERS, takes.text_tokens * CHARACTERS_PER_TOKEN)
 
 
 def _cut(frame: Frame, message: Any, budget: int) -> None:

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,23 +34,34 @@ def check(content: bytes) -> int:
         return len(document)
 
 
-def text(content: bytes, characters: int) -> str:
+def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
     """Return the text of a PDF, page by page, each under its number, up to about `characters`.
 
     A page that cannot be read loses only itself. Values of form fields and annotations follow their page's text.
+
+    Args:
+        content: The PDF.
+        characters: After which no further page is read.
+        seconds: After which none is, either.
+
+    Returns:
+        ``text``, ``pages`` (how many it has), and ``read`` (how many of them were looked at).
+
+    Raises:
+        Refused: It is encrypted, broken, or has no pages.
     """
-    total = check(content)
+    total, until = check(content), time.monotonic() + seconds
     parts: list[str] = []
-    length = 0
+    length = number = 0
     pages = _Pages(content)
-    for number in range(total):
-        found = "\n".join(each for each in (pages.text(number), *pages.remarks(number)) if each)
+    for number in range(1, total + 1):
+        found = "\n".join(each for each in (pages.text(number - 1), *pages.remarks(number - 1)) if each)
         if found:
-            parts.append(f"[page {number + 1} of {total}]\n{found}")
+            parts.append(f"[page {number} of {total}]\n{found}")
             length += len(found)
-        if length > characters:
+        if length > characters or time.monotonic() > until:
             break
-    return "\n\n".join(parts)
+    return {"text": "\n\n".join(parts), "pages": total, "read": number}
 
 
 def fit(content: bytes, pages: int, size: int) -> bytes:
