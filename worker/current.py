@@ -15,8 +15,7 @@ from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
 from worker.words.outcomes import HandBack
 from worker.words.requests import REQUESTS, InputRequest, Unanswered
-from worker.words.tasks import Tokens
-from worker.words.usage import Usage, spent_tokens
+from worker.words.usage import Usage, sum_of
 
 if TYPE_CHECKING:
     from worker.agents.journal import Journal
@@ -186,9 +185,8 @@ class Run:
         """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""
         if not self.used:
             return {}
-        tokens = sum((each.tokens() for each in self.used), Tokens())
-        if self.journal is not None:
-            tokens += spent_tokens(self.journal.spent)
+        spent = [] if self.journal is None else [self.journal.spent]
+        tokens = sum_of([*(each.counted() for each in self.used), *spent])
         found = {"tokens": tokens, "used_tools": list(dict.fromkeys(name for each in self.used for name in each.tools))}
         reason = next((each.finish for each in reversed(self.used) if each.finish is not None), None)
         return found if reason is None else {**found, "finish_reason": reason}

@@ -109,6 +109,11 @@ class AgentRun:
         if threading.get_ident() == self.thread:
             self._remember(asyncio.current_task())
 
+    def leave(self) -> None:
+        """The run has ended: let go of the tasks it was made in, whose context knows it in turn."""
+        self._own_task = None
+        self._others.clear()
+
     @property
     def is_over(self) -> bool:
         """Whether it should end, has been cancelled, or has ended; Agno's teams and workflows go on all the same."""

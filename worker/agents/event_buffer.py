@@ -88,6 +88,7 @@ class EventBuffer:
         held, self._late = self._late, None
         if self._turn is not None:
             self._turn.cancel()
+            self._turn = None  # its context knows the run in turn
         return held is not None
 
     async def all_stored(self) -> None:

@@ -195,7 +195,7 @@ class _Going:
         self._is_workflow = False
         self._defers = False
         self._is_here = True
-        self._forget: Callable[[], None] = lambda: None
+        self._forget: Callable[[], None] = _nothing
 
     async def complete(self, agent: Any, kind: str, *, holding: bool) -> RunResult:
         """Run the agent to its end."""
@@ -241,7 +241,9 @@ class _Going:
         """Have all events stored, also where the run failed; where it was cancelled, let go of them."""
         self._is_here = False
         self._forget()
+        self._forget = _nothing
         self._run.journal.end(self._run.scope, failed=error is not None)
+        self._run.leave()
         buffer = self._run.buffer
         if error is None or isinstance(error, Exception):
             deferring = error is None and self._defers
@@ -389,6 +391,10 @@ def _conversation(message: str, answer: str, problem: str) -> list[Any]:
         Message(role="assistant", content=answer),
         Message(role="user", content=repair_request(problem)),
     ]
+
+
+def _nothing() -> None:
+    """Forget nothing."""
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, cancel: Callable[[], object]) -> None:

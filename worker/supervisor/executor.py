@@ -120,7 +120,11 @@ class Executor:
             traceparent=task.traceparent,
         )
         with redaction.holding([task.user_tokens, task.user_oidc_token]):
-            await self._watched(execution, made)
+            try:
+                await self._watched(execution, made)
+            finally:
+                if execution.run.journal is not None:
+                    execution.run.journal.close()
 
     async def _watched(self, execution: Execution, made: AttemptMade) -> None:
         try:

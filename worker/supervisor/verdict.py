@@ -54,8 +54,7 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
     changes = source.unsaved()
     if value is not None and not isinstance(value, Task):
         changes["result"] = result_text(value)
-    for name, used in checked(run.account()).items():
-        changes.setdefault(name, used)
+    changes |= checked({name: used for name, used in run.account().items() if name not in changes})
     status = Status(changes.pop("status", source.status))
     ends = status in TERMINAL or status is Status.Paused
     if status in (Status.Error, Status.Failed):

@@ -1,6 +1,6 @@
 """What runs of agents use, counted while they go on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from worker.words.finish import FinishReason
@@ -45,8 +45,9 @@ class Usage:
         )
 
 
-def spent_tokens(counted: Sequence[int]) -> Tokens:
-    """Tokens that are counted in the order of the fields."""
+def sum_of(counts: Iterable[Sequence[int]]) -> Tokens:
+    """The tokens of several answers or runs, each in the order of the fields."""
     usage = Usage()
-    usage.add(counted)
+    for each in counts:
+        usage.add(each)
     return usage.tokens()

@@ -166,6 +166,8 @@ def has_plain_database(owner: Any) -> bool:
 
 
 def _blocks(db: Any) -> bool:
+    if db is None:
+        return False
     from agno.db.base import BaseDb
     from agno.db.in_memory import InMemoryDb
 

@@ -34,7 +34,8 @@ class Deferred:
 
     def drop(self) -> bool:
         """Forget what is still deferred; whether there was anything, now or before."""
-        self._dropped |= any([keeper.drop() for keeper in self._keepers])  # noqa: C419 - each drops
+        keepers, self._keepers = self._keepers, []
+        self._dropped |= any([keeper.drop() for keeper in keepers])  # noqa: C419 - each drops
         return self._dropped
 
     async def store(self) -> None:

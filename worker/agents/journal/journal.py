@@ -68,6 +68,18 @@ class Journal:
             self._emitted.update(emitted)
             self.order.expect(self._entries)
 
+    def close(self) -> None:
+        """The attempt is over, and nothing more is written: cut the references that go round in circles.
+
+        What stands in a circle waits for Python's cyclic collector, which stops the whole worker while it looks.
+        """
+        for scope in self._scopes.values():
+            scope.close()
+        self._entries.clear()
+        self._unrecorded.clear()
+        self.unexplained.clear()
+        self.deferred.drop()
+
     @property
     def is_retry(self) -> bool:
         """Whether there were attempts before this one."""

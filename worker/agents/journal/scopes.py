@@ -124,6 +124,13 @@ class Scope:
         """Whether an earlier attempt opened it with the same configuration."""
         return self.record is not None and self.identity is not None and self.record.config == self.identity.config()
 
+    def close(self) -> None:
+        """Let go of everything that knows it in turn."""
+        self.parent = None
+        self.available.clear()
+        self.children.clear()
+        self.entries.clear()
+
     def path(self) -> Iterator["Scope"]:
         """The scope itself, its parent, and so on up to the handler."""
         scope: Scope | None = self
