@@ -28,6 +28,7 @@ from worker.words.usage import Usage
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
+    from worker.agents.file_tools import FileTools
     from worker.agents.instrumentation.frames import Frame
     from worker.agents.overrides import Overrides
 
@@ -60,6 +61,7 @@ class AgentRun:
         scope: The run's place in the journal.
         overrides: What the task asks for of the agents that are run.
         usage: Counts what is used.
+        file_tools: Tools by which its agents read on in what is too long for them.
     """
 
     record: TaskRecord
@@ -69,6 +71,7 @@ class AgentRun:
     scope: Scope
     overrides: "Overrides"
     usage: Usage
+    file_tools: "FileTools | None" = None
     failures: deque[BaseException] = field(default_factory=lambda: deque(maxlen=KEPT_FAILURES))
     contents: Contents = field(default_factory=dict[int, tuple[Any, str]])
     states: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])  # restored from which entry

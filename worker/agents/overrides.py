@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from worker.agents.clients import open_client
+from worker.agents.file_tools import FileTools
 from worker.agents.instrumentation.off_loop import with_forms
 from worker.agents.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
 from worker.agents.results import FORMATS, Wanted
@@ -60,11 +61,13 @@ class Overrides:
     Args:
         record: The task.
         wanted: The form that it wants of its result.
+        file_tools: Tools by which they read on in the task's files.
     """
 
-    def __init__(self, record: TaskRecord, wanted: Wanted) -> None:
+    def __init__(self, record: TaskRecord, wanted: Wanted, file_tools: FileTools | None = None) -> None:
         self._record = record
         self._wanted = wanted
+        self._file_tools = file_tools
         self.ignored: str | None = None  # an option of the task that the model does not know
         self.last_model: Any = None
         self._replaced: tuple[Any, Any] | None = None  # the leader's own model, and what it runs on
@@ -79,16 +82,18 @@ class Overrides:
         self._set_model(own)
         self._set_words(own)
         self._ask(own)
+        self._give_tools(own)
         return own
 
     def of_step(self, agent: Any) -> Any:
         """A copy of an agent or team that a workflow runs, or the thing itself if the task asks for nothing of it."""
         record = self._record
-        if not self._names_model(agent) and record.tool_call_limit is None:
+        if not self._names_model(agent) and record.tool_call_limit is None and self._file_tools is None:
             self.last_model = agent.model
             return agent
         own = _copied(agent)
         self._set_model(own)
+        self._give_tools(own)
         return own
 
     def of_member(self, agent: Any) -> Any:
@@ -161,6 +166,10 @@ class Overrides:
         if member.model is None or member.model is given:
             member.model = model
             self._hand_on(member, given)
+
+    def _give_tools(self, own: Any) -> None:
+        if self._file_tools is not None:
+            self._file_tools.give(own)
 
     def _set_words(self, own: Any) -> None:
         record = self._record

@@ -15,6 +15,7 @@ from worker.agents.clients import close_clients
 from worker.agents.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_ending
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
+from worker.agents.file_tools import FileTools
 from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
@@ -51,6 +52,7 @@ class Material:
         given: A structured input, in place of the text.
         options: Other keywords of the agent's own ``arun``.
         streams: Whether its text may be streamed, where the task wants that.
+        file_tools: Tools by which it reads on in the files.
     """
 
     message: str
@@ -61,6 +63,7 @@ class Material:
     given: Any = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     streams: bool = True
+    file_tools: FileTools | None = None
 
     @property
     def input(self) -> Any:
@@ -136,8 +139,10 @@ async def run(
     journal = await _journal(record, attempt)
     site = partial(_site, place or call_site(None), dict(saved or {}))
     scope = journal.open(journal.root, _identity(agent, kind, material, site), name_of(agent) or kind)
-    overrides, buffer = Overrides(record, want), EventBuffer(emit)
-    made = AgentRun(record, attempt, journal, buffer, scope, overrides, usage or Usage())
+    overrides, buffer = Overrides(record, want, material.file_tools), EventBuffer(emit)
+    made = AgentRun(
+        record, attempt, journal, buffer, scope, overrides, usage or Usage(), file_tools=material.file_tools
+    )
     finished = journal.take(scope, "run", "")
     if finished is not None:
         return await _answered(made, finished)

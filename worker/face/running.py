@@ -18,7 +18,10 @@ from worker.words.usage import Usage
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
+    from worker.agents.file_tools import FileTools
     from worker.agents.running import Material
+    from worker.inputs import Attachments
+    from worker.words.models import ModelCapabilities
 
 IGNORED = {
     "mcp_servers": "a worker connects to the servers that its own agents name, and to none that a task brings.",
@@ -62,6 +65,8 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
         given: What it is given instead, or besides: ``input`` (another text, or a structured one), ``files``,
             ``images``, ``audio`` and ``videos`` in place of the task's, ``dependencies``, ``session_state``, and every
             other keyword of the object's own ``arun``; with ``stream=False`` none of its text is streamed.
+            ``file_tools`` says whether it is given ``read_file`` and ``search_file``, which read in all of the task's
+            files; by default it is where the message has not all of one, and the model can call tools.
 
     Returns:
         The same task; ``task.run_output`` is Agno's own output of the run.
@@ -148,9 +153,11 @@ async def _perform(
     ordinal = _next_ordinal(task, run)
     saved = {name: getattr(task, name) for name in SAVED}
     outlet = _Outlet(task.id)
+    given = dict(given)
+    wants_tools: bool | None = given.pop("file_tools", None if given.get("input") is None else False)
     if given:
         _check(agent, given)
-    material, notes = await _material(agent, task)
+    material, notes = await _material(agent, task, wants_tools)
     material = _with(material, given)
     if ordinal == 0:
         told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
@@ -222,7 +229,7 @@ class _Outlet:
             await self.emit(events)
 
 
-async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
+async def _material(agent: Any, task: Task, wants_tools: bool | None) -> "tuple[Material, Sequence[str]]":
     """Turn a task's input into what its agent's model can take; with notes on what could not be taken along."""
     from worker.agents.running import Material
 
@@ -239,19 +246,44 @@ async def _material(agent: Any, task: Task) -> "tuple[Material, Sequence[str]]":
         to_agno_videos,
     )
 
+    text, urls = task.input.text or "", task.input.files
+    takes = capabilities(agent, task)
     if task.disable_attachment_injection:  # the agent is told where they are, and fetches what it wants with its tools
-        return Material(compose_message(task.input.text or "", task.input.files, Attachments())), ()
-    takes, limits = capabilities(agent, task), reading.limits()
-    fitting: Attachments = await adapt(await task.aread_attachments(), takes, limits)
-    message = compose_message(task.input.text or "", task.input.files, fitting)
+        whole = await task.aread_attachments() if wants_tools else Attachments()
+        tools = _file_tools(agent, urls, whole, takes, is_cut=False, wanted=wants_tools)
+        return Material(compose_message(text, urls, Attachments()), file_tools=tools), ()
+    whole = await task.aread_attachments()
+    fitting: Attachments = await adapt(whole, takes, reading.limits())
+    tools = _file_tools(agent, urls, whole, takes, is_cut=fitting.are_cut, wanted=wants_tools)
     material = Material(
-        message,
+        compose_message(text, urls, fitting, how_to_read=tools.how_to_read if tools is not None else None),
         files=to_agno_files(fitting),
         images=to_agno_images(fitting),
         audio=to_agno_audio(fitting),
         videos=to_agno_videos(fitting),
+        file_tools=tools,
     )
     return material, fitting.notes
+
+
+def _file_tools(
+    agent: Any,
+    urls: Sequence[str],
+    whole: "Attachments",
+    takes: "ModelCapabilities",
+    *,
+    is_cut: bool,
+    wanted: bool | None,
+) -> "FileTools | None":
+    """Tools to read on in the task's files, if they are wanted, or by default where there is something to read on."""
+    from worker.agents.file_tools import file_tools, has_tools
+    from worker.inputs.library import Library
+
+    can_call = takes.tools or has_tools(agent)
+    is_wanted = is_cut and can_call if wanted is None else wanted
+    if not is_wanted or callable(getattr(agent, "tools", None)):  # a function that makes tools is asked by Agno alone
+        return None
+    return file_tools(agent, Library(urls, whole, takes.text_tokens))
 
 
 def _next_ordinal(task: Task, run: Run | None) -> int:

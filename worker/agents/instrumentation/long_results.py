@@ -51,7 +51,12 @@ def budget_of(model: Any, set_to: int | None) -> int:
 def _cut(frame: Frame, message: Any, budget: int) -> None:
     size = len(message.content)
     shown = f"the first {budget:,} of {size:,} characters"
-    message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. Ask for less, or for another part.]"
+    tools = frame.run.file_tools
+    how = "Ask for less, or for another part."
+    if tools is not None:
+        name = tools.files.keep(f"result of {message.tool_name}", message.content)
+        how = f"{tools.read}(name={name!r}, from={budget}) reads on."
+    message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. {how}]"
     place = place_of(frame, turn_in_hand.get(), message.tool_call_id)
     at = f"{place.home.key}/{place.at}"
     text = f"The result of {message.tool_name} is too long for its model, which was given {shown}."

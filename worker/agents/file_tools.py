@@ -1,0 +1,128 @@
+"""Tools by which an agent reads on in a task's files, of which its message has but a part."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+READ, SEARCH = "read_file", "search_file"
+OTHERS = {READ: "read_attached_file", SEARCH: "search_attached_file"}
+"""What they are called where the agent has tools of those names, such as those of Agno's FileTools."""
+
+SECONDS = 60.0  # of a call: reading a large PDF takes ten
+_NAME = {"type": "string", "description": "The file, as the list of files has it."}
+_FROM = {"type": "integer", "description": "The first character, counted from 0; below 0: from the end of the file."}
+_TO = {"type": "integer", "description": "The character behind the last; left out: as many as an answer has room for."}
+_TEXT = {"type": "string", "description": "The text to find, in any case; not a pattern."}
+
+
+class Files(Protocol):
+    """What the tools read in: a task's files by name."""
+
+    async def read(self, name: str, start: int, end: int | None) -> str:
+        """A part of a file, from one character to another."""
+        ...
+
+    async def search(self, name: str, text: str) -> str:
+        """The places where a text stands in a file."""
+        ...
+
+    def keep(self, name: str, text: str) -> str:
+        """Keep a text that is no file; returns its name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileTools:
+    """The tools for one run.
+
+    Args:
+        files: What they read in.
+        read: What the one is called that reads.
+        search: What the other is called.
+    """
+
+    files: Files
+    read: str = READ
+    search: str = SEARCH
+
+    @property
+    def how_to_read(self) -> str:
+        """What a message says of them."""
+        return (
+            f"What was cut can be read on with {self.read}(name, from, to), in characters, and searched with"
+            f" {self.search}(name, text)."
+        )
+
+    def give(self, own: Any) -> None:
+        """Add the tools to those of an agent or team, a copy for one run."""
+        if not callable(own.tools):  # Agno keeps what such a function answers for other runs, which have other files
+            own.tools = [*(own.tools or ()), *self._functions()]
+
+    def _functions(self) -> list[Any]:
+        from agno.tools.function import Function
+
+        async def read_file(**given: Any) -> str:
+            try:
+                start, end = _number(given.get("from")), _number(given.get("to"))
+            except ValueError:
+                return "[from and to are numbers of characters.]"
+            return await self.files.read(str(given.get("name", "")), start or 0, end)
+
+        async def search_file(**given: Any) -> str:
+            return await self.files.search(str(given.get("name", "")), str(given.get("text", "")))
+
+        read, search = {"name": _NAME, "from": _FROM, "to": _TO}, {"name": _NAME, "text": _TEXT}
+        return [
+            Function(
+                name=self.read,
+                description="Read a part of one of the files that came with the task.",
+                parameters={"type": "object", "properties": read, "required": ["name"]},
+                entrypoint=read_file,
+                skip_entrypoint_processing=True,
+            ),
+            Function(
+                name=self.search,
+                description="Find where a text stands in one of the files that came with the task.",
+                parameters={"type": "object", "properties": search, "required": ["name", "text"]},
+                entrypoint=search_file,
+                skip_entrypoint_processing=True,
+            ),
+        ]
+
+
+def file_tools(agent: Any, files: Files) -> FileTools:
+    """The tools for an agent, team or workflow.
+
+    Args:
+        agent: Whom they are for.
+        files: What they read in.
+    """
+    tools = getattr(agent, "tools", None)
+    taken = set(_names(tools)) if isinstance(tools, list) else set[str]()
+    return FileTools(files, *(OTHERS[each] if each in taken else each for each in (READ, SEARCH)))
+
+
+def has_tools(agent: Any) -> bool:
+    """Whether an agent has tools of its own, so that its model is one that can call them."""
+    return bool(getattr(agent, "tools", None))
+
+
+def _names(tools: Iterable[Any]) -> Iterable[str]:
+    for tool in tools:
+        functions = getattr(tool, "functions", None)
+        if isinstance(functions, dict):
+            yield from (*functions, *(getattr(tool, "async_functions", None) or {}))
+        elif isinstance(tool, dict):
+            yield str(tool.get("name") or (tool.get("function") or {}).get("name") or "")
+        else:
+            yield str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))
+
+
+def _number(given: Any) -> int | None:
+    """A number that a model may have written as text; None where it left it out. Raises: ValueError."""
+    if given is None or given == "":
+        return None
+    try:
+        return int(given)
+    except (TypeError, OverflowError):
+        raise ValueError(given) from None
