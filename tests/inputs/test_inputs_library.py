@@ -85,6 +85,7 @@ async def test_a_search_made_to_take_long_does_not() -> None:
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.usefixtures("no_tesseract")
 async def test_a_pdf_is_read_as_text_and_a_scan_has_a_cause() -> None:
     def of(*pages: str) -> Library:
         return library(Attachment(URL, Kind.PDF, "application/pdf", "a.pdf", pdf(*pages)))

@@ -21,6 +21,7 @@ from worker.inputs import (
     to_agno_images,
 )
 from worker.inputs.budget import estimated_tokens
+from worker.inputs.recognition import NOT_INSTALLED
 from worker.words.models import ModelCapabilities
 
 TEXT_ONLY = ModelCapabilities(pdfs=False, images=False)
@@ -146,15 +147,17 @@ async def test_a_long_pdf_is_not_read_to_its_end_and_its_cut_says_so() -> None:
     assert adapted.notes == (f"report.pdf is cut: the message has {text.rpartition('this is ')[2][:-1]}.",)
 
 
+@pytest.mark.usefixtures("no_tesseract")
 async def test_a_scan_and_a_broken_pdf_and_a_picture_become_notes() -> None:
     chart = Attachment("https://a.test/chart.png", Kind.IMAGE, "image/png", "chart.png", picture("PNG"))
     attachments = Attachments((pdf_file(pdf(""), "scan.pdf"), pdf_file(b"%PDF-1.4 %%EOF", "broken.pdf"), chart))
     adapted = await adapt(attachments, TEXT_ONLY)
     cause = "the model takes no PDFs, and its text could not be extracted"
+    scan = "the model takes no PDFs, and this one has no text in it (it may be a scan)"
     assert adapted.notes == (
-        "scan.pdf could not be attached: the model takes no PDFs, and this one has no text in it (it may be a scan).",
+        f"scan.pdf could not be attached: {scan}; {NOT_INSTALLED}.",
         f"broken.pdf could not be attached: {cause}: it is not a valid PDF.",
-        "chart.png could not be attached: the model takes no pictures.",
+        f"chart.png could not be attached: the model takes no pictures; {NOT_INSTALLED}.",
     )
     assert to_agno_images(adapted) == []
 

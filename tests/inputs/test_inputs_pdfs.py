@@ -16,6 +16,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.examining import examined
 from worker.inputs.pdfs import fit_pdf
 from worker.inputs.readers import pdf as reading
+from worker.inputs.recognition import NOT_INSTALLED
 from worker.words.models import ModelCapabilities
 
 MOST = 20 * 1024 * 1024
@@ -102,6 +103,7 @@ async def test_of_too_many_bytes_the_first_pages_are_sent() -> None:
     assert fitting.notes == ("0.pdf: the model is given the first 2 pages of 4.",)
 
 
+@pytest.mark.usefixtures("no_tesseract")
 async def test_a_page_too_large_is_a_note_and_what_comes_after_it_is_sent() -> None:
     sound = Attachment("https://a.test/a.wav", Kind.AUDIO, "audio/wav", "a.wav", wav())
     scan = (read(scans(1))).items[0]
@@ -109,7 +111,7 @@ async def test_a_page_too_large_is_a_note_and_what_comes_after_it_is_sent() -> N
     assert [item.kind for item in fitting.items] == [Kind.OTHER, Kind.AUDIO]
     (note,) = fitting.notes
     why = "its first page alone is larger than 10,000 bytes, and this one has no text in it (it may be a scan)"
-    assert note == f"0.pdf could not be attached: {why}."
+    assert note == f"0.pdf could not be attached: {why}; {NOT_INSTALLED}."
 
 
 async def test_what_was_sent_before_leaves_no_room() -> None:
@@ -123,7 +125,7 @@ async def test_what_was_sent_before_leaves_no_room() -> None:
 @pytest.mark.parametrize("by", ["PDFium", "pypdf"])
 def test_the_same_pdf_gives_the_same_one_each_time(content: bytes, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if by == "pypdf":
-        monkeypatch.setattr(reading, "_by_pdfium", without_pdfium)
+        monkeypatch.setattr(reading, "opened_by_pdfium", without_pdfium)
     for pages in (2, 100):
         first, second = reading.fit(content, pages, MOST), reading.fit(content, pages, MOST)
         assert first == second
@@ -132,7 +134,7 @@ def test_the_same_pdf_gives_the_same_one_each_time(content: bytes, by: str, monk
 
 @pytest.mark.parametrize("content", [PAGES, PROTECTED])
 def test_it_is_done_without_pdfium_too(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_by_pdfium", without_pdfium)
+    monkeypatch.setattr(reading, "opened_by_pdfium", without_pdfium)
     head, _, fitted = reading.fit(content, 2, MOST).partition(b"\n")
     assert len(text_of(fitted)) == int(head) <= 2
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.inputs import recognition
 from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.budget import most_characters
 from worker.inputs.causes import UnreadableError
@@ -42,7 +43,7 @@ async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: 
     if item.kind is Kind.PDF and not capabilities.pdfs:
         return await _as_text(item, most_characters(capabilities, limits))
     if item.kind is Kind.IMAGE and not capabilities.images:
-        return _as_note(item, "the model takes no pictures")
+        return await _as_words(item)
     if item.kind in {Kind.AUDIO, Kind.VIDEO}:
         return _as_recording(item, capabilities.audio if item.kind is Kind.AUDIO else capabilities.video)
     return await _as_picture(item, capabilities.pictures) if item.kind is Kind.IMAGE else item
@@ -130,18 +131,52 @@ async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachme
         read = await pdf_text(item.content, most)
     except UnreadableError as cause:
         return _as_note(item, f"{why}, and its text could not be extracted: {cause}")
+    how = None
     if not read.text:
-        return _as_note(item, f"{why}, and this one has no text in it (it may be a scan)")
-    note = item.note if why == _NO_PDFS else _and(item.note, f"{item.name} is included as text: {why}.")
+        scan = f"{why}, and this one has no text in it (it may be a scan)"
+        if not recognition.is_installed():
+            return _as_note(item, f"{scan}; {recognition.NOT_INSTALLED}")
+        try:
+            read = await recognition.scan_text(item.content, most)
+        except UnreadableError as cause:
+            return _as_note(item, f"{scan}, and {cause}")
+        if not read.text:
+            return _as_note(item, f"{scan}; none could be recognized, either")
+        how = _recognized(item.name)
+    notes = [item.note, None if why == _NO_PDFS else f"{item.name} is included as text: {why}.", how]
+    text = _text(
+        item, f"[text {'recognized in' if how else 'extracted from'} the PDF {item.name}]\n\n{read.text}", notes
+    )
+    return replace(text, is_cut=read.read < read.pages)
+
+
+async def _as_words(item: Attachment) -> Attachment:
+    """A picture as the text in it, where that can be recognized."""
+    why = "the model takes no pictures"
+    if not recognition.is_installed():
+        return _as_note(item, f"{why}; {recognition.NOT_INSTALLED}")
+    try:
+        words = await recognition.picture_text(item.content)
+    except UnreadableError as cause:
+        return _as_note(item, f"{why}, and {cause}")
+    if not words:
+        return _as_note(item, f"{why}, and no text was recognized in it")
+    return _text(item, f"[text recognized in the picture {item.name}]\n\n{words}", [item.note, _recognized(item.name)])
+
+
+def _recognized(name: str) -> str:
+    return f"{name} is included as the text that was recognized in it, which may have errors."
+
+
+def _text(item: Attachment, text: str, notes: Sequence[str | None]) -> Attachment:
     return replace(
         item,
         kind=Kind.TEXT,
         media_type="text/plain",
-        content=f"[text extracted from the PDF {item.name}]\n\n{read.text}".encode("utf-8", "replace"),
+        content=text.encode("utf-8", "replace"),
         encoding="utf-8",
-        note=note,
+        note=" ".join(each for each in notes if each) or None,
         source=item.media_type,
-        is_cut=read.read < read.pages,
     )
 
 

@@ -7,6 +7,7 @@ piece by piece, so a large file is not held twice, and nobody waits long for the
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
+from worker.inputs import recognition
 from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.budget import pieces
 from worker.inputs.causes import UnreadableError
@@ -105,6 +106,8 @@ class Library:
         """The text of a PDF: that of the last one asked for is kept, as it is rarely asked for once."""
         if self._last_pdf is None or self._last_pdf[0] != item.url:
             read = await pdf_text(item.content, CHARACTERS)
+            if not read.text and recognition.is_installed():
+                read = await recognition.scan_text(item.content, CHARACTERS)
             if not read.text:
                 raise UnreadableError("there is no text in it (it may be a scan)")
             self._last_pdf = item.url, read.text, read.read == read.pages

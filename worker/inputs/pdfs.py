@@ -43,6 +43,14 @@ class PdfText:
     pages: int
     read: int
 
+    @classmethod
+    def of(cls, answer: Any) -> "PdfText":
+        """Read what a child process has answered. Raises UnreadableError: it is none."""
+        try:
+            return cls(str(answer["text"]), int(answer["pages"]), int(answer["read"]))
+        except (TypeError, KeyError, ValueError):  # a PDF has taken the process over
+            raise UnreadableError("it is not a valid PDF") from None
+
 
 async def pdf_text(content: bytes, characters: int, seconds: float = PDF_SECONDS) -> PdfText:
     """Return the text of a PDF's first pages, up to about `characters`, and as many as can be read in the time.
@@ -50,11 +58,7 @@ async def pdf_text(content: bytes, characters: int, seconds: float = PDF_SECONDS
     The last page is not cut, so there may be more. Form values and annotations follow the text of their page.
     Raises UnreadableError with the cause.
     """
-    answer = await _ask(f"{_WORDS}:text", content, characters, seconds * READING_SHARE, seconds=seconds)
-    try:
-        return PdfText(str(answer["text"]), int(answer["pages"]), int(answer["read"]))
-    except (TypeError, KeyError, ValueError):  # a PDF has taken the process over
-        raise UnreadableError("it is not a valid PDF") from None
+    return PdfText.of(await _ask(f"{_WORDS}:text", content, characters, seconds * READING_SHARE, seconds=seconds))
 
 
 def is_protected(content: bytes) -> bool:

@@ -29,7 +29,7 @@ def check(content: bytes) -> int:
     try:
         return len(_opened(content).pages)
     except Refused as refused:
-        if str(refused) == PASSWORD or (document := _by_pdfium(content)) is None:
+        if str(refused) == PASSWORD or (document := opened_by_pdfium(content)) is None:
             raise
         return len(document)
 
@@ -77,7 +77,7 @@ def fit(content: bytes, pages: int, size: int) -> bytes:
     Raises:
         Refused: It cannot be opened, or not even one page of it is that small.
     """
-    document = _by_pdfium(content)
+    document = opened_by_pdfium(content)
     if document is None:
         reader = _opened(content)
         total, write = len(reader.pages), partial(_by_pypdf_anew, reader)
@@ -135,7 +135,7 @@ def _opened(content: bytes) -> "PdfReader":
     return reader
 
 
-def _by_pdfium(content: bytes) -> Any:
+def opened_by_pdfium(content: bytes) -> Any:
     """The document as PDFium opens it, which mends more than pypdf does; None where it does not, or is not there."""
     try:
         import pypdfium2
@@ -150,7 +150,7 @@ class _Pages:
     """The text of pages, by PDFium where it is installed: pypdf runs the words of some PDFs together."""
 
     def __init__(self, content: bytes) -> None:
-        self._document = _by_pdfium(content)
+        self._document = opened_by_pdfium(content)
         self._reader: PdfReader | None = None
         try:
             self._reader = _opened(content)

@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -36,19 +38,31 @@ def fit(content: bytes, media_type: str, accepted: PictureLimits) -> bytes:
     Raises:
         Refused: It cannot be read, or cannot be made to fit.
     """
-    _know_heif()
-    try:
-        picture = Image.open(io.BytesIO(content))
+    with readable():
+        picture = opened(content)
         changes = _changes(picture, content, media_type, accepted)
         if not changes:
             return _answer(media_type, [], b"")
-        return _answer(*_fitting(_upright(picture, accepted.side), changes, accepted.size))
+        return _answer(*_fitting(upright(picture, accepted.side), changes, accepted.size))
+
+
+@contextmanager
+def readable() -> Generator[None]:
+    """Whatever damaged data makes a decoder raise, becomes Refused, with the cause."""
+    try:
+        yield
     except (Refused, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise Refused(f"it has more than {MOST_PIXELS // 1_000_000} million pixels") from None
     except Exception:  # noqa: BLE001 - damaged data makes a decoder raise almost anything
         raise Refused("it is damaged, or of a kind that cannot be read") from None
+
+
+def opened(content: bytes) -> Any:
+    """Open a picture of any type that is known, without decoding it yet."""
+    _know_heif()
+    return Image.open(io.BytesIO(content))
 
 
 @cache  # Pillow has its formats once a process
@@ -79,8 +93,8 @@ def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLim
     return changes
 
 
-def _upright(picture: Any, side: int) -> Any:
-    """The first picture, upright, in RGB or with transparency, no larger than that."""
+def upright(picture: Any, side: int) -> Any:
+    """Decode the first picture: upright, in RGB or with transparency, no larger than that."""
     if picture.format == "JPEG":
         picture.draft("RGB", (side, side))  # decodes no more pixels than are wanted
     picture.seek(0)

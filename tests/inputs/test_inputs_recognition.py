@@ -1,0 +1,100 @@
+"""The text in pictures and scans, recognized by a real Tesseract for models that see neither."""
+
+import io
+
+import pytest
+from fpdf import FPDF
+from PIL import Image, ImageDraw, ImageFont
+
+from tests.inputs.servers import picture
+from worker.inputs import Attachment, Attachments, Kind, adapt, recognition
+from worker.inputs.causes import UnreadableError
+from worker.inputs.library import Library
+from worker.words.models import ModelCapabilities
+
+TEXT_ONLY = ModelCapabilities(pdfs=False, images=False)
+LINES = ("Invoice of the harbour office", "Total due on Tuesday")
+
+needs_tesseract = pytest.mark.skipif(
+    not recognition.is_installed(), reason="needs tesserocr and Tesseract's data: apt-get install tesseract-ocr-eng"
+)
+
+
+def letters(*lines: str) -> Image.Image:
+    made = Image.new("RGB", (1240, 700), "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(made).text((60, 80 + 120 * number), line, "black", ImageFont.load_default(56))
+    return made
+
+
+def encoded(image: Image.Image, form: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    image.save(out, form)
+    return out.getvalue()
+
+
+def scan(*pages: Image.Image) -> bytes:
+    document = FPDF()
+    for page in pages:
+        document.add_page()
+        document.image(page, w=190)
+    return bytes(document.output())
+
+
+def image_file(content: bytes) -> Attachment:
+    return Attachment("https://a.test/a.png", Kind.IMAGE, "image/png", "a.png", content)
+
+
+def scan_file(content: bytes) -> Attachment:
+    return Attachment("https://a.test/scan.pdf", Kind.PDF, "application/pdf", "scan.pdf", content)
+
+
+@needs_tesseract
+async def test_a_picture_becomes_the_text_in_it_and_says_so() -> None:
+    (item,) = (await adapt(Attachments((image_file(encoded(letters(*LINES))),)), TEXT_ONLY)).items
+    assert item.text == "[text recognized in the picture a.png]\n\n" + "\n\n".join(LINES)
+    assert item.note == "a.png is included as the text that was recognized in it, which may have errors."
+
+
+@needs_tesseract
+async def test_a_scan_becomes_text_page_by_page_and_a_page_without_any_is_left_out() -> None:
+    content = scan(letters(LINES[0]), letters(), letters(LINES[1]))
+    attachments = Attachments((scan_file(content),))
+    (item,) = (await adapt(attachments, TEXT_ONLY)).items
+    pages = f"[page 1 of 3]\n{LINES[0]}\n\n[page 3 of 3]\n{LINES[1]}"
+    assert item.text == f"[text recognized in the PDF scan.pdf]\n\n{pages}"
+    assert item.note == "scan.pdf is included as the text that was recognized in it, which may have errors."
+    assert pages in await Library(["https://a.test/scan.pdf"], attachments).read("scan.pdf", 0, None)
+
+
+@needs_tesseract
+async def test_a_picture_without_letters_and_a_broken_one_are_notes() -> None:
+    plain = image_file(encoded(Image.linear_gradient("L").resize((640, 480))))
+    broken = image_file(picture("PNG")[:-30])
+    items = (await adapt(Attachments((plain, broken)), TEXT_ONLY)).items
+    assert [each.kind for each in items] == [Kind.OTHER, Kind.OTHER]
+    assert items[0].note == (
+        "a.png could not be attached: the model takes no pictures, and no text was recognized in it."
+    )
+    assert (items[1].note or "").startswith("a.png could not be attached: the model takes no pictures, and ")
+
+
+@needs_tesseract
+async def test_a_scan_that_takes_too_long_is_a_cause() -> None:
+    content = scan(*[letters(*LINES * 2)] * 3)
+    with pytest.raises(UnreadableError, match="takes too long, or too much memory"):
+        await recognition.scan_text(content, 10_000, seconds=0.05)
+    read = await recognition.scan_text(content, 10)
+    assert (read.pages, read.read) == (3, 1)
+
+
+@pytest.mark.usefixtures("no_tesseract")
+async def test_where_it_is_not_installed_a_note_says_what_to_install() -> None:
+    assert not recognition.is_installed()
+    items = (await adapt(Attachments((image_file(picture("PNG")), scan_file(scan(letters())))), TEXT_ONLY)).items
+    install = "to have the text in it recognized, install agno-worker[ocr] and Tesseract's data (tesseract-ocr-eng)"
+    no_text = "the model takes no PDFs, and this one has no text in it (it may be a scan)"
+    assert [each.note for each in items] == [
+        f"a.png could not be attached: the model takes no pictures; {install}.",
+        f"scan.pdf could not be attached: {no_text}; {install}.",
+    ]

@@ -1,0 +1,72 @@
+"""The text in pictures and scans, for models that see neither, where Tesseract is installed (the extra ``ocr``).
+
+Tesseract is native code that reads other people's pictures: it runs in a child process with bounds on time and memory,
+which reads that one file alone.
+"""
+
+import os
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from worker import bounded
+from worker.bounded import BoundedError, Bounds, Refused
+from worker.inputs.causes import UnreadableError
+from worker.inputs.pdfs import READING_SHARE, PdfText
+
+SECONDS = 60.0  # for one file; a page takes one to three
+MEMORY_BYTES = 1536 * 1024 * 1024  # of address space: the data of a few languages, and a picture of 16 million pixels
+ANSWER_BYTES = 16 * 1024 * 1024
+MOST_LANGUAGES = 4  # each takes as long again
+NOT_INSTALLED = "to have the text in it recognized, install agno-worker[ocr] and Tesseract's data (tesseract-ocr-eng)"
+
+_WORDS = "worker.inputs.readers.recognition"
+FOLDERS = (  # where Tesseract's data is, of Debian and Ubuntu, Fedora, Arch and Alpine, Homebrew
+    *("/usr/share/tesseract-ocr/5/tessdata", "/usr/share/tesseract-ocr/4.00/tessdata"),
+    *("/usr/share/tesseract/tessdata", "/usr/share/tessdata", "/usr/local/share/tessdata"),
+    *("/opt/homebrew/share/tessdata", "/app/.apt/usr/share/tesseract-ocr/5/tessdata"),
+)
+
+
+def is_installed() -> bool:
+    """Whether text can be recognized here: the library is installed, and Tesseract's data."""
+    return find_spec("tesserocr") is not None and _data(os.environ.get("TESSDATA_PREFIX"), FOLDERS) is not None
+
+
+async def picture_text(content: bytes, seconds: float = SECONDS) -> str:
+    """Return the text in a picture; empty if none can be made out. Raises UnreadableError with the cause."""
+    return str(await _ask("picture", content, *_found(), seconds * READING_SHARE, seconds=seconds))
+
+
+async def scan_text(content: bytes, characters: int, seconds: float = SECONDS) -> PdfText:
+    """Return the text of a PDF of pictures, as ``pdfs.pdf_text`` does. Raises UnreadableError with the cause."""
+    asked = (*_found(), characters, seconds * READING_SHARE)
+    return PdfText.of(await _ask("scan", content, *asked, seconds=seconds))
+
+
+def _found() -> tuple[str, str]:
+    found = _data(os.environ.get("TESSDATA_PREFIX"), FOLDERS)
+    if found is None:
+        raise UnreadableError(NOT_INSTALLED)
+    return found
+
+
+@cache
+def _data(prefix: str | None, folders: tuple[str, ...]) -> tuple[str, str] | None:
+    """Where the data is, and of which languages: English first, and a few that are installed besides."""
+    for folder in [*([prefix] if prefix else []), *folders]:
+        found = sorted(each.stem for each in Path(folder).glob("*.traineddata") if each.stem not in {"osd", "equ"})
+        if found:
+            return folder, "+".join(sorted(found, key=lambda each: each != "eng")[:MOST_LANGUAGES])
+    return None
+
+
+async def _ask(function: str, *arguments: Any, seconds: float) -> Any:
+    bounds = Bounds(seconds, MEMORY_BYTES, answer=ANSWER_BYTES, once=True)
+    try:
+        return await bounded.documents.run(f"{_WORDS}:{function}", *arguments, bounds=bounds)
+    except Refused as cause:
+        raise UnreadableError(str(cause)) from None
+    except BoundedError:
+        raise UnreadableError("recognizing its text takes too long, or too much memory") from None
