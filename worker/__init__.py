@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from worker.words.agents import Instructions
     from worker.words.errors import (
+        ChildFailed,
         ConfigurationError,
         Conflict,
         GiveUp,
@@ -80,6 +81,7 @@ __all__ = [
     "Agents",
     "AgentsListItem",
     "Backend",
+    "ChildFailed",
     "Configuration",
     "ConfigurationError",
     "Conflict",

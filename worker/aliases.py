@@ -62,6 +62,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.words.knowledge": ("KnowledgeBaseDocumentItem", "KnowledgeBaseSearchResult"),
     "worker.words.tools": ("ToolInvocationResult",),
     "worker.words.errors": (
+        "ChildFailed",
         "ConfigurationError",
         "Conflict",
         "GiveUp",

@@ -114,9 +114,9 @@ async def hand_back(platform: Platform, assignment: Assignment, *, error: str | 
     await platform.work.hand_back(assignment.task.id, assignment.attempt, HandBack(delay=delay, error=error))
 
 
-async def until(platform: Platform, task_id: str, *statuses: Status) -> TaskRecord:
-    """Follow a task until it is in one of these statuses."""
-    async for event in platform.tasks.events(task_id):
+async def until(platform: Platform, task_id: str, *statuses: Status, after: int = 0) -> TaskRecord:
+    """Follow a task, from an event on, until it is in one of these statuses."""
+    async for event in platform.tasks.events(task_id, after=after):
         if getattr(event.data, "status", None) in statuses:
             break
     return await platform.tasks.get(task_id)

@@ -72,14 +72,18 @@ async def test_a_worker_claims_no_file_by_its_digest(client: httpx.AsyncClient, 
     claimed = await asked({"verb": "assignments", "demand": {"total": 1, "agents": {"mine": 1}}, "seconds": 5})
     run = {"task_id": claimed["value"][0]["task"]["id"], "attempt": 1}  # type: ignore[index]
     kept = {"url_digest": "1" * 64, "reference": REFERENCE}
+    child = {"child_id": "c", "input": {"text": "x", "files": [REFERENCE]}}
     for verb in (
         {"verb": "emit", "journal": [["k", "null", REFERENCE]]},
         {"verb": "keep_files", "files": [kept]},
+        {"verb": "make_children", "children": [{**child, "agent_id": "mine"}]},
         {"verb": "save", "changes": {}, "files": {"result": REFERENCE}},
         {"verb": "finish", "outcome": {"status": "completed", "files": {"result": REFERENCE}}},
     ):
         outcome = await asked({**verb, **run})
         assert "FileNotStored" in json.dumps(outcome), outcome
+    children = [{**child, "agent_id": "theirs"}]
+    assert "AgentNotFound" in json.dumps(await asked({"verb": "make_children", "children": children, **run}))
     assert await fetched(client, REFERENCE, narrow) == 404
 
 

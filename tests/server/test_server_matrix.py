@@ -36,9 +36,21 @@ from worker.contracts.access import PAGES, ROUTES, VERBS
 from worker.dashboard import app as pages
 from worker.engine.engine import Engine
 from worker.server import verbs
+from worker.words.ids import new_id
 from worker.words.roles import Role
 
-RUN_VERBS = ("emit", "save", "journal", "told", "keep_files", "finish", "hand_back", "crashed")
+RUN_VERBS = (
+    "emit",
+    "save",
+    "journal",
+    "told",
+    "keep_files",
+    "finish",
+    "hand_back",
+    "crashed",
+    "make_children",
+    "children",
+)
 MORE: dict[str, dict[str, Any]] = {
     "provider_failed": {"id": "p", "error_code": "timeout", "message": "m"},
     "provider_answered": {"id": "p"},
@@ -47,11 +59,19 @@ MORE: dict[str, dict[str, Any]] = {
     "keep_files": {"files": []},
     "finish": {"outcome": {"status": "completed"}},
     "crashed": {"reason": "killed"},
+    "children": {"children": ["c"]},
     "lost": {"held": {}},
     "assignments": {"demand": {"total": 0}},
     "deliveries": {"limit": 0},
     "report": {"memory": 1, "runs": 1},
 }
+
+
+def more(verb: str) -> dict[str, Any]:
+    """What a verb brings beside the run and the worker."""
+    if verb == "make_children":
+        return {"children": [{"child_id": new_id(), "agent_id": MINE, "input": {"text": "x"}}]}
+    return MORE.get(verb, {})
 
 
 @pytest.fixture
@@ -157,7 +177,7 @@ async def test_every_verb_needs_its_role(world: World) -> None:
                 run = {"task_id": world.tasks[target], "attempt": 1}
                 named = {"delivery": {**run, "subscription_id": 1, "number": 1, "claim": 1}}
                 card = {"card": {"id": f"w-{holder.name.replace(' ', '-')}-{target}", "name": "w", "agents": [target]}}
-                verb = {"verb": name, **run, **named, **card, **MORE.get(name, {})}
+                verb = {"verb": name, **run, **named, **card, **more(name)}
                 outcome = await world.ask(holder, verb, worker="w-of-nobody" if name != "register" else None)
                 status = outcome.get("error", {}).get("status_code")
                 wanted = _of_verb(name, rule, holder, target)
@@ -200,7 +220,7 @@ async def test_a_worker_writes_what_its_own_session_claimed_and_nobody_else_does
     differences: list[str] = []
     for holder in workers:
         for name, (task_id, attempt) in zip(RUN_VERBS, holder.claims, strict=True):
-            verb = {"verb": name, "task_id": task_id, "attempt": attempt, **MORE.get(name, {})}
+            verb = {"verb": name, "task_id": task_id, "attempt": attempt, **more(name)}
             differences += await _others(world, holder, workers, verb)
             outcome = await world.ask(holder, verb)
             if "error" in outcome:

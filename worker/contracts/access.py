@@ -175,6 +175,8 @@ VERBS: Mapping[str, Rule] = MappingProxyType(
         "told": _work(Scope.Claim),
         "finish": _work(Scope.Claim),
         "hand_back": _work(Scope.Claim),
+        "make_children": _work(Scope.Claim),
+        "children": _work(Scope.Claim),
         "crashed": _work(Scope.Claim),
         "settle": _work(Scope.Claim),
         "save": SAVE,

@@ -7,6 +7,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import NewTask, TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 
@@ -75,6 +76,18 @@ class Work(Protocol):
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """The owner; the task is pending again, charged with an error or with nothing. Raises: LeaseLost."""
+        ...
+
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
+        """The owner; makes tasks that are its task's, by their ids: those that are there already are left alone.
+
+        The run journals the ids first, so whoever comes after it finds what it made, and makes the rest.
+        Raises: LeaseLost, ValidationError (too many), Conflict (an id is another task's), Unsupported.
+        """
+        ...
+
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
+        """The owner; some of its task's children, in no order; one that is not there is left out."""
         ...
 
     async def providers(self) -> list[ProviderState]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from worker.engine.families import AWAITS, CHILDREN
 from worker.engine.records import ENDED
 from worker.engine.references import FileRow
 from worker.engine.requests import ANSWERS, ASKED, pause
@@ -47,7 +48,7 @@ Status = AgentExecutionStatus
 USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
 """What a run has cost, and how its answer ended."""
 WAITING_FOR = "waiting_for"
-NEVER_BY_ITSELF = timedelta(days=3650)  # a task that waits for a provider is released by whoever is answered there
+NEVER_BY_ITSELF = timedelta(days=3650)  # who waits for a provider, or for children, is released when they are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,9 @@ class GiveBack:
             delta |= put(row, {WAITING_FOR: clean(self.back.waiting_for)})
         else:
             forget(row, (WAITING_FOR,))
+        if self.back.awaits:
+            row.set(awaits=list(self.back.awaits), available_at=row.now + NEVER_BY_ITSELF)
+            row.set(state={**row.state, AWAITS: True})
         if self.back.heard is not None and hears(row, self.back.heard):
             row.set(available_at=row.now)
         if self.back.delay and self.back.waits_for is None:
@@ -299,12 +303,15 @@ class Retry:
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
             raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
         resumes = self.resumes or row.status == Status.Paused
-        cleared = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
-        gone = {*cleared, *(() if resumes else (ANSWERS, ASKED))}
+        cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
+        if not resumes:
+            cleared[CHILDREN] = None
+        gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED))}
         row.set(
             status=Status.Pending,
             worker_id=None,
             available_at=row.now,
+            awaits=None,
             suspicions=0,
             crashes=0,
             errors=0,

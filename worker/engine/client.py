@@ -12,6 +12,7 @@ from worker.engine.attempts import attempts_of
 from worker.engine.audit import EngineAudit
 from worker.engine.changes import Append, Renewal, Retry, Save, Stop
 from worker.engine.checks import check_changes
+from worker.engine.children import stop_children
 from worker.engine.core import Asked, Core
 from worker.engine.files import FileStore
 from worker.engine.payloads import encode
@@ -153,14 +154,21 @@ class EngineTasks:
                 await self._core.writer.write(save)
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
                 self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
-        return await self._with_model(task_record(await self._row(task_id, patient=attempt is not None)))
+        task = await self._with_model(task_record(await self._row(task_id, patient=attempt is not None)))
+        return task if attempt is not None or "status" not in checked else await self._with_children_stopped(task)
 
     @bounded
     async def stop(self, task_id: str) -> TaskRecord:
         """End a task as stopped."""
         async with self._audit.of(AuditAction.TaskStopped, f"task {task_id}", task=task_id):
             await self._core.writer.write(Stop(self._organization, task_id))
-        return await self.get(task_id)
+        return await self._with_children_stopped(await self.get(task_id))
+
+    async def _with_children_stopped(self, task: TaskRecord) -> TaskRecord:
+        """Have the children of a task stopped that was stopped itself; one that had ended before leaves them alone."""
+        if task.status is AgentExecutionStatus.Stopped:
+            await stop_children(self._core, self._organization, task.id)
+        return task
 
     @bounded
     async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:

@@ -9,6 +9,7 @@ from worker.contracts import Capabilities, Standing
 from worker.engine import migrate, presence_statements, statements
 from worker.engine.answering import look_after_requests
 from worker.engine.audit import EngineAudit
+from worker.engine.children import look_after_children
 from worker.engine.client import EngineTasks
 from worker.engine.clock import watch
 from worker.engine.connections import check_encoding, check_url, connect, errors, shown
@@ -110,6 +111,7 @@ class Engine:
             core.upkeep.append(lambda: Retention(core, self._audit_days).every_day(days))
         core.upkeep.append(lambda: look_after(core))
         core.upkeep.append(lambda: look_after_requests(core))
+        core.upkeep.append(lambda: look_after_children(core))
         core.upkeep.append(lambda: watch(core))
         return core
 

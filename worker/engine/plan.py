@@ -39,6 +39,7 @@ _TYPES = {
     "state": "json",
     "written": "bigint",
     "waits_for": "text",
+    "awaits": "text[]",
 }
 """Columns that changes set, with their types."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from worker.engine.families import AWAITS
 from worker.engine.vault import NO_KEY, OTHER_KEY, Vault, is_sealed
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent, typed_data
@@ -80,7 +81,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "suspicions": row["suspicions"],
             "crashes": row["crashes"],
             "errors": row["errors"],
-            "available_at": row["available_at"] if pending and row["attempt"] and not row["waits_for"] else None,
+            "available_at": row["available_at"] if _has_a_time(row) else None,
             "waiting_for": row["state"].get("waiting_for") if pending else None,
             "last_event": row["last_event"],
             "created_at": row["created_at"],
@@ -90,6 +91,12 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "finished_at": row["finished_at"],
         }
     )
+
+
+def _has_a_time(row: Mapping[str, Any]) -> bool:
+    """Whether it is pending until a time; one that waits for a provider, or for its children, is not."""
+    waits = row["waits_for"] or row["state"].get(AWAITS)
+    return row["status"] == Status.Pending and bool(row["attempt"]) and not waits
 
 
 def task_item(row: Mapping[str, Any]) -> TaskItem:

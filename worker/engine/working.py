@@ -12,6 +12,7 @@ from worker.contracts.values import put_aside, put_back
 from worker.engine import presence_statements, statements
 from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.checks import check_changes
+from worker.engine.children import children_of, make_children, wake_if_ready
 from worker.engine.client import EngineTasks
 from worker.engine.core import Core
 from worker.engine.faults import fault
@@ -30,7 +31,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
-from worker.words.tasks import with_agents_model
+from worker.words.tasks import NewTask, TaskRecord, with_agents_model
 from worker.words.texts import clean
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
@@ -43,6 +44,7 @@ class EngineWork:
     def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
         self._core = core
         self._organization = organization_id
+        self._tasks = tasks
         self._files = FileStore(core, organization_id, patient=True)
         self.mail = EngineMail(core, organization_id, tasks)
         self._providers = Providers(core, organization_id)
@@ -280,6 +282,16 @@ class EngineWork:
         """Queue the task again."""
         await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back, sequence))
         self._given.pop(task_id, None)
+        if back.awaits:
+            await wake_if_ready(self._core, task_id)
+
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
+        """Make what is not there yet of a run's children."""
+        await make_children(self._core, self._tasks.create, self._organization, (task_id, attempt), children)
+
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
+        """Read some of a task's children."""
+        return await children_of(self._core, self._organization, task_id, children)
 
     async def providers(self) -> list[ProviderState]:
         """List the providers whose last call failed."""

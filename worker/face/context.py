@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from worker.current import Run, Stopping
-from worker.face import asking, steps, waits
+from worker.face import asking, children, steps, waits
+from worker.face.children import ChildTask
+from worker.face.options import TaskOptions
+from worker.face.task import Task
+from worker.face.uploads import FileSource
 from worker.words.events import TaskUpdateEvent
 
 if TYPE_CHECKING:
@@ -170,6 +174,69 @@ class Context:
     ) -> Any:
         """Wait for a signal, as ``wait_for`` does, in a handler that is not async."""
         return waits.wait_for_sync(self.run, self._listening(name, timeout, match))
+
+    def run_task(
+        self,
+        agent_id: str,
+        prompt: str | None = None,
+        *,
+        file_urls: Sequence[FileSource] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> ChildTask:
+        """Make a task for an agent, a child of this one, and wait until it has ended: ``await context.run_task(…)``.
+
+        It is made once for each place of the handler, however often the handler is called again. While it runs, this
+        attempt ends and holds no place; then the handler is called again, and comes back to this place. What it does
+        before belongs into ``context.step``. Whoever stops this task stops its children, too.
+
+        Args:
+            agent_id: The agent.
+            prompt: What it is asked.
+            file_urls: URLs as text; local files as ``pathlib.Path``.
+            options: See ``TaskOptions``.
+
+        Returns:
+            To be awaited, or given to ``gather``: the finished ``Task``.
+
+        Raises:
+            ChildFailed: It did not end as completed.
+            asyncio.CancelledError: It has not ended; let it pass.
+            ValidationError: An option does not fit, or the task has too many children.
+            Conflict: The platform keeps no journals.
+        """
+        return ChildTask(self.run, agent_id, prompt, file_urls, options)
+
+    def run_task_sync(
+        self,
+        agent_id: str,
+        prompt: str | None = None,
+        *,
+        file_urls: Sequence[FileSource] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Make a task and wait for it, as ``run_task`` does, in a handler that is not async."""
+        return children.wait_sync([ChildTask(self.run, agent_id, prompt, file_urls, options)])[0]
+
+    async def gather(self, *tasks: ChildTask, return_exceptions: bool = False) -> list[Task]:
+        """Make several tasks at once, and wait for all: ``await context.gather(context.run_task(…), …)``.
+
+        Args:
+            tasks: What ``run_task`` answers, at most 1,000.
+            return_exceptions: Wait for all, and answer those that did not end as completed like the others; else the
+                first one that did not ends the wait, while the others go on.
+
+        Returns:
+            The finished tasks, in the order in which they were given.
+
+        Raises:
+            ChildFailed: One did not end as completed.
+            asyncio.CancelledError: Not all have ended; let it pass.
+        """
+        return await children.wait(children.of_run(self.run, tasks), is_patient=return_exceptions)
+
+    def gather_sync(self, *tasks: ChildTask, return_exceptions: bool = False) -> list[Task]:
+        """Make several tasks and wait for all, as ``gather`` does, in a handler that is not async."""
+        return children.wait_sync(children.of_run(self.run, tasks), is_patient=return_exceptions)
 
     def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.Listening:
         seconds = None if timeout is None else waits.seconds_of(timeout, "timeout")

@@ -26,7 +26,7 @@ from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import NewTask, TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 Status = AgentExecutionStatus
@@ -154,6 +154,14 @@ class BareWork:
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - the same
         """Refuse: ``keeps_files`` is declared missing. Raises: Unsupported."""
         raise Unsupported("keep files of tasks", self._transport.addresses.shown)
+
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:  # noqa: ARG002 - the same
+        """Refuse: it keeps no journals, so nothing could go on after them. Raises: Unsupported."""
+        raise Unsupported("make children of tasks", self._transport.addresses.shown)
+
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:  # noqa: ARG002 - the same
+        """Answer none."""
+        return []
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word, unless the task was ended meanwhile."""

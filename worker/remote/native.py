@@ -24,7 +24,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
@@ -149,6 +149,19 @@ class NativeWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await self._end("hand_back", task_id, attempt, asdict(back))
+
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
+        """Make what is not there yet of a run's children."""
+        made = [{**new.model_dump(), "child_id": child} for child, new in children.items()]
+        await self._write("make_children", task_id, attempt, {"children": made})
+
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
+        """Read some of a task's children."""
+        verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
+        read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.together, verb))
+        if not isinstance(read, list):
+            raise Unreadable("children", "they are no list")
+        return [task_of(each) for each in read]
 
     async def providers(self) -> list[ProviderState]:
         """List the providers whose last call failed; a server of a version before keeps no account of them."""

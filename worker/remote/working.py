@@ -18,7 +18,7 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import NewTask, TaskRecord
 from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
 
 REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
@@ -131,6 +131,14 @@ class RemoteWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await (await self._chosen()).hand_back(task_id, attempt, back)
+
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
+        """Make what is not there yet of a run's children."""
+        await (await self._chosen()).make_children(task_id, attempt, children)
+
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
+        """Read some of a task's children."""
+        return await (await self._chosen()).children(task_id, children)
 
     async def providers(self) -> list[ProviderState]:
         """List the providers whose last call failed."""

@@ -5,8 +5,10 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.server.bodies import CreateBody
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
+from worker.words.ids import FORM
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -25,6 +27,7 @@ Seconds = Annotated[float, Field(ge=0, le=POLL_SECONDS)]
 Delay = Annotated[float, Field(ge=0, le=YEAR_SECONDS)]
 Attempt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Sequence = Annotated[int, Field(ge=1, le=2**40 - 1)]
+Id = Annotated[str, Field(pattern=f"^{FORM}$")]
 
 
 class Form(BaseModel):
@@ -188,6 +191,26 @@ class HandBackForm(RunForm):
     waits_for: Annotated[str, Field(max_length=200)] | None = None
     waiting_for: Annotated[str, Field(max_length=500)] | None = None
     heard: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    awaits: tuple[Id, ...] = Field(default=(), max_length=1000)
+
+
+class ChildForm(CreateBody):
+    """A child of ``make_children``."""
+
+    child_id: Id
+    agent_id: Id
+
+
+class MakeChildrenForm(RunForm):
+    """``make_children``."""
+
+    children: list[ChildForm] = Field(min_length=1, max_length=1000)
+
+
+class ChildrenForm(TaskForm):
+    """``children``."""
+
+    children: list[Id] = Field(max_length=1000)
 
 
 class ProviderFailedForm(Form):

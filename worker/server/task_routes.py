@@ -26,7 +26,7 @@ from worker.server.common import (
 )
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
-from worker.settings import Settings
+from worker.server.new_tasks import check_files, check_new_task
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
@@ -61,8 +61,6 @@ class SavingRoute(JsonRoute):
 
 saving = APIRouter(tags=["tasks"], route_class=SavingRoute)
 
-SCHEMES = ("http:", "https:", "data:", "worker:")
-"""What a task's file can be named by; a path, or ``file:``, would name one of the worker's own machine."""
 
 Writing = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
 Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
@@ -92,9 +90,7 @@ async def create(
     new = body.new_task(agent_id, x_agent_version)
     if new.traceparent is None and is_traceparent(traceparent):
         new = new.model_copy(update={"traceparent": traceparent})
-    check_files(new.input)
-    await access.check_files(new.input.files or ())
-    check_webhook(new, service_of(request).settings)
+    await check_new_task(service_of(request), access, new)
     if new.id is not None:
         await access.check_task(new.id)
     await service_of(request).queues.enter(access.room, agent_id)
@@ -134,22 +130,6 @@ def scoped(key: str, agent_id: str) -> str:
     if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the length that others allow too
         raise ValidationError("Idempotency-Key must be 1 to 255 printable characters", field="Idempotency-Key")
     return f"{agent_id} {key}"
-
-
-def check_webhook(new: NewTask, settings: Settings) -> None:
-    """Refuse early what the worker would not post to. Raises: ValidationError."""
-    if new.webhook_url and not new.webhook_url.startswith("https:") and not settings.allow_private_urls:
-        raise ValidationError("webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)", field="webhook_url")
-
-
-def check_files(given: AgentExecutionInput) -> None:
-    """Refuse files that name something on the machine of whoever reads them. Raises: ValidationError."""
-    for each in given.files or ():
-        if not each.lower().startswith(SCHEMES):
-            shown = each[:100].encode("utf-8", "replace").decode()
-            raise ValidationError(
-                f"{shown!r} is no URL of http, https or data; upload the file first (POST /files)", field="input.files"
-            )
 
 
 @router.get("/agent-execution/{task_id}/status", response_model=TaskRecord, responses=documented(404))
@@ -344,8 +324,7 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
         if not isinstance(body.input, AgentExecutionInput)
         else body.input
     )
-    check_files(given)
-    await access.check_files(given.files or ())
+    await check_files(access, given)
     new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
     try:
         return await access.room.tasks.create(new, under=body.id)

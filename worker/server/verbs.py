@@ -12,6 +12,7 @@ from worker.server.claims import Claim, Claims
 from worker.server.forms import (
     LEASE_SECONDS,
     AssignmentsForm,
+    ChildrenForm,
     CrashedForm,
     DeliveriesForm,
     EmitForm,
@@ -20,6 +21,7 @@ from worker.server.forms import (
     HandBackForm,
     KeepFilesForm,
     LostForm,
+    MakeChildrenForm,
     OutcomeForm,
     ProviderFailedForm,
     ProviderForm,
@@ -31,6 +33,7 @@ from worker.server.forms import (
     TaskForm,
     read,
 )
+from worker.server.new_tasks import check_new_task
 from worker.server.service import Service
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
@@ -232,6 +235,19 @@ class Clerk:
         write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 
+    async def make_children(self, asked: MakeChildrenForm) -> None:
+        """Make the children of a run."""
+        made = {each.child_id: each.new_task(each.agent_id, None) for each in asked.children}
+        for new in made.values():
+            self._access.check(new.agent_id)
+            await check_new_task(self._service, self._access, new)
+            await self._service.queues.enter(self._room, new.agent_id)
+        await self._room.work.make_children(asked.task_id, asked.attempt, made)
+
+    async def children(self, asked: ChildrenForm) -> Any:
+        """Read children of a task."""
+        return [_dump(each) for each in await self._room.work.children(asked.task_id, asked.children)]
+
     async def providers(self, _asked: Form) -> Any:
         """List the providers whose last call failed."""
         return [each.model_dump(mode="json") for each in await self._room.work.providers()]
@@ -329,6 +345,8 @@ VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
     "told": (RunForm, Clerk.told),
     "finish": (FinishForm, Clerk.finish),
     "hand_back": (HandBackForm, Clerk.hand_back),
+    "make_children": (MakeChildrenForm, Clerk.make_children),
+    "children": (ChildrenForm, Clerk.children),
     "crashed": (CrashedForm, Clerk.crashed),
     "providers": (Form, Clerk.providers),
     "provider_failed": (ProviderFailedForm, Clerk.provider_failed),

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 from worker.words.error_codes import ErrorCode
 from worker.words.groups import told
 
+SHOWN_CHARACTERS = 1_000  # of a result that an error repeats
+
 
 class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
     """Something asked of the platform could not be done.
@@ -104,6 +106,22 @@ class LeaseLost(Conflict):
         super().__init__(f"Attempt {attempt} no longer owns task {task_id!r}; nothing was changed.")
         self.task_id = task_id
         self.attempt = attempt
+
+
+class ChildFailed(ModuleException):
+    """A task that a handler made, and waited for, did not end as completed.
+
+    Args:
+        task: That task, as it ended.
+    """
+
+    status = 424
+    error_code = ErrorCode.Handler  # its own tries are spent: another one of its parent changes nothing
+
+    def __init__(self, task: Any) -> None:
+        said = f": {task.result[:SHOWN_CHARACTERS]}" if task.result else ""
+        super().__init__(None, f"Task {task.id} of agent {task.agent_id} ended as {task.status}{said}")
+        self.task = task
 
 
 class CutOff(LeaseLost):

@@ -7,7 +7,8 @@ from threading import Lock
 
 from worker.words.errors import ValidationError
 
-_FORM = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+FORM = "[A-Za-z0-9._:-]{1,128}"
+_FORM = re.compile(FORM)
 _lock = Lock()
 _last = 0
 

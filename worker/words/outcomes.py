@@ -31,6 +31,7 @@ class HandBack:
         waits_for: The provider that is away: it is pending until somebody has been answered there; ``error`` says why.
         waiting_for: What it waits for by its own wish, in words, such as a time or a signal.
         heard: It waits for a signal, at the most for ``delay``: how many it has heard before.
+        awaits: It waits for its children of these ids: until all have ended, or one has not ended well.
     """
 
     delay: float = 0.0
@@ -40,3 +41,4 @@ class HandBack:
     waits_for: str | None = None
     waiting_for: str | None = None
     heard: int | None = None
+    awaits: tuple[str, ...] = ()
