@@ -253,7 +253,8 @@ CASES: list[tuple[Any, ModelCapabilities]] = [
     (OpenAIChat(id="gpt-4o"), OPENAI),
     (OpenAIChat(id="gpt-3.5-turbo"), ModelCapabilities(pdfs=False, images=False)),
     (OpenAIChat(id="x", base_url="https://models.example/v1"), ModelCapabilities(pdfs=False, images=False)),
-    (Claude(id="claude-sonnet-5-5"), ModelCapabilities()),
+    (Claude(id="claude-sonnet-5-5"), ModelCapabilities(pdf_pages=600)),
+    (Claude(id="claude-sonnet-4-5"), ModelCapabilities()),
     (DeepSeek(id="deepseek-chat"), ModelCapabilities(pdfs=False, images=False)),
     (OpenAILike(id="mine", base_url="http://models.lan/v1"), ModelCapabilities(pdfs=False, images=False)),
     (

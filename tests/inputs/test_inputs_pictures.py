@@ -10,13 +10,21 @@ from PIL import Image
 
 from worker.agents.capabilities import GEMINI, OPENAI
 from worker.inputs import Attachment, Attachments, Kind, adapt, to_agno_images
+from worker.inputs import pictures as fitting
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import classify
-from worker.inputs.pictures import fit_picture
+from worker.inputs.pictures import Picture, fit_pictures
 from worker.words.models import ModelCapabilities, PictureLimits
 
 ANTHROPIC = ModelCapabilities()
 PROVIDERS = {"anthropic": ANTHROPIC, "openai": OPENAI, "gemini": GEMINI}
+
+
+async def fit_picture(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[bytes, str, list[str]]:
+    (fitted,) = await fit_pictures([Picture(content, media_type)], accepted)
+    if isinstance(fitted, UnreadableError):
+        raise fitted
+    return fitted.content, fitted.media_type, list(fitted.changes)
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Any:
@@ -171,3 +179,18 @@ async def test_a_picture_is_made_to_fit_in_the_same_way_each_time() -> None:
     """An attempt that resumes asks what was asked before, to the byte."""
     made = [await fit_picture(PICTURES[name](), "image/x", PictureLimits()) for name in ("heic", "tiff") * 2]
     assert made[:2] == made[2:]
+
+
+async def test_pictures_of_one_task_share_a_process_and_one_that_ends_it_takes_no_other_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fitting, "MEMORY_BYTES", 250 * 1024 * 1024)
+    large, broken, fine = io.BytesIO(), written("TIFF")[:99], Picture(written("PNG"), "image/png")
+    Image.new("L", (9_000, 9_000)).save(large, "PNG")
+    given = [Picture(broken, "image/tiff"), Picture(large.getvalue(), "image/png"), fine]
+    found = await fit_pictures(given, PictureLimits())
+    assert found[2] == fine
+    assert [str(each) for each in found[:2]] == [
+        "it is damaged, or of a kind that cannot be read",
+        "reading it takes too long, or too much memory",
+    ]

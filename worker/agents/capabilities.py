@@ -1,4 +1,10 @@
-"""What may be sent to a model: by provider and model, from a small table that users can add to."""
+"""What may be sent to a model: by provider and model, from a small table that users can add to.
+
+The figures are the providers' own: platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support,
+platform.openai.com/docs/guides/images-vision and …/pdf-files, ai.google.dev/gemini-api/docs/image-understanding and
+…/document-processing, docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html and
+API_runtime_DocumentBlock.html. Where they differ over time, the smaller one stands here.
+"""
 
 import ipaddress
 from collections.abc import Iterable
@@ -12,14 +18,19 @@ from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimit
 from worker.words.tasks import TaskRecord
 
 EVERYTHING = ModelCapabilities()
-OPENAI = ModelCapabilities(pictures=PictureLimits(size=15 * 1024 * 1024))  # of 50 MB a request; no moving GIF
+OPENAI = ModelCapabilities(pictures=PictureLimits(size=15 * 1024 * 1024, number=500, few=500))  # no moving GIF
 GEMINI = ModelCapabilities(
-    pictures=PictureLimits(COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024),
+    pictures=PictureLimits(
+        COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024, number=3_000, few=3_000
+    ),
     audio=frozenset(f"audio/{each}" for each in ("wav", "mpeg", "aac", "aiff", "flac", "mp4", "ogg")),
     video=frozenset(f"video/{each}" for each in ("mp4", "mpeg", "quicktime", "webm", "x-msvideo", "x-flv", "3gpp")),
     request=14_000_000,  # of 20 MB a request, with everything in it as base64
     pdf_pages=1_000,
 )
+BEDROCK = ModelCapabilities(
+    pictures=PictureLimits(number=20), documents=5, document_size=4_500_000
+)  # its converse, where the model is one that sees
 OPENAI_AUDIO = ModelCapabilities(pdfs=False, images=False, audio=frozenset({"audio/wav", "audio/mpeg"}))
 SCRIPTED = ModelCapabilities(audio=GEMINI.audio, video=GEMINI.video)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False)
@@ -42,6 +53,12 @@ PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("ScriptedModel", SCRIPTED),  # worker.testing: a test sees the files it gave
 )
 """By the names of Agno's model classes, the first in this order that a model descends from; others get text alone."""
+
+SEEING_ON_BEDROCK = ("anthropic.claude", "amazon.nova-lite", "amazon.nova-pro", "amazon.nova-premier", "amazon.nova-2")
+"""Models there that take pictures and documents, by a part of their ids."""
+
+MORE_PAGES = 600  # of PDFs that Anthropic itself takes where a model's context has a million tokens
+MILLION = 1_000_000
 
 MODELS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("smollm2", SMALL_LOCAL),
@@ -110,7 +127,16 @@ def of_model(model: Any) -> ModelCapabilities:
     takes, known = _of_model(model), str(model.id)
     if takes is OWN_SERVER and is_hosted(known):
         return replace(takes, context=context_of(known), tools=True)
-    return replace(takes, context=context_of(known)) if takes.context is None else takes
+    if takes.context is None:
+        takes = replace(takes, context=context_of(known))
+    if takes.pdf_pages < MORE_PAGES and (takes.context or 0) >= MILLION and _is_anthropics(model):
+        return replace(takes, pdf_pages=MORE_PAGES)
+    return takes
+
+
+def _is_anthropics(model: Any) -> bool:
+    """Whether it is asked at Anthropic itself; Bedrock and others have limits of their own."""
+    return type(model).__name__ == "Claude" and type(model).__module__.startswith("agno.models.anthropic")
 
 
 def _of_model(model: Any) -> ModelCapabilities:
@@ -145,6 +171,8 @@ def _by_provider(model: Any) -> ModelCapabilities:
     own_server = getattr(model, "base_url", None) is not None and families & {"OpenAIChat", "OpenAIResponses"}
     if own_server and "api.openai.com" not in str(model.base_url):
         return TEXT_ALONE
+    if "AwsBedrock" in families:
+        return BEDROCK if any(each in str(model.id) for each in SEEING_ON_BEDROCK) else TEXT_ALONE
     return next((capable for name, capable in PROVIDERS if name in families), TEXT_ALONE)
 
 

@@ -337,18 +337,23 @@ class Task(TaskRecord):
         return self._attachments
 
     def get_files(self) -> list[Any]:
-        """Answer the PDFs among the files, as Agno ``File`` objects."""
+        """Answer the PDFs among the files, as Agno ``File`` objects that any provider accepts."""
         from worker.inputs import to_agno_files
 
-        return list(to_agno_files(self.attachments)) if self.input.files else []
+        return list(to_agno_files(self._for_anyone())) if self.input.files else []
 
     def get_images(self) -> list[Any]:
         """Answer the pictures among the files, as Agno ``Image`` objects that any provider accepts."""
-        from worker.inputs import fit_pictures, to_agno_images
+        from worker.inputs import to_agno_images
 
-        if self._fitted is None and self.input.files:
-            self._fitted = fit_pictures(self.attachments)
-        return [] if self._fitted is None else list(to_agno_images(self._fitted))
+        return list(to_agno_images(self._for_anyone())) if self.input.files else []
+
+    def _for_anyone(self) -> "Attachments":
+        from worker.inputs import fit_blocking
+
+        if self._fitted is None:
+            self._fitted = fit_blocking(self.attachments)
+        return self._fitted
 
     def get_audio(self) -> list[Any]:
         """Answer the sound recordings among the files, as Agno ``Audio`` objects, whatever their format."""

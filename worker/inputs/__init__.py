@@ -27,7 +27,7 @@ What is safe about it, and where that is:
 Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each comes with its first use.
 """
 
-from worker.inputs.adapt import adapt, fit_pictures
+from worker.inputs.adapt import adapt, fit_blocking
 from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
@@ -49,7 +49,7 @@ __all__ = [
     "adapt",
     "compose_message",
     "display_url",
-    "fit_pictures",
+    "fit_blocking",
     "fit_texts",
     "human_readable",
     "name_of",

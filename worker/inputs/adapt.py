@@ -11,10 +11,10 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.names import size_words
-from worker.inputs.pdfs import fit_pdf, is_protected, pdf_text
-from worker.inputs.pictures import fit_picture, fit_picture_blocking
+from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, is_protected, pdf_text
+from worker.inputs.pictures import Fitted, Picture, fit_pictures, fit_pictures_blocking
 from worker.inputs.threads import examine
-from worker.words.models import ModelCapabilities, PictureLimits
+from worker.words.models import ModelCapabilities
 
 
 async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limits: Limits | None = None) -> Attachments:
@@ -29,7 +29,10 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
     Both share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
-    items = await asyncio.gather(*(_adapt_one(item, capabilities, limits) for item in attachments.items))
+    accepted = capabilities.pictures.of(len(attachments.images))
+    pictures = await fit_pictures(_pictures(attachments), accepted) if capabilities.images else []
+    fitted = _with_pictures(attachments, pictures) if capabilities.images else attachments.items
+    items = await asyncio.gather(*(_adapt_one(item, capabilities, limits) for item in fitted))
     fitting = Attachments(await _within_request(items, capabilities, limits), attachments.reservation)
     return await examine(lambda: fit_texts(fitting, capabilities, limits)) if fitting.texts else fitting
 
@@ -46,40 +49,80 @@ async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: 
         return await _as_words(item)
     if item.kind in {Kind.AUDIO, Kind.VIDEO}:
         return _as_recording(item, capabilities.audio if item.kind is Kind.AUDIO else capabilities.video)
-    return await _as_picture(item, capabilities.pictures) if item.kind is Kind.IMAGE else item
+    return item
 
 
 async def _within_request(
     items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits
 ) -> tuple[Attachment, ...]:
     """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
-    left, pages, fitting = capabilities.request, capabilities.pdf_pages, list[Attachment]()
-    full = f"with it the files are larger than the {size_words(left)} that the model's provider takes in one request"
-    all_pages = f"the model's provider takes no more than {_pages(pages)} of PDFs in one request"
+    room, fitting = _Room(capabilities), list[Attachment]()
     for item in items:
         fitted = item
         if item.kind is Kind.PDF:
             try:
-                fitted = await _as_pdf(item, pages, left)
+                fitted = await _as_pdf(item, room)
             except UnreadableError as cause:
-                why = full if left < LEAST_PDF else str(cause) if pages else all_pages
-                fitted = await _as_text(item, most_characters(capabilities, limits), why)
-            pages -= fitted.pages or 0 if fitted.kind is Kind.PDF else 0
-        elif item.kind in _SENT and len(item.content) > left:
-            fitted = _as_note(item, full)
-        left -= len(fitted.content) if fitted.kind in _SENT else 0
+                fitted = await _as_text(item, most_characters(capabilities, limits), str(cause))
+        elif item.kind in _SENT and (why := room.refusal(item)):
+            fitted = _as_note(item, why)
+        room.take(fitted)
         fitting.append(fitted)
     return tuple(fitting)
 
 
-async def _as_pdf(item: Attachment, pages: int, size: int) -> Attachment:
-    """A PDF that its provider opens, of so many pages and bytes at most. Raises UnreadableError if there is none."""
-    total = item.pages or 1
-    if total <= pages and len(item.content) <= size and not is_protected(item.content):
+class _Room:
+    """What there is still room for in a request."""
+
+    def __init__(self, takes: ModelCapabilities) -> None:
+        self._takes = takes
+        self.bytes = takes.request
+        self.pages = takes.pdf_pages
+        self._pictures = takes.pictures.number
+        self._documents = takes.documents
+
+    @property
+    def document_bytes(self) -> int:
+        """How large a PDF may be."""
+        return min(self.bytes, self._takes.document_size)
+
+    def refusal(self, item: Attachment) -> str | None:
+        """Why there is no room for a file, not even a page of it; None if there is."""
+        taken, provider = "the model's provider takes no more than", "in one request"
+        if item.kind is Kind.IMAGE and not self._pictures:
+            return f"{taken} {self._takes.pictures.number:,} pictures {provider}"
+        if item.kind is Kind.PDF and not self._documents:
+            return f"{taken} {self._takes.documents:,} PDFs {provider}"
+        if item.kind is Kind.PDF and not self.pages:
+            return f"{taken} {_pages(self._takes.pdf_pages)} of PDFs {provider}"
+        if (LEAST_PDF if item.kind is Kind.PDF else len(item.content)) > self.bytes:
+            total = size_words(self._takes.request)
+            return f"with it the files are larger than the {total} that the model's provider takes {provider}"
+        return None
+
+    def take(self, item: Attachment) -> None:
+        """Count a file that is sent."""
+        self.bytes -= len(item.content) if item.kind in _SENT else 0
+        self._pictures -= item.kind is Kind.IMAGE
+        self._documents -= item.kind is Kind.PDF
+        self.pages -= item.pages or 0 if item.kind is Kind.PDF else 0
+
+
+async def _as_pdf(item: Attachment, room: _Room) -> Attachment:
+    """A PDF that its provider opens, of as many pages and bytes as there is room for. Raises UnreadableError: none."""
+    if (why := room.refusal(item)) is not None:
+        raise UnreadableError(why)
+    if _is_fine(item, room.pages, room.document_bytes):
         return item
-    if not pages or size < LEAST_PDF:
-        raise UnreadableError("there is no room for it")
-    content, count = await fit_pdf(item.content, pages, size)
+    return _with_pages(item, *await fit_pdf(item.content, room.pages, room.document_bytes))
+
+
+def _is_fine(item: Attachment, pages: int, size: int) -> bool:
+    return (item.pages or 1) <= pages and len(item.content) <= size and not is_protected(item.content)
+
+
+def _with_pages(item: Attachment, content: bytes, count: int) -> Attachment:
+    total = item.pages or 1
     note = item.note
     if count < total:
         note = _and(note, f"{item.name}: the model is given the first {_pages(count)} of {total:,}.")
@@ -98,31 +141,43 @@ def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:
     return _as_note(item, f"the model takes no {item.media_type}, but {', '.join(sorted(taken))}")
 
 
-def fit_pictures(attachments: Attachments) -> Attachments:
-    """Return the attachments with pictures that every provider accepts, for plain code, which waits."""
-    items = (_as_picture_blocking(item) if item.kind is Kind.IMAGE else item for item in attachments.items)
-    return Attachments(tuple(items), attachments.reservation)
+def fit_blocking(attachments: Attachments) -> Attachments:
+    """Return the attachments with pictures and PDFs that every provider accepts, for plain code, which waits."""
+    anyone = ModelCapabilities()
+    accepted = anyone.pictures.of(len(attachments.images))
+    items = _with_pictures(attachments, fit_pictures_blocking(_pictures(attachments), accepted))
+    return Attachments(
+        tuple(_as_pdf_blocking(item, anyone) if item.kind is Kind.PDF else item for item in items),
+        attachments.reservation,
+    )
 
 
-async def _as_picture(item: Attachment, accepted: PictureLimits) -> Attachment:
-    try:
-        return _with_picture(item, *await fit_picture(item.content, item.media_type, accepted))
-    except UnreadableError as cause:
-        return _as_note(item, str(cause))
-
-
-def _as_picture_blocking(item: Attachment) -> Attachment:
-    try:
-        return _with_picture(item, *fit_picture_blocking(item.content, item.media_type, PictureLimits()))
-    except UnreadableError as cause:
-        return _as_note(item, str(cause))
-
-
-def _with_picture(item: Attachment, content: bytes, media_type: str, changes: Sequence[str]) -> Attachment:
-    if not changes:
+def _as_pdf_blocking(item: Attachment, takes: ModelCapabilities) -> Attachment:
+    if _is_fine(item, takes.pdf_pages, takes.document_size):
         return item
-    note = _and(item.note, f"{item.name}: the model is given a picture {', '.join(changes)}.")
-    return replace(item, media_type=media_type, content=content, note=note)
+    try:
+        return _with_pages(item, *fit_pdf_blocking(item.content, takes.pdf_pages, takes.document_size))
+    except UnreadableError as cause:
+        return _as_note(item, str(cause))
+
+
+def _pictures(attachments: Attachments) -> list[Picture]:
+    return [Picture(each.content, each.media_type) for each in attachments.images]
+
+
+def _with_pictures(attachments: Attachments, fitted: Sequence[Fitted]) -> tuple[Attachment, ...]:
+    """The files, with their pictures as they fit; a note says what was done to each."""
+    left = iter(fitted)
+    return tuple(_with_picture(item, next(left)) if item.kind is Kind.IMAGE else item for item in attachments.items)
+
+
+def _with_picture(item: Attachment, fitted: Fitted) -> Attachment:
+    if isinstance(fitted, UnreadableError):
+        return _as_note(item, str(fitted))
+    if not fitted.changes:
+        return item
+    note = _and(item.note, f"{item.name}: the model is given a picture {', '.join(fitted.changes)}.")
+    return replace(item, media_type=fitted.media_type, content=fitted.content, note=note)
 
 
 async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachment:

@@ -1,9 +1,11 @@
 """Attachments as Agno takes them."""
 
 import re
+from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
-from worker.inputs.attachments import Attachments
+from worker.inputs.attachments import Attachment, Attachments
 
 if TYPE_CHECKING:
     from agno.media import Audio, File, Image, Video
@@ -14,6 +16,7 @@ _GOOGLES = {  # as Google's documentation calls them, and Agno too
     "video/x-msvideo": "video/avi",
 }
 _PLAIN = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")  # what AWS Bedrock, the only reader of `name`, lets a document be called
+LONGEST_NAME = 180  # characters; Bedrock takes 200, and there may be a number behind it
 
 
 def to_agno_files(attachments: Attachments) -> "list[File]":
@@ -25,12 +28,22 @@ def to_agno_files(attachments: Attachments) -> "list[File]":
             content=pdf.content,
             mime_type="application/pdf",  # Agno checks it against its own list, so never as it was declared
             filename=pdf.name,
-            name=_PLAIN.sub(" ", pdf.name.removesuffix(".pdf")).strip() or "document",
+            name=name,
             format="pdf",
             size=pdf.size,
         )
-        for pdf in attachments.pdfs
+        for pdf, name in zip(attachments.pdfs, _plain_names(attachments.pdfs), strict=True)
     ]
+
+
+def _plain_names(pdfs: Sequence[Attachment]) -> list[str]:
+    """Names as Bedrock takes them: a few characters, single blanks, no two alike."""
+    names: list[str] = []
+    for pdf in pdfs:
+        plain = " ".join(_PLAIN.sub(" ", pdf.name.removesuffix(".pdf")).split())[:LONGEST_NAME] or "document"
+        numbered = (f"{plain} {number}" for number in count(2))
+        names.append(plain if plain not in names else next(each for each in numbered if each not in names))
+    return names
 
 
 def to_agno_images(attachments: Attachments) -> "list[Image]":

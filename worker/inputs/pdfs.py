@@ -6,6 +6,8 @@ is read once the wanted number of characters is there. PDFium is native code tha
 reads that one PDF alone. Nothing in a PDF is executed and nothing it refers to is fetched.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,15 +80,36 @@ async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SE
     Returns: the new PDF, and how many pages it has.
     Raises UnreadableError with the cause, for instance that not even its first page is that small.
     """
-    answer = await _ask(f"{_WORDS}:fit", content, pages, size, seconds=seconds, answer=size + _HEAD_BYTES)
+    bounds = _bounds(seconds, size + _HEAD_BYTES)
+    with _told(seconds):
+        return _fitted(await bounded.documents.run(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
+
+
+def fit_pdf_blocking(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:
+    """Do the same for plain code, which waits."""
+    bounds = _bounds(seconds, size + _HEAD_BYTES)
+    with _told(seconds):
+        return _fitted(bounded.documents.run_blocking(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
+
+
+def _fitted(answer: bytes) -> tuple[bytes, int]:
     head, _, fitted = answer.partition(b"\n")
     return fitted, int(head)
 
 
-async def _ask(function: str, *arguments: Any, seconds: float, answer: int = ANSWER_BYTES) -> Any:
-    bounds = Bounds(seconds, MEMORY_BYTES, answer=answer, once=True)
+async def _ask(function: str, *arguments: Any, seconds: float) -> Any:
+    with _told(seconds):
+        return await bounded.documents.run(function, *arguments, bounds=_bounds(seconds, ANSWER_BYTES))
+
+
+def _bounds(seconds: float, answer: int) -> Bounds:
+    return Bounds(seconds, MEMORY_BYTES, answer=answer, once=True)
+
+
+@contextmanager
+def _told(seconds: float) -> Generator[None]:
     try:
-        return await bounded.documents.run(function, *arguments, bounds=bounds)
+        yield
     except Refused as cause:
         raise UnreadableError(str(cause)) from None
     except Crashed:  # a broken PDF makes pypdf raise almost anything

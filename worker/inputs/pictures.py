@@ -1,16 +1,19 @@
 """Pictures by their first bytes, whether the rest of them is there, and in a form that a model's provider takes."""
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from worker import bounded
-from worker.bounded import BoundedError, Bounds, Refused
+from worker.bounded import BoundedError, Bounds
 from worker.inputs.causes import UnreadableError
 from worker.words.models import PictureLimits
 
-PICTURE_SECONDS = 20.0  # for one picture; 100 million pixels take about four
+PICTURE_SECONDS = 20.0  # for one picture, or a few small ones; 100 million pixels take about four
+BATCH = 25  # pictures that one child process looks at,
+BATCH_BYTES = 16 * 1024 * 1024  # and bytes of them
+BATCH_ANSWER_BYTES = 64 * 1024 * 1024
 MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # of address space: a picture of that size, and a copy of it
 _FIT = "worker.inputs.readers.pictures:fit"
 
@@ -44,57 +47,114 @@ def picture_type(content: bytes) -> str | None:
     return None
 
 
-async def fit_picture(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[bytes, str, list[str]]:
-    """Return a picture as a provider accepts it, its media type, and what was done to it, in words.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as it is, or as it was made to fit.
 
-    Where the extra `files` is not installed, a picture of an accepted type is left as it is.
-
-    Raises UnreadableError with the cause if it cannot be made to fit.
+    Arguments:
+        content: its bytes.
+        media_type: what it is.
+        changes: what was done to it, in words; none if nothing had to be.
     """
-    if not _can_convert(media_type, accepted):
-        return content, media_type, []
-    with _told():
-        answer = await bounded.documents.run(_FIT, content, media_type, accepted, bounds=_bounds(accepted))
-    return _fitted(answer, content, media_type)
+
+    content: bytes
+    media_type: str
+    changes: tuple[str, ...] = ()
 
 
-def fit_picture_blocking(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[bytes, str, list[str]]:
+Fitted = Picture | UnreadableError
+"""A picture that fits, or why there is none."""
+
+
+async def fit_pictures(pictures: Sequence[Picture], accepted: PictureLimits) -> list[Fitted]:
+    """Return pictures as a provider accepts them; of each that cannot be made to fit, the cause.
+
+    All of a task go to one child process, some megabytes at a time; of those that it does not survive, each goes to one
+    of its own. Where the extra `files` is not installed, a picture of an accepted type is left as it is.
+    """
+    if not _can_convert():
+        return [_as_it_is(each, accepted) for each in pictures]
+    return [fitted for batch in _batches(pictures) for fitted in await _fit(batch, accepted)]
+
+
+def fit_pictures_blocking(pictures: Sequence[Picture], accepted: PictureLimits) -> list[Fitted]:
     """Do the same for plain code, which waits."""
-    if not _can_convert(media_type, accepted):
-        return content, media_type, []
-    with _told():
-        answer = bounded.documents.run_blocking(_FIT, content, media_type, accepted, bounds=_bounds(accepted))
-    return _fitted(answer, content, media_type)
+    if not _can_convert():
+        return [_as_it_is(each, accepted) for each in pictures]
+    return [fitted for batch in _batches(pictures) for fitted in _fit_blocking(batch, accepted)]
 
 
-def _can_convert(media_type: str, accepted: PictureLimits) -> bool:
-    if find_spec("PIL") is not None and find_spec("pillow_heif") is not None:
-        return True
-    if media_type in accepted.types:
-        return False
-    raise UnreadableError(f"the model takes no {media_type}; to convert it, install agno-worker[files]")
-
-
-def _bounds(accepted: PictureLimits) -> Bounds:
-    return Bounds(PICTURE_SECONDS, MEMORY_BYTES, answer=accepted.size + 4096, once=True)
-
-
-@contextmanager
-def _told() -> Generator[None]:
+async def _fit(batch: Sequence[Picture], accepted: PictureLimits) -> list[Fitted]:
+    asked = [(each.content, each.media_type) for each in batch]
     try:
-        yield
-    except Refused as cause:
-        raise UnreadableError(str(cause)) from None
-    except bounded.NotStarted:
-        raise UnreadableError("there is no process left to convert it in") from None
-    except BoundedError:  # a damaged picture may take a decoder over, or want all the memory there is
-        raise UnreadableError("reading it takes too long, or too much memory") from None
+        return _fitted(await bounded.documents.run(_FIT, asked, accepted, bounds=_bounds(batch, accepted)), batch)
+    except BoundedError as error:
+        if len(batch) == 1:
+            return [_failed(error)]
+    return [fitted for each in batch for fitted in await _fit([each], accepted)]
 
 
-def _fitted(answer: bytes, content: bytes, media_type: str) -> tuple[bytes, str, list[str]]:
-    head, _, fitted = answer.partition(b"\n")
-    said = json.loads(head)
-    return (fitted, said["type"], said["changes"]) if said["changes"] else (content, media_type, [])
+def _fit_blocking(batch: Sequence[Picture], accepted: PictureLimits) -> list[Fitted]:
+    asked = [(each.content, each.media_type) for each in batch]
+    try:
+        return _fitted(bounded.documents.run_blocking(_FIT, asked, accepted, bounds=_bounds(batch, accepted)), batch)
+    except BoundedError as error:
+        if len(batch) == 1:
+            return [_failed(error)]
+    return [fitted for each in batch for fitted in _fit_blocking([each], accepted)]
+
+
+def _can_convert() -> bool:
+    return find_spec("PIL") is not None and find_spec("pillow_heif") is not None
+
+
+def _as_it_is(picture: Picture, accepted: PictureLimits) -> Fitted:
+    if picture.media_type in accepted.types:
+        return picture
+    return UnreadableError(f"the model takes no {picture.media_type}; to convert it, install agno-worker[files]")
+
+
+def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+    batch, size = list[Picture](), 0
+    for each in pictures:
+        if batch and (size + len(each.content) > BATCH_BYTES or len(batch) >= BATCH):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += len(each.content)
+    if batch:
+        yield batch
+
+
+def _bounds(batch: Sequence[Picture], accepted: PictureLimits) -> Bounds:
+    alone = accepted.size + 4096
+    answer = alone if len(batch) == 1 else min(alone * len(batch), BATCH_ANSWER_BYTES)
+    return Bounds(PICTURE_SECONDS, MEMORY_BYTES, answer=answer, once=True)
+
+
+def _failed(error: BoundedError) -> UnreadableError:
+    if isinstance(error, bounded.NotStarted):
+        return UnreadableError("there is no process left to convert it in")
+    return UnreadableError("reading it takes too long, or too much memory")  # or a decoder was taken over
+
+
+def _fitted(answer: bytes, batch: Sequence[Picture]) -> list[Fitted]:
+    """Read what the child has answered. Raises: Crashed (it is no such answer: a picture has taken the child over)."""
+    head, _, contents = answer.partition(b"\n")
+    fitted, at = list[Fitted](), 0
+    try:
+        for picture, said in zip(batch, json.loads(head), strict=True):
+            if "refused" in said:
+                fitted.append(UnreadableError(str(said["refused"])))
+            elif said["changes"]:
+                content = contents[at : at + int(said["size"])]
+                fitted.append(Picture(content, str(said["type"]), tuple(map(str, said["changes"]))))
+                at += len(content)
+            else:
+                fitted.append(picture)
+    except (ValueError, KeyError, TypeError):
+        raise bounded.Crashed("it is no answer") from None
+    return fitted
 
 
 def is_complete(content: bytes, media_type: str) -> bool:

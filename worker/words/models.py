@@ -1,6 +1,6 @@
 """What a model can take."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 UNKNOWN_CONTEXT = 32_000  # tokens; hosted models have had more for years
 COMMON_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -14,11 +14,21 @@ class PictureLimits:
         types: Media types; PNG and JPEG are among them everywhere.
         side: Pixels of the longest side. Anthropic refuses more than 8,000, OpenAI and Gemini scale down by themselves.
         size: Bytes. Anthropic and Bedrock refuse more than 5 MiB of base64, which is 3.75 MiB of a picture.
+        number: Pictures of one request.
+        few: How many may have that side; where there are more, `side_of_many` holds for all.
+        side_of_many: Pixels of the longest side then: Anthropic refuses more than 2,000.
     """
 
     types: frozenset[str] = COMMON_PICTURES
     side: int = 8_000
     size: int = 3_932_160
+    number: int = 100
+    few: int = 20
+    side_of_many: int = 2_000
+
+    def of(self, number: int) -> "PictureLimits":
+        """What holds for each of so many pictures of one request."""
+        return self if number <= self.few else replace(self, side=min(self.side, self.side_of_many))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ class ModelCapabilities:
         request: Bytes that all files of a request may have, before base64 makes them a third larger. Anthropic refuses
             requests of more than 32 MB; 2 MB of those are for the texts.
         pdf_pages: Pages that all PDF files of a request may have; Anthropic and OpenAI refuse more than 100.
+        documents: PDF files of one request; Bedrock refuses more than 5.
+        document_size: Bytes that one PDF file may have; Bedrock refuses more than 4.5 MB.
         context: Tokens of its context; none: nobody knows.
         tools: Whether it can call tools.
     """
@@ -47,6 +59,8 @@ class ModelCapabilities:
     video: frozenset[str] = frozenset()
     request: int = 22_000_000
     pdf_pages: int = 100
+    documents: int = 100
+    document_size: int = 22_000_000
     context: int | None = None
     tools: bool = True
 

@@ -23,27 +23,37 @@ _OPAQUE = {"1", "L", "RGB"}
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses twice as many
 
 
-def fit(content: bytes, media_type: str, accepted: PictureLimits) -> bytes:
-    """Have a picture fit.
+def fit(pictures: list[tuple[bytes, str]], accepted: PictureLimits) -> bytes:
+    """Have pictures fit.
 
     Args:
-        content: The picture.
-        media_type: What it is.
-        accepted: What its provider takes.
+        pictures: Of each its content, and what it is.
+        accepted: What their provider takes.
 
     Returns:
-        A line of JSON, ``type`` and ``changes`` (what was done, in words), and the new picture; no picture if it is
-        fine as it is.
-
-    Raises:
-        Refused: It cannot be read, or cannot be made to fit.
+        A line of JSON, and the new pictures one after another. The line has of each ``type``, ``changes`` (what was
+        done, in words) and ``size`` of the new one, which has no bytes if the old one is fine as it is; or ``refused``,
+        with the cause, where it cannot be read or made to fit.
     """
+    said, contents = list[dict[str, Any]](), list[bytes]()
+    for content, media_type in pictures:
+        try:
+            fitted, changes, new = _fit(content, media_type, accepted)
+        except Refused as cause:
+            said.append({"refused": str(cause)})
+        else:
+            said.append({"type": fitted, "changes": changes, "size": len(new)})
+            contents.append(new)
+    return json.dumps(said).encode() + b"\n" + b"".join(contents)
+
+
+def _fit(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[str, list[str], bytes]:
     with readable():
         picture = opened(content)
         changes = _changes(picture, content, media_type, accepted)
         if not changes:
-            return _answer(media_type, [], b"")
-        return _answer(*_fitting(upright(picture, accepted.side), changes, accepted.size))
+            return media_type, [], b""
+        return _fitting(upright(picture, accepted.side), changes, accepted.size)
 
 
 @contextmanager
@@ -137,7 +147,3 @@ def _written(picture: Any, form: str, **options: Any) -> bytes:
     target = io.BytesIO()
     picture.save(target, form, **options)
     return target.getvalue()
-
-
-def _answer(media_type: str, changes: list[str], content: bytes) -> bytes:
-    return json.dumps({"type": media_type, "changes": changes}).encode() + b"\n" + content
