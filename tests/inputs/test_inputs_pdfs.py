@@ -142,3 +142,15 @@ def test_it_is_done_without_pdfium_too(content: bytes, monkeypatch: pytest.Monke
 async def test_what_is_no_pdf_has_a_cause() -> None:
     with pytest.raises(UnreadableError, match="it is not a valid PDF"):
         await fit_pdf(b"%PDF-1.4 /Encrypt nothing %%EOF", 10, MOST)
+
+
+async def test_a_damaged_trailer_is_mended_and_a_truncated_pdf_is_not() -> None:
+    body, _, _ = PAGES.rpartition(b"trailer")
+    root = PAGES[PAGES.rindex(b"/Root") :].partition(b"\n")[0]
+    damaged = body + b"trailer\n<< " + root + b" /ID [<904e\xa4I\x9e"
+    (item,) = await examined("https://a.test/a.pdf", Fetched(damaged), MOST)
+    assert item.pages == 5
+    (file,) = to_agno_files(await adapt(Attachments((item,)), taking()))
+    assert text_of(file.content) == text_of(PAGES)
+    with pytest.raises(UnreadableError, match="truncated"):
+        await examined("https://a.test/a.pdf", Fetched(body[: len(body) // 2] + root), MOST)

@@ -11,7 +11,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.names import size_words
-from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, is_protected, pdf_text
+from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, has_end, is_protected, pdf_text
 from worker.inputs.pictures import Fitted, Picture, fit_pictures, fit_pictures_blocking
 from worker.inputs.threads import examine
 from worker.words.models import ModelCapabilities
@@ -118,7 +118,8 @@ async def _as_pdf(item: Attachment, room: _Room) -> Attachment:
 
 
 def _is_fine(item: Attachment, pages: int, size: int) -> bool:
-    return (item.pages or 1) <= pages and len(item.content) <= size and not is_protected(item.content)
+    is_sound = has_end(item.content) and not is_protected(item.content)
+    return is_sound and (item.pages or 1) <= pages and len(item.content) <= size
 
 
 def _with_pages(item: Attachment, content: bytes, count: int) -> Attachment:

@@ -20,6 +20,7 @@ READING_SHARE = 0.6  # of those, after which no further page is begun
 MEMORY_BYTES = 1024 * 1024 * 1024  # of address space: the file, and a page's streams several times over
 ANSWER_BYTES = 16 * 1024 * 1024  # of text
 _HEAD_BYTES = 100
+_END, _TAIL = b"%%EOF", 2048  # readers look for it in the last 1024 bytes, and some writers pad
 _WORDS = "worker.inputs.readers.pdf"
 
 
@@ -66,6 +67,11 @@ async def pdf_text(content: bytes, characters: int, seconds: float = PDF_SECONDS
 def is_protected(content: bytes) -> bool:
     """Tell whether a PDF is encrypted, if only so that nobody changes it; providers refuse those."""
     return b"/Encrypt" in content
+
+
+def has_end(content: bytes) -> bool:
+    """Tell whether a PDF has its end marker; where PDFium mends one without it, providers need not."""
+    return _END in content[-_TAIL:]
 
 
 async def fit_pdf(content: bytes, pages: int, size: int, seconds: float = PDF_SECONDS) -> tuple[bytes, int]:

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ _DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations that say nothing, o
 _TAIL = 2048  # bytes; readers look for the end marker in the last 1024, and some writers pad
 _END = b"%%EOF"
 _WRITTEN_AT = re.compile(rb"(?<=/CreationDate\(D:)\d{14}[+-]\d\d'\d\d'(?=\)/Creator\(PDFium\))")
+_ROOT = re.compile(rb"/Root\s+(\d{1,10}\s+\d{1,5})\s+R")
+MOST_OBJECTS = 8_388_607  # of a PDF (ISO 32000-1, annex C)
 _DATE = b"20000101000000+00'00'"
 _ID = re.compile(rb"(?<=/ID\[)<[0-9A-F]*><[0-9A-F]*>(?=\])")
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
@@ -137,13 +140,23 @@ def _opened(content: bytes) -> "PdfReader":
 
 def opened_by_pdfium(content: bytes) -> Any:
     """The document as PDFium opens it, which mends more than pypdf does; None where it does not, or is not there."""
-    try:
-        import pypdfium2
+    for each in (content, _with_trailer(content)):
+        with suppress(Exception):  # not installed, or a broken PDF
+            import pypdfium2
 
-        document = pypdfium2.PdfDocument(content)
-        return document if len(document) else None
-    except Exception:  # noqa: BLE001 - not installed, or a broken PDF
+            document = pypdfium2.PdfDocument(each)
+            if len(document):
+                return document
+    return None
+
+
+def _with_trailer(content: bytes) -> bytes | None:
+    """A PDF with a new trailer (ISO 32000-1, 7.5.5), where the old one is damaged and what it points to is there."""
+    end = content.rfind(b"trailer")
+    roots = _ROOT.findall(content, end) if end > content.rfind(b"endobj") > 0 else []
+    if not roots:
         return None
+    return content[:end] + b"trailer\n<< /Root %s R /Size %d >>\nstartxref\n0\n%%%%EOF\n" % (roots[-1], MOST_OBJECTS)
 
 
 class _Pages:
