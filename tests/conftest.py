@@ -48,6 +48,12 @@ TABLES = (
     "audit",
     "chores",
     "guesses",
+    "knowledge_vectors",
+    "knowledge_chunks",
+    "knowledge_editions",
+    "knowledge_terms",
+    "knowledge_documents",
+    "knowledge_bases",
 )
 EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants
 OTHERS = """

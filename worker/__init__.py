@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.face.backend import Backend
     from worker.face.configuration import Configuration
     from worker.face.context import Context
+    from worker.face.knowledge import KnowledgeBase, KnowledgeBases
     from worker.face.listening import Events, on_auth_event
     from worker.face.running import run_agent, run_agent_sync
     from worker.face.task import Task
@@ -53,7 +54,12 @@ if TYPE_CHECKING:
         ToolCallRequest,
         ToolCallResult,
     )
-    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult
+    from worker.words.knowledge import (
+        AgentKnowledgeBase,
+        KnowledgeBaseDocumentItem,
+        KnowledgeBaseSearchResult,
+        KnowledgeBaseType,
+    )
     from worker.words.requests import InputAnswer, InputRequest, OpenRequest, ReceivedAnswer, RequestKind
     from worker.words.retry import RetryPolicy
     from worker.words.statuses import (
@@ -78,6 +84,7 @@ __all__ = [
     "AgentActivityThreadToolCall",
     "AgentExecutionInput",
     "AgentExecutionStatus",
+    "AgentKnowledgeBase",
     "Agents",
     "AgentsListItem",
     "Backend",
@@ -92,8 +99,11 @@ __all__ = [
     "InputAnswer",
     "InputRequest",
     "Instructions",
+    "KnowledgeBase",
     "KnowledgeBaseDocumentItem",
     "KnowledgeBaseSearchResult",
+    "KnowledgeBaseType",
+    "KnowledgeBases",
     "LLMReasoningEffort",
     "LeaseLost",
     "LocalTaskTest",

@@ -191,6 +191,12 @@ class Settings(BaseSettings):
         validation_alias="WORKER_MODEL",
         description="model of agents that name none, as `provider:name`; none: by the API key that is set",
     )
+    embedder: str | None = Field(
+        default=None,
+        validation_alias="WORKER_EMBEDDER",
+        description="what makes vectors of the texts of new knowledge bases that do not say it, as `provider:model`;"
+        " none: they are searched by words alone",
+    )
     model_silence_seconds: float = Field(
         default=120.0,  # models that think for longer say so as they go
         validation_alias="WORKER_MODEL_SILENCE_SECONDS",

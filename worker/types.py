@@ -25,7 +25,12 @@ if TYPE_CHECKING:
         ToolCallRequest,
         ToolCallResult,
     )
-    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseSearchResult
+    from worker.words.knowledge import (
+        AgentKnowledgeBase,
+        KnowledgeBaseDocumentItem,
+        KnowledgeBaseSearchResult,
+        KnowledgeBaseType,
+    )
     from worker.words.requests import InputAnswer, InputRequest, OpenRequest, ReceivedAnswer, RequestKind
     from worker.words.statuses import (
         AgentExecutionStatus,
@@ -48,12 +53,14 @@ __all__ = [
     "AgentActivityThreadToolCall",
     "AgentExecutionInput",
     "AgentExecutionStatus",
+    "AgentKnowledgeBase",
     "DeepPlanning",
     "InputAnswer",
     "InputRequest",
     "Instructions",
     "KnowledgeBaseDocumentItem",
     "KnowledgeBaseSearchResult",
+    "KnowledgeBaseType",
     "LLMReasoningEffort",
     "LocalTaskTest",
     "Note",

@@ -1,12 +1,11 @@
 """Every sample of the documentation runs, with nothing changed but names: on a real database, with a real worker.
 
-A sample that goes on from an earlier one (``task``, ``tasks``, ``agno_agent``) finds those names set. Knowledge
-bases are not part of the framework yet; where a sample uses one, a stand-in answers our own types.
+A sample that goes on from an earlier one (``task``, ``tasks``, ``agno_agent``, ``kb``) finds those names set.
 """
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import worker
 from tests.seeds import samples
 from tests.seeds.website import SENTENCE, Website
 from tests.support import wait_until
-from worker import Agent, AgentExecutionStatus, Backend, Task, Tasks, TaskUpdateEventType, User, types
+from worker import Agent, AgentExecutionStatus, Backend, KnowledgeBases, Task, Tasks, TaskUpdateEventType, User, types
 from worker.face import bridge
 from worker.words.agents import AgentRecord
 from worker.words.events import NewEvent
@@ -51,11 +50,7 @@ WHAT_HAPPENED = [
 ]
 
 
-class KnowledgeBase:
-    """Stands in for a knowledge base."""
-
-    async def asearch(self, query: str) -> list[types.KnowledgeBaseSearchResult]:
-        return [types.KnowledgeBaseSearchResult(content=f"on {query}", score=0.75)]
+RULES = "# Security\n\nThe authentication methods are keys and tokens.\n\n# Food\n\nSoup is served at noon.\n"
 
 
 class Stage:
@@ -357,9 +352,13 @@ async def test_the_result_of_a_tool_is_shown(stage: Stage, name: str) -> None:
 
 @sample("types_knowledge_base_usage")
 async def test_what_a_knowledge_base_found_is_shown(stage: Stage, name: str) -> None:
-    stage.namespace["kb"] = KnowledgeBase()
-    assert await stage.run(name) == "Score: 0.750\nContent: on authentication methods...\n"
-    assert types.KnowledgeBaseDocumentItem(id="d", document_url="u", added_at=datetime.now(UTC)).id == "d"
+    stage.namespace["kb"] = base = await KnowledgeBases().acreate("rules")
+    await asyncio.to_thread(Path("rules.md").write_text, RULES)
+    (document,) = await base.aadd_documents([Path("rules.md")])
+    printed = await stage.run(name)
+    assert re.fullmatch(r"Score: 0\.\d{3}\nContent: The authentication methods are keys and tokens\.\.\.\.\n", printed)
+    assert [type(document), *map(type, await base.alist_documents())] == [types.KnowledgeBaseDocumentItem] * 2
+    assert (document.id, document.added_at.tzinfo) == ((await base.alist_documents())[0].id, UTC)
 
 
 def test_every_sample_is_run() -> None:

@@ -27,6 +27,9 @@ BODIES: dict[str, Any] = {
     "POST /agent-execution/{task_id}/events/push": [{"type": "chunk", "data": "pushed"}],
     "POST /agent-execution/{task_id}/answer": {"approve": True},
     "POST /agent-execution/{task_id}/signals": {"name": "x"},
+    "POST /knowledge_bases/create": {"name": "made"},
+    "POST /knowledge_bases/{knowledge_base_id}": [{"document_url": "https://example.com/x"}],
+    "DELETE /knowledge_bases/{knowledge_base_id}": ["doc-x"],
     "POST /metadata/api_key_allowance": {"api_key": "unknown"},
     "POST /deliveries/retry": {"all": True},
     "POST /events/{worker_id}": {"event": "worker-capacity-update", "data": {"is_busy": False}},
@@ -68,6 +71,7 @@ class World:
     admin: httpx.AsyncClient
     holders: list[Holder] = field(default_factory=list[Holder])
     tasks: dict[str, str] = field(default_factory=dict[str, str])
+    bases: dict[str, str] = field(default_factory=dict[str, str])
     sha256: str = ""
 
     async def fill(self) -> "World":
@@ -88,8 +92,10 @@ class World:
         ]
         for agent in (MINE, THEIRS):
             self.tasks[agent] = await self.create(agent)
+            self.bases[agent] = await self.create_base(agent)
         stranger, _ = await keys.create(OTHER, role=Role.Admin)
         self.tasks[FOREIGN] = await self.create(FOREIGN, stranger)
+        self.bases[FOREIGN] = await self.create_base(FOREIGN, stranger)
         file = await self.client.post(
             "/files", params={"name": "f"}, content=SECRET_TEXT.encode(), headers={"x-api-key": stranger}
         )
@@ -102,6 +108,15 @@ class World:
         headers = {"x-api-key": key} if key else None
         answer = await self.admin.post(f"/agent-execution/{agent}", json={"input": {"text": text}}, headers=headers)
         return answer.raise_for_status().json()["id"]
+
+    async def create_base(self, agent: str, key: str | None = None) -> str:
+        """A knowledge base of an agent, whose name says whether it is out of reach."""
+        headers = {"x-api-key": key} if key else None
+        body = {"name": "mine" if agent == MINE else SECRET_TEXT}
+        answer = await self.admin.post("/knowledge_bases/create", json=body, headers=headers)
+        made = answer.raise_for_status().json()["id"]
+        self.execute("update worker.knowledge_bases set agents = %s where id = %s", [agent], made)
+        return made
 
     def execute(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Ask the database."""
@@ -178,7 +193,7 @@ def expected(rule: Rule, holder: Holder, target: str) -> int | None:
     scope = rule.scopes.get(holder.role)
     if scope is None:
         return 403
-    named = scope in (Scope.Agent, Scope.Task, Scope.Claim, Scope.Worker)
+    named = scope in (Scope.Agent, Scope.Task, Scope.Claim, Scope.Worker, Scope.KnowledgeBase)
     if named and target == FOREIGN and scope is not Scope.Agent:
         return 404
     if named and target == THEIRS and holder.is_narrow:

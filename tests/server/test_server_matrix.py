@@ -57,6 +57,7 @@ MORE: dict[str, dict[str, Any]] = {
     "emit": {"events": [{"type": "chunk", "data": "x"}], "journal": [["k", "1"]]},
     "save": {"changes": {"title": "written"}},
     "keep_files": {"files": []},
+    "store_document": {"knowledge_base_id": "kb", "document_id": "d", "first": 0},
     "finish": {"outcome": {"status": "completed"}},
     "crashed": {"reason": "killed"},
     "children": {"children": ["c"]},
@@ -132,9 +133,12 @@ async def _route(world: World, case: Case) -> list[str]:
     task_id = world.tasks[target]
     if target == MINE and method in ("DELETE", "PATCH", "POST") and "{task_id}" in path:
         task_id = await world.create(MINE)  # what is asked may end it
+    base_id = world.bases[target]
+    if target == MINE and method == "DELETE" and "{knowledge_base_id}" in path:
+        base_id = await world.create_base(MINE)  # the same
     address = path.replace("{task_id}", task_id).replace("{agent_id}", target).replace("{user_id}", "u")
     address = address.replace("{worker_id}", "w-of-nobody").replace("{sha256}", world.sha256)
-    address = address.replace("{name:path}", "f").replace("{tool_id}", "t")
+    address = address.replace("{name:path}", "f").replace("{tool_id}", "t").replace("{knowledge_base_id}", base_id)
     body = {"json": BODIES.get(name, {})} if method != "GET" and name != "POST /files" else {}
     content: dict[str, Any] = {"content": b"x"} if name == "POST /files" else body
     if name == "PUT /agents/{agent_id}":
@@ -160,7 +164,7 @@ async def _route(world: World, case: Case) -> list[str]:
 
 def _names(rule: Rule, holder: Holder) -> bool:
     """Whether a request of this role names a task of its own, which is there."""
-    return holder.role is not None and rule.scopes.get(holder.role) is Scope.Task
+    return holder.role is not None and rule.scopes.get(holder.role) in (Scope.Task, Scope.KnowledgeBase)
 
 
 def _is_worker(rule: Rule, holder: Holder) -> bool:
@@ -225,6 +229,8 @@ async def test_a_worker_writes_what_its_own_session_claimed_and_nobody_else_does
             outcome = await world.ask(holder, verb)
             if "error" in outcome:
                 differences.append(f"{holder.name}: {name} of its own: {outcome}")
+        store = {"verb": "store_document", "task_id": holder.claims[0][0], "attempt": holder.claims[0][1]}
+        differences += await _others(world, holder, workers, {**store, **MORE["store_document"]})
         delivery = holder.deliveries[0]
         named = {
             "subscription_id": delivery["subscription_id"],

@@ -17,6 +17,7 @@ from worker.cli.demo_command import demo
 from worker.cli.dev_command import dev
 from worker.cli.invoke_command import invoke
 from worker.cli.key_commands import keys
+from worker.cli.knowledge_commands import knowledge
 from worker.cli.provider_commands import providers
 from worker.cli.serve_command import serve
 from worker.cli.task_commands import tasks
@@ -88,6 +89,7 @@ tasks.command("signal")(signal)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")
 app.add_typer(tools, name="tool")
+app.add_typer(knowledge, name="kb")
 app.add_typer(deliveries, name="delivery")
 app.add_typer(providers, name="provider")
 app.add_typer(keys, name="key")

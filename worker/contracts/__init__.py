@@ -10,6 +10,7 @@ from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, KeyAdmin, Keys, check_organization
+from worker.contracts.knowledge import Embed, Knowledge
 from worker.contracts.platforms import Capabilities, Platform
 from worker.contracts.presence import (
     NO_KEY,
@@ -37,12 +38,14 @@ __all__ = [
     "Claimant",
     "Countable",
     "Deliveries",
+    "Embed",
     "HeldDelivery",
     "HeldTask",
     "Host",
     "Key",
     "KeyAdmin",
     "Keys",
+    "Knowledge",
     "NamedTasks",
     "Platform",
     "Presence",

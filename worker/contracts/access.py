@@ -25,6 +25,8 @@ class Scope(StrEnum):
     """The agent that it names is one of the key's; else 404."""
     Task = "task"
     """The task that it names is of one of the key's agents; else 404."""
+    KnowledgeBase = "knowledge base"
+    """One of the key's agents searches the knowledge base that it names, or a key of theirs has made it; else 404."""
     Worker = "worker"
     """The worker that it names was registered by this key, in this session, for agents of the key; else 404."""
     Claim = "claim"
@@ -137,6 +139,15 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
         "PATCH /agents/{agent_id}/sync_local_tools": _rule(client=Scope.Agent, worker=Scope.Agent, admin=Scope.Agent),
         "POST /metadata/api_key_allowance": _read(Scope.Listed),
         "GET /metadata/default_llm_extra_headers": _read(Scope.Organization),
+        # knowledge bases; the ways to them are the public protocol's
+        "GET /knowledge_bases": _read(Scope.Listed),
+        "POST /knowledge_bases/create": _write(Scope.Listed),
+        "GET /knowledge_bases/{knowledge_base_id}": _read(Scope.KnowledgeBase),
+        "POST /knowledge_bases/{knowledge_base_id}": _write(Scope.KnowledgeBase),
+        "DELETE /knowledge_bases/{knowledge_base_id}": _write(Scope.KnowledgeBase),
+        "GET /knowledge_bases/{knowledge_base_id}/details": _read(Scope.KnowledgeBase),
+        "GET /knowledge_bases/{knowledge_base_id}/list": _read(Scope.KnowledgeBase),
+        "DELETE /knowledge_bases/{knowledge_base_id}/erase": _write(Scope.KnowledgeBase),
         # providers of models
         "GET /providers": _read(Scope.Organization),
         "POST /providers/{provider_id}/resume": _rule(admin=Scope.Organization),
@@ -173,6 +184,7 @@ VERBS: Mapping[str, Rule] = MappingProxyType(
         "keep_files": _work(Scope.Claim),
         "journal": _work(Scope.Claim),
         "told": _work(Scope.Claim),
+        "store_document": _work(Scope.Claim),
         "finish": _work(Scope.Claim),
         "hand_back": _work(Scope.Claim),
         "make_children": _work(Scope.Claim),

@@ -7,6 +7,7 @@ from worker.contracts.audit import Audit
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import Keys
+from worker.contracts.knowledge import NamedKnowledge
 from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence, WorkerSession
 from worker.contracts.sessions import Sessions
@@ -143,6 +144,11 @@ class Room(Protocol):
     @property
     def deliveries(self) -> Deliveries:
         """Deliveries that failed."""
+        ...
+
+    @property
+    def knowledge(self) -> NamedKnowledge:
+        """The verbs of knowledge bases."""
         ...
 
     async def standing(self) -> Standing:

@@ -19,6 +19,7 @@ RESERVED_ORGANIZATIONS = frozenset(
         "events",
         "files",
         "keys",
+        "knowledge_bases",
         "providers",
         "ui",
     }

@@ -6,6 +6,7 @@ from typing import Protocol
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
 from worker.contracts.keys import KeyAdmin
+from worker.contracts.knowledge import Knowledge
 from worker.contracts.workers import Work
 
 
@@ -18,6 +19,7 @@ class Capabilities:
         resume: Journals are kept, so a retry does not repeat completed calls.
         deliveries: ``exact`` (at least once across the fleet, in order) or ``best effort``.
         isolation: Tasks whose worker died are counted, so that those it may have died of can be run apart.
+        knowledge: There are knowledge bases.
         keeps_files: What a task's files held when they were first read is kept for later attempts.
     """
 
@@ -26,6 +28,7 @@ class Capabilities:
     deliveries: str = "exact"
     isolation: bool = True
     keeps_files: bool = True
+    knowledge: bool = True
 
 
 class Platform(Protocol):
@@ -47,6 +50,11 @@ class Platform(Protocol):
         ...
 
     @property
+    def knowledge(self) -> Knowledge:
+        """The verbs of knowledge bases."""
+        ...
+
+    @property
     def keys(self) -> KeyAdmin:
         """Keys of its server."""
         ...
@@ -59,6 +67,10 @@ class Platform(Protocol):
     @property
     def description(self) -> str:
         """Where it is, for people; no secret in it."""
+        ...
+
+    def another(self) -> "Platform":
+        """Another way to the same place, not open yet: with connections, and maybe a worker, of its own."""
         ...
 
     async def open(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from worker.words.events import NewEvent
+from worker.words.knowledge import DocumentPart
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -67,6 +68,16 @@ class Work(Protocol):
 
         What was kept of a URL first stands. Raises: LeaseLost, ValidationError, Unsupported (a platform whose
         ``capabilities.keeps_files`` is false).
+        """
+        ...
+
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
+        """The owner of a task that reads documents; stores passages of one, in one transaction.
+
+        With the last part the document is found as it is now, and no longer as it was before. Writing the same part
+        again after an answer that was lost does no harm to what is found: the part with the number 0 begins anew.
+        Raises: LeaseLost, KnowledgeBaseNotFound, DocumentGone, ValidationError, Unsupported (a platform whose
+        ``capabilities.knowledge`` is false).
         """
         ...
 

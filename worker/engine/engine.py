@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from worker.engine.connections import check_encoding, check_url, connect, errors
 from worker.engine.core import Core
 from worker.engine.deliveries import EngineDeliveries
 from worker.engine.keys import EngineKeys
+from worker.engine.knowledge import vectors
+from worker.engine.knowledge.bases import EngineKnowledge
 from worker.engine.page_sessions import EngineSessions
 from worker.engine.presence import EnginePresence, end_silent
 from worker.engine.providers import look_after
@@ -40,6 +43,7 @@ class Room:
         self.tasks = EngineTasks(core, organization_id)
         self.work = EngineWork(core, organization_id, self.tasks)
         self.deliveries = EngineDeliveries(core, organization_id)
+        self.knowledge = EngineKnowledge(core, organization_id, self.tasks)
         self.presence = EnginePresence(core, organization_id, self.work)
         self.audit = EngineAudit(core, organization_id)
         self.uploads = EngineUploads(core, organization_id)
@@ -82,6 +86,15 @@ class Engine:
         if url is not None:
             check_url(url)
         self._vault = Vault(encryption_key, everything=encrypt_all)
+        self._again = partial(
+            Engine,
+            url,
+            home=home,
+            organization_id=organization_id,
+            poll=poll,
+            encryption_key=encryption_key,
+            encrypt_all=encrypt_all,
+        )
         self._url = url
         self._home = home
         self._poll = poll
@@ -93,6 +106,10 @@ class Engine:
         self._rooms: dict[str, Room] = {}
         self._opening = asyncio.Lock()
 
+    def another(self) -> "Engine":
+        """Another way to the same database."""
+        return self._again()
+
     async def open(self) -> None:
         """Connect, starting the embedded server where there is no other. Raises: Unavailable, ConfigurationError."""
         async with self._opening:
@@ -103,6 +120,7 @@ class Engine:
                 self._rooms.clear()
                 room = self.room(self._organization)
                 self._tasks, self._work, self._deliveries = room.tasks, room.work, room.deliveries
+                self._knowledge = room.knowledge
 
     def _made(self, url: str) -> Core:
         core = Core(url, poll=self._poll, vault=self._vault)
@@ -193,6 +211,11 @@ class Engine:
         """Deliveries that failed."""
         return self._deliveries
 
+    @property
+    def knowledge(self) -> EngineKnowledge:
+        """The verbs of knowledge bases."""
+        return self._knowledge
+
     async def standing(self) -> Standing:
         """How the organization's unfinished work stands."""
         return await self.room(self._organization).standing()
@@ -224,7 +247,9 @@ class Engine:
         try:
             check_encoding(connection)
             with errors():
-                return await migrate.migrate(connection)
+                applied = await migrate.migrate(connection)
+                await vectors.set_up(connection)
+                return applied
         finally:
             await connection.close()
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.engine.plan import Item, NewRow
+from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.work import Demand
 
 
@@ -40,7 +41,8 @@ class Offer:
             return False
         wanted = self._demand()
         agent = item.agent_id if item.agent_id in wanted.agents else None
-        free = wanted.others if agent is None else wanted.agents[agent]
+        others = 0 if item.agent_id == KNOWLEDGE else wanted.others
+        free = others if agent is None else wanted.agents[agent]
         if self._taken.total() >= wanted.total or self._taken[agent] >= free:
             return False
         self._taken[agent] += 1

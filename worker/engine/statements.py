@@ -300,16 +300,16 @@ LOCAL = "database"
 REGISTER = """
     insert into worker.workers as w (
         id, organization_id, name, agents, any_agent, concurrency, isolates, has_lock, lease_seconds, lease_until,
-        registered_by, session, tools
+        registered_by, session, tools, reads_documents
     ) values (
         %(id)s, %(organization)s, %(name)s, %(agents)s, %(any_agent)s, %(concurrency)s, %(isolates)s, %(has_lock)s,
         %(lease)s, now() + make_interval(secs => %(lease)s), %(registered_by)s, %(session)s,
-        %(tools)s::json
+        %(tools)s::json, %(reads_documents)s
     )
     on conflict (id) do update set gone_at = null, is_draining = false, lease_until = excluded.lease_until,
         agents = excluded.agents, any_agent = excluded.any_agent, concurrency = excluded.concurrency,
         isolates = excluded.isolates, registered_by = excluded.registered_by, session = excluded.session,
-        tools = excluded.tools
+        tools = excluded.tools, reads_documents = excluded.reads_documents
     where w.organization_id = excluded.organization_id and (
         w.registered_by = excluded.registered_by and w.session is not distinct from excluded.session
         or w.registered_by is null and not w.has_lock and w.lease_seconds <= excluded.lease_seconds

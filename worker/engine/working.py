@@ -18,6 +18,7 @@ from worker.engine.core import Core
 from worker.engine.faults import fault
 from worker.engine.files import FileStore
 from worker.engine.hub import DELIVERIES, WORK
+from worker.engine.knowledge.storing import Storing
 from worker.engine.mail import EngineMail
 from worker.engine.marks import Marks
 from worker.engine.offers import Offer
@@ -28,6 +29,8 @@ from worker.engine.references import kept_rows
 from worker.words.digests import mark
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, NotFound, ValidationError
 from worker.words.events import NewEvent
+from worker.words.knowledge import AGENT as KNOWLEDGE
+from worker.words.knowledge import DocumentPart
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
@@ -48,6 +51,7 @@ class EngineWork:
         self._files = FileStore(core, organization_id, patient=True)
         self.mail = EngineMail(core, organization_id, tasks)
         self._providers = Providers(core, organization_id)
+        self._storing = Storing(core, organization_id)
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
@@ -80,6 +84,7 @@ class EngineWork:
                 "any_agent": card.any_agent,
                 "concurrency": card.concurrency,
                 "isolates": card.isolates,
+                "reads_documents": card.reads_documents,
                 "has_lock": not self._core.pooled and not remote,
                 "lease": card.lease_seconds,
                 "registered_by": session.key if session else statements.LOCAL,
@@ -162,7 +167,8 @@ class EngineWork:
         await self._give_back_unheard(worker_id)
         fault("claim.asked")
         asked, look = now(), self._marks.look()
-        known = [] if look.is_whole else self._marks.known(but=demand.agents)
+        named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent reads no documents
+        known = [] if look.is_whole else self._marks.known(but=named)
         try:
             rows = await self._core.rows(
                 _claim_statement(others=bool(others), is_whole=look.is_whole),
@@ -174,7 +180,7 @@ class EngineWork:
                     "since": self._marks.since(look, wanted),
                     "known": known,
                     "known_since": self._marks.since(look, known),
-                    "named": list(demand.agents),
+                    "named": list(named),
                     "others": others,
                     "suspects": demand.total if demand.suspects is None else demand.suspects,
                     "total": demand.total,
@@ -269,6 +275,10 @@ class EngineWork:
         """Keep with the task what was read of its files."""
         if files:
             await self._core.writer.write(Keep(self._organization, task_id, attempt, kept_rows(files)))
+
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
+        """Write a part of a document that the task reads."""
+        await self._storing.store(task_id, attempt, part)
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
         """Write the attempt's last word."""

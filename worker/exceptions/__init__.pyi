@@ -1,3 +1,4 @@
+from worker.words.errors import ChildFailed as ChildFailed
 from worker.words.errors import ConfigurationError as ConfigurationError
 from worker.words.errors import Conflict as Conflict
 from worker.words.errors import GiveUp as GiveUp

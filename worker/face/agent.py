@@ -11,13 +11,16 @@ from worker.current import run_in_hand
 from worker.face import bridge
 from worker.face.binding import bound
 from worker.face.configuration import Configuration
+from worker.face.knowledge import KnowledgeBase, KnowledgeBases
 from worker.face.options import TaskOptions
+from worker.face.retrieving import Retriever, retriever
 from worker.face.task import Task, Verb
 from worker.face.tasks import Tasks
 from worker.face.tools import InvocationOptions, Tool, ToolsRepository
 from worker.face.uploads import FileSource
 from worker.words.agents import AgentRecord
-from worker.words.errors import ConfigurationError
+from worker.words.errors import ConfigurationError, ValidationError
+from worker.words.knowledge import AgentKnowledgeBase
 from worker.words.tools import ToolInvocationResult
 
 
@@ -63,6 +66,59 @@ class Agent(AgentRecord):
     def tools(self) -> ToolsRepository:
         """Its tools: those of this process, and those that workers had when the agent was loaded."""
         return ToolsRepository(self._configuration, self.id, self.announced_tools)
+
+    @property
+    def search_knowledge(self) -> bool:
+        """Whether it searches any knowledge base."""
+        return bool(self.knowledge_bases)
+
+    def attach_knowledge_base(
+        self, knowledge_base: KnowledgeBase | None = None, knowledge_base_id: str | None = None
+    ) -> None:
+        """Have this agent search a knowledge base; ``asave`` makes that last.
+
+        Args:
+            knowledge_base: Which.
+            knowledge_base_id: Or its id.
+
+        Raises:
+            ValidationError: Neither is given.
+        """
+        wanted = knowledge_base.id if knowledge_base is not None else knowledge_base_id
+        if not wanted:
+            raise ValidationError("give a knowledge base, or the id of one", field="knowledge_base")
+        if not any(each.id == wanted for each in self.knowledge_bases):
+            self.knowledge_bases = [*self.knowledge_bases, AgentKnowledgeBase(id=wanted)]
+
+    async def aget_knowledge_bases(self) -> "list_[KnowledgeBase]":
+        """Load the knowledge bases that it searches. Raises: ModuleException (404: one is gone)."""
+        bases = KnowledgeBases(self._configuration)
+        return [await bases.aget(each.id) for each in self.knowledge_bases]
+
+    def get_knowledge_bases(self) -> "list_[KnowledgeBase]":
+        """Load the knowledge bases that it searches, as ``aget_knowledge_bases`` does."""
+        bases = KnowledgeBases(self._configuration)
+        return [bases.get(each.id) for each in self.knowledge_bases]
+
+    def knowledge_bases_retriever(self) -> Retriever:
+        """What ``agno.agent.Agent(knowledge_retriever=…)`` takes: it searches this agent's knowledge bases."""
+        return retriever([each.id for each in self.knowledge_bases], self._configuration, self.id)
+
+    async def asave(self) -> Self:
+        """Save the agent as it is, under its next version; one that a worker only announced becomes a made one."""
+        return self._absorb(await bridge.across(self._saving(), self._configuration))
+
+    def save(self) -> Self:
+        """Save the agent, as ``asave`` does."""
+        return self._absorb(bridge.block(self._saving(), self._configuration))
+
+    def _saving(self) -> Verb[AgentRecord]:
+        record = AgentRecord.model_validate(self.model_dump())
+        return lambda platform: platform.tasks.save_agent(record)
+
+    def _absorb(self, record: AgentRecord) -> Self:
+        vars(self).update(vars(record))
+        return self
 
     @bound
     @classmethod

@@ -138,6 +138,12 @@ class Backend:
         more = list(options.get("tools") or ())
         if known or more:
             arguments["tools"] = [*tools.functions, *more]
+        if record.knowledge_bases:
+            from worker.face.retrieving import retriever
+
+            bases = [each.id for each in record.knowledge_bases]
+            arguments["knowledge_retriever"] = retriever(bases, self.configuration, record.id)
+            arguments["search_knowledge"] = True
         arguments["tool_hooks"] = [tool_hook(known, task.id if task else None)]
         arguments |= options.get("override") or {}
         if "model" not in arguments:  # Agno would fall back on its own default, and fail at the first call

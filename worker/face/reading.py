@@ -31,13 +31,13 @@ def limits(settings: Settings | None = None) -> "Limits":
     )
 
 
-async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper") -> "Attachments":
+async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper | None") -> "Attachments":
     """Read files, on the platform's loop; a bad one becomes a note.
 
     Args:
         platform: Where uploaded files are.
         urls: URLs and references, as the task names them.
-        keeper: What earlier attempts kept of them, and where what is fetched now goes.
+        keeper: What earlier attempts kept of them, and where what is fetched now goes; none: nothing is kept.
     """
     return await _reader(platform).read(urls, keeper)
 
@@ -46,7 +46,7 @@ def _reader(platform: Platform) -> "Reader":
     reader = _readers.get(id(platform))
     if reader is None:
         reader = _readers[id(platform)] = _made(platform)
-        bridge.before_closing(lambda: _closed(platform))
+        bridge.before_closing(lambda: closed(platform))
     return reader
 
 
@@ -62,7 +62,8 @@ def _made(platform: Platform) -> "Reader":
     return Reader(limits(), open_stored=open_stored)
 
 
-async def _closed(platform: Platform) -> None:
+async def closed(platform: Platform) -> None:
+    """Close the reader of a platform, if it has one."""
     reader = _readers.pop(id(platform), None)
     if reader is not None:
         await reader.aclose()

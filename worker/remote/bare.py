@@ -22,6 +22,7 @@ from worker.remote.stations import Station
 from worker.remote.transport import Repeat, Transport
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
 from worker.words.events import NewEvent
+from worker.words.knowledge import DocumentPart
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
@@ -150,6 +151,10 @@ class BareWork:
     async def told(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - the same
         """Nothing that is known."""
         return []
+
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:  # noqa: ARG002 - the same
+        """The platform has no knowledge bases of ours."""
+        raise Unsupported("store documents", self._transport.addresses.shown)
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - the same
         """Refuse: ``keeps_files`` is declared missing. Raises: Unsupported."""

@@ -12,11 +12,13 @@ from worker.remote.hub import DELIVERIES, NUDGE, WORK, Hub
 from worker.remote.transport import Repeat
 from worker.remote.wire import Unreadable, event_of, task_of
 from worker.words.errors import NotFound
+from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import Assignment, Delivery, Demand, MailDemand, Subscription
 
 T = TypeVar("T")
 
+READS_DOCUMENTS = 3  # the version of the server's verbs since which there are such tasks
 LONGEST_WAIT_SECONDS = 25.0  # the server's limit
 POLL = 1.0  # seconds between looks where nobody hints
 
@@ -53,7 +55,7 @@ class Claiming:
 
     async def _claim_tasks(self, worker_id: str, wanted: Demand, seconds: float) -> list[Assignment]:
         async with self._claiming:
-            body: dict[str, Any] = {"verb": "assignments", "demand": asdict(wanted), "seconds": seconds}
+            body: dict[str, Any] = {"verb": "assignments", "demand": self._told(wanted), "seconds": seconds}
             if self._unsure[WORK]:
                 body["held"] = list(self._tasks)
             self._unsure[WORK] = True
@@ -69,6 +71,13 @@ class Claiming:
             self._tasks.update({each.task.id: each.attempt for each in assignments})
             self._asked.update(dict.fromkeys((each.task.id for each in assignments), asked))
             return assignments
+
+    def _told(self, wanted: Demand) -> dict[str, Any]:
+        """A demand as the server takes it: one of a version before knows no tasks that read documents."""
+        told = asdict(wanted)
+        if self._asking.server_version < READS_DOCUMENTS:
+            told["agents"].pop(KNOWLEDGE, None)
+        return told
 
     async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
         """Wait for an answer; a nudge ends the wait, and the connection with it, so that the platform knows."""

@@ -9,7 +9,9 @@ from worker.remote.transport import Transport
 from worker.remote.wire import decode
 from worker.words.errors import ModuleException
 
-BARE = Capabilities(fencing=False, resume=False, deliveries="best effort", isolation=False, keeps_files=False)
+BARE = Capabilities(
+    fencing=False, resume=False, deliveries="best effort", isolation=False, keeps_files=False, knowledge=False
+)
 QUESTION = {"worker_id": None, "verbs": [{"verb": "lost", "held": {}}]}
 
 

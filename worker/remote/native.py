@@ -21,6 +21,7 @@ from worker.remote.transport import Transport
 from worker.remote.wire import Unreadable, provider_of, task_of
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
+from worker.words.knowledge import DocumentPart, vector_text
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -139,6 +140,16 @@ class NativeWork:
         """Keep with the task what was read of its files."""
         if files:
             await self._write("keep_files", task_id, attempt, {"files": [asdict(each) for each in files]})
+
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
+        """Store passages of a document that the task reads."""
+        chunks = [
+            {**each._asdict(), "vector": None if each.vector is None else vector_text(each.vector)}
+            for each in part.chunks
+        ]
+        body = {"verb": "store_document", "task_id": task_id, "attempt": attempt, **part._asdict(), "chunks": chunks}
+        verb = Verb(body, Subject(task_id=task_id, attempt=attempt))
+        await self._patience.ask(task_id, "storing a document", lambda: self._asking.together(verb))
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""

@@ -17,6 +17,7 @@ from worker.words.errors import (
     Unavailable,
     ValidationError,
 )
+from worker.words.knowledge import KnowledgeBaseNotFound
 
 BUSY = frozenset({408, 425, 429, 502, 503, 504})
 """Answers that say: not now. A 500 is a fault of the server's that another try may meet again."""
@@ -46,6 +47,7 @@ class Subject:
     attempt: int | None = None
     agent_id: str | None = None
     reference: str | None = None
+    knowledge_base_id: str | None = None
 
 
 NOTHING = Subject()
@@ -102,6 +104,8 @@ def body_of(text: str) -> dict[str, Any]:
 def _not_found(text: str, kind: Any, subject: Subject) -> ModuleException:
     if kind == "NotFound":
         return NotFound(text)
+    if subject.knowledge_base_id is not None:
+        return KnowledgeBaseNotFound(subject.knowledge_base_id)
     if subject.task_id is not None:
         return TaskNotFound(subject.task_id)
     if subject.agent_id is not None:

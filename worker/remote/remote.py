@@ -6,6 +6,7 @@ from worker.remote.client import RemoteTasks
 from worker.remote.deliveries import RemoteDeliveries
 from worker.remote.dialect import Dialect
 from worker.remote.keys import RemoteKeys
+from worker.remote.knowledge import RemoteKnowledge
 from worker.remote.transport import Transport
 from worker.remote.working import RemoteWork
 
@@ -25,12 +26,19 @@ class Remote:
     def __init__(
         self, base_url: str | None = None, api_key: str | None = None, *, organization_id: str = "default"
     ) -> None:
+        self._given = base_url, api_key, organization_id
         self._transport = Transport(Addresses.of(base_url, organization_id), api_key)
         self._dialect = Dialect(self._transport)
         self._tasks = RemoteTasks(self._transport, self._dialect, organization_id)
         self._deliveries = RemoteDeliveries(self._transport)
+        self._knowledge = RemoteKnowledge(self._transport, self._dialect)
         self._keys = RemoteKeys(self._transport, self._dialect, organization_id)
         self._work = RemoteWork(self._transport, self._dialect, self._tasks)
+
+    def another(self) -> "Remote":
+        """Another way to the same platform."""
+        base_url, api_key, organization_id = self._given
+        return Remote(base_url, api_key, organization_id=organization_id)
 
     async def open(self) -> None:
         """Make ready; nothing is sent yet, so a platform that is away keeps no worker from starting."""
@@ -68,6 +76,11 @@ class Remote:
     def deliveries(self) -> RemoteDeliveries:
         """Deliveries that failed."""
         return self._deliveries
+
+    @property
+    def knowledge(self) -> RemoteKnowledge:
+        """The verbs of knowledge bases."""
+        return self._knowledge
 
     @property
     def keys(self) -> RemoteKeys:

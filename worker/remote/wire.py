@@ -11,6 +11,7 @@ from worker.words.agents import AgentRecord
 from worker.words.audit import AuditEntry
 from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
+from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseRecord, KnowledgeBaseSearchResult
 from worker.words.providers import ProviderState
 from worker.words.requests import OpenRequest
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
@@ -24,6 +25,9 @@ REQUIRED: dict[type[BaseModel], frozenset[str]] = {
     TaskRecord: frozenset({"id", "agent_id", "input", "created_at", "status"}),
     TaskItem: frozenset({"id", "agent_id", "status", "created_at"}),
     AgentRecord: frozenset({"id"}),
+    KnowledgeBaseRecord: frozenset({"id", "name"}),
+    KnowledgeBaseDocumentItem: frozenset({"id", "document_url"}),
+    KnowledgeBaseSearchResult: frozenset({"content", "score"}),
 }
 """Fields without which a record means nothing; any other that does not fit is left out."""
 
@@ -87,6 +91,21 @@ def agent_of(data: Any) -> AgentRecord:
 def tool_result_of(data: Any) -> ToolInvocationResult:
     """Read what came of a call of a tool."""
     return _read(ToolInvocationResult, data, "the result of a tool")
+
+
+def knowledge_base_of(data: Any) -> KnowledgeBaseRecord:
+    """Read a knowledge base."""
+    return _read(KnowledgeBaseRecord, data, "a knowledge base")
+
+
+def document_of(data: Any) -> KnowledgeBaseDocumentItem:
+    """Read a document of a knowledge base."""
+    return _read(KnowledgeBaseDocumentItem, data, "a document of a knowledge base")
+
+
+def passage_of(data: Any) -> KnowledgeBaseSearchResult:
+    """Read a passage that was found."""
+    return _read(KnowledgeBaseSearchResult, data, "a passage")
 
 
 def kept_of(data: Any) -> list[KeptFile]:

@@ -15,6 +15,7 @@ from worker.remote.repeating import forever
 from worker.remote.transport import Transport
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
+from worker.words.knowledge import DocumentPart
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -123,6 +124,10 @@ class RemoteWork:
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
         """Keep with the task what was read of its files."""
         await (await self._chosen()).keep_files(task_id, attempt, files)
+
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
+        """Store passages of a document that the task reads."""
+        await (await self._chosen()).store_document(task_id, attempt, part)
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
         """Write the attempt's last word."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from worker.contracts import NO_KEY, Room, Rule, Scope
 from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
+from worker.words.knowledge import KnowledgeBaseNotFound, ingestion_of
 from worker.words.requests import OfAgents
 from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
@@ -97,9 +98,23 @@ class Access:
         for digest in named.keys() - found:
             raise FileNotStored(named[digest])
 
+    async def check_knowledge_base(self, knowledge_base_id: str) -> None:
+        """Let pass only knowledge bases within reach. Raises: KnowledgeBaseNotFound."""
+        if self.agents is not None and knowledge_base_id not in await self.knowledge_bases():
+            raise KnowledgeBaseNotFound(knowledge_base_id)
+
+    async def knowledge_bases(self) -> frozenset[str]:
+        """The knowledge bases within reach of a key of some agents."""
+        return await self.room.knowledge.within(sorted(self.agents or ()))
+
     async def task(self, task_id: str) -> TaskRecord:
         """A task within reach. Raises: TaskNotFound."""
         task = await self.room.tasks.get(task_id)
-        if not self.reaches(task.agent_id):
+        read = ingestion_of(task)
+        if read is not None and self.agents is not None:
+            is_within = read.knowledge_base_id in await self.knowledge_bases()
+        else:
+            is_within = self.reaches(task.agent_id)
+        if not is_within:
             raise TaskNotFound(task_id)
         return task

@@ -29,7 +29,6 @@ def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
         "agno_settings": {"session_storage": False},  # else the client asks for a database of the agent's own
         "graph": [],
         "tools": [bare.tool(each, agent.id) for each in tools],
-        "knowledge_bases": [],
     }
 
 

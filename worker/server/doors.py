@@ -34,6 +34,7 @@ ROOTS = frozenset(
         "files",
         "health",
         "keys",
+        "knowledge_bases",
         "metadata",
         "metrics",
         "providers",

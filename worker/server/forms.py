@@ -9,6 +9,7 @@ from worker.server.bodies import CreateBody
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.ids import FORM
+from worker.words.knowledge import Chunk, DocumentPart, vector_of
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -16,6 +17,8 @@ from worker.words.texts import clean
 from worker.words.tools import TOOL_SECONDS
 from worker.words.work import Delivery, KeptFile, MailDemand, Subscription
 
+CONTENT_CHARACTERS = 20_000  # of a passage
+VECTOR_CHARACTERS = 21_400  # 4,000 floats of four bytes in base64
 POLL_SECONDS = 25.0
 LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
 MOST = 10_000  # tasks or deliveries at once
@@ -79,6 +82,7 @@ class CardForm(Form):
     any_agent: bool = False
     concurrency: Annotated[int, Field(ge=1, le=MOST)] = 10
     isolates: bool = False
+    reads_documents: bool = False
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
     subscriptions: list[SubscriptionForm] = Field(default_factory=list[SubscriptionForm])
     tools: Annotated[list[ToolForm], Field(max_length=MOST_TOOLS)] = Field(default_factory=list[ToolForm])
@@ -155,6 +159,45 @@ class KeepFilesForm(RunForm):
     """``keep_files``."""
 
     files: Annotated[list[FileForm], Field(max_length=MOST)]
+
+
+class ChunkForm(Form):
+    """A passage of a document; its vector is 32-bit floats, little-endian, in base64."""
+
+    content: Annotated[str, Field(max_length=CONTENT_CHARACTERS)]
+    heading: Annotated[str, Field(max_length=2000)] | None = None
+    page: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    vector: Annotated[str, Field(max_length=VECTOR_CHARACTERS)] | None = None
+
+    def chunk(self) -> Chunk:
+        """The passage. Raises: ValidationError (its vector cannot be read)."""
+        return Chunk(self.content, self.heading, self.page, None if self.vector is None else vector_of(self.vector))
+
+
+class StoreDocumentForm(RunForm):
+    """``store_document``."""
+
+    knowledge_base_id: Annotated[str, Field(max_length=200)]
+    document_id: Annotated[str, Field(max_length=200)]
+    first: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    chunks: Annotated[list[ChunkForm], Field(max_length=1_000)] = Field(default_factory=list[ChunkForm])
+    is_last: bool = False
+    name: Annotated[str, Field(max_length=2000)] = ""
+    note: Annotated[str, Field(max_length=5000)] | None = None
+    is_unreadable: bool = False
+
+    def part(self) -> DocumentPart:
+        """The part, as the platform knows it."""
+        return DocumentPart(
+            self.knowledge_base_id,
+            self.document_id,
+            self.first,
+            tuple(each.chunk() for each in self.chunks),
+            is_last=self.is_last,
+            name=self.name,
+            note=self.note,
+            is_unreadable=self.is_unreadable,
+        )
 
 
 class SaveForm(TaskForm):

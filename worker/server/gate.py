@@ -133,6 +133,8 @@ class Gate:
         subject = access.permit(rule)
         if subject is Subject.Agent and parameters["agent_id"] != NATIVE_STREAM:
             access.check(parameters["agent_id"])
+        elif subject is Subject.KnowledgeBase:
+            await access.check_knowledge_base(parameters["knowledge_base_id"])
         elif subject is Subject.Worker:
             await claims_of(self._service, scope, access).worker(parameters["worker_id"])
         elif subject in (Subject.Task, Subject.Claim):

@@ -30,6 +30,7 @@ from worker.server.forms import (
     RunForm,
     SaveForm,
     SettleForm,
+    StoreDocumentForm,
     TaskForm,
     read,
 )
@@ -38,6 +39,7 @@ from worker.server.service import Service
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.ids import check_id
+from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
@@ -47,7 +49,7 @@ from worker.words.tools import ToolRecord
 from worker.words.unseen import name_of
 from worker.words.work import Delivery, Demand, JournalEntry, WorkerCard, WorkerWear
 
-VERSION = 2  # since 2: ``files`` beside ``changes``
+VERSION = 3  # since 2: ``files`` beside ``changes``; since 3: ``store_document``, and the tasks for it
 POLLS = frozenset({"assignments", "deliveries"})
 """Verbs that wait."""
 
@@ -150,6 +152,7 @@ class Clerk:
                 any_agent=card.any_agent,
                 concurrency=card.concurrency,
                 isolates=card.isolates,
+                reads_documents=card.reads_documents and self._access.agents is None,
                 lease_seconds=min(card.lease_seconds, LEASE_SECONDS),
                 subscriptions=subscriptions,
                 tools=tuple(ToolRecord.model_validate(each.model_dump()) for each in card.tools),
@@ -164,11 +167,13 @@ class Clerk:
     async def assignments(self, asked: AssignmentsForm) -> Any:
         """Claim tasks, waiting for them; what it was given and never got is queued again."""
         worker_id = await self._worker()
+        agents, others = asked.demand.agents, asked.demand.others
         if self._access.agents is not None:
-            for agent in asked.demand.agents:
+            agents = {agent: free for agent, free in agents.items() if agent != KNOWLEDGE}  # not within its reach
+            others = 0
+            for agent in agents:
                 self._access.check(agent)
-        others = asked.demand.others if self._access.agents is None else 0
-        demand = Demand(asked.demand.total, asked.demand.agents, others, asked.demand.suspects)
+        demand = Demand(asked.demand.total, agents, others, asked.demand.suspects)
         if asked.held is not None:
             await self._recall(worker_id, set(asked.held))
         claimed = await self._room.work.assignments(
@@ -198,6 +203,10 @@ class Clerk:
         """Keep with a task what was read of its files."""
         await self._access.check_files(each.reference for each in asked.files)
         await self._room.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
+
+    async def store_document(self, asked: StoreDocumentForm) -> None:
+        """Store passages of a document that a task reads."""
+        await self._room.work.store_document(asked.task_id, asked.attempt, asked.part())
 
     async def save(self, asked: SaveForm) -> Any:
         """Store changed fields."""
@@ -340,6 +349,7 @@ VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
     "assignments": (AssignmentsForm, Clerk.assignments),
     "emit": (EmitForm, Clerk.emit),
     "keep_files": (KeepFilesForm, Clerk.keep_files),
+    "store_document": (StoreDocumentForm, Clerk.store_document),
     "save": (SaveForm, Clerk.save),
     "journal": (TaskForm, Clerk.journal),
     "told": (RunForm, Clerk.told),

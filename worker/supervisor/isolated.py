@@ -30,7 +30,7 @@ from worker.supervisor.calls import Caller
 from worker.supervisor.departure import run_to_exit
 from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
-from worker.supervisor.operations import doing
+from worker.supervisor.operations import READER, doing
 from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
 from worker.supervisor.verdict import message
 from worker.supervisor.watch import LoopWatch
@@ -142,7 +142,7 @@ class Isolated:
             task = await platform.tasks.get(self.order.task_id)
             if await platform.work.lost({task.id: self.order.attempt}):
                 return DONE  # it was stopped while this process was starting
-            handler = self._registry.handler_for(task.agent_id)
+            handler = READER if task.agent_id == READER.agent_id else self._registry.handler_for(task.agent_id)
             if handler is None:
                 raise ConfigurationError(f"no handler in {self.order.folder} serves agent {task.agent_id!r}")
             bridge.adopt(loop, platform)

@@ -1,13 +1,18 @@
-"""Tasks that are one call of a tool, made for another process: the tool is called in place of the agent's handler."""
+"""What a worker does beside its handlers: a tool is called for another process, documents are read.
+
+A task that is one call of a tool has it called in place of the agent's handler.
+"""
 
 from dataclasses import replace
 
+from worker.face.ingesting import read_documents
 from worker.face.task import Task
 from worker.face.tools import ToolsRepository
 from worker.registry import Handler
 from worker.signatures import filling_of
+from worker.words.knowledge import AGENT
 from worker.words.operations import WITHOUT_THE_TOOL, failed, operation_of, told
-from worker.words.statuses import AgentExecutionStatus
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
 
@@ -33,3 +38,12 @@ async def call(task: Task) -> Task:
 
 
 _FILLING = filling_of(call)
+
+READER = Handler(
+    function=read_documents,
+    event_type=TaskUpdateEventType.TaskCreated,
+    agent_id=AGENT,
+    filling=filling_of(read_documents),
+    concurrency=2,  # each document may fill much memory, and the worker has its own agents to serve
+)
+"""Reads the documents of knowledge bases: every worker has it, beside its own handlers."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from worker.agents.local_tools import local
 from worker.registry import Handler, Registry
 from worker.settings import Settings
+from worker.supervisor.operations import READER
 from worker.words.ids import new_id
+from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.work import Demand, Subscription, WorkerCard
 
 
@@ -28,6 +30,8 @@ class Serving:
 
     def handler_for(self, agent_id: str) -> Handler | None:
         """The handler of an agent's tasks; none: they are not asked for."""
+        if agent_id == KNOWLEDGE:
+            return READER
         return self._named.get(agent_id) or self._general
 
     def demand(self, total: int, busy: Mapping[tuple[str, str | None], int], children: int) -> Demand:
@@ -47,6 +51,7 @@ class Serving:
             return max(0, min(total, handler.concurrency - busy.get(handler.key, 0)))
 
         agents = {agent: free(handler) for agent, handler in self._named.items()}
+        agents[KNOWLEDGE] = free(READER)
         suspects = children if self.card.isolates else None
         return Demand(total, agents, free(self._general) if self.card.any_agent else 0, suspects)
 
@@ -71,5 +76,6 @@ def introduce(registry: Registry, settings: Settings, worker_id: str | None = No
         lease_seconds=settings.lease_seconds,
         subscriptions=subscriptions,
         tools=tuple(local(each).record for each in registry.tools.tools),
+        reads_documents=True,
         isolates=registry.folder is not None and settings.children > 0,  # else a child would not find the handlers
     )

@@ -173,6 +173,8 @@ def _write_of_delivery(log: Any, notice: notices.Notice) -> None:
             log.warning("the database's clock was set back", seconds=round(notice.seconds, 1), rows=notice.rows)
         case notices.ProviderAway() | notices.ProviderBack():
             _write_of_provider(log, notice)
+        case notices.VectorsMissing():
+            log.warning("knowledge bases have no vectors here", reason=notice.reason)
         case _:
             log.debug(type(notice).__name__)
 

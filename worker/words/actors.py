@@ -21,6 +21,8 @@ class AuditAction(StrEnum):
     DeliveryRetried = "delivery.retry"
     ProviderResumed = "provider.resume"
     ProviderFailed = "provider.fail"
+    KnowledgeBaseCreated = "knowledge_base.create"
+    KnowledgeBaseDeleted = "knowledge_base.delete"
     SignedIn = "sign_in"
     SignedOut = "sign_out"
     Refused = "refused"

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from worker.words.knowledge import AgentKnowledgeBase
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
 from worker.words.tasks import Words
 from worker.words.tools import ToolRecord
@@ -59,6 +60,7 @@ class AgentRecord(Words):
     output_format: OutputFormat | None = None
     output_schema: dict[str, Any] | None = None
     expected_output: str | None = None
+    knowledge_bases: list[AgentKnowledgeBase] = Field(default_factory=list[AgentKnowledgeBase])  # that it searches
     version: int = 1
     announced_tools: list[ToolRecord] = Field(default_factory=list[ToolRecord])  # of workers that are here
     created_at: datetime | None = None

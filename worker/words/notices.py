@@ -275,6 +275,13 @@ class ProviderBack(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class VectorsMissing(Notice):
+    """A knowledge base was to have vectors, and cannot: it is searched by words alone. Told once a process."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CleanedUp(Notice):
     """The day's clean-up is done."""
 

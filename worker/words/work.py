@@ -59,6 +59,7 @@ class WorkerCard:
         lease_seconds: How long its hold on a task outlives its last sign of life.
         isolates: Whether it runs suspects alone in a process of their own, so that its own death says nothing of them.
         tools: The tools that it has for its agents.
+        reads_documents: Whether it serves the tasks that read documents of knowledge bases, too.
     """
 
     id: str
@@ -70,6 +71,7 @@ class WorkerCard:
     subscriptions: tuple[Subscription, ...] = ()
     isolates: bool = False
     tools: tuple[ToolRecord, ...] = ()
+    reads_documents: bool = False
 
 
 @dataclass(frozen=True, slots=True)

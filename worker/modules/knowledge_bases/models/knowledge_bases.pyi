@@ -1,1 +1,2 @@
 from worker.words.knowledge import KnowledgeBaseSearchResult as KnowledgeBaseSearchResult
+from worker.words.knowledge import KnowledgeBaseType as KnowledgeBaseType

@@ -1,0 +1,200 @@
+"""``worker kb …``: knowledge bases, their documents, and what is found in them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import output
+from worker.cli.platform import ask, read_settings
+from worker.words.errors import NotFound
+
+if TYPE_CHECKING:
+    from worker.contracts import Platform
+    from worker.words.agents import AgentRecord
+    from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseRecord, KnowledgeBaseSearchResult
+
+knowledge = typer.Typer(no_args_is_help=True, help="Knowledge bases: create, add documents, search, remove.")
+
+Base = Annotated[str, typer.Argument(metavar="KB", help="Its id, or its name if no other has it.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+SHOWN = 300  # characters of a passage; --json has all of it
+
+
+@knowledge.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For people.", show_default=False)],
+    description: Annotated[str | None, typer.Option(help="What is in it.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Of all its documents, such as german. Default: each one's own is recognized.")
+    ] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROVIDER:MODEL",
+            help="What makes vectors of its texts. Default: WORKER_EMBEDDER, else words alone count.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a knowledge base, and print its id."""
+    from worker.face.knowledge import new_base
+
+    new = new_base(name, description, language, embedder or read_settings().embedder)
+    made = ask(lambda platform: platform.knowledge.create(new), quiet=as_json)
+    if as_json:
+        output.print_json(made)
+    else:
+        output.say(made.id)
+
+
+@knowledge.command("list")
+def list_knowledge(
+    base: Annotated[str | None, typer.Argument(metavar="[KB]", help="List its documents.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List knowledge bases, or the documents of one."""
+    if base is None:
+        found = ask(lambda platform: platform.knowledge.list(), quiet=as_json)
+        if as_json:
+            output.print_json(found)
+            return
+        rows = ((each.id, each.name, str(each.total_documents), each.embedder or "") for each in found)
+        output.print_rows(("knowledge base", "name", "documents", "embedder"), rows)
+        return
+    documents = ask(lambda platform: _documents(platform, base), quiet=as_json)
+    _print(documents, as_json=as_json)
+
+
+@knowledge.command()
+def add(
+    base: Base,
+    documents: Annotated[list[str], typer.Argument(metavar="FILE_OR_URL...", help="What to add.", show_default=False)],
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until they have been read.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add documents; one that is there already is replaced. Without a worker this command reads them itself."""
+    from worker.face.knowledge import add_documents
+
+    sources = [each if "://" in each or each.startswith("data:") else Path(each) for each in documents]
+
+    async def call(platform: "Platform") -> "list[KnowledgeBaseDocumentItem]":
+        found = await _one(platform, base)
+        return await add_documents(found.id, sources, platform, waits=not no_wait)
+
+    added = ask(call, quiet=as_json)
+    _print(added, as_json=as_json)
+    if any(each.status == "unreadable" for each in added):
+        raise typer.Exit(1)
+
+
+@knowledge.command()
+def search(
+    base: Base,
+    query: Annotated[str, typer.Argument(metavar="QUESTION", help="A question, or words.", show_default=False)],
+    top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="How many passages.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Search a knowledge base: the passages that answer best, the best first."""
+
+    async def call(platform: "Platform") -> "list[KnowledgeBaseSearchResult]":
+        from worker.knowledge import embed
+
+        return await platform.knowledge.search((await _one(platform, base)).id, query, top_k, embed=embed)
+
+    found = ask(call, quiet=as_json)
+    if as_json:
+        output.print_json(found)
+        return
+    for each in found:
+        output.say(f"{each.score:.3f}  {_place(each)}\n       {output.one_line(each.content, SHOWN)}")
+    if not found:
+        output.aside("nothing was found")
+
+
+@knowledge.command()
+def remove(
+    base: Base,
+    documents: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="DOCUMENT...", help="Which: the ids or names that the list shows.", show_default=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole knowledge base.")] = False,
+) -> None:
+    """Remove documents from a knowledge base, or all of it."""
+    if everything == bool(documents):
+        raise typer.BadParameter("name documents, or say --all", param_hint="DOCUMENT")
+
+    async def call(platform: "Platform") -> str:
+        found = await _one(platform, base)
+        if everything:
+            await platform.knowledge.delete(found.id)
+            return f"{found.id} removed"
+        ids = await _named(platform, found, documents or [])
+        return f"{await platform.knowledge.remove(found.id, ids)} removed"
+
+    output.say(ask(call))
+
+
+@knowledge.command()
+def attach(
+    base: Base,
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its id.", show_default=False)],
+) -> None:
+    """Have an agent search a knowledge base by itself, where its handler uses the arguments of ``Backend``."""
+    from worker.words.knowledge import AgentKnowledgeBase
+
+    async def call(platform: "Platform") -> "AgentRecord":
+        found, record = await _one(platform, base), await platform.tasks.get_agent(agent)
+        if not any(each.id == found.id for each in record.knowledge_bases):
+            record.knowledge_bases.append(AgentKnowledgeBase(id=found.id))
+        return await platform.tasks.save_agent(record)
+
+    saved = ask(call)
+    output.say(f"{saved.id} version {saved.version}")
+
+
+async def _one(platform: "Platform", named: str) -> "KnowledgeBaseRecord":
+    """A knowledge base by its id or name. Raises: NotFound, BadParameter (several have the name)."""
+    every = await platform.knowledge.list()
+    found = [each for each in every if each.id == named] or [each for each in every if each.name == named]
+    if not found:
+        raise NotFound(f"There is no knowledge base {named[:128]!r}.")
+    if len(found) > 1:
+        ids = ", ".join(each.id for each in found)
+        raise typer.BadParameter(f"several are called {named}: {ids}; say which", param_hint="KB")
+    return found[0]
+
+
+async def _documents(platform: "Platform", base: str) -> "list[KnowledgeBaseDocumentItem]":
+    return await platform.knowledge.documents((await _one(platform, base)).id)
+
+
+async def _named(platform: "Platform", base: "KnowledgeBaseRecord", named: list[str]) -> list[str]:
+    """The ids of documents. Raises: NotFound."""
+    known = await platform.knowledge.documents(base.id)
+    ids: list[str] = []
+    for each in named:
+        found = [one.id for one in known if each in (one.id, one.name, one.document_url)]
+        if not found:
+            raise NotFound(f"There is no document {each[:128]!r} in {base.name}.")
+        ids += found
+    return ids
+
+
+def _print(documents: "list[KnowledgeBaseDocumentItem]", *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(documents)
+        return
+    rows = (
+        (each.id, each.name or output.one_line(each.document_url, 60), each.status, str(each.chunks), each.note or "")
+        for each in documents
+    )
+    output.print_rows(("document", "name", "status", "passages", "note"), rows)
+
+
+def _place(found: "KnowledgeBaseSearchResult") -> str:
+    """Where a passage is from, in words."""
+    page = None if found.page is None else f"page {found.page}"
+    return ", ".join(each for each in (found.document_name or found.document_url, found.heading, page) if each)

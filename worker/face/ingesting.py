@@ -1,0 +1,278 @@
+"""Documents of a knowledge base, read by a task: which every worker does, and this very process where there is none.
+
+Each document is stored whole before the next one is read, and what is stored is known by the document's own state: a
+task that is taken up again goes on with the first that is still pending.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.bounded import on_behalf_of
+from worker.contracts import Platform
+from worker.current import run_in_hand
+from worker.face import bridge, reading
+from worker.face.task import Task
+from worker.knowledge import Text, divided, embed_all
+from worker.words.classification import classify, message_of
+from worker.words.errors import LeaseLost, ModuleException, NotFound
+from worker.words.events import NewEvent, Note
+from worker.words.ids import new_id
+from worker.words.knowledge import (
+    AGENT,
+    Chunk,
+    DocumentGone,
+    DocumentPart,
+    DocumentStatus,
+    Ingestion,
+    KnowledgeBaseNotFound,
+    KnowledgeBaseRecord,
+    ingestion_of,
+)
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+from worker.words.work import Assignment, Demand, WorkerCard
+
+if TYPE_CHECKING:
+    from worker.inputs import Attachment
+
+PART = 100  # passages that are stored at once
+LOOK_SECONDS = 1.0
+PDF_CHARACTERS = 4_000_000  # of the text of one PDF: some 2,000 pages
+PDF_SECONDS = 120.0
+SHORT = 200  # characters of a name
+
+
+async def read_documents(task: Task) -> Task:
+    """Read the documents that a task names: what every worker does with such a task."""
+    run = run_in_hand.get()
+    if run is None or run.attempt is None:
+        raise RuntimeError("documents are read within an attempt")
+    attempt = run.attempt
+    task.result = await bridge.across(lambda platform: Reading(platform, task, attempt).read())
+    return task
+
+
+async def ingest_here(platform: Platform, task_id: str) -> None:
+    """Be a worker for tasks that read documents, with connections of its own, until one of them has ended."""
+    own = platform.another()
+    await own.open()
+    card = WorkerCard(id=new_id(), name=f"{socket.gethostname()}:{os.getpid()} documents", concurrency=1)
+    try:
+        await own.work.register(card)
+        while not AgentExecutionStatus((await own.tasks.get(task_id)).status).is_terminal:
+            for each in await own.work.assignments(card.id, lambda: Demand(1, {AGENT: 1}), LOOK_SECONDS):
+                await _carry_out(own, each)
+    finally:
+        await reading.closed(own)
+        with suppress(ModuleException):
+            await own.work.leave(card.id)
+        await own.close()
+
+
+async def _carry_out(platform: Platform, assignment: Assignment) -> None:
+    """One attempt, whose errors are its result: whoever waits for it is told, and may try again."""
+    task, attempt = assignment
+    try:
+        result = await Reading(platform, task, attempt).read()
+        outcome = Outcome(AgentExecutionStatus.Completed, {"result": result})
+    except LeaseLost:
+        return  # it was stopped
+    except asyncio.CancelledError:
+        with suppress(ModuleException):
+            await platform.work.hand_back(task.id, attempt, HandBack())
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the task
+        changes = {"result": message_of(error), "error_code": classify(error).code}
+        outcome = Outcome(AgentExecutionStatus.Error, changes)
+    with suppress(LeaseLost):
+        await platform.work.finish(task.id, attempt, outcome)
+
+
+@dataclass(slots=True)
+class _Said:
+    """What is known of a document while it is read."""
+
+    name: str = ""
+    notes: list[str] = field(default_factory=list[str])
+    texts: list[Text] = field(default_factory=list[Text])
+
+    @property
+    def note(self) -> str | None:
+        return " ".join(self.notes) or None
+
+
+class Reading:
+    """An attempt at a task that reads documents.
+
+    Args:
+        platform: Where the task lives.
+        task: The task.
+        attempt: Who owns it.
+    """
+
+    def __init__(self, platform: Platform, task: TaskRecord, attempt: int) -> None:
+        self._platform = platform
+        self._task = task
+        self._attempt = attempt
+
+    async def read(self) -> str:
+        """Read what is still pending; what came of each document, as JSON.
+
+        Raises:
+            KnowledgeBaseNotFound: The knowledge base is gone.
+            LeaseLost: The task is another's by now, or was stopped.
+            ModuleException: The embedder does not answer: another try may do better.
+        """
+        asked = ingestion_of(self._task)
+        if asked is None:
+            raise ModuleException(422, "The task names no documents to be read.")
+        base = await self._platform.knowledge.get(asked.knowledge_base_id)
+        on_behalf_of.set(base.organization_id)
+        pending = await self._pending(asked)
+        for number, each in enumerate(asked.documents):
+            if each in pending:
+                await self._tell_progress(number, len(asked.documents))
+                await self._one(base, each, asked.documents[each])
+        return await self._told(asked)
+
+    async def _pending(self, asked: Ingestion) -> set[str]:
+        """Those that this task is still to read; one that was added anew is another's."""
+        found = await self._platform.knowledge.documents(asked.knowledge_base_id)
+        mine = {each.id for each in found if each.task_id == self._task.id and each.status is DocumentStatus.Pending}
+        return mine & asked.documents.keys()
+
+    async def _one(self, base: KnowledgeBaseRecord, document_id: str, url: str) -> None:
+        said = await self._read(url)
+        try:
+            count = await self._store(base, document_id, said)
+            if not count:
+                if not said.notes:
+                    said.notes.append(f"{said.name or 'the document'} could not be read: there is no text in it.")
+                await self._put(base, document_id, 0, [], said, is_unreadable=True)
+        except KnowledgeBaseNotFound:
+            raise
+        except DocumentGone:
+            return
+        except NotFound as error:  # the same over HTTP
+            await self._note(message_of(error))
+            return
+        for note in said.notes:
+            await self._note(note)
+
+    async def _read(self, url: str) -> _Said:
+        """What a document says; of one that cannot be read, why."""
+        attachments = await reading.read(self._platform, [url], None)
+        said = _Said()
+        try:
+            for number, item in enumerate(attachments.items):
+                said.name = said.name or item.name[:SHORT]
+                if item.note:
+                    said.notes.append(item.note)
+                text = await _text_of(item, said)
+                if text is not None:
+                    said.texts.append(text if number == 0 else Text(text.content, item.name, has_pages=text.has_pages))
+        finally:
+            attachments.release()
+        return said
+
+    async def _store(self, base: KnowledgeBaseRecord, document_id: str, said: _Said) -> int:
+        """Store a document's passages, part by part; how many there are."""
+        chunks = await asyncio.to_thread(lambda: [each for text in said.texts for each in divided(text)])
+        for first in range(0, len(chunks), PART):
+            part = chunks[first : first + PART]
+            if base.embedder is not None and base.has_vectors:
+                vectors = await embed_all(base.embedder, [_embedded(each) for each in part])
+                part = [each._replace(vector=vector) for each, vector in zip(part, vectors, strict=True)]
+            await self._put(base, document_id, first, part, said, is_last=first + PART >= len(chunks))
+        return len(chunks)
+
+    async def _put(
+        self,
+        base: KnowledgeBaseRecord,
+        document_id: str,
+        first: int,
+        chunks: Sequence[Chunk],
+        said: _Said,
+        *,
+        is_last: bool = False,
+        is_unreadable: bool = False,
+    ) -> None:
+        part = DocumentPart(
+            base.id,
+            document_id,
+            first,
+            tuple(chunks),
+            is_last=is_last,
+            name=said.name,
+            note=said.note,
+            is_unreadable=is_unreadable,
+        )
+        await self._platform.work.store_document(self._task.id, self._attempt, part)
+
+    async def _tell_progress(self, done: int, count: int) -> None:
+        if count > 1:
+            said = {"internal_status": f"{done} of {count} documents"}
+            await self._platform.tasks.update(self._task.id, said, attempt=self._attempt)
+
+    async def _note(self, text: str) -> None:
+        note = Note(text=text, kind="attachment").model_dump()
+        event = NewEvent(type=TaskUpdateEventType.Note, data=note)
+        await self._platform.work.emit(self._task.id, self._attempt, [event])
+
+    async def _told(self, asked: Ingestion) -> str:
+        """What came of the documents. Raises: ModuleException (none of them could be read)."""
+        found = await self._platform.knowledge.documents(asked.knowledge_base_id)
+        mine = [each for each in found if each.id in asked.documents and each.task_id == self._task.id]
+        unread = [each for each in mine if each.status is DocumentStatus.Unreadable]
+        if unread and len(unread) == len(mine):
+            raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
+        names = {"id", "document_url", "status", "chunks", "note"}
+        told = [each.model_dump(mode="json", include=names) for each in mine]
+        return json.dumps({"knowledge_base_id": asked.knowledge_base_id, "documents": told}, ensure_ascii=False)
+
+
+async def _text_of(item: "Attachment", said: _Said) -> Text | None:
+    """The text of a file; none: it has none, and why is noted."""
+    from worker.inputs import Kind
+
+    if item.text is not None:
+        return Text(
+            item.text, is_markdown=item.media_type in MARKDOWN or item.name.lower().endswith((".md", ".markdown"))
+        )
+    if item.kind is Kind.PDF:
+        return await _text_of_pdf(item, said)
+    if item.kind in (Kind.IMAGE, Kind.AUDIO, Kind.VIDEO):
+        said.notes.append(f"{item.name} could not be read: it is {item.media_type}, which has no text in it.")
+    return None
+
+
+MARKDOWN = frozenset({"text/markdown", "text/x-markdown", "text/html"})
+
+
+async def _text_of_pdf(item: "Attachment", said: _Said) -> Text | None:
+    from worker.inputs.causes import UnreadableError
+    from worker.inputs.pdfs import pdf_text
+
+    try:
+        read = await pdf_text(item.content, PDF_CHARACTERS, PDF_SECONDS)
+    except UnreadableError as cause:
+        said.notes.append(f"{item.name} could not be read: {cause}.")
+        return None
+    if not read.text:
+        said.notes.append(f"{item.name} could not be read: there is no text in it (it may be a scan).")
+        return None
+    if read.read < read.pages:
+        said.notes.append(f"{item.name}: its first {read.read:,} pages of {read.pages:,} can be found, and no more.")
+    return Text(read.text, has_pages=True, is_markdown=False)
+
+
+def _embedded(chunk: Chunk) -> str:
+    """A passage as its vector is made: the headings above it say what it is about."""
+    return chunk.content if chunk.heading is None else f"{chunk.heading}\n\n{chunk.content}"

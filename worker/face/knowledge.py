@@ -1,0 +1,315 @@
+"""Knowledge bases as user code holds them."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from pydantic import PrivateAttr
+
+from worker.contracts import Platform
+from worker.current import run_in_hand
+from worker.face import bridge
+from worker.face.configuration import Configuration
+from worker.face.ingesting import ingest_here
+from worker.face.task import Verb
+from worker.face.uploads import FileSource, references
+from worker.knowledge import embed, named
+from worker.words.errors import ModuleException, Unavailable, ValidationError
+from worker.words.knowledge import (
+    TOP_K,
+    DocumentStatus,
+    KnowledgeBaseDocumentItem,
+    KnowledgeBaseRecord,
+    KnowledgeBaseSearchResult,
+    NewKnowledgeBase,
+)
+
+if TYPE_CHECKING:
+    from agno.knowledge.embedder.base import Embedder
+
+WAIT_SECONDS = 600.0  # for documents to be read
+
+
+class KnowledgeBase(KnowledgeBaseRecord):
+    """A knowledge base. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop."""
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, record: KnowledgeBaseRecord, configuration: Configuration | None = None) -> Self:
+        """Bind a record to its platform."""
+        base = cls.model_construct(record.model_fields_set, **record.__dict__)
+        base._configuration = configuration  # noqa: SLF001 - its own class
+        return base
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """Where it lives; none: on the default platform."""
+        return self._configuration
+
+    async def aadd_documents(
+        self,
+        documents: "Sequence[FileSource] | FileSource",
+        sync: bool | None = None,
+        *,
+        timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - of the wait; reading goes on
+    ) -> list[KnowledgeBaseDocumentItem]:
+        """Add documents, and wait until they can be found. One that is there already is replaced.
+
+        A task reads them, on any worker; where no worker runs, and the database is used directly, this process does.
+
+        Args:
+            documents: URLs as text, local files as ``pathlib.Path``, which are uploaded. A file is known by its name.
+            sync: ``False``: do not wait; they are ``pending`` until they have been read.
+            timeout: Seconds to wait for them.
+
+        Returns:
+            The documents. One that could not be read is ``unreadable``, and its ``note`` says why.
+
+        Raises:
+            ModuleException: 422: none of them could be read; the sentence names each, with why.
+            Unavailable: They were not read in time, or no worker is there that could; they stay ``pending``.
+        """
+        call = partial(add_documents, self.id, documents, waits=sync is not False, seconds=timeout)
+        return await bridge.across(call, self._configuration)
+
+    def add_documents(
+        self,
+        documents: "Sequence[FileSource] | FileSource",
+        sync: bool | None = None,
+        *,
+        timeout: float = WAIT_SECONDS,
+    ) -> list[KnowledgeBaseDocumentItem]:
+        """Add documents, as ``aadd_documents`` does, and block this thread until they can be found."""
+        call = partial(add_documents, self.id, documents, waits=sync is not False, seconds=timeout)
+        return bridge.block(call, self._configuration)
+
+    async def alist_documents(self) -> list[KnowledgeBaseDocumentItem]:
+        """List its documents, the newest first: those to be read, and those that could not be, too."""
+        return await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
+
+    def list_documents(self) -> list[KnowledgeBaseDocumentItem]:
+        """List its documents, as ``alist_documents`` does."""
+        return bridge.block(lambda platform: platform.knowledge.documents(self.id), self._configuration)
+
+    async def adelete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
+        """Remove a document, by itself or by its id. Raises: ModuleException (404: there is none)."""
+        await bridge.across(partial(_remove_one, self.id, document), self._configuration)
+
+    def delete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
+        """Remove a document, as ``adelete_document`` does."""
+        bridge.block(partial(_remove_one, self.id, document), self._configuration)
+
+    async def adelete_multiple_documents(self, document_ids: Sequence[str]) -> None:
+        """Remove documents by their ids; those that are not there are passed over."""
+        await bridge.across(lambda platform: platform.knowledge.remove(self.id, document_ids), self._configuration)
+
+    def delete_multiple_documents(self, document_ids: Sequence[str]) -> None:
+        """Remove documents, as ``adelete_multiple_documents`` does."""
+        bridge.block(lambda platform: platform.knowledge.remove(self.id, document_ids), self._configuration)
+
+    async def asearch(
+        self,
+        search_query: str,
+        use_bubble: bool | None = False,
+        bubble_size: int | None = None,
+        top_k: int | None = TOP_K,
+    ) -> list[KnowledgeBaseSearchResult]:
+        """Find the passages that answer a question best.
+
+        Args:
+            search_query: The question, or words.
+            use_bubble: Taken, and without meaning, as ``bubble_size`` is: passages are whole as they are.
+            bubble_size: See there.
+            top_k: How many, at most 100.
+
+        Returns:
+            Passages with scores from 0 to 1, the best first; each says which document it is of, under which headings,
+            and on which page.
+
+        Raises:
+            ModuleException: 404: the knowledge base is gone; 422: ``top_k`` does not fit.
+        """
+        del use_bubble, bubble_size
+        return await bridge.across(_search(self.id, search_query, top_k), self._configuration)
+
+    def search(
+        self,
+        search_query: str,
+        use_bubble: bool | None = False,
+        bubble_size: int | None = None,
+        top_k: int | None = TOP_K,
+    ) -> list[KnowledgeBaseSearchResult]:
+        """Find the passages that answer a question best, as ``asearch`` does."""
+        del use_bubble, bubble_size
+        return bridge.block(_search(self.id, search_query, top_k), self._configuration)
+
+    async def adelete(self) -> None:
+        """Delete it, with all that is in it."""
+        await bridge.across(lambda platform: platform.knowledge.delete(self.id), self._configuration)
+
+    def delete(self) -> None:
+        """Delete it, as ``adelete`` does."""
+        bridge.block(lambda platform: platform.knowledge.delete(self.id), self._configuration)
+
+
+class KnowledgeBases:
+    """The knowledge bases of a platform.
+
+    Args:
+        configuration: Which platform; none: what the environment says.
+    """
+
+    def __init__(self, configuration: Configuration | None = None) -> None:
+        self.configuration = configuration
+
+    async def acreate(
+        self,
+        name: str,
+        description: str | None = "",
+        *,
+        language: str | None = None,
+        embedder: "Embedder | str | None" = None,
+    ) -> KnowledgeBase:
+        """Make a knowledge base.
+
+        Args:
+            name: For people.
+            description: What is in it.
+            language: Of all its documents, as PostgreSQL calls it (``german``); none: each one's own is recognized.
+            embedder: What makes vectors of its texts: one of Agno's, or ``provider:model``, such as
+                ``openai:text-embedding-3-small``; none: ``WORKER_EMBEDDER``, else it is searched by words alone.
+
+        Raises:
+            ModuleException: 422: the name or the language does not fit.
+            ConfigurationError: There is no such embedder.
+        """
+        new = new_base(name, description, language, self._embedder(embedder))
+        made = await bridge.across(lambda platform: platform.knowledge.create(new), self.configuration)
+        return KnowledgeBase.of(made, self.configuration)
+
+    def create(
+        self,
+        name: str,
+        description: str | None = "",
+        *,
+        language: str | None = None,
+        embedder: "Embedder | str | None" = None,
+    ) -> KnowledgeBase:
+        """Make a knowledge base, as ``acreate`` does."""
+        new = new_base(name, description, language, self._embedder(embedder))
+        made = bridge.block(lambda platform: platform.knowledge.create(new), self.configuration)
+        return KnowledgeBase.of(made, self.configuration)
+
+    async def alist(self) -> list[KnowledgeBase]:
+        """List all, by name."""
+        found = await bridge.across(_list, self.configuration)
+        return [KnowledgeBase.of(each, self.configuration) for each in found]
+
+    def list(self) -> "list_[KnowledgeBase]":
+        """List all, as ``alist`` does."""
+        return [KnowledgeBase.of(each, self.configuration) for each in bridge.block(_list, self.configuration)]
+
+    async def aget(self, knowledge_base_id: str) -> KnowledgeBase:
+        """Load one. Raises: ModuleException (404: there is none)."""
+        found = await bridge.across(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
+        return KnowledgeBase.of(found, self.configuration)
+
+    def get(self, knowledge_base_id: str) -> KnowledgeBase:
+        """Load one, as ``aget`` does."""
+        found = bridge.block(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
+        return KnowledgeBase.of(found, self.configuration)
+
+    async def adelete(self, knowledge_base_id: str) -> None:
+        """Delete one, with all that is in it. Raises: ModuleException (404: there is none)."""
+        await bridge.across(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
+
+    def delete(self, knowledge_base_id: str) -> None:
+        """Delete one, as ``adelete`` does."""
+        bridge.block(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
+
+    def _embedder(self, given: "Embedder | str | None") -> str | None:
+        settings = (self.configuration or Configuration()).settings
+        chosen = given if given is not None else settings.embedder
+        return None if chosen is None else named(chosen)
+
+
+def new_base(name: str, description: str | None, language: str | None, embedder: str | None) -> NewKnowledgeBase:
+    """What is to be made. Raises: ValidationError, naming the field; ConfigurationError (there is no such embedder)."""
+    import pydantic
+
+    try:
+        known = None if embedder is None else named(embedder)
+        return NewKnowledgeBase(name=name, description=description or None, language=language, embedder=known)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = str(first["loc"][0])
+        raise ValidationError(f"{where}: {first['msg']}", field=where) from None
+
+
+async def _list(platform: Platform) -> list[KnowledgeBaseRecord]:
+    return await platform.knowledge.list()
+
+
+def _search(knowledge_base_id: str, query: str, top_k: int | None) -> Verb[list[KnowledgeBaseSearchResult]]:
+    return lambda platform: platform.knowledge.search(
+        knowledge_base_id, query, TOP_K if top_k is None else top_k, embed=embed
+    )
+
+
+async def _remove_one(knowledge_base_id: str, document: KnowledgeBaseDocumentItem | str, platform: Platform) -> None:
+    from worker.words.errors import NotFound
+
+    document_id = document if isinstance(document, str) else document.id
+    if not await platform.knowledge.remove(knowledge_base_id, [document_id]):
+        raise NotFound(f"There is no document {document_id[:128]!r} in that knowledge base.")
+
+
+async def add_documents(
+    knowledge_base_id: str,
+    documents: "Sequence[FileSource] | FileSource",
+    platform: Platform,
+    *,
+    waits: bool = True,
+    seconds: float = WAIT_SECONDS,
+) -> list[KnowledgeBaseDocumentItem]:
+    """Add documents on a platform; see ``KnowledgeBase.aadd_documents``."""
+    given = [documents] if isinstance(documents, str | os.PathLike) else list(documents)
+    added = await platform.knowledge.add(knowledge_base_id, await references(platform, given))
+    if not waits:
+        return added
+    for task_id in dict.fromkeys(each.task_id for each in added if each.task_id is not None):
+        try:
+            async with asyncio.timeout(seconds):
+                await _read(platform, task_id)
+        except TimeoutError:
+            is_taken = (await platform.tasks.get(task_id)).started_at is not None
+            why = "" if is_taken else ": no worker has taken it; is one running?"
+            raise Unavailable(f"the documents were not read within {seconds:g} s by task {task_id}{why}") from None
+    now = {each.id: each for each in await platform.knowledge.documents(knowledge_base_id)}
+    return _told([now.get(each.id, each) for each in added])
+
+
+async def _read(platform: Platform, task_id: str) -> None:
+    """Wait until a task has read its documents; where nobody else is there to do it, and in a task's own run, do it.
+
+    A run that waited for another task of its own worker might wait for the place that it holds itself.
+    """
+    if run_in_hand.get() is not None or not await platform.knowledge.is_served():
+        await ingest_here(platform, task_id)
+        return
+    async for _ in platform.tasks.events(task_id):
+        pass
+
+
+def _told(items: "list[KnowledgeBaseDocumentItem]") -> "list[KnowledgeBaseDocumentItem]":
+    """Documents as they stand once their task has ended. Raises: ModuleException (none could be read)."""
+    unread = [each for each in items if each.status is DocumentStatus.Unreadable]
+    if unread and len(unread) == len(items):
+        raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
+    return items
+
+
+list_ = list  # within the class above ``list`` is its method

@@ -1,0 +1,129 @@
+"""What Agno calls when an agent wants to know something: its knowledge bases, beside its own ``Knowledge``."""
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain, zip_longest
+from typing import Any
+
+from worker.agents.local_tools import LocalTool
+from worker.contracts import Platform
+from worker.current import call_in_hand, run_in_hand
+from worker.face import bridge
+from worker.face.configuration import Configuration
+from worker.face.invoking import Invocation
+from worker.face.tools import Tool
+from worker.knowledge import embed
+from worker.toolbox import RegisteredTool
+from worker.words.errors import ModuleException
+from worker.words.knowledge import MOST_RESULTS, KnowledgeBaseSearchResult
+
+TOOL = "search_knowledge_base"
+"""What Agno calls the tool by which an agent searches."""
+
+COUNT = 5  # passages that an agent is given where it does not say how many
+TOLD = ("document_name", "document_url", "heading", "page", "score")
+
+Retriever = Callable[..., Any]
+
+
+def retriever(bases: Sequence[str], configuration: Configuration | None, agent_id: str) -> Retriever:
+    """Make what ``agno.agent.Agent(knowledge_retriever=…)`` takes: it is awaited by ``arun``, and blocks for ``run``.
+
+    What the agent's own ``knowledge`` finds is among what this answers: Agno asks it only where there is no retriever.
+
+    Args:
+        bases: The ids of the knowledge bases.
+        configuration: Where they are; none: on the default platform.
+        agent_id: In whose name they are searched.
+    """
+    ours = _Ours(tuple(dict.fromkeys(bases)), configuration, agent_id)
+
+    def retrieve(
+        query: str, num_documents: int | None = None, agent: Any = None, filters: Any = None, **more: Any
+    ) -> Any:
+        del more
+        count = min(num_documents or COUNT, MOST_RESULTS)
+        knowledge = getattr(agent, "knowledge", None)
+        if sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE:  # noqa: SLF001 - whoever calls can await the answer
+            return _both(ours, knowledge, query, count, filters)
+        mine = bridge.block(lambda _: ours.found(query, count), configuration)
+        return _mixed(mine, _its_own(knowledge, query, count, filters) if knowledge is not None else [], count)
+
+    return retrieve
+
+
+async def _both(ours: "_Ours", knowledge: Any, query: str, count: int, filters: Any) -> list[dict[str, Any]]:
+    mine = await ours.found(query, count)
+    if knowledge is None:
+        return mine
+    search = getattr(knowledge, "asearch", None)
+    if search is None:
+        return _mixed(mine, await asyncio.to_thread(_its_own, knowledge, query, count, filters), count)
+    return _mixed(mine, _as_documents(await search(query=query, max_results=count, filters=filters)), count)
+
+
+def _its_own(knowledge: Any, query: str, count: int, filters: Any) -> list[Any]:
+    return _as_documents(knowledge.search(query=query, max_results=count, filters=filters))
+
+
+def _as_documents(found: Any) -> list[Any]:
+    return [each.to_dict() if hasattr(each, "to_dict") else each for each in found or ()]
+
+
+def _mixed(mine: Sequence[Any], its_own: Sequence[Any], count: int) -> list[Any]:
+    """What both have found, the best of each first."""
+    pairs = chain.from_iterable(zip_longest(mine, its_own))
+    return [each for each in pairs if each is not None][: max(count, len(mine))]
+
+
+class _Ours:
+    """The knowledge bases of an agent."""
+
+    def __init__(self, bases: tuple[str, ...], configuration: Configuration | None, agent_id: str) -> None:
+        self._bases = bases
+        self._configuration = configuration
+        self._agent_id = agent_id
+
+        async def search_knowledge_base(query: str, count: int = COUNT) -> list[dict[str, Any]]:
+            return await self._searched(query, count)
+
+        self._tool = RegisteredTool(search_knowledge_base, name=TOOL)
+
+    async def found(self, query: str, count: int) -> list[dict[str, Any]]:
+        """Search all of them; within a run it is journaled, unless it is part of a tool call, which is.
+
+        Raises: ModuleException (one of them is gone, or cannot be reached).
+        """
+        run = run_in_hand.get()
+        if run is None or run.attempt is None or call_in_hand.get() is not None:
+            return await self._searched(query, count)
+
+        function = LocalTool(self._tool)
+        tool = Tool.of(function.record, self._configuration, function)
+        result = await Invocation(tool, self._agent_id, {"query": query, "count": count}).make()
+        if not result.is_success:
+            raise ModuleException(result.status_code, result.error)
+        return result.result
+
+    async def _searched(self, query: str, count: int) -> list[dict[str, Any]]:
+        found = [
+            each
+            for base in self._bases
+            for each in await bridge.across(partial(_search, base, query, count), self._configuration)
+        ]
+        best = sorted(found, key=lambda each: -each.score)[:count]
+        return [{"content": each.content, **_where(each)} for each in best]
+
+
+async def _search(base: str, query: str, count: int, platform: Platform) -> list[KnowledgeBaseSearchResult]:
+    return await platform.knowledge.search(base, query, count, embed=embed)
+
+
+def _where(result: KnowledgeBaseSearchResult) -> dict[str, Any]:
+    """Where a passage is from, as a model is told."""
+    told = {name: getattr(result, name) for name in TOLD}
+    told["score"] = round(result.score, 3)
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,186 @@
+"""A text as passages: each within one section, with the headings above it, and the page that it begins on."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from worker.words.knowledge import Chunk
+
+WANTED = 1_000  # characters of a passage: some 250 tokens, which models of vectors take whole
+MOST = 1_400  # of one that would otherwise be cut within a paragraph
+OVERLAP = 150  # of the end of the passage before, where a section goes on: what is asked for may stand across the two
+UNDERLINE = 3  # marks under a heading; fewer are a list, or a mark
+HEADING = 200  # characters of one that are kept
+
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
+_UNDERLINE = re.compile(r"(=+|-+)\s*$")
+_FENCE = re.compile(r"\s*(```|~~~)")
+_PAGE = re.compile(r"\[page (\d+) of \d+\]$")
+_EXTRACTED = re.compile(r"\A\[text extracted from [^\n]*\]\n\n")
+_SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])|\n")  # noqa: RUF001 - of Chinese and Japanese
+_TABLE = re.compile(r"\s*\|.*\|\s*$")
+_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What was read of a document.
+
+    Args:
+        content: Markdown, or plain text; a PDF's pages each under a line such as ``[page 2 of 7]``.
+        name: Of a file within another, which is then the outermost heading.
+        has_pages: Whether such lines are of pages: in other texts they are text.
+        is_markdown: Whether ``#`` begins a heading.
+    """
+
+    content: str
+    name: str | None = None
+    has_pages: bool = False
+    is_markdown: bool = True
+
+
+@dataclass(slots=True)
+class _Section:
+    """What stands under one heading, as far as it has been read."""
+
+    heading: str | None
+    page: int | None
+    paragraphs: list[tuple[str, int | None]] = field(default_factory=list[tuple[str, int | None]])
+
+
+def divided(text: Text) -> Iterator[Chunk]:
+    """Divide a text into passages, in order."""
+    for section in _sections(text):
+        yield from _passages(section)
+
+
+def _sections(text: Text) -> Iterator[_Section]:
+    above: list[tuple[int, str]] = [] if text.name is None else [(0, text.name[:HEADING])]
+    page: int | None = None
+    section = _Section(_spoken(above), page)
+    lines: list[str] = []
+    begun: int | None = None  # the page on which the paragraph in hand began
+    fenced = False
+
+    def end() -> None:
+        nonlocal lines
+        if any(line.strip() for line in lines):
+            section.paragraphs.append(("\n".join(lines).strip("\n"), begun))
+        lines = []
+
+    for line in _lines(text):
+        fence = text.is_markdown and _FENCE.match(line) is not None
+        fenced ^= fence
+        at = _PAGE.match(line) if text.has_pages else None
+        if at is not None:
+            end()
+            page = int(at[1])
+            continue
+        heading = None if fenced or fence or not text.is_markdown else _HEADING.match(line)
+        if heading is not None:
+            end()
+            yield section
+            level = len(heading[1])
+            above = [each for each in above if each[0] < level]
+            above.append((level, heading[2][:HEADING]))
+            section = _Section(_spoken(above), page)
+            continue
+        if not line.strip() and not fenced:
+            end()
+            continue
+        if not lines:
+            begun = page
+        lines.append(line)
+    end()
+    yield section
+
+
+def _lines(text: Text) -> Iterator[str]:
+    """The lines, a heading that is underlined as one of Markdown's other form."""
+    lines = _EXTRACTED.sub("", text.content).splitlines()
+    at = 0
+    while at < len(lines):
+        line, following = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
+        under = _UNDERLINE.match(following) if text.is_markdown else None
+        is_alone = at == 0 or not lines[at - 1].strip()
+        if (
+            under
+            and is_alone
+            and line.strip()
+            and not line.lstrip().startswith(("#", "-", "|", ">"))
+            and len(following.strip()) >= UNDERLINE
+        ):
+            yield f"{'#' if under[1][0] == '=' else '##'} {line.strip()}"
+            at += 2
+            continue
+        yield line
+        at += 1
+
+
+def _spoken(above: list[tuple[int, str]]) -> str | None:
+    return " > ".join(words for _, words in above if words) or None
+
+
+def _passages(section: _Section) -> Iterator[Chunk]:
+    held, page = "", section.page
+    for paragraph, begun in section.paragraphs:
+        if held and begun != page and begun is not None:  # what is found must stand on the page that is named
+            yield Chunk(held, section.heading, page)
+            held = ""
+        page = page if begun is None else begun
+        for piece in _pieces(paragraph):
+            if held and _is_full(held, piece):
+                yield Chunk(held, section.heading, page)
+                held = _end_of(held)
+            held = f"{held}\n\n{piece}" if held else piece
+    if held.strip():
+        yield Chunk(held, section.heading, page)
+
+
+def _is_full(held: str, piece: str) -> bool:
+    """Whether a passage takes no more: it has what is wanted, or would be too long."""
+    together = len(held) + len(piece) + 2
+    return together > MOST or (together > WANTED and len(held) >= WANTED // 2)
+
+
+def _end_of(passage: str) -> str:
+    """The last sentences of a passage, as far as they are short; of a table nothing."""
+    last = passage.rstrip().rpartition("\n\n")[2]
+    if _TABLE.match(last.rpartition("\n")[2]):
+        return ""
+    found = ""
+    for sentence in reversed([each for each in _SENTENCE.split(last) if each and each.strip()]):
+        if len(found) + len(sentence) + 1 > OVERLAP:
+            break
+        found = f"{sentence} {found}".strip()
+    return found
+
+
+def _pieces(paragraph: str) -> Iterator[str]:
+    """A paragraph, or its parts if it is too long: a table by its rows, each part under its head; else by sentences."""
+    if len(paragraph) <= MOST:
+        yield paragraph
+        return
+    lines = paragraph.split("\n")
+    head = "\n".join(lines[:2]) if len(lines) > 2 and _TABLE.match(lines[0]) and _RULE.match(lines[1]) else ""  # noqa: PLR2004 - a head, its rule, a row
+    rest = lines[2:] if head else [each for each in _SENTENCE.split(paragraph) if each]
+    joint = "\n" if head or "\n" in paragraph else " "
+    held = head
+    for each in (part for line in rest for part in _cut(line)):
+        if len(held) + len(each) > WANTED and held != head:
+            yield held
+            held = head
+        held = f"{held}{joint}{each}" if held else each
+    if held != head:
+        yield held
+
+
+def _cut(line: str) -> Iterator[str]:
+    """A line, in parts where it is longer than any passage: between words if it has some."""
+    while len(line) > WANTED:
+        at = line.rfind(" ", WANTED // 2, WANTED)
+        at = WANTED if at < 0 else at
+        yield line[:at]
+        line = line[at:].lstrip()
+    if line:
+        yield line

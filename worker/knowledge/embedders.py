@@ -1,0 +1,156 @@
+"""What makes vectors of texts: any of Agno's embedders, known by a name, ``provider:model``.
+
+A knowledge base keeps the name alone. It is looked up in this table, or among what this process has named itself: it is
+never taken for a module to be imported, since it may have come from elsewhere.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from worker.words.classification import message_of
+from worker.words.errors import ConfigurationError, ModuleException, ValidationError
+from worker.words.notices import PlatformTrouble, announce
+
+if TYPE_CHECKING:
+    from agno.knowledge.embedder.base import Embedder
+
+QUESTION_SECONDS = 5.0  # for the vector of a question; after it the question is answered by its words alone
+PASSAGES_SECONDS = 120.0
+TEXT_CHARACTERS = 8_000  # of a text that is embedded
+
+PROVIDERS: dict[str, tuple[str, str]] = {
+    "azure": ("azure_openai", "AzureOpenAIEmbedder"),
+    "bedrock": ("aws_bedrock", "AwsBedrockEmbedder"),
+    "cohere": ("cohere", "CohereEmbedder"),
+    "fastembed": ("fastembed", "FastEmbedEmbedder"),
+    "fireworks": ("fireworks", "FireworksEmbedder"),
+    "google": ("google", "GeminiEmbedder"),
+    "huggingface": ("huggingface", "HuggingfaceCustomEmbedder"),
+    "jina": ("jina", "JinaEmbedder"),
+    "langdb": ("langdb", "LangDBEmbedder"),
+    "mistral": ("mistral", "MistralEmbedder"),
+    "nebius": ("nebius", "NebiusEmbedder"),
+    "ollama": ("ollama", "OllamaEmbedder"),
+    "openai": ("openai", "OpenAIEmbedder"),
+    "sentence-transformers": ("sentence_transformer", "SentenceTransformerEmbedder"),
+    "together": ("together", "TogetherEmbedder"),
+    "voyageai": ("voyageai", "VoyageAIEmbedder"),
+}
+"""Provider → module and class of Agno's."""
+
+_known: "dict[str, Embedder]" = {}
+_lock = Lock()
+
+
+def named(embedder: "Embedder | str", name: str | None = None) -> str:
+    """Answer the name of an embedder, and know it by that in this process from now on.
+
+    Args:
+        embedder: A name already, or one of Agno's.
+        name: What to call it; default: ``provider:model``, or the name of its class where that is not Agno's.
+
+    Raises:
+        ConfigurationError: There is no such provider.
+    """
+    if isinstance(embedder, str):
+        provider = embedder.partition(":")[0]
+        if embedder not in _known and provider not in PROVIDERS:
+            raise ConfigurationError(
+                f"there is no embedder {embedder!r}: the provider is one of {', '.join(PROVIDERS)}, as in"
+                " openai:text-embedding-3-small; name your own with embedder=YourEmbedder(…)"
+            )
+        return embedder
+    kind = type(embedder).__name__
+    provider = next((key for key, (_, known) in PROVIDERS.items() if known == kind), kind)
+    model = str(getattr(embedder, "id", "") or "default")
+    chosen = name or f"{provider}:{model}"
+    with _lock:
+        _known[chosen] = embedder
+    return chosen
+
+
+async def embed(name: str, text: str) -> Sequence[float] | None:
+    """The vector of a question; none: it cannot be made here and now, which is told in the log."""
+    try:
+        async with asyncio.timeout(QUESTION_SECONDS):
+            embedder = await asyncio.to_thread(_made, name)
+            return _checked([await _vector(embedder, text)])[0]
+    except TimeoutError:
+        _trouble(ModuleException(504, f"{name} did not answer within {QUESTION_SECONDS:g} s"))
+    except Exception as error:  # noqa: BLE001 - whatever an embedder raises, words are searched all the same
+        _trouble(error if isinstance(error, ModuleException) else ModuleException(502, f"{name}: {message_of(error)}"))
+    return None
+
+
+async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
+    """The vectors of passages.
+
+    Raises:
+        ConfigurationError: There is no such embedder here.
+        ModuleException: It did not answer, or not with vectors.
+    """
+    embedder = await asyncio.to_thread(_made, name)
+    given = [each[:TEXT_CHARACTERS] for each in texts]
+    try:
+        async with asyncio.timeout(PASSAGES_SECONDS):
+            many = getattr(embedder, "async_get_embeddings_batch_and_usage", None)
+            if many is not None and getattr(embedder, "enable_batch", False):
+                vectors = (await many(given))[0]
+            else:
+                vectors = [await _vector(embedder, each) for each in given]
+    except TimeoutError:
+        raise ModuleException(504, f"{name} did not answer within {PASSAGES_SECONDS:g} s") from None
+    if len(vectors) != len(given):
+        raise ModuleException(502, f"{name} answered {len(vectors)} vectors for {len(given)} texts")
+    return _checked(vectors)
+
+
+async def _vector(embedder: "Embedder", text: str) -> Any:
+    """One vector; where an embedder has no way of its own to be awaited, in a thread."""
+    own = type(embedder)
+    base = _base()
+    if own.async_get_embedding is not base.async_get_embedding:
+        return await embedder.async_get_embedding(text)
+    return await asyncio.to_thread(embedder.get_embedding, text)
+
+
+def _checked(vectors: Sequence[Any]) -> list[tuple[float, ...]]:
+    checked: list[tuple[float, ...]] = []
+    for each in vectors:
+        vector = tuple(float(value) for value in (each if each is not None else ()))
+        if not vector or not all(map(math.isfinite, vector)):
+            raise ValidationError("the embedder answered no vector", field="vector")
+        checked.append(vector)
+    return checked
+
+
+def _made(name: str) -> "Embedder":
+    """The embedder of a name, made once a process. Raises: ConfigurationError."""
+    with _lock:
+        found = _known.get(name)
+        if found is None:
+            provider, _, model = name.partition(":")
+            if provider not in PROVIDERS:
+                raise ConfigurationError(f"this process has no embedder {name!r}")
+            module, kind = PROVIDERS[provider]
+            try:
+                made = getattr(import_module(f"agno.knowledge.embedder.{module}"), kind)
+                found = made(id=model) if model and model != "default" else made()
+            except Exception as error:
+                raise ConfigurationError(f"the embedder {name!r} cannot be made: {message_of(error)}") from error
+            _known[name] = found
+        return found
+
+
+def _base() -> Any:
+    from agno.knowledge.embedder.base import Embedder
+
+    return Embedder
+
+
+def _trouble(error: ModuleException) -> None:
+    announce(PlatformTrouble(doing="making the vector of a question", error=error, again_in=0.0))

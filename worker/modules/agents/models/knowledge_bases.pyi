@@ -1,0 +1,1 @@
+from worker.words.knowledge import AgentKnowledgeBase as AgentKnowledgeBase

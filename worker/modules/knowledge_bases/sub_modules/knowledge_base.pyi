@@ -1,0 +1,1 @@
+from worker.face.knowledge import KnowledgeBase as KnowledgeBase

@@ -1,0 +1,111 @@
+"""Knowledge bases over HTTP: the public protocol's routes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+from worker.contracts.bounds import bounded
+from worker.contracts.knowledge import Embed
+from worker.remote.dialect import Dialect
+from worker.remote.refusals import Subject
+from worker.remote.transport import Repeat, Transport
+from worker.remote.wire import Unreadable, decode, document_of, knowledge_base_of, passage_of
+from worker.words.knowledge import (
+    KnowledgeBaseDocumentItem,
+    KnowledgeBaseNotFound,
+    KnowledgeBaseRecord,
+    KnowledgeBaseSearchResult,
+    NewKnowledgeBase,
+    check_documents,
+)
+from worker.words.texts import clean
+
+ROOT = "/knowledge_bases"
+
+
+class RemoteKnowledge:
+    """The knowledge bases of a platform over HTTP."""
+
+    def __init__(self, transport: Transport, dialect: Dialect) -> None:
+        self._transport = transport
+        self._dialect = dialect
+
+    @bounded
+    async def create(self, new: NewKnowledgeBase) -> KnowledgeBaseRecord:
+        """Make a knowledge base."""
+        body = new.model_dump(exclude_none=True)
+        answer = await self._transport.call("POST", f"{ROOT}/create", body=body, repeat=Repeat.UNSENT)
+        return knowledge_base_of(decode(answer.content, "a knowledge base"))
+
+    @bounded
+    async def list(self) -> list[KnowledgeBaseRecord]:
+        """List all, by name."""
+        answer = await self._transport.call("GET", ROOT)
+        return [knowledge_base_of(each) for each in _rows(answer.content)]
+
+    @bounded
+    async def get(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
+        """Read one."""
+        return knowledge_base_of(decode(await self._ask("GET", knowledge_base_id, "/details"), "a knowledge base"))
+
+    @bounded
+    async def delete(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
+        """Delete one."""
+        known = await self.get(knowledge_base_id)
+        await self._ask("DELETE", knowledge_base_id, "/erase", repeat=Repeat.UNSENT)
+        return known
+
+    @bounded
+    async def add(self, knowledge_base_id: str, urls: Sequence[str]) -> "list_[KnowledgeBaseDocumentItem]":
+        """Have a task read documents."""
+        body = [{"document_url": each, "sync": False} for each in check_documents(urls)]
+        return _documents(await self._ask("POST", knowledge_base_id, body=body, repeat=Repeat.UNSENT))
+
+    async def is_served(self) -> bool:
+        """Whether a worker reads documents: that is the server's own business."""
+        return True
+
+    @bounded
+    async def documents(self, knowledge_base_id: str) -> "list_[KnowledgeBaseDocumentItem]":
+        """List what is in it, or was to be."""
+        return _documents(await self._ask("GET", knowledge_base_id, "/list"))
+
+    @bounded
+    async def remove(self, knowledge_base_id: str, document_ids: Sequence[str]) -> int:
+        """Remove documents."""
+        content = await self._ask("DELETE", knowledge_base_id, body=list(document_ids), repeat=Repeat.UNSENT)
+        told = decode(content, "a count") if content else None
+        return int(told.get("removed", 0)) if isinstance(told, dict) else len(document_ids)
+
+    @bounded
+    async def search(
+        self, knowledge_base_id: str, query: str, top_k: int, *, embed: Embed | None = None
+    ) -> "list_[KnowledgeBaseSearchResult]":
+        """Find the passages that answer a question best; the platform itself makes the vector of it."""
+        del embed
+        asked = {"search_query": query, "top_k": top_k, "use_bubble": "false"}
+        return [passage_of(each) for each in _rows(await self._ask("GET", knowledge_base_id, params=asked))]
+
+    async def _ask(self, method: str, knowledge_base_id: str, path: str = "", **options: Any) -> bytes:
+        if not knowledge_base_id.strip("."):
+            raise KnowledgeBaseNotFound(knowledge_base_id)
+        where = f"{ROOT}/{quote(clean(knowledge_base_id), safe='')}{path}"
+        subject = Subject(knowledge_base_id=knowledge_base_id)
+        return (await self._transport.call(method, where, subject=subject, **options)).content
+
+
+def _rows(content: bytes) -> list[Any]:
+    rows = decode(content, "a list")
+    if not isinstance(rows, list):
+        raise Unreadable("a list", "it is none")
+    return cast("list[Any]", rows)
+
+
+def _documents(content: bytes) -> list[KnowledgeBaseDocumentItem]:
+    """Documents as they were told; other platforms do not say when one was added."""
+    now = datetime.now(UTC)
+    return [document_of({"added_at": now, **each} if isinstance(each, dict) else each) for each in _rows(content)]
+
+
+list_ = list  # within the class above ``list`` is its method
