@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
@@ -28,13 +28,12 @@ PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a not
 
 
 def check(content: bytes) -> int:
-    """Say how many pages a PDF has. Raises Refused, naming the cause, if it is encrypted, broken or has none."""
-    try:
-        return len(_opened(content).pages)
-    except Refused as refused:
-        if str(refused) == PASSWORD or (document := opened_by_pdfium(content)) is None:
-            raise
-        return len(document)
+    """Say how many pages a PDF has. Raises Refused, naming the cause, if it is encrypted, broken or has none.
+
+    PDFium is asked first: it takes a tenth of the time. What is wrong, pypdf knows to say.
+    """
+    document = opened_by_pdfium(content)
+    return len(_opened(content).pages) if document is None else len(document)
 
 
 def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
@@ -152,7 +151,7 @@ def opened_by_pdfium(content: bytes) -> Any:
 
 def _with_trailer(content: bytes) -> bytes | None:
     """A PDF with a new trailer (ISO 32000-1, 7.5.5), where the old one is damaged and what it points to is there."""
-    end = content.rfind(b"trailer")
+    end = content.rfind(b"trailer") if b"/Encrypt" not in content else -1
     roots = _ROOT.findall(content, end) if end > content.rfind(b"endobj") > 0 else []
     if not roots:
         return None
@@ -160,40 +159,61 @@ def _with_trailer(content: bytes) -> bytes | None:
 
 
 class _Pages:
-    """The text of pages, by PDFium where it is installed: pypdf runs the words of some PDFs together."""
+    """The text of pages, by PDFium where it is installed; form values and annotations by pypdf, where there are any.
+
+    Measured on 73 files against pdftotext: PDFium has 97 % of its words in 2 s, kreuzberg 95 % in 7 s, pdfminer.six
+    92 % in 115 s and up to 440 MB, pypdf 89 % in 31 s, which runs the words of some files together.
+    """
 
     def __init__(self, content: bytes) -> None:
+        self._content = content
         self._document = opened_by_pdfium(content)
-        self._reader: PdfReader | None = None
-        try:
-            self._reader = _opened(content)
-        except Refused:
-            if self._document is None:
-                raise
+        if self._document is None:
+            self._reader()
 
     def text(self, number: int) -> str:
         """Of one page; empty if it has none, or cannot be read."""
         for way in (self._of_pdfium, self._of_pypdf):
             try:
-                found = way(number).strip()
+                return "\n".join(line.strip() for line in way(number).splitlines()).strip()
             except Exception:  # noqa: BLE001, S112 - a broken page loses only itself
                 continue
-            if found:
-                return found
         return ""
 
     def remarks(self, number: int) -> Iterator[str]:
         """What stands in its form fields, and what people have written on it."""
-        return _remarks(self._reader, number) if self._reader is not None else iter(())
+        if self._has_remarks(number):
+            with suppress(Refused):
+                yield from _remarks(self._reader(), number)
+
+    @cache  # noqa: B019 - of one PDF, in a process that ends with it
+    def _reader(self) -> "PdfReader":
+        return _opened(self._content)
+
+    def _has_remarks(self, number: int) -> bool:
+        """Whether there are any: most pages have links alone, and pypdf takes longer to open a PDF than all else."""
+        if self._document is None:
+            return True
+        from pypdfium2 import raw
+
+        try:
+            page = self._document[number]
+            for place in range(min(raw.FPDFPage_GetAnnotCount(page), MOST_FIELDS)):
+                annotation = raw.FPDFPage_GetAnnot(page, place)
+                kind = raw.FPDFAnnot_GetSubtype(annotation)
+                raw.FPDFPage_CloseAnnot(annotation)
+                if kind not in {raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP}:
+                    return True
+        except Exception:  # noqa: BLE001 - a broken page; pypdf may still read it
+            return True
+        return False
 
     def _of_pdfium(self, number: int) -> str:
-        if self._document is None:
-            return ""
         said = self._document[number].get_textpage().get_text_bounded()
-        return str(said).replace("\r\n", "\n").replace("\ufffe", "").replace("\0", "")
+        return str(said).replace("\ufffe", "").replace("\0", "")
 
     def _of_pypdf(self, number: int) -> str:
-        return self._reader.pages[number].extract_text() if self._reader is not None else ""
+        return self._reader().pages[number].extract_text()
 
 
 def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
