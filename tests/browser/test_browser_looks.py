@@ -8,6 +8,8 @@ from playwright.async_api import Page, expect
 
 from tests.browser.worlds import World, picture
 from tests.support import wait_until
+from worker.face.ingesting import ingest_here
+from worker.words.knowledge import NewKnowledgeBase
 from worker.words.statuses import TERMINAL
 
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -39,6 +41,18 @@ async def settle(world: World) -> str:
     return done
 
 
+async def knowledge(world: World) -> str:
+    """A knowledge base with a document that was read, and one that could not be. Returns: its id."""
+    new = NewKnowledgeBase(name="Handbook of the house", description="What everybody here should know.")
+    base = await world.engine.knowledge.create(new)
+    food = b"# Handbook\n\n## Food\n\nSoup is served at noon, in the hall beside the garden."
+    files = [("handbook.md", food), ("scan-of-the-old-contract-with-a-long-name.txt", b"  ")]
+    stored = [await world.engine.tasks.store_file(name, "text/plain", content) for name, content in files]
+    added = await world.engine.knowledge.add(base.id, stored)
+    await ingest_here(world.engine, str(added[0].task_id))
+    return base.id
+
+
 @pytest.mark.parametrize(("page", "look"), [(LOOKS[each], each) for each in LOOKS], indirect=["page"], ids=list(LOOKS))
 async def test_a_page_can_be_used_by_everybody(page: Page, world: World, look: str) -> None:
     done = await settle(world)
@@ -51,6 +65,8 @@ async def test_a_page_can_be_used_by_everybody(page: Page, world: World, look: s
         "new": f"/ui/new?from={done}",
         "workers": "/ui/workers",
         "agents": "/ui/agents",
+        "knowledge": "/ui/knowledge",
+        "knowledge-base": f"/ui/knowledge/{await knowledge(world)}?question=when+is+soup+served",
         "dead": "/ui/dead",
         "deliveries": "/ui/deliveries",
         "keys": "/ui/keys",

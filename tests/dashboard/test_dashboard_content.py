@@ -20,6 +20,7 @@ from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.dashboard import results
 from worker.engine.engine import Engine
+from worker.face.ingesting import ingest_here
 from worker.inputs.names import size_words
 from worker.words.ids import new_id
 from worker.words.tools import ToolRecord
@@ -312,3 +313,32 @@ async def test_the_page_of_agents_lists_their_tools_with_their_schemas(browser: 
     assert "total_sales" in page
     assert "region" in page
     assert not FORBIDDEN.search(page)
+
+
+async def test_documents_are_added_to_a_knowledge_base_and_a_question_is_tried(
+    browser: Browser, engine: Engine
+) -> None:
+    await browser.look("/ui/knowledge")
+    made = await browser.send("/ui/knowledge", {"name": "<b>rules</b>", "description": "what we may do"})
+    page = made.headers["location"]
+    assert "&lt;b&gt;rules&lt;/b&gt;" in await browser.look(page)
+    files = {"files": ("<i>.md", b"# Food\n\nSoup <script> is served.", "text/markdown")}
+    added = await browser.send(page, {"links": "https://example.com/a.txt"}, files=files)
+    assert added.headers["location"].endswith("?told=reading")
+    shown = await browser.look(added.headers["location"])
+    for each in ("&lt;i&gt;.md", "a.txt", "pending", "They are read as soon as a worker is free."):
+        assert each in shown
+    (base,) = await engine.knowledge.list()
+    documents = {each.name: each for each in await engine.knowledge.documents(base.id)}
+    for links, said in (("", "Choose a file"), ("/etc/passwd", "A link begins with")):
+        refused = await browser.send(page, {"links": links})
+        assert (refused.status_code, said in refused.text) == (422, True)
+    await ingest_here(engine, str(documents["a.txt"].task_id))
+    shown = await browser.look(f"{page}?question=soup")
+    assert "Soup &lt;script&gt; is served." in shown
+    assert "a.txt could not be read" in shown
+    assert "Nothing was found" in await browser.look(f"{page}?question=zebra")
+    await browser.send(f"{page}/remove", {"document": documents["a.txt"].id})
+    assert "a.txt" not in await browser.look(page)
+    assert (await browser.send("/ui/knowledge", {"name": " "})).status_code == 422
+    assert "There is no knowledge base" in await browser.look("/ui/knowledge/kb-nobody", 404)

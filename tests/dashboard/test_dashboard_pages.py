@@ -5,7 +5,7 @@ import pytest
 from tests.dashboard.browsing import Browser
 from tests.server.serving import Serving
 
-PAGES = ("/", "/ui", "/ui/new", "/ui/workers", "/ui/agents", "/ui/dead", "/ui/deliveries", "/ui/live")
+PAGES = ("/", "/ui", "/ui/new", "/ui/workers", "/ui/agents", "/ui/knowledge", "/ui/dead", "/ui/deliveries", "/ui/live")
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -335,6 +335,7 @@ async def _page(world: World, browser: Browser, case: Case) -> list[str]:
         await browser.look("/ui/sign-in")  # for its token
     task_id = await world.create(MINE) if method == "POST" and target == MINE else world.tasks[target]
     address = path.replace("{task_id}", task_id).replace("{number:int}", "0").replace("{rest:path}", "nowhere")
+    address = address.replace("{knowledge_base_id}", world.bases[target])
     address = "/ui/static/icon.svg" if path == "/ui/static" else address
     form = {"token": browser.token, "task": task_id, "agent": target, "text": "x", "delivery": "1.1." + task_id}
     options: dict[str, Any] = {"data": form} if method == "POST" else {"params": {"from": ""}}

@@ -24,6 +24,7 @@ from worker.dashboard import (
     entrance,
     files,
     keys_page,
+    knowledge_page,
     new_page,
     requests_page,
     stream,
@@ -96,6 +97,11 @@ SERVED: dict[str, Page] = {
     "GET /ui/workers": workers_page.workers,
     "GET /ui/docs": docs_page.docs,
     "GET /ui/agents": agents_page.agents,
+    "GET /ui/knowledge": knowledge_page.bases,
+    "POST /ui/knowledge": knowledge_page.create,
+    "GET /ui/knowledge/{knowledge_base_id}": knowledge_page.base,
+    "POST /ui/knowledge/{knowledge_base_id}": knowledge_page.add,
+    "POST /ui/knowledge/{knowledge_base_id}/remove": knowledge_page.remove,
     "GET /ui/dead": dead_page.dead,
     "POST /ui/dead": dead_page.retry,
     "GET /ui/deliveries": dead_page.deliveries,
@@ -171,7 +177,10 @@ class Pages:
 
 async def _check(reach: Reach, rule: Rule, request: Request) -> None:
     """Let pass only what the table says. Raises: ModuleException (403), TaskNotFound."""
-    if reach.permit(rule) is Scope.Task:
+    scope = reach.permit(rule)
+    if scope is Scope.KnowledgeBase:
+        await reach.check_knowledge_base(request.path_params["knowledge_base_id"][:128])
+    if scope is Scope.Task:
         task_id: str = request.path_params["task_id"]
         if not is_id(task_id):
             raise TaskNotFound(task_id[:128])

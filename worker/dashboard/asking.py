@@ -30,6 +30,8 @@ TOLD = {
     "many": "Queued again. What could not be is still listed.",
     "deliveries": "They are delivered once more.",
     "out": "You are signed out.",
+    "reading": "They are read as soon as a worker is free.",
+    "removed": "Removed.",
     "revoked": "Revoked: it opens nothing any more.",
 }
 """What a page says after a form was sent, by the code in its address: no text of others is ever shown there."""

@@ -40,6 +40,14 @@ class Reach(Protocol):
         """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
         ...
 
+    async def check_knowledge_base(self, knowledge_base_id: str) -> None:
+        """Let pass only knowledge bases within reach. Raises: KnowledgeBaseNotFound."""
+        ...
+
+    async def knowledge_bases(self) -> frozenset[str]:
+        """The ids of those within reach, where that is not all."""
+        ...
+
     def reaches(self, agent_id: str) -> bool:
         """Whether an agent is within reach."""
         ...
@@ -72,6 +80,11 @@ class Front(Protocol):
     @property
     def file_bytes(self) -> int:
         """The largest file that a worker reads."""
+        ...
+
+    @property
+    def embedder(self) -> str | None:
+        """What makes vectors of the texts of a new knowledge base; none: words alone count."""
         ...
 
     @property

@@ -1,5 +1,6 @@
 """What every request passes first: its address made plain, its body kept within bounds."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -47,6 +48,8 @@ ROOTS = frozenset(
     }
 )
 """First segments of our own routes; a path that begins with any other names an organization."""
+
+_DOCUMENTS = re.compile(r"/ui/knowledge/[^/]+")  # the form that adds documents to a knowledge base
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
@@ -115,7 +118,7 @@ def allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
 
 def most_of(path: str) -> int:
     """How many bytes a body may have there."""
-    return UPLOADS.get(path, BODY_BYTES)
+    return UPLOADS.get(path, FORM_BYTES if _DOCUMENTS.fullmatch(path) else BODY_BYTES)
 
 
 def announced_by(scope: Scope) -> int:

@@ -44,6 +44,11 @@ class Front:
         return min(self._service.settings.file_bytes, FILE_BYTES)
 
     @property
+    def embedder(self) -> str | None:
+        """What makes vectors of the texts of a new knowledge base; none: words alone count."""
+        return self._service.settings.embedder
+
+    @property
     def task_bytes(self) -> int:
         """The same for all files of a task."""
         return min(self._service.settings.task_bytes, FORM_BYTES)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from worker.knowledge import embed
 from worker.server.access import Access
 from worker.server.bodies import Body, storable
-from worker.server.common import Admitted, answers, is_native
+from worker.server.common import Admitted, answers, is_native, service_of
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.words.errors import ValidationError
@@ -72,10 +72,13 @@ async def bases_of(access: Access) -> list[KnowledgeBaseRecord]:
 
 
 @router.post("/knowledge_bases/create", response_model=KnowledgeBaseRecord, responses=documented(404))
-async def create(access: Admitted, body: KnowledgeBaseBody) -> Response:
+async def create(request: Request, access: Admitted, body: KnowledgeBaseBody) -> Response:
     """Make a knowledge base."""
     agents = None if access.agents is None else sorted(access.agents)
-    return answers(KnowledgeBaseRecord, await access.room.knowledge.create(body.wish(), agents=agents))
+    new = body.wish()
+    if new.embedder is None:
+        new.embedder = service_of(request).settings.embedder
+    return answers(KnowledgeBaseRecord, await access.room.knowledge.create(new, agents=agents))
 
 
 @router.get(

@@ -1,0 +1,121 @@
+"""Knowledge bases: documents are added and removed, and a question is tried."""
+
+import re
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking, text_of
+from worker.inputs.names import file_name, size_words
+from worker.knowledge import embed
+from worker.words.errors import ModuleException, Unavailable, ValidationError
+from worker.words.knowledge import (
+    DESCRIPTION_CHARACTERS,
+    NAME_CHARACTERS,
+    KnowledgeBaseNotFound,
+    KnowledgeBaseRecord,
+    NewKnowledgeBase,
+)
+
+FOUND = 5  # passages that a question shows
+SHOWN = 500  # documents that are listed; the others can be searched all the same
+
+
+async def bases(asking: Asking) -> Response:
+    """List the knowledge bases within reach."""
+    return await _list(asking)
+
+
+async def create(asking: Asking) -> Response:
+    """Make a knowledge base."""
+    form = await asking.form()
+    given = {"name": text_of(form, "name"), "description": text_of(form, "description")}
+    if not given["name"] or len(given["name"]) > NAME_CHARACTERS or len(given["description"]) > DESCRIPTION_CHARACTERS:
+        return await _list(asking, 422, given=given, wrong=f"Give it a name of at most {NAME_CHARACTERS} characters.")
+    agents = None if asking.may.agents is None else sorted(asking.may.agents)
+    new = NewKnowledgeBase(name=given["name"], description=given["description"] or None, embedder=asking.front.embedder)
+    try:
+        made = await asking.may.room.knowledge.create(new, agents=agents)
+    except Unavailable:
+        raise
+    except ModuleException as error:
+        return await _list(asking, error.status_code, given=given, wrong=error.description)
+    return await asking.go(f"/ui/knowledge/{made.id}")
+
+
+async def base(asking: Asking) -> Response:
+    """Show a knowledge base: its documents, and what answers a question."""
+    return await _base(asking)
+
+
+async def add(asking: Asking) -> Response:
+    """Have documents read."""
+    form = await asking.form()
+    links = text_of(form, "links")
+    try:
+        await _add(asking, form, links)
+    except (Unavailable, KnowledgeBaseNotFound):
+        raise
+    except ModuleException as error:
+        return await _base(asking, error.status_code, links=links, wrong=error.description)
+    return await asking.go(f"/ui/knowledge/{_id(asking)}", told="reading")
+
+
+async def remove(asking: Asking) -> Response:
+    """Remove a document."""
+    form = await asking.form()
+    await asking.may.room.knowledge.remove(_id(asking), [text_of(form, "document")])
+    return await asking.go(f"/ui/knowledge/{_id(asking)}", told="removed")
+
+
+async def _list(asking: Asking, status: int = 200, **values: Any) -> Response:
+    found = await asking.may.room.knowledge.list()
+    if asking.may.agents is not None:
+        within = await asking.may.knowledge_bases()
+        found = [each for each in found if each.id in within]
+    shown: dict[str, Any] = {"given": {"name": "", "description": ""}, "wrong": None, **values}
+    return await asking.page("knowledge.html", status, bases=found, **shown)
+
+
+async def _base(asking: Asking, status: int = 200, **values: Any) -> Response:
+    knowledge = asking.may.room.knowledge
+    found: KnowledgeBaseRecord = await knowledge.get(_id(asking))
+    documents = await knowledge.documents(found.id)
+    question = asking.request.query_params.get("question", "").strip()
+    passages = await knowledge.search(found.id, question, FOUND, embed=embed) if question else []
+    shown: dict[str, Any] = {"links": "", "wrong": None, **values}
+    return await asking.page(
+        "knowledge_base.html",
+        status,
+        base=found,
+        documents=documents[:SHOWN],
+        others=max(0, len(documents) - SHOWN),
+        is_reading=any(each.status == "pending" for each in documents),
+        question=question,
+        passages=passages,
+        **shown,
+    )
+
+
+def _id(asking: Asking) -> str:
+    return asking.request.path_params["knowledge_base_id"][:128]
+
+
+async def _add(asking: Asking, form: FormData, links: str) -> None:
+    """Store what was uploaded, and have it read with what is linked. Raises: ValidationError."""
+    uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
+    urls = [each for each in re.split(r"\s+", links) if each]
+    if not uploads and not urls:
+        raise ValidationError("Choose a file, or give a link.", field="files")
+    for upload in uploads:
+        if (upload.size or 0) > asking.front.file_bytes:
+            most, size = size_words(asking.front.file_bytes), size_words(upload.size or 0)
+            raise ValidationError(f"{upload.filename} has {size}; of a file at most {most} are read.", field="files")
+    if any(not each.lower().startswith(("http://", "https://")) for each in urls):
+        raise ValidationError("A link begins with http:// or https://.", field="links")
+    await asking.may.room.knowledge.get(_id(asking))
+    for upload in uploads:
+        name = file_name(upload.filename or "") or "file"
+        urls.append(await asking.may.store_file(name, upload.content_type or "", await upload.read()))
+    await asking.may.room.knowledge.add(_id(asking), urls)
