@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
@@ -19,7 +19,6 @@ from worker.agents.file_tools import FileTools
 from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
-from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.off_loop import has_plain_database
 from worker.agents.instrumentation.runs import begin, end, name_members
 from worker.agents.instrumentation.step_pauses import continued
@@ -27,6 +26,7 @@ from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.overrides import Overrides, kind_of, without_users, workflow_input
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
+from worker.agents.workflow_steps import Said
 from worker.current import Run, run_in_hand
 from worker.threads import in_thread
 from worker.words.classification import message_of
@@ -196,7 +196,6 @@ class _Going:
         self._material = material
         self._want = want
         self._run_id = run.id_of(run.scope)
-        self._translation = Translation()
         self._is_workflow = False
         self._defers = False
         self._is_here = True
@@ -298,7 +297,7 @@ class _Going:
         """Take a run's events as they come; what it ended with: its last event, and Agno's output of it."""
         last, output, run_id = None, None, frame.run_id
         wanted = self._run.record.events_streaming and self._material.streams
-        streams = wanted and run_id == self._run_id  # a repair's text is not the answer's
+        translation = Translation(streams=wanted and run_id == self._run_id)  # a repair's text is not the answer's
         begin(run_id)
         try:
             start = partial(own.arun, stream=True, stream_events=True, **request)  # a plain database is read by it
@@ -313,7 +312,8 @@ class _Going:
                         continue
                     if is_ending(name) and item.run_id == run_id:
                         last = item
-                    await self._pass_on(item, streams=streams)
+                    await self._pass_on(translation.said(item), item.run_id)
+            await self._pass_on(translation.rest(), run_id)
             self._run.check()
         except asyncio.CancelledError:
             await self._run.end()
@@ -323,13 +323,13 @@ class _Going:
             self._run.journal.run_ids.add(run_id)
         return last, output
 
-    async def _pass_on(self, item: Any, *, streams: bool) -> None:
-        text = self._translation.text(item) if streams else None
-        if text and not isinstance(text, ReplayedText):
-            await self._run.buffer.put_text(text, self._run.opens(item.run_id))
-        elif not text and (events := self._translation.events(item)):
-            self._run.emit(events)
-            await self._run.buffer.pause()
+    async def _pass_on(self, said: Iterable[Said], run_id: str) -> None:
+        for each in said:
+            if isinstance(each, str):
+                await self._run.buffer.put_text(each, self._run.opens(run_id))
+            else:
+                self._run.emit([each])
+                await self._run.buffer.pause()
 
     async def _checked(self, content: Any, frame: Frame) -> str:
         """The result as text, after one repair if it does not have the form that is wanted.

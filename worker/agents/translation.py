@@ -1,49 +1,128 @@
-"""Agno's events as the task's events: streamed text and reasoning. Calls and runs are emitted where they are made."""
+"""Agno's events as the task's events: streamed text, thoughts, a workflow's steps, and what is said beside the text.
 
-from collections.abc import Sequence
+Calls of tools and runs are emitted where they are made.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.words.events import NewEvent
+from worker.agents.event_buffer import plain
+from worker.agents.instrumentation.model_calls import ReplayedText
+from worker.agents.workflow_steps import Said, WorkflowSteps
+from worker.words.events import CustomData, NewEvent
 from worker.words.statuses import TaskUpdateEventType
 
-_NOTHING: tuple[NewEvent, ...] = ()
+CONTENT = ("RunContent", "TeamRunContent")
+DELTAS = ("ReasoningContentDelta", "TeamReasoningContentDelta")
+REASONING = ("ReasoningStep", "TeamReasoningStep")
+COMPLETED = ("RunCompleted", "TeamRunCompleted")
+ENDS = frozenset({*COMPLETED, "ModelRequestCompleted", "TeamModelRequestCompleted", "RunError", "TeamRunError"})
+"""After which the thought of a model's answer is whole."""
+
+OF_SESSIONS = frozenset({"current_session_id", "current_run_id", "current_user_id"})
+"""What Agno itself puts into the state of a session."""
+
+OF_EVENTS = frozenset(
+    {
+        *("created_at", "event", "agent_id", "agent_name", "team_id", "team_name", "run_id", "parent_run_id"),
+        *("session_id", "workflow_id", "workflow_name", "workflow_run_id", "step_id", "step_name", "step_index"),
+        *("parent_step_id", "nested_depth", "tools", "tool_call_id"),
+    }
+)
+"""What every event of Agno's has; the rest of one that a tool yields is its own."""
 
 
 class Translation:
-    """Turns one run's events, its members' included, into events of the task."""
+    """Turns one run's events, its members' included, into events of the task.
 
-    def __init__(self) -> None:
+    Args:
+        streams: Whether text is passed on as it comes.
+        repeats: Whether that goes for text, too, that an earlier attempt has passed on.
+    """
+
+    def __init__(self, *, streams: bool = True, repeats: bool = False) -> None:
+        self._streams = streams
+        self._repeats = repeats
         self._teams: set[str] = set()
+        self._thoughts: dict[str, list[str]] = {}  # by run, until the thought is whole
+        self._steps = WorkflowSteps()
 
-    def events(self, event: Any) -> Sequence[NewEvent]:
+    def said(self, event: Any) -> Iterator[Said]:
         """What an event of Agno's means for the task's log; mostly nothing."""
-        match event.event:
-            case "TeamRunStarted":
-                self._teams.add(event.run_id)
-            case "ReasoningStep" | "TeamReasoningStep":
-                return _reasoning_step(event)
-            case _:
-                pass
-        return _NOTHING
+        name: str = event.event
+        if name in CONTENT or name in DELTAS:
+            yield from self._content(event, name)
+            return
+        if name in REASONING:
+            yield from self._reasoning_step(event)
+        elif name == "TeamRunStarted":
+            self._teams.add(event.run_id)
+        elif name == "CustomEvent":
+            yield _custom(event, type(event).__name__, _own_fields(event), event.__dict__.get("tool_call_id"))
+        elif name.endswith("FollowupsCompleted") and event.followups:
+            yield _custom(event, "followups", event.followups)
+        elif self._steps.tells(event):
+            yield from (each for each in self._steps.said(event) if self._streams or not isinstance(each, str))
+        if name in ENDS:
+            yield from self._thought(event.run_id)
+            if name in COMPLETED:
+                yield from _beside_the_text(event)
 
-    def text(self, event: Any) -> str | None:
-        """The text that an event adds to the answer; a member's text is not the answer."""
-        if event.event not in ("RunContent", "TeamRunContent") or not isinstance(event.content, str):
-            return None
-        return None if getattr(event, "parent_run_id", None) in self._teams else event.content
+    def rest(self) -> Iterator[Said]:
+        """What is still held back at the end of the run."""
+        yield from self._steps.rest()
+
+    def _content(self, event: Any, name: str) -> Iterator[Said]:
+        """A piece of an answer, or of what a model thinks before it."""
+        if thought := event.reasoning_content:
+            self._thoughts.setdefault(event.run_id, []).append(thought)
+        if name in DELTAS or not isinstance(event.content, str) or not event.content:
+            return
+        yield from self._thought(event.run_id)
+        if not self._streams or (isinstance(event.content, ReplayedText) and not self._repeats):
+            return
+        if getattr(event, "parent_run_id", None) not in self._teams:  # a member's text is not the answer
+            yield from self._steps.text(event, event.content)
+
+    def _thought(self, run_id: str) -> Iterator[NewEvent]:
+        thought = "".join(self._thoughts.pop(run_id, ()))
+        if thought.strip():
+            yield NewEvent(type=TaskUpdateEventType.Think, data={"type": "think", "title": "", "thought": thought})
+
+    def _reasoning_step(self, event: Any) -> Iterator[NewEvent]:
+        step = event.content
+        if step is None or isinstance(step, str):
+            return
+        if "".join(self._thoughts.get(event.run_id, ())).strip() == (step.reasoning or "").strip():
+            self._thoughts.pop(event.run_id, None)  # the same, as a whole
+        analysis = bool(step.result) and step.action is None  # the form that Agno gives the tool `analyze`
+        data = {
+            "type": "analyze" if analysis else "think",
+            "title": step.title or "",
+            "confidence": step.confidence,
+            "action": step.action or None,
+            "result": step.result or None,
+            "analysis" if analysis else "thought": step.reasoning,
+        }
+        yield NewEvent(type=TaskUpdateEventType.Analyze if analysis else TaskUpdateEventType.Think, data=data)
 
 
-def _reasoning_step(event: Any) -> Sequence[NewEvent]:
-    step = event.content
-    if step is None or isinstance(step, str):
-        return _NOTHING
-    analysis = bool(step.result) and step.action is None  # the form that Agno gives the tool `analyze`
-    data = {
-        "type": "analyze" if analysis else "think",
-        "title": step.title or "",
-        "confidence": step.confidence,
-        "action": step.action or None,
-        "result": step.result or None,
-        "analysis" if analysis else "thought": step.reasoning,
-    }
-    return [NewEvent(type=TaskUpdateEventType.Analyze if analysis else TaskUpdateEventType.Think, data=data)]
+def _beside_the_text(event: Any) -> Iterator[NewEvent]:
+    """What a run has at its end beside its text."""
+    if event.citations is not None:
+        yield _custom(event, "citations", event.citations.model_dump(exclude={"raw"}, exclude_none=True))
+    state = {name: value for name, value in (event.session_state or {}).items() if name not in OF_SESSIONS}
+    if state:
+        yield _custom(event, "session_state", state)
+
+
+def _custom(event: Any, name: str, data: Any, tool_call_id: str | None = None) -> NewEvent:
+    agent: str | None = getattr(event, "agent_name", None) or getattr(event, "team_name", None)
+    said = CustomData(name=name, data=plain(data), tool_call_id=tool_call_id, agent=agent or None)
+    return NewEvent(type=TaskUpdateEventType.Custom, data=said.model_dump(exclude_none=True))
+
+
+def _own_fields(event: Any) -> Mapping[str, Any]:
+    """What a tool has put into an event of its own."""
+    found: dict[str, Any] = vars(event)
+    return {name: value for name, value in found.items() if name not in OF_EVENTS and value is not None}

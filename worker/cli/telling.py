@@ -4,7 +4,16 @@ import json
 from typing import Any
 
 from worker.cli.output import asked, one_line
-from worker.words.events import Note, SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.events import (
+    CustomData,
+    Note,
+    SubAgentTrigger,
+    TaskUpdateEvent,
+    Thought,
+    ToolCallRequest,
+    ToolCallResult,
+    WorkflowStep,
+)
 from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -24,16 +33,27 @@ def line_of(event: TaskUpdateEvent) -> str:
         case SubAgentTrigger() as trigger:
             return f"⇢ {trigger.agent_id}: {one_line(trigger.query, VALUE_CHARACTERS)}"
         case Thought() as thought:
-            return f"· {thought.title}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
+            return f"· {thought.title or 'thinks'}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
+        case WorkflowStep() as step:
+            more = f", round {step.iteration}" if step.iteration else ""
+            return f"▸ {step.place or ''} {' / '.join(step.path)}{more}: {step.error or step.status}"
         case Note() as note:
             return f"! {one_line(note.text, VALUE_CHARACTERS)}"
+        case TaskRecord() as task:
+            return _state(event.type, task)
+        case _:
+            return _line_of_others(event)
+
+
+def _line_of_others(event: TaskUpdateEvent) -> str:
+    match event.data:
         case InputRequest() as request:
             return f"? {one_line(asked(request), VALUE_CHARACTERS)}  (worker task answer {event.task_id} {request.id})"
         case ReceivedAnswer() as answer:
-            said = answer.value if answer.value is not None else "yes" if answer.approve else "no"
-            return f"! {answer.answered_by or 'somebody'} answered {answer.tool_name or answer.kind}: {_value(said)}"
-        case TaskRecord() as task:
-            return _state(event.type, task)
+            value = answer.value if answer.value is not None else "yes" if answer.approve else "no"
+            return f"! {answer.answered_by or 'somebody'} answered {answer.tool_name or answer.kind}: {_value(value)}"
+        case CustomData() as said:
+            return f"· {said.name}: {_value(said.data)}"
         case _:
             return f"{event.type} {_value(event.data)}" if event.data is not None else str(event.type)
 

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from worker.words.events import Note, SubAgentTrigger, TaskUpdateEvent, Thought, ToolCallRequest, ToolCallResult
+from worker.words.events import (
+    CustomData,
+    Note,
+    SubAgentTrigger,
+    TaskUpdateEvent,
+    Thought,
+    ToolCallRequest,
+    ToolCallResult,
+    WorkflowStep,
+)
 from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -72,6 +81,7 @@ class Timeline:
         self.task: TaskRecord | None = None
         self._created_at = created_at
         self._calls: dict[str, Row] = {}
+        self._steps: dict[tuple[str, ...], Row] = {}  # of workflows, that have begun
         self._text: Row | None = None
         self._attempt = 0
         self._tellers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[Change]]] = {
@@ -81,6 +91,8 @@ class Timeline:
             Type.Think: self._thought,
             Type.Analyze: self._thought,
             Type.SubAgentTrigger: self._agent,
+            Type.Step: self._step,
+            Type.Custom: self._custom,
             Type.Note: self._note,
             Type.InputRequested: self._asked,
             Type.InputReceived: self._answered,
@@ -176,6 +188,30 @@ class Timeline:
             return self._other(event)
         return self._add(event, "agent", trigger.agent_id, text=trigger.query or "", depth=1)
 
+    def _step(self, event: TaskUpdateEvent) -> list[Change]:
+        step = event.data
+        if not isinstance(step, WorkflowStep):
+            return self._other(event)
+        known = self._steps.get(tuple(step.path))
+        if step.iteration is not None or step.status == "continued":
+            title = f"{step.name}, again" if step.iteration is None else f"{step.name}, round {step.iteration}"
+            return [] if step.status == "completed" else self._add(event, "agent", title, depth=_level(step))
+        if step.status == "started" or known is None:
+            title = step.name if step.kind == "step" else f"{step.name} ({step.kind})"
+            is_running = step.status == "started"
+            changes = self._add(event, "agent", title, depth=_level(step), is_running=is_running)
+            self._steps[tuple(step.path)] = self.rows[-1]
+            return changes
+        known.until, known.is_running, known.is_error = self._at(event), False, step.status == "failed"
+        known.text = step.error or ", ".join(step.chosen or ())
+        return [Change("mend", known)]
+
+    def _custom(self, event: TaskUpdateEvent) -> list[Change]:
+        said = event.data
+        if not isinstance(said, CustomData):
+            return self._other(event)
+        return self._add(event, "other", said.name, payload=said.data)
+
     def _note(self, event: TaskUpdateEvent) -> list[Change]:
         note = event.data
         if not isinstance(note, Note):
@@ -223,7 +259,8 @@ class Timeline:
 
     def _cut_off(self, event: TaskUpdateEvent) -> list[Change]:
         """Calls that nobody answered end with their attempt."""
-        rows, self._calls = list(self._calls.values()), {}
+        rows = [*self._calls.values(), *(each for each in self._steps.values() if each.is_running)]
+        self._calls, self._steps = {}, {}
         for row in rows:
             row.is_running, row.until = False, self._at(event)
         return [Change("mend", row) for row in rows]
@@ -233,6 +270,10 @@ def _moved(task: TaskRecord) -> str:
     if task.status == "pending":
         return "Queued again"
     return "Waits for a person" if task.status == "paused" else task.status.capitalize()
+
+
+def _level(step: WorkflowStep) -> int:
+    return len(step.path) - 1
 
 
 def _depth(call: ToolCallRequest) -> int:

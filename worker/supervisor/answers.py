@@ -3,13 +3,23 @@
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Sequence,
+)
 from contextlib import aclosing
 from typing import Any
 
 from worker.agents.event_buffer import EventBuffer, plain
 from worker.agents.journal import discard_text
 from worker.agents.translation import Translation
+from worker.agents.workflow_steps import Said
 from worker.current import Run
 from worker.face.task import Task
 from worker.words.events import NewEvent, TaskUpdateEvent
@@ -77,6 +87,7 @@ async def _followed(items: AsyncIterator[Any], run: Run, task: Task) -> Any:
                 result = await said.own(item, result)
             elif item is not None:
                 result = item
+        await said.rest()
     return result if result is not None else "".join(said.pieces)
 
 
@@ -95,7 +106,7 @@ class _Said:
     def __init__(self, run: Run, task: Task) -> None:
         self.pieces: list[str] = []
         self._run = run
-        self._translation = Translation()
+        self._translation = Translation(repeats=True)  # what was told before is taken back
         self._streams = run.attempt is not None and task.events_streaming
         self._buffer = EventBuffer(self._emit)
 
@@ -117,11 +128,18 @@ class _Said:
 
     async def event(self, event: Any) -> None:
         """An event of Agno's: text, or what it means for the log."""
-        text = self._translation.text(event)
-        if text:
-            await self.text(text)
-        elif self._run.attempt is not None and (events := self._translation.events(event)):
-            self._buffer.add(events)
+        await self._take(self._translation.said(event))
+
+    async def rest(self) -> None:
+        """What is still held back at the end."""
+        await self._take(self._translation.rest())
+
+    async def _take(self, said: Iterable[Said]) -> None:
+        for each in said:
+            if isinstance(each, str):
+                await self.text(each)
+            elif self._run.attempt is not None:
+                self._buffer.add([each])
 
     async def own(self, event: TaskUpdateEvent, result: Any) -> Any:
         """An event that the handler has made itself; answers what is the result from then on."""

@@ -59,6 +59,47 @@ class Thought(Words):
     analysis: str | None = None
 
 
+class WorkflowStep(Words):
+    """Where a workflow stands (event ``step``). Streamed text belongs to the step that began, or went on, last.
+
+    Args:
+        name: What the user called the step, branch or loop.
+        path: Its name, and before it the names of what it is within.
+        place: Its number in the workflow, and in what it is within: ``2.1``.
+        kind: What it is.
+        status: ``started``; ``continued`` (its text follows that of another, beside which it runs); ``completed`` or
+            ``failed``.
+        iteration: Of a loop: which one began or ended, from 1.
+        chosen: Of a router, the steps that it has chosen; of a condition, the branch.
+        error: Why it failed.
+    """
+
+    name: str
+    path: list[str]
+    place: str | None = None
+    kind: Literal["step", "steps", "parallel", "loop", "condition", "router"] = "step"
+    status: Literal["started", "continued", "completed", "failed"] = "started"
+    iteration: int | None = None
+    chosen: list[str] | None = None
+    error: str | None = None
+
+
+class CustomData(Words):
+    """What an agent or a tool says beside its text (event ``custom``).
+
+    Args:
+        name: Of a tool's own event, its class; else ``citations``, ``followups`` or ``session_state``.
+        data: What it says, as JSON has it.
+        tool_call_id: The call that said it.
+        agent: The agent or team that it belongs to, by name.
+    """
+
+    name: str
+    data: Any = None
+    tool_call_id: str | None = None
+    agent: str | None = None
+
+
 class Note(Words):
     """Something that a reader of the task should know."""
 
@@ -71,7 +112,8 @@ class TaskUpdateEvent(BaseModel):
 
     ``data`` is the whole task for ``task_created``, ``task_updated`` and ``task_finished``, a ``ToolCallRequest``,
     ``ToolCallResult`` or ``SubAgentTrigger`` for events of that name, an ``InputRequest`` or ``ReceivedAnswer`` for
-    ``input_requested`` and ``input_received``, text for ``chunk``.
+    ``input_requested`` and ``input_received``, a ``WorkflowStep`` for ``step``, a ``CustomData`` for ``custom``, and
+    text for ``chunk``.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -100,6 +142,8 @@ DATA_MODELS: dict[TaskUpdateEventType, type[BaseModel]] = {
     TaskUpdateEventType.SubAgentTrigger: SubAgentTrigger,
     TaskUpdateEventType.Think: Thought,
     TaskUpdateEventType.Analyze: Thought,
+    TaskUpdateEventType.Step: WorkflowStep,
+    TaskUpdateEventType.Custom: CustomData,
     TaskUpdateEventType.Note: Note,
     TaskUpdateEventType.InputRequested: InputRequest,
     TaskUpdateEventType.InputReceived: ReceivedAnswer,

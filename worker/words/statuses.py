@@ -87,6 +87,8 @@ class TaskUpdateEventType(StrEnum):
     InputRequested = "input_requested"  # ours: a person is asked for something
     InputReceived = "input_received"  # ours: and has answered
     SignalReceived = "signal_received"  # ours: somebody has told the task something by name
+    Step = "step"  # ours: a workflow's step, branch or loop began, ended, or goes on with its text
+    Custom = "custom"  # ours: something that an agent or a tool says beside its text
     Note = "note"  # ours: something the reader of a task should know, such as an attachment that could not be read
 
 

@@ -1,0 +1,161 @@
+"""Where a workflow stands: its steps, branches and loops as events of the task, and whose turn it is to be read.
+
+Steps beside each other speak at the same time. Read as they come, their words would be mixed up, so the text of one is
+passed on as it comes, and that of the others is held back until it has ended.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from worker.agents.event_buffer import plain
+from worker.words.events import NewEvent, WorkflowStep
+from worker.words.statuses import TaskUpdateEventType
+
+Kind = Literal["step", "steps", "parallel", "loop", "condition", "router"]
+Status = Literal["started", "continued", "completed", "failed"]
+
+_NAMES: dict[str, tuple[Kind, Status]] = {
+    "StepStarted": ("step", "started"),
+    "StepCompleted": ("step", "completed"),
+    "StepError": ("step", "failed"),
+    "StepsExecutionStarted": ("steps", "started"),
+    "StepsExecutionCompleted": ("steps", "completed"),
+    "ParallelExecutionStarted": ("parallel", "started"),
+    "ParallelExecutionCompleted": ("parallel", "completed"),
+    "LoopExecutionStarted": ("loop", "started"),
+    "LoopIterationStarted": ("loop", "started"),
+    "LoopIterationCompleted": ("loop", "completed"),
+    "LoopExecutionCompleted": ("loop", "completed"),
+    "ConditionExecutionStarted": ("condition", "started"),
+    "ConditionExecutionCompleted": ("condition", "completed"),
+    "RouterExecutionStarted": ("router", "started"),
+    "RouterExecutionCompleted": ("router", "completed"),
+}
+"""What Agno's events say; a pause is told by what is asked."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """A step that has begun."""
+
+    name: str
+    path: list[str]
+    kind: Kind
+    place: str | None
+    held: list[str] = field(default_factory=list[str])
+    has_ended: bool = False
+    begun: int = 0  # how many steps within it have begun
+
+
+Said = NewEvent | str
+"""An event, or streamed text."""
+
+
+class WorkflowSteps:
+    """The steps of one run of a workflow, those of workflows within it included."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}  # by Agno's id of the step
+        self._last: str | None = None  # the step that an event named last as begun, or as going on
+        self._speaker: str | None = None
+        self._waiting: dict[str, None] = {}  # steps whose text is held back, in the order in which they began to speak
+
+    def tells(self, event: Any) -> bool:
+        """Whether an event of Agno's is about a step."""
+        return event.event in _NAMES
+
+    def said(self, event: Any) -> Iterator[Said]:
+        """What an event about a step means: an event of the task, and the text that is not held back any more."""
+        kind, status = _NAMES[event.event]
+        step_id = event.step_id or f"{event.step_name} {event.step_index}"
+        known = self._known.get(step_id)
+        if known is None:
+            known = self._known[step_id] = self._begun(event, kind)
+        if status == "started":
+            self._last = step_id
+        yield _event(known, status, event)
+        if status != "started" and not event.event.startswith("LoopIteration"):
+            known.has_ended = True
+            yield from self._pass_on(step_id)
+
+    def text(self, event: Any, text: str) -> Iterator[Said]:
+        """What of a piece of text is to be passed on now, with a word of whose it is where it is not the last one's."""
+        step_id: str | None = getattr(event, "step_id", None)
+        known = self._known.get(step_id or "")
+        if step_id is None or known is None:
+            yield text
+        elif self._speaker in (None, step_id):
+            self._speaker = step_id
+            yield from self._speak(step_id, text)
+        else:
+            known.held.append(text)
+            self._waiting[step_id] = None
+
+    def rest(self) -> Iterator[Said]:
+        """What is still held back, where the run has ended before its steps."""
+        for step_id in [*self._waiting]:
+            yield from self._speak(step_id, "".join(self._known[step_id].held))
+        self._waiting.clear()
+
+    def _begun(self, event: Any, kind: Kind) -> _Known:
+        parent = self._known.get(event.parent_step_id or "")
+        name = str(event.step_name or kind)
+        if parent is None:
+            return _Known(name, [name], kind, _place(event.step_index))
+        parent.begun += 1
+        place = _place(event.step_index)
+        if parent.place is None:
+            pass
+        elif event.nested_depth and place is not None and "." not in place:
+            place = f"{parent.place}.{place}"  # a workflow within a step counts anew
+        elif place is None or place == parent.place:  # a router says of what it chooses only where it is itself
+            place = f"{parent.place}.{parent.begun}"
+        return _Known(name, [*parent.path, name], kind, place)
+
+    def _pass_on(self, ended: str) -> Iterator[Said]:
+        """The speaker has ended: pass on what the others have said meanwhile, up to one that goes on."""
+        if self._speaker != ended:
+            return
+        self._speaker = None
+        for step_id in [*self._waiting]:
+            del self._waiting[step_id]
+            known = self._known[step_id]
+            held, known.held = known.held, []
+            yield from self._speak(step_id, "".join(held))
+            if not known.has_ended:
+                self._speaker = step_id
+                return
+
+    def _speak(self, step_id: str, text: str) -> Iterator[Said]:
+        if step_id != self._last:
+            self._last = step_id
+            yield _event(self._known[step_id], "continued", None)
+        yield text
+
+
+def _event(known: _Known, status: Status, event: Any) -> NewEvent:
+    step = WorkflowStep(
+        name=known.name,
+        path=known.path,
+        place=known.place,
+        kind=known.kind,
+        status=status,
+        iteration=getattr(event, "iteration", None),
+        chosen=_chosen(event),
+        error=getattr(event, "error", None),
+    )
+    return NewEvent(type=TaskUpdateEventType.Step, data=step.model_dump(exclude_none=True))
+
+
+def _chosen(event: Any) -> list[str] | None:
+    branch: str | None = getattr(event, "branch", None)
+    selected: Any = getattr(event, "selected_steps", None)
+    return [branch] if branch else [str(plain(each)) for each in selected] if selected else None
+
+
+def _place(index: Any) -> str | None:
+    """A step's number as people count: Agno counts from 0, and names what is within another by a tuple."""
+    numbers = index if isinstance(index, tuple) else (index,)
+    counted = [str(each + 1) for each in numbers if isinstance(each, int)]
+    return ".".join(counted) or None
