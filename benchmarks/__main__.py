@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from benchmarks import http, scenarios
+from benchmarks.files import files
 from benchmarks.full import full
 from benchmarks.journal import journal
 from benchmarks.machine import describe, fsync_milliseconds
@@ -53,6 +54,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "http-lives": (http.lives, 5_000),
     "http-latency": (http.latency, 200),
     "history": (full, 1_000_000),
+    "files": (files, 300),
     "memory": (scenarios.memory, 1_000),
     "import": (scenarios.import_time, 9),
 }

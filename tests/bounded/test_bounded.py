@@ -97,11 +97,13 @@ async def test_the_loop_goes_on_meanwhile(pool: Pool) -> None:
     assert turns > 20
 
 
-async def test_a_cancelled_call_ends_its_child_at_once(pool: Pool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("once", [True, False])
+async def test_a_cancelled_call_ends_its_child_at_once(pool: Pool, tmp_path: Path, once: bool) -> None:
     said = tmp_path / "said"
     said.touch()
     before = said.stat().st_mtime
-    call = asyncio.create_task(pool.run(work("says_and_sleeps"), str(said), bounds=LONG))
+    bounds = Bounds(seconds=30, once=once)
+    call = asyncio.create_task(pool.run(work("says_and_sleeps"), str(said), bounds=bounds))
     await wait_until(lambda: said.stat().st_mtime != before, "the work has begun")
     process = int(said.stat().st_mtime)
     call.cancel()
@@ -157,6 +159,26 @@ def test_one_who_sends_much_does_not_hold_up_one_who_sends_little() -> None:
 async def test_once_means_a_process_of_its_own(pool: Pool) -> None:
     once = Bounds(seconds=30, once=True)
     assert len({await pool.run(work("pid"), bounds=once) for _ in range(3)}) == 3
+    assert len({await pool.run(work("parent"), bounds=once) for _ in range(3)}) == 1 or not bounded.FORKS
+
+
+@pytest.mark.parametrize("once", [True, False])
+async def test_how_work_ends_is_said_and_the_next_is_done(pool: Pool, once: bool) -> None:
+    bounds = Bounds(seconds=30, once=once)
+    with pytest.raises(Crashed, match="SIGSEGV"):
+        await pool.run(work("dies"), bounds=bounds)
+    with pytest.raises(Crashed, match="exit code 3"):
+        await pool.run(work("exits"), bounds=bounds)
+    with pytest.raises(OutOfMemory):
+        await pool.run(work("swells"), bounds=bounds)
+    with pytest.raises(TimeUp):
+        await pool.run(work("computes"), bounds=Bounds(seconds=0.3, once=once))
+    assert await pool.run(work("echo"), 1, bounds=bounds) == [1]
+
+
+async def test_what_copies_need_is_imported_once(pool: Pool) -> None:
+    needed = Bounds(seconds=30, once=True, imports=("colorsys", "no_such_module"))
+    assert await pool.run(work("has_imported"), "colorsys", bounds=needed) is bounded.FORKS
 
 
 async def test_it_knows_no_secret_writes_no_file_and_outlives_a_signal_to_all(

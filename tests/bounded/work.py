@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ def content(size: int) -> bytes:
 
 def pid(*_: object) -> int:
     return os.getpid()
+
+
+def parent(*_: object) -> int:
+    return os.getppid()
+
+
+def has_imported(module: str) -> bool:
+    return module in sys.modules
 
 
 def sleeps(*_: object) -> None:

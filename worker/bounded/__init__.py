@@ -18,7 +18,7 @@ turns go round among those on whose behalf work is done (``on_behalf_of``): who 
 up who has one.
 """
 
-from worker.bounded.bounds import Bounds, Refused
+from worker.bounded.bounds import FORKS, Bounds, Refused
 from worker.bounded.errors import AnswerTooLarge, BoundedError, Busy, Crashed, NotStarted, OutOfMemory, TimeUp
 from worker.bounded.pool import Pool, on_behalf_of
 
@@ -29,6 +29,7 @@ documents = Pool("documents", size=2)
 """For what takes seconds: office documents and PDFs. Two, since they take the processor from everybody else."""
 
 __all__ = [
+    "FORKS",
     "AnswerTooLarge",
     "BoundedError",
     "Bounds",

@@ -2,11 +2,13 @@
 
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
+FORKS = sys.platform == "linux"  # elsewhere, native libraries need not survive a fork
 REFUSAL_CHARACTERS = 2000
 
 READY, STARTED, VALUE, CONTENT, REFUSED, MEMORY, TOO_LARGE, FAILED = (bytes([each]) for each in b"RSVCNMLF")
@@ -23,13 +25,17 @@ class Bounds:
         seconds: Of time, from when its function is called.
         memory: Bytes of address space of the child. Python and its libraries take about 100 MiB of it.
         answer: Bytes of the answer, as JSON where it is no bytes.
-        once: Whether the child is used for this job alone: right for native code, which hostile data may take over.
+        once: Whether the process is used for this job alone, so that data which takes it over sees that of no other
+            job. Where ``FORKS``, the child copies itself for the job, which costs a few milliseconds; elsewhere
+            another child is started afterwards.
+        imports: Modules that the child imports beforehand, so that its copies need not.
     """
 
     seconds: float
     memory: int = 512 * MEBIBYTE
     answer: int = 16 * MEBIBYTE
     once: bool = False
+    imports: tuple[str, ...] = ()
 
 
 class Refused(Exception):  # noqa: N818 - an answer rather than an error of ours

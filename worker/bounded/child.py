@@ -8,15 +8,18 @@ import contextlib
 import importlib
 import json
 import math
+import os
 import pickle
 import resource
 import signal
 import socket
+from functools import cache
 from typing import Any
 
 from worker.bounded.bounds import (
     CONTENT,
     FAILED,
+    FORKS,
     HEAD,
     MEMORY,
     READY,
@@ -32,6 +35,8 @@ from worker.bounded.bounds import (
 )
 
 ENDING_SECONDS = 2  # after its time was up: then the parent, which kills it, must be gone itself
+MOST_BYTES = 2**40
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 DESCRIPTOR = 0  # standard input is the socket to the parent
 
 
@@ -45,14 +50,64 @@ def main() -> None:
             resource.setrlimit(limit, (0, 0))
     with socket.socket(fileno=DESCRIPTOR) as stream, contextlib.suppress(OSError):
         send(stream, READY)
-        while (frame := receive(stream, 2**40)) is not None:
-            module, name, arguments, bounds = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted
-            del frame
+        while (frame := receive(stream, MOST_BYTES)) is not None:
+            module, name, bounds = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted
             function = getattr(importlib.import_module(module), name)
-            send(stream, STARTED)
-            _confine(bounds)
-            send(stream, *_answer(function, arguments, bounds))
-            signal.alarm(0)
+            if bounds.once and FORKS:
+                _import(bounds.imports)
+                _do_in_copy(stream, function, bounds)
+            else:
+                _do(stream, function, bounds)
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    for each in modules:
+        with contextlib.suppress(Exception):  # whoever needs it will say what is wrong
+            importlib.import_module(each)
+
+
+def _do(stream: socket.socket, function: Any, bounds: Bounds) -> None:
+    """Do a job, whose arguments follow its name."""
+    frame = receive(stream, MOST_BYTES)
+    if frame is None:
+        return
+    arguments = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted
+    del frame
+    send(stream, STARTED)
+    _confine(bounds)
+    send(stream, *_answer(function, arguments, bounds))
+    signal.alarm(0)
+
+
+def _do_in_copy(stream: socket.socket, function: Any, bounds: Bounds) -> None:
+    """Do a job in a copy of this process, which has imported what it needs, and has never seen anybody's data.
+
+    The copy ends with this process, at once. Where the copy dies, so does this process, and in the same way.
+    """
+    die_with_parent, parent = _libc().prctl, os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            die_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == parent:
+                _do(stream, function, bounds)
+        except BaseException:  # noqa: BLE001 - not a word of it leaves this process
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code < 0:
+        with contextlib.suppress(OSError):  # of SIGKILL there is no other way
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    if code:
+        os._exit(code)
+
+
+@cache
+def _libc() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None)
 
 
 def _confine(bounds: Bounds) -> None:

@@ -72,7 +72,7 @@ class Child:
         except BaseException:
             self.close()
             raise
-        self._is_fit = not bounds.once and kind != frames.MEMORY
+        self._is_fit = frames.FORKS if bounds.once else kind != frames.MEMORY
         return self._told(kind, content, bounds)
 
     def kill(self) -> None:
@@ -93,7 +93,9 @@ class Child:
         self._is_ready = True
         self._stream.settimeout(START_SECONDS)
         try:
-            send(self._stream, b"J", pickle.dumps((module, name, arguments, bounds)))
+            given = pickle.dumps(arguments)
+            send(self._stream, b"J", pickle.dumps((module, name, bounds)))
+            send(self._stream, b"A", given)
         except RecursionError:
             raise Refused("it is nested too deeply") from None
         except OSError:

@@ -4,22 +4,24 @@ A document is hostile until proven otherwise, and a library cannot be ended in a
 with bounds on time, memory and what it may answer, which knows nothing of this one's environment.
 """
 
-import base64
-import binascii
+import json
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from worker import bounded
 from worker.bounded import BoundedError, Bounds, NotStarted, Refused, TimeUp
 from worker.inputs.causes import UnreadableError
 from worker.inputs.kinds import TYPES
+from worker.inputs.threads import examine
 
 SECONDS = 20.0  # for one document; a workbook of 200,000 cells takes 3
 MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, most of it never touched
 CHARACTERS = 1_000_000  # of one document, a book of 500 pages; what of it goes into a message is bounded elsewhere
 BYTES_A_CHARACTER = 4  # of UTF-8, at most
+JSON_BYTES_A_CHARACTER = 6  # a control character is written as \u0001
 
-_READ = "worker.inputs.readers:read"
+_READERS = "worker.inputs.readers"
+_READ = f"{_READERS}:read"
 _FORM_BYTES = 100_000  # of an answer: notes, names, and the marks of JSON
 
 
@@ -57,7 +59,8 @@ async def read(
     Raises UnreadableError with the cause, and nothing else for anything that a file can do.
     """
     characters = min(CHARACTERS, most // BYTES_A_CHARACTER)
-    bounds = Bounds(seconds, MEMORY_BYTES, 12 * characters + 2 * most + _FORM_BYTES)  # JSON writes \ud83d\ude00
+    answered = JSON_BYTES_A_CHARACTER * characters + most + _FORM_BYTES
+    bounds = Bounds(seconds, MEMORY_BYTES, answered, once=bounded.FORKS, imports=tuple(sorted(_needed)))
     asked = {
         "media_type": media_type,
         "name": name,
@@ -76,17 +79,35 @@ async def read(
     except BoundedError:
         raise UnreadableError("opening it takes too much memory or breaks the converter") from None
     try:
-        return _document(cast("dict[str, Any]", answer))
-    except (TypeError, KeyError, ValueError, AttributeError, binascii.Error):  # a document has taken the process over
+        document = await examine(lambda: _document(answer))
+    except (TypeError, KeyError, ValueError, AttributeError):  # a document has taken the process over
         raise UnreadableError("it breaks the converter") from None
+    _remember(document.media_type)
+    return document
 
 
-def _document(answer: dict[str, Any]) -> Document:
-    media_type = str(answer["media_type"])
+_needed: set[str] = set()  # modules that files of this process have needed: the next ones will, too
+
+
+def _remember(media_type: str) -> None:
+    kind = TYPES[media_type]
+    if kind.reader is not None:
+        _needed.add(f"{_READERS}.{kind.reader.partition(':')[0]}")
+    if kind.library is not None:
+        _needed.add(kind.library)
+
+
+def _document(answer: bytes) -> Document:
+    head, _, contents = answer.partition(b"\n")
+    said: dict[str, Any] = json.loads(head)
+    media_type = str(said["media_type"])
     if media_type not in TYPES:
         raise ValueError(media_type)
-    if answer.get("missing"):
+    if said.get("missing"):
         return Document(media_type, missing=True)
-    files = [(str(each["name"]), base64.b64decode(each["content"])) for each in answer["files"]]
-    notes = [str(each) for each in answer["notes"]]
-    return Document(media_type, str(answer["text"]), bool(answer["is_cut"]), tuple(notes), tuple(files))
+    files, at = list[tuple[str, bytes]](), 0
+    for each in said["files"]:
+        files.append((str(each["name"]), contents[at : at + int(each["size"])]))
+        at += int(each["size"])
+    notes = [str(each) for each in said["notes"]]
+    return Document(media_type, str(said["text"]), bool(said["is_cut"]), tuple(notes), tuple(files))

@@ -4,7 +4,7 @@ Whatever runs here may be broken, or taken over, by a file. So it is given bytes
 no file, opens no connection, and runs nothing that a file holds (see ``worker.bounded``).
 """
 
-import base64
+import json
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -16,7 +16,7 @@ from worker.inputs.readers.answer import Answer, Limits
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 
 
-def read(content: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+def read(content: bytes, asked: dict[str, Any]) -> bytes:
     """Read a file.
 
     Args:
@@ -24,8 +24,9 @@ def read(content: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         asked: The fields of ``Limits``; the media type is what its first bytes say.
 
     Returns:
-        ``media_type``, ``text``, ``is_cut``, ``notes``, and ``files``: name and content (base64) of each; only
-        ``media_type`` and ``missing`` where the library is not installed.
+        A line of JSON, and the contents of the files in it one after another. The line has ``media_type``, ``text``,
+        ``is_cut``, ``notes``, and ``files``: name and size of each; only ``media_type`` and ``missing`` where the
+        library is not installed.
 
     Raises:
         Refused: It cannot be read; with the cause.
@@ -38,20 +39,22 @@ def read(content: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     if kind.reader is None:
         raise Refused(f"it is {kind.words}")
     if not kind.is_readable:
-        return {"media_type": found, "missing": kind.library}
+        return json.dumps({"media_type": found, "missing": kind.library}).encode()
     module, _, function = kind.reader.partition(":")
     reader = getattr(import_module(f"{__name__}.{module}"), function)
     answer: Answer = reader(content, replace(limits, media_type=found))
     text = answer.text.strip("\n")
     if not text.strip() and not answer.files:
         raise Refused("it has no text in it")
-    return {
+    said = {
         "media_type": found,
         "text": text[: limits.characters],
         "is_cut": answer.is_cut or len(text) > limits.characters,
         "notes": answer.notes,
-        "files": [{"name": each, "content": base64.b64encode(data).decode()} for each, data in answer.files],
+        "files": [{"name": name, "size": len(data)} for name, data in answer.files],
     }
+    head = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
+    return b"\n".join([head, b"".join(data for _, data in answer.files)])
 
 
 def _identified(content: bytes, media_type: str) -> str:

@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
+
+pypdfium2: Any = import_module("pypdfium2") if find_spec("pypdfium2") is not None else None  # before copies are made
 
 LONGEST_VALUE = 2_000  # characters of one form field or annotation
 MOST_FIELDS = 500
@@ -96,8 +100,6 @@ def fit(content: bytes, pages: int, size: int) -> bytes:
 
 
 def _by_pdfium_anew(document: Any, count: int) -> bytes:
-    import pypdfium2
-
     if count < len(document):
         part = pypdfium2.PdfDocument.new()
         part.import_pages(document, list(range(count)))
@@ -141,8 +143,6 @@ def opened_by_pdfium(content: bytes) -> Any:
     """The document as PDFium opens it, which mends more than pypdf does; None where it does not, or is not there."""
     for each in (content, _with_trailer(content)):
         with suppress(Exception):  # not installed, or a broken PDF
-            import pypdfium2
-
             document = pypdfium2.PdfDocument(each)
             if len(document):
                 return document
@@ -194,8 +194,7 @@ class _Pages:
         """Whether there are any: most pages have links alone, and pypdf takes longer to open a PDF than all else."""
         if self._document is None:
             return True
-        from pypdfium2 import raw
-
+        raw = pypdfium2.raw
         try:
             page = self._document[number]
             for place in range(min(raw.FPDFPage_GetAnnotCount(page), MOST_FIELDS)):

@@ -4,10 +4,10 @@ import io
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 from PIL import Image, ImageOps
+from pillow_heif import register_heif_opener
 
 from worker.bounded import Refused
 from worker.words.models import PictureLimits
@@ -20,6 +20,7 @@ ORIENTATION = 0x0112  # EXIF's number
 _PLAIN_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _OPAQUE = {"1", "L", "RGB"}
 
+register_heif_opener()
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow refuses twice as many
 
 
@@ -71,15 +72,7 @@ def readable() -> Generator[None]:
 
 def opened(content: bytes) -> Any:
     """Open a picture of any type that is known, without decoding it yet."""
-    _know_heif()
     return Image.open(io.BytesIO(content))
-
-
-@cache  # Pillow has its formats once a process
-def _know_heif() -> None:
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
 
 
 def _changes(picture: Any, content: bytes, media_type: str, accepted: PictureLimits) -> list[str]:

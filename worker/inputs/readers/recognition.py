@@ -4,6 +4,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import tesserocr
+
 from worker.bounded import Refused
 from worker.inputs.readers.pdf import opened_by_pdfium
 from worker.inputs.readers.pictures import opened, readable, upright
@@ -67,8 +69,6 @@ class _Reader:
     """Tesseract, with its data loaded."""
 
     def __init__(self, folder: str, languages: str) -> None:
-        import tesserocr
-
         self._tesseract: Any = tesserocr.PyTessBaseAPI(path=folder, lang=languages)
 
     def text(self, picture: Any, seconds: float) -> str:

@@ -2,6 +2,10 @@
 
 from typing import Any, cast
 
+from bs4 import BeautifulSoup
+from bs4.exceptions import ParserRejectedMarkup
+from markdownify import MarkdownConverter
+
 from worker.inputs.readers.answer import Answer, Limits
 
 CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
@@ -16,10 +20,6 @@ def read(content: bytes, limits: Limits) -> Answer:
 
 def markdown(markup: str) -> str:
     """HTML as Markdown: title, headings, lists, tables, links; pictures by their alternative text."""
-    from bs4 import BeautifulSoup
-    from bs4.exceptions import ParserRejectedMarkup
-    from markdownify import MarkdownConverter
-
     try:
         page: Any = BeautifulSoup(markup, "html.parser")
     except (ParserRejectedMarkup, RecursionError):
