@@ -20,6 +20,7 @@ from benchmarks import http, scenarios
 from benchmarks.files import files
 from benchmarks.full import full
 from benchmarks.journal import journal
+from benchmarks.knowledge import knowledge, quality
 from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
 from benchmarks.rescue import rescue
@@ -48,6 +49,8 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "latency-near": (scenarios.latency_one_process, 200),
     "latency-far": (scenarios.latency_two_processes, 200),
     "journal": (journal, 200),
+    "knowledge": (knowledge, 100_000),
+    "knowledge-quality": (quality, 100_000),
     "rescue": (rescue, 20),
     "http-creates": (http.creates, 5_000),
     "http-events": (http.events, 5_000),

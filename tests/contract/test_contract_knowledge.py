@@ -142,7 +142,8 @@ async def test_adding_a_document_again_replaces_it(platform: Platform) -> None:
     await platform.work.store_document(task.id, attempt, half)
     assert await found(platform, base, "otters") == []
     rest = part(base, first, ["And about seals."], first=1)
-    await platform.work.store_document(task.id, attempt, rest)
+    for _ in range(2):  # the answer was lost
+        await platform.work.store_document(task.id, attempt, rest)
     assert await found(platform, base, "zebras lions") == []
     assert await found(platform, base, "otters") == ["The new rules are about otters."]
     (document,) = await platform.knowledge.documents(base.id)

@@ -44,7 +44,7 @@ class EngineKnowledge:
         self._organization = organization_id
         self._tasks = tasks
         self._audit = EngineAudit(core, organization_id)
-        self._vectors = Vectors(core)
+        self.vectors = Vectors(core)
         self._has_told = False
 
     @bounded
@@ -96,9 +96,9 @@ class EngineKnowledge:
             if not rows:
                 raise KnowledgeBaseNotFound(knowledge_base_id)
         base: int = rows[0]["number"]
-        has_vectors = await self._vectors.place() is not None
+        has_vectors = await self.vectors.place() is not None
         if has_vectors:
-            await self._vectors.forget(base)
+            self.vectors.forget(base)
         for statement in (*statements.LEFT, *([statements.LEFT_VECTORS] if has_vectors else [])):
             while await self._deleted(statement, base) == BATCH:
                 pass
@@ -149,7 +149,7 @@ class EngineKnowledge:
     async def remove(self, knowledge_base_id: str, document_ids: Sequence[str]) -> int:
         """Remove documents, and all that was read of them."""
         _, base = await self._known(knowledge_base_id)
-        place = await self._vectors.place()
+        place = await self.vectors.place()
         count = 0
         for each in dict.fromkeys(clean(each) for each in document_ids):
             async with self._core.connection(PART_SECONDS) as connection, connection.transaction():
@@ -172,7 +172,7 @@ class EngineKnowledge:
         if record.embedder is not None and record.has_vectors and embed is not None and query.strip():
             vector = await embed(record.embedder, query)
             if vector is not None:
-                found = fused(found, await search.by_vector(self._vectors, vector))
+                found = fused(found, await search.by_vector(self.vectors, vector))
         return await search.passages(found)
 
 

@@ -87,8 +87,9 @@ DOCUMENT = """
 LANGUAGE = "select language from worker.knowledge_bases where number = %(base)s"
 
 EDITION = """
-    select number, language from worker.knowledge_editions
-    where base = %(base)s and document = %(document)s and task_id = %(task)s and attempt = %(attempt)s and not is_live
+    select number, language, is_live from worker.knowledge_editions
+    where base = %(base)s and document = %(document)s and task_id = %(task)s and attempt = %(attempt)s
+    order by number desc limit 1
 """
 
 UNFINISHED = """
@@ -118,8 +119,7 @@ UNREADABLE = """
     where base = %(base)s and id = %(document)s and task_id = %(task)s
 """
 
-# Each word with the mark of its base before it, and with its places, which tell how often it stands there. The words
-# are counted in the same statement, in one order for all, so that two documents never wait for one another.
+# Each word with the mark of its base before it, and with its places, which tell how often it stands there.
 INSERT_CHUNKS = """
     with given as materialized (
         select g.number, g.heading, g.page, g.content, to_tsvector(%(language)s::regconfig, g.text) as plain
@@ -133,30 +133,38 @@ INSERT_CHUNKS = """
             '''' || %(mark)s || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || ''':'
                  || array_to_string(positions, ','), ' ')::tsvector as words
         from said group by number
-    ), counted as (
-        insert into worker.knowledge_terms as t (base, language, term, chunks, length)
-        select %(base)s, %(language)s, term, chunks, length from (
-            select lexeme collate "C" as term, count(*) as chunks, 0 as length from said group by lexeme
-            union all
-            select '', count(*), coalesce((select sum(length) from marked), 0) from given
-        ) n order by term
-        on conflict (base, language, term) do update
-            set chunks = t.chunks + excluded.chunks, length = t.length + excluded.length
     )
     insert into worker.knowledge_chunks (base, edition, number, heading, page, content, words, length)
     select %(base)s, %(edition)s, g.number, g.heading, g.page, g.content, coalesce(m.words, ''::tsvector),
            coalesce(m.length, 0)
     from given g left join marked m using (number)
+    on conflict (base, edition, number) do nothing
+"""
+
+# The words of an edition that is found from now on; in one order for all, so that no two documents wait for each other.
+COUNT = """
+    insert into worker.knowledge_terms as t (base, language, term, chunks, length)
+    select %(base)s, %(language)s, n.term, n.chunks, n.length from (
+        select substr(w.word, %(skip)s) collate "C" as term, count(*) as chunks, 0 as length
+        from worker.knowledge_chunks c cross join lateral unnest(tsvector_to_array(c.words)) as w(word)
+        where c.base = %(base)s and c.edition = %(edition)s group by 1
+        union all
+        select '', count(*), coalesce(sum(c.length), 0) from worker.knowledge_chunks c
+        where c.base = %(base)s and c.edition = %(edition)s
+    ) n order by n.term
+    on conflict (base, language, term) do update
+        set chunks = t.chunks + excluded.chunks, length = t.length + excluded.length
 """
 
 LANGUAGES_OF = """
-    select distinct language from worker.knowledge_editions where number = any(%(editions)s::bigint[]) order by language
+    select distinct language from worker.knowledge_editions
+    where number = any(%(editions)s::bigint[]) and is_live order by language
 """
 
 UNCOUNT = """
     with gone as materialized (
         select c.words, c.length from worker.knowledge_chunks c join worker.knowledge_editions e on e.number = c.edition
-        where c.base = %(base)s and c.edition = any(%(editions)s::bigint[]) and e.language = %(language)s
+        where c.base = %(base)s and c.edition = any(%(editions)s::bigint[]) and e.language = %(language)s and e.is_live
     ), counted as materialized (
         select term, chunks, length from (
             select substr(w.word, %(skip)s) collate "C" as term, count(*) as chunks, 0 as length
@@ -189,7 +197,8 @@ TERMS = """
 
 # BM25 (Robertson and others, 1994; k1 = 1.2, b = 0.75), divided by the most that a passage could have. ts_rank of a
 # single word tells how often it stands there: it sums 1/n² over its places and divides by pi²/6, so what is missing
-# from 1 is about 0.608 / (places + 1/2). Only passages with one of the words that tell most are looked at.
+# from 1 is about 0.608 / (places + 1/2), which rounded gives their number. Only passages with one of the words that
+# tell most are looked at.
 RANK = """
     with looked as materialized (
         select c.edition, c.number, c.words, 1.2 * (0.25 + 0.75 * c.length / %(average)s::float8) as k
@@ -201,7 +210,7 @@ RANK = """
             select sum(q.weight * t.often * 2.2 / (t.often + l.k))
             from unnest(%(terms)s::tsquery[], %(weights)s::float8[]) as q(term, weight)
             cross join lateral (select ts_rank('{1,1,1,1}', l.words, q.term) as rank) f
-            cross join lateral (select 0.6079 / (1 - f.rank) - 0.5 as often where f.rank > 0) t
+            cross join lateral (select round(0.6079 / (1 - f.rank) - 0.5) as often where f.rank > 0) t
         ) / %(best)s as score
         from looked l
     ) r join worker.knowledge_editions e on e.number = r.edition and e.is_live
@@ -224,6 +233,7 @@ def insert_vectors(place: str) -> Any:
         "insert into worker.knowledge_vectors (base, edition, number, embedding)"  # noqa: S608 - constants, and a quoted name
         f" select %(base)s, %(edition)s, v.number, v.embedding::{place}.halfvec"
         " from unnest(%(numbers)s::integer[], %(vectors)s::text[]) as v(number, embedding)"
+        " on conflict (base, edition, number) do nothing"
     )
 
 

@@ -33,14 +33,14 @@ class Storing:
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
         self._organization = organization_id
-        self._vectors = Vectors(core)
+        self.vectors = Vectors(core)
 
     async def store(self, task_id: str, attempt: int, part: DocumentPart) -> None:
         """Write a part of a document, in one transaction; with the last one it takes the place of what was.
 
         Raises: LeaseLost, KnowledgeBaseNotFound, NotFound (the document is gone), ValidationError.
         """
-        place = await self._vectors.place()
+        place = await self.vectors.place()
         base: int
         known: int | None
         async with self._core.connection(PART_SECONDS) as connection, connection.transaction():
@@ -53,6 +53,8 @@ class Storing:
                 )
                 await _drop(connection, base, await _unfinished(connection, keys), place)
                 return
+            if part.is_last and part.first and await self._is_whole(connection, keys):
+                return  # its answer was lost
             edition, language = await self._edition(connection, keys, part, place)
             if part.chunks:
                 await self._insert(
@@ -60,10 +62,12 @@ class Storing:
                 )
             if part.is_last:
                 former = await _rows(connection, statements.FORMER, {**keys, "edition": edition})
+                counted = {**keys, "edition": edition, "language": language, "skip": len(mark_of(base, language)) + 1}
+                await connection.execute(statements.COUNT, counted)
                 await connection.execute(statements.GO_LIVE, {**keys, **_said(part), "edition": edition})
                 await _drop(connection, base, [row[0] for row in former], place)
         if part.is_last and known is not None:
-            await self._vectors.index(base, known)
+            self.vectors.index(base, known)
 
     async def _check_owner(self, connection: "AsyncConnection[Any]", task_id: str, attempt: int) -> None:
         owned = await _rows(connection, statements.OWNER, (task_id, self._organization, attempt, AGENT))
@@ -93,6 +97,11 @@ class Storing:
             )
         return number, size, size
 
+    @staticmethod
+    async def _is_whole(connection: "AsyncConnection[Any]", keys: dict[str, Any]) -> bool:
+        """Whether this very attempt has stored all of the document before."""
+        return any(is_live for *_, is_live in await _rows(connection, statements.EDITION, keys))
+
     async def _edition(
         self, connection: "AsyncConnection[Any]", keys: dict[str, Any], part: DocumentPart, place: str | None
     ) -> tuple[int, str]:
@@ -101,7 +110,8 @@ class Storing:
             rows = await _rows(connection, statements.EDITION, keys)
             if not rows:
                 raise LeaseLost(keys["task"], keys["attempt"])  # it was removed, or another attempt began anew
-            return rows[0]
+            number, language, _ = rows[0]
+            return number, language
         if not await _rows(connection, statements.DOCUMENT, keys):
             raise DocumentGone
         await _drop(connection, keys["base"], await _unfinished(connection, keys), place)

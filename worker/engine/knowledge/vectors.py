@@ -1,7 +1,12 @@
 """The table of vectors, which is there only where the server has pgvector."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, LiteralString
 
+from worker.engine.connections import connect, errors
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
@@ -12,7 +17,6 @@ if TYPE_CHECKING:
 
 MANY = 5_000  # passages, from which on an index answers sooner than a look at each of them
 DIMENSIONS = 4_000  # that an index of halfvec takes
-BUILD_SECONDS = 1_800.0
 NO_VECTORS = "the database's server has no pgvector 0.7 or newer, or its role may not create it: words alone count"
 
 # Half the precision takes half the room, and finds the same. Where it cannot be made, words alone count.
@@ -48,6 +52,8 @@ _STANDS = """
     from (select from worker.knowledge_vectors where base = %(base)s limit %(many)s) x
 """
 
+_LOCK = "select pg_try_advisory_lock(1802396782, %s)"  # "know", and the base
+
 
 class Vectors:
     """Where pgvector is, if it is anywhere; asked once a process."""
@@ -56,6 +62,7 @@ class Vectors:
         self._core = core
         self._place: str | None = None
         self._asked = False
+        self._making: set[asyncio.Task[None]] = set()
 
     async def place(self) -> str | None:
         """The schema of pgvector, as SQL writes it; none: there are no vectors here."""
@@ -65,20 +72,34 @@ class Vectors:
             self._asked = True
         return self._place
 
-    async def index(self, base: int, dimensions: int) -> None:
-        """Have many vectors of a knowledge base found by an index of its own; where that fails, each is looked at."""
+    def index(self, base: int, dimensions: int) -> None:
+        """Have many vectors of a knowledge base found by an index of its own, which is made beside all else."""
+        if 0 < dimensions <= DIMENSIONS:
+            self._begin(self._index(base, dimensions))
+
+    def forget(self, base: int) -> None:
+        """Have the index of a knowledge base that is gone dropped, beside all else."""
+        self._begin(self._forget(base))
+
+    async def idle(self) -> None:
+        """Wait until nothing is made or dropped any more."""
+        while self._making:
+            await asyncio.wait(self._making)
+
+    def _begin(self, making: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(making, name="index of vectors", context=Context())
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+
+    async def _index(self, base: int, dimensions: int) -> None:
         from psycopg import sql
 
         place = await self.place()
-        if place is None or not dimensions or dimensions > DIMENSIONS:
+        asked = {"name": f"worker.{name_of(base)}", "base": base, "many": MANY}
+        if place is None or (await self._core.read(_STANDS, asked))[0]["count"] < MANY:
             return
-        (row,) = await self._core.rows(_STANDS, {"name": f"worker.{name_of(base)}", "base": base, "many": MANY})
-        if row["is_valid"] or row["count"] < MANY:
-            return
-        if row["is_valid"] is False:  # it was being made when its maker died
-            await self.forget(base)
         made = sql.SQL(
-            "create index concurrently if not exists {name} on worker.knowledge_vectors using hnsw"
+            "create index concurrently {name} on worker.knowledge_vectors using hnsw"
             " ((embedding::{place}.halfvec({size})) {place}.halfvec_cosine_ops) where base = {base}"
         ).format(
             name=sql.Identifier(name_of(base)),
@@ -86,25 +107,43 @@ class Vectors:
             size=sql.Literal(dimensions),
             base=sql.Literal(base),
         )
-        try:
-            async with self._core.connection(BUILD_SECONDS) as connection:
-                await connection.execute(made)
-        except ModuleException as error:
-            announce(PlatformTrouble(doing="indexing the vectors of a knowledge base", error=error, again_in=0.0))
+        async with self._alone(base, "indexing the vectors of a knowledge base") as connection:
+            if connection is None:
+                return
+            row = await (await connection.execute(_STANDS, asked)).fetchone()
+            if row is None or row[0]:
+                return
+            if row[0] is False:  # it was being made when its maker died
+                await connection.execute(_dropping(base))
+            await connection.execute(made)
 
-    async def forget(self, base: int) -> None:
-        """Drop the index of a knowledge base that is gone."""
-        from psycopg import sql
+    async def _forget(self, base: int) -> None:
+        async with self._alone(base, "dropping an index of vectors") as connection:
+            if connection is not None:
+                await connection.execute(_dropping(base))
 
-        rows = await self._core.rows("select to_regclass(%s) as name", (f"worker.{name_of(base)}",))
-        if rows[0]["name"] is None:
-            return
-        dropped = sql.SQL("drop index concurrently if exists worker.{}").format(sql.Identifier(name_of(base)))
+    @asynccontextmanager
+    async def _alone(self, base: int, doing: str) -> "AsyncGenerator[AsyncConnection[Any] | None]":
+        """A connection of its own, held alone for a knowledge base; none: another process makes its index just now.
+
+        It takes minutes, and the process's own connections are few. Where it fails, vectors are looked at one by one.
+        """
         try:
-            async with self._core.connection(BUILD_SECONDS) as connection:
-                await connection.execute(dropped)
+            connection = await connect(self._core.url, pooled=self._core.pooled)
+            try:
+                with errors():
+                    row = await (await connection.execute(_LOCK, (base,))).fetchone()
+                    yield connection if row is not None and row[0] else None
+            finally:
+                await connection.close()
         except ModuleException as error:
-            announce(PlatformTrouble(doing="dropping an index of vectors", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing=doing, error=error, again_in=0.0))
+
+
+def _dropping(base: int) -> Any:
+    from psycopg import sql
+
+    return sql.SQL("drop index concurrently if exists worker.{}").format(sql.Identifier(name_of(base)))
 
 
 def name_of(base: int) -> str:
