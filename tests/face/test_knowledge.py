@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from agno.agent import Agent as AgnoAgent
 from agno.knowledge.embedder.base import Embedder
 from fpdf import FPDF
+from PIL import Image
 
 from worker import (
     Agent,
@@ -224,3 +226,24 @@ async def test_agnos_own_knowledge_works_beside_it() -> None:
     assert retrieve is not None
     same = await asyncio.to_thread(retrieve, query="authentication", agent=Holder())
     assert same == found
+
+
+async def test_a_picture_says_why_it_cannot_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.inputs.recognition.is_installed", lambda: False)
+    await asyncio.to_thread(Image.new("RGB", (8, 8), "red").save, "picture.png")
+    base = await KnowledgeBases().acreate("pictures")
+    with pytest.raises(
+        ModuleException, match=r"picture\.png could not be read: it is a picture; to have the text in it"
+    ):
+        await base.aadd_documents([Path("picture.png")])
+
+
+async def test_a_file_in_an_archive_is_found_under_its_own_name() -> None:
+    with zipfile.ZipFile("all.zip", "w") as archive:
+        archive.writestr("rules.md", RULES)
+        archive.writestr("none.bin", b"\0\1\2")
+    base = await KnowledgeBases().acreate("archive")
+    (document,) = await base.aadd_documents([Path("all.zip")])
+    assert "none.bin" in (document.note or "")
+    (best,) = await base.asearch("soup")
+    assert (best.document_name, best.heading) == ("all.zip", "all.zip/rules.md > Rules > Food")

@@ -11,12 +11,12 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from worker.bounded import on_behalf_of
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge, reading
+from worker.face.document_texts import text_of
 from worker.face.task import Task
 from worker.knowledge import Text, divided, embed_all
 from worker.words.classification import classify, message_of
@@ -39,13 +39,8 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Demand, WorkerCard
 
-if TYPE_CHECKING:
-    from worker.inputs import Attachment
-
 PART = 100  # passages that are stored at once
 LOOK_SECONDS = 1.0
-PDF_CHARACTERS = 4_000_000  # of the text of one PDF: some 2,000 pages
-PDF_SECONDS = 120.0
 SHORT = 200  # characters of a name
 
 
@@ -175,7 +170,8 @@ class Reading:
                 said.name = said.name or item.name[:SHORT]
                 if item.note:
                     said.notes.append(item.note)
-                text = await _text_of(item, said)
+                text, notes = await text_of(item)
+                said.notes += notes
                 if text is not None:
                     said.texts.append(text if number == 0 else Text(text.content, item.name, has_pages=text.has_pages))
         finally:
@@ -236,41 +232,6 @@ class Reading:
         names = {"id", "document_url", "status", "chunks", "note"}
         told = [each.model_dump(mode="json", include=names) for each in mine]
         return json.dumps({"knowledge_base_id": asked.knowledge_base_id, "documents": told}, ensure_ascii=False)
-
-
-async def _text_of(item: "Attachment", said: _Said) -> Text | None:
-    """The text of a file; none: it has none, and why is noted."""
-    from worker.inputs import Kind
-
-    if item.text is not None:
-        return Text(
-            item.text, is_markdown=item.media_type in MARKDOWN or item.name.lower().endswith((".md", ".markdown"))
-        )
-    if item.kind is Kind.PDF:
-        return await _text_of_pdf(item, said)
-    if item.kind in (Kind.IMAGE, Kind.AUDIO, Kind.VIDEO):
-        said.notes.append(f"{item.name} could not be read: it is {item.media_type}, which has no text in it.")
-    return None
-
-
-MARKDOWN = frozenset({"text/markdown", "text/x-markdown", "text/html"})
-
-
-async def _text_of_pdf(item: "Attachment", said: _Said) -> Text | None:
-    from worker.inputs.causes import UnreadableError
-    from worker.inputs.pdfs import pdf_text
-
-    try:
-        read = await pdf_text(item.content, PDF_CHARACTERS, PDF_SECONDS)
-    except UnreadableError as cause:
-        said.notes.append(f"{item.name} could not be read: {cause}.")
-        return None
-    if not read.text:
-        said.notes.append(f"{item.name} could not be read: there is no text in it (it may be a scan).")
-        return None
-    if read.read < read.pages:
-        said.notes.append(f"{item.name}: its first {read.read:,} pages of {read.pages:,} can be found, and no more.")
-    return Text(read.text, has_pages=True, is_markdown=False)
 
 
 def _embedded(chunk: Chunk) -> str:

@@ -5,11 +5,13 @@ never taken for a module to be imported, since it may have come from elsewhere.
 """
 
 import asyncio
+import copy
 import math
 from collections.abc import Sequence
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from worker.words.classification import message_of
 from worker.words.errors import ConfigurationError, ModuleException, ValidationError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 QUESTION_SECONDS = 5.0  # for the vector of a question; after it the question is answered by its words alone
 PASSAGES_SECONDS = 120.0
+AT_ONCE = 4  # texts, of an embedder that takes one at a time
 TEXT_CHARACTERS = 8_000  # of a text that is embedded
 
 PROVIDERS: dict[str, tuple[str, str]] = {
@@ -43,6 +46,7 @@ PROVIDERS: dict[str, tuple[str, str]] = {
 """Provider → module and class of Agno's."""
 
 _known: "dict[str, Embedder]" = {}
+_of_loops: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[Embedder, Embedder]]]" = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -77,7 +81,7 @@ async def embed(name: str, text: str) -> Sequence[float] | None:
     """The vector of a question; none: it cannot be made here and now, which is told in the log."""
     try:
         async with asyncio.timeout(QUESTION_SECONDS):
-            embedder = await asyncio.to_thread(_made, name)
+            embedder = await _here(name)
             return _checked([await _vector(embedder, text)])[0]
     except TimeoutError:
         _trouble(ModuleException(504, f"{name} did not answer within {QUESTION_SECONDS:g} s"))
@@ -93,7 +97,7 @@ async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
         ConfigurationError: There is no such embedder here.
         ModuleException: It did not answer, or not with vectors.
     """
-    embedder = await asyncio.to_thread(_made, name)
+    embedder = await _here(name)
     given = [each[:TEXT_CHARACTERS] for each in texts]
     try:
         async with asyncio.timeout(PASSAGES_SECONDS):
@@ -101,12 +105,31 @@ async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
             if many is not None and getattr(embedder, "enable_batch", False):
                 vectors = (await many(given))[0]
             else:
-                vectors = [await _vector(embedder, each) for each in given]
+                turns = asyncio.Semaphore(AT_ONCE)
+                vectors = await asyncio.gather(*(_in_turn(turns, embedder, each) for each in given))
     except TimeoutError:
         raise ModuleException(504, f"{name} did not answer within {PASSAGES_SECONDS:g} s") from None
     if len(vectors) != len(given):
         raise ModuleException(502, f"{name} answered {len(vectors)} vectors for {len(given)} texts")
     return _checked(vectors)
+
+
+async def _here(name: str) -> "Embedder":
+    """The embedder of a name, for this event loop alone: its client's connections belong to the loop that opened them.
+
+    Raises: ConfigurationError.
+    """
+    mine = _of_loops.setdefault(asyncio.get_running_loop(), {})
+    made = await asyncio.to_thread(_made, name)
+    known = mine.get(name)
+    if known is None or known[0] is not made:
+        known = mine[name] = made, copy.copy(made)
+    return known[1]
+
+
+async def _in_turn(turns: asyncio.Semaphore, embedder: "Embedder", text: str) -> Any:
+    async with turns:
+        return await _vector(embedder, text)
 
 
 async def _vector(embedder: "Embedder", text: str) -> Any:
@@ -140,6 +163,7 @@ def _made(name: str) -> "Embedder":
             try:
                 made = getattr(import_module(f"agno.knowledge.embedder.{module}"), kind)
                 found = made(id=model) if model and model != "default" else made()
+                found.enable_batch = True  # many texts a request, of those that can
             except Exception as error:
                 raise ConfigurationError(f"the embedder {name!r} cannot be made: {message_of(error)}") from error
             _known[name] = found

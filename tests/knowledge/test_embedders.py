@@ -1,0 +1,89 @@
+"""What makes vectors: Agno's embedders by name, on each event loop with connections of its own."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from agno.knowledge.embedder.openai import OpenAIEmbedder
+
+from worker.knowledge import embed, embed_all, embedders, named
+from worker.words.errors import ConfigurationError, ModuleException
+
+NAME = "openai:text-embedding-3-small"
+
+
+@asynccontextmanager
+async def provider(monkeypatch: pytest.MonkeyPatch, status: int = 200) -> AsyncGenerator[list[Any]]:
+    """An API of OpenAI's form, whose vectors are as long as the texts; what it was asked for."""
+    asked: list[Any] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line)
+        body = json.loads(await reader.readexactly(length))
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        asked.append(texts)
+        data = [
+            {"object": "embedding", "index": at, "embedding": [float(len(each)), 1.0]} for at, each in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        content = json.dumps({"object": "list", "model": "m", "data": data, "usage": usage}).encode()
+        writer.write(b"HTTP/1.1 %d x\r\ncontent-type: application/json\r\nconnection: close\r\n" % status)
+        writer.write(b"content-length: %d\r\n\r\n%s" % (len(content), content))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    embedders._known.pop(NAME, None)
+    try:
+        yield asked
+    finally:
+        server.close()
+        embedders._known.pop(NAME, None)
+
+
+def test_texts_go_in_one_request_on_whatever_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def twice() -> None:
+        async with provider(monkeypatch) as asked:
+            assert await embed_all(NAME, ["a", "bb", "ccc"]) == [(1.0, 1.0), (2.0, 1.0), (3.0, 1.0)]
+            assert await embed(NAME, "dddd") == (4.0, 1.0)
+            assert asked == [["a", "bb", "ccc"], ["dddd"]]
+
+    for _ in range(2):
+        asyncio.run(twice())
+
+
+async def test_a_question_without_a_vector_is_none_and_passages_without_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with provider(monkeypatch, status=400):
+        assert await embed(NAME, "a") is None
+        with pytest.raises(Exception, match="400"):
+            await embed_all(NAME, ["a"])
+    monkeypatch.setattr(embedders, "QUESTION_SECONDS", 0.01)
+
+    class Slow(OpenAIEmbedder):
+        async def async_get_embedding(self, text: str) -> list[float]:
+            await asyncio.Event().wait()
+            return [float(len(text))]
+
+    assert await embed(named(Slow(api_key="sk"), "slow"), "a") is None
+
+
+async def test_what_is_no_vector_is_refused() -> None:
+    class Broken(OpenAIEmbedder):
+        async def async_get_embedding(self, text: str) -> list[float]:
+            return [float("nan")] if text else []
+
+    name = named(Broken(api_key="sk"), "broken")
+    for text in ("a", ""):
+        with pytest.raises(ModuleException, match="no vector"):
+            await embed_all(name, [text])
+    with pytest.raises(ConfigurationError, match="no embedder"):
+        await embed_all("nobody:model", ["a"])

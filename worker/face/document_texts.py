@@ -1,0 +1,72 @@
+"""What is searched of a document: its text, and what must be said where it has none, or not all."""
+
+from typing import TYPE_CHECKING
+
+from worker.knowledge import Text
+
+if TYPE_CHECKING:
+    from worker.inputs import Attachment
+    from worker.inputs.pdfs import PdfText
+
+PDF_CHARACTERS = 4_000_000  # of the text of one PDF: some 2,000 pages
+PDF_SECONDS = 120.0
+MARKDOWN = frozenset({"text/markdown", "text/x-markdown", "text/html"})
+MARKDOWN_NAMES = (".md", ".markdown")
+
+
+async def text_of(item: "Attachment") -> tuple[Text | None, list[str]]:
+    """The text of a file, if it has any, and notes; a picture's, or a scan's, is recognized where that is installed."""
+    from worker.inputs import Kind
+    from worker.inputs.causes import UnreadableError
+
+    if item.text is not None:
+        is_markdown = item.media_type in MARKDOWN or item.name.lower().endswith(MARKDOWN_NAMES)
+        cut = [f"{item.name} is longer: its end cannot be found."] if item.is_cut else []
+        return Text(item.text, is_markdown=is_markdown), cut
+    try:
+        if item.kind is Kind.PDF:
+            return await _of_pdf(item)
+        if item.kind is Kind.IMAGE:
+            return await _of_picture(item)
+    except UnreadableError as cause:
+        return None, [f"{item.name} could not be read: {cause}."]
+    if item.kind in (Kind.AUDIO, Kind.VIDEO):
+        return None, [f"{item.name} could not be read: it is {item.media_type}, which has no text in it."]
+    return None, []  # its own note says why
+
+
+async def _of_pdf(item: "Attachment") -> tuple[Text | None, list[str]]:
+    """Raises: UnreadableError."""
+    from worker.inputs import recognition
+    from worker.inputs.causes import UnreadableError
+    from worker.inputs.pdfs import pdf_text
+
+    read: PdfText = await pdf_text(item.content, PDF_CHARACTERS, PDF_SECONDS)
+    notes: list[str] = []
+    if not read.text:
+        if not recognition.is_installed():
+            raise UnreadableError(f"there is no text in it (it may be a scan); {recognition.NOT_INSTALLED}")
+        read = await recognition.scan_text(item.content, PDF_CHARACTERS, PDF_SECONDS)
+        notes.append(_recognized(item.name))
+    if not read.text:
+        raise UnreadableError("there is no text in it, and none could be recognized")
+    if read.read < read.pages:
+        notes.append(f"{item.name}: its first {read.read:,} pages of {read.pages:,} can be found, and no more.")
+    return Text(read.text, has_pages=True, is_markdown=False), notes
+
+
+async def _of_picture(item: "Attachment") -> tuple[Text | None, list[str]]:
+    """Raises: UnreadableError."""
+    from worker.inputs import recognition
+    from worker.inputs.causes import UnreadableError
+
+    if not recognition.is_installed():
+        raise UnreadableError(f"it is a picture; {recognition.NOT_INSTALLED}")
+    words = await recognition.picture_text(item.content)
+    if not words:
+        raise UnreadableError("it is a picture, and no text was recognized in it")
+    return Text(words, is_markdown=False), [_recognized(item.name)]
+
+
+def _recognized(name: str) -> str:
+    return f"{name} is found by the text that was recognized in it, which may have errors."
