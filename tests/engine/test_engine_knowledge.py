@@ -51,6 +51,11 @@ async def test_many_vectors_get_an_index_which_goes_with_them(
         return 4.0, 1.0
 
     assert (await found(engine, base, "?", 1, embed=embed)) == ["passage 4"]
+    execute(
+        database_url,
+        "insert into worker.knowledge_editions (base, document, task_id, attempt, language)"
+        " values (999, 'd', 't', 1, 'simple')",
+    )  # a crash left it
     await engine.knowledge.delete(base.id)
     await engine.knowledge.vectors.idle()
     assert execute(database_url, named) == [(1,)]

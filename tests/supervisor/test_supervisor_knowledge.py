@@ -13,7 +13,7 @@ from agno.agent import Agent as AgnoAgent
 
 from tests.supervisor.stories import Handlers, Serve, create, done
 from tests.support import wait_until
-from worker import Context, KnowledgeBases, Task, run_agent
+from worker import Context, KnowledgeBases, ModuleException, Task, run_agent
 from worker.engine.engine import Engine
 from worker.face.knowledge import KnowledgeBase
 from worker.face.retrieving import retriever
@@ -33,6 +33,7 @@ class Site:
         self.asked: Counter[str] = Counter()
         self.let_go = asyncio.Event()
         self.url = ""
+        self.is_well = True
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path = (await reader.readline()).split()[1].decode()
@@ -40,7 +41,8 @@ class Site:
         if "slow" in path:
             await self.let_go.wait()
         body = f"About {path}.".encode()
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n" if self.is_well else b"HTTP/1.1 503 Busy\r\n")
+        writer.write(b"content-type: text/plain\r\nconnection: close\r\n")
         writer.write(b"content-length: %d\r\n\r\n%s" % (len(body), body))
         with suppress(ConnectionError):  # whoever asked is gone
             await writer.drain()
@@ -106,6 +108,24 @@ async def test_a_task_that_reads_documents_can_be_stopped(engine: Engine, serve:
         here.let_go.set()
         states = {each.name: each.status for each in await base.alist_documents()}
         assert states == {"a.txt": "ready", "slow.txt": "pending"}
+
+
+async def test_a_retry_by_hand_tries_again_what_could_not_be_read(engine: Engine, serve: Serve) -> None:
+    async with site() as here, serve():
+        base = await KnowledgeBases().acreate("site")
+        here.is_well = False
+        with pytest.raises(ModuleException, match="503"):
+            await base.aadd_documents([f"{here.url}a.txt"])
+        here.is_well = True
+        task = await task_of(engine, base)
+        assert (task.status, task.error_code) == (Status.Error, "invalid_request")
+        await engine.tasks.retry(task.id)
+
+        async def is_read() -> bool:
+            return (await engine.tasks.get(task.id)).status is Status.Completed
+
+        await wait_until(is_read, "the document is read")
+        assert [each.content for each in await base.asearch("a.txt")] == ["About /a.txt."]
 
 
 async def test_a_run_that_adds_documents_waits_for_no_place_of_its_own_worker(

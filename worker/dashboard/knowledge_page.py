@@ -11,6 +11,7 @@ from worker.inputs.names import file_name, size_words
 from worker.knowledge import embed
 from worker.words.errors import ModuleException, Unavailable, ValidationError
 from worker.words.knowledge import (
+    AGENT,
     DESCRIPTION_CHARACTERS,
     NAME_CHARACTERS,
     KnowledgeBaseNotFound,
@@ -115,6 +116,7 @@ async def _add(asking: Asking, form: FormData, links: str) -> None:
     if any(not each.lower().startswith(("http://", "https://")) for each in urls):
         raise ValidationError("A link begins with http:// or https://.", field="links")
     await asking.may.room.knowledge.get(_id(asking))
+    await asking.front.enter_queue(asking.may, AGENT)
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
         urls.append(await asking.may.store_file(name, upload.content_type or "", await upload.read()))

@@ -138,9 +138,10 @@ class Reading:
         return await self._told(asked)
 
     async def _pending(self, asked: Ingestion) -> set[str]:
-        """Those that this task is still to read; one that was added anew is another's."""
+        """Those that this task is still to read, or to try again; one that was added anew is another's."""
         found = await self._platform.knowledge.documents(asked.knowledge_base_id)
-        mine = {each.id for each in found if each.task_id == self._task.id and each.status is DocumentStatus.Pending}
+        is_read = DocumentStatus.Ready
+        mine = {each.id for each in found if each.task_id == self._task.id and each.status is not is_read}
         return mine & asked.documents.keys()
 
     async def _one(self, base: KnowledgeBaseRecord, document_id: str, url: str) -> None:

@@ -15,6 +15,7 @@ from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.words.errors import ValidationError
 from worker.words.knowledge import (
+    AGENT,
     DOCUMENTS,
     MOST_RESULTS,
     TOP_K,
@@ -112,10 +113,11 @@ async def documents(access: Admitted, knowledge_base_id: str) -> Response:
     response_model=list[KnowledgeBaseDocumentItem],
     responses=documented(404, 429),
 )
-async def add(access: Admitted, knowledge_base_id: str, body: DocumentsBody) -> Response:
+async def add(request: Request, access: Admitted, knowledge_base_id: str, body: DocumentsBody) -> Response:
     """Have documents read: a task does that, which each of them names. One that is there already is replaced."""
     urls = [each.document_url for each in body.root]
     await access.check_files(urls)
+    await service_of(request).queues.enter(access.room, AGENT)
     return answers(list[KnowledgeBaseDocumentItem], await access.room.knowledge.add(knowledge_base_id, urls))
 
 

@@ -95,14 +95,18 @@ class EngineKnowledge:
             rows = await self._core.rows(statements.DELETE, (self._organization, record.id))
             if not rows:
                 raise KnowledgeBaseNotFound(knowledge_base_id)
-        base: int = rows[0]["number"]
+        for left in {rows[0]["number"], *(row["base"] for row in await self._core.rows(statements.ORPHANS))}:
+            await self._clear(left)
+        return record
+
+    async def _clear(self, base: int) -> None:
+        """Delete what is left of a knowledge base that is gone; what a crash leaves of it the next one takes along."""
         has_vectors = await self.vectors.place() is not None
         if has_vectors:
             self.vectors.forget(base)
-        for statement in (*statements.LEFT, *([statements.LEFT_VECTORS] if has_vectors else [])):
+        for statement in (*([statements.LEFT_VECTORS] if has_vectors else []), *statements.LEFT):
             while await self._deleted(statement, base) == BATCH:
                 pass
-        return record
 
     async def _deleted(self, statement: Any, base: int) -> int:
         async with self._core.connection(PART_SECONDS) as connection:

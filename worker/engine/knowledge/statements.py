@@ -30,7 +30,13 @@ GET = f"select {_BASE}, b.number from worker.knowledge_bases b where b.organizat
 
 DELETE = "delete from worker.knowledge_bases where organization_id = %s and id = %s returning number"
 
-# What is left of a knowledge base that is gone, some rows at a time: nothing leads to them any more.
+ORPHANS = """
+    select distinct e.base from worker.knowledge_editions e
+    where not exists (select from worker.knowledge_bases b where b.number = e.base)
+"""
+
+# What is left of a knowledge base that is gone, some rows at a time: nothing leads to them any more. By the
+# editions, which go last, it is known what a crash has left.
 _LEFT = """
     delete from worker.{table} where ctid = any(array(
         select ctid from worker.{table} where base = %(base)s limit %(batch)s
