@@ -53,9 +53,9 @@ def left(_: StepInput) -> Any:
 
 
 def told(running: Runner) -> list[Any]:
-    """Steps and text in their order: of a step its place and status, of text itself."""
+    """Steps and text in their order: of a step its place and phase, of text itself."""
     return [
-        f"{each.data['place']} {each.data['status']}" if each.type == "step" else each.data
+        f"{each.data['place']} {each.data['phase']}" if each.type == "step" else each.data
         for each in running.log.events
         if each.type in ("step", "chunk")
     ]
@@ -131,7 +131,7 @@ async def test_steps_are_told_with_their_places(running: Runner) -> None:
         *("5 started", "T is done", "5 completed"),
         *("6 started", "6.1 started", "z is done", "6.1 completed", "6 completed"),
     ]
-    steps = {each["name"]: each for each in running.log.data("step") if each["status"] == "started"}
+    steps = {each["name"]: each for each in running.log.data("step") if each["phase"] == "started"}
     assert (steps["deep"]["path"], steps["in it"]["path"]) == (["within", "deep"], ["twice", "in it"])
     assert {each["kind"] for each in steps.values()} == {"step", "loop", "condition", "router"}
     assert [each.get("iteration") for each in running.log.data("step") if each["name"] == "twice"] == [
@@ -158,7 +158,7 @@ async def test_the_text_of_steps_beside_each_other_is_not_mixed_up(running: Runn
         assert f"{name}0 {name}1 {name}2 {name}3 " in text
     speaker, spoken = "", dict[str, str]()
     for each in running.log.events:
-        if each.type == "step" and each.data["status"] in ("started", "continued"):
+        if each.type == "step" and each.data["phase"] in ("started", "continued"):
             speaker = each.data["name"]
         elif each.type == "chunk":
             spoken[speaker] = spoken.get(speaker, "") + each.data

@@ -45,8 +45,8 @@ def test_what_a_member_does_stands_below_what_it_was_handed() -> None:
 
 
 def test_a_workflows_steps_are_rows_that_end() -> None:
-    def step(name: str, status: str, *within: str, **more: object) -> WorkflowStep:
-        return WorkflowStep.model_validate({"name": name, "path": [*within, name], "status": status, **more})
+    def step(name: str, phase: str, *within: str, **more: object) -> WorkflowStep:
+        return WorkflowStep.model_validate({"name": name, "path": [*within, name], "phase": phase, **more})
 
     timeline = Timeline(NOW)
     told = [

@@ -76,6 +76,7 @@ async def test_a_worker_claims_no_file_by_its_digest(client: httpx.AsyncClient, 
     for verb in (
         {"verb": "emit", "journal": [["k", "null", REFERENCE]]},
         {"verb": "keep_files", "files": [kept]},
+        {"verb": "save_artifacts", "artifacts": [{"name": "f", "url": REFERENCE, "sha256": SHA256}]},
         {"verb": "make_children", "children": [{**child, "agent_id": "mine"}]},
         {"verb": "save", "changes": {}, "files": {"result": REFERENCE}},
         {"verb": "finish", "outcome": {"status": "completed", "files": {"result": REFERENCE}}},

@@ -61,6 +61,7 @@ MORE: dict[str, dict[str, Any]] = {
     "finish": {"outcome": {"status": "completed"}},
     "crashed": {"reason": "killed"},
     "children": {"children": ["c"]},
+    "save_artifacts": {"artifacts": []},
     "lost": {"held": {}},
     "assignments": {"demand": {"total": 0}},
     "deliveries": {"limit": 0},

@@ -28,11 +28,13 @@ class Ending:
         content: What Agno has as its content: text, a value, a pydantic object.
         paused: The task's ``hitl_request`` where the run waits for a person.
         output: Agno's own output of the run, if one came.
+        made: What holds the media that the run has made: its output, or a workflow's last event.
     """
 
     content: Any = None
     paused: dict[str, Any] | None = None
     output: Any = None
+    made: Any = None
 
 
 def is_ending(name: str) -> bool:
@@ -56,7 +58,7 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
     if last is None:
         if output is None:
             raise AgentFailed("The run ended without a result.")
-        return Ending(output.content, output=output)
+        return Ending(output.content, output=output, made=output)
     if last.event in ERRORS:
         if getattr(last, "error_type", None) == "output_check_error" and run.has_streamed:
             run.emit([discard_text()], at_once=True)  # what was checked has been read by then
@@ -67,7 +69,7 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
     if last.event in PAUSES:
         return Ending(paused=hitl_request(last), output=output)
     check_steps(last.step_results, run.skipped_steps, run.failure)
-    return Ending(last.content, output=output)
+    return Ending(last.content, output=output, made=last)
 
 
 def failed(text: object, run: AgentRun) -> AgentFailed:

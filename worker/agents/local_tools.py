@@ -131,13 +131,6 @@ def _may_take_long(schema: dict[str, Any]) -> bool:
     return len(text) > SMALL_CHARACTERS or any(word in text for word in ('"pattern', '"$', '"uniqueItems"', '"format"'))
 
 
-def shown(value: Any) -> Any:
-    """What a tool answered, without Agno's wrapping."""
-    from agno.tools.function import ToolResult
-
-    return value.content if isinstance(value, ToolResult) else value
-
-
 def _called(entrypoint: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     answer = entrypoint(**arguments)
     return _joined(list(answer)) if inspect.isgenerator(answer) else answer

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
@@ -24,6 +24,7 @@ from worker.agents.instrumentation.runs import begin, end, name_members
 from worker.agents.instrumentation.step_pauses import continued
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.overrides import Overrides, kind_of, without_users, workflow_input
+from worker.agents.produced import Produced, produced
 from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
 from worker.agents.translation import Translation
 from worker.agents.workflow_steps import Said
@@ -99,6 +100,10 @@ class RunResult:
     output: Any = None
 
 
+Produce = Callable[[Sequence[Produced]], Awaitable[None]]
+"""Keeps what a run has made beside text. Raises: LeaseLost."""
+
+
 async def run(
     agent: Any,
     record: TaskRecord,
@@ -109,6 +114,7 @@ async def run(
     saved: Mapping[str, Any] | None = None,
     usage: Usage | None = None,
     holding: bool = False,
+    produce: Produce | None = None,
 ) -> RunResult:
     """Run an agent for a task.
 
@@ -123,6 +129,7 @@ async def run(
         usage: Counts what is used, so that the caller knows it also if the run fails.
         holding: Leave a last answer to ``journal.deferred``, which whoever writes the attempt's last word looks after;
             nothing of the caller's may happen before the loop turns.
+        produce: Keeps what it made beside text; called before it counts as done.
 
     Raises:
         AgentFailed: The run ended in an error; the provider's own message, its exception as the cause.
@@ -146,7 +153,7 @@ async def run(
     finished = journal.take(scope, "run", "")
     if finished is not None:
         return await _answered(made, finished)
-    return await _Going(made, overrides, material, want).complete(agent, kind, holding=holding)
+    return await _Going(made, overrides, material, want).complete(agent, kind, holding=holding, produce=produce)
 
 
 async def _answered(run: AgentRun, entry: Entry) -> RunResult:
@@ -201,7 +208,7 @@ class _Going:
         self._is_here = True
         self._forget: Callable[[], None] = _nothing
 
-    async def complete(self, agent: Any, kind: str, *, holding: bool) -> RunResult:
+    async def complete(self, agent: Any, kind: str, *, holding: bool, produce: Produce | None) -> RunResult:
         """Run the agent to its end."""
         self._is_workflow = kind == "workflow"
         started = time.perf_counter()
@@ -221,6 +228,8 @@ class _Going:
             content = None if paused else await self._checked(ending.content or self._run.last_words, frame)
             if paused is None:
                 self._run.settle_failures(self._run.scope)
+                if produce is not None and (made := produced(ending.made)):
+                    await produce(made)
             seconds, usage = time.perf_counter() - started, self._run.usage
             result = RunResult(content, usage.tokens(), list(usage.tools), paused, self._run_id, seconds, ending.output)
             if paused is None:  # a paused run is not over

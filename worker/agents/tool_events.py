@@ -42,8 +42,25 @@ def result_event(
     member: str | None = None,
 ) -> NewEvent:
     """What the tool answered."""
-    data = {**_request(call_id, name, arguments, member), "result": plain(result), "is_error": is_error}
+    data = {**_request(call_id, name, arguments, member), "result": _readable(shown(result)), "is_error": is_error}
     return NewEvent(type=TaskUpdateEventType.ToolCallResult, data=data)
+
+
+def shown(value: Any) -> Any:
+    """What a tool answered, without Agno's wrapping: files and images beside its text are the task's artifacts."""
+    from agno.tools.function import ToolResult
+
+    return value.content if isinstance(value, ToolResult) else value
+
+
+def _readable(value: Any) -> Any:
+    """A result as JSON has it; of bytes that are no text, how many there are."""
+    if isinstance(value, bytes | bytearray):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return f"{len(value):,} bytes"
+    return plain(value)
 
 
 def _request(call_id: str, name: str, arguments: dict[str, Any] | None, member: str | None) -> dict[str, Any]:

@@ -19,8 +19,8 @@ COMPLETED = ("RunCompleted", "TeamRunCompleted")
 ENDS = frozenset({*COMPLETED, "ModelRequestCompleted", "TeamModelRequestCompleted", "RunError", "TeamRunError"})
 """After which the thought of a model's answer is whole."""
 
-OF_SESSIONS = frozenset({"current_session_id", "current_run_id", "current_user_id"})
-"""What Agno itself puts into the state of a session."""
+OF_SESSIONS = frozenset({"current_session_id", "current_run_id", "current_user_id", "reasoning_steps"})
+"""What Agno itself puts into the state of a session; its reasoning is told as it is made."""
 
 OF_EVENTS = frozenset(
     {
@@ -111,6 +111,8 @@ def _beside_the_text(event: Any) -> Iterator[NewEvent]:
     """What a run has at its end beside its text."""
     if event.citations is not None:
         yield _custom(event, "citations", event.citations.model_dump(exclude={"raw"}, exclude_none=True))
+    if getattr(event, "parent_run_id", None):
+        return  # its members share the state of a team's session
     state = {name: value for name, value in (event.session_state or {}).items() if name not in OF_SESSIONS}
     if state:
         yield _custom(event, "session_state", state)

@@ -13,9 +13,9 @@ from worker.words.events import NewEvent, WorkflowStep
 from worker.words.statuses import TaskUpdateEventType
 
 Kind = Literal["step", "steps", "parallel", "loop", "condition", "router"]
-Status = Literal["started", "continued", "completed", "failed"]
+Phase = Literal["started", "continued", "completed", "failed"]
 
-_NAMES: dict[str, tuple[Kind, Status]] = {
+_NAMES: dict[str, tuple[Kind, Phase]] = {
     "StepStarted": ("step", "started"),
     "StepCompleted": ("step", "completed"),
     "StepError": ("step", "failed"),
@@ -67,15 +67,15 @@ class WorkflowSteps:
 
     def said(self, event: Any) -> Iterator[Said]:
         """What an event about a step means: an event of the task, and the text that is not held back any more."""
-        kind, status = _NAMES[event.event]
+        kind, phase = _NAMES[event.event]
         step_id = event.step_id or f"{event.step_name} {event.step_index}"
         known = self._known.get(step_id)
         if known is None:
             known = self._known[step_id] = self._begun(event, kind)
-        if status == "started":
+        if phase == "started":
             self._last = step_id
-        yield _event(known, status, event)
-        if status != "started" and not event.event.startswith("LoopIteration"):
+        yield _event(known, phase, event)
+        if phase != "started" and not event.event.startswith("LoopIteration"):
             known.has_ended = True
             yield from self._pass_on(step_id)
 
@@ -134,13 +134,13 @@ class WorkflowSteps:
         yield text
 
 
-def _event(known: _Known, status: Status, event: Any) -> NewEvent:
+def _event(known: _Known, phase: Phase, event: Any) -> NewEvent:
     step = WorkflowStep(
         name=known.name,
         path=known.path,
         place=known.place,
         kind=known.kind,
-        status=status,
+        phase=phase,
         iteration=getattr(event, "iteration", None),
         chosen=_chosen(event),
         error=getattr(event, "error", None),

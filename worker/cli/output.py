@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
+    from worker.words.artifacts import Artifact
     from worker.words.attempts import Attempt
     from worker.words.requests import InputRequest
     from worker.words.tasks import TaskItem, TaskRecord
@@ -158,10 +159,18 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("webhook", urlsplit(task.webhook_url).hostname if task.webhook_url else None),
         ("trace", task.traceparent.split("-")[1] if task.traceparent else None),
         ("waiting for", task.waiting_for),
+        ("parent", task.parent_execution),
+        ("children", f"{len(task.sub_executions):,}" if task.sub_executions else None),
+        ("artifacts", "\n".join(f"  {_artifact(each)}" for each in task.artifacts)),
         *request_fields(task.hitl_request),
         ("events", str(task.last_event)),
         ("result", task.result),
     ]
+
+
+def _artifact(made: "Artifact") -> str:
+    where = one_line(made.url, 120) if made.sha256 is None else f"{made.size:,} bytes"
+    return f"{made.name}  {made.media_type}  {where}"
 
 
 def print_state(task: "TaskRecord", *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli import output
+from worker.cli import artifacts, output
 from worker.cli.arguments import object_of
 from worker.cli.platform import ask
 from worker.words.errors import Unsupported
@@ -83,17 +83,24 @@ def create(
 
 
 @tasks.command()
-def show(task_id: TaskId, as_json: AsJson = False) -> None:
+def show(
+    task_id: TaskId,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="DIR", help="Save its artifacts, the files it has made, there.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a task: status, times, result, and its attempts: who ran it when, and how that ended."""
 
-    async def call(platform: "Platform") -> "tuple[TaskRecord, list[Attempt] | None]":
+    async def call(platform: "Platform") -> "tuple[TaskRecord, list[Attempt] | None, list[Path]]":
         task = await platform.tasks.get(task_id)
+        saved = [] if save is None else await artifacts.save(platform, task.artifacts, save)
         try:
-            return task, await platform.tasks.attempts(task_id)
+            return task, await platform.tasks.attempts(task_id), saved
         except Unsupported:  # a platform that tells nothing of them
-            return task, None
+            return task, None, saved
 
-    task, attempts = ask(call, quiet=as_json)
+    task, attempts, saved = ask(call, quiet=as_json)
     if as_json:
         output.print_json(task, **({} if attempts is None else {"attempts": attempts}))
         return
@@ -101,6 +108,9 @@ def show(task_id: TaskId, as_json: AsJson = False) -> None:
     if attempts:
         output.say("")
         output.print_rows(output.ATTEMPT_HEADINGS, output.attempt_rows(attempts))
+    if save is not None:
+        output.say("")
+        output.say("\n".join(f"saved {each}" for each in saved) or "It has no artifacts to save.")
 
 
 @tasks.command("list")

@@ -36,7 +36,7 @@ def line_of(event: TaskUpdateEvent) -> str:
             return f"· {thought.title or 'thinks'}: {one_line(thought.thought or thought.analysis, VALUE_CHARACTERS)}"
         case WorkflowStep() as step:
             more = f", round {step.iteration}" if step.iteration else ""
-            return f"▸ {step.place or ''} {' / '.join(step.path)}{more}: {step.error or step.status}"
+            return f"▸ {step.place or ''} {' / '.join(step.path)}{more}: {step.error or step.phase}"
         case Note() as note:
             return f"! {one_line(note.text, VALUE_CHARACTERS)}"
         case TaskRecord() as task:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from worker.words.artifacts import Artifact
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart
 from worker.words.outcomes import HandBack, Outcome
@@ -87,6 +88,13 @@ class Work(Protocol):
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """The owner; the task is pending again, charged with an error or with nothing. Raises: LeaseLost."""
+        ...
+
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
+        """The owner; files that its run has made, stored by ``store_file``, are its task's, and deleted with it.
+
+        One of a known name takes its place. Raises: LeaseLost, ValidationError (too many), FileNotStored, Unsupported.
+        """
         ...
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:

@@ -88,6 +88,7 @@ SERVED: dict[str, Page] = {
     "GET /ui/tasks/{task_id}/stream": stream.stream,
     "GET /ui/tasks/{task_id}/result.html": files.result,
     "GET /ui/tasks/{task_id}/files/{number:int}": files.file,
+    "GET /ui/tasks/{task_id}/artifacts/{number:int}": files.artifact,
     "POST /ui/tasks/{task_id}/stop": task_page.stop,
     "POST /ui/tasks/{task_id}/retry": task_page.retry,
     "POST /ui/tasks/{task_id}/answer": requests_page.answer,

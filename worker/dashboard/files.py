@@ -12,6 +12,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import claims, classify
 from worker.inputs.data_urls import read_data_url
 from worker.inputs.names import display_url, file_name, is_data_url, name_of
+from worker.words.artifacts import Artifact
 from worker.words.errors import FileNotStored, ModuleException, NotFound
 from worker.words.tasks import TaskRecord
 from worker.words.work import KeptFile, url_digest
@@ -80,6 +81,18 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> Attachment:
     return Attachment(number, display_url(url), "plain")
 
 
+def artifacts(task: TaskRecord) -> list[Attachment]:
+    """The files that a task's runs have made."""
+    return [_artifact(number, each) for number, each in enumerate(task.artifacts)]
+
+
+def _artifact(number: int, made: Artifact) -> Attachment:
+    if made.sha256 is not None:
+        look = _look(made.media_type, made.name)
+        return Attachment(number, made.name, "download" if look == "text" else look, made.size)
+    return Attachment(number, made.name, "link" if _scheme(made.url) in ("http", "https") else "plain", url=made.url)
+
+
 def _scheme(url: str) -> str:
     """The scheme of an address; empty where it is none."""
     try:
@@ -138,7 +151,21 @@ async def file(asking: Asking) -> Response:
     url = files[number]
     kept = {each.url_digest: each for each in await room.tasks.kept_files(task.id)}.get(url_digest(url))
     content, declared = await _content(room, url, kept)
-    name = _attachment(number, url, kept).name
+    return _answer(asking, _attachment(number, url, kept).name, content, declared)
+
+
+async def artifact(asking: Asking) -> Response:
+    """Answer one of the files that a task's runs have made, as ``file`` does."""
+    task = await task_of(asking)
+    number: int = asking.request.path_params["number"]
+    if number >= len(task.artifacts) or task.artifacts[number].sha256 is None:
+        raise NotFound("The task has no such file.")
+    made = task.artifacts[number]
+    stored = await asking.may.room.tasks.open_file(made.url)
+    return _answer(asking, made.name, stored.content, made.media_type)
+
+
+def _answer(asking: Asking, name: str, content: bytes, declared: str) -> Response:
     found = classify(content, declared, name)
     is_pdf = found.kind is Kind.PDF
     seen = is_pdf or found.media_type in PICTURES

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from worker.dashboard.asking import Asking, task_of, text_of
-from worker.dashboard.files import attachments
+from worker.dashboard.files import artifacts, attachments
 from worker.dashboard.requests_page import forms_of
 from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
@@ -54,7 +54,13 @@ async def facts(asking: Asking, task: TaskRecord) -> dict[str, Any]:
     """What is shown of a task as it stands: by the page, and by its stream when it changes."""
     attempts = await asking.may.room.tasks.attempts(task.id)
     forms = forms_of(task)
-    return {"task": task, "forms": forms, "result": await _result(task), "attempts": attempts[-ATTEMPTS_SHOWN:][::-1]}
+    return {
+        "task": task,
+        "forms": forms,
+        "result": await _result(task),
+        "artifacts": artifacts(task),
+        "attempts": attempts[-ATTEMPTS_SHOWN:][::-1],
+    }
 
 
 async def _result(task: TaskRecord) -> dict[str, Any] | None:

@@ -193,16 +193,16 @@ class Timeline:
         if not isinstance(step, WorkflowStep):
             return self._other(event)
         known = self._steps.get(tuple(step.path))
-        if step.iteration is not None or step.status == "continued":
+        if step.iteration is not None or step.phase == "continued":
             title = f"{step.name}, again" if step.iteration is None else f"{step.name}, round {step.iteration}"
-            return [] if step.status == "completed" else self._add(event, "agent", title, depth=_level(step))
-        if step.status == "started" or known is None:
+            return [] if step.phase == "completed" else self._add(event, "agent", title, depth=_level(step))
+        if step.phase == "started" or known is None:
             title = step.name if step.kind == "step" else f"{step.name} ({step.kind})"
-            is_running = step.status == "started"
+            is_running = step.phase == "started"
             changes = self._add(event, "agent", title, depth=_level(step), is_running=is_running)
             self._steps[tuple(step.path)] = self.rows[-1]
             return changes
-        known.until, known.is_running, known.is_error = self._at(event), False, step.status == "failed"
+        known.until, known.is_running, known.is_error = self._at(event), False, step.phase == "failed"
         known.text = step.error or ", ".join(step.chosen or ())
         return [Change("mend", known)]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from worker.engine.artifacts import ARTIFACTS
 from worker.engine.families import AWAITS, CHILDREN
 from worker.engine.records import ENDED
 from worker.engine.references import FileRow
@@ -305,7 +306,7 @@ class Retry:
         resumes = self.resumes or row.status == Status.Paused
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         if not resumes:
-            cleared[CHILDREN] = None
+            cleared |= {CHILDREN: None, ARTIFACTS: None}
         gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED))}
         row.set(
             status=Status.Pending,

@@ -6,6 +6,7 @@ file belongs to, in one transaction with the change that says so.
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from worker.engine import file_statements as statements
@@ -48,6 +49,13 @@ class FileStore:
             row["sealed"] = vault.everything
             await self._core.read(statements.STORE_FILE, row, patient=self._patient, seconds=FILE_SECONDS)
         return reference_of(digest, name)
+
+    async def check(self, references: Iterable[str]) -> None:
+        """See that files are stored, and have them stay for a while. Raises: FileNotStored."""
+        for reference in references:
+            keys = {"organization": self._organization, "sha256": parts_of(reference)[0]}
+            if not await self._core.read(statements.USE_FILE, keys, patient=self._patient):
+                raise FileNotStored(reference)
 
     async def open(self, reference: str) -> StoredFile:
         """Read a file. Raises: FileNotStored, ConfigurationError (it is sealed)."""

@@ -10,6 +10,7 @@ from worker.contracts import WorkerSession
 from worker.contracts.lease import now
 from worker.contracts.values import put_aside, put_back
 from worker.engine import presence_statements, statements
+from worker.engine.artifacts import Produce
 from worker.engine.changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.checks import check_changes
 from worker.engine.children import children_of, make_children, wake_if_ready
@@ -26,6 +27,7 @@ from worker.engine.payloads import encode
 from worker.engine.providers import Providers
 from worker.engine.records import assigned
 from worker.engine.references import kept_rows
+from worker.words.artifacts import Artifact
 from worker.words.digests import mark
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, NotFound, ValidationError
 from worker.words.events import NewEvent
@@ -294,6 +296,12 @@ class EngineWork:
         self._given.pop(task_id, None)
         if back.awaits:
             await wake_if_ready(self._core, task_id)
+
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
+        """Note files that a run has made."""
+        if artifacts:
+            await self._files.check(each.url for each in artifacts if each.sha256 is not None)
+            await self._core.writer.write(Produce(self._organization, task_id, attempt, artifacts))
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
         """Make what is not there yet of a run's children."""

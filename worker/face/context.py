@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
 from worker.current import Run, Stopping
-from worker.face import asking, children, steps, waits
+from worker.face import artifacts, asking, bridge, children, steps, waits
+from worker.face.artifacts import Content
 from worker.face.children import ChildTask
 from worker.face.options import TaskOptions
 from worker.face.task import Task
 from worker.face.uploads import FileSource
+from worker.words.artifacts import Artifact
 from worker.words.events import TaskUpdateEvent
 
 if TYPE_CHECKING:
@@ -237,6 +239,32 @@ class Context:
     def gather_sync(self, *tasks: ChildTask, return_exceptions: bool = False) -> list[Task]:
         """Make several tasks and wait for all, as ``gather`` does, in a handler that is not async."""
         return children.wait_sync(children.of_run(self.run, tasks), is_patient=return_exceptions)
+
+    async def save_file(self, name: str, data: Content, media_type: str | None = None) -> Artifact:
+        """Save a file with the task: it is one of its ``artifacts``, shown on its page, and deleted with it.
+
+        The same name again takes its place; a handler that is called again may simply save it again.
+
+        Args:
+            name: What it is called.
+            data: Bytes, text, or a local file as ``pathlib.Path``.
+            media_type: Such as ``image/png``; none: told from the name.
+
+        Returns:
+            The artifact: name, type, size, ``sha256`` and ``url``.
+
+        Raises:
+            Conflict: This is no run of a task.
+            ValidationError: The name or the type is none, or there is no such file.
+            TooLarge: It is larger than ``WORKER_FILE_BYTES``.
+            LeaseLost: The attempt owns its task no longer.
+            Unsupported: The platform keeps no files of runs.
+        """
+        return await bridge.across(artifacts.Saving(self.run, name, data, media_type).store)
+
+    def save_file_sync(self, name: str, data: Content, media_type: str | None = None) -> Artifact:
+        """Save a file, as ``save_file`` does, in a handler that is not async."""
+        return bridge.block(artifacts.Saving(self.run, name, data, media_type).store)
 
     def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.Listening:
         seconds = None if timeout is None else waits.seconds_of(timeout, "timeout")

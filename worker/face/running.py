@@ -10,6 +10,7 @@ from worker.agents.call_sites import Place, call_site
 from worker.contracts import Platform
 from worker.current import Run, run_in_hand
 from worker.face import bridge, reading
+from worker.face.artifacts import keep_produced
 from worker.face.task import Task
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.events import NewEvent, Note
@@ -19,7 +20,8 @@ from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
     from worker.agents.file_tools import FileTools
-    from worker.agents.running import Material
+    from worker.agents.produced import Produced
+    from worker.agents.running import Material, Produce
     from worker.inputs import Attachments
     from worker.words.models import ModelCapabilities
 
@@ -78,7 +80,7 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
     """
     run, place = run_in_hand.get(), _place()
     if run is None:
-        return await _perform(agent, task, None, place=place, given=given)
+        return await _perform(agent, task, None, None, place=place, given=given)
     caller = asyncio.current_task()
     return await bridge.across(
         lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given, caller=caller),
@@ -91,7 +93,7 @@ def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
     run, place = run_in_hand.get(), _place()
     try:
         if run is None:
-            return bridge.block(lambda _: _perform(agent, task, None, place=place, given=given), task.origin)
+            return bridge.block(lambda _: _perform(agent, task, None, None, place=place, given=given), task.origin)
         return bridge.block(
             lambda platform: _perform_in_hand(agent, task, run, platform, place=place, given=given), task.origin
         )
@@ -132,7 +134,7 @@ async def _perform_in_hand(
     here = replace(run, work=platform.work) if bridge.is_spare() else run
     token = run_in_hand.set(here)
     try:
-        return await _perform(agent, task, run, place=place, given=given, holding=holding)
+        return await _perform(agent, task, run, platform, place=place, given=given, holding=holding)
     finally:
         run_in_hand.reset(token)
 
@@ -141,6 +143,7 @@ async def _perform(
     agent: Any,
     task: Task,
     run: Run | None,
+    platform: Platform | None,
     *,
     place: Callable[[], Place],
     given: Mapping[str, Any],
@@ -167,7 +170,15 @@ async def _perform(
         run.used.append(usage)
     try:
         result = await run_on(
-            agent, task, material, outlet.emit, place=place, saved=saved, usage=usage, holding=holding
+            agent,
+            task,
+            material,
+            outlet.emit,
+            place=place,
+            saved=saved,
+            usage=usage,
+            holding=holding,
+            produce=outlet.producing(platform),
         )
     finally:
         _record_usage(task, usage, run, is_first=ordinal == 0)
@@ -218,6 +229,17 @@ class _Outlet:
         """Append events, and rows of the journal with them. Raises: LeaseLost."""
         if self._run is not None and self._run.attempt is not None:
             await self._run.work.emit(self._run.task_id, self._run.attempt, events, rows)
+
+    def producing(self, platform: Platform | None) -> "Produce | None":
+        """Keeps what the run makes beside text with the task; none where no attempt owns it."""
+        run = self._run
+        if run is None or platform is None:
+            return None
+
+        async def keep(made: "Sequence[Produced]") -> None:
+            await self.tell(await keep_produced(platform, run, made))
+
+        return keep
 
     async def tell(self, events: Sequence[NewEvent]) -> None:
         """Append events, but for those that an earlier attempt has told. Raises: LeaseLost."""

@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from worker.contracts import Platform
 from worker.current import run_in_hand
-from worker.face import bridge, reading
+from worker.face import artifacts, bridge, reading
 from worker.face.answers import Said, answers_of, named
 from worker.face.awaiting import following, saw
 from worker.face.binding import bound
@@ -125,6 +125,20 @@ class Task(TaskRecord):
         """Become what the platform has now, as ``areload`` does."""
         self._become(_seen(bridge.block(_get(self.id), self._configuration)), self._configuration)
         return self
+
+    async def aread_artifact(self, name: str) -> bytes:
+        """Read a file that a run has made, one of ``artifacts``.
+
+        Raises:
+            ModuleException: 404: the task has none of this name; 409: it is not stored here, but at its URL.
+        """
+        artifact = artifacts.named(self.artifacts, name)
+        return await bridge.across(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
+
+    def read_artifact(self, name: str) -> bytes:
+        """Read a file that a run has made, as ``aread_artifact`` does."""
+        artifact = artifacts.named(self.artifacts, name)
+        return bridge.block(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
 
     async def aset_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
         """Change the status, and that alone: other changes stay unsaved.

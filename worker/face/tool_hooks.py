@@ -12,7 +12,6 @@ from typing import Any
 
 from worker import registry
 from worker.agents.instrumentation import frame_in_hand
-from worker.agents.local_tools import shown
 from worker.agents.tool_events import request_event, result_event
 from worker.agents.tools import REDONE_BY_AGNO
 from worker.contracts import Platform
@@ -115,7 +114,7 @@ class _Call:
         return request_event(self._id, self._name, self._given)
 
     def _answer(self, result: Any, *, is_error: bool = False) -> NewEvent:
-        return result_event(self._id, self._name, self._given, shown(result), is_error=is_error)
+        return result_event(self._id, self._name, self._given, result, is_error=is_error)
 
 
 async def _append(task_id: str, event: NewEvent, platform: Platform) -> None:

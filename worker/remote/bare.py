@@ -20,6 +20,7 @@ from worker.remote.repeating import forever
 from worker.remote.starting import Starting
 from worker.remote.stations import Station
 from worker.remote.transport import Repeat, Transport
+from worker.words.artifacts import Artifact
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart
@@ -159,6 +160,10 @@ class BareWork:
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - the same
         """Refuse: ``keeps_files`` is declared missing. Raises: Unsupported."""
         raise Unsupported("keep files of tasks", self._transport.addresses.shown)
+
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:  # noqa: ARG002 - the same
+        """Refuse: it knows no files of tasks. Raises: Unsupported."""
+        raise Unsupported("keep files that runs make", self._transport.addresses.shown)
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:  # noqa: ARG002 - the same
         """Refuse: it keeps no journals, so nothing could go on after them. Raises: Unsupported."""

@@ -19,6 +19,7 @@ from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
 from worker.remote.wire import Unreadable, provider_of, task_of
+from worker.words.artifacts import Artifact
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart, vector_text
@@ -160,6 +161,13 @@ class NativeWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await self._end("hand_back", task_id, attempt, asdict(back))
+
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
+        """Note files that a run has made."""
+        if artifacts:
+            await self._write(
+                "save_artifacts", task_id, attempt, {"artifacts": [each.model_dump() for each in artifacts]}
+            )
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
         """Make what is not there yet of a run's children."""

@@ -13,6 +13,7 @@ from worker.remote.native import NativeWork
 from worker.remote.refusals import KeyRefused
 from worker.remote.repeating import forever
 from worker.remote.transport import Transport
+from worker.words.artifacts import Artifact
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart
@@ -136,6 +137,10 @@ class RemoteWork:
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """Queue the task again."""
         await (await self._chosen()).hand_back(task_id, attempt, back)
+
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
+        """Note files that a run has made."""
+        await (await self._chosen()).save_artifacts(task_id, attempt, artifacts)
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
         """Make what is not there yet of a run's children."""

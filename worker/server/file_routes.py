@@ -15,6 +15,7 @@ from worker.server.access import Unauthorized
 from worker.server.common import KEY, Admitted, MaybeAdmitted, answers, base_of, service_of
 from worker.server.failures import documented, response
 from worker.server.json_bodies import JsonRoute
+from worker.words.artifacts import Artifact
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.work import KeptFile, StoredFile
 
@@ -104,6 +105,17 @@ async def fetch(
 async def of_task(access: Admitted, task_id: str) -> Response:
     """List what is stored of a task's files: uploads, and what a worker of ours has fetched and kept."""
     return answers(list[KeptFile], await access.room.tasks.kept_files(task_id))
+
+
+@router.get("/agent-execution/{task_id}/artifacts", response_model=list[Artifact], responses=documented(404))
+async def artifacts(request: Request, access: Admitted, task_id: str) -> Response:
+    """List the files that a task's runs have made, each with a URL that is good for a while."""
+    task = await access.task(task_id)
+    links = service_of(request).links
+    await links.load()
+    organization, base = access.room.organization_id, base_of(request)
+    found = [each.model_copy(update={"url": links.url(each.url, organization, base)}) for each in task.artifacts]
+    return answers(list[Artifact], found)
 
 
 async def _signed(request: Request, sha256: str, name: str, *, organization: str, expires: int, signature: str) -> Room:

@@ -6,6 +6,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.server.bodies import CreateBody
+from worker.words.artifacts import Artifact
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.ids import FORM
@@ -248,6 +249,12 @@ class MakeChildrenForm(RunForm):
     """``make_children``."""
 
     children: list[ChildForm] = Field(min_length=1, max_length=1000)
+
+
+class SaveArtifactsForm(RunForm):
+    """``save_artifacts``."""
+
+    artifacts: list[Artifact] = Field(max_length=1000)
 
 
 class ChildrenForm(TaskForm):

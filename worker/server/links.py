@@ -13,7 +13,7 @@ from worker.server.secrets import Secrets
 LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
 STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour
 SECRET = "file links"  # noqa: S105 - the name of a secret, not the secret
-FIELDS = frozenset({"files", "attachments"})
+FIELDS = frozenset({"files", "attachments", "artifacts"})
 """Where records name files: a task's input, a message of its activity log, a trigger of another agent."""
 
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)

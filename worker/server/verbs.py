@@ -8,6 +8,7 @@ from typing import Any
 from worker.contracts import Claimant, HeldDelivery, Scope
 from worker.contracts.access import VERBS as RULES
 from worker.server.access import Access
+from worker.server.bodies import storable
 from worker.server.claims import Claim, Claims
 from worker.server.forms import (
     LEASE_SECONDS,
@@ -28,6 +29,7 @@ from worker.server.forms import (
     RegisterForm,
     ReportForm,
     RunForm,
+    SaveArtifactsForm,
     SaveForm,
     SettleForm,
     StoreDocumentForm,
@@ -36,6 +38,7 @@ from worker.server.forms import (
 )
 from worker.server.new_tasks import check_new_task
 from worker.server.service import Service
+from worker.words.artifacts import Artifact
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.ids import check_id
@@ -253,6 +256,12 @@ class Clerk:
             await self._service.queues.enter(self._room, new.agent_id)
         await self._room.work.make_children(asked.task_id, asked.attempt, made)
 
+    async def save_artifacts(self, asked: SaveArtifactsForm) -> None:
+        """Note files that a run has made."""
+        made = [Artifact.model_validate(storable(each.model_dump())) for each in asked.artifacts]
+        await self._access.check_files(each.url for each in made)
+        await self._room.work.save_artifacts(asked.task_id, asked.attempt, made)
+
     async def children(self, asked: ChildrenForm) -> Any:
         """Read children of a task."""
         return [_dump(each) for each in await self._room.work.children(asked.task_id, asked.children)]
@@ -357,6 +366,7 @@ VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
     "hand_back": (HandBackForm, Clerk.hand_back),
     "make_children": (MakeChildrenForm, Clerk.make_children),
     "children": (ChildrenForm, Clerk.children),
+    "save_artifacts": (SaveArtifactsForm, Clerk.save_artifacts),
     "crashed": (CrashedForm, Clerk.crashed),
     "providers": (Form, Clerk.providers),
     "provider_failed": (ProviderFailedForm, Clerk.provider_failed),

@@ -67,7 +67,7 @@ class WorkflowStep(Words):
         path: Its name, and before it the names of what it is within.
         place: Its number in the workflow, and in what it is within: ``2.1``.
         kind: What it is.
-        status: ``started``; ``continued`` (its text follows that of another, beside which it runs); ``completed`` or
+        phase: ``started``; ``continued`` (its text follows that of another, beside which it runs); ``completed`` or
             ``failed``.
         iteration: Of a loop: which one began or ended, from 1.
         chosen: Of a router, the steps that it has chosen; of a condition, the branch.
@@ -78,7 +78,7 @@ class WorkflowStep(Words):
     path: list[str]
     place: str | None = None
     kind: Literal["step", "steps", "parallel", "loop", "condition", "router"] = "step"
-    status: Literal["started", "continued", "completed", "failed"] = "started"
+    phase: Literal["started", "continued", "completed", "failed"] = "started"
     iteration: int | None = None
     chosen: list[str] | None = None
     error: str | None = None

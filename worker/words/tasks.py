@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from worker.words.artifacts import Artifact
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
@@ -237,6 +238,7 @@ class TaskRecord(TaskSettings):
     finished_at: datetime | None = None
     available_at: datetime | None = None  # a waiting retry: when it may be claimed
     sub_executions: list[str] = Field(default_factory=list[str])
+    artifacts: list[Artifact] = Field(default_factory=list[Artifact])  # files that its runs have made
     execution_attempts: int = 0  # the attempt that owns it, or the last that did
     turn: int = 0  # how many inputs it was given before this one: 1 where a finished task was continued once
     suspicions: int = 0  # deaths of a worker that ran it, and other tasks beside it: nothing is charged for them

@@ -1,0 +1,163 @@
+"""Files that a run makes: stored on the platform, noted on its task, read by whoever may read the task."""
+
+import asyncio
+import mimetypes
+import os
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from worker.contracts import Platform
+from worker.contracts.patience import persist
+from worker.current import Run
+from worker.face.journaling import work_of
+from worker.settings import Settings
+from worker.words.artifacts import NAME_CHARACTERS, Artifact
+from worker.words.errors import Conflict, NotFound, TooLarge, Unsupported, ValidationError
+from worker.words.events import NewEvent, Note
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.unseen import UNSEEN
+
+if TYPE_CHECKING:
+    from worker.agents.produced import Produced
+
+Content = bytes | str | os.PathLike[str]
+"""Bytes; text, which is stored as UTF-8; or a local file."""
+
+_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
+UNKNOWN = "application/octet-stream"
+
+
+class Saving:
+    """A file that a handler saves.
+
+    Args:
+        run: Its attempt.
+        name: What it is called; folders in it are left out.
+        data: The file.
+        media_type: Such as ``image/png``; none: told from its name.
+
+    Raises:
+        Conflict: There is no attempt: whoever handles another event owns no task.
+        ValidationError: The name or the type is none.
+    """
+
+    def __init__(self, run: Run, name: str, data: Content, media_type: str | None) -> None:
+        if run.attempt is None:
+            raise Conflict("A file can be saved only by the run of a task.")
+        self._run = run
+        self._attempt = run.attempt
+        self._name = file_name(name)
+        self._data = data
+        self._type = _checked_type(media_type) if media_type else mimetypes.guess_type(self._name)[0] or UNKNOWN
+
+    async def store(self, platform: Platform) -> Artifact:
+        """Store it, and note it on the task. Raises: ModuleException."""
+        content = self._data
+        if isinstance(content, str):
+            content = content.encode()
+        elif not isinstance(content, bytes):
+            content = await asyncio.to_thread(_read, Path(content))
+        artifact = await _stored(platform, self._name, self._type, content)
+        await work_of(self._run, platform).save_artifacts(self._run.task_id, self._attempt, [artifact])
+        return artifact
+
+
+async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]") -> list[NewEvent]:
+    """Keep what the agents of a run have made; of what cannot be kept, an event tells.
+
+    Args:
+        platform: Where the task lives.
+        run: The attempt.
+        made: What they have made.
+
+    Returns:
+        The events.
+
+    Raises:
+        LeaseLost: The attempt owns its task no longer.
+    """
+    kept, notes = list[Artifact](), list[NewEvent]()
+    for each in made:
+        try:
+            kept.append(await _kept(platform, each))
+        except (TooLarge, ValidationError, Unsupported, OSError) as error:
+            why = error.description if isinstance(error, TooLarge | ValidationError | Unsupported) else str(error)
+            text = f"{each.name}, which the agent made, could not be kept: {why}"
+            notes.append(NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="artifact").model_dump()))
+    if kept and run.attempt is not None:
+        try:
+            await work_of(run, platform).save_artifacts(run.task_id, run.attempt, kept)
+        except Unsupported as error:
+            text = f"{len(kept)} files that the agent made are not kept: {error.description}"
+            notes.append(NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="artifact").model_dump()))
+    return notes
+
+
+async def _kept(platform: Platform, made: "Produced") -> Artifact:
+    name = file_name(made.name)
+    media_type = made.media_type if _TYPE.fullmatch(made.media_type) else UNKNOWN
+    if isinstance(made.content, str):
+        if not made.content.lower().startswith(("https://", "http://")):
+            raise ValidationError("it is neither content, nor a file, nor a URL")
+        return Artifact(name=name, media_type=media_type, url=made.content)
+    content = made.content
+    if isinstance(content, Path):
+        content = await asyncio.to_thread(_read, content)
+    return await _stored(platform, name, media_type, content)
+
+
+async def _stored(platform: Platform, name: str, media_type: str, content: bytes) -> Artifact:
+    """Store a file. Raises: TooLarge, ValidationError."""
+    most = Settings().file_bytes
+    if len(content) > most:
+        raise TooLarge(f"{name} has {len(content):,} bytes; at most {most:,} are kept (WORKER_FILE_BYTES)")
+    reference = await persist(lambda: platform.tasks.store_file(name, media_type, content), "storing a file of a run")
+    digest = sha256(content).hexdigest()
+    return Artifact(name=name, media_type=media_type, size=len(content), sha256=digest, url=reference)
+
+
+def _read(path: Path) -> bytes:
+    """Read a local file. Raises: ValidationError, TooLarge."""
+    if not path.is_file():
+        raise ValidationError(f"there is no file {str(path)!r}", field="data")
+    size, most = path.stat().st_size, Settings().file_bytes
+    if size > most:
+        raise TooLarge(f"{path.name} has {size:,} bytes; at most {most:,} are kept (WORKER_FILE_BYTES)")
+    return path.read_bytes()
+
+
+def file_name(name: str) -> str:
+    """A name without folders and what nobody sees. Raises: ValidationError (nothing is left)."""
+    last = PurePosixPath(name.replace("\\", "/")).name if isinstance(name, str) else ""
+    cleaned = UNSEEN.sub(" ", last).strip()
+    if not cleaned or cleaned in (".", ".."):
+        raise ValidationError(f"{name!r} is no name of a file", field="name")
+    if len(cleaned) <= NAME_CHARACTERS:
+        return cleaned
+    suffix = PurePosixPath(cleaned).suffix[:20]
+    return cleaned[: NAME_CHARACTERS - len(suffix)] + suffix
+
+
+def _checked_type(media_type: str) -> str:
+    if not _TYPE.fullmatch(media_type):
+        raise ValidationError(f"{media_type!r} is no media type, such as image/png", field="media_type")
+    return media_type
+
+
+def named(artifacts: Sequence[Artifact], name: str) -> Artifact:
+    """The artifact of a name. Raises: NotFound."""
+    found = next((each for each in artifacts if each.name == name), None)
+    if found is None:
+        known = ", ".join(each.name for each in artifacts) or "none"
+        raise NotFound(f"The task has no artifact {name!r}; it has {known}.")
+    return found
+
+
+async def content_of(platform: Platform, artifact: Artifact) -> bytes:
+    """What an artifact holds. Raises: Conflict (it is not stored here), FileNotStored."""
+    if artifact.sha256 is None:
+        raise Conflict(f"{artifact.name} is not stored with the task; it is at {artifact.url}")
+    return (await platform.tasks.open_file(artifact.url)).content
