@@ -269,6 +269,14 @@ class Settings(BaseSettings):
         description="characters of all text files in a message at most; unset: as many as suit the model, to 1,000,000",
     )
 
+    document_pictures: int = Field(
+        default=0,
+        validation_alias="WORKER_DOCUMENT_PICTURES",
+        ge=0,
+        le=100,
+        description="pictures within one document that become images, where the model takes them; each costs tokens",
+    )
+
     @field_validator("agent_id")
     @classmethod
     def _agents(cls, value: str | None) -> str | None:

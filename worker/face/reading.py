@@ -27,6 +27,7 @@ def limits(settings: Settings | None = None) -> "Limits":
         redirects=settings.fetch_redirects,
         file_characters=settings.file_characters,
         total_characters=settings.total_characters,
+        document_pictures=settings.document_pictures,
         allow_private=settings.allow_private_urls,
     )
 

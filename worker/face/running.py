@@ -267,6 +267,7 @@ async def _material(agent: Any, task: Task, wants_tools: bool | None) -> "tuple[
         to_agno_images,
         to_agno_videos,
     )
+    from worker.inputs.threads import examine
 
     text, urls = task.input.text or "", task.input.files
     takes = capabilities(agent, task)
@@ -277,8 +278,9 @@ async def _material(agent: Any, task: Task, wants_tools: bool | None) -> "tuple[
     whole = await task.aread_attachments()
     fitting: Attachments = await adapt(whole, takes, reading.limits())
     tools = _file_tools(agent, urls, whole, takes, is_cut=fitting.are_cut, wanted=wants_tools)
+    how = tools.how_to_read if tools is not None else None
     material = Material(
-        compose_message(text, urls, fitting, how_to_read=tools.how_to_read if tools is not None else None),
+        await examine(lambda: compose_message(text, urls, fitting, how_to_read=how)),
         files=to_agno_files(fitting),
         images=to_agno_images(fitting),
         audio=to_agno_audio(fitting),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from worker.inputs import recognition
@@ -11,7 +12,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.names import size_words
-from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, has_end, is_protected, pdf_text
+from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, has_end, is_protected, pdf_pictures, pdf_text
 from worker.inputs.pictures import Fitted, Picture, fit_pictures, fit_pictures_blocking
 from worker.inputs.threads import examine
 from worker.words.models import ModelCapabilities
@@ -29,6 +30,8 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
     Both share one reservation: releasing either releases both.
     """
     limits = limits or Limits()
+    if capabilities.images and not capabilities.pdfs and limits.document_pictures:
+        attachments = await _with_pictures_of_pdfs(attachments, limits.document_pictures)
     accepted = capabilities.pictures.of(len(attachments.images))
     pictures = await fit_pictures(_pictures(attachments), accepted) if capabilities.images else []
     fitted = _with_pictures(attachments, pictures) if capabilities.images else attachments.items
@@ -37,7 +40,24 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
     return await examine(lambda: fit_texts(fitting, capabilities, limits)) if fitting.texts else fitting
 
 
+async def _with_pictures_of_pdfs(attachments: Attachments, wanted: int) -> Attachments:
+    """The files, with the pictures of PDFs behind each: for a model that takes pictures, and PDFs only as text."""
+    items: list[Attachment] = []
+    for item in attachments.items:
+        items.append(item)
+        if item.kind is Kind.PDF:
+            with suppress(UnreadableError):  # reading its text says so
+                found, notes = await pdf_pictures(item.content, wanted, PDF_PICTURES_BYTES)
+                noted = [f"{item.name}: {each}." for each in notes]
+                items[-1] = replace(item, note=" ".join([*([item.note] if item.note else []), *noted]) or None)
+                for name, content in found:
+                    inner = f"{item.name}/{name}"
+                    items.append(Attachment(inner, Kind.IMAGE, "image/jpeg", inner, content))
+    return Attachments(tuple(items), attachments.reservation)
+
+
 _SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
+PDF_PICTURES_BYTES = 16 * 1024 * 1024  # of one PDF
 LEAST_PDF = 500  # bytes; no page fits into fewer
 _NO_PDFS = "the model takes no PDFs"
 

@@ -52,11 +52,19 @@ class Document:
 
 
 async def read(
-    content: bytes, media_type: str, name: str, encoding: str | None = None, *, most: int, seconds: float = SECONDS
+    content: bytes,
+    media_type: str,
+    name: str,
+    encoding: str | None = None,
+    *,
+    most: int,
+    seconds: float = SECONDS,
+    pictures: int = 0,
 ) -> Document:
     """Read a file of a type in ``TYPES``; its text and the files in it take at most `most` bytes.
 
-    Raises UnreadableError with the cause, and nothing else for anything that a file can do.
+    Of the pictures in a document so many are among those files. Raises UnreadableError with the cause, and nothing else
+    for anything that a file can do.
     """
     characters = min(CHARACTERS, most // BYTES_A_CHARACTER)
     answered = JSON_BYTES_A_CHARACTER * characters + most + _FORM_BYTES
@@ -67,6 +75,7 @@ async def read(
         "encoding": encoding,
         "characters": characters,
         "most": most,
+        "pictures": pictures,
     }
     try:
         answer = await bounded.documents.run(_READ, content, asked, bounds=bounds)

@@ -31,6 +31,7 @@ class _File:
         fetched: its bytes, and what came with them.
         most: bytes that it and what is in it may take.
         depth: how many files it is in.
+        pictures: how many pictures within a document are wanted.
     """
 
     url: str
@@ -38,9 +39,12 @@ class _File:
     fetched: Fetched
     most: int
     depth: int = 0
+    pictures: int = 0
 
 
-async def examined(url: str, fetched: Fetched, most: int, label: str | None = None) -> tuple[Attachment, ...]:
+async def examined(
+    url: str, fetched: Fetched, most: int, label: str | None = None, pictures: int = 0
+) -> tuple[Attachment, ...]:
     """Look into what came for a URL, and make of it what a task can hold, in at most `most` bytes.
 
     Arguments:
@@ -48,13 +52,14 @@ async def examined(url: str, fetched: Fetched, most: int, label: str | None = No
         fetched: what came.
         most: bytes that the file, and the files in it, may take.
         label: as messages call it among other files (`names.labels`).
+        pictures: how many pictures within a document are wanted.
 
-    Returns the file, and behind it the files that are in it, where it is an archive or an e-mail.
+    Returns the file, and behind it the files that are in it: in an archive or an e-mail, or pictures in a document.
     Raises UnreadableError, with the cause.
     """
     label = label or labels([url])[url]
     name = label if url.startswith(STORED_SCHEME) else fetched.name or name_of(url)
-    return await _examined(_File(label if is_data_url(url) else url, name, fetched, most))
+    return await _examined(_File(label if is_data_url(url) else url, name, fetched, most, pictures=pictures))
 
 
 async def _examined(file: _File) -> tuple[Attachment, ...]:
@@ -93,7 +98,9 @@ async def _read(file: _File, found: Classified) -> tuple[Attachment, ...]:
         raise UnreadableError(f"it is nested deeper than {DEEPEST} files")
     most = max(file.most - len(content) - MARKS, LEAST_TEXT)
     try:
-        document = await documents.read(content, found.media_type, file.name, encoding, most=most)
+        document = await documents.read(
+            content, found.media_type, file.name, encoding, most=most, pictures=file.pictures
+        )
     except UnreadableError as cause:
         if found.encoding is None:
             raise
@@ -129,7 +136,8 @@ async def _members(file: _File, document: Document, left: int) -> list[Attachmen
     for name, content in document.files:
         member = f"{file.name}/{one_line(name)}"
         try:
-            items = await _examined(_File(member, member, Fetched(content, "", ""), max(left, 0), file.depth + 1))
+            inner = replace(file, url=member, name=member, fetched=Fetched(content), most=max(left, 0))
+            items = await _examined(replace(inner, depth=file.depth + 1))
         except UnreadableError as cause:
             note = f"{member} could not be read: {cause}."
             items = (Attachment(member, Kind.UNREADABLE, "", member, note=note),)

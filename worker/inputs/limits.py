@@ -18,6 +18,7 @@ class Limits:
         redirects: how many redirects of one file are followed.
         file_characters: the most one file puts into the message, in characters; None: as many as suit the model.
         total_characters: the most all files put into the message, in characters; None: as many as suit the model.
+        document_pictures: how many pictures within one document become images.
         allow_private: whether loopback, private and link-local addresses may be reached.
     """
 
@@ -29,4 +30,5 @@ class Limits:
     redirects: int = 5
     file_characters: int | None = None
     total_characters: int | None = None
+    document_pictures: int = 0
     allow_private: bool = False

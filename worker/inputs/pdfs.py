@@ -6,6 +6,7 @@ is read once the wanted number of characters is there. PDFium is native code tha
 reads that one PDF alone. Nothing in a PDF is executed and nothing it refers to is fetched.
 """
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,6 +97,26 @@ def fit_pdf_blocking(content: bytes, pages: int, size: int, seconds: float = PDF
     bounds = _bounds(seconds, size + _HEAD_BYTES)
     with _told(seconds):
         return _fitted(bounded.documents.run_blocking(f"{_WORDS}:fit", content, pages, size, bounds=bounds))
+
+
+async def pdf_pictures(content: bytes, wanted: int, most: int) -> tuple[list[tuple[str, bytes]], list[str]]:
+    """Return so many pictures of a PDF's pages, of so many bytes together, with their names; and notes on others.
+
+    Raises UnreadableError with the cause.
+    """
+    bounds = _bounds(PDF_SECONDS, most + ANSWER_BYTES)
+    with _told(PDF_SECONDS):
+        answer = await bounded.documents.run(f"{_WORDS}:pictures", content, wanted, most, bounds=bounds)
+    head, _, contents = answer.partition(b"\n")
+    found, at = list[tuple[str, bytes]](), 0
+    try:
+        said = json.loads(head)
+        for each in said["files"]:
+            found.append((str(each["name"]), contents[at : at + int(each["size"])]))
+            at += int(each["size"])
+        return found, [str(each) for each in said["notes"]]
+    except (TypeError, KeyError, ValueError):  # a PDF has taken the process over
+        raise UnreadableError("it is not a valid PDF") from None
 
 
 def _fitted(answer: bytes) -> tuple[bytes, int]:

@@ -95,7 +95,9 @@ class Reader:
     async def _read_one(self, reading: "_Reading", shares: Shares) -> "_Reading":
         try:
             fetched = await self._fetch(reading)
-            reading.attachments = await examined(reading.url, fetched, reading.most, reading.label)
+            reading.attachments = await examined(
+                reading.url, fetched, reading.most, reading.label, self.limits.document_pictures
+            )
         except TooLargeError as cause:
             together = f"with it the task's files are larger than {size_words(self.limits.task_bytes)}"
             reading.fail(together if reading.most < self.limits.file_bytes else str(cause))

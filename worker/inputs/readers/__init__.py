@@ -45,7 +45,7 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
     answer: Answer = reader(content, replace(limits, media_type=found))
     text = answer.text.strip("\n")
     if not text.strip() and not answer.files:
-        raise Refused("it has no text in it")
+        raise Refused(", and ".join(["it has no text in it", *answer.notes]))
     said = {
         "media_type": found,
         "text": text[: limits.characters],

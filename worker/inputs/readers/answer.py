@@ -13,6 +13,7 @@ class Limits:
         encoding: of a file that is text.
         characters: of text that are wanted at most; a reader may stop there.
         most: bytes that the files in it may hold together.
+        pictures: how many pictures in it are wanted.
     """
 
     media_type: str
@@ -20,6 +21,7 @@ class Limits:
     encoding: str | None
     characters: int
     most: int
+    pictures: int = 0
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """What is done with a PDF in a child process: can it be opened, its text, and as much of it as a provider takes."""
 
 import io
+import json
 import logging
 import re
 import time
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
+from worker.inputs.readers.answer import Answer
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -68,6 +70,37 @@ def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
         if length > characters or time.monotonic() > until:
             break
     return {"text": "\n\n".join(parts), "pages": total, "read": number}
+
+
+def pictures(content: bytes, wanted: int, most: int) -> bytes:
+    """Return pictures of a PDF's pages: a line of JSON with the name and size of each, and their contents.
+
+    Args:
+        content: The PDF.
+        wanted: How many at most.
+        most: Bytes that they may have together.
+
+    Raises:
+        Refused: It cannot be opened.
+    """
+    from worker.inputs.readers import within
+
+    document = opened_by_pdfium(content)
+    if document is None:
+        raise Refused("its pictures cannot be read")
+    answer = Answer("")
+    within.take(answer, _pictures(document), wanted, most)
+    said = {"files": [{"name": name, "size": len(data)} for name, data in answer.files], "notes": answer.notes}
+    return json.dumps(said).encode() + b"\n" + b"".join(data for _, data in answer.files)
+
+
+def _pictures(document: Any) -> Iterator[tuple[str, bytes]]:
+    for number in range(len(document)):
+        with suppress(Exception):  # a broken page loses only itself
+            for place, each in enumerate(document[number].get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]), 1):
+                target = io.BytesIO()
+                each.get_bitmap().to_pil().convert("RGB").save(target, "JPEG", quality=90)
+                yield f"page {number + 1} picture {place}.jpg", target.getvalue()
 
 
 def fit(content: bytes, pages: int, size: int) -> bytes:

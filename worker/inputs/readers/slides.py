@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
+from worker.inputs.readers import within
 from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.tables import as_table
@@ -14,19 +15,32 @@ from worker.inputs.readers.tables import as_table
 MOST_POINTS = 10_000  # of one series of a chart
 _CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _DIAGRAM_TEXT = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
+_BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
+_EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
 _GROUP, _DIAGRAM_DATA = 6, "diagramData"  # MSO_SHAPE_TYPE.GROUP; the last part of a relationship's type
 
 
-def read(content: bytes, _: Limits) -> Answer:
+def read(content: bytes, limits: Limits) -> Answer:
     """Read a presentation. Raises: Refused."""
     import pptx
 
     try:
         presentation: Any = pptx.Presentation(io.BytesIO(content))
-        slides = [_slide(number, each) for number, each in enumerate(presentation.slides, 1)]
+        answer = Answer("\n\n".join(_slide(number, each) for number, each in enumerate(presentation.slides, 1)))
+        within.take(answer, _pictures(presentation), limits.pictures, limits.most)
     except Exception:  # noqa: BLE001 - a broken presentation makes the library raise almost anything
         raise Refused(BROKEN) from None
-    return Answer("\n\n".join(slides))
+    return answer
+
+
+def _pictures(presentation: Any) -> Iterator[tuple[str, bytes]]:
+    """The pictures of the slides, in their order."""
+    for number, slide in enumerate(presentation.slides, 1):
+        for element in slide.element.iter(_BLIP):
+            relation = slide.part.rels.get(element.get(_EMBEDDED))
+            if relation is not None and not relation.is_external:
+                part = relation.target_part
+                yield f"slide {number} {str(part.partname).rpartition('/')[2]}", part.blob
 
 
 def _slide(number: int, slide: Any) -> str:

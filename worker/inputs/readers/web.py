@@ -1,5 +1,12 @@
 """Web pages as Markdown: the words that a reader sees, not their scripts and styles."""
 
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from itertools import islice
 from typing import Any, cast
 
 from bs4 import BeautifulSoup
@@ -8,6 +15,8 @@ from markdownify import MarkdownConverter
 
 from worker.inputs.readers.answer import Answer, Limits
 
+MOST_PICTURES = 100  # of a page that are looked at
+_HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
 CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
 _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
 
@@ -15,7 +24,20 @@ _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object",
 def read(content: bytes, limits: Limits) -> Answer:
     """Read a page."""
     markup = content.decode(limits.encoding or "utf-8", "replace")
-    return Answer(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
+    answer = Answer(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
+    pictures = list(islice(_pictures(content), MOST_PICTURES))
+    if pictures and find_spec("PIL") is not None:
+        from worker.inputs.readers import within
+
+        within.take(answer, pictures, limits.pictures, limits.most)
+    return answer
+
+
+def _pictures(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The pictures that a page holds itself."""
+    for number, found in enumerate(_HELD.finditer(content), 1):
+        with suppress(binascii.Error, ValueError):
+            yield f"picture {number}.{found.group(1).decode()}", base64.b64decode(found.group(2))
 
 
 def markdown(markup: str) -> str:

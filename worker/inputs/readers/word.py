@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
+from worker.inputs.readers import within
 from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.tables import as_table
@@ -18,6 +19,8 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _LINKS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_VML = "{urn:schemas-microsoft-com:vml}"
 _TRANSITIONAL = {  # of ISO/IEC 29500 Strict, by those of its transitional form
     b"http://purl.oclc.org/ooxml/wordprocessingml/main": (
         b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -30,7 +33,7 @@ _DEEPEST_HEADING = 6
 _LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}sdtPr"}
 
 
-def read(content: bytes, _: Limits) -> Answer:
+def read(content: bytes, limits: Limits) -> Answer:
     """Read a document. Raises: Refused."""
     from docx.opc.package import OpcPackage
 
@@ -38,11 +41,13 @@ def read(content: bytes, _: Limits) -> Answer:
         package: Any = OpcPackage.open(io.BytesIO(content))
         main: Any = package.main_document_part
         document = _Document(main)
-        return Answer(document.text())
+        answer = Answer(document.text())
+        within.take(answer, document.pictures(), limits.pictures, limits.most)
     except RecursionError:
         raise Refused("its parts are nested too deep") from None
     except Exception:  # noqa: BLE001 - a broken document makes the library raise almost anything
         raise Refused(BROKEN) from None
+    return answer
 
 
 class _Document:
@@ -64,6 +69,15 @@ class _Document:
         if around:
             parts.append("\n\n".join(["Headers and footers:", *around]))
         return "\n\n".join(each for each in parts if each.strip())
+
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        """The pictures of the body, in its order: each is a part that a relationship names."""
+        for element in _parsed(self._main.blob).iter():
+            if element.tag not in {f"{_DRAWING}blip", f"{_VML}imagedata"}:
+                continue
+            relation = self._main.rels.get(element.get(f"{_LINKS}embed") or element.get(f"{_LINKS}id"))
+            if relation is not None and not relation.is_external:
+                yield str(relation.target_part.partname), relation.target_part.blob
 
     def _around(self, kind: str) -> Iterator[str]:
         for part in self._parts(kind):
