@@ -132,6 +132,7 @@ class Vectors:
             connection = await connect(self._core.url, pooled=self._core.pooled)
             try:
                 with errors():
+                    await connection.execute("select set_config('statement_timeout', '0', false)")
                     row = await (await connection.execute(_LOCK, (base,))).fetchone()
                     yield connection if row is not None and row[0] else None
             finally:
