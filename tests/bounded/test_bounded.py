@@ -24,6 +24,7 @@ from worker.bounded import (
     Refused,
     TimeUp,
 )
+from worker.bounded import pool as pools
 from worker.bounded.process import Child
 from worker.bounded.turns import Turns
 
@@ -133,6 +134,15 @@ async def test_a_call_cancelled_before_its_turn_is_never_begun(pool: Pool, tmp_p
         await first
     assert await pool.run(work("echo"), 1, bounds=LONG) == [1]
     assert said.stat().st_mtime == before
+
+
+async def test_slow_work_holds_up_nobody_else(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "SLOW_SECONDS", 0.05)
+    slow = asyncio.create_task(pool.run(work("sleeps"), bounds=LONG))
+    assert await asyncio.wait_for(pool.run(work("echo"), 1, bounds=LONG), 20) == [1]
+    assert await asyncio.to_thread(lambda: pool.run_blocking(work("echo"), 2, bounds=LONG)) == [2]
+    assert not slow.done()
+    slow.cancel()
 
 
 async def test_who_will_not_wait_longer_is_told(pool: Pool) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +16,7 @@ from worker.bounded.process import Child
 from worker.bounded.turns import Turns
 
 IDLE_SECONDS = 60.0  # after which a child that nobody needs is let go
+SLOW_SECONDS = 1.0  # after which a job is slow: another child is started in its place, so that others need not wait
 JOBS = 1000  # of one child: what a library forgets to free does not grow for ever
 
 on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
@@ -30,6 +32,7 @@ class Job:
         self.bounds = bounds
         self.answer: Future[tuple[bytes, bytes]] = Future()
         self.begun = threading.Event()
+        self.begun_at = 0.0  # on the monotonic clock
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._is_off = False
@@ -46,6 +49,7 @@ class Job:
         with self._lock:
             self._child = child
             if not self._is_off:
+                self.begun_at = time.monotonic()
                 self.begun.set()
             return not self._is_off
 
@@ -82,9 +86,12 @@ class Job:
 class Pool:
     """Children that do jobs, as many at a time as its size; started when they are needed.
 
+    Where they are busy with slow jobs, up to as many again do the others': two documents that are made to take long do
+    not hold up everybody's.
+
     Args:
         name: Of its threads.
-        size: How many children.
+        size: How many children, but for those in the place of slow ones.
         idle: Seconds after which an idle child is let go.
     """
 
@@ -99,7 +106,7 @@ class Pool:
         self._turns: Turns[Job] = Turns()
         self._lock = threading.Lock()
         self._threads = 0
-        self._busy = 0
+        self._busy: list[Job] = []
 
     async def run(self, function: str, *arguments: Any, bounds: Bounds, patience: float | None = None) -> Any:
         """Call a function in a child.
@@ -126,6 +133,9 @@ class Pool:
                 await asyncio.wait([answer], timeout=patience)
                 if not answer.done() and self._turns.drop(job):
                     raise Busy(f"no turn came within {patience:g} seconds")
+            while not job.begun.is_set() and not answer.done():
+                await asyncio.wait([answer], timeout=SLOW_SECONDS)
+                self._staff()
             kind, content = await answer
         except asyncio.CancelledError:
             self._turns.drop(job)
@@ -138,13 +148,19 @@ class Pool:
         job = Job(function, arguments, bounds)
         self._turns.put(on_behalf_of.get(), job)
         self._staff()
+        while not job.begun.is_set() and not job.answer.done():
+            wait([job.answer], timeout=SLOW_SECONDS)
+            self._staff()
         kind, content = job.answer.result()
         return _value(content) if kind == VALUE else content
 
     def _staff(self) -> None:
         """Start one more thread where those that there are have enough to do."""
         with self._lock:
-            if self._threads >= self._size or self._threads - self._busy >= len(self._turns):
+            late = time.monotonic() - SLOW_SECONDS
+            slow = sum(each.begun.is_set() and each.begun_at < late for each in self._busy)
+            size = self._size + min(slow, self._size)
+            if self._threads >= size or self._threads - len(self._busy) >= len(self._turns):
                 return
             self._threads += 1
         threading.Thread(target=self._work, name=f"bounded {self._name}", daemon=True).start()
@@ -162,7 +178,7 @@ class Pool:
             if child is not None and (not child.is_fit or jobs >= JOBS):
                 child.close()
                 child, jobs = _next_child() if job.bounds.once else None, 0
-            self._rest()
+            self._rest(job)
             del job
         if child is not None:
             child.close()
@@ -172,15 +188,15 @@ class Pool:
             job = self._turns.take(self._idle)
             with self._lock:
                 if job is not None:
-                    self._busy += 1
+                    self._busy.append(job)
                     return job
                 if not len(self._turns):  # else one came this very moment, and counts on this thread
                     self._threads -= 1
                     return None
 
-    def _rest(self) -> None:
+    def _rest(self, job: Job) -> None:
         with self._lock:
-            self._busy -= 1
+            self._busy.remove(job)
 
 
 def _value(content: bytes) -> Any:
