@@ -1,4 +1,4 @@
-"""Tell another service of every finished task: WORKER_WEBHOOK_SECRET switches it on, README says what is sent."""
+"""Tell another service of every finished task: WORKER_WEBHOOK_SECRET switches it on, docs/guides/webhooks.md says what is sent."""
 
 from worker import TaskUpdateEvent
 from worker.webhooks import Webhooks

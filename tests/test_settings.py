@@ -1,14 +1,9 @@
 """The settings: one table, read from the environment and nothing else of it."""
 
-import re
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import Settings, table
-
-README = Path(__file__).resolve().parent.parent / "README.md"
+from worker.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -44,8 +39,3 @@ def test_a_bad_value_is_refused_and_a_secret_is_not_shown(monkeypatch: pytest.Mo
     assert "canary" not in str(refused.value)
     monkeypatch.setenv("WORKER_CONCURRENCY", "1")
     assert "canary" not in repr(Settings())
-
-
-def test_the_readme_has_the_table_of_settings() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", README.read_text(), flags=re.MULTILINE)
-    assert rows == [(name, f"`{default}`" if default else "", help_text) for name, default, help_text in table()]

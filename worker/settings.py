@@ -1,4 +1,4 @@
-"""The settings: one table of name, default, unit and help. It feeds parsing, ``--help`` and a test of the README."""
+"""The settings: one table of name, default, unit and help. It feeds parsing, ``--help`` and the docs."""
 
 import re
 from pathlib import Path
@@ -302,7 +302,7 @@ class Settings(BaseSettings):
 
 
 def table() -> list[tuple[str, str, str]]:
-    """Name, default and help of every setting, for ``--help`` and the README."""
+    """Name, default and help of every setting, for ``--help`` and the docs."""
     rows: list[tuple[str, str, str]] = []
     for field in Settings.model_fields.values():
         alias = field.validation_alias

@@ -11,10 +11,11 @@ from tests.docs.pages import Reader, blocks_of
 
 DOCS = ROOT / "docs"
 NEED_MORE = {"deploy.md", "traces.md"}  # than one machine: a platform's own tools, a collector of traces
-PAGES = sorted(path for path in DOCS.rglob("*.md") if blocks_of(path) and path.name not in NEED_MORE)
+IN_DOCS = sorted(path for path in DOCS.rglob("*.md") if blocks_of(path) and path.name not in NEED_MORE)
+PAGES = [ROOT / "README.md", *IN_DOCS]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(path.relative_to(DOCS)) for path in PAGES])
+@pytest.mark.parametrize("page", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
 async def test_a_page_can_be_followed_to_its_end(page: Path, reader: Reader) -> None:
     await reader.follow(page)
 
