@@ -1,5 +1,7 @@
 """The settings: one table, read from the environment and nothing else of it."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
