@@ -54,6 +54,7 @@ TABLES = (
     "knowledge_terms",
     "knowledge_documents",
     "knowledge_bases",
+    "conversation_modes",
 )
 EMPTY = ";".join(f"delete from worker.{table}" for table in TABLES)  # noqa: S608 - constants
 OTHERS = """

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, get_args, overload
 from worker import scripts
 from worker.signatures import Filling, filling_of, is_async, is_generator, name_of, place, takes_nothing
 from worker.toolbox import Toolbox
+from worker.words.conversations import MODES, Mode
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.ids import check_id
 from worker.words.requests import Unanswered
@@ -44,6 +45,7 @@ class Handler:
         model_silence: Seconds for which a model may say nothing; none: ``WORKER_MODEL_SILENCE_SECONDS``.
         answer_within: Seconds in which a person must answer what a task asks; none: it waits for ever.
         unanswered: What becomes of the task otherwise; see ``on``.
+        conversation: What becomes of a second task of a conversation; see ``on``.
     """
 
     function: Callable[..., Any]
@@ -59,6 +61,7 @@ class Handler:
     model_silence: float | None = None
     answer_within: float | None = None
     unanswered: Unanswered | None = None
+    conversation: Mode | None = None
 
     @cached_property
     def name(self) -> str:
@@ -107,6 +110,7 @@ class Registry:
         model_silence: float | None = None,
         answer_within: timedelta | float | None = None,
         unanswered: Unanswered | None = None,
+        conversation: Mode | None = None,
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
         try:
@@ -125,6 +129,7 @@ class Registry:
                     model_silence=_positive(model_silence, "model_silence"),
                     answer_within=_positive(_seconds(answer_within), "answer_within"),
                     unanswered=_one_of(unanswered, UNANSWERED, "unanswered"),
+                    conversation=_one_of(conversation, MODES, "conversation"),
                 )
             )
         except (ValidationError, ConfigurationError) as error:
@@ -201,6 +206,7 @@ def on(
     model_silence: float | None = None,
     answer_within: timedelta | float | None = None,
     unanswered: Unanswered | None = None,
+    conversation: Mode | None = None,
 ) -> Callable[[Function], Function]: ...
 def on(
     event_type: TaskUpdateEventType | str,
@@ -214,6 +220,7 @@ def on(
     model_silence: float | None = None,
     answer_within: timedelta | float | None = None,
     unanswered: Unanswered | None = None,
+    conversation: Mode | None = None,
 ) -> Callable[[Function], Function]:
     """Bind a function, async or not, to an event of an agent's tasks; it is returned unchanged.
 
@@ -235,6 +242,9 @@ def on(
         answer_within: How long a task waits for a person's answer (a ``timedelta``, or seconds); default: for ever.
         unanswered: What becomes of it then: ``reject`` (default): the answer is no, and the run goes on with that;
             ``fail``: the task fails.
+        conversation: What becomes of a task while an earlier one of its conversation is not finished: ``queue``
+            (default): they are done one at a time, in order of creation; ``parallel``: each at once; ``reject``: it is
+            refused (409); ``replace``: the earlier one is stopped; ``steer``: its text is sent to the earlier one.
 
     Problems are reported when a worker starts, and by ``worker check``, with file and line.
     """
@@ -254,6 +264,7 @@ def on(
                 model_silence=model_silence,
                 answer_within=answer_within,
                 unanswered=unanswered,
+                conversation=conversation,
             )
         return function
 
@@ -276,6 +287,7 @@ def on_task(
     model_silence: float | None = None,
     answer_within: timedelta | float | None = None,
     unanswered: Unanswered | None = None,
+    conversation: Mode | None = None,
     test_task: Any = None,
 ) -> Callable[[Function], Function]: ...
 @overload
@@ -291,6 +303,7 @@ def on_task(
     model_silence: float | None = None,
     answer_within: timedelta | float | None = None,
     unanswered: Unanswered | None = None,
+    conversation: Mode | None = None,
     test_task: Any = None,
 ) -> Callable[[Function], Function]: ...
 def on_task(function: Any = None, /, *, configuration: Any = None, test_task: Any = None, **options: Any) -> Any:

@@ -51,6 +51,7 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "answer": lambda engine, task_id: engine.tasks.answer(task_id, [InputAnswer(approve=True)]),
     "requests": lambda engine, _: engine.tasks.requests(RequestQuery()),
     "signal": lambda engine, task_id: engine.tasks.signal(task_id, NewSignal(name="x")),
+    "skip": lambda engine, task_id: engine.tasks.skip(task_id),
     "deliveries": lambda engine, _: engine.deliveries.find(DeliveryQuery()),
     "keys": lambda engine, _: engine.keys.list(),
     "workers": lambda engine, _: engine.room("default").presence.workers(),

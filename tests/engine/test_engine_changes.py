@@ -18,11 +18,12 @@ from worker.engine.changes import (
     Renewal,
     Retry,
     Save,
+    Skip,
     Stop,
 )
 from worker.engine.checks import check_changes
 from worker.engine.records import History, task_record
-from worker.engine.rows import Change, LoggedEvent, Row
+from worker.engine.rows import TAKES_TURNS, Change, LoggedEvent, Row
 from worker.words.errors import Conflict, LeaseLost, ModuleException, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -189,6 +190,7 @@ VALUES = st.fixed_dictionaries(
 )
 ENDS = st.sampled_from([Status.Completed, Status.Error, Status.Failed, Status.Paused, Status.Stopped])
 CLAIM = "claim"
+TURN = "turn"
 COUNTS = ("suspicions", "crashes", "errors")
 LOCKED = ("status", "attempt", *COUNTS, "worker_id", "last_event", "state", "settings", "internal_status")
 
@@ -209,8 +211,9 @@ def given_back(attempt: int, delay: float, error: str | None) -> Change:
     return GiveBack(ORGANIZATION, TASK, attempt, HandBack(delay, error))
 
 
-def renewed(text: str) -> Change:
-    return Retry(ORGANIZATION, TASK, Renewal(AGENT, {"settings": {"input": {"text": text}}}, {"source": text}))
+def renewed(text: str, place: int | None) -> Change:
+    columns = {"settings": {"input": {"text": text}}, "conversation_id": "talk"}
+    return Retry(ORGANIZATION, TASK, Renewal(AGENT, columns, {"source": text}, place=place))
 
 
 def bereaved(worker: str, *, suspected: bool, isolates: bool) -> Change:
@@ -230,7 +233,9 @@ CHANGES: st.SearchStrategy[Change | str] = st.one_of(
     st.builds(given_back, st.integers(0, 4), st.sampled_from([0, 60]), st.sampled_from([None, "boom"])),
     st.just(Stop(ORGANIZATION, TASK)),
     st.just(Retry(ORGANIZATION, TASK)),
-    st.builds(renewed, st.sampled_from(["second", "third"])),
+    st.builds(renewed, st.sampled_from(["second", "third"]), st.sampled_from([None, 7])),
+    st.just(Skip(ORGANIZATION, TASK, 8)),
+    st.just(TURN),
     st.builds(bereaved, st.sampled_from([WORKER, "another"]), suspected=st.booleans(), isolates=st.booleans()),
     st.builds(crashed, st.integers(0, 4), st.sampled_from([0, 60])),
 )
@@ -261,9 +266,10 @@ class Store:
             "paused_at": None,
             "finish_reason": None,
             "waits_for": None,
+            "queued": False,
             "finished_at": None,
             "settings": {"input": {"text": "first"}},
-            "state": {"title": "T"},
+            "state": {"title": "T", TAKES_TURNS: "talk"},
         }
     )
     events: list[tuple[LoggedEvent, datetime]] = field(default_factory=list[tuple[LoggedEvent, datetime]])
@@ -278,7 +284,9 @@ class Store:
     def apply(self, change: Change | str) -> None:
         self.second += 1
         now = datetime.fromtimestamp(BEGIN.timestamp() + self.second, UTC)
-        if isinstance(change, str):
+        if change == TURN:  # as the statement that gives turns; it has no event
+            self._turn(now)
+        elif isinstance(change, str):
             self._claim(now)
         else:
             self._decide(change, now)
@@ -289,7 +297,7 @@ class Store:
 
     def _claim(self, now: datetime) -> None:
         """As the statement of that name does."""
-        if self.columns["status"] != Status.Pending:
+        if self.columns["status"] != Status.Pending or self.columns["queued"]:
             return
         attempt, number = self.columns["attempt"] + 1, self.columns["last_event"] + 1
         self.columns |= {
@@ -302,6 +310,16 @@ class Store:
         }
         data = {"status": Status.Executing, "execution_attempts": attempt, "_worker": WORKER}
         event = LoggedEvent(TASK, number, TaskUpdateEventType.TaskUpdated, data, attempt, None, ORGANIZATION, AGENT)
+        self.events.append((event, now))
+
+    def _turn(self, now: datetime) -> None:
+        """As the statement that gives turns does."""
+        if self.columns["status"] != Status.Pending or not self.columns["queued"]:
+            return
+        number, attempt = self.columns["last_event"] + 1, self.columns["attempt"]
+        self.columns |= {"queued": False, "available_at": now, "updated_at": now, "last_event": number}
+        data = {"waiting_for": None, "available_at": now if attempt else None}
+        event = LoggedEvent(TASK, number, TaskUpdateEventType.TaskUpdated, data, None, None, ORGANIZATION, AGENT)
         self.events.append((event, now))
 
     def _decide(self, change: Change, now: datetime) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import create, numbers
-from worker.engine import migrate
+from worker.engine import core, migrate
 from worker.engine.connections import normal_url, shown, translated
 from worker.engine.engine import Engine
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
@@ -182,6 +182,32 @@ def test_a_url_that_cannot_be_read_is_refused_before_anything_is_started(url: st
 )
 def test_what_the_driver_raises_has_a_meaning(error: Exception, expected: type[object]) -> None:
     assert type(translated(error)) is expected
+
+
+async def test_whoever_is_cancelled_as_a_connection_comes_free_is_cancelled(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many turns of the loop lie between the two: the pool and Python 3.11 each pass over a cancellation."""
+    monkeypatch.setattr(core, "POOL_SIZE", 1)
+    engine = Engine(database_url)
+    await engine.open()
+
+    async def use() -> None:
+        async with engine.core.connection():
+            await asyncio.Event().wait()
+
+    try:
+        for turns in range(20):
+            async with engine.core.connection():
+                waiting = asyncio.create_task(use())
+                await asyncio.sleep(0.005)  # it waits by now, or the round shows nothing
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting], timeout=5)
+            assert waiting.cancelled(), f"after {turns} turns"
+    finally:
+        await engine.close()
 
 
 async def test_an_engine_can_be_opened_and_closed_twice(database_url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import AGENT, card, claim, deliver, finish, hand_back, log, note, wish
-from worker.engine import clock, core, marks, presence_statements, statements, working
+from worker.engine import clock, core, marks, presence_statements, statements, turns, working
 from worker.engine.engine import Engine
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -29,6 +29,7 @@ HOT = {
     name: getattr(statements, name)
     for name in (
         "INSERT_TASKS",
+        "INSERT_TURNS",
         "WRITE_KNOWN",
         "LOCK_TASKS",
         "INSERT_EVENTS",
@@ -52,7 +53,7 @@ HOT = {
         "SETTLE",
         "NOTIFY",
     )
-} | {"RENEW_OF": presence_statements.RENEW_OF}
+} | {"RENEW_OF": presence_statements.RENEW_OF, "ADVANCE": turns.ADVANCE, "STUCK": turns.STUCK}
 
 CLAIMS_OF_ANY = (
     statements.CLAIM_ANY,
@@ -63,10 +64,12 @@ CLAIMS_OF_ANY = (
 
 FILL = f"""
     insert into worker.tasks (
-        id, organization_id, agent_id, status, settings, state, last_event, available_at, finished_at
+        id, organization_id, agent_id, status, settings, state, last_event, available_at, finished_at,
+        conversation_id, place, queued
     )
     select 'full-' || n, 'default', '{AGENT}', case when n % 2 = 0 then 'pending' else 'completed' end,
-           '{{"input": {{"text": "x"}}}}', '{{}}', 1, now() + interval '1 hour', case when n % 2 = 1 then now() end
+           '{{"input": {{"text": "x"}}}}', '{{}}', 1, now() + interval '1 hour', case when n % 2 = 1 then now() end,
+           case when n % 3 = 0 then 'full-' || n % 500 end, case when n % 3 = 0 then n end, n % 3 = 0 and n > 1500
     from generate_series(1, {BACKLOG}) n;
     insert into worker.events (task_id, number, type) select 'full-' || n, 1, 'task_created'
     from generate_series(1, {BACKLOG}) n;
@@ -108,8 +111,8 @@ async def life(engine: Engine, by: WorkerCard, held: Assignment) -> None:
 
 async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
     """So many lives, one at a time, by each way to claim; and what is done beside them."""
-    for _ in range(count):
-        await engine.tasks.create(wish())
+    for number in range(count):
+        await engine.tasks.create(wish(conversation_id="talk" if number % 2 else None))
         (held,) = await claim(engine, by, agents={"another": 1}, others=1)
         await life(engine, by, held)
         await engine.work.renew(by.id)
@@ -119,6 +122,7 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         await engine.tasks.find(TaskQuery(limit=5))
         await engine.standing()
         await clock.mend(engine.core)
+        await engine.core.turns.look()
 
 
 async def prepared(engine: Engine) -> set[str]:

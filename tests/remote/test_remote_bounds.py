@@ -45,6 +45,7 @@ CALLS: dict[str, Callable[[RemoteTasks], Awaitable[Any]]] = {
     "answer": lambda tasks: tasks.answer("t", [InputAnswer(id="r", approve=True)]),
     "requests": lambda tasks: tasks.requests(RequestQuery()),
     "signal": lambda tasks: tasks.signal("t", NewSignal(name="x")),
+    "skip": lambda tasks: tasks.skip("t"),
     "audit": lambda tasks: tasks.audit(AuditQuery()),
 }
 

@@ -37,6 +37,8 @@ WRITTEN = {
     "POST /agent-execution/{task_id}/retry",
     "POST /agent-execution/{task_id}/answer",
     "POST /agent-execution/{task_id}/signals",
+    "POST /agent-execution/{task_id}/skip",
+    "POST /ui/tasks/{task_id}/skip",
     "POST /ui/tasks/{task_id}/answer",
     "PUT /agents/{agent_id}",
     "DELETE /agents/{agent_id}",

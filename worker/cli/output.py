@@ -148,6 +148,7 @@ def task_fields(task: "TaskRecord") -> list[tuple[str, str | None]]:
         ("text", one_line(task.input.text, 200)),
         ("files", "\n".join(f"  {one_line(each, 120)}" for each in task.input.files or [])),
         ("user", task.input.user.display_name if task.input.user else None),
+        ("conversation", task.conversation_id),
         ("created", _time(task.created_at)),
         ("started", _time(task.started_at)),
         ("finished", _time(task.finished_at)),

@@ -44,6 +44,10 @@ def create(
     existing: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="A finished task to run again with this input.")
     ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The conversation that it belongs to; an agent takes its tasks in turn."),
+    ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Have the text among the events as it is written.")] = False,
     webhook_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where its end is posted to, signed, if webhooks are on.")
@@ -61,6 +65,7 @@ def create(
         "output_schema": read_schema(output_schema),
         "user_details": {"id": user_id} if user_id else None,
         "existing_task_id": existing,
+        "conversation_id": conversation,
         "webhook_url": webhook_url,
         "events_streaming": stream or follow,
         "source": "cli",
@@ -191,6 +196,13 @@ def events(
 def stop(task_id: TaskId, as_json: AsJson = False) -> None:
     """Stop a task; a finished one stays as it is."""
     task = ask(lambda platform: platform.tasks.stop(task_id), quiet=as_json)
+    output.print_state(task, as_json=as_json)
+
+
+@tasks.command()
+def skip(task_id: TaskId, as_json: AsJson = False) -> None:
+    """Have the others of its conversation go on without a task that waits for a retry, a time or a person."""
+    task = ask(lambda platform: platform.tasks.skip(task_id), quiet=as_json)
     output.print_state(task, as_json=as_json)
 
 

@@ -23,8 +23,9 @@ class Tasks(Protocol):
     async def create(self, new: NewTask) -> TaskRecord:
         """Anyone; stores a pending task and ``task_created``; durable on return; a known id runs a finished task again.
 
-        Raises: NotFound (``id`` unknown where the platform makes ids), Conflict (that task is not finished),
-        ValidationError.
+        Of a conversation an agent takes one task at a time, in order of creation, unless its handler says otherwise.
+        Raises: NotFound (``id`` unknown where the platform makes ids), Conflict (that task is not finished, or the
+        conversation is busy and its agent rejects others), ValidationError.
         """
         ...
 
@@ -86,6 +87,13 @@ class Tasks(Protocol):
         """Anyone; tells a task something by name, kept until it ends; one that waits for it goes on.
 
         Raises: TaskNotFound, Conflict (it has ended), ValidationError, Unsupported.
+        """
+        ...
+
+    async def skip(self, task_id: str) -> TaskRecord:
+        """Anyone; the others of its conversation go on without a task that waits; it goes on when it can, as the last.
+
+        Raises: TaskNotFound, Conflict (it keeps nobody waiting), Unsupported.
         """
         ...
 

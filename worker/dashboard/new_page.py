@@ -24,7 +24,17 @@ SCHEMA_CHARACTERS = 200_000  # parsed on the event loop, in 50 ms at the worst; 
 SCHEMA_BOUNDS = Bounds(seconds=2)  # a schema of 10 KB takes some 20 ms; one of 300 KB, made for it, 24 s
 SCHEMA_PATIENCE = 10.0  # seconds to wait for a turn
 _CHECK = "worker.bounded.json_schema:check"
-FIELDS = ("agent", "title", "text", "output_format", "output_schema", "user", "instructions", "expected_output")
+FIELDS = (
+    "agent",
+    "title",
+    "text",
+    "output_format",
+    "output_schema",
+    "user",
+    "conversation",
+    "instructions",
+    "expected_output",
+)
 
 
 @dataclass(slots=True)
@@ -64,6 +74,7 @@ async def _like(asking: Asking, task_id: str) -> Draft:
         "output_format": task.output_format or "",
         "output_schema": json.dumps(task.output_schema, indent=2, ensure_ascii=False) if task.output_schema else "",
         "user": (user.id if user else None) or "",
+        "conversation": task.conversation_id or "",
         "instructions": task.instructions_override or "",
         "expected_output": task.expected_output or "",
     }
@@ -166,6 +177,7 @@ def _wish(draft: Draft, agent_id: str, files: list[str], schema: dict[str, Any] 
             input=AgentExecutionInput(
                 text=values["text"], files=files, user=User(id=values["user"]) if values["user"] else None
             ),
+            conversation_id=values["conversation"] or None,
             output_format=OutputFormat(values["output_format"]) if is_format else None,
             output_schema=schema,
             instructions_override=values["instructions"] or None,

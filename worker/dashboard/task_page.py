@@ -84,6 +84,14 @@ async def stop(asking: Asking) -> Response:
     return await asking.go(f"/ui/tasks/{task.id}", told="stopped")
 
 
+async def skip(asking: Asking) -> Response:
+    """Have the others of its conversation go on without a task."""
+    await asking.form()
+    task = await task_of(asking)
+    await asking.may.room.tasks.skip(task.id)
+    return await asking.go(f"/ui/tasks/{task.id}", told="skipped")
+
+
 async def retry(asking: Asking) -> Response:
     """Queue a task again."""
     form = await asking.form()

@@ -19,6 +19,8 @@ from worker.engine.rows import (
     BEGUN,
     ERROR,
     RENEWED,
+    SKIPPED,
+    TAKES_TURNS,
     Effect,
     Row,
     end,
@@ -30,10 +32,13 @@ from worker.engine.rows import (
     note_written,
     own,
     put,
+    queue,
+    rejoin,
     text_size,
     told,
 )
 from worker.engine.signals import hears
+from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.events import NewEvent
@@ -151,6 +156,8 @@ class Save:
         delta = put(row, changes)
         if status == Status.Executing and row.status == Status.Pending:
             row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.now)
+            if TAKES_TURNS in row.state:  # whoever begins it himself does not wait
+                row.set(queued=False)
             row.set(state={**row.state, BEGUN: row.attempt})
             delta |= {"status": Status.Executing, "execution_attempts": row.attempt, "started_at": row.now}
         elif status == Status.Executing and row.state.get(BEGUN) != row.attempt:
@@ -278,6 +285,34 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """An operator's wish that the others of its conversation go on without it.
+
+    Args:
+        place: The last one in the queue.
+    """
+
+    organization_id: str
+    task_id: str
+    place: int
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Have it go to the end of the queue: at once, or once what it waits for is there. Raises: Conflict."""
+        if TAKES_TURNS not in row.state or row.status not in (Status.Pending, Status.Paused):
+            what = f"is {row.status}" if TAKES_TURNS in row.state else "takes no turn in a conversation"
+            raise Conflict(f"Task {row.id!r} {what}; only one that waits and keeps others waiting is skipped.")
+        delta: dict[str, Any] = {}
+        if row.status == Status.Paused or WAITING_FOR in row.state:
+            row.set(place=None, state={**row.state, SKIPPED: self.place})
+        else:
+            row.set(waits_for=None)
+            queue(row, self.place)
+            delta = {"status": Status.Pending, WAITING_FOR: WAITS_FOR_TURN}
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, {**delta, "_skipped": True})], wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
     """What a task that is created again gets anew: columns, and what of ``state`` was given."""
 
@@ -285,6 +320,7 @@ class Renewal:
     columns: dict[str, Any]
     state: dict[str, Any]
     files: Sequence[FileRow] = ()
+    place: int | None = None  # in its conversation's queue; none: it takes no turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +339,7 @@ class Retry:
             raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
             raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
+        was_over = row.is_terminal
         resumes = self.resumes or row.status == Status.Paused
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         if not resumes:
@@ -330,6 +367,16 @@ class Retry:
             turn = row.state.get("turn", 0) + 1
             delta |= {"_settings_before": row.settings, **self.renewal.state, "turn": turn}
             row.set(state={**row.state, **self.renewal.state, RENEWED: True, "turn": turn}, **self.renewal.columns)
+            forget(row, (TAKES_TURNS, SKIPPED))
+            row.set(place=None, queued=False)
+            if self.renewal.place is not None:
+                row.set(state={**row.state, TAKES_TURNS: self.renewal.columns["conversation_id"]})
+                queue(row, self.renewal.place)
+                delta["waiting_for"] = WAITS_FOR_TURN
+        elif was_over and TAKES_TURNS in row.state:
+            queue(row)
+            delta["waiting_for"] = WAITS_FOR_TURN
+        delta |= rejoin(row)
         event = log(row, TaskUpdateEventType.TaskUpdated, delta)
         if not resumes:
             row.set(state={**row.state, ANEW: event.number})

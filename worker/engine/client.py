@@ -10,9 +10,10 @@ from worker.engine import answering, finding, operations, statements
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
 from worker.engine.audit import EngineAudit
-from worker.engine.changes import Append, Renewal, Retry, Save, Stop
+from worker.engine.changes import Append, Renewal, Retry, Save, Skip, Stop
 from worker.engine.checks import check_changes
 from worker.engine.children import stop_children
+from worker.engine.conversations import Conversations
 from worker.engine.core import Asked, Core
 from worker.engine.files import FileStore
 from worker.engine.payloads import encode
@@ -20,13 +21,14 @@ from worker.engine.plan import NewRow, settings_columns
 from worker.engine.providers import Providers
 from worker.engine.records import SECRETS, History, is_renewal, split, task_item, task_record
 from worker.engine.references import uploads
-from worker.engine.rows import RENEWED, text_size
+from worker.engine.rows import RENEWED, TAKES_TURNS, text_size
 from worker.words.activity import AgentActivityThread
 from worker.words.actors import AuditAction
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
-from worker.words.errors import AgentNotFound, TaskNotFound
+from worker.words.conversations import PARALLEL, WAITS_FOR_TURN
+from worker.words.errors import AgentNotFound, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
@@ -52,6 +54,7 @@ class EngineTasks:
         self._core = core
         self._organization = organization_id
         self._files = FileStore(core, organization_id)
+        self.conversations = Conversations(core, organization_id)
         self._audit = EngineAudit(core, organization_id)
 
     @bounded
@@ -73,12 +76,41 @@ class EngineTasks:
         has_secrets = new.user_tokens is not None or new.user_oidc_token is not None
         if has_secrets or self._core.vault.everything:
             await self._core.check_key()
+        new = await self._in_conversation(new)
+        mode = None
+        if new.conversation_id is not None and not (new.run_locally and new.worker_id):
+            mode = await self.conversations.enter(new)
         settings, state = split(new, self._core.vault)
+        if mode is not None and new.conversation_id is not None and mode != PARALLEL:
+            state[TAKES_TURNS] = new.conversation_id
         if new.id is not None:
-            renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings))
-            async with self._audit.of(AuditAction.TaskRetried, f"task {new.id}", task=new.id, with_new_input=True):
-                await self._core.writer.write(Retry(self._organization, new.id, renewal, text_size(settings)))
-            return await self.get(new.id)
+            task = await self._renew(new.id, new, settings, state)
+        else:
+            task = await self._make(new, under, settings, state)
+        if mode is not None and new.conversation_id is not None:
+            await self.conversations.settle(mode, task, new.conversation_id, is_new=new.id is None)
+        return task
+
+    async def _in_conversation(self, new: NewTask) -> NewTask:
+        """A wish that continues a task continues its conversation. Raises: ValidationError (it names another)."""
+        if new.id is None:
+            return new
+        known = (await self._row(new.id))["settings"].get("conversation_id")
+        if new.conversation_id not in (None, known or new.id):
+            what = "belongs to no conversation" if known is None else f"belongs to conversation {known!r}"
+            raise ValidationError(f"Task {new.id!r} {what}.", field="conversation_id")
+        return new if known is None else new.model_copy(update={"conversation_id": known})
+
+    async def _renew(self, task_id: str, new: NewTask, settings: dict[str, Any], state: dict[str, Any]) -> TaskRecord:
+        place = await self.conversations.place() if TAKES_TURNS in state else None
+        renewal = Renewal(new.agent_id, settings_columns(settings), state, uploads(settings), place)
+        async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id, with_new_input=True):
+            await self._core.writer.write(Retry(self._organization, task_id, renewal, text_size(settings)))
+        return await self.get(task_id)
+
+    async def _make(
+        self, new: NewTask, under: str | None, settings: dict[str, Any], state: dict[str, Any]
+    ) -> TaskRecord:
         row = NewRow(
             under or new_id(),
             self._organization,
@@ -87,6 +119,7 @@ class EngineTasks:
             state,
             text_size([settings, state]),
             files=uploads(settings),
+            queued=TAKES_TURNS in state,
         )
         if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
             row = replace(row, status="executing", attempt=1)
@@ -104,6 +137,7 @@ class EngineTasks:
                 "updated_at": created_at,
                 "started_at": created_at if row.attempt else None,
                 "last_event": 1,
+                "waiting_for": WAITS_FOR_TURN if row.queued else None,
             }
         )
         return await self._with_model(made)
@@ -175,6 +209,14 @@ class EngineTasks:
         """Queue a finished or paused task again, from its start or where it stood."""
         async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
             await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
+        return await self.get(task_id)
+
+    @bounded
+    async def skip(self, task_id: str) -> TaskRecord:
+        """Have the others of a task's conversation go on without it."""
+        change = Skip(self._organization, task_id, await self.conversations.place())
+        async with self._audit.of(AuditAction.TaskSkipped, f"task {task_id}", task=task_id):
+            await self._core.writer.write(change)
         return await self.get(task_id)
 
     @bounded

@@ -30,6 +30,9 @@ DEFAULTS = {
 """What a URL need not say: a connection whose packets are dropped on the way, as by a firewall or a moved address, is
 given up after some ten seconds. The system's own defaults are two hours for a silent one and 17 minutes for a write."""
 
+BY_INDEX = "select set_config('enable_seqscan', 'off', true)"
+"""Before statistics exist, the planner expects many rows in the place of a few, and would read the table through."""
+
 LEAVE_NO_LOCK = "select set_config('idle_in_transaction_session_timeout', '5s', %s)"
 """A process that is frozen, or whose handler blocks the loop, in the middle of a transaction loses the connection: else
 it would hold locks on its tasks for ever, and whoever wants to rescue them would wait with all that he has to write."""

@@ -14,6 +14,7 @@ from worker.engine.agent_models import AgentModels
 from worker.engine.bounds import Bounds
 from worker.engine.changes import Bereave
 from worker.engine.connections import (
+    BY_INDEX,
     GRANTS,
     errors,
     is_lost,
@@ -27,6 +28,7 @@ from worker.engine.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
 from worker.engine.pulse import Bury, Pulse
 from worker.engine.searching import Crowded, Searches
 from worker.engine.teller import Teller
+from worker.engine.turns import TurnKeeper
 from worker.engine.vault import NO_KEY, PROBE, Vault
 from worker.engine.writer import Writer
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
@@ -47,8 +49,6 @@ POOL_SIZE = 2  # with the writer and the pulse four connections a process
 CONNECTIONS = POOL_SIZE + 2
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
 TIDY_SECONDS = 10.0
-BY_INDEX = "select set_config('enable_seqscan', 'off', true)"
-"""Before statistics exist, the planner expects many rows in the place of a few, and would read the table through."""
 
 CLOSE_SECONDS = 2.0  # what connections get to be closed in order
 
@@ -71,6 +71,7 @@ class Core:
         self.lease = OwnLease()
         self.bounds = Bounds()
         self.models = AgentModels(self)
+        self.turns = TurnKeeper(self)
         self.hub: Hub
         self.writer: Writer
         self.pulse: Pulse
@@ -94,7 +95,13 @@ class Core:
             self.hub = Hub(asyncio.get_running_loop())
             self._teller = Teller(self.hub.name, self._notify)
             self.writer = Writer(
-                self.url, self.tell, pooled=self.pooled, home=self.home, lease=self.lease, vault=self.vault
+                self.url,
+                self.tell,
+                self.turns.look_at,
+                pooled=self.pooled,
+                home=self.home,
+                lease=self.lease,
+                vault=self.vault,
             )
             self.pulse = self._new_pulse(None)
             self._pool = Pool(self.url, self.home, pooled=self.pooled, size=POOL_SIZE, vault=self.vault)
@@ -111,6 +118,7 @@ class Core:
             await asyncio.to_thread(self.pulse.stop)
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.writer.close()
+            await self.turns.close()
             await self._teller.close()  # by the pool, which is therefore the last to go
             pool, self._pool = self._pool, None
             await self.bounds.settled(CLOSE_SECONDS)

@@ -131,6 +131,7 @@ class Engine:
         core.upkeep.append(lambda: look_after_requests(core))
         core.upkeep.append(lambda: look_after_children(core))
         core.upkeep.append(lambda: watch(core))
+        core.upkeep.append(core.turns.look_after)
         return core
 
     async def _start_embedded(self) -> str:

@@ -96,7 +96,7 @@ class Offers:
 
     def place(self, item: Item) -> Item:
         """A task as it shall be stored: a new one for which a worker has a place, begun by it."""
-        if isinstance(item, NewRow) and item.status == "pending":
+        if isinstance(item, NewRow) and item.status == "pending" and not item.queued:
             for offer in self._offers.values():
                 if offer.takes(item):
                     return replace(item, worker_id=offer.worker_id)

@@ -9,8 +9,9 @@ from pydantic_core import to_json
 
 from worker.engine.payloads import array, encode
 from worker.engine.references import FileRow, parts_of
-from worker.engine.rows import Change, Effect, LoggedEvent, Row, not_found
+from worker.engine.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, moves_turns, not_found
 from worker.engine.vault import Vault
+from worker.words.conversations import WAITS_FOR_TURN, Turns
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.texts import clean
 from worker.words.work import JournalEntry
@@ -35,11 +36,14 @@ _TYPES = {
     "user_id": "text",
     "parent_id": "text",
     "triggering_agent_id": "text",
+    "conversation_id": "text",
     "settings": "json",
     "state": "json",
     "written": "bigint",
     "waits_for": "text",
     "awaits": "text[]",
+    "place": "bigint",
+    "queued": "boolean",
 }
 """Columns that changes set, with their types."""
 
@@ -58,6 +62,7 @@ class NewRow:
     attempt: int = 0
     files: tuple[FileRow, ...] = ()
     worker_id: str | None = None  # a worker that begins with it at once, if it is still there
+    queued: bool = False  # it waits for its turn in its conversation
 
     @property
     def task_id(self) -> str:
@@ -73,6 +78,7 @@ class NewRow:
             "status": self.status,
             "attempt": self.attempt,
             "worker_id": self.worker_id,
+            "queued": self.queued,
             "state": self.state,
             "told": self.told(),
             **settings_columns(self.settings),
@@ -80,6 +86,8 @@ class NewRow:
 
     def told(self) -> dict[str, Any]:
         """What its first event tells beyond the settings."""
+        if self.queued:
+            return {**self.state, "waiting_for": WAITS_FOR_TURN}
         if self.status == "pending":
             return self.state
         return {**self.state, "status": self.status, "execution_attempts": self.attempt}
@@ -92,6 +100,7 @@ def settings_columns(settings: dict[str, Any]) -> dict[str, Any]:
         "user_id": user.get("id"),
         "parent_id": settings.get("parent_execution"),
         "triggering_agent_id": settings.get("triggering_agent_id"),
+        "conversation_id": settings.get("conversation_id"),
         "settings": settings,
     }
 
@@ -112,6 +121,7 @@ class Plan:
     files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_files: list[str] = field(default_factory=list[str])
     begun: Sequence[Mapping[str, Any]] = ()  # rows of new tasks that a worker of this process has begun
+    turns: set[Turns] = field(default_factory=set[Turns])  # where somebody else's turn may have come
     wakes_work: bool = False
     wakes_deliveries: bool = False
     errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
@@ -145,7 +155,9 @@ class Plan:
         """Nobody can have waited for this task, only for one to do."""
         self.new.append(item.columns())
         self._keep(item.files, item)
-        self.wakes_work |= item.status == "pending" and item.worker_id is None
+        if item.queued:
+            self.turns.add(Turns(item.organization_id, item.agent_id, item.settings["conversation_id"]))
+        self.wakes_work |= item.status == "pending" and item.worker_id is None and not item.queued
 
     def _changed(self, change: Change, owner: str | None) -> Exception | None:
         row = self.rows.get(change.task_id)
@@ -159,6 +171,8 @@ class Plan:
         except ModuleException as error:
             return error
         self._add(effect, change.task_id)
+        if moves_turns(row):
+            self.turns.add(Turns(row.organization_id, row.agent_id, row.state[TAKES_TURNS]))
         if getattr(change, "attempt", None) is None:
             self.disturbed.append(change.task_id)
         if effect.drop_files:

@@ -76,7 +76,7 @@ class Pool:
         """Borrow a connection that works, as far as is known. Raises: psycopg's errors."""
         until = time.monotonic() + POOL_SECONDS
         while True:
-            connection = await self._pool.getconn(until - time.monotonic())
+            connection = await self._got(until - time.monotonic())
             if await self._works(connection):
                 break
             await asyncio.sleep(NEXT_SECONDS)
@@ -85,6 +85,16 @@ class Pool:
                 yield connection
         finally:
             await self._pool.putconn(connection)
+
+    async def _got(self, seconds: float) -> "AsyncConnection[Any]":
+        """Take a connection; whoever is cancelled as one comes free is: the pool, and Python 3.11, pass over that."""
+        task = asyncio.current_task()
+        before = 0 if task is None else task.cancelling()
+        connection = await self._pool.getconn(seconds)
+        if task is not None and task.cancelling() > before:
+            await self._pool.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
 
     async def _works(self, connection: "AsyncConnection[Any]") -> bool:
         """Look at a connection, if another one broke meanwhile; one that does not work is given back for good."""

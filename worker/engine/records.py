@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.engine.families import AWAITS
 from worker.engine.vault import NO_KEY, OTHER_KEY, Vault, is_sealed
+from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
@@ -17,7 +18,8 @@ Status = AgentExecutionStatus
 TASK_COLUMNS = """
     t.id, t.agent_id, t.organization_id, t.status, t.internal_status, t.attempt, t.suspicions, t.crashes, t.errors,
     t.available_at, t.last_event, t.created_at, t.updated_at, t.started_at, t.paused_at, t.finished_at,
-    to_json(t.result) as result, t.settings, t.state, t.finish_reason, t.waits_for
+    to_json(t.result) as result, t.settings, t.state, t.finish_reason, t.waits_for,
+    t.queued
 """
 """What ``task_record`` wants of a row of worker.tasks t; a text as JSON, which is opened where it is sealed."""
 
@@ -82,7 +84,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
             "crashes": row["crashes"],
             "errors": row["errors"],
             "available_at": row["available_at"] if _has_a_time(row) else None,
-            "waiting_for": row["state"].get("waiting_for") if pending else None,
+            "waiting_for": _waiting_for(row) if pending else None,
             "last_event": row["last_event"],
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
@@ -94,9 +96,16 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
 
 
 def _has_a_time(row: Mapping[str, Any]) -> bool:
-    """Whether it is pending until a time; one that waits for a provider, or for its children, is not."""
-    waits = row["waits_for"] or row["state"].get(AWAITS)
+    """Whether it is pending until a time; one that waits for a provider, its children, or its turn is not."""
+    waits = row["waits_for"] or row["queued"] or row["state"].get(AWAITS)
     return row["status"] == Status.Pending and bool(row["attempt"]) and not waits
+
+
+def _waiting_for(row: Mapping[str, Any]) -> str | None:
+    if not row["queued"]:
+        return row["state"].get("waiting_for")
+    turn_of = row.get("turn_of")
+    return f"{WAITS_FOR_TURN}: task {turn_of[0]} is {turn_of[1]}" if turn_of else WAITS_FOR_TURN
 
 
 def task_item(row: Mapping[str, Any]) -> TaskItem:
@@ -157,6 +166,7 @@ class History:
         status = data.get("status")
         if status is not None:
             waits = status == Status.Pending and self._fields["execution_attempts"]
+            waits = waits and data.get("waiting_for") != WAITS_FOR_TURN
             self._fields["available_at"] = data.get("available_at", time) if waits else None
             self._fields["paused_at"] = time if status == Status.Paused else None
             self._fields["waiting_for"] = data.get("waiting_for")

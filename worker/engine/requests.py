@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.engine.rows import Effect, LoggedEvent, Row, end, log, note_error, put
+from worker.engine.rows import Effect, LoggedEvent, Row, end, log, note_error, put, rejoin
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.outside_rows import answer_row
@@ -184,7 +184,7 @@ def _answered(row: Row, fresh: Sequence[tuple[InputRequest, InputAnswer]], by: s
     else:
         delta = put(row, {"hitl_request": None})
         row.set(status=Status.Pending, available_at=row.now, paused_at=None)
-        delta |= {"status": Status.Pending, ANSWERED: True}
+        delta |= {"status": Status.Pending, ANSWERED: True, **rejoin(row)}
     events.append(log(row, TaskUpdateEventType.TaskUpdated, delta))
     rows = [answer_row(request_id, each) for request_id, each in said.items()]
     return Effect(events=events, journal=rows, wakes_work=not waits)

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, cast
 
 from worker.engine.references import FileRow
+from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import LeaseLost, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
@@ -23,6 +24,14 @@ ANEW = "_anew"
 """Key in a task's ``state``: the number of the event since which it has its journal."""
 
 SEQUENCE_BITS = 40  # of ``written``: a process that writes a thousand times a second has numbers for 34 years
+
+TAKES_TURNS = "_conversation"
+"""Key in a task's ``state``: the conversation in which it takes turns with others."""
+
+SKIPPED = "_skipped"
+"""Key in a task's ``state``: its place, once it goes on, in the queue that it was taken out of."""
+
+NOT_YET = timedelta(days=36500)  # a task whose turn has not come is let go when it has
 
 ERROR = ("error_code", "provider_code")
 """Keys in a task's ``state``: what its last failed try failed of."""
@@ -206,6 +215,28 @@ def forget(row: Row, names: Collection[str]) -> dict[str, None]:
     if gone:
         row.set(state={name: value for name, value in row.state.items() if name not in gone})
     return gone
+
+
+def queue(row: Row, place: int | None = None) -> None:
+    """Have a pending task wait for its turn, at a place or the one it has."""
+    row.set(queued=True, available_at=row.now + NOT_YET)
+    if place is not None:
+        row.set(place=place)
+
+
+def rejoin(row: Row) -> dict[str, Any]:
+    """Have a task that goes on wait for its turn, where it was skipped. Returns: the change as its event tells it."""
+    place = row.state.get(SKIPPED)
+    if place is None:
+        return {}
+    forget(row, (SKIPPED,))
+    queue(row, place)
+    return {"waiting_for": WAITS_FOR_TURN}
+
+
+def moves_turns(row: Row) -> bool:
+    """Whether a changed row may have another task's turn come, or its own."""
+    return TAKES_TURNS in row.state and (row.is_terminal or "place" in row.changed or "queued" in row.changed)
 
 
 def note_error(row: Row, code: str | None, provider_code: str | None = None) -> dict[str, Any]:

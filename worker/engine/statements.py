@@ -1,6 +1,11 @@
 """The SQL, named. A line of prose above each says what it is for."""
 
+from typing import LiteralString
+
 from worker.engine.records import TASK_COLUMNS
+
+HOLDS = "h.place is not null and not h.queued and h.status in ('pending', 'executing', 'paused')"
+"""Whether it is the turn of this task of a conversation; that it waits for a retry or a person changes nothing."""
 
 # The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
 LOCK_TASKS = """
@@ -10,26 +15,27 @@ LOCK_TASKS = """
     from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """
 
-# New tasks, their first events, and the cursors of who wants to hear of those. One that names a worker is begun by it,
-# as by a claim, if that worker is still there. Answers the time, whether a cursor was raised, and a row for each task
-# that was begun, or one with no task.
-INSERT_TASKS = f"""
-    with fresh as materialized (
-        select r.*, w.id as holder from json_to_recordset(%s::json) as r(
+_NEW = """
             id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
-            status text, attempt integer, worker_id text, settings json, state json, told json
-        ) left join worker.workers w on w.id = r.worker_id and w.gone_at is null and not w.is_busy
+            conversation_id text, queued boolean, status text, attempt integer, worker_id text, settings json,
+            state json, told json
+"""
+
+_INSERT = f"""
+    with fresh as materialized (
+        select r.*, w.id as holder from {{given}}
+        left join worker.workers w on w.id = r.worker_id and w.gone_at is null and not w.is_busy
     ), made as (
         insert into worker.tasks as t (
             id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, settings, state,
-            status, attempt, worker_id, last_event, created_at, updated_at, available_at, started_at
+            status, attempt, worker_id, last_event, created_at, updated_at, available_at, started_at{{columns}}
         )
         select id, organization_id, agent_id, user_id, parent_id, triggering_agent_id, settings, state,
             case when holder is null then status else 'executing' end,
             case when holder is null then attempt else 1 end, holder,
-            case when holder is null then 1 else 2 end, now(), now(), now(),
-            case when holder is not null or status = 'executing' then now() end
-        from fresh
+            case when holder is null then 1 else 2 end, now(), now(), {{due}},
+            case when holder is not null or status = 'executing' then now() end{{values}}
+        from fresh{{order}}
         returning {TASK_COLUMNS}, t.worker_id
     ), told as (
         select id, organization_id, agent_id, settings, 1 as number, 'task_created' as type, null::integer as attempt,
@@ -53,6 +59,22 @@ INSERT_TASKS = f"""
     select now() as now, exists (select from due) as is_due, begun.*
     from (values (1)) as always left join (select * from made where worker_id is not null) as begun on true
 """  # noqa: S608 - composed of constants
+
+# New tasks, their first events, and the cursors of who wants to hear of those. One that names a worker is begun by it,
+# as by a claim, if that worker is still there. Answers the time, whether a cursor was raised, and a row for each task
+# that was begun, or one with no task.
+INSERT_TASKS = _INSERT.format(
+    given=f"json_to_recordset(%s::json) as r({_NEW})", columns="", values="", due="now()", order=""
+)
+
+# The same, where some belong to a conversation. Those that take turns get their places in the order in which they came.
+INSERT_TURNS = _INSERT.format(
+    given=f"rows from (json_to_recordset(%s::json) as ({_NEW})) with ordinality as r",
+    columns=", conversation_id, queued, place",
+    values=", conversation_id, queued, case when queued then nextval('worker.places') end",
+    due="case when queued then now() + interval '36500 days' else now() end",
+    order=" order by ordinality",
+)
 
 _EVENT = "task_id text, number bigint, type text, attempt integer, origin text, data json"
 
@@ -200,6 +222,17 @@ _DUE = """
     ) due
 """
 
+# The cursors of who wants to hear that tasks were updated, each by its last event.
+RAISE_CURSORS_OF = """
+        insert into worker.cursors as c (subscription_id, task_id, position, newest)
+        select s.id, f.id, f.last_event - 1, f.last_event from {rows} f join worker.subscriptions s
+          on s.organization_id = f.organization_id and s.event_type = 'task_updated'
+         and (s.agent_id is null or s.agent_id = f.agent_id) and (s.needs is null or f.settings->>s.needs is not null)
+        order by s.id, f.id
+        on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
+        returning 1
+"""
+
 # An array rather than a join: by any() the planner takes the primary key, however stale its statistics are.
 # Agents take turns by chance, so that a long queue of one starves no other. A worker that was taken for dead gets
 # nothing before it has renewed its lease: its new tasks would be taken from it again.
@@ -227,31 +260,37 @@ _CLAIM = """
         select id, last_event, 'task_updated', now(), attempt,
                json_build_object('status', 'executing', 'execution_attempts', attempt, '_worker', %(worker)s::text)
         from claimed
-    ), due as (
-        insert into worker.cursors as c (subscription_id, task_id, position, newest)
-        select s.id, f.id, f.last_event - 1, f.last_event from claimed f join worker.subscriptions s
-          on s.organization_id = f.organization_id and s.event_type = 'task_updated'
-         and (s.agent_id is null or s.agent_id = f.agent_id) and (s.needs is null or f.settings->>s.needs is not null)
-        order by s.id, f.id
-        on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
-        returning 1
-    )
+    ), due as ({cursors})
     select claimed.*, (select count(*) from due) as due from claimed order by created_at, id
 """
 
+
+def _claim(waiting: LiteralString, due: LiteralString) -> LiteralString:
+    cursors = RAISE_CURSORS_OF.format(rows="claimed")
+    return _CLAIM.format(waiting=waiting, due=due, columns=TASK_COLUMNS, cursors=cursors)
+
+
 # Claim what named agents have waiting, each up to its own free count, from some moment on (engine/marks.py).
-CLAIM_NAMED = _CLAIM.format(waiting="", due=_DUE.format(source="wanted"), columns=TASK_COLUMNS)
+CLAIM_NAMED = _claim("", _DUE.format(source="wanted"))
 
 # The same, and whatever other agents have waiting; which of the two comes first is the caller's throw of a coin.
 _NAMED = "(" + _DUE.format(source="wanted") + ")"
 _OTHERS = "(" + _DUE.format(source="others") + " limit %(others)s)"
 _NAMED_FIRST, _OTHERS_FIRST = _NAMED + " union all " + _OTHERS, _OTHERS + " union all " + _NAMED
-CLAIM_ANY = _CLAIM.format(waiting=_OTHER_AGENTS, due=_NAMED_FIRST, columns=TASK_COLUMNS)
-CLAIM_ANY_OTHERS_FIRST = _CLAIM.format(waiting=_OTHER_AGENTS, due=_OTHERS_FIRST, columns=TASK_COLUMNS)
-CLAIM_KNOWN = _CLAIM.format(waiting=_KNOWN_AGENTS, due=_NAMED_FIRST, columns=TASK_COLUMNS)
-CLAIM_KNOWN_OTHERS_FIRST = _CLAIM.format(waiting=_KNOWN_AGENTS, due=_OTHERS_FIRST, columns=TASK_COLUMNS)
+CLAIM_ANY = _claim(_OTHER_AGENTS, _NAMED_FIRST)
+CLAIM_ANY_OTHERS_FIRST = _claim(_OTHER_AGENTS, _OTHERS_FIRST)
+CLAIM_KNOWN = _claim(_KNOWN_AGENTS, _NAMED_FIRST)
+CLAIM_KNOWN_OTHERS_FIRST = _claim(_KNOWN_AGENTS, _OTHERS_FIRST)
 
-GET_TASK = f"select {TASK_COLUMNS} from worker.tasks t where t.id = %s and t.organization_id = %s"  # noqa: S608 - constants
+# A task; of one whose turn has not come, also whose turn it is.
+GET_TASK = f"""
+    select {TASK_COLUMNS}, case when t.queued and t.status = 'pending' then (
+        select json_build_array(h.id, h.status) from worker.tasks h
+         where h.organization_id = t.organization_id and h.agent_id = t.agent_id
+           and h.conversation_id = t.conversation_id and {HOLDS} limit 1
+    ) end as turn_of
+    from worker.tasks t where t.id = %s and t.organization_id = %s
+"""  # noqa: S608 - constants
 
 # Which of the attempts that a worker holds own their task no longer.
 LOST = """

@@ -46,6 +46,9 @@ READABLE = frozenset(
         "_ended",
         "_worker",
         "_lost",
+        "conversation_id",
+        "_conversation",
+        "_skipped",
         "_secrets",  # sealed already
     }
 )

@@ -54,6 +54,7 @@ class EngineWork:
         self.mail = EngineMail(core, organization_id, tasks)
         self._providers = Providers(core, organization_id)
         self._storing = Storing(core, organization_id)
+        self._conversations = tasks.conversations
         self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
@@ -99,6 +100,7 @@ class EngineWork:
         row = rows[0]
         if card.agents:
             await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
+        await self._conversations.set_modes(card.conversations)
         subscriptions = await self.mail.subscribe(card, remote=remote)
         if remote:
             self._core.guard()

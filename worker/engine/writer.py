@@ -9,7 +9,7 @@ one statement, which locks and checks them itself, in place of a look and a wait
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ from worker.engine.plan import NEVER, NewRow, Plan
 from worker.engine.rows import Row
 from worker.engine.vault import Vault
 from worker.engine.waiting import Item, Queue, Waiting
+from worker.words.conversations import Turns
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
 from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
@@ -73,19 +74,31 @@ class Writer:
     Args:
         url: The database.
         tell: How those who wait hear of it.
+        ended: Told of conversations in which another task's turn may have come.
         pooled: A transaction pooler stands between.
         home: The server that the process is on.
         lease: Of this process's worker, by its own clock.
         vault: Seals what is stored, as far as that is wished.
     """
 
-    def __init__(self, url: str, tell: Tell, *, pooled: bool, home: Home, lease: OwnLease, vault: Vault) -> None:
+    def __init__(
+        self,
+        url: str,
+        tell: Tell,
+        ended: Callable[[Collection[Turns]], None],
+        *,
+        pooled: bool,
+        home: Home,
+        lease: OwnLease,
+        vault: Vault,
+    ) -> None:
         self._home = home
         self._vault = vault
         self._lease = lease
         self.offers = Offers()
         self._url = url
         self._told = tell
+        self._ended = ended
         self._pooled = pooled
         self._queue = Queue()
         self._large = asyncio.Semaphore(1)
@@ -348,7 +361,9 @@ class Writer:
     async def _insert(self, connection: "AsyncConnection[Any]", plan: Plan) -> "AsyncCursor[dict[str, Any]]":
         from psycopg.rows import dict_row
 
-        return await connection.cursor(row_factory=dict_row).execute(statements.INSERT_TASKS, (plan.inserted(),))
+        in_turns = any(row["conversation_id"] is not None for row in plan.new)
+        statement = statements.INSERT_TURNS if in_turns else statements.INSERT_TASKS
+        return await connection.cursor(row_factory=dict_row).execute(statement, (plan.inserted(),))
 
     async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", plan: Plan) -> None:
         rows = await made.fetchall()
@@ -472,6 +487,8 @@ class Writer:
         ids = plan.changed_tasks
         if flags or ids:
             self._told(flags, ids, plan.disturbed)
+        if plan.turns:
+            self._ended(plan.turns)
 
 
 def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:

@@ -233,6 +233,25 @@ class Tasks:
         record = bridge.block(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
         return Task.of(record, self.configuration)
 
+    async def askip(self, task_id: str) -> Task:
+        """Have the others of its conversation go on without a task that waits for a retry, a time or a person.
+
+        It goes on when it can: to the end of the queue at once where it waits for a retry, and otherwise once what it
+        waits for is there.
+
+        Raises:
+            ModuleException: 404: there is no such task; 409: it keeps nobody waiting.
+        """
+        return Task.of(
+            await bridge.across(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
+        )
+
+    def skip(self, task_id: str) -> Task:
+        """Have the others go on without a task, as ``askip`` does."""
+        return Task.of(
+            bridge.block(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
+        )
+
     async def arequests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
     ) -> "list_[OpenRequest]":

@@ -199,6 +199,13 @@ class RemoteTasks:
         return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
 
     @bounded
+    async def skip(self, task_id: str) -> TaskRecord:
+        """Have the others of a task's conversation go on without it."""
+        if not await self._dialect.native():
+            raise self._unsupported("keep conversations in order")
+        return await self._task("POST", task_id, "/skip", repeat=Repeat.UNSENT)
+
+    @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
         """List what waits for a person."""
         if not await self._dialect.native():

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.server.bodies import CreateBody
 from worker.words.artifacts import Artifact
+from worker.words.conversations import Mode
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.ids import FORM
@@ -87,6 +88,7 @@ class CardForm(Form):
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
     subscriptions: list[SubscriptionForm] = Field(default_factory=list[SubscriptionForm])
     tools: Annotated[list[ToolForm], Field(max_length=MOST_TOOLS)] = Field(default_factory=list[ToolForm])
+    conversations: Annotated[dict[str, Mode], Field(max_length=MOST)] = Field(default_factory=dict[str, Mode])
 
 
 class RegisterForm(Form):

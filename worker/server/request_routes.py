@@ -57,6 +57,12 @@ async def signal(request: Request, access: Admitted, task_id: str, body: SignalB
     return task_answer(request, await access.room.tasks.signal(task_id, body))
 
 
+@router.post("/agent-execution/{task_id}/skip", response_model=TaskRecord, responses=documented(404, 409))
+async def skip(request: Request, access: Admitted, task_id: str) -> Response:
+    """Have the others of its conversation go on without a task that waits; it goes on when it can, as the last."""
+    return task_answer(request, await access.room.tasks.skip(task_id))
+
+
 @router.get("/requests", response_model=list[OpenRequest], responses=documented())
 async def requests(
     access: Admitted,

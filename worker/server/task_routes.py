@@ -114,8 +114,9 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
     try:
         return await tasks.create(new, under=None if new.id else task_id)
     except ModuleException as error:
-        if new.id is None and isinstance(error, Conflict):  # a repeat at the same moment made it
-            return await tasks.get(task_id)
+        if new.id is None and isinstance(error, Conflict):
+            with suppress(TaskNotFound):  # then its conversation is busy
+                return await tasks.get(task_id)  # a repeat at the same moment made it
         if new.id is not None:
             await keys.release(organization_id, key, task_id)
         raise

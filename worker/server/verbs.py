@@ -39,6 +39,7 @@ from worker.server.forms import (
 from worker.server.new_tasks import check_new_task
 from worker.server.service import Service
 from worker.words.artifacts import Artifact
+from worker.words.conversations import ANY_AGENT
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.ids import check_id
@@ -140,8 +141,11 @@ class Clerk:
         for agent in [*card.agents, *(each.agent_id for each in card.subscriptions if each.agent_id is not None)]:
             check_id(agent, "card.agents")
             self._access.check(agent)
+        for agent in card.conversations.keys() - {ANY_AGENT}:
+            check_id(agent, "card.conversations")
+            self._access.check(agent)
         if self._access.agents is not None and (
-            card.any_agent or any(not each.agent_id for each in card.subscriptions)
+            ANY_AGENT in card.conversations or card.any_agent or any(not each.agent_id for each in card.subscriptions)
         ):
             raise ValidationError("this key reaches some agents only, so a worker names them", field="card.any_agent")
         if self._claims.worker_id is not None and self._claims.worker_id != card.id:
@@ -159,6 +163,7 @@ class Clerk:
                 lease_seconds=min(card.lease_seconds, LEASE_SECONDS),
                 subscriptions=subscriptions,
                 tools=tuple(ToolRecord.model_validate(each.model_dump()) for each in card.tools),
+                conversations=card.conversations,
             ),
             session=self._claims.session,
         )

@@ -8,6 +8,7 @@ from worker.agents.local_tools import local
 from worker.registry import Handler, Registry
 from worker.settings import Settings
 from worker.supervisor.operations import READER
+from worker.words.conversations import ANY_AGENT, QUEUE, Mode
 from worker.words.ids import new_id
 from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.work import Demand, Subscription, WorkerCard
@@ -77,5 +78,12 @@ def introduce(registry: Registry, settings: Settings, worker_id: str | None = No
         subscriptions=subscriptions,
         tools=tuple(local(each).record for each in registry.tools.tools),
         reads_documents=True,
+        conversations=_conversations(registry, [*agents, *([ANY_AGENT] if general and not asked else [])]),
         isolates=registry.folder is not None and settings.children > 0,  # else a child would not find the handlers
     )
+
+
+def _conversations(registry: Registry, agents: list[str]) -> dict[str, Mode]:
+    """What handlers say of a second task of a conversation, by agent."""
+    found = {agent: registry.handler_for(agent) for agent in agents}
+    return {agent: handler.conversation or QUEUE for agent, handler in found.items() if handler is not None}

@@ -18,6 +18,7 @@ class AuditAction(StrEnum):
     TaskRetried = "task.retry"
     TaskAnswered = "task.answer"
     TaskSignalled = "task.signal"
+    TaskSkipped = "task.skip"
     DeliveryRetried = "delivery.retry"
     ProviderResumed = "provider.resume"
     ProviderFailed = "provider.fail"

@@ -207,6 +207,8 @@ class NewTask(TaskSettings):
     @model_validator(mode="after")
     def _ids(self) -> "NewTask":
         check_id(self.agent_id, "agent_id")
+        if self.conversation_id is not None:
+            check_id(self.conversation_id, "conversation_id")
         if self.id is not None:
             check_id(self.id)
         return self
@@ -249,7 +251,7 @@ class TaskRecord(TaskSettings):
     is_manually_stopped: bool = False
     deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)
     hitl_request: dict[str, Any] | None = None
-    waiting_for: str | None = None  # what a pending task waits for by its own wish: a time, a signal
+    waiting_for: str | None = None  # what a pending task waits for: a time, a signal, its turn in a conversation
     last_executed_node_id: str | None = None
     tokens: Tokens | None = None
     used_tools: list[str] = Field(default_factory=list[str])

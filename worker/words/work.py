@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from worker.words.conversations import Mode
 from worker.words.events import TaskUpdateEvent
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
@@ -60,6 +61,8 @@ class WorkerCard:
         isolates: Whether it runs suspects alone in a process of their own, so that its own death says nothing of them.
         tools: The tools that it has for its agents.
         reads_documents: Whether it serves the tasks that read documents of knowledge bases, too.
+        conversations: What its handlers say of a second task of a conversation, by agent; ``ANY_AGENT`` for agents
+            that none names.
     """
 
     id: str
@@ -72,6 +75,7 @@ class WorkerCard:
     isolates: bool = False
     tools: tuple[ToolRecord, ...] = ()
     reads_documents: bool = False
+    conversations: Mapping[str, Mode] = field(default_factory=dict[str, Mode])
 
 
 @dataclass(frozen=True, slots=True)
