@@ -13,6 +13,7 @@ from worker.contracts import Work
 from worker.contracts.patience import persist
 from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
+from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack
 from worker.words.requests import REQUESTS, InputRequest, Unanswered
 from worker.words.usage import Usage, sum_of
@@ -106,6 +107,24 @@ class Stopping:
 
 
 @dataclass(slots=True)
+class Mail:
+    """What was said to a task while it ran, or before, as far as its run knows.
+
+    Args:
+        waits: Whether there is something that was not fetched, as somebody hints.
+        looked: When it was looked for last (``time.monotonic()``).
+    """
+
+    waits: bool = False
+    looked: float = field(default_factory=time.monotonic)
+    messages: list[ReceivedMessage] = field(default_factory=list[ReceivedMessage])
+
+    def is_due(self, seconds: float) -> bool:
+        """Whether to look: something waits, or nobody has looked for so long."""
+        return self.waits or time.monotonic() - self.looked >= seconds
+
+
+@dataclass(slots=True)
 class Run:
     """One attempt of a task, or one delivery of an event, while its handler runs.
 
@@ -127,6 +146,7 @@ class Run:
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
         awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
+        mail: What was said to it.
     """
 
     task_id: str
@@ -152,6 +172,7 @@ class Run:
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
     awaits: dict[str, float] = field(default_factory=dict[str, float])
+    mail: Mail = field(default_factory=Mail)
 
     def now(self) -> datetime:
         """The time by the platform's clock, as far as it is known: the machine's own may be wrong."""

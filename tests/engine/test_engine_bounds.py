@@ -18,6 +18,7 @@ from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
 from worker.words.deliveries import DeliveryQuery
 from worker.words.errors import Unavailable
+from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -51,6 +52,7 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "answer": lambda engine, task_id: engine.tasks.answer(task_id, [InputAnswer(approve=True)]),
     "requests": lambda engine, _: engine.tasks.requests(RequestQuery()),
     "signal": lambda engine, task_id: engine.tasks.signal(task_id, NewSignal(name="x")),
+    "send": lambda engine, task_id: engine.tasks.send(task_id, NewMessage(text="x")),
     "skip": lambda engine, task_id: engine.tasks.skip(task_id),
     "deliveries": lambda engine, _: engine.deliveries.find(DeliveryQuery()),
     "keys": lambda engine, _: engine.keys.list(),

@@ -15,6 +15,7 @@ from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
+from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -45,6 +46,7 @@ CALLS: dict[str, Callable[[RemoteTasks], Awaitable[Any]]] = {
     "answer": lambda tasks: tasks.answer("t", [InputAnswer(id="r", approve=True)]),
     "requests": lambda tasks: tasks.requests(RequestQuery()),
     "signal": lambda tasks: tasks.signal("t", NewSignal(name="x")),
+    "send": lambda tasks: tasks.send("t", NewMessage(text="x")),
     "skip": lambda tasks: tasks.skip("t"),
     "audit": lambda tasks: tasks.audit(AuditQuery()),
 }

@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /knowledge_bases/create": {"name": "made"},
     "POST /knowledge_bases/{knowledge_base_id}": [{"document_url": "https://example.com/x"}],
     "DELETE /knowledge_bases/{knowledge_base_id}": ["doc-x"],
+    "POST /agent-execution/{task_id}/messages": {"text": "x"},
     "POST /metadata/api_key_allowance": {"api_key": "unknown"},
     "POST /deliveries/retry": {"all": True},
     "POST /events/{worker_id}": {"event": "worker-capacity-update", "data": {"is_busy": False}},

@@ -38,6 +38,8 @@ WRITTEN = {
     "POST /agent-execution/{task_id}/answer",
     "POST /agent-execution/{task_id}/signals",
     "POST /agent-execution/{task_id}/skip",
+    "POST /agent-execution/{task_id}/messages",
+    "POST /ui/tasks/{task_id}/send",
     "POST /ui/tasks/{task_id}/skip",
     "POST /ui/tasks/{task_id}/answer",
     "PUT /agents/{agent_id}",

@@ -44,6 +44,7 @@ RUN_VERBS = (
     "save",
     "journal",
     "told",
+    "messages",
     "keep_files",
     "finish",
     "hand_back",

@@ -1,5 +1,6 @@
-"""``worker task answer`` and ``worker task signal``: what is said to a task that waits."""
+"""``worker task answer``, ``worker task signal`` and ``worker task send``: what is said to a task."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,19 @@ def signal(
 
     sent = NewSignal(name=name, data=value_of(data))
     task = ask(lambda platform: platform.tasks.signal(task_id, sent), quiet=as_json)
+    output.print_state(task, as_json=as_json)
+
+
+def send(
+    task_id: TaskId,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said; - reads it from standard input.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say something to a task's agent: it reads that before its next model call, or in its next attempt."""
+    from worker.face.answers import message_of
+
+    message = message_of(sys.stdin.read() if text == "-" else text)
+    task = ask(lambda platform: platform.tasks.send(task_id, message), quiet=as_json)
     output.print_state(task, as_json=as_json)
 
 

@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 from worker.cli import env_file, failures, worker_commands
 from worker.cli.agent_commands import agents
-from worker.cli.answer_command import answer, signal
+from worker.cli.answer_command import answer, send, signal
 from worker.cli.audit_commands import audit
 from worker.cli.check_command import check
 from worker.cli.clean_command import clean
@@ -86,6 +86,7 @@ app.command()(invoke)
 app.command()(demo)
 tasks.command("answer")(answer)
 tasks.command("signal")(signal)
+tasks.command("send")(send)
 app.add_typer(tasks, name="task")
 app.add_typer(agents, name="agent")
 app.add_typer(tools, name="tool")

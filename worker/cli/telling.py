@@ -14,6 +14,7 @@ from worker.words.events import (
     ToolCallResult,
     WorkflowStep,
 )
+from worker.words.messages import ReceivedMessage
 from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -54,6 +55,8 @@ def _line_of_others(event: TaskUpdateEvent) -> str:
             return f"! {answer.answered_by or 'somebody'} answered {answer.tool_name or answer.kind}: {_value(value)}"
         case CustomData() as said:
             return f"· {said.name}: {_value(said.data)}"
+        case ReceivedMessage() as message:
+            return f"> {message.sent_by or 'somebody'} said: {one_line(message.text, VALUE_CHARACTERS)}"
         case _:
             return f"{event.type} {_value(event.data)}" if event.data is not None else str(event.type)
 

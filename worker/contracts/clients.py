@@ -8,6 +8,7 @@ from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.messages import NewMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
@@ -87,6 +88,13 @@ class Tasks(Protocol):
         """Anyone; tells a task something by name, kept until it ends; one that waits for it goes on.
 
         Raises: TaskNotFound, Conflict (it has ended), ValidationError, Unsupported.
+        """
+        ...
+
+    async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
+        """Anyone; says something to a task's agent, which reads it before its next model call, or in its next attempt.
+
+        Raises: TaskNotFound, Conflict (it has ended), Unsupported.
         """
         ...
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from worker.words.artifacts import Artifact
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart
+from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -55,6 +56,10 @@ class Work(Protocol):
 
     async def journal(self, task_id: str) -> dict[str, str]:
         """The owner; the journal of the task: values as JSON text by key."""
+        ...
+
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
+        """The owner; what was said to the task, numbered above ``after``, in order."""
         ...
 
     async def told(self, task_id: str, attempt: int) -> list[str]:

@@ -92,6 +92,7 @@ SERVED: dict[str, Page] = {
     "POST /ui/tasks/{task_id}/stop": task_page.stop,
     "POST /ui/tasks/{task_id}/retry": task_page.retry,
     "POST /ui/tasks/{task_id}/answer": requests_page.answer,
+    "POST /ui/tasks/{task_id}/send": task_page.send,
     "POST /ui/tasks/{task_id}/skip": task_page.skip,
     "GET /ui/inbox": requests_page.inbox,
     "GET /ui/new": new_page.new,

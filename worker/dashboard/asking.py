@@ -24,6 +24,7 @@ FORM_FIELDS = 1_100  # a page of dead letters, each with its box
 TOLD = {
     "created": "Created. It is picked up as soon as a worker is free.",
     "stopped": "Stopped.",
+    "sent": "The agent reads it before its next model call.",
     "skipped": "The others of its conversation go on without it.",
     "retried": "It is queued again, from its start.",
     "answered": "Answered.",

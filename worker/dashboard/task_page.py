@@ -10,6 +10,8 @@ from worker.dashboard.files import artifacts, attachments
 from worker.dashboard.requests_page import forms_of
 from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
+from worker.words.errors import ValidationError
+from worker.words.messages import TEXT_CHARACTERS, NewMessage
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskQuery, TaskRecord
 
@@ -82,6 +84,17 @@ async def stop(asking: Asking) -> Response:
     task = await task_of(asking)
     await asking.may.room.tasks.stop(task.id)
     return await asking.go(f"/ui/tasks/{task.id}", told="stopped")
+
+
+async def send(asking: Asking) -> Response:
+    """Say something to a task's agent."""
+    form = await asking.form()
+    task = await task_of(asking)
+    text = text_of(form, "text")
+    if not 0 < len(text) <= TEXT_CHARACTERS:
+        raise ValidationError(f"A message has 1 to {TEXT_CHARACTERS:,} characters.", field="text")
+    await asking.may.room.tasks.send(task.id, NewMessage(text=text))
+    return await asking.go(f"/ui/tasks/{task.id}", told="sent")
 
 
 async def skip(asking: Asking) -> Response:

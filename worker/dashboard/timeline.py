@@ -19,6 +19,7 @@ from worker.words.events import (
     ToolCallResult,
     WorkflowStep,
 )
+from worker.words.messages import ReceivedMessage
 from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -96,6 +97,7 @@ class Timeline:
             Type.Note: self._note,
             Type.InputRequested: self._asked,
             Type.InputReceived: self._answered,
+            Type.MessageReceived: self._message,
             Type.TaskCreated: self._whole,
             Type.TaskUpdated: self._whole,
             Type.TaskFinished: self._whole,
@@ -233,6 +235,13 @@ class Timeline:
         who = f" by {answer.answered_by}" if answer.answered_by else ""
         title = f"{answer.tool_name or answer.kind.replace('_', ' ').capitalize()}: {said}{who}"
         return self._add(event, "note", title, text=answer.note or "")
+
+    def _message(self, event: TaskUpdateEvent) -> list[Change]:
+        message = event.data
+        if not isinstance(message, ReceivedMessage):
+            return self._other(event)
+        title = f"Message from {message.sent_by}" if message.sent_by else "Message"
+        return self._add(event, "note", title, text=message.text)
 
     def _other(self, event: TaskUpdateEvent) -> list[Change]:
         return self._add(event, "other", event.type.replace("_", " "), payload=event.data)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from worker import bounded
 from worker.bounded import BoundedError, Bounds, NotStarted, Refused
 from worker.engine.core import Core
+from worker.engine.messages import Message
 from worker.engine.records import TASK_COLUMNS, task_record
 from worker.engine.requests import Answer, Overdue
 from worker.engine.signals import Signal
 from worker.words.actors import acting
 from worker.words.errors import Conflict, ModuleException, Unavailable, ValidationError
+from worker.words.messages import NewMessage
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.requests import (
     InputAnswer,
@@ -59,6 +61,11 @@ def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
     if size > DATA_BYTES:
         raise ValidationError(f"The data has {size:,} bytes; at most {DATA_BYTES:,} are taken.", field="data")
     return Signal(organization_id, task_id, clean(signal.name), signal.data, _who(), size)
+
+
+def messaging(organization_id: str, task_id: str, message: NewMessage) -> Message:
+    """Make the change that gives a task a message, in the name of whoever acts."""
+    return Message(organization_id, task_id, clean(message.text), _who(), len(message.text))
 
 
 def _who() -> str | None:

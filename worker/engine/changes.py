@@ -11,6 +11,7 @@ from typing import Any
 
 from worker.engine.artifacts import ARTIFACTS
 from worker.engine.families import AWAITS, CHILDREN
+from worker.engine.messages import SENT, unread
 from worker.engine.records import ENDED
 from worker.engine.references import FileRow
 from worker.engine.requests import ANSWERS, ASKED, pause
@@ -204,7 +205,7 @@ class Finish:
         if status == Status.Paused:
             return pause(row, self.outcome.changes, self.attempt)
         delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})
-        return Effect(events=[end(row, status, delta, self.attempt)])
+        return Effect(events=[*unread(row, self.outcome.taken, self.attempt), end(row, status, delta, self.attempt)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +345,7 @@ class Retry:
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         if not resumes:
             cleared |= {CHILDREN: None, ARTIFACTS: None}
-        gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED))}
+        gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED, SENT))}
         row.set(
             status=Status.Pending,
             worker_id=None,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +28,11 @@ from worker.words.actors import AuditAction
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
-from worker.words.conversations import PARALLEL, WAITS_FOR_TURN
-from worker.words.errors import AgentNotFound, TaskNotFound, ValidationError
+from worker.words.conversations import PARALLEL, STEER, WAITS_FOR_TURN
+from worker.words.errors import AgentNotFound, Conflict, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
+from worker.words.messages import TEXT_CHARACTERS, NewMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
@@ -80,6 +82,8 @@ class EngineTasks:
         mode = None
         if new.conversation_id is not None and not (new.run_locally and new.worker_id):
             mode = await self.conversations.enter(new)
+        if mode == STEER and (told := await self._steered(new)) is not None:
+            return told
         settings, state = split(new, self._core.vault)
         if mode is not None and new.conversation_id is not None and mode != PARALLEL:
             state[TAKES_TURNS] = new.conversation_id
@@ -90,6 +94,13 @@ class EngineTasks:
         if mode is not None and new.conversation_id is not None:
             await self.conversations.settle(mode, task, new.conversation_id, is_new=new.id is None)
         return task
+
+    async def _steered(self, new: NewTask) -> TaskRecord | None:
+        """Say it to the task whose turn it is; none: there is none."""
+        while (task_id := await self.conversations.steer(new)) is not None:
+            with suppress(Conflict, TaskNotFound):  # it has just ended
+                return await self.send(task_id, NewMessage(text=(new.input.text or "")[:TEXT_CHARACTERS]))
+        return None
 
     async def _in_conversation(self, new: NewTask) -> NewTask:
         """A wish that continues a task continues its conversation. Raises: ValidationError (it names another)."""
@@ -209,6 +220,14 @@ class EngineTasks:
         """Queue a finished or paused task again, from its start or where it stood."""
         async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
             await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
+        return await self.get(task_id)
+
+    @bounded
+    async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
+        """Say something to a task's agent."""
+        change = answering.messaging(self._organization, task_id, message)
+        async with self._audit.of(AuditAction.TaskSentMessage, f"task {task_id}", task=task_id):
+            await self._core.writer.write(change)
         return await self.get(task_id)
 
     @bounded

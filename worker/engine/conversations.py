@@ -117,6 +117,17 @@ class Conversations:
         }
         return bool(await self._core.read(_WITHIN_TURN, asked))
 
+    async def steer(self, new: NewTask) -> str | None:
+        """The task that is to be told what another one of its conversation asks for; none: there is none, or files.
+
+        Args:
+            new: What is asked for.
+        """
+        if new.conversation_id is None or new.input.files or not new.input.text or new.id is not None:
+            return None
+        unfinished = await self.unfinished(new.agent_id, new.conversation_id)
+        return unfinished[0].id if unfinished else None
+
     async def settle(self, mode: Mode, task: TaskRecord, conversation_id: str, *, is_new: bool) -> None:
         """Have others make way for a task that came, or it for them.
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.engine.families import AWAITS
+from worker.engine.messages import SENT
 from worker.engine.vault import NO_KEY, OTHER_KEY, Vault, is_sealed
 from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import ConfigurationError
@@ -51,7 +52,8 @@ def assigned(row: Mapping[str, Any], vault: Vault) -> TaskRecord:
     if SECRETS in settings:
         secrets |= vault.open(settings[SECRETS])
     task = task_record(row)
-    return task.model_copy(update=secrets) if secrets else task
+    sent = row["state"].get(SENT, 0)
+    return task.model_copy(update={**secrets, "messages_sent": sent}) if secrets or sent else task
 
 
 def _public(settings: Mapping[str, Any]) -> dict[str, Any]:

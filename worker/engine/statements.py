@@ -166,6 +166,12 @@ READ_JOURNAL = """
     where j.task_id = %s and t.organization_id = %s
 """
 
+# What was said to a task: rows of the journal that no attempt writes.
+READ_MESSAGES = """
+    select j.value::text from worker.journal j join worker.tasks t on t.id = j.task_id
+    where j.task_id = %s and t.organization_id = %s and j.key >= 'message/' and j.key < 'message0'
+"""
+
 # What attempts before one have told, but for what they told before the journal was dropped.
 READ_TOLD = """
     select e.number, e.type, e.data from worker.events e join worker.tasks t on t.id = e.task_id

@@ -49,6 +49,7 @@ READABLE = frozenset(
         "conversation_id",
         "_conversation",
         "_skipped",
+        "_messages",
         "_secrets",  # sealed already
     }
 )

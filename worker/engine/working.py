@@ -1,9 +1,11 @@
 """The verbs of workers, on PostgreSQL."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, LiteralString
 
 from worker.contracts import WorkerSession
@@ -33,7 +35,9 @@ from worker.words.errors import ConfigurationError, Conflict, ModuleException, N
 from worker.words.events import NewEvent
 from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.knowledge import DocumentPart
+from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack, Outcome
+from worker.words.outside_rows import message_in
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord, with_agents_model
@@ -264,6 +268,14 @@ class EngineWork:
             for row in rows
         ]
 
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
+        """Read what was said to the task."""
+        keys = clean(task_id), self._organization
+        rows = await self._core.read(statements.READ_MESSAGES, keys, patient=True)
+        found = [message_in(json.loads(self._core.vault.opened_entry(row["value"]))) for row in rows]
+        known = sorted((each for each in found if each is not None), key=lambda each: each.number)
+        return [each for each in known if each.number > after]
+
     async def told(self, task_id: str, attempt: int) -> list[str]:
         """Read what earlier attempts have told, some events at a time, since one may be large."""
         marks, after = list[str](), 0
@@ -288,7 +300,7 @@ class EngineWork:
         """Write the attempt's last word."""
         if not outcome.status.is_terminal and outcome.status is not AgentExecutionStatus.Paused:
             raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
-        checked = Outcome(outcome.status, check_changes(outcome.changes))
+        checked = replace(outcome, changes=check_changes(outcome.changes))
         await self._core.writer.write(Finish(self._organization, task_id, attempt, checked, sequence))
         self._given.pop(task_id, None)
 

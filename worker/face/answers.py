@@ -7,6 +7,7 @@ import pydantic
 
 from worker.face.changes import as_refusal
 from worker.words.errors import ValidationError
+from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, open_requests
 
 Given = InputAnswer | Mapping[str, Any]
@@ -45,6 +46,14 @@ def answers_of(request_id: str | None, said: Said) -> list[InputAnswer]:
 def _answer(given: Given) -> InputAnswer:
     try:
         return given if isinstance(given, InputAnswer) else InputAnswer.model_validate(given)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
+
+
+def message_of(text: str) -> NewMessage:
+    """A message to a task. Raises: ValidationError."""
+    try:
+        return NewMessage(text=text)
     except pydantic.ValidationError as error:
         raise as_refusal(error) from None
 

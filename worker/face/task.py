@@ -10,7 +10,7 @@ from pydantic import PrivateAttr
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import artifacts, bridge, reading
-from worker.face.answers import Said, answers_of, named
+from worker.face.answers import Said, answers_of, message_of, named
 from worker.face.awaiting import following, saw
 from worker.face.binding import bound
 from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
@@ -246,6 +246,30 @@ class Task(TaskRecord):
         """Answer what the task asks, as ``aanswer`` does."""
         before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
         return self._absorb(bridge.block(send, self._configuration), before)
+
+    async def asend(self, text: str) -> Self:
+        """Say something to the task's agent: it reads that before its next model call, as a message of the user's.
+
+        A task that does not run keeps it for its next attempt.
+
+        Args:
+            text: What is said, such as ``"in French, please"``.
+
+        Returns:
+            This task.
+
+        Raises:
+            ModuleException: 404: there is no such task; 409: it has ended; 422: there is no text, or too much of it.
+        """
+        message, before = message_of(text), self._now("status")
+        sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
+        return self._absorb(await bridge.across(sending, self._configuration), before)
+
+    def send(self, text: str) -> Self:
+        """Say something to the task's agent, as ``asend`` does."""
+        message, before = message_of(text), self._now("status")
+        sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
+        return self._absorb(bridge.block(sending, self._configuration), before)
 
     async def aevents(self, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
         """Follow the task's events as they come, from its first, until it is finished.

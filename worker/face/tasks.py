@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from worker.contracts import Platform
 from worker.face import bridge
-from worker.face.answers import Said, answers_of, named
+from worker.face.answers import Said, answers_of, message_of, named
 from worker.face.changes import as_json, as_refusal, checked
 from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions, in_order, new_task
@@ -231,6 +231,18 @@ class Tasks:
         """Tell a task something by name, as ``asignal`` does."""
         signal = _signal(name, data)
         record = bridge.block(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
+        return Task.of(record, self.configuration)
+
+    async def asend(self, task_id: str, text: str) -> Task:
+        """Say something to a task's agent, as ``Task.asend`` does."""
+        message = message_of(text)
+        record = await bridge.across(lambda platform: platform.tasks.send(task_id, message), self.configuration)
+        return Task.of(record, self.configuration)
+
+    def send(self, task_id: str, text: str) -> Task:
+        """Say something to a task's agent, as ``asend`` does."""
+        message = message_of(text)
+        record = bridge.block(lambda platform: platform.tasks.send(task_id, message), self.configuration)
         return Task.of(record, self.configuration)
 
     async def askip(self, task_id: str) -> Task:

@@ -24,6 +24,7 @@ from worker.words.artifacts import Artifact
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart
+from worker.words.messages import ReceivedMessage
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
@@ -148,6 +149,10 @@ class BareWork:
     async def journal(self, task_id: str) -> dict[str, str]:  # noqa: ARG002 - the same
         """There is none."""
         return {}
+
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:  # noqa: ARG002 - the same
+        """Nothing that is known."""
+        return []
 
     async def told(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - the same
         """Nothing that is known."""

@@ -40,6 +40,7 @@ from worker.words.errors import (
 )
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
+from worker.words.messages import NewMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
@@ -197,6 +198,14 @@ class RemoteTasks:
             raise self._unsupported("take signals")
         body = signal.model_dump(mode="json")
         return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
+
+    @bounded
+    async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
+        """Say something to a task's agent."""
+        if not await self._dialect.native():
+            raise self._unsupported("take messages to tasks")
+        body = message.model_dump(mode="json")
+        return await self._task("POST", task_id, "/messages", body=body, repeat=Repeat.UNSENT)
 
     @bounded
     async def skip(self, task_id: str) -> TaskRecord:

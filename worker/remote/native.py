@@ -18,11 +18,12 @@ from worker.remote.hub import Hub
 from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable, provider_of, task_of
+from worker.remote.wire import Unreadable, message_of, provider_of, task_of
 from worker.words.artifacts import Artifact
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart, vector_text
+from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -91,6 +92,21 @@ class NativeWork:
 
         return await self._patience.ask(task_id, "reading a journal", once)
 
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
+        """Read what was said to the task; a server of a version before knows no such question."""
+        verb = Verb({"verb": "messages", "task_id": task_id, "after": after}, Subject(task_id=task_id))
+
+        async def once() -> list[ReceivedMessage]:
+            try:
+                read = await self._asking.together(verb)
+            except ValidationError:
+                return []
+            if not isinstance(read, list):
+                raise Unreadable("messages", "they are no list")
+            return [message_of(each) for each in read]
+
+        return await self._patience.ask(task_id, "reading messages", once)
+
     async def told(self, task_id: str, attempt: int) -> list[str]:
         """Read what earlier attempts have told; a server of a version before knows no such question."""
         verb = Verb({"verb": "told", "task_id": task_id, "attempt": attempt}, Subject(task_id=task_id))
@@ -156,6 +172,7 @@ class NativeWork:
         """Write the attempt's last word."""
         changes, files = await self._by_file(task_id, outcome.changes)
         what = {"status": outcome.status, "changes": changes, "files": files}
+        what |= {"taken": outcome.taken} if outcome.taken else {}
         await self._end("finish", task_id, attempt, {"outcome": what})
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:

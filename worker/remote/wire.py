@@ -12,6 +12,7 @@ from worker.words.audit import AuditEntry
 from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseRecord, KnowledgeBaseSearchResult
+from worker.words.messages import ReceivedMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import OpenRequest
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
@@ -74,6 +75,11 @@ def provider_of(data: Any) -> ProviderState:
 def request_of(data: Any) -> OpenRequest:
     """Read what waits for a person."""
     return _read(OpenRequest, data, "a request")
+
+
+def message_of(data: Any) -> ReceivedMessage:
+    """Read a message to a task. Raises: Unreadable."""
+    return _read(ReceivedMessage, data, "a message")
 
 
 def audit_of(data: Any) -> AuditEntry:

@@ -17,6 +17,7 @@ from worker.words.artifacts import Artifact
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
 from worker.words.knowledge import DocumentPart
+from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
@@ -117,6 +118,10 @@ class RemoteWork:
     async def journal(self, task_id: str) -> dict[str, str]:
         """Read the journal."""
         return await (await self._chosen()).journal(task_id)
+
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
+        """Read what was said to the task."""
+        return await (await self._chosen()).messages(task_id, after)
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
         """Read what earlier attempts have told."""

@@ -131,6 +131,12 @@ Reference = Annotated[str, Field(max_length=2000, pattern=r"^worker:[0-9a-f]{64}
 """What a stored file is named by."""
 
 
+class MessagesForm(TaskForm):
+    """``messages``."""
+
+    after: Count = 0
+
+
 class EventForm(Form):
     """An event to be appended."""
 
@@ -219,6 +225,7 @@ class OutcomeForm(Form):
     status: AgentExecutionStatus
     changes: dict[str, Any] = Field(default_factory=dict[str, Any])
     files: dict[str, Reference] = Field(default_factory=dict[str, str])
+    taken: Count = 0
 
 
 class FinishForm(RunForm):

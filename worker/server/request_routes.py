@@ -10,6 +10,7 @@ from worker.server.bodies import Body, storable
 from worker.server.common import Admitted, answers, task_answer
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
+from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.tasks import TaskRecord
@@ -55,6 +56,21 @@ class SignalBody(NewSignal):
 async def signal(request: Request, access: Admitted, task_id: str, body: SignalBody) -> Response:
     """Tell a task something by name, ``{"name", "data"}``: it is kept until the task ends; one that waits goes on."""
     return task_answer(request, await access.room.tasks.signal(task_id, body))
+
+
+class MessageBody(NewMessage):
+    """A message."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
+
+
+@router.post("/agent-execution/{task_id}/messages", response_model=TaskRecord, responses=documented(404, 409))
+async def send(request: Request, access: Admitted, task_id: str, body: MessageBody) -> Response:
+    """Say something to a task's agent, ``{"text"}``: it reads that before its next model call."""
+    return task_answer(request, await access.room.tasks.send(task_id, body))
 
 
 @router.post("/agent-execution/{task_id}/skip", response_model=TaskRecord, responses=documented(404, 409))

@@ -23,6 +23,7 @@ from worker.server.forms import (
     KeepFilesForm,
     LostForm,
     MakeChildrenForm,
+    MessagesForm,
     OutcomeForm,
     ProviderFailedForm,
     ProviderForm,
@@ -236,13 +237,18 @@ class Clerk:
             for key, value, reference in await self._room.work.entries(asked.task_id)
         }
 
+    async def messages(self, asked: MessagesForm) -> list[dict[str, Any]]:
+        """Read what was said to a task."""
+        found = await self._room.work.messages(asked.task_id, asked.after)
+        return [each.model_dump(mode="json") for each in found]
+
     async def told(self, asked: RunForm) -> list[str]:
         """Read what earlier attempts have told."""
         return await self._room.work.told(asked.task_id, asked.attempt)
 
     async def finish(self, asked: FinishForm) -> None:
         """Write an attempt's last word."""
-        last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome))
+        last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome), asked.outcome.taken)
         write = self._room.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
         await self._ending(asked, write)
 
@@ -367,6 +373,7 @@ VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
     "save": (SaveForm, Clerk.save),
     "journal": (TaskForm, Clerk.journal),
     "told": (RunForm, Clerk.told),
+    "messages": (MessagesForm, Clerk.messages),
     "finish": (FinishForm, Clerk.finish),
     "hand_back": (HandBackForm, Clerk.hand_back),
     "make_children": (MakeChildrenForm, Clerk.make_children),

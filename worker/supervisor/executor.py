@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from worker.agents.outputs import failed_run, watch_bare_runs
 from worker.bounded import on_behalf_of
 from worker.contracts import Platform, Work
 from worker.contracts.patience import persist
-from worker.current import REASON_RETRY, Run, run_in_hand
+from worker.current import REASON_RETRY, Mail, Run, run_in_hand
 from worker.face.changes import checked
 from worker.face.task import Task
 from worker.registry import Handler
@@ -104,6 +104,7 @@ class Executor:
             answer_within=handler.answer_within,
             unanswered=handler.unanswered,
             claimed=task.updated_at,
+            mail=Mail(waits=task.messages_sent > 0),
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 
@@ -225,7 +226,7 @@ class Executor:
                 with suppress(CutOff):
                     await self._note_the_end(execution, decision, error)
                 decision.changes.setdefault("duration", round(time.monotonic() - execution.started, 6))
-                await self._work.finish(task.id, attempt, decision)
+                await self._work.finish(task.id, attempt, replace(decision, taken=_taken(execution)))
                 execution.is_settled = True
                 announce(self._ended(execution, decision, error))
 
@@ -301,3 +302,10 @@ def _handed_back(execution: Execution, back: HandBack, error: BaseException | No
     if back.error is None:
         return TaskHandedBack(task.id, task.agent_id, execution.attempt)
     return TaskRetried(task.id, task.agent_id, execution.attempt, back.delay, error)
+
+
+def _taken(execution: Execution) -> int:
+    """How many of the messages that the task was sent its agents have read, in this attempt or an earlier one."""
+    journal, run = execution.run.journal, execution.run
+    was_sent = run.mail.messages or execution.task.messages_sent
+    return len(journal.said()) if journal is not None and was_sent else 0

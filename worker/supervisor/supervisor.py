@@ -383,8 +383,10 @@ class Supervisor:
             await self._platform.work.report(self.card.id, wear)
 
     def _changed(self, task_ids: Collection[str]) -> None:
-        held = {task_id for task_id, _ in self._running}
-        if not held.isdisjoint(task_ids):
+        changed = [each for (task_id, _), each in self._running.items() if task_id in task_ids]
+        for execution in changed:
+            execution.run.mail.waits = True  # somebody may have said something to it
+        if changed:
             self._look.set()
 
     async def _end_lost(self) -> None:

@@ -19,6 +19,7 @@ class AuditAction(StrEnum):
     TaskAnswered = "task.answer"
     TaskSignalled = "task.signal"
     TaskSkipped = "task.skip"
+    TaskSentMessage = "task.send"
     DeliveryRetried = "delivery.retry"
     ProviderResumed = "provider.resume"
     ProviderFailed = "provider.fail"

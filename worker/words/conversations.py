@@ -9,6 +9,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 QUEUE: Mode = "queue"
 PARALLEL: Mode = "parallel"
+STEER: Mode = "steer"
 
 ANY_AGENT = ""
 """Stands for the agents that no handler names, where modes are told by agent."""

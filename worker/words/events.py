@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.words.messages import ReceivedMessage
 from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.signals import ReceivedSignal
 from worker.words.statuses import TaskUpdateEventType
@@ -148,6 +149,7 @@ DATA_MODELS: dict[TaskUpdateEventType, type[BaseModel]] = {
     TaskUpdateEventType.InputRequested: InputRequest,
     TaskUpdateEventType.InputReceived: ReceivedAnswer,
     TaskUpdateEventType.SignalReceived: ReceivedSignal,
+    TaskUpdateEventType.MessageReceived: ReceivedMessage,
 }
 
 

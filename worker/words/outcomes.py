@@ -13,10 +13,12 @@ class Outcome:
     Args:
         status: completed, error, failed, paused or stopped.
         changes: What the run set on the task: result, internal_status, tokens, used_tools and the like.
+        taken: How many of the messages that the task was sent its agents have read.
     """
 
     status: AgentExecutionStatus
     changes: dict[str, Any] = field(default_factory=dict[str, Any])
+    taken: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""Rows of the journal that no attempt writes: what people answer, and signals."""
+"""Rows of the journal that no attempt writes: what people answer, signals, and messages."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from worker.words.messages import ReceivedMessage
 from worker.words.signals import ReceivedSignal
 from worker.words.work import JournalEntry
 
@@ -12,6 +13,9 @@ ANSWER = "answer"
 
 SIGNAL = "signal"
 """What the body of a signal's row holds."""
+
+MESSAGE = "message"
+"""What the body of a message's row holds."""
 
 
 def answer_row(request_id: str, said: Mapping[str, Any]) -> JournalEntry:
@@ -48,3 +52,15 @@ def signal_in(body: Mapping[str, Any]) -> ReceivedSignal | None:
     """Read one; None if it is another kind of row."""
     found = body.get(SIGNAL)
     return ReceivedSignal.model_validate(found) if isinstance(found, dict) and "number" in found else None
+
+
+def message_row(message: ReceivedMessage) -> JournalEntry:
+    """Make the row of a message."""
+    body = {MESSAGE: message.model_dump(mode="json", exclude_none=True)}
+    return JournalEntry(f"{MESSAGE}/{message.number}#0.{message.number}", json.dumps(body, separators=(",", ":")))
+
+
+def message_in(body: Mapping[str, Any]) -> ReceivedMessage | None:
+    """Read one; None if it is another kind of row."""
+    found = body.get(MESSAGE)
+    return ReceivedMessage.model_validate(found) if isinstance(found, dict) and "number" in found else None

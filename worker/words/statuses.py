@@ -89,6 +89,7 @@ class TaskUpdateEventType(StrEnum):
     SignalReceived = "signal_received"  # ours: somebody has told the task something by name
     Step = "step"  # ours: a workflow's step, branch or loop began, ended, or goes on with its text
     Custom = "custom"  # ours: something that an agent or a tool says beside its text
+    MessageReceived = "message_received"  # ours: somebody has said something to the task's agent
     Note = "note"  # ours: something the reader of a task should know, such as an attachment that could not be read
 
 
@@ -98,7 +99,12 @@ WHOLE_TASK = frozenset(
 """Events whose data is the whole task as it stood then."""
 
 TOLD_BY_ENGINE = frozenset(
-    {TaskUpdateEventType.InputRequested, TaskUpdateEventType.InputReceived, TaskUpdateEventType.SignalReceived}
+    {
+        TaskUpdateEventType.InputRequested,
+        TaskUpdateEventType.InputReceived,
+        TaskUpdateEventType.SignalReceived,
+        TaskUpdateEventType.MessageReceived,
+    }
 )
 """Events that no run tells: they come with a change of the task's own state."""
 

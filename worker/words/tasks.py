@@ -251,6 +251,7 @@ class TaskRecord(TaskSettings):
     is_manually_stopped: bool = False
     deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)
     hitl_request: dict[str, Any] | None = None
+    messages_sent: int = 0  # told to its run alone: how many messages it was sent before the run began
     waiting_for: str | None = None  # what a pending task waits for: a time, a signal, its turn in a conversation
     last_executed_node_id: str | None = None
     tokens: Tokens | None = None

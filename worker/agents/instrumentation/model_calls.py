@@ -17,6 +17,7 @@ from worker.agents.completeness import Answered, cut_short, provider_error, says
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.errors import give_words
 from worker.agents.event_buffer import Written, plain
+from worker.agents.instrumentation import steering
 from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
@@ -71,7 +72,7 @@ class ModelCall:
         self.arguments = arguments
         self._is_streamed = is_streamed
         self._conversation = _conversation(frame, self.model, arguments)
-        self._position, self._said = self._conversation.follow()
+        self._position, self._said = steering.read_again(frame, self._conversation)
         self._last = self._reason_to_end()
         if self._last is not None and not keeps_tools(self.model):
             self.arguments = {**arguments, "tools": None, "tool_choice": None}
@@ -104,6 +105,9 @@ class ModelCall:
             run.take_back()
             if run.has_failures:
                 run.settle_failures(scope, self._at, self._match)
+            if await steering.read(self._frame, self._conversation, self._position):
+                self._position, self._said = self._conversation.follow()
+                self._turn.position, self._digest = self._position, ""
             if self._is_streamed:
                 run.begin_stream(self._frame.run_id)
             return None

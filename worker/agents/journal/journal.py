@@ -178,6 +178,11 @@ class Journal:
         """What a person has answered; None: nothing yet."""
         return self._answers.get(request_id)
 
+    def said(self) -> set[int]:
+        """The numbers of the messages that agents of the task have read."""
+        read = (entry.value for entry in self._entries if entry.kind == "said" and not entry.is_dropped)
+        return {each["number"] for value in read for each in value}
+
     def next_number(self) -> Number:
         """The place of what is completed, or begun, now."""
         return self._attempt, next(self._numbers)

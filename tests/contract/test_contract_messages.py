@@ -1,0 +1,182 @@
+"""What is said to a task: its agent reads it before its next model call, and each attempt reads it there."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from agno.agent import Agent
+from agno.models.message import Message
+from agno.team import Team
+
+from tests.contract.steps import AGENT, bring_to, claim, create, log, until, worker
+from tests.supervisor.stories import Handlers
+from tests.support import wait_until
+from tests.workers import handlers, no_spare_platform, working
+from worker.contracts import Platform
+from worker.current import run_in_hand
+from worker.face.running import run_agent
+from worker.face.task import Task
+from worker.testing import Call, ScriptedModel
+from worker.words.conversations import Mode
+from worker.words.errors import Conflict, TaskNotFound, Unavailable, ValidationError
+from worker.words.events import Note
+from worker.words.ids import new_id
+from worker.words.messages import NewMessage, ReceivedMessage
+from worker.words.statuses import TERMINAL
+from worker.words.statuses import AgentExecutionStatus as Status
+from worker.words.statuses import TaskUpdateEventType as Type
+from worker.words.work import WorkerCard
+
+__all__ = ["handlers", "no_spare_platform"]
+
+FRENCH = NewMessage(text="In French, please.")
+
+
+def spoken(messages: list[Message]) -> list[str]:
+    """Who said what, tools and the system left out."""
+    return [f"{each.role}: {each.content}" for each in messages if each.role in ("user", "assistant") and each.content]
+
+
+async def say(platform: Platform, task: Task) -> None:
+    """Say it, and wait until the worker has heard that there is something."""
+    run = run_in_hand.get()
+    assert run is not None
+    await platform.tasks.send(task.id, FRENCH)
+    await wait_until(lambda: run.mail.waits, "the worker hears of it")
+
+
+class Tool:
+    """A tool within which somebody says something to the task."""
+
+    def __init__(self, say: Callable[[], Awaitable[Any]]) -> None:
+        self._say = say
+
+    async def look(self) -> str:
+        """Look something up."""
+        await self._say()
+        return "found"
+
+
+def last_said(messages: list[Message]) -> str:
+    return "; ".join(spoken(messages))
+
+
+@pytest.mark.parametrize("kind", ["agent", "team"])
+async def test_a_running_agent_reads_it_before_its_next_model_call(
+    platform: Platform, handlers: Handlers, kind: str
+) -> None:
+    async def work(task: Task) -> Task:
+        def script(messages: list[Message]) -> Any:
+            return last_said(messages) if messages[-1].role != "user" or len(messages) > 2 else Call("look", {}, "c")
+
+        if kind == "agent":
+            return await run_agent(
+                Agent(model=ScriptedModel(script), tools=[Tool(partial(say, platform, task)).look]), task
+            )
+        member = Agent(name="member", model=ScriptedModel(["unasked"]))
+        look = Tool(partial(say, platform, task)).look
+        return await run_agent(Team(members=[member], model=ScriptedModel(script), tools=[look]), task)
+
+    handlers.bind(work, AGENT)
+    async with working(platform, handlers):
+        task = await create(platform, "How are you?")
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+    assert done.result == "user: How are you?; user: In French, please."
+    (event,) = [each for each in await log(platform, task.id) if each.type is Type.MessageReceived]
+    assert ReceivedMessage.model_validate(event.data).text == "In French, please."
+    assert not [each for each in await log(platform, task.id) if each.type is Type.Note]
+
+
+async def test_a_task_that_does_not_run_keeps_it(platform: Platform, handlers: Handlers) -> None:
+    model = ScriptedModel(last_said)
+
+    async def work(task: Task) -> Task:
+        return await run_agent(Agent(model=model), task)
+
+    handlers.bind(work, AGENT)
+    task = await create(platform, "How are you?")
+    await platform.tasks.send(task.id, FRENCH)
+    await platform.tasks.send(task.id, NewMessage(text="And short."))
+    async with working(platform, handlers):
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+    assert done.result == "user: How are you?; user: In French, please.; user: And short."
+
+
+async def test_a_retry_reads_it_at_the_same_place(platform: Platform, handlers: Handlers) -> None:
+    asked: list[list[str]] = []
+    said: list[str] = []
+
+    async def work(task: Task) -> Task:
+        async def say_once() -> None:
+            said.append("")
+            if len(said) == 1:
+                await say(platform, task)
+
+        def script(messages: list[Message]) -> Any:
+            calls = sum(bool(each.tool_calls) for each in messages)
+            if calls < 2:
+                return [f"call {calls}", Call("look", {}, f"c{calls}")]
+            asked.append(spoken(messages))
+            if len(asked) == 1:
+                raise Unavailable("away")
+            return "done"
+
+        return await run_agent(Agent(model=ScriptedModel(script), tools=[Tool(say_once).look]), task)
+
+    handlers.bind(work, AGENT)
+    async with working(platform, handlers):
+        task = await create(platform, "How are you?")
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+    assert (done.status, done.execution_attempts, len(said)) == (Status.Completed, 2, 2)
+    assert asked == [["user: How are you?", "assistant: call 0", "user: In French, please.", "assistant: call 1"]] * 2
+
+
+async def test_what_comes_too_late_is_told(platform: Platform, handlers: Handlers) -> None:
+    async def work(task: Task) -> Task:
+        done = await run_agent(Agent(model=ScriptedModel(["done"])), task)
+        await platform.tasks.send(task.id, FRENCH)
+        return done
+
+    handlers.bind(work, AGENT)
+    async with working(platform, handlers):
+        task = await create(platform)
+        await until(platform, task.id, Status.Completed, Status.Error)
+    notes = [Note.model_validate(each.data).text for each in await log(platform, task.id) if each.type is Type.Note]
+    assert notes == ["A message was not read: the agent had asked its model for the last time."]
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+async def test_a_finished_task_takes_none(platform: Platform, status: Status) -> None:
+    task = await bring_to(platform, status)
+    with pytest.raises(Conflict):
+        await platform.tasks.send(task.id, FRENCH)
+
+
+async def test_what_cannot_be_sent_is_refused(platform: Platform) -> None:
+    with pytest.raises(TaskNotFound):
+        await platform.tasks.send("none", FRENCH)
+    with pytest.raises((ValidationError, ValueError)):
+        await platform.tasks.send((await create(platform)).id, NewMessage(text=""))
+
+
+async def test_a_second_task_of_a_conversation_steers_the_first(platform: Platform) -> None:
+    conversations: dict[str, Mode] = {AGENT: "steer"}
+    await platform.work.register(WorkerCard(id=new_id(), name="w", agents=(AGENT,), conversations=conversations))
+    first = await create(platform, "How are you?", conversation_id="talk")
+    second = await create(platform, "In French, please.", conversation_id="talk")
+    assert second.id == first.id
+    (event,) = [each for each in await log(platform, first.id) if each.type is Type.MessageReceived]
+    assert ReceivedMessage.model_validate(event.data).text == "In French, please."
+    await platform.tasks.stop(first.id)
+    assert (await create(platform, "Again.", conversation_id="talk")).id != first.id
+
+
+async def test_its_owner_alone_reads_them(platform: Platform) -> None:
+    task = await create(platform)
+    await platform.tasks.send(task.id, FRENCH)
+    by = await worker(platform)
+    (given,) = await claim(platform, by)
+    assert given.task.messages_sent == 1
+    assert [each.text for each in await platform.work.messages(task.id)] == [FRENCH.text]
+    assert await platform.work.messages(task.id, 1) == []

@@ -1,0 +1,84 @@
+"""Messages that somebody sends to a task: its agent reads them before its next model call, each attempt at that place.
+
+They become messages of the user's in the conversation with the model, behind what is there. A row of the journal says
+which were read where, so that a later attempt reads them there too, and not once more elsewhere.
+"""
+
+import time
+from typing import Any
+
+from worker.agents.agent_run import AgentRun
+from worker.agents.conversation import Conversation
+from worker.agents.instrumentation.frames import Frame
+from worker.current import Run
+from worker.words.errors import ModuleException
+from worker.words.messages import ReceivedMessage
+
+KIND = "said"
+LOOK_SECONDS = 2.0  # between looks where nobody hinted
+WHAT = "A message"
+
+
+def read_again(frame: Frame, conversation: Conversation) -> tuple[int, list[list[Any]]]:
+    """Follow a conversation, and add what an earlier attempt read at this place.
+
+    Returns:
+        As ``Conversation.follow`` does.
+    """
+    position, said = conversation.follow()
+    while _is_read_by(frame, conversation):
+        scope = conversation.scope
+        entry = frame.run.journal.take(scope, KIND, str(position)) if scope.entries else None
+        if entry is None:
+            break
+        _add(conversation, [each["text"] for each in entry.value])
+        position, said = conversation.follow()
+    return position, said
+
+
+async def read(frame: Frame, conversation: Conversation, position: int) -> bool:
+    """Add what was sent and not yet read, before a model call that no earlier attempt has made; whether there was any.
+
+    Args:
+        frame: Who calls.
+        conversation: In which.
+        position: After how many messages.
+    """
+    run = frame.run
+    attempt = run.attempt
+    if attempt is None or attempt.attempt is None or not run.journal.is_kept or not _is_read_by(frame, conversation):
+        return False
+    fresh = await _unread(run, attempt)
+    if not fresh:
+        return False
+    value = [{"number": each.number, "text": each.text} for each in fresh]
+    run.note(conversation.scope, KIND, str(position), value, match="", what=WHAT)
+    _add(conversation, [each.text for each in fresh])
+    return True
+
+
+async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
+    mail = attempt.mail
+    if mail.is_due(LOOK_SECONDS):
+        mail.waits, mail.looked = False, time.monotonic()
+        try:
+            mail.messages += await attempt.work.messages(attempt.task_id, len(mail.messages))
+        except ModuleException:
+            mail.waits = True  # they are read before the call after this one
+    if not mail.messages:
+        return []
+    known = run.journal.said()
+    return [each for each in mail.messages if each.number not in known]
+
+
+def _is_read_by(frame: Frame, conversation: Conversation) -> bool:
+    """Whether messages are for whoever asks: the outermost agent or team, not its members, helpers or tools."""
+    if not conversation.is_agent or conversation.helper is not None:
+        return False
+    return not any(each.run_id and not hasattr(each.owner, "steps") for each in frame.path() if each is not frame)
+
+
+def _add(conversation: Conversation, texts: list[str]) -> None:
+    from agno.models.message import Message
+
+    conversation.messages += [Message(role="user", content=each) for each in texts]
