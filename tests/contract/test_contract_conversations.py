@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import OpenPlatform, Sql
-from tests.contract.steps import AGENT, SECONDS, claim, create, finish, hand_back, log, worker
+from tests.contract.steps import AGENT, SECONDS, claim, create, finish, hand_back, log, run, worker
 from tests.contract.steps import until as seen
 from worker.contracts import Platform
-from worker.words.conversations import Mode
-from worker.words.errors import Conflict, ValidationError
+from worker.words.activity import AgentActivityThreadMessage
+from worker.words.conversations import ConversationQuery, Mode
+from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.ids import new_id
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.requests import InputAnswer
@@ -275,3 +276,47 @@ async def test_a_child_of_a_task_does_not_wait_for_its_parents_turn_to_end(platf
     while len(given) < 2:
         given += await claimed(platform, by, seconds=SECONDS)
     assert sorted(given) == ["between", "child"]
+
+
+async def test_a_conversation_is_told_turn_by_turn(platform: Platform) -> None:
+    by = await worker(platform, AGENT, "other")
+    first, second = await turns(platform, "one", "two")
+    for answer in ("first answer", "second answer"):
+        (given,) = await claim(platform, by)
+        await finish(platform, given, result=answer)
+    await create(platform, "one again", id=first.id)
+    (given,) = await claim(platform, by)
+    await finish(platform, given, Status.Error, result="broken", error_code="tool")
+    await create(platform, "elsewhere", agent="other", conversation_id=TALK)
+    await create(platform, "nowhere")
+    told = await platform.tasks.conversation(TALK, ConversationQuery())
+    assert [(each.task_id, each.turn, each.question, each.answer) for each in told.turns[:3]] == [
+        (first.id, 0, "one", "first answer"),
+        (second.id, 0, "two", "second answer"),
+        (first.id, 1, "one again", None),
+    ]
+    endings = [(each.status, each.error_code) for each in told.turns[1:3]]
+    assert endings == [(Status.Completed, None), (Status.Error, "tool")]
+    assert (told.id, told.turns[3].agent_id) == (TALK, "other")
+    mine = await platform.tasks.conversation(TALK, ConversationQuery(agent_id="other"))
+    assert [each.question for each in mine.turns] == ["elsewhere"]
+    (listed,) = await platform.tasks.find_conversations(ConversationQuery())
+    assert (listed.id, listed.agents, listed.tasks, listed.text) == (TALK, [AGENT, "other"], 3, "elsewhere")
+    assert await platform.tasks.find_conversations(ConversationQuery(before=listed.created_at)) == []
+    with pytest.raises(NotFound):
+        await platform.tasks.conversation("none", ConversationQuery())
+
+
+async def test_a_task_that_was_continued_is_a_conversation_under_its_own_id(platform: Platform) -> None:
+    by, given = await run(platform)
+    await finish(platform, given, result="first")
+    await create(platform, "two", id=given.task.id)
+    assert await claimed(platform, by, seconds=SECONDS) == ["two"]
+    told = await platform.tasks.conversation(given.task.id, ConversationQuery())
+    assert [(each.turn, each.question, each.answer) for each in told.turns] == [
+        (0, "Summarise it.", "first"),
+        (1, "two", None),
+    ]
+    activity = await platform.tasks.activity(given.task.id)
+    said = [each.content.text for each in activity.messages if isinstance(each, AgentActivityThreadMessage)]
+    assert said == ["Summarise it.", "first", "two"]

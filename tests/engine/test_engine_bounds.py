@@ -16,6 +16,7 @@ from worker.engine.client import EngineTasks
 from worker.engine.engine import Engine
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
+from worker.words.conversations import ConversationQuery
 from worker.words.deliveries import DeliveryQuery
 from worker.words.errors import Unavailable
 from worker.words.messages import NewMessage
@@ -53,6 +54,8 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "requests": lambda engine, _: engine.tasks.requests(RequestQuery()),
     "signal": lambda engine, task_id: engine.tasks.signal(task_id, NewSignal(name="x")),
     "send": lambda engine, task_id: engine.tasks.send(task_id, NewMessage(text="x")),
+    "conversation": lambda engine, _: engine.tasks.conversation("talk", ConversationQuery()),
+    "find_conversations": lambda engine, _: engine.tasks.find_conversations(ConversationQuery()),
     "skip": lambda engine, task_id: engine.tasks.skip(task_id),
     "deliveries": lambda engine, _: engine.deliveries.find(DeliveryQuery()),
     "keys": lambda engine, _: engine.keys.list(),

@@ -13,6 +13,7 @@ from worker.remote.client import RemoteTasks
 from worker.remote.remote import Remote
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
+from worker.words.conversations import ConversationQuery
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.messages import NewMessage
@@ -47,6 +48,8 @@ CALLS: dict[str, Callable[[RemoteTasks], Awaitable[Any]]] = {
     "requests": lambda tasks: tasks.requests(RequestQuery()),
     "signal": lambda tasks: tasks.signal("t", NewSignal(name="x")),
     "send": lambda tasks: tasks.send("t", NewMessage(text="x")),
+    "conversation": lambda tasks: tasks.conversation("talk", ConversationQuery()),
+    "find_conversations": lambda tasks: tasks.find_conversations(ConversationQuery()),
     "skip": lambda tasks: tasks.skip("t"),
     "audit": lambda tasks: tasks.audit(AuditQuery()),
 }

@@ -38,6 +38,10 @@ BODIES: dict[str, Any] = {
 }
 
 
+TALK = "talk"
+"""A conversation that tasks of every agent belong to."""
+
+
 @dataclass(slots=True)
 class Holder:
     """Somebody with a key.
@@ -97,6 +101,7 @@ class World:
         stranger, _ = await keys.create(OTHER, role=Role.Admin)
         self.tasks[FOREIGN] = await self.create(FOREIGN, stranger)
         self.bases[FOREIGN] = await self.create_base(FOREIGN, stranger)
+        self.execute("update worker.tasks set conversation_id = %s", TALK)
         file = await self.client.post(
             "/files", params={"name": "f"}, content=SECRET_TEXT.encode(), headers={"x-api-key": stranger}
         )

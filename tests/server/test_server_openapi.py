@@ -39,6 +39,8 @@ def test_the_document_names_the_routes_and_their_errors(document: dict[str, Any]
         "/requests",
         "/agent-execution/{task_id}/signals",
         "/agent-execution/{task_id}/skip",
+        "/conversations",
+        "/conversations/{conversation_id}",
         "/agent-execution/{task_id}/messages",
         "/agent-execution/{agent_id}/report_task",
         "/agent-execution/executions/counts",

@@ -12,6 +12,7 @@ from worker.cli.answer_command import answer, send, signal
 from worker.cli.audit_commands import audit
 from worker.cli.check_command import check
 from worker.cli.clean_command import clean
+from worker.cli.conversation_commands import conversations
 from worker.cli.delivery_commands import deliveries
 from worker.cli.demo_command import demo
 from worker.cli.dev_command import dev
@@ -88,6 +89,7 @@ tasks.command("answer")(answer)
 tasks.command("signal")(signal)
 tasks.command("send")(send)
 app.add_typer(tasks, name="task")
+app.add_typer(conversations, name="conversation")
 app.add_typer(agents, name="agent")
 app.add_typer(tools, name="tool")
 app.add_typer(knowledge, name="kb")

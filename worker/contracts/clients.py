@@ -7,6 +7,7 @@ from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
+from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.messages import NewMessage
 from worker.words.providers import ProviderState
@@ -89,6 +90,18 @@ class Tasks(Protocol):
 
         Raises: TaskNotFound, Conflict (it has ended), ValidationError, Unsupported.
         """
+        ...
+
+    async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
+        """Anyone; what was asked and answered in a conversation, the first turn first; changes nothing.
+
+        A task that belongs to none and was continued is a conversation under its own id.
+        Raises: NotFound (no task of it is there), Unsupported.
+        """
+        ...
+
+    async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
+        """Anyone; conversations, the one with the newest task first; changes nothing. Raises: Unsupported."""
         ...
 
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:

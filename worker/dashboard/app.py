@@ -19,6 +19,7 @@ from worker.contracts.access import PAGES
 from worker.dashboard import (
     agents_page,
     audit_page,
+    conversations_page,
     dead_page,
     docs_page,
     entrance,
@@ -95,6 +96,8 @@ SERVED: dict[str, Page] = {
     "POST /ui/tasks/{task_id}/send": task_page.send,
     "POST /ui/tasks/{task_id}/skip": task_page.skip,
     "GET /ui/inbox": requests_page.inbox,
+    "GET /ui/conversations": conversations_page.conversations,
+    "GET /ui/conversations/{conversation_id}": conversations_page.conversation,
     "GET /ui/new": new_page.new,
     "POST /ui/new": new_page.create,
     "GET /ui/workers": workers_page.workers,

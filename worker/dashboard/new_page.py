@@ -57,7 +57,8 @@ class Draft:
 async def new(asking: Asking) -> Response:
     """Show the form, filled like another task where one is named."""
     draft = Draft()
-    draft.values["agent"] = asking.request.query_params.get("agent", "")[:128]
+    for name in ("agent", "conversation"):
+        draft.values[name] = asking.request.query_params.get(name, "")[:128]
     origin_id = asking.request.query_params.get("from", "")
     if origin_id:
         draft = await _like(asking, origin_id)

@@ -25,7 +25,7 @@ def compose(task: TaskRecord, events: Iterable[TaskUpdateEvent]) -> words.AgentA
         if isinstance(event.data, TaskRecord) and event.data.turn > turn:  # a finished task was given its next question
             turn = event.data.turn
             messages.append(_question(event, event.data))
-        message = _message(event, calls)
+        message = _said(event) if event.type is Type.MessageReceived else _message(event, calls)
         if message is not None:
             messages.append(message)
     return words.AgentActivityThread(id=task.id, created_at=task.created_at, user=task.input.user, messages=messages)
@@ -62,6 +62,14 @@ def _message(
             return words.AgentActivityThreadAuth(**at, type="auth_event", data=data)
         case _:
             return None
+
+
+def _said(event: TaskUpdateEvent) -> words.AgentActivityThreadMessage:
+    """What was said to the agent while it worked."""
+    content = words.AgentActivityThreadMessageContent(text=getattr(event.data, "text", None))
+    return words.AgentActivityThreadMessage(
+        id=f"{event.task_id}:{event.number}", created_at=event.time, role="user", content=content
+    )
 
 
 def _question(event: TaskUpdateEvent, task: TaskRecord) -> words.AgentActivityThreadMessage:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from worker.contracts.bounds import bounded
-from worker.engine import answering, finding, operations, statements
+from worker.engine import answering, finding, operations, statements, talks
 from worker.engine.activity import compose
 from worker.engine.attempts import attempts_of
 from worker.engine.audit import EngineAudit
@@ -28,7 +28,14 @@ from worker.words.actors import AuditAction
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
-from worker.words.conversations import PARALLEL, STEER, WAITS_FOR_TURN
+from worker.words.conversations import (
+    PARALLEL,
+    STEER,
+    WAITS_FOR_TURN,
+    ConversationItem,
+    ConversationQuery,
+    ConversationRecord,
+)
 from worker.words.errors import AgentNotFound, Conflict, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
@@ -229,6 +236,16 @@ class EngineTasks:
         async with self._audit.of(AuditAction.TaskSentMessage, f"task {task_id}", task=task_id):
             await self._core.writer.write(change)
         return await self.get(task_id)
+
+    @bounded
+    async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
+        """Tell a conversation."""
+        return await talks.told(self._core, self._organization, conversation_id, query)
+
+    @bounded
+    async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
+        """List conversations, the one with the newest task first."""
+        return await talks.listed(self._core, self._organization, query)
 
     @bounded
     async def skip(self, task_id: str) -> TaskRecord:

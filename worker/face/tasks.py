@@ -15,6 +15,7 @@ from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions, in_order, new_task
 from worker.face.task import Task, Verb, writer_of
 from worker.face.uploads import FileSource, upload
+from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
 from worker.words.errors import ValidationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.requests import OpenRequest, RequestQuery
@@ -264,6 +265,46 @@ class Tasks:
             bridge.block(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
         )
 
+    async def aconversation(
+        self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
+    ) -> ConversationRecord:
+        """Read what was asked and answered in a conversation, the first turn first.
+
+        Args:
+            conversation_id: Which; a task that belongs to none and was continued is one under its own id.
+            agent_id: Only this agent's tasks; none: every agent's.
+            limit: How many tasks at the most, 1 to 1,000: the newest.
+
+        Raises:
+            ModuleException: 404: no task of it is there.
+        """
+        query = _conversations(agent_id, limit)
+        return await bridge.across(
+            lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration
+        )
+
+    def conversation(
+        self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
+    ) -> ConversationRecord:
+        """Read a conversation, as ``aconversation`` does."""
+        query = _conversations(agent_id, limit)
+        return bridge.block(lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration)
+
+    async def aconversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
+        """List conversations, the one with the newest task first.
+
+        Args:
+            agent_id: Only with tasks of this agent; none: of any.
+            limit: How many at the most, 1 to 1,000.
+        """
+        query = _conversations(agent_id, limit)
+        return await bridge.across(lambda platform: platform.tasks.find_conversations(query), self.configuration)
+
+    def conversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
+        """List conversations, as ``aconversations`` does."""
+        query = _conversations(agent_id, limit)
+        return bridge.block(lambda platform: platform.tasks.find_conversations(query), self.configuration)
+
     async def arequests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
     ) -> "list_[OpenRequest]":
@@ -356,6 +397,13 @@ def _signal(name: str, data: Any) -> NewSignal:
 def _requests(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:
     try:
         return RequestQuery(agent_id=agent_id, limit=limit, after=after)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
+
+
+def _conversations(agent_id: str | None, limit: int) -> ConversationQuery:
+    try:
+        return ConversationQuery(agent_id=agent_id, limit=limit)
     except pydantic.ValidationError as error:
         raise as_refusal(error) from None
 

@@ -15,6 +15,8 @@ from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
 from worker.remote.wire import (
     agent_of,
     audit_of,
+    conversation_item_of,
+    conversation_of,
     decode,
     item_of,
     kept_of,
@@ -27,6 +29,7 @@ from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
+from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
 from worker.words.digests import digest
 from worker.words.errors import (
     AgentNotFound,
@@ -198,6 +201,24 @@ class RemoteTasks:
             raise self._unsupported("take signals")
         body = signal.model_dump(mode="json")
         return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
+
+    @bounded
+    async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
+        """Tell a conversation."""
+        content = await self._conversations(f"/{_in_path(conversation_id)}", query)
+        return conversation_of(decode(content, "a conversation"))
+
+    @bounded
+    async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
+        """List conversations, the one with the newest task first."""
+        rows = decode(await self._conversations("", query), "a list of conversations")
+        return [conversation_item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    async def _conversations(self, path: str, query: ConversationQuery) -> bytes:
+        if not await self._dialect.native():
+            raise self._unsupported("tell conversations")
+        asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
+        return (await self._transport.call("GET", f"/conversations{path}", params=asked)).content
 
     @bounded
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:

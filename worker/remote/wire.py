@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditEntry
+from worker.words.conversations import ConversationItem, ConversationRecord
 from worker.words.errors import ModuleException
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseRecord, KnowledgeBaseSearchResult
@@ -75,6 +76,16 @@ def provider_of(data: Any) -> ProviderState:
 def request_of(data: Any) -> OpenRequest:
     """Read what waits for a person."""
     return _read(OpenRequest, data, "a request")
+
+
+def conversation_of(data: Any) -> ConversationRecord:
+    """Read a conversation. Raises: Unreadable."""
+    return _read(ConversationRecord, data, "a conversation")
+
+
+def conversation_item_of(data: Any) -> ConversationItem:
+    """Read a list's conversation. Raises: Unreadable."""
+    return _read(ConversationItem, data, "a list's conversation")
 
 
 def message_of(data: Any) -> ReceivedMessage:

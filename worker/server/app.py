@@ -16,6 +16,7 @@ from worker.contracts import Host
 from worker.server import (
     agent_routes,
     audit_routes,
+    conversation_routes,
     delivery_routes,
     event_routes,
     failures,
@@ -128,6 +129,7 @@ def create_app(
         delivery_routes.router,
         provider_routes.router,
         request_routes.router,
+        conversation_routes.router,
         key_routes.router,
         audit_routes.router,
         worker_routes.router,

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field
 
+from worker.words.conversations import ConversationQuery
 from worker.words.digests import digest
 from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.tasks import TaskQuery, Words
@@ -173,7 +174,7 @@ class RequestQuery(Words):
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
 
 
-OfAgents = TypeVar("OfAgents", TaskQuery, RequestQuery)
+OfAgents = TypeVar("OfAgents", TaskQuery, RequestQuery, ConversationQuery)
 """What is asked of some agents' tasks."""
 
 

@@ -20,6 +20,8 @@ update worker.tasks set conversation_id = settings->>'conversation_id'
 
 create index tasks_of_conversation on worker.tasks (organization_id, conversation_id, created_at desc, id desc)
     where conversation_id is not null;
+create index conversations_by_time on worker.tasks (organization_id, created_at desc, id desc)
+    where conversation_id is not null;
 create index tasks_queued on worker.tasks (organization_id, agent_id, conversation_id, place)
     where queued and status = 'pending';
 create index tasks_in_turn on worker.tasks (organization_id, agent_id, conversation_id)

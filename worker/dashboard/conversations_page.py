@@ -1,0 +1,41 @@
+"""Conversations: a list of them, and each as what was asked and answered, turn by turn."""
+
+from datetime import datetime
+
+from starlette.responses import Response
+
+from worker.dashboard.asking import Asking
+from worker.words.conversations import ConversationQuery
+from worker.words.errors import NotFound
+from worker.words.ids import is_id
+
+SHOWN = 50
+
+
+async def conversations(asking: Asking) -> Response:
+    """List conversations, the one with the newest task first."""
+    agent = asking.request.query_params.get("agent", "")[:128]
+    before = _moment(asking.request.query_params.get("before", ""))
+    query = ConversationQuery(agent_id=agent or None, limit=SHOWN, before=before)
+    found = await asking.may.room.tasks.find_conversations(asking.may.within(query))
+    following = found[-1].newest_at.isoformat() if len(found) == SHOWN else None
+    return await asking.page(
+        "conversations.html", conversations=found, agent=agent, following=following, is_first=before is None
+    )
+
+
+async def conversation(asking: Asking) -> Response:
+    """Show a conversation."""
+    conversation_id = asking.request.path_params["conversation_id"]
+    if not is_id(conversation_id):
+        raise NotFound("There is no such conversation.")
+    query = asking.may.within(ConversationQuery(limit=SHOWN))
+    told = await asking.may.room.tasks.conversation(conversation_id, query)
+    return await asking.page("conversation.html", conversation=told, is_cut=len(told.turns) >= SHOWN)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
