@@ -9,6 +9,8 @@ from worker.words.errors import ConfigurationError
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskRecord
 
+TURNS = 10  # of the conversation that an agent is shown
+
 
 def agent_arguments(
     record: AgentRecord, *, task: TaskRecord | None = None, settings: Settings | None = None
@@ -46,8 +48,8 @@ def agent_arguments(
 
 
 def _conversation(task: TaskRecord) -> dict[str, Any]:
-    """History is wanted where a task continues what was said before; it needs an agent with a ``db``."""
-    return {"add_history_to_context": True} if task.turn or task.conversation_id else {}
+    """History is wanted where a task continues what was said before: the agent's own, or that of our log."""
+    return {"add_history_to_context": True, "num_history_runs": TURNS} if task.turn or task.conversation_id else {}
 
 
 def _default_name(settings: Settings | None) -> str | None:

@@ -16,6 +16,7 @@ from worker.agents.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_endin
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.file_tools import FileTools
+from worker.agents.history import session_of, with_history
 from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
@@ -31,6 +32,7 @@ from worker.agents.workflow_steps import Said
 from worker.current import Run, run_in_hand
 from worker.threads import in_thread
 from worker.words.classification import message_of
+from worker.words.conversations import ConversationTurn
 from worker.words.digests import digest
 from worker.words.errors import ModuleException
 from worker.words.events import NewEvent
@@ -54,6 +56,7 @@ class Material:
         options: Other keywords of the agent's own ``arun``.
         streams: Whether its text may be streamed, where the task wants that.
         file_tools: Tools by which it reads on in the files.
+        history: Earlier turns of the conversation.
     """
 
     message: str
@@ -65,6 +68,7 @@ class Material:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     streams: bool = True
     file_tools: FileTools | None = None
+    history: Sequence[ConversationTurn] = ()
 
     @property
     def input(self) -> Any:
@@ -212,8 +216,9 @@ class _Going:
         """Run the agent to its end."""
         self._is_workflow = kind == "workflow"
         started = time.perf_counter()
-        request = _request(kind, self._run.record, self._material, self._want)
+        request = _request(agent, kind, self._run.record, self._material, self._want)
         applied = self._overrides.applied(agent, kind)
+        with_history(applied, self._material.history)
         own = without_users(applied, request["user_id"])
         frame = Frame(self._run, own, lambda: self._run.scope, run_id=self._run_id, given=self._material.input)
         async with self:
@@ -380,12 +385,12 @@ class _Going:
         return Frame(run, repairer, lambda: scope, frame, run_id=run.id_of(scope))
 
 
-def _request(kind: str, record: TaskRecord, material: Material, want: Wanted) -> dict[str, Any]:
+def _request(agent: Any, kind: str, record: TaskRecord, material: Material, want: Wanted) -> dict[str, Any]:
     """What ``arun`` is given besides the run's id."""
     user = record.input.user
     request: dict[str, Any] = {
         "input": material.input,
-        "session_id": record.conversation_id or record.id,
+        "session_id": session_of(agent, record),
         "user_id": user.id if user else None,
         **{name: list(media) or None for name, media in material.media.items()},
         **material.options,

@@ -23,11 +23,11 @@ _OF = """
 # The newest tasks of a conversation; or the one task that was continued again and again, by its own id.
 _TASKS = f"""
     select * from (
-        select {TASK_COLUMNS} from worker.tasks t where t.conversation_id = %(conversation)s and {_OF}
+        select {TASK_COLUMNS}, t.place from worker.tasks t where t.conversation_id = %(conversation)s and {_OF}
         union all
-        select {TASK_COLUMNS} from worker.tasks t
+        select {TASK_COLUMNS}, t.place from worker.tasks t
          where t.id = %(conversation)s and t.conversation_id is null and {_OF}
-    ) t order by t.created_at desc, t.id desc limit %(limit)s
+    ) t order by t.created_at desc, t.place desc nulls last, t.id desc limit %(limit)s
 """  # noqa: S608 - constants
 
 _LIST = f"""
@@ -51,7 +51,7 @@ async def told(core: Core, organization_id: str, conversation_id: str, query: Co
     if not rows:
         raise NotFound(f"There is no conversation {conversation_id!r}.")
     turns: list[ConversationTurn] = []
-    for row in rows:
+    for row in reversed(rows):  # tasks that were made in one moment have one time, and stay in their order
         task = task_record(row)
         turns += await _earlier(core, row, task) if task.turn else [_last(task, task.created_at)]
     return ConversationRecord(id=conversation_id, turns=sorted(turns, key=lambda each: each.asked_at))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from worker.agents.call_sites import Place, call_site
 from worker.contracts import Platform
-from worker.current import Run, run_in_hand
+from worker.current import Run, asked_by_run, run_in_hand
 from worker.face import bridge, reading
 from worker.face.artifacts import keep_produced
 from worker.face.task import Task
-from worker.words.errors import Unavailable, ValidationError
+from worker.words.conversations import ConversationQuery
+from worker.words.errors import NotFound, Unavailable, Unsupported, ValidationError
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.usage import Usage
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from worker.agents.produced import Produced
     from worker.agents.running import Material, Produce
     from worker.inputs import Attachments
+    from worker.words.conversations import ConversationTurn
     from worker.words.models import ModelCapabilities
 
 IGNORED = {
@@ -67,6 +69,8 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
         given: What it is given instead, or besides: ``input`` (another text, or a structured one), ``files``,
             ``images``, ``audio`` and ``videos`` in place of the task's, ``dependencies``, ``session_state``, and every
             other keyword of the object's own ``arun``; with ``stream=False`` none of its text is streamed.
+            ``history=10`` gives an agent or team without a database the last ten turns of the task's conversation:
+            questions and answers; by default as many as the agent says, where it has ``add_history_to_context``.
             ``file_tools`` says whether it is given ``read_file`` and ``search_file``, which read in all of the task's
             files; by default it is where the message has not all of one, and the model can call tools.
 
@@ -158,10 +162,11 @@ async def _perform(
     outlet = _Outlet(task.id)
     given = dict(given)
     wants_tools: bool | None = given.pop("file_tools", None if given.get("input") is None else False)
+    history = await _history(agent, task, given.pop("history", None))
     if given:
         _check(agent, given)
     material, notes = await _material(agent, task, wants_tools)
-    material = _with(material, given)
+    material = replace(_with(material, given), history=history)
     if ordinal == 0:
         told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
         await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
@@ -189,6 +194,37 @@ async def _perform(
     else:
         task.result = result.content
     return task
+
+
+async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[ConversationTurn]":
+    """Earlier turns of the task's conversation, where its agent has no database that holds them.
+
+    Raises:
+        ValidationError: The number that is wanted is none.
+        Unsupported: The platform tells no conversations.
+    """
+    from worker.agents.history import earlier, turns_wanted
+
+    continues = bool(task.turn or task.conversation_id)
+    most = turns_wanted(agent, wanted, continues=continues)
+    if not most or not continues:
+        return ()
+    query = ConversationQuery(agent_id=task.agent_id, limit=min(1000, most + 10))  # a few may have had no answer
+    conversation_id = task.conversation_id or task.id
+    try:
+        told = await bridge.across(
+            lambda platform: asked_by_run(
+                lambda: platform.tasks.conversation(conversation_id, query), "reading a conversation"
+            ),
+            task.origin,
+        )
+    except NotFound:
+        return ()
+    except Unsupported:
+        if wanted is None:
+            return ()
+        raise
+    return earlier(told.turns, task, most)
 
 
 def _check(agent: Any, given: Mapping[str, Any]) -> None:
