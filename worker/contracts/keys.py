@@ -16,6 +16,7 @@ RESERVED_ORGANIZATIONS = frozenset(
         "agent-execution",
         "agents",
         "agents-metrics",
+        "conversations",
         "events",
         "files",
         "keys",

@@ -29,6 +29,7 @@ ROOTS = frozenset(
         "agents",
         "agents-metrics",
         "audit",
+        "conversations",
         "deliveries",
         "docs",
         "events",
