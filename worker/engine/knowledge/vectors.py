@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 from worker.engine.connections import connect, errors
 from worker.words.errors import ModuleException
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from worker.engine.core import Core
+    from worker.engine.sessions import AsyncSession
 
 MANY = 5_000  # passages, from which on an index answers sooner than a look at each of them
 DIMENSIONS = 4_000  # that an index of halfvec takes
+BUILD_SECONDS = 1_800.0
 NO_VECTORS = "the database's server has no pgvector 0.7 or newer, or its role may not create it: words alone count"
 
 # Half the precision takes half the room, and finds the same. Where it cannot be made, words alone count.
@@ -50,6 +52,14 @@ _PLACE = """
 _STANDS = """
     select (select indisvalid from pg_index where indexrelid = to_regclass(%(name)s)) as is_valid, count(*) as count
     from (select from worker.knowledge_vectors where base = %(base)s limit %(many)s) x
+"""
+
+# An index of 100,000 vectors takes minutes, waits for transactions that began before it, and wants its graph in memory:
+# by helpers of its own that is shared memory, of which a container has little.
+_SESSION = """
+    select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+           set_config('max_parallel_maintenance_workers', '0', false),
+           set_config('maintenance_work_mem', '256MB', false)
 """
 
 _LOCK = "select pg_try_advisory_lock(1802396782, %s)"  # "know", and the base
@@ -129,10 +139,11 @@ class Vectors:
         It takes minutes, and the process's own connections are few. Where it fails, vectors are looked at one by one.
         """
         try:
-            connection = await connect(self._core.url, pooled=self._core.pooled)
+            connection = cast("AsyncSession", await connect(self._core.url, pooled=self._core.pooled))
+            connection.answer_seconds = BUILD_SECONDS
             try:
                 with errors():
-                    await connection.execute("select set_config('statement_timeout', '0', false)")
+                    await connection.execute(_SESSION)
                     row = await (await connection.execute(_LOCK, (base,))).fetchone()
                     yield connection if row is not None and row[0] else None
             finally:
