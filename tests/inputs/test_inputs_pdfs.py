@@ -154,3 +154,17 @@ async def test_a_damaged_trailer_is_mended_and_a_truncated_pdf_is_not() -> None:
     assert text_of(file.content) == text_of(PAGES)
     with pytest.raises(UnreadableError, match="truncated"):
         await examined("https://a.test/a.pdf", Fetched(body[: len(body) // 2] + root), MOST)
+
+
+async def test_pages_count_against_the_context_too_by_how_much_text_they_have() -> None:
+    dense = pdf(*["word " * 900] * 20)
+    small = ModelCapabilities(context=32_000)
+    (item,) = (await adapt(read(dense), small)).items
+    assert item.note == "0.pdf: the model is given the first 10 pages of 20."
+    assert (await adapt(read(pdf(*["a few words"] * 20)), small)).notes == ()
+    assert (await adapt(read(dense), ModelCapabilities(context=200_000))).notes == ()
+    table = Attachment("https://a.test/a.txt", Kind.TEXT, "text/plain", "a.txt", b"word " * 9_000, "utf-8")
+    both = Attachments((*read(dense).items, table))
+    fitting = await adapt(both, small)
+    assert fitting.notes[0] == item.note
+    assert len(fitting.items[1].content) < 3_000

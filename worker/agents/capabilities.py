@@ -18,7 +18,9 @@ from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimit
 from worker.words.tasks import TaskRecord
 
 EVERYTHING = ModelCapabilities()
-OPENAI = ModelCapabilities(pictures=PictureLimits(size=15 * 1024 * 1024, number=500, few=500))  # no moving GIF
+OPENAI = ModelCapabilities(  # no moving GIF
+    pictures=PictureLimits(size=15 * 1024 * 1024, number=500, few=500), page_tokens=1_000
+)
 GEMINI = ModelCapabilities(
     pictures=PictureLimits(
         COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024, number=3_000, few=3_000
@@ -27,6 +29,7 @@ GEMINI = ModelCapabilities(
     video=frozenset(f"video/{each}" for each in ("mp4", "mpeg", "quicktime", "webm", "x-msvideo", "x-flv", "3gpp")),
     request=14_000_000,  # of 20 MB a request, with everything in it as base64
     pdf_pages=1_000,
+    page_tokens=260,
 )
 BEDROCK = ModelCapabilities(
     pictures=PictureLimits(number=20), documents=5, document_size=4_500_000

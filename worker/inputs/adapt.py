@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from worker.inputs import recognition
 from worker.inputs.attachments import Attachment, Attachments, Kind
-from worker.inputs.budget import most_characters
+from worker.inputs.budget import MOST_CHARACTERS, most_characters
 from worker.inputs.causes import UnreadableError
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
-from worker.inputs.names import size_words
 from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, has_end, is_protected, pdf_pictures, pdf_text
 from worker.inputs.pictures import Fitted, Picture, fit_pictures, fit_pictures_blocking
+from worker.inputs.room import SENT, Room, page_words
 from worker.inputs.threads import examine
 from worker.words.models import ModelCapabilities
 
@@ -36,8 +36,10 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
     pictures = await fit_pictures(_pictures(attachments), accepted) if capabilities.images else []
     fitted = _with_pictures(attachments, pictures) if capabilities.images else attachments.items
     items = await asyncio.gather(*(_adapt_one(item, capabilities, limits) for item in fitted))
-    fitting = Attachments(await _within_request(items, capabilities, limits), attachments.reservation)
-    return await examine(lambda: fit_texts(fitting, capabilities, limits)) if fitting.texts else fitting
+    room = Room(capabilities)
+    fitting = Attachments(await _within_request(items, capabilities, limits, room), attachments.reservation)
+    left = replace(capabilities, prompt_tokens=room.text_tokens)
+    return await examine(lambda: fit_texts(fitting, left, limits)) if fitting.texts else fitting
 
 
 async def _with_pictures_of_pdfs(attachments: Attachments, wanted: int) -> Attachments:
@@ -56,9 +58,7 @@ async def _with_pictures_of_pdfs(attachments: Attachments, wanted: int) -> Attac
     return Attachments(tuple(items), attachments.reservation)
 
 
-_SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
 PDF_PICTURES_BYTES = 16 * 1024 * 1024  # of one PDF
-LEAST_PDF = 500  # bytes; no page fits into fewer
 _NO_PDFS = "the model takes no PDFs"
 
 
@@ -73,10 +73,10 @@ async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: 
 
 
 async def _within_request(
-    items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits
+    items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits, room: Room
 ) -> tuple[Attachment, ...]:
     """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
-    room, fitting = _Room(capabilities), list[Attachment]()
+    fitting = list[Attachment]()
     for item in items:
         fitted = item
         if item.kind is Kind.PDF:
@@ -84,57 +84,36 @@ async def _within_request(
                 fitted = await _as_pdf(item, room)
             except UnreadableError as cause:
                 fitted = await _as_text(item, most_characters(capabilities, limits), str(cause))
-        elif item.kind in _SENT and (why := room.refusal(item)):
+        elif item.kind in SENT and (why := room.refusal(item)):
             fitted = _as_note(item, why)
         room.take(fitted)
         fitting.append(fitted)
     return tuple(fitting)
 
 
-class _Room:
-    """What there is still room for in a request."""
-
-    def __init__(self, takes: ModelCapabilities) -> None:
-        self._takes = takes
-        self.bytes = takes.request
-        self.pages = takes.pdf_pages
-        self._pictures = takes.pictures.number
-        self._documents = takes.documents
-
-    @property
-    def document_bytes(self) -> int:
-        """How large a PDF may be."""
-        return min(self.bytes, self._takes.document_size)
-
-    def refusal(self, item: Attachment) -> str | None:
-        """Why there is no room for a file, not even a page of it; None if there is."""
-        taken, provider = "the model's provider takes no more than", "in one request"
-        if item.kind is Kind.IMAGE and not self._pictures:
-            return f"{taken} {self._takes.pictures.number:,} pictures {provider}"
-        if item.kind is Kind.PDF and not self._documents:
-            return f"{taken} {self._takes.documents:,} PDFs {provider}"
-        if item.kind is Kind.PDF and not self.pages:
-            return f"{taken} {_pages(self._takes.pdf_pages)} of PDFs {provider}"
-        if (LEAST_PDF if item.kind is Kind.PDF else len(item.content)) > self.bytes:
-            total = size_words(self._takes.request)
-            return f"with it the files are larger than the {total} that the model's provider takes {provider}"
-        return None
-
-    def take(self, item: Attachment) -> None:
-        """Count a file that is sent."""
-        self.bytes -= len(item.content) if item.kind in _SENT else 0
-        self._pictures -= item.kind is Kind.IMAGE
-        self._documents -= item.kind is Kind.PDF
-        self.pages -= item.pages or 0 if item.kind is Kind.PDF else 0
-
-
-async def _as_pdf(item: Attachment, room: _Room) -> Attachment:
+async def _as_pdf(item: Attachment, room: Room) -> Attachment:
     """A PDF that its provider opens, of as many pages and bytes as there is room for. Raises UnreadableError: none."""
     if (why := room.refusal(item)) is not None:
         raise UnreadableError(why)
-    if _is_fine(item, room.pages, room.document_bytes):
-        return item
-    return _with_pages(item, *await fit_pdf(item.content, room.pages, room.document_bytes))
+    tokens = room.dense_page
+    if (item.pages or 1) * tokens > room.tokens:
+        tokens = room.tokens_of_page(await _characters_of(item), item.pages or 1)
+    pages = int(min(room.pages, max(room.tokens, 0) / tokens))
+    if not pages:
+        raise UnreadableError("there is no room for it in the model's context")
+    fits = _is_fine(item, pages, room.document_bytes)
+    fitted = item if fits else _with_pages(item, *await fit_pdf(item.content, pages, room.document_bytes))
+    room.tokens -= (fitted.pages or 1) * tokens
+    return fitted
+
+
+async def _characters_of(item: Attachment) -> int | None:
+    """How much text a PDF has; None where that cannot be told."""
+    try:
+        read = await pdf_text(item.content, MOST_CHARACTERS)
+    except UnreadableError:
+        return None
+    return len(read.text) * read.pages // max(read.read, 1)
 
 
 def _is_fine(item: Attachment, pages: int, size: int) -> bool:
@@ -146,12 +125,8 @@ def _with_pages(item: Attachment, content: bytes, count: int) -> Attachment:
     total = item.pages or 1
     note = item.note
     if count < total:
-        note = _and(note, f"{item.name}: the model is given the first {_pages(count)} of {total:,}.")
+        note = _and(note, f"{item.name}: the model is given the first {page_words(count)} of {total:,}.")
     return replace(item, content=content, pages=count, note=note, is_cut=count < total)
-
-
-def _pages(count: int) -> str:
-    return "page" if count == 1 else f"{count:,} pages"
 
 
 def _as_recording(item: Attachment, taken: frozenset[str]) -> Attachment:

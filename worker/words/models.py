@@ -45,6 +45,7 @@ class ModelCapabilities:
         request: Bytes that all files of a request may have, before base64 makes them a third larger. Anthropic refuses
             requests of more than 32 MB; 2 MB of those are for the texts.
         pdf_pages: Pages that all PDF files of a request may have; Anthropic and OpenAI refuse more than 100.
+        page_tokens: Tokens of a PDF's page besides its text, for the picture of it that most providers make.
         documents: PDF files of one request; Bedrock refuses more than 5.
         document_size: Bytes that one PDF file may have; Bedrock refuses more than 4.5 MB.
         context: Tokens of its context; none: nobody knows.
@@ -59,6 +60,7 @@ class ModelCapabilities:
     video: frozenset[str] = frozenset()
     request: int = 22_000_000
     pdf_pages: int = 100
+    page_tokens: int = 1_500
     documents: int = 100
     document_size: int = 22_000_000
     context: int | None = None

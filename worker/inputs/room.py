@@ -1,0 +1,79 @@
+"""What there is still room for in a request: bytes, pages, pictures and documents of its provider, and the context."""
+
+from math import inf
+
+from worker.inputs.attachments import Attachment, Kind
+from worker.inputs.names import size_words
+from worker.words.models import ModelCapabilities
+
+SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
+LEAST_PDF = 500  # bytes; no page fits into fewer
+CONTEXT_SHARE = 0.95  # of the context may be for what is sent as it is
+PICTURE_TOKENS = 1_600  # of a picture of more than a million pixels; Anthropic scales larger ones down to that
+DENSE_TEXT = 1_500  # tokens of the text of a dense page
+CHARACTERS_A_TOKEN = 3  # of a PDF's text, rather fewer than English has
+LEAST_TEXT = 1_000  # tokens that texts may have in any case
+
+
+class Room:
+    """What there is still room for in a request.
+
+    Arguments:
+        takes: what the model takes.
+    """
+
+    def __init__(self, takes: ModelCapabilities) -> None:
+        self._takes = takes
+        self.bytes = takes.request
+        self.pages = takes.pdf_pages
+        self.tokens = takes.context * CONTEXT_SHARE if takes.context is not None else inf
+        self._pictures = takes.pictures.number
+        self._documents = takes.documents
+
+    @property
+    def document_bytes(self) -> int:
+        """How large a PDF may be."""
+        return min(self.bytes, self._takes.document_size)
+
+    @property
+    def dense_page(self) -> float:
+        """Tokens of a page of a PDF, at most."""
+        return self._takes.page_tokens + DENSE_TEXT
+
+    def tokens_of_page(self, characters: int | None, pages: int) -> float:
+        """Tokens of each page of a PDF with so much text; None: nobody knows."""
+        if characters is None:
+            return self.dense_page
+        return self._takes.page_tokens + characters / CHARACTERS_A_TOKEN / pages
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens that texts may have beside what is sent."""
+        return int(max(min(self._takes.text_tokens, self.tokens), min(LEAST_TEXT, self._takes.text_tokens)))
+
+    def refusal(self, item: Attachment) -> str | None:
+        """Why there is no room for a file, not even a page of it; None if there is."""
+        taken, provider = "the model's provider takes no more than", "in one request"
+        if item.kind is Kind.IMAGE and not self._pictures:
+            return f"{taken} {self._takes.pictures.number:,} pictures {provider}"
+        if item.kind is Kind.PDF and not self._documents:
+            return f"{taken} {self._takes.documents:,} PDFs {provider}"
+        if item.kind is Kind.PDF and not self.pages:
+            return f"{taken} {page_words(self._takes.pdf_pages)} of PDFs {provider}"
+        if (LEAST_PDF if item.kind is Kind.PDF else len(item.content)) > self.bytes:
+            total = size_words(self._takes.request)
+            return f"with it the files are larger than the {total} that the model's provider takes {provider}"
+        return None
+
+    def take(self, item: Attachment) -> None:
+        """Count a file that is sent, but for the tokens of a PDF, which depend on what is in it."""
+        self.bytes -= len(item.content) if item.kind in SENT else 0
+        self.tokens -= PICTURE_TOKENS if item.kind is Kind.IMAGE else 0
+        self._pictures -= item.kind is Kind.IMAGE
+        self._documents -= item.kind is Kind.PDF
+        self.pages -= item.pages or 0 if item.kind is Kind.PDF else 0
+
+
+def page_words(count: int) -> str:
+    """A number of pages in words."""
+    return "page" if count == 1 else f"{count:,} pages"
