@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from worker.decorators import on_tool_after, on_tool_before, on_tool_error, register_tool, tool
     from worker.face.agent import Agent, AgentsListItem
     from worker.face.agents import Agents
+    from worker.face.agno_db import agno_db
     from worker.face.backend import Backend
     from worker.face.configuration import Configuration
     from worker.face.context import Context
@@ -134,6 +135,7 @@ __all__ = [
     "Unavailable",
     "User",
     "ValidationError",
+    "agno_db",
     "declare_tool",
     "idempotency_key",
     "on",

@@ -19,6 +19,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.tasks": ("Tasks", "TasksListItem"),
     "worker.face.agent": ("Agent", "AgentsListItem"),
     "worker.face.agents": ("Agents",),
+    "worker.face.agno_db": ("agno_db",),
     "worker.face.backend": ("Backend",),
     "worker.face.configuration": ("Configuration",),
     "worker.face.context": ("Context",),

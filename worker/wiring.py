@@ -1,6 +1,7 @@
 """From settings to a platform: the one file that names the engine and the remote."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from worker.contracts import Platform
 from worker.settings import Settings
@@ -48,3 +49,11 @@ def engine(settings: Settings) -> "Engine":
         encryption_key=key.get_secret_value() if key else None,
         encrypt_all=settings.encrypt == "all",
     )
+
+
+def connector(settings: Settings) -> Callable[[], Any]:
+    """What connects to the engine's database, for a library that keeps things of its own there."""
+    from worker.engine.visitors import connector
+
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    return connector(url, settings.home)

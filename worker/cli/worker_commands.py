@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,8 @@ from worker.cli import output
 from worker.cli.platform import read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.engine.engine import Engine
     from worker.registry import Registry
 
@@ -63,18 +65,23 @@ def _bytes(text: str) -> int:
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Bring the database's schema up to date, and that of Agno's storage there (agno_db) with it."""
     from worker import wiring
 
-    engine = wiring.engine(read_settings())
-    for name in asyncio.run(_migrated(engine)) or ["nothing to do: the schema is current"]:
+    settings = read_settings()
+    engine = wiring.engine(settings)
+    for name in asyncio.run(_migrated(engine, wiring.connector(settings))) or ["nothing to do: the schema is current"]:
         output.say(name)
     output.say(f"on {engine.description}")
 
 
-async def _migrated(engine: "Engine") -> list[str]:
+async def _migrated(engine: "Engine", connect: "Callable[[], Any]") -> list[str]:
+    from worker.agents.agno_storage import migrate
+
     try:
-        return await engine.migrate()
+        applied = await engine.migrate()
+        await migrate(connect)
+        return applied
     finally:
         await engine.close()
 

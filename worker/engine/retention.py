@@ -63,6 +63,8 @@ class Retention:
         """
         while days and (removed := await self._tasks(days)):
             yield removed
+        if days:
+            await self._sessions(days)
         async for removed in self._journals():
             yield removed
         async for removed in self._files():
@@ -83,6 +85,19 @@ class Retention:
                 for table, statement in statements.OF_TASKS.items()
             }
         return Removed(tasks=counts["tasks"], events=counts["events"], journal=counts["journal"])
+
+    async def _sessions(self, days: int) -> None:
+        """Remove Agno's sessions that nobody has used for so long, where it keeps them in this database."""
+        from psycopg import sql
+
+        asked = {"days": days, "limit": TASKS_A_BATCH}
+        for row in await self._core.rows(statements.SESSION_TABLES):
+            table = sql.Identifier(row["schema"], row["name"])
+            statement = sql.SQL(statements.DROP_SESSIONS).format(table=table)
+            count = TASKS_A_BATCH
+            while count == TASKS_A_BATCH:
+                async with self._core.connection(BATCH_SECONDS) as connection:
+                    count = (await connection.execute(statement, asked)).rowcount
 
     async def _journals(self) -> AsyncGenerator[Removed]:
         after: str | None = ""

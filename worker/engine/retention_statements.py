@@ -37,6 +37,21 @@ OF_TASKS: dict[str, LiteralString] = {
     "tasks": "delete from worker.tasks where id = any(%s::text[])",
 }
 
+# Where Agno keeps sessions of its own beside our schema (agents/agno_storage.py).
+SESSION_TABLES = """
+    select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname ~ '^worker_agno(_[0-9a-f]{16})?$' and c.relname in ('agno_sessions', 'agno_runs')
+       and c.relkind in ('r', 'p')
+"""
+
+# Sessions that nobody has used for as long as finished tasks are kept.
+DROP_SESSIONS = """
+    delete from {table} where ctid = any(array(
+        select ctid from {table} where coalesce(updated_at, created_at)
+               < extract(epoch from now() - make_interval(days => %(days)s))::bigint limit %(limit)s
+    ))
+"""
+
 # Creates that may be repeated are remembered for a day, which is less than any task is kept.
 FORGET_REPEATS = "delete from worker.repeats where created_at < now() - interval '1 day'"
 
