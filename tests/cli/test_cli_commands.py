@@ -268,3 +268,18 @@ def test_help_loads_no_engine_either(here: Shell) -> None:
         check=True,
     )
     assert shown.stdout == "[]\n"
+
+
+def test_a_conversation_is_told_and_its_tasks_are_skipped_and_spoken_to(typed: CliRunner, environment: Path) -> None:
+    made = typed.invoke(app, ["task", "create", "--agent", "desk", "--text", "Hello.", "--conversation", "talk"])
+    task_id = made.stdout.strip()
+    assert typed.invoke(app, ["task", "send", task_id, "In French, please."]).exit_code == 0
+    assert "In French, please." in typed.invoke(app, ["task", "events", task_id]).stdout
+    shown = typed.invoke(app, ["conversation", "show", "talk"]).stdout
+    assert "> Hello." in shown
+    listed = typed.invoke(app, ["conversation", "list", "--json"])
+    assert [each["id"] for each in json.loads(listed.stdout)] == ["talk"]
+    assert "talk" in typed.invoke(app, ["conversation", "list"]).stdout
+    assert typed.invoke(app, ["task", "skip", task_id, "--json"]).exit_code == 0
+    refused = typed.invoke(app, ["conversation", "show", "none"])
+    assert (refused.exit_code, refused.stdout) == (1, "")

@@ -10,6 +10,7 @@ from worker.face.agents import Agents
 from worker.face.configuration import Configuration
 from worker.face.task import Task
 from worker.face.tasks import Tasks
+from worker.words.activity import AgentActivityThreadMessage
 from worker.words.agents import AgentRecord
 from worker.words.errors import AgentNotFound, ConfigurationError, ModuleException, TooLarge, ValidationError
 from worker.words.statuses import LLMReasoningEffort, OutputFormat, ThinkMode
@@ -208,3 +209,28 @@ async def test_the_agent_that_is_not_named_is_the_environments(monkeypatch: pyte
     await bridge.across(lambda platform: platform.tasks.save_agent(record))
     monkeypatch.setenv("XPANDER_AGENT_ID", "a1")
     assert Agent.load().id == "a1" == Agent.load(configuration=Configuration()).id
+
+
+async def test_what_is_said_to_a_task_and_read_of_its_conversation_has_twins() -> None:
+    task = await Tasks().acreate("agent", "one", conversation_id="talk")
+    assert (await task.asend("two")).id == task.id
+    assert (await Tasks().asend(task.id, "three")).id == task.id
+    assert task.send("four") is task
+    assert Tasks().send(task.id, "five").id == task.id
+    activity = await task.aget_activity_log()
+    said = [each.content.text for each in activity.messages if isinstance(each, AgentActivityThreadMessage)]
+    assert said == ["one", "two", "three", "four", "five"]
+    with pytest.raises(ValidationError):
+        task.send("")
+    for told in (await Tasks().aconversation("talk"), Tasks().conversation("talk", "agent")):
+        assert [each.question for each in told.turns] == ["one"]
+    for listed in (await Tasks().aconversations(), Tasks().conversations("agent")):
+        assert [each.id for each in listed] == ["talk"]
+    for skip in (Tasks().skip, Tasks().conversation):
+        with pytest.raises(ModuleException):
+            skip("none")
+    with pytest.raises(ModuleException):
+        await Tasks().askip("none")
+    with pytest.raises(ValidationError) as refused:
+        await Tasks().acreate("agent", "x", conversation_id="a b")
+    assert refused.value.field == "conversation_id"
