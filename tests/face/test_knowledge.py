@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent as AgnoAgent
+from agno.knowledge.document import Document
 from agno.knowledge.embedder.base import Embedder
 from fpdf import FPDF
 from PIL import Image
@@ -208,6 +209,21 @@ class OwnKnowledge:
 
     def search(self, query: str, **_: Any) -> list[dict[str, str]]:
         return [{"content": f"its own on {query}"}]
+
+
+class UsersKnowledge(OwnKnowledge):
+    """One that keeps its documents apart by user."""
+
+    async def asearch(self, query: str, max_results: int, filters: Any, user_id: str | None) -> list[Document]:
+        return [Document(content=f"{user_id}'s on {query}: {max_results} {filters}")]
+
+
+async def test_agnos_own_knowledge_is_asked_for_what_is_the_users() -> None:
+    agent = await agent_with(await rules())
+    holder = AgnoAgent(knowledge=UsersKnowledge(), telemetry=False)  # pyright: ignore[reportArgumentType] - as to searches it is one
+    retrieve = agent.knowledge_bases_retriever()
+    found = await retrieve(query="authentication", num_documents=3, agent=holder, filters={"a": 1}, user_id="ann")
+    assert found[1]["content"] == "ann's on authentication: 3 {'a': 1}"
 
 
 async def test_agnos_own_knowledge_works_beside_it() -> None:

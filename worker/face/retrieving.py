@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.agents.local_tools import LocalTool
 from worker.contracts import Platform
@@ -42,31 +42,49 @@ def retriever(bases: Sequence[str], configuration: Configuration | None, agent_i
     ours = _Ours(tuple(dict.fromkeys(bases)), configuration, agent_id)
 
     def retrieve(
-        query: str, num_documents: int | None = None, agent: Any = None, filters: Any = None, **more: Any
+        query: str,
+        num_documents: int | None = None,
+        agent: Any = None,
+        filters: Any = None,
+        user_id: str | None = None,
     ) -> Any:
-        del more
-        count = min(num_documents or COUNT, MOST_RESULTS)
+        asked = _Asked(query, min(num_documents or COUNT, MOST_RESULTS), filters, user_id)
         knowledge = getattr(agent, "knowledge", None)
         if sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE:  # noqa: SLF001 - whoever calls can await the answer
-            return _both(ours, knowledge, query, count, filters)
-        mine = bridge.block(lambda _: ours.found(query, count), configuration)
-        return _mixed(mine, _its_own(knowledge, query, count, filters) if knowledge is not None else [], count)
+            return _both(ours, knowledge, asked)
+        mine = bridge.block(lambda _: ours.found(query, asked.most), configuration)
+        its_own = [] if knowledge is None else _as_documents(knowledge.search(**asked.of(knowledge.search)))
+        return _mixed(mine, its_own, asked.most)
 
     return retrieve
 
 
-async def _both(ours: "_Ours", knowledge: Any, query: str, count: int, filters: Any) -> list[dict[str, Any]]:
-    mine = await ours.found(query, count)
+class _Asked(NamedTuple):
+    """What Agno wants to know."""
+
+    query: str
+    most: int
+    filters: Any
+    user_id: str | None
+
+    def of(self, search: Callable[..., Any]) -> dict[str, Any]:
+        """The arguments of a search of Agno's own; whose documents are meant goes along, if it keeps them apart."""
+        given = {"query": self.query, "max_results": self.most, "filters": self.filters}
+        known = inspect.signature(search).parameters
+        keeps_apart = "user_id" in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
+        return {**given, "user_id": self.user_id} if keeps_apart else given
+
+
+async def _both(ours: "_Ours", knowledge: Any, asked: _Asked) -> list[dict[str, Any]]:
+    mine = await ours.found(asked.query, asked.most)
     if knowledge is None:
         return mine
     search = getattr(knowledge, "asearch", None)
-    if search is None:
-        return _mixed(mine, await asyncio.to_thread(_its_own, knowledge, query, count, filters), count)
-    return _mixed(mine, _as_documents(await search(query=query, max_results=count, filters=filters)), count)
-
-
-def _its_own(knowledge: Any, query: str, count: int, filters: Any) -> list[Any]:
-    return _as_documents(knowledge.search(query=query, max_results=count, filters=filters))
+    if search is not None:
+        found = await search(**asked.of(search))
+    else:
+        found = await asyncio.to_thread(lambda: knowledge.search(**asked.of(knowledge.search)))
+    return _mixed(mine, _as_documents(found), asked.most)
 
 
 def _as_documents(found: Any) -> list[Any]:
