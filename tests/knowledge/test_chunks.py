@@ -1,8 +1,10 @@
 """Documents as passages: within sections, under their headings, with their pages, none too long, nothing lost."""
 
 import re
+import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +97,30 @@ def test_nothing_is_lost_and_nothing_is_too_long(content: str) -> None:
     letters = set(re.findall(r"[abx]+", content))
     kept = "".join(each.content for each in chunks)
     assert all(each[:WANTED] in kept or len(each) > WANTED for each in letters)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "# " + " #" * 500_000 + "x",
+        "a\n" + "-" * 1_000_000 + "x",
+        "|a|\n|" + "-:" * 500_000 + "x\n",
+        "|" * 1_000_000,
+        ". " * 500_000,
+        "#" * 1_000_000,
+        "\n".join(["# a"] * 100_000),
+        " " * 1_000_000,
+        "x" * 2_000_000,
+        "`" * 1_000_000,
+        "。" * 500_000,
+    ],
+    ids=["hashes", "underline", "rule", "bars", "sentences", "level", "headings", "blanks", "word", "fence", "stops"],
+)
+def test_a_text_that_is_made_for_it_takes_no_longer(hostile: str) -> None:
+    began = time.perf_counter()
+    chunks = passages(hostile)
+    assert sum(len(each.content) for each in chunks) <= 3 * len(hostile)
+    assert time.perf_counter() - began < 5  # a second, on a machine that does much else
 
 
 def test_texts_are_compared_in_one_form() -> None:

@@ -9,17 +9,14 @@ from worker.words.knowledge import Chunk
 WANTED = 1_000  # characters of a passage: some 250 tokens, which models of vectors take whole
 MOST = 1_400  # of one that would otherwise be cut within a paragraph
 OVERLAP = 150  # of the end of the passage before, where a section goes on: what is asked for may stand across the two
+LEVELS = 6  # of headings
 UNDERLINE = 3  # marks under a heading; fewer are a list, or a mark
 HEADING = 200  # characters of one that are kept
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
-_UNDERLINE = re.compile(r"(=+|-+)\s*$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _PAGE = re.compile(r"\[page (\d+) of \d+\]$")
 _EXTRACTED = re.compile(r"\A\[text extracted from [^\n]*\]\n\n")
 _SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])|\n")  # noqa: RUF001 - of Chinese and Japanese
-_TABLE = re.compile(r"\s*\|.*\|\s*$")
-_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +73,13 @@ def _sections(text: Text) -> Iterator[_Section]:
             end()
             page = int(at[1])
             continue
-        heading = None if fenced or fence or not text.is_markdown else _HEADING.match(line)
+        heading = None if fenced or fence or not text.is_markdown else _heading(line)
         if heading is not None:
             end()
             yield section
-            level = len(heading[1])
+            level, words = heading
             above = [each for each in above if each[0] < level]
-            above.append((level, heading[2][:HEADING]))
+            above.append((level, words[:HEADING]))
             section = _Section(_spoken(above), page)
             continue
         if not line.strip() and not fenced:
@@ -101,20 +98,40 @@ def _lines(text: Text) -> Iterator[str]:
     at = 0
     while at < len(lines):
         line, following = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
-        under = _UNDERLINE.match(following) if text.is_markdown else None
-        is_alone = at == 0 or not lines[at - 1].strip()
-        if (
-            under
-            and is_alone
-            and line.strip()
-            and not line.lstrip().startswith(("#", "-", "|", ">"))
-            and len(following.strip()) >= UNDERLINE
-        ):
-            yield f"{'#' if under[1][0] == '=' else '##'} {line.strip()}"
+        level = _underlined(following) if text.is_markdown and (at == 0 or not lines[at - 1].strip()) else 0
+        if level and line.strip() and not line.lstrip().startswith(("#", "-", "|", ">")):
+            yield f"{'#' * level} {line.strip()}"
             at += 2
             continue
         yield line
         at += 1
+
+
+def _heading(line: str) -> tuple[int, str] | None:
+    """The level and the words of a heading; none: the line is none. No pattern: lines may be long, and made for it."""
+    words = line.lstrip("#")
+    level = len(line) - len(words)
+    if not 0 < level <= LEVELS or not words[:1].isspace():
+        return None
+    return level, words.strip().rstrip("#").rstrip()
+
+
+def _underlined(line: str) -> int:
+    """The level of a heading above this line; 0: it is none."""
+    marks = line.rstrip()
+    if len(marks) < UNDERLINE or marks.strip(marks[0]):
+        return 0
+    return {"=": 1, "-": 2}.get(marks[0], 0)
+
+
+def _is_row(line: str) -> bool:
+    bare = line.strip()
+    return bare.startswith("|") and bare.endswith("|")
+
+
+def _is_rule(line: str) -> bool:
+    """Whether a line stands between the head of a table and its rows."""
+    return "-" in line and not line.strip(" \t|:-")
 
 
 def _spoken(above: list[tuple[int, str]]) -> str | None:
@@ -146,7 +163,7 @@ def _is_full(held: str, piece: str) -> bool:
 def _end_of(passage: str) -> str:
     """The last sentences of a passage, as far as they are short; of a table nothing."""
     last = passage.rstrip().rpartition("\n\n")[2]
-    if _TABLE.match(last.rpartition("\n")[2]):
+    if _is_row(last.rpartition("\n")[2]):
         return ""
     found = ""
     for sentence in reversed([each for each in _SENTENCE.split(last) if each and each.strip()]):
@@ -162,7 +179,7 @@ def _pieces(paragraph: str) -> Iterator[str]:
         yield paragraph
         return
     lines = paragraph.split("\n")
-    head = "\n".join(lines[:2]) if len(lines) > 2 and _TABLE.match(lines[0]) and _RULE.match(lines[1]) else ""  # noqa: PLR2004 - a head, its rule, a row
+    head = "\n".join(lines[:2]) if len(lines) > 2 and _is_row(lines[0]) and _is_rule(lines[1]) else ""  # noqa: PLR2004 - a head, its rule, a row
     rest = lines[2:] if head else [each for each in _SENTENCE.split(paragraph) if each]
     joint = "\n" if head or "\n" in paragraph else " "
     held = head
@@ -177,10 +194,11 @@ def _pieces(paragraph: str) -> Iterator[str]:
 
 def _cut(line: str) -> Iterator[str]:
     """A line, in parts where it is longer than any passage: between words if it has some."""
-    while len(line) > WANTED:
-        at = line.rfind(" ", WANTED // 2, WANTED)
-        at = WANTED if at < 0 else at
-        yield line[:at]
-        line = line[at:].lstrip()
-    if line:
-        yield line
+    start = 0
+    while len(line) - start > WANTED:
+        at = line.rfind(" ", start + WANTED // 2, start + WANTED)
+        at = start + WANTED if at < 0 else at
+        yield line[start:at]
+        start = at + (line[at] == " ")
+    if start < len(line):
+        yield line[start:]
