@@ -167,15 +167,18 @@ class EngineKnowledge:
         self, knowledge_base_id: str, query: str, top_k: int, *, embed: Embed | None = None
     ) -> "list_[KnowledgeBaseSearchResult]":
         """Find the passages that answer a question best."""
-        record, base = await self._known(knowledge_base_id)
+        rows = await self._core.read(statements.SEARCHED, (self._organization, clean(knowledge_base_id)))
+        if not rows:
+            raise KnowledgeBaseNotFound(knowledge_base_id)
+        base, embedder = rows[0]["number"], rows[0]["embedder"]
         if not 1 <= top_k <= MOST_RESULTS:
             raise ValidationError(f"top_k is a number from 1 to {MOST_RESULTS}", field="top_k")
         query = clean(query)
         search = Search(self._core, base, top_k)
         found = await search.by_words(query)
-        if record.embedder is not None and record.has_vectors and embed is not None and query.strip():
-            vector = await embed(record.embedder, query)
-            if vector is not None:
+        if embedder is not None and rows[0]["has_vectors"] and embed is not None and query.strip():
+            vector = await embed(embedder, query)
+            if vector is not None and len(vector) == rows[0]["dimensions"]:
                 found = fused(found, await search.by_vector(self.vectors, vector))
         return await search.passages(found)
 

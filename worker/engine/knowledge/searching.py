@@ -13,7 +13,7 @@ from worker.words.knowledge import QUERY_CHARACTERS, KnowledgeBaseSearchResult
 from worker.words.search_texts import searchable
 
 DEPTH = 50  # passages that each way of searching puts in order
-LOOKED_AT = 2_000  # passages that are ranked: those with the words that tell most
+LOOKED_AT = 1_000  # passages that are ranked, those with the words that tell most: some 10 ms
 MOST = 10_000  # where even the word that tells most stands in more
 WORDS = 32  # of a question; what tells least is left out
 FUSION = 60  # Cormack, Clarke and Büttcher 2009: the 1st and the 2nd of a list do not differ by much

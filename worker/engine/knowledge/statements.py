@@ -28,6 +28,13 @@ LIST = f"select {_BASE} from worker.knowledge_bases b where b.organization_id = 
 
 GET = f"select {_BASE}, b.number from worker.knowledge_bases b where b.organization_id = %s and b.id = %s"  # noqa: S608 - constants
 
+# What a search has to know: no more, since it is asked each time.
+SEARCHED = """
+    select number, embedder, dimensions,
+           dimensions is not null and to_regclass('worker.knowledge_vectors') is not null as has_vectors
+    from worker.knowledge_bases where organization_id = %s and id = %s
+"""
+
 DELETE = "delete from worker.knowledge_bases where organization_id = %s and id = %s returning number"
 
 ORPHANS = """
