@@ -14,6 +14,7 @@ from worker.current import Run, position, run_in_hand
 from worker.words.digests import mark
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
+from worker.words.messages import ReceivedMessage
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE
 from worker.words.work import JournalEntry
@@ -61,6 +62,11 @@ class Task:
         assert task_id == self.record.id
         events = [event for told_by, event in self.log if told_by < attempt and event.type in TOLD_ONCE]
         return [mark(NewEvent(type=event.type, data=json.loads(json.dumps(event.data)))) for event in events]
+
+    async def messages(self, task_id: str, after: int) -> list[ReceivedMessage]:
+        """Nobody says anything to it."""
+        assert (task_id, after) == (self.record.id, 0)
+        return []
 
     async def providers(self) -> list[ProviderState]:
         return []

@@ -23,6 +23,7 @@ from worker.inputs.classify import classify
 from worker.inputs.documents import Document
 from worker.inputs.examining import LEAST_TEXT, MARKS, examined
 from worker.inputs.kinds import EXCEL, NOTEBOOK, POWERPOINT, TYPES, WORD, ZIP
+from worker.inputs.readers.office import without_codes
 
 MOST = 20 * 1024 * 1024
 PASSWORD = "it is encrypted and needs a password"
@@ -247,3 +248,8 @@ def test_a_damaged_document_is_a_text_or_has_a_cause(name: str, cuts: list[tuple
 
 def test_every_kind_of_document_has_a_name() -> None:
     assert all(each.words.startswith(("a ", "an ")) for each in TYPES.values())
+
+
+def test_links_of_old_documents_are_no_field_codes() -> None:
+    text = 'See HYPERLINK "https://a.test/x" our page, and HYPERLINK \\l "part" there. HYPERLINKS stay.'
+    assert without_codes(text) == "See (https://a.test/x) our page, and (part) there. HYPERLINKS stay."
