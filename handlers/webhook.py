@@ -1,4 +1,4 @@
-"""Tell another service of every finished task where WORKER_WEBHOOK_SECRET is set (see docs/guides/webhooks.md)."""
+"""Tell another service of every finished task: WORKER_WEBHOOK_SECRET switches it on, see docs/guides/webhooks.md."""
 
 from worker import TaskUpdateEvent
 from worker.webhooks import Webhooks

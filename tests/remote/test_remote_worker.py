@@ -47,7 +47,7 @@ async def test_a_task_is_done_and_its_result_lands_with_what_the_handler_set(
 
 async def test_a_bare_platform_declares_what_it_cannot_do(remote: Remote) -> None:
     assert await remote.survey() == Capabilities(
-        fencing=False, resume=False, deliveries="best effort", isolation=False, keeps_files=False
+        fencing=False, resume=False, deliveries="best effort", isolation=False, keeps_files=False, knowledge=False
     )
     assert "bare protocol" in remote.description
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.words.artifacts import Artifact
 from worker.words.errors import ValidationError
 
 if TYPE_CHECKING:
     from worker.contracts import Platform
+    from worker.words.artifacts import Artifact
 
 
-async def save(platform: "Platform", artifacts: Sequence[Artifact], folder: Path) -> list[Path]:
+async def save(platform: "Platform", artifacts: "Sequence[Artifact]", folder: Path) -> list[Path]:
     """Save files into a folder, which is made where it is missing; what is elsewhere is left out.
 
     Args:

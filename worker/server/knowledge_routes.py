@@ -25,6 +25,9 @@ from worker.words.knowledge import (
     NewKnowledgeBase,
 )
 
+IDS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": DOCUMENTS}
+"""The schema of documents' ids."""
+
 router = APIRouter(tags=["knowledge bases"], route_class=JsonRoute)
 
 
@@ -137,7 +140,11 @@ async def search(
     return answers(list[KnowledgeBaseSearchResult], found)
 
 
-@router.delete("/knowledge_bases/{knowledge_base_id}", responses=documented(404))
+@router.delete(
+    "/knowledge_bases/{knowledge_base_id}",
+    responses=documented(404),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": IDS}}}},
+)
 async def remove(request: Request, access: Admitted, knowledge_base_id: str) -> Removal:
     """Remove documents: the body is the list of their ids."""
     ids = await _ids(request)

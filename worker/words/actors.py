@@ -25,6 +25,7 @@ class AuditAction(StrEnum):
     ProviderFailed = "provider.fail"
     KnowledgeBaseCreated = "knowledge_base.create"
     KnowledgeBaseDeleted = "knowledge_base.delete"
+    DocumentsRemoved = "knowledge_base.remove"
     SignedIn = "sign_in"
     SignedOut = "sign_out"
     Refused = "refused"

@@ -155,11 +155,15 @@ class EngineKnowledge:
         _, base = await self._known(knowledge_base_id)
         place = await self.vectors.place()
         count = 0
-        for each in dict.fromkeys(clean(each) for each in document_ids):
-            async with self._core.connection(PART_SECONDS) as connection, connection.transaction():
-                asked = {"base": base, "documents": [each]}
-                count += (await connection.execute(statements.REMOVE_DOCUMENTS, asked)).rowcount
-                await drop_editions(connection, base, [each], place)
+        ids = list(dict.fromkeys(clean(each) for each in document_ids))
+        async with self._audit.of(
+            AuditAction.DocumentsRemoved, f"knowledge base {knowledge_base_id}", documents=len(ids)
+        ):
+            for each in ids:
+                async with self._core.connection(PART_SECONDS) as connection, connection.transaction():
+                    asked = {"base": base, "documents": [each]}
+                    count += (await connection.execute(statements.REMOVE_DOCUMENTS, asked)).rowcount
+                    await drop_editions(connection, base, [each], place)
         return count
 
     @bounded
