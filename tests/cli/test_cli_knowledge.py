@@ -30,8 +30,9 @@ def test_a_knowledge_base_is_made_filled_searched_and_removed(
     assert re.fullmatch(r"0\.\d{3}  rules\.md, Rules > Food\n       Soup is served at noon\.\n", found)
     (best,) = json.loads(worker("search", "rules", "soup", "--top-k", "1", "--json").stdout)
     assert (best["content"], best["heading"]) == ("Soup is served at noon.", "Rules > Food")
-    CliRunner().invoke(app, ["agent", "create", "cook"])
+    CliRunner().invoke(app, ["agent", "create", "cook", "--knowledge-base", "kb-other"])
     assert worker("attach", "rules", "cook").stdout == "cook version 2\n"
+    assert f"kb-other, {base}" in CliRunner().invoke(app, ["agent", "show", "cook"]).stdout
     assert worker("remove", "rules").exit_code == 2
     assert worker("remove", "rules", "rules.md").stdout == "1 removed\n"
     assert worker("remove", "rules", "--all").stdout == f"{base} removed\n"

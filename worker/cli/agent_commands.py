@@ -44,6 +44,9 @@ def create(
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="A JSON Schema that its results must fit."),
     ] = None,
     expected_output: Annotated[str | None, typer.Option(help="What a good result is, in words.")] = None,
+    knowledge_base: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A knowledge base that it searches; may be repeated.")
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Change an agent that is there, under its next version.")
     ] = False,
@@ -52,6 +55,7 @@ def create(
     """Create an agent; one that a worker only announced becomes a made one."""
     from worker.words.agents import AgentRecord, Instructions
     from worker.words.ids import check_id
+    from worker.words.knowledge import AgentKnowledgeBase
 
     provider, model_name = _model(model)
     agent = AgentRecord(
@@ -66,6 +70,7 @@ def create(
         output_format=output_format,
         output_schema=read_schema(output_schema),
         expected_output=expected_output,
+        knowledge_bases=[AgentKnowledgeBase(id=each) for each in knowledge_base or []],
     )
     made = ask(lambda platform: _create(platform, agent, replace=replace), quiet=as_json)
     if as_json:
@@ -157,6 +162,7 @@ def _fields(agent: "AgentRecord") -> list[tuple[str, str | None]]:
         ("output format", agent.output_format),
         ("output schema", json.dumps(schema, ensure_ascii=False) if schema else None),
         ("expected output", agent.expected_output),
+        ("knowledge bases", ", ".join(each.id for each in agent.knowledge_bases) or None),
         ("role", "\n".join(told.role)),
         ("goal", "\n".join(told.goal)),
         ("instructions", told.general),
