@@ -38,7 +38,8 @@ _SAME = """
     and {task}.conversation_id = w.conversation_id
 """
 
-# Lets the first task go of each conversation in which it is nobody's turn, and tells of it.
+# Lets the first task go of each conversation in which it is nobody's turn, and tells of it. (What is locked is known by
+# its end, and not by its status, or the planner might take the index of all that is pending.)
 ADVANCE = f"""
     with free as materialized (
         select n.id from unnest(%(organizations)s::text[], %(agents)s::text[], %(conversations)s::text[])
@@ -50,7 +51,7 @@ ADVANCE = f"""
          where not exists (select from worker.tasks h where {_SAME.format(task="h")} and {HOLDS})
     ), locked as materialized (
         select t.id from worker.tasks t
-         where t.id = any(array(select id from free)) and t.queued and t.status = 'pending' order by t.id for update
+         where t.id = any(array(select id from free)) and t.queued and t.finished_at is null order by t.id for update
     ), released as (
         update worker.tasks t
            set queued = false, available_at = now(), updated_at = now(), last_event = t.last_event + 1
