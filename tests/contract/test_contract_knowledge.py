@@ -141,6 +141,7 @@ async def test_adding_a_document_again_replaces_it(platform: Platform) -> None:
     half = part(base, first, ["The new rules are about otters."], is_last=False)
     await platform.work.store_document(task.id, attempt, half)
     assert await found(platform, base, "otters") == []
+    assert await found(platform, base, "rules") == ["The old rules are about zebras."]
     rest = part(base, first, ["And about seals."], first=1)
     for _ in range(2):  # the answer was lost
         await platform.work.store_document(task.id, attempt, rest)
