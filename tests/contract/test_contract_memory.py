@@ -1,6 +1,8 @@
 """What an agent remembers of a conversation: each turn once, from its own database or from the log."""
 
 import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from agno.agent import Agent
@@ -11,6 +13,7 @@ from agno.models.message import Message
 from tests.contract.steps import AGENT, create
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers, no_spare_platform, working
+from worker.agents.history import session_of
 from worker.contracts import Platform
 from worker.face.running import run_agent
 from worker.face.task import Task
@@ -19,7 +22,7 @@ from worker.words.errors import Unavailable
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskRecord
+from worker.words.tasks import AgentExecutionInput, TaskRecord
 
 __all__ = ["handlers", "no_spare_platform"]
 
@@ -82,3 +85,10 @@ async def test_an_agents_own_session_is_respected(platform: Platform, handlers: 
     async with working(platform, handlers):
         await done(platform, await create(platform, "q1"))
         assert await done(platform, await create(platform, "q2", conversation_id="talk")) == "q1 | q1 | q2"
+
+
+def test_a_session_that_agno_made_up_is_nobodys_wish() -> None:
+    task = TaskRecord(id="t", agent_id=AGENT, input=AgentExecutionInput(text="x"), created_at=datetime.now(UTC))
+    for own, session in (("mine", "mine"), (str(uuid4()), "t"), (None, "t")):
+        assert session_of(Agent(session_id=own), task) == session
+    assert session_of(Agent(), task.model_copy(update={"conversation_id": "talk"})) == "talk"
