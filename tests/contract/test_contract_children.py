@@ -253,6 +253,33 @@ async def test_only_the_owner_makes_children_and_only_its_own(platform: Platform
     assert [each.sub_executions for each in updates if each.sub_executions] == [[child]]
 
 
+@pytest.mark.parametrize("mode", ["reject", "steer"])
+async def test_a_child_that_its_conversation_does_not_take_is_refused_by_what_it_says(
+    platform: Platform, handlers: Handlers, mode: Any
+) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def busy(task: Task) -> None:
+        begun.set()
+        await goes_on.wait()
+
+    async def work(task: Task, context: Context) -> None:
+        await context.run_task(HELPER, "now", conversation_id="c")
+
+    handlers.bind(work, AGENT, retries=1)
+    handlers.bind(busy, HELPER, conversation=mode)
+    async with working(platform, handlers):
+        await platform.tasks.create(
+            NewTask(agent_id=HELPER, input=AgentExecutionInput(text="first"), conversation_id="c")
+        )
+        await asyncio.wait_for(begun.wait(), 20)
+        task = await create(platform)
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+        goes_on.set()
+    assert done.status is Status.Error
+    assert ("has taken its text" if mode == "steer" else "is busy with task") in (done.result or "")
+
+
 def test_options_that_no_child_has_are_refused() -> None:
     attempt = Run("t", "a", None, journal=Journal("t", 1))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValidationError, match="A child has no option 'existing_task_id'"):

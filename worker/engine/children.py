@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import LiteralString, Protocol
 
 from worker.engine.changes import Stop
@@ -89,21 +88,25 @@ async def make_children(
     Raises:
         LeaseLost: The attempt owns its task no longer; nothing was made.
         ValidationError: There are too many.
-        Conflict: One of the ids is another task's.
+        Conflict: One of the ids is another task's, or the child may not be created now.
     """
     task_id, attempt = parent
     await core.writer.write(Adopt(organization_id, task_id, attempt, [clean(each) for each in children]))
     made = [new.model_copy(update={"id": None, "parent_execution": task_id}) for new in children.values()]
-    await asyncio.gather(*(_make(create, child, new) for child, new in zip(children, made, strict=True)))
-    known = await children_of(core, organization_id, task_id, list(children))
-    if len(known) < len(children):
-        missing = children.keys() - {each.id for each in known}
-        raise Conflict(f"Task {min(missing)!r} is another's.")
+    refused = await asyncio.gather(*(_make(create, child, new) for child, new in zip(children, made, strict=True)))
+    known = {each.id for each in await children_of(core, organization_id, task_id, list(children))}
+    for child, conflict in zip(children, refused, strict=True):
+        if child not in known:
+            raise conflict or Conflict("No child was made: a task of its conversation before it has taken its text.")
 
 
-async def _make(create: Create, child: str, new: NewTask) -> None:
-    with suppress(Conflict):  # it is there
+async def _make(create: Create, child: str, new: NewTask) -> Conflict | None:
+    """Make a child; the refusal, if it was refused, as it is where the child is there."""
+    try:
         await create(new, under=child)
+    except Conflict as conflict:
+        return conflict
+    return None
 
 
 async def children_of(core: Core, organization_id: str, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
