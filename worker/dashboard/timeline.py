@@ -34,8 +34,8 @@ class Row:
 
     Args:
         number: Of the event that began it.
-        kind: Its look: ``created``, ``attempt``, ``text``, ``call``, ``thought``, ``agent``, ``note``, ``status``,
-            ``finished``, ``other``.
+        kind: Its look: ``created``, ``attempt``, ``text``, ``call``, ``thought``, ``agent``, ``step``, ``note``,
+            ``status``, ``finished``, ``other``.
         at: Milliseconds since the task was created.
         until: When it ended; none: it goes on, or takes no time.
         is_running: Whether it goes on.
@@ -197,11 +197,11 @@ class Timeline:
         known = self._steps.get(tuple(step.path))
         if step.iteration is not None or step.phase == "continued":
             title = f"{step.name}, again" if step.iteration is None else f"{step.name}, round {step.iteration}"
-            return [] if step.phase == "completed" else self._add(event, "agent", title, depth=_level(step))
+            return [] if step.phase == "completed" else self._add(event, "step", title, depth=_level(step))
         if step.phase == "started" or known is None:
             title = step.name if step.kind == "step" else f"{step.name} ({step.kind})"
             is_running = step.phase == "started"
-            changes = self._add(event, "agent", title, depth=_level(step), is_running=is_running)
+            changes = self._add(event, "step", title, depth=_level(step), is_running=is_running)
             self._steps[tuple(step.path)] = self.rows[-1]
             return changes
         known.until, known.is_running, known.is_error = self._at(event), False, step.phase == "failed"
@@ -277,7 +277,7 @@ class Timeline:
 
 def _moved(task: TaskRecord) -> str:
     if task.status == "pending":
-        return "Queued again"
+        return f"{task.waiting_for[0].upper()}{task.waiting_for[1:]}" if task.waiting_for else "Queued again"
     return "Waits for a person" if task.status == "paused" else task.status.capitalize()
 
 
