@@ -10,6 +10,7 @@ from tests.contract.conftest import Sql
 from tests.contract.steps import AGENT, claim, create, finish, log, run, worker
 from worker.contracts import Platform
 from worker.words.agents import AgentRecord
+from worker.words.conversations import ConversationQuery
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -19,7 +20,10 @@ from worker.words.work import JournalEntry
 
 HALF = "half \ud83d, nul \0, whole \U0001f600"
 WHOLE = "half \ufffd, nul \ufffd, whole \U0001f600"
-NAMED = {"webhook_url", "traceparent"}  # have a form of their own, in which no such text fits
+NAMED = {
+    *("webhook_url", "traceparent"),  # have a form of their own, in which no such text fits
+    "conversation_id",  # has tasks wait for their turn, which an event tells: it is looked at by itself
+}
 NESTED = {HALF: [HALF, {"deep": HALF}], "n": 1}
 VALUES: tuple[tuple[Any, Any], ...] = (
     (list[dict[str, Any]], [NESTED]),
@@ -87,6 +91,14 @@ async def test_what_is_answered_is_what_is_stored_and_what_workers_and_readers_g
     await finish(platform, assignment, result="R")
     again = await platform.tasks.create(NewTask(agent_id=AGENT, input=given, id=made.id, **SETTINGS))
     _is_whole(again, len(SETTINGS) + 7)
+
+
+async def test_the_name_of_a_conversation_is_clean_wherever_it_is_told(platform: Platform) -> None:
+    await worker(platform)
+    made = await create(platform, conversation_id=HALF)
+    for told in (made, await platform.tasks.get(made.id)):
+        assert told.conversation_id == WHOLE
+    assert len((await platform.tasks.conversation(WHOLE, ConversationQuery())).turns) == 1
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES))

@@ -1,5 +1,7 @@
 """Conversations on pages: listed, read turn by turn, skipped; and what is said to a task."""
 
+from urllib.parse import quote
+
 from tests.contract.steps import AGENT, claim, create, finish, hand_back, worker
 from tests.dashboard.browsing import Browser
 from tests.dashboard.conftest import Browse
@@ -24,6 +26,11 @@ async def test_a_conversation_is_listed_and_read(engine: Engine, browser: Browse
     assert 'value="talk-1"' in await browser.look("/ui/new?conversation=talk-1")
     await browser.look("/ui/conversations/none", 404)
     await browser.look("/ui/conversations/a%20b", 404)
+    odd = "ann@example.org/50 % of #1?"
+    await create(engine, "Any name will do.", conversation_id=odd)
+    address = "/ui/conversations/" + quote(odd)
+    assert address in await browser.look("/ui/conversations")
+    assert "Any name will do." in await browser.look(address)
 
 
 async def test_a_waiting_task_is_skipped_and_spoken_to(engine: Engine, browser: Browser) -> None:

@@ -142,7 +142,7 @@ async def _route(world: World, case: Case) -> list[str]:
     address = path.replace("{task_id}", task_id).replace("{agent_id}", target).replace("{user_id}", "u")
     address = address.replace("{worker_id}", "w-of-nobody").replace("{sha256}", world.sha256)
     address = address.replace("{name:path}", "f").replace("{tool_id}", "t").replace("{knowledge_base_id}", base_id)
-    address = address.replace("{conversation_id}", TALK)
+    address = address.replace("{conversation_id:path}", TALK)
     body = {"json": BODIES.get(name, {})} if method != "GET" and name != "POST /files" else {}
     content: dict[str, Any] = {"content": b"x"} if name == "POST /files" else body
     if name == "PUT /agents/{agent_id}":
@@ -339,7 +339,7 @@ async def _page(world: World, browser: Browser, case: Case) -> list[str]:
         await browser.look("/ui/sign-in")  # for its token
     task_id = await world.create(MINE) if method == "POST" and target == MINE else world.tasks[target]
     address = path.replace("{task_id}", task_id).replace("{number:int}", "0").replace("{rest:path}", "nowhere")
-    address = address.replace("{knowledge_base_id}", world.bases[target]).replace("{conversation_id}", TALK)
+    address = address.replace("{knowledge_base_id}", world.bases[target]).replace("{conversation_id:path}", TALK)
     address = "/ui/static/icon.svg" if path == "/ui/static" else address
     form = {"token": browser.token, "task": task_id, "agent": target, "text": "x", "delivery": "1.1." + task_id}
     options: dict[str, Any] = {"data": form} if method == "POST" else {"params": {"from": ""}}

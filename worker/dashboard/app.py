@@ -97,7 +97,7 @@ SERVED: dict[str, Page] = {
     "POST /ui/tasks/{task_id}/skip": task_page.skip,
     "GET /ui/inbox": requests_page.inbox,
     "GET /ui/conversations": conversations_page.conversations,
-    "GET /ui/conversations/{conversation_id}": conversations_page.conversation,
+    "GET /ui/conversations/{conversation_id:path}": conversations_page.conversation,
     "GET /ui/new": new_page.new,
     "POST /ui/new": new_page.create,
     "GET /ui/workers": workers_page.workers,

@@ -6,8 +6,6 @@ from starlette.responses import Response
 
 from worker.dashboard.asking import Asking
 from worker.words.conversations import ConversationQuery
-from worker.words.errors import NotFound
-from worker.words.ids import is_id
 
 SHOWN = 50
 
@@ -27,8 +25,6 @@ async def conversations(asking: Asking) -> Response:
 async def conversation(asking: Asking) -> Response:
     """Show a conversation."""
     conversation_id = asking.request.path_params["conversation_id"]
-    if not is_id(conversation_id):
-        raise NotFound("There is no such conversation.")
     query = asking.may.within(ConversationQuery(limit=SHOWN))
     told = await asking.may.room.tasks.conversation(conversation_id, query)
     return await asking.page("conversation.html", conversation=told, is_cut=len(told.turns) >= SHOWN)

@@ -33,7 +33,7 @@ async def conversations(access: Admitted, query: Filters) -> Response:
     return answers(list[ConversationItem], await access.room.tasks.find_conversations(access.within(query)))
 
 
-@router.get("/conversations/{conversation_id}", response_model=ConversationRecord, responses=documented(404))
+@router.get("/conversations/{conversation_id:path}", response_model=ConversationRecord, responses=documented(404))
 async def conversation(access: Admitted, conversation_id: str, query: Filters) -> Response:
     """Read what was asked and answered in a conversation, the first turn first; of its newest tasks."""
     told = await access.room.tasks.conversation(conversation_id, access.within(query))

@@ -15,6 +15,7 @@ from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, Outp
 from worker.words.texts import cleaned
 
 WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
+CONVERSATION_CHARACTERS = 400  # 1,600 bytes at most; an index entry of PostgreSQL holds 2,700
 INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
 
 EFFORT = "llm_reasoning_effort"
@@ -207,8 +208,10 @@ class NewTask(TaskSettings):
     @model_validator(mode="after")
     def _ids(self) -> "NewTask":
         check_id(self.agent_id, "agent_id")
-        if self.conversation_id is not None:
-            check_id(self.conversation_id, "conversation_id")
+        if self.conversation_id is not None and not 1 <= len(self.conversation_id) <= CONVERSATION_CHARACTERS:
+            raise ValidationError(
+                f"conversation_id must be 1 to {CONVERSATION_CHARACTERS} characters", field="conversation_id"
+            )
         if self.id is not None:
             check_id(self.id)
         return self

@@ -16,7 +16,7 @@ alter table worker.tasks
     add column if not exists queued          boolean not null default false;  -- pending, but its turn has not come
 
 update worker.tasks set conversation_id = settings->>'conversation_id'
- where settings->>'conversation_id' ~ '^[A-Za-z0-9._:-]{1,128}$';
+ where length(settings->>'conversation_id') between 1 and 400;
 
 create index if not exists tasks_of_conversation on worker.tasks (organization_id, conversation_id, created_at desc, id desc)
     where conversation_id is not null;
