@@ -232,5 +232,5 @@ async def test_what_is_said_to_a_task_and_read_of_its_conversation_has_twins() -
     with pytest.raises(ModuleException):
         await Tasks().askip("none")
     with pytest.raises(ValidationError) as refused:
-        await Tasks().acreate("agent", "x", conversation_id="a b")
+        await Tasks().acreate("agent", "x", conversation_id="x" * 401)
     assert refused.value.field == "conversation_id"
