@@ -20,7 +20,8 @@ SUBSCRIBERS = 300
 EVENTS_A_PUSH = 500
 BODY = b'{"input":{"text":"a question of a few words"}}'
 CREATE = (
-    b"POST /agent-execution/%b HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+    b"POST /agent-execution/%b HTTP/1.1\r\nhost: localhost\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 )
 
 
@@ -71,8 +72,8 @@ async def connected(port: int) -> AsyncGenerator[Connection]:
 
 
 def _request(method: str, address: str, body: bytes = b"") -> bytes:
-    head = f"{method} {address} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
+    head = f"{method} {address} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json"
+    return f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
 async def creates(engine: Engine, count: int) -> LINES:
