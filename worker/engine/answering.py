@@ -11,10 +11,10 @@ from worker.engine.messages import Message
 from worker.engine.records import TASK_COLUMNS, task_record
 from worker.engine.requests import Answer, Overdue
 from worker.engine.signals import Signal
+from worker.engine.upkeep import repeat
 from worker.words.actors import acting
-from worker.words.errors import Conflict, ModuleException, Unavailable, ValidationError
+from worker.words.errors import Conflict, Unavailable, ValidationError
 from worker.words.messages import NewMessage
-from worker.words.notices import PlatformTrouble, announce
 from worker.words.requests import (
     InputAnswer,
     InputRequest,
@@ -134,12 +134,7 @@ async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[O
 
 async def look_after_requests(core: Core) -> None:
     """Go on with paused tasks that nobody has answered in time; until it is cancelled."""
-    while True:
-        try:
-            await expire(core)
-        except ModuleException as error:
-            announce(PlatformTrouble(doing="looking for unanswered requests", error=error, again_in=LOOK_SECONDS))
-        await asyncio.sleep(LOOK_SECONDS)
+    await repeat(lambda: expire(core), LOOK_SECONDS, "looking for unanswered requests")
 
 
 async def expire(core: Core) -> None:

@@ -9,8 +9,8 @@ from worker.engine.changes import Stop
 from worker.engine.core import Core
 from worker.engine.families import Adopt, Wake
 from worker.engine.records import TASK_COLUMNS, task_record
-from worker.words.errors import Conflict, ModuleException
-from worker.words.notices import PlatformTrouble, announce
+from worker.engine.upkeep import repeat
+from worker.words.errors import Conflict
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 
@@ -136,15 +136,15 @@ async def stop_children(core: Core, organization_id: str, task_id: str) -> None:
 async def look_after_children(core: Core) -> None:
     """Wake parents whose children have ended, and stop children whose parents were stopped; until it is cancelled."""
     looked_at_all = 0.0
-    while True:
-        try:
-            if time.monotonic() - looked_at_all >= LOOK_AT_ALL_SECONDS:
-                await look_at_all(core)
-                looked_at_all = time.monotonic()
-            await _wake_all(core, _READY_OF_LATE)
-        except ModuleException as error:
-            announce(PlatformTrouble(doing="looking after children of tasks", error=error, again_in=LOOK_SECONDS))
-        await asyncio.sleep(LOOK_SECONDS)
+
+    async def look() -> None:
+        nonlocal looked_at_all
+        if time.monotonic() - looked_at_all >= LOOK_AT_ALL_SECONDS:
+            await look_at_all(core)
+            looked_at_all = time.monotonic()
+        await _wake_all(core, _READY_OF_LATE)
+
+    await repeat(look, LOOK_SECONDS, "looking after children of tasks")
 
 
 async def look_at_all(core: Core) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from worker.engine.changes import Abandon
 from worker.engine.core import Core
 from worker.engine.hub import WORK
-from worker.words.errors import ModuleException, NotFound
-from worker.words.notices import PlatformTrouble, ProviderAway, ProviderBack, announce
+from worker.engine.upkeep import repeat
+from worker.words.errors import NotFound
+from worker.words.notices import ProviderAway, ProviderBack, announce
 from worker.words.providers import (
     FAILURES,
     FAILURES_SECONDS,
@@ -180,12 +181,7 @@ async def release(core: Core) -> None:
 
 async def look_after(core: Core) -> None:
     """Send probes, release tasks, end those that have waited too long; until it is cancelled."""
-    while True:
-        try:
-            await look(core)
-        except ModuleException as error:
-            announce(PlatformTrouble(doing="looking after providers", error=error, again_in=LOOK_SECONDS))
-        await asyncio.sleep(LOOK_SECONDS)
+    await repeat(lambda: look(core), LOOK_SECONDS, "looking after providers")
 
 
 async def look(core: Core) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from worker.engine.connections import BY_INDEX
 from worker.engine.hub import DELIVERIES, WORK
 from worker.engine.statements import HOLDS, RAISE_CURSORS_OF
+from worker.engine.upkeep import repeat
 from worker.words.conversations import Turns
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
@@ -141,12 +142,7 @@ class TurnKeeper:
 
     async def look_after(self) -> None:
         """Look every two seconds; until it is cancelled."""
-        while True:
-            try:
-                await self.look()
-            except ModuleException as error:
-                announce(PlatformTrouble(doing="giving turns in conversations", error=error, again_in=LOOK_SECONDS))
-            await asyncio.sleep(LOOK_SECONDS)
+        await repeat(self.look, LOOK_SECONDS, "giving turns in conversations")
 
     async def close(self) -> None:
         """Let go what can be, and look no more."""
