@@ -3,14 +3,13 @@
 import asyncio
 import json
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from worker.agents.journal import too_large
 from worker.contracts import Platform
 from worker.current import Run
 from worker.face import bridge
-from worker.face.journaling import emit, journal_of, load, work_of
+from worker.face.journaling import journal_of, load, note, noted, work_of
 from worker.face.options import TaskOptions, new_task
 from worker.face.task import Task
 from worker.face.uploads import FileSource
@@ -82,7 +81,6 @@ class _Family:
             raise ValidationError(f"At most {MOST:,} tasks are waited for at once.", field="children")
         self._children = children
         self._run = children[0].run
-        self._journal = journal_of(self._run)
         for each in children:
             each.is_begun = True
 
@@ -94,10 +92,7 @@ class _Family:
         missing = {each.id: each for each in self._unknown() if each.id is not None and each.id not in records}
         if missing:
             await self._make(platform, missing)
-        for each in self._unknown():
-            record = records.get(each.id or "")
-            if record is not None and record.status.is_terminal:
-                await self._note_end(platform, each, record)
+        await self._note_ends(platform, records)
         return [each.id for each in self._unknown() if each.id is not None]
 
     def _unknown(self) -> list[ChildTask]:
@@ -105,20 +100,16 @@ class _Family:
 
     async def _identify(self, platform: Platform) -> None:
         """Give each its id, which is journaled before anything is made under it; read what ends are journaled."""
-        made: list[Any] = []
+        fresh: dict[str, Any] = {}
         for each in self._children:
             if each.id is None:
-                known = self._take(each.at)
-                each.id = new_id() if known is None else known["child"]
+                known = noted(self._run, each.at)
+                each.id = new_id() if known is None else known.value["child"]
                 if known is None:
-                    made.append(self._journal.row(self._journal.root, "step", each.at, {"child": each.id}))
-            if each.ended is None and (end := self._take(f"{each.at}.end")) is not None:
-                each.ended = Task.of(TaskRecord.model_validate(end))
-        await emit(self._run, [], [row for row in made if row is not None], platform)
-
-    def _take(self, at: str) -> Any:
-        known = self._journal.take(self._journal.root, "step", at)
-        return None if known is None else known.value
+                    fresh[each.at] = {"child": each.id}
+            if each.ended is None and (end := noted(self._run, f"{each.at}.end")) is not None:
+                each.ended = Task.of(TaskRecord.model_validate(end.value))
+        await note(self._run, fresh, platform)
 
     async def _read(self, platform: Platform, children: Sequence[ChildTask]) -> list[TaskRecord]:
         ids = [each.id for each in children if each.id is not None]
@@ -127,37 +118,44 @@ class _Family:
     async def _make(self, platform: Platform, missing: dict[str, ChildTask]) -> None:
         """Make them, unless an earlier attempt has: then they were deleted meanwhile, with all they said."""
         for each in missing.values():
-            if self._take(f"{each.at}.made") is not None:
+            if noted(self._run, f"{each.at}.made") is not None:
                 raise TaskNotFound(each.id or "")
         wishes = {child: await each.new(platform) for child, each in missing.items()}
         await work_of(self._run, platform).make_children(self._run.task_id, self._run.attempt or 0, wishes)
-        rows = [self._journal.row(self._journal.root, "step", f"{each.at}.made", True) for each in missing.values()]
-        await emit(self._run, [], [row for row in rows if row is not None], platform)
+        await note(self._run, {f"{each.at}.made": True for each in missing.values()}, platform)
 
-    async def _note_end(self, platform: Platform, child: ChildTask, record: TaskRecord) -> None:
-        """Journal how it ended: what comes after this place depends on it, whatever becomes of the child later."""
-        said = json.loads(record.model_dump_json(exclude=SECRETS))
-        row = self._journal.row(self._journal.root, "step", f"{child.at}.end", said)
-        await emit(
-            self._run,
-            [too_large(f"The end of task {record.id}")] if row is None else [],
-            [row] if row else [],
-            platform,
-        )
-        child.ended = Task.of(record)
+    async def _note_ends(self, platform: Platform, records: Mapping[str, TaskRecord]) -> None:
+        """Journal how some have ended: what comes after this place depends on it, whatever becomes of them later."""
+        ended = {
+            f"{each.at}.end": (each, record)
+            for each in self._unknown()
+            if (record := records.get(each.id or "")) is not None and record.status.is_terminal
+        }
+        said = {at: json.loads(record.model_dump_json(exclude=SECRETS)) for at, (_, record) in ended.items()}
+        await note(self._run, said, platform, lambda at: f"The end of task {ended[at][1].id}")
+        for child, record in ended.values():
+            child.ended = Task.of(record)
 
-    def result(self, *, is_patient: bool) -> list[Task] | None:
-        """All of them, in order; None while one has not ended. Raises: ChildFailed.
+    def outcome(self, awaited: Sequence[str], *, is_patient: bool) -> list[Task]:
+        """All of them, in order.
 
         Args:
+            awaited: The ids of those that have not ended.
             is_patient: Whether all are waited for, and one that has not ended well is answered as it is.
-        """
-        for each in self._children:
-            if each.ended is not None and each.ended.status is not AgentExecutionStatus.Completed and not is_patient:
-                raise ChildFailed(each.ended)
-        return None if self._unknown() else [each.ended for each in self._children if each.ended is not None]
 
-    def suspend(self, awaited: Sequence[str]) -> asyncio.CancelledError:
+        Raises:
+            ChildFailed: One has not ended well.
+            CancelledError: The attempt ends until they have ended.
+        """
+        ended = [each.ended for each in self._children if each.ended is not None]
+        failed = next((each for each in ended if each.status is not AgentExecutionStatus.Completed), None)
+        if failed is not None and not is_patient:
+            raise ChildFailed(failed)
+        if awaited:
+            raise self._suspend(awaited)
+        return ended
+
+    def _suspend(self, awaited: Sequence[str]) -> asyncio.CancelledError:
         """End the attempt until they have ended; returns what to raise."""
         agents = ", ".join(dict.fromkeys(each.agent_id for each in self._unknown()))
         what = "a task" if len(awaited) == 1 else f"{len(awaited)} tasks"
@@ -179,11 +177,7 @@ async def wait(children: Sequence[ChildTask], *, is_patient: bool = False) -> li
     if not children:
         return []
     family = _Family(children)
-    awaited = await bridge.across(family.look)
-    found = family.result(is_patient=is_patient)
-    if found is None:
-        raise family.suspend(awaited)
-    return found
+    return family.outcome(await bridge.across(family.look), is_patient=is_patient)
 
 
 def wait_sync(children: Sequence[ChildTask], *, is_patient: bool = False) -> list[Task]:
@@ -191,8 +185,4 @@ def wait_sync(children: Sequence[ChildTask], *, is_patient: bool = False) -> lis
     if not children:
         return []
     family = _Family(children)
-    awaited = bridge.block(family.look)
-    found = family.result(is_patient=is_patient)
-    if found is None:
-        raise family.suspend(awaited)
-    return found
+    return family.outcome(bridge.block(family.look), is_patient=is_patient)

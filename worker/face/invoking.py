@@ -18,7 +18,7 @@ from worker.current import REASON_DRAIN, Run, call_in_hand, run_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json
 from worker.face.configuration import Configuration
-from worker.face.journaling import emit, load
+from worker.face.journaling import emit, load, noted
 from worker.threads import in_thread
 from worker.words.classification import message_of
 from worker.words.digests import digest
@@ -104,7 +104,7 @@ class Invocation:
         journal = run.journal
         if journal is not None:
             await bridge.across(partial(load, run))
-            known = journal.take(journal.root, "step", place)
+            known = noted(run, place)
             if known is not None:
                 result = self._result(**{name: known.value[name] for name in KEPT if name in known.value})
                 journal.unemitted([self._request(request_id), self._answer(request_id, result)])

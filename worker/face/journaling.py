@@ -3,9 +3,10 @@
 What belongs here: what steps, questions to people, waits and tools share. None of them knows where the journal is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from worker.agents.journal import Journal
+from worker.agents.journal import Entry, Journal, too_large
 from worker.contracts import Platform, Work
 from worker.current import Run
 from worker.face import bridge
@@ -37,3 +38,36 @@ async def emit(run: Run, events: Sequence[NewEvent], rows: Sequence[JournalEntry
     """Store events and rows, if there are any. Raises: LeaseLost."""
     if events or rows:
         await work_of(run, platform).emit(run.task_id, run.attempt or 0, events, rows)
+
+
+def noted(run: Run, at: str) -> Entry | None:
+    """What is journaled of a place of the handler, which is then used up; None: nothing."""
+    journal = journal_of(run)
+    return journal.take(journal.root, "step", at)
+
+
+async def note(
+    run: Run,
+    values: Mapping[str, Any],
+    platform: Platform,
+    told: Callable[[str], str] = "The result of step {}".format,
+) -> None:
+    """Journal what came of places of the handler, in one write; of what is too large, an event tells.
+
+    Args:
+        run: The attempt.
+        values: What came of each place, as JSON has it.
+        platform: Where the task lives.
+        told: What that event calls the value of a place.
+
+    Raises:
+        LeaseLost: The attempt owns its task no longer.
+    """
+    journal = journal_of(run)
+    rows = {at: journal.row(journal.root, "step", at, value) for at, value in values.items()}
+    await emit(
+        run,
+        [too_large(told(at)) for at, row in rows.items() if row is None],
+        [row for row in rows.values() if row is not None],
+        platform,
+    )

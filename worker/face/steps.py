@@ -10,12 +10,10 @@ from typing import Any, get_type_hints
 import pydantic
 from pydantic import PydanticUserError, TypeAdapter
 
-from worker.agents.journal import too_large
-from worker.contracts import Platform
 from worker.current import Run, call_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json
-from worker.face.journaling import emit, journal_of, load
+from worker.face.journaling import load, note, noted
 from worker.threads import in_thread, own_process
 from worker.words.errors import ValidationError
 
@@ -31,11 +29,11 @@ async def step(run: Run, name: str, function: Callable[..., Any], arguments: tup
         return form.read(json.loads(form.write(await _called(function, arguments, None))))
     at = run.journal.step(name)
     await bridge.across(partial(load, run))
-    known = run.journal.take(run.journal.root, "step", at)
+    known = noted(run, at)
     if known is not None:
         return form.read(known.value)
     text = form.write(await _called(function, arguments, partial(_key, run, at)))
-    await bridge.across(partial(_note, run, at, json.loads(text)))
+    await bridge.across(partial(note, run, {at: json.loads(text)}))
     return form.read(json.loads(text))
 
 
@@ -49,7 +47,7 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
         return form.read(json.loads(form.write(value)))
     at = run.journal.step(name)
     bridge.block(partial(load, run))
-    known = run.journal.take(run.journal.root, "step", at)
+    known = noted(run, at)
     if known is not None:
         return form.read(known.value)
     token = call_in_hand.set(partial(_key, run, at))
@@ -59,7 +57,7 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
         text = form.write(value)
     finally:
         call_in_hand.reset(token)
-    bridge.block(partial(_note, run, at, json.loads(text)))
+    bridge.block(partial(note, run, {at: json.loads(text)}))
     return form.read(json.loads(text))
 
 
@@ -130,9 +128,3 @@ def _answers(function: Callable[..., Any]) -> Any:
         return get_type_hints(function).get("return", Any)
     except Exception:  # noqa: BLE001 - annotations may name what exists for type checkers alone
         return Any
-
-
-async def _note(run: Run, at: str, value: Any, platform: Platform) -> None:
-    journal = journal_of(run)
-    row = journal.row(journal.root, "step", at, value)
-    await emit(run, [] if row else [too_large(f"The result of step {at}")], [row] if row else [], platform)

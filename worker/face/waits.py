@@ -10,7 +10,7 @@ from typing import Any
 from worker.contracts import Platform
 from worker.current import Run
 from worker.face import bridge
-from worker.face.journaling import emit, journal_of, load, work_of
+from worker.face.journaling import journal_of, load, note, noted, work_of
 from worker.words.errors import ValidationError
 from worker.words.outcomes import HandBack
 from worker.words.outside_rows import signal_in
@@ -101,8 +101,7 @@ class Listening:
             TimeoutError: Nothing came in time, in this attempt or an earlier one.
         """
         await load(self._run, platform)
-        journal = self._journal
-        known = journal.take(journal.root, "step", self._at)
+        known = noted(self._run, self._at)
         if known is not None:
             return self._answered(known.value)
         if self._timeout is not None and self._ends is None:
@@ -116,7 +115,7 @@ class Listening:
         if found is None and self._left > 0:
             return None
         value = {"timed_out": True} if found is None else {"signal": found.number, "data": found.data}
-        await _note(self._run, platform, self._at, value)
+        await note(self._run, {self._at: value}, platform)
         return self._answered(value)
 
     async def _signals(self, platform: Platform) -> list[ReceivedSignal]:
@@ -172,19 +171,12 @@ def wait_for_sync(run: Run, listening: Listening) -> Any:
 
 async def _until(run: Run, platform: Platform, at: str, seconds: float) -> float:
     """How long it is to the end of a wait, which the first attempt that came to it has set."""
-    journal = journal_of(run)
-    known = journal.take(journal.root, "step", at)
+    known = noted(run, at)
     if known is not None:
         return (datetime.fromisoformat(known.value["until"]) - run.now()).total_seconds()
     until = run.now() + timedelta(seconds=seconds)
-    await _note(run, platform, at, {"until": until.isoformat()})
+    await note(run, {at: {"until": until.isoformat()}}, platform)
     return seconds
-
-
-async def _note(run: Run, platform: Platform, at: str, value: Any) -> None:
-    journal = journal_of(run)
-    row = journal.row(journal.root, "step", at, value)
-    await emit(run, [], [row] if row else [], platform)
 
 
 def _words(seconds: float) -> str:
