@@ -104,14 +104,7 @@ class WorkflowSteps:
         if parent is None:
             return _Known(name, [name], kind, _place(event.step_index))
         parent.begun += 1
-        place = _place(event.step_index)
-        if parent.place is None:
-            pass
-        elif event.nested_depth and place is not None and "." not in place:
-            place = f"{parent.place}.{place}"  # a workflow within a step counts anew
-        elif place is None or place == parent.place:  # a router says of what it chooses only where it is itself
-            place = f"{parent.place}.{parent.begun}"
-        return _Known(name, [*parent.path, name], kind, place)
+        return _Known(name, [*parent.path, name], kind, _place_within(parent, event))
 
     def _pass_on(self, ended: str) -> Iterator[Said]:
         """The speaker has ended: pass on what the others have said meanwhile, up to one that goes on."""
@@ -152,6 +145,17 @@ def _chosen(event: Any) -> list[str] | None:
     branch: str | None = getattr(event, "branch", None)
     selected: Any = getattr(event, "selected_steps", None)
     return [branch] if branch else [str(plain(each)) for each in selected] if selected else None
+
+
+def _place_within(parent: _Known, event: Any) -> str | None:
+    place = _place(event.step_index)
+    if parent.place is None:
+        return place
+    if event.nested_depth and place is not None and "." not in place:
+        return f"{parent.place}.{place}"  # a workflow within a step counts anew
+    if place is None or place == parent.place:  # a router says of what it chooses only where it is itself
+        return f"{parent.place}.{parent.begun}"
+    return place
 
 
 def _place(index: Any) -> str | None:

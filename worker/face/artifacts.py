@@ -3,7 +3,6 @@
 import asyncio
 import mimetypes
 import os
-import re
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from worker.settings import Settings
 from worker.words.artifacts import NAME_CHARACTERS, Artifact
 from worker.words.errors import Conflict, NotFound, TooLarge, Unsupported, ValidationError
 from worker.words.events import NewEvent, Note
+from worker.words.media_types import UNKNOWN, is_media_type
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.unseen import UNSEEN
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Content = bytes | str | os.PathLike[str]
 """Bytes; text, which is stored as UTF-8; or a local file."""
-
-_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
-UNKNOWN = "application/octet-stream"
 
 
 class Saving:
@@ -98,7 +95,7 @@ async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]"
 
 async def _kept(platform: Platform, made: "Produced") -> Artifact:
     name = file_name(made.name)
-    media_type = made.media_type if _TYPE.fullmatch(made.media_type) else UNKNOWN
+    media_type = made.media_type if is_media_type(made.media_type) else UNKNOWN
     if isinstance(made.content, str):
         if not made.content.lower().startswith(("https://", "http://")):
             raise ValidationError("it is neither content, nor a file, nor a URL")
@@ -142,7 +139,7 @@ def file_name(name: str) -> str:
 
 
 def _checked_type(media_type: str) -> str:
-    if not _TYPE.fullmatch(media_type):
+    if not is_media_type(media_type):
         raise ValidationError(f"{media_type!r} is no media type, such as image/png", field="media_type")
     return media_type
 

@@ -1,7 +1,6 @@
 """What a task's URLs held when an attempt first read them, kept with the task: a retry does not depend on them."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from worker.current import asked_by_run, run_in_hand
 from worker.settings import Settings
 from worker.words.errors import FileNotStored, TaskNotFound, TooLarge, Unavailable
 from worker.words.events import NewEvent, Note
+from worker.words.media_types import UNKNOWN, is_media_type
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import KeptFile, url_digest
@@ -17,7 +17,6 @@ from worker.words.work import KeptFile, url_digest
 if TYPE_CHECKING:
     from worker.inputs import Fetched
 
-_PLAIN_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
 MEDIA_TYPE_CHARACTERS = 255  # of a Content-Type; longer ones say nothing
 
 
@@ -88,7 +87,7 @@ class TaskKeeper:
     async def _store(self, name: str, fetched: "Fetched") -> str | None:
         """Store a file; none: the platform takes none so large."""
         media_type = fetched.declared.partition(";")[0].strip().lower()
-        known = media_type if _PLAIN_TYPE.fullmatch(media_type) else "application/octet-stream"
+        known = media_type if is_media_type(media_type) else UNKNOWN
         try:
             return await self._platform.tasks.store_file(name, known, fetched.content)
         except TooLarge:

@@ -1,0 +1,12 @@
+"""Media types, as far as files here have to do with them."""
+
+import re
+
+UNKNOWN = "application/octet-stream"
+
+_PLAIN = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
+
+
+def is_media_type(text: str) -> bool:
+    """Whether it is one without parameters, such as ``image/png``."""
+    return _PLAIN.fullmatch(text) is not None
