@@ -25,7 +25,7 @@ from benchmarks.machine import describe, fsync_milliseconds
 from benchmarks.profile import profile
 from benchmarks.rescue import rescue
 from benchmarks.scenarios import LINES
-from worker.engine.connections import normal_url
+from worker.engine.database.connections import normal_url
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from worker.engine import pulse
 from worker.engine.embedded import Embedded, folders
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 
 TEMPLATE = "migrated"
 FOREIGN_VARIABLES = ("XPANDER_", "WORKER_", "DATABASE_URL", "OPENAI", "ANTHROPIC", "AGNO_", "PORT")
@@ -233,7 +233,7 @@ def empty_database_url(databases: Databases, postgres_version: int) -> Iterator[
 @pytest.fixture
 async def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
     """An engine, open, on this test's database."""
-    monkeypatch.setattr(pulse, "BEAT", BEAT)
+    monkeypatch.setattr(heartbeat, "BEAT", BEAT)
     engine = Engine(database_url)
     await engine.open()
     yield engine

@@ -53,7 +53,7 @@ def engine(settings: Settings) -> "Engine":
 
 def connector(settings: Settings) -> Callable[[], Any]:
     """What connects to the engine's database, for a library that keeps things of its own there."""
-    from worker.engine.visitors import connector
+    from worker.engine.database.visitors import connector
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
     return connector(url, settings.home)

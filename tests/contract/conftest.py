@@ -12,8 +12,8 @@ import pytest
 
 from tests.server.serving import Serving
 from worker.contracts import Platform
-from worker.engine import pulse
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 from worker.remote.remote import Remote
 
 BEAT = 0.05  # seconds; the pulse's own quarter of a second would be paid at the end of every test
@@ -73,7 +73,7 @@ async def open_platform(
     difference = DIFFERENCES.get(request.param, {}).get(request.node.originalname)
     if difference is not None:
         pytest.skip(f"{request.param}: {difference}")
-    monkeypatch.setattr(pulse, "BEAT", BEAT)
+    monkeypatch.setattr(heartbeat, "BEAT", BEAT)
     async with AsyncExitStack() as stack:
 
         async def open_one(organization_id: str = "default") -> Platform:

@@ -14,7 +14,7 @@ from tests.workers import handlers, no_spare_platform, working
 from worker.agents.journal import Journal
 from worker.contracts import Platform
 from worker.current import Run
-from worker.engine.families import MOST_CHILDREN
+from worker.engine.state.families import MOST_CHILDREN
 from worker.face.children import ChildTask
 from worker.face.context import Context
 from worker.face.task import Task

@@ -19,7 +19,7 @@ from tests.contract.steps import (
 )
 from tests.support import wait_until
 from worker.contracts import Platform
-from worker.engine import working
+from worker.engine.verbs import work
 from worker.words.activity import (
     AgentActivityThreadMessage,
     AgentActivityThreadReasoning,
@@ -238,7 +238,7 @@ async def test_what_earlier_attempts_have_told_is_read_in_order(platform: Platfo
 async def test_what_was_told_is_read_whole_however_much_it_is(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(working, "TOLD_A_READ", 2)
+    monkeypatch.setattr(work, "TOLD_A_READ", 2)
     by, first = await run(platform)
     notes = [note(f"number {number}") for number in range(count)]
     await platform.work.emit(first.task.id, first.attempt, notes)

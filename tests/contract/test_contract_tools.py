@@ -95,7 +95,7 @@ async def test_what_is_not_there_is_not_found(platform: Platform) -> None:
 
 
 async def test_a_call_that_nobody_takes_ends_in_time(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.engine.operations.MARGIN_SECONDS", 0.05)
+    monkeypatch.setattr("worker.engine.verbs.tool_calls.MARGIN_SECONDS", 0.05)
     await with_tools(platform, TOTAL.model_copy(update={"timeout": 0.05}))
     result = await platform.tasks.invoke_tool(AGENT, "total", {"region": "north"})
     assert (result.status_code, result.is_success) == (504, False)

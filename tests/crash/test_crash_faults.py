@@ -9,8 +9,8 @@ import pytest
 from tests.crash.chance import told
 from tests.crash.fleet import Fleet
 from tests.support import wait_until
-from worker.engine import pulse
-from worker.engine.faults import CLAIM, KNOWN, VARIABLE, WRITE, Wish
+from worker.engine.fault_points import CLAIM, KNOWN, VARIABLE, WRITE, Wish
+from worker.engine.liveness import heartbeat
 from worker.words.statuses import AgentExecutionStatus as Status
 
 KINDS = ("Append", "Finish", "GiveBack")
@@ -58,7 +58,7 @@ async def all_die(fleet: Fleet, places: list[str]) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's own engine rescues, and is believed at once: its database does not restart."""
-    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
+    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("quick")

@@ -12,8 +12,8 @@ import pytest
 from tests.cli.shells import Running, Shell
 from tests.server.serving import Serving
 from tests.support import wait_until
-from worker.engine import pulse
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 
@@ -77,7 +77,7 @@ MEGABYTES = 300  # resident, from which on a process is a hog; a worker with Agn
 @pytest.fixture
 async def rescuer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The test's own engine, which notices deaths, and is believed at once: its database does not restart."""
-    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
+    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
     engine.guard()
     return engine
 

@@ -12,7 +12,7 @@ from tests.contract.steps import claim, create, finish, hand_back, log, note, ru
 from tests.engine.proxy import Proxy, far, way
 from tests.support import wait_until
 from worker.contracts.lease import now
-from worker.engine import waiting
+from worker.engine.commit import queue
 from worker.engine.engine import Engine
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
@@ -226,7 +226,7 @@ async def test_under_a_hail_of_killed_connections_no_event_is_lost_and_none_come
 async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_told(
     far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "AWAY_SECONDS", 0.3)
+    monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
     monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
     _, held = await run(far)
     await way.take()
@@ -247,7 +247,7 @@ async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_to
 
 
 async def test_what_nobody_can_know_is_said(far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "AWAY_SECONDS", 0.3)
+    monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
     await create(far)  # the writer is connected
     way.cut_at(INSERTED, for_good=True)
     with pytest.raises(Unavailable, match="whether this was stored is not known"):
@@ -258,26 +258,26 @@ async def test_what_nobody_can_know_is_said(far: Engine, way: Proxy, monkeypatch
 async def test_whoever_comes_when_too_much_waits_is_held_and_not_refused(
     far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "ROOM_ITEMS", 5)
+    monkeypatch.setattr(queue, "ROOM_ITEMS", 5)
     _, held = await run(far)
     await way.take()
     emits = [asyncio.create_task(emit(far, held, str(number))) for number in range(40)]  # pyright: ignore[reportArgumentType] # a coroutine, as all verbs
-    queue = far.core.writer._queue
-    await wait_until(lambda: not queue._room.is_set(), "there is no more room")
-    assert len(queue._items) <= 5 + 5, "what was under way when the connection broke was put back"
+    pending = far.core.writer._queue
+    await wait_until(lambda: not pending._room.is_set(), "there is no more room")
+    assert len(pending._items) <= 5 + 5, "what was under way when the connection broke was put back"
     await way.give()
     await asyncio.wait_for(asyncio.gather(*emits), SECONDS)
     assert sorted(await texts(far, held.task.id), key=int) == [str(number) for number in range(40)]
 
 
 async def test_what_waits_by_its_bytes_is_bounded_too(far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ROOM_BYTES", 10_000)
+    monkeypatch.setattr(queue, "ROOM_BYTES", 10_000)
     _, held = await run(far)
     await way.take()
     emits = [asyncio.create_task(emit(far, held, "x" * 4_000)) for _ in range(9)]  # pyright: ignore[reportArgumentType] # a coroutine, as all verbs
-    queue = far.core.writer._queue
-    await wait_until(lambda: not queue._room.is_set(), "there is no more room")
-    assert len(queue._items) <= 2 + 2, "what was under way when the connection broke was put back"
+    pending = far.core.writer._queue
+    await wait_until(lambda: not pending._room.is_set(), "there is no more room")
+    assert len(pending._items) <= 2 + 2, "what was under way when the connection broke was put back"
     await way.give()
     await asyncio.wait_for(asyncio.gather(*emits), SECONDS)
     assert len(await texts(far, held.task.id)) == 9

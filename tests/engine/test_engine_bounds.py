@@ -11,9 +11,10 @@ from tests.contract.steps import claim, create, finish, note, run, wish
 from tests.engine.proxy import Proxy, far, way
 from tests.support import wait_until
 from worker.contracts import bounds as calls
-from worker.engine import bounds, sessions, waiting
-from worker.engine.client import EngineTasks
+from worker.engine.commit import queue
+from worker.engine.database import bounds, session_settings
 from worker.engine.engine import Engine
+from worker.engine.verbs.tasks import EngineTasks
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery
 from worker.words.conversations import ConversationQuery
@@ -70,7 +71,7 @@ OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop",
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of half a second."""
     monkeypatch.setattr(calls, "CALL_SECONDS", BOUND)
-    monkeypatch.setattr(waiting, "AWAY_SECONDS", BOUND)
+    monkeypatch.setattr(queue, "AWAY_SECONDS", BOUND)
     monkeypatch.setattr(bounds, "LETTING_GO_SECONDS", 0.1)
 
 
@@ -114,8 +115,8 @@ async def test_connections_whose_packets_are_lost_are_left_for_new_ones(
     far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a firewall or a NAT does that has forgotten them: nothing is closed, and new ones would work."""
-    monkeypatch.setattr(sessions.AsyncSession, "answer_seconds", BOUND)
-    monkeypatch.setattr(sessions.Session, "answer_seconds", BOUND)
+    monkeypatch.setattr(session_settings.AsyncSession, "answer_seconds", BOUND)
+    monkeypatch.setattr(session_settings.Session, "answer_seconds", BOUND)
     by, held = await run(far)
     way.hold(new=False)
     await asyncio.wait_for(finish(far, held), 30)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.engine.changes import (
+from worker.engine.state.changes import (
     Append,
     Bereave,
     Crash,
@@ -21,9 +21,9 @@ from worker.engine.changes import (
     Skip,
     Stop,
 )
-from worker.engine.checks import check_changes
-from worker.engine.records import History, task_record
-from worker.engine.rows import TAKES_TURNS, Change, LoggedEvent, Row
+from worker.engine.state.checks import check_changes
+from worker.engine.state.records import History, task_record
+from worker.engine.state.rows import TAKES_TURNS, Change, LoggedEvent, Row
 from worker.words.errors import Conflict, LeaseLost, ModuleException, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.contract.steps import claim, create, worker
-from worker.engine import statements
+from worker.engine.database import statements
 from worker.engine.engine import Engine
 from worker.words.ids import new_id
 from worker.words.tasks import AgentExecutionInput, NewTask

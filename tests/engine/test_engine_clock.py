@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import execute
 from tests.contract.steps import claim, create, deliver, finish, hand_back, run, worker
 from tests.support import wait_until
-from worker.engine import clock
 from worker.engine.engine import Engine
+from worker.engine.liveness import clock
 from worker.words.notices import ClockSetBack, Notice, subscribe
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.work import Subscription

@@ -15,8 +15,9 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import create, numbers
-from worker.engine import core, migrate
-from worker.engine.connections import normal_url, shown, translated
+from worker.engine import core
+from worker.engine.database import migrate
+from worker.engine.database.connections import normal_url, shown, translated
 from worker.engine.engine import Engine
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
 from worker.words.tasks import TaskQuery

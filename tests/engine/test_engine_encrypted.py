@@ -8,8 +8,8 @@ import pytest
 
 from tests.contract.steps import claim, create, finish, wish, worker
 from tests.engine.test_engine_secrets import stored
+from worker.engine.database.vault import SEALED, Vault, new_key
 from worker.engine.engine import Engine
-from worker.engine.vault import SEALED, Vault, new_key
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome

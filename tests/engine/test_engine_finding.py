@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from worker.engine import finding, searching
+from worker.engine.database import searching
 from worker.engine.engine import Engine
+from worker.engine.verbs import queries
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import TaskQuery
@@ -70,10 +71,10 @@ async def filled(engine: Engine) -> Engine:
 async def test_every_list_and_every_count_is_read_from_an_index(filled: Engine) -> None:
     explaining: Any = Explaining(filled)
     for name, query in QUERIES.items():
-        await finding.find(explaining, "default", query.model_copy(update={"limit": PAGE}))
+        await queries.find(explaining, "default", query.model_copy(update={"limit": PAGE}))
         print(name, *explaining.plan, sep="\n    ")  # noqa: T201 - what a failure shows
         assert not [line for line in explaining.plan if "Seq Scan on tasks" in line], name
-        await finding.counts(explaining, "default", query)
+        await queries.counts(explaining, "default", query)
         print("counts", *explaining.plan, sep="\n    ")  # noqa: T201 - the same
         assert not [line for line in explaining.plan if "Seq Scan on tasks" in line], name
 

@@ -7,8 +7,8 @@ import pytest
 from tests.conftest import execute
 from tests.contract.test_contract_knowledge import add, found, made
 from worker.engine.engine import Engine
-from worker.engine.knowledge import vectors
-from worker.engine.knowledge.languages import mark_of
+from worker.engine.verbs.knowledge import vectors
+from worker.engine.verbs.knowledge.languages import mark_of
 from worker.words.errors import Unsupported
 from worker.words.knowledge import Chunk, NewKnowledgeBase
 from worker.words.notices import Notice, VectorsMissing, subscribe
@@ -64,7 +64,7 @@ async def test_many_vectors_get_an_index_which_goes_with_them(
 
 
 async def test_what_is_searched_is_not_kept_where_all_is_sealed(database_url: str) -> None:
-    from worker.engine.vault import new_key
+    from worker.engine.database.vault import new_key
 
     engine = Engine(database_url, encryption_key=new_key(), encrypt_all=True)
     await engine.open()

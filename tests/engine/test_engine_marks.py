@@ -5,9 +5,9 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, hand_back, worker
-from worker.engine import marks
 from worker.engine.engine import Engine
-from worker.engine.marks import FRONT, Marks
+from worker.engine.verbs import claim_positions
+from worker.engine.verbs.claim_positions import FRONT, Marks
 
 TASKS = 60
 ENTRIES = """
@@ -18,9 +18,9 @@ ENTRIES = """
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """No claim from the front counts as quick, and the next one is far away."""
-    monkeypatch.setattr(marks, "QUICK_SECONDS", -1)
-    monkeypatch.setattr(marks, "SHARE", 1e6)
-    monkeypatch.setattr(marks, "AGAIN_SECONDS", 3600)
+    monkeypatch.setattr(claim_positions, "QUICK_SECONDS", -1)
+    monkeypatch.setattr(claim_positions, "SHARE", 1e6)
+    monkeypatch.setattr(claim_positions, "AGAIN_SECONDS", 3600)
 
 
 @pytest.mark.parametrize("any_agent", [False, True])
@@ -28,7 +28,9 @@ async def test_under_a_long_snapshot_claims_pass_no_more_and_more_entries(
     slow: None, empty_database_url: str, monkeypatch: pytest.MonkeyPatch, any_agent: bool
 ) -> None:
     database_url = empty_database_url  # whose index nobody has read before
-    monkeypatch.setattr(marks, "LATE", marks.LATE * 0)  # the tasks of a test are all made within a second
+    monkeypatch.setattr(
+        claim_positions, "LATE", claim_positions.LATE * 0
+    )  # the tasks of a test are all made within a second
     engine = Engine(database_url)
     await engine.migrate()
     await engine.open()

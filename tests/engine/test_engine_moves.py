@@ -14,10 +14,10 @@ from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, note, run
 from tests.engine.proxy import Proxy
 from tests.support import wait_until
-from worker.engine.connections import whole_url
+from worker.engine.database.connections import whole_url
+from worker.engine.database.server_identity import Home, Server
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
-from worker.engine.home import Home, Server
 from worker.words.errors import TaskNotFound, Unavailable
 
 ROUNDS = 5

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from worker.engine.payloads import decode, encode
+from worker.engine.database.payloads import decode, encode
 from worker.words.texts import clean
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))

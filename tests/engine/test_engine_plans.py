@@ -12,8 +12,11 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import AGENT, card, claim, deliver, finish, hand_back, log, note, wish
-from worker.engine import clock, core, marks, presence_statements, statements, turns, working
+from worker.engine import core
+from worker.engine.database import presence_statements, statements
 from worker.engine.engine import Engine
+from worker.engine.liveness import clock, turns
+from worker.engine.verbs import claim_positions, work
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import TaskQuery
@@ -144,11 +147,11 @@ async def test_after_a_quiet_start_no_statement_reads_a_growing_table_through(
         del is_whole
         return next(turns) if others else statements.CLAIM_NAMED
 
-    def look(known: marks.Marks) -> marks.Look:
-        return marks.Look(is_whole=not known.known(()), begun=0.0)
+    def look(known: claim_positions.Marks) -> claim_positions.Look:
+        return claim_positions.Look(is_whole=not known.known(()), begun=0.0)
 
-    monkeypatch.setattr(working, "_claim_statement", statement)
-    monkeypatch.setattr(marks.Marks, "look", look)
+    monkeypatch.setattr(work, "_claim_statement", statement)
+    monkeypatch.setattr(claim_positions.Marks, "look", look)
     monkeypatch.setattr(core, "POOL_SIZE", 1)  # so that each statement is repeated by one session
     engine = Engine(empty_database_url, poll=0.05)
     await engine.migrate()

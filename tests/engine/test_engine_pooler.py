@@ -15,8 +15,8 @@ from tests.cli.shells import Shell
 from tests.contract.steps import claim, create, finish, log, note, numbers, worker
 from tests.engine.pooler import POOLERS, Pooler
 from tests.support import wait_until
-from worker.engine import pulse
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.work import Assignment
 
@@ -45,7 +45,7 @@ async def pooler(request: pytest.FixtureRequest, database_url: str) -> AsyncIter
 
 @pytest.fixture
 async def pooled(pooler: Pooler, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     engine = Engine(pooler.url, poll=0.1)
     await engine.open()
     yield engine
@@ -99,7 +99,7 @@ async def _follow(engine: Engine, task_id: str) -> list[int | None]:
 async def test_a_worker_says_so_at_its_start_and_its_death_shows_by_its_lease(
     pooled: Engine, pooler: Pooler, here: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
+    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
     here.handlers(HANDLERS)
     environment = {"DATABASE_URL": pooler.url, "WORKER_LEASE_SECONDS": "3"}
     first = here.start("run", **environment)

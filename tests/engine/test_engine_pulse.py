@@ -16,8 +16,9 @@ import pytest
 
 from tests.contract.steps import AGENT, claim, create, finish, run, worker
 from tests.support import wait_until
-from worker.engine import core, pulse
+from worker.engine import core
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 from worker.words.attempts import AttemptOutcome
 from worker.words.errors import LeaseLost
 from worker.words.notices import Notice, WorkerLost, subscribe
@@ -27,10 +28,11 @@ ROOT = Path(__file__).parents[2]
 
 OTHER = """
 import asyncio, sys, time
-from worker.engine import core, pulse
+from worker.engine import core
+from worker.engine.liveness import heartbeat
 from worker.engine.engine import Engine
 from worker.words.work import Demand, WorkerCard
-pulse.BEAT = 0.05
+heartbeat.BEAT = 0.05
 async def main():
     url, what, lease, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
     if what == "pooled":
@@ -78,8 +80,8 @@ async def sql(url: str, statement: str) -> list[tuple[Any, ...]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rescuer that believes its connection at once and scans often."""
-    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0)
-    monkeypatch.setattr(pulse, "SCAN_SECONDS", 0.2)
+    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0)
+    monkeypatch.setattr(heartbeat, "SCAN_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -183,8 +185,8 @@ async def test_the_death_of_a_worker_is_charged_to_suspects_only_where_it_could_
 async def test_a_free_lock_does_not_count_before_the_rescuers_connection_is_old_enough(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulse, "SCAN_SECONDS", 0.05)
-    monkeypatch.setattr(pulse, "TRUST_SECONDS", 1.0)
+    monkeypatch.setattr(heartbeat, "SCAN_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 1.0)
     task = await create(engine)
     with other(database_url) as process:
         await holds(process)
@@ -241,7 +243,7 @@ async def test_a_lease_that_nobody_renews_runs_out_whatever_the_clock_says(
     rescuer: Engine, database_url: str, lost: list[WorkerLost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock was set back ten minutes: by it, the lease of a worker that has died goes on for as long."""
-    monkeypatch.setattr(pulse, "SPARE_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "SPARE_SECONDS", 0.1)
     task = await create(rescuer)
     with other(database_url, "pooled", lease=0.6) as process:
         await holds(process)
@@ -324,7 +326,7 @@ async def test_behind_a_pooler_leases_alone_decide(
         return True
 
     monkeypatch.setattr(core, "is_pooled", pooled)
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     engine = Engine(database_url, poll=0.1)
     await engine.open()
     try:

@@ -15,9 +15,11 @@ import pytest
 
 from tests.contract.steps import bring_to, claim, create, deliver, finish, hand_back, note, run, worker
 from tests.support import wait_until
-from worker.engine import pulse, retention, retention_statements
+from worker.engine.database import migrate, retention_statements
 from worker.engine.engine import Engine
-from worker.engine.retention import Retention
+from worker.engine.liveness import heartbeat
+from worker.engine.verbs import retention
+from worker.engine.verbs.retention import Retention
 from worker.words.audit import AuditQuery
 from worker.words.errors import FileNotStored, TaskNotFound, Unavailable
 from worker.words.notices import CleanedUp, Notice, PlatformTrouble, subscribe
@@ -319,7 +321,7 @@ async def test_a_clean_up_that_is_killed_leaves_nothing_half(
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "FIRST_LOOK_SECONDS", (0.0, 0.05))
     monkeypatch.setattr(retention, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
 
 
 @pytest.fixture
@@ -434,7 +436,7 @@ async def test_a_database_of_before_knows_its_uploads(engine: Engine, database: 
     task = await engine.tasks.create(NewTask(agent_id="a", input=AgentExecutionInput(files=[reference])))
     expected = await engine.tasks.kept_files(task.id)
     database("delete from worker.task_files")
-    sql = (Path(retention.__file__).parent / "migrations" / "0005_files.sql").read_text()
+    sql = (Path(migrate.__file__).parents[1] / "migrations" / "0005_files.sql").read_text()
     start = sql.index("insert into worker.task_files")
     database(sql[start : sql.index(";", start)])
     assert [each.reference.partition("/")[0] for each in await engine.tasks.kept_files(task.id)] == [

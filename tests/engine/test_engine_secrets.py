@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import execute
 from tests.contract.steps import claim, create, worker
+from worker.engine.database.vault import new_key
 from worker.engine.engine import Engine
-from worker.engine.vault import new_key
 from worker.words.errors import ConfigurationError
 
 SECRET = "canary-0123456789"

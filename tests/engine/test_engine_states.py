@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from worker.engine.changes import Abandon, Append, Bereave, Crash, Finish, GiveBack, Retry, Save, Stop
-from worker.engine.families import AWAITS, Wake
-from worker.engine.requests import Answer, Overdue
-from worker.engine.rows import Change, Row
-from worker.engine.signals import Signal
+from worker.engine.state.changes import Abandon, Append, Bereave, Crash, Finish, GiveBack, Retry, Save, Stop
+from worker.engine.state.families import AWAITS, Wake
+from worker.engine.state.requests import Answer, Overdue
+from worker.engine.state.rows import Change, Row
+from worker.engine.state.signals import Signal
 from worker.words.errors import Conflict, LeaseLost
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome

@@ -11,11 +11,11 @@ import pytest
 
 from tests.contract.steps import AGENT, claim, create, finish, log, note, numbers, run, wish, worker
 from tests.support import wait_until
-from worker.engine import hub as hubs
-from worker.engine import waiting
-from worker.engine.changes import Append, Finish, Retry, Save
+from worker.engine.commit import queue
+from worker.engine.commit.batch import NewRow
 from worker.engine.engine import Engine
-from worker.engine.plan import NewRow
+from worker.engine.liveness import wakeups as hubs
+from worker.engine.state.changes import Append, Finish, Retry, Save
 from worker.words.errors import LeaseLost, Unavailable, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import Outcome
@@ -377,13 +377,13 @@ def test_a_short_hint_is_whole() -> None:
 async def test_more_ids_than_a_hint_holds_are_still_committed_and_told(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "GROUP_ITEMS", 400)
+    monkeypatch.setattr(queue, "GROUP_ITEMS", 400)
     tasks = await together(engine, *(create(engine) for _ in range(400)))
     assert await sql(database_url, "select count(*) from worker.tasks") == [(len(tasks),)]
 
 
 async def test_a_group_holds_no_more_than_its_bytes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "GROUP_BYTES", 10_000)
+    monkeypatch.setattr(queue, "GROUP_BYTES", 10_000)
     commits = engine.core.writer.commits
     await asyncio.gather(*(create(engine, "x" * 4_000) for _ in range(10)))
     assert engine.core.writer.commits - commits == 5

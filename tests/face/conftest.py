@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from worker.engine import pulse
+from worker.engine.liveness import heartbeat
 from worker.face import bridge
 
 
 @pytest.fixture
 def place(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current directory of a process whose platform is this test's database."""
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     yield environment
     bridge.close()

@@ -12,8 +12,8 @@ from tests.contract.steps import AGENT, create, until
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers, no_spare_platform, working
 from worker.agents.agno_storage import SCHEMA, migrate, schema_of
+from worker.engine.database.visitors import connector
 from worker.engine.engine import Engine
-from worker.engine.visitors import connector
 from worker.face import agno_db as storages
 from worker.face.running import run_agent
 from worker.face.task import Task

@@ -17,8 +17,8 @@ from tests.cli.shells import ROOT
 from worker.cli import heroku_plans
 from worker.cli.app import app
 from worker.cli.heroku_check import HAND_BACK_SECONDS, RELEASE_CONNECTIONS
-from worker.engine import migrate
 from worker.engine.core import CONNECTIONS
+from worker.engine.database import migrate
 from worker.settings import Settings, table
 
 GUIDE = (ROOT / "docs" / "deploy.md").read_text()

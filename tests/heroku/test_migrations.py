@@ -16,7 +16,7 @@ from tests.conftest import execute
 from tests.supervisor.stories import Handlers, create
 from tests.support import wait_until
 from tests.workers import working
-from worker.engine import migrate
+from worker.engine.database import migrate
 from worker.engine.engine import Engine
 from worker.words.errors import Unavailable
 from worker.words.statuses import AgentExecutionStatus as Status

@@ -16,7 +16,7 @@ from tests.support import wait_until
 from tests.workers import working
 from worker import Task
 from worker.contracts import Capabilities
-from worker.engine import pulse
+from worker.engine.liveness import heartbeat
 from worker.remote.asking import Asking
 from worker.remote.native import NativeWork
 from worker.remote.remote import Remote
@@ -37,7 +37,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Supervisor]]
 
 @pytest.fixture
 async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     serving = Serving(database_url, key=KEY).start()
     await serving.started()
     yield serving

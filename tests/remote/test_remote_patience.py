@@ -12,7 +12,7 @@ from httpx_sse import ServerSentEvent
 from tests.remote.stories import KEY, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import create
-from worker.engine import pulse
+from worker.engine.liveness import heartbeat
 from worker.remote import following, repeating, transport
 from worker.remote.transport import Failed, Transport
 from worker.words.errors import ConfigurationError, Unavailable
@@ -80,7 +80,7 @@ async def test_what_no_further_try_mends_is_raised_at_once() -> None:
 
 @pytest.fixture
 async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     serving = Serving(database_url, key=KEY).start()
     await serving.started()
     yield serving

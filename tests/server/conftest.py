@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.server.serving import BareWorker, Serving
-from worker.engine import pulse
+from worker.engine.liveness import heartbeat
 
 Start = Callable[..., Awaitable[Serving]]
 KEY = "a-key-of-the-tests"
@@ -18,7 +18,7 @@ KEY = "a-key-of-the-tests"
 @pytest.fixture
 async def start(database_url: str, environment: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """Start one more server; all are stopped in the end."""
-    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     started: list[Serving] = []
 
     async def one(url: str = database_url, **options: Any) -> Serving:

@@ -13,7 +13,7 @@ from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving, aevents_in
 from tests.support import wait_until
 from worker.contracts import Capabilities
-from worker.engine.working import EngineWork
+from worker.engine.verbs.work import EngineWork
 from worker.words.errors import Unavailable
 
 CARD = {"id": "w1", "name": "a worker", "agents": ["analyst"], "concurrency": 5, "lease_seconds": 30}

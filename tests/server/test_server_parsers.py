@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tests.remote.test_remote_parsers import ANYTHING, JSONS, TASK, TEXTS, records
-from worker.engine.keys import digest_of
+from worker.engine.verbs.keys import digest_of
 from worker.server import bodies, forms, mailing
 from worker.server.bare import agent, fit
 from worker.server.doors import Doors

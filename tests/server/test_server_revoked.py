@@ -10,8 +10,8 @@ from tests.dashboard.browsing import Browser
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from tests.support import wait_until
-from worker.engine import page_sessions
 from worker.engine.engine import Engine
+from worker.engine.verbs import page_sessions
 from worker.server import keyring
 from worker.words import notices
 from worker.words.roles import Role

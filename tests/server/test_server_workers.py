@@ -221,7 +221,7 @@ async def test_a_task_to_be_run_locally_is_not_dispatched(client: httpx.AsyncCli
 async def test_a_worker_gone_for_a_minute_loses_its_task(
     client: httpx.AsyncClient, bare_worker: OpenWorker, database_url: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("worker.engine.pulse.TRUST_SECONDS", 0.2)
+    monkeypatch.setattr("worker.engine.liveness.heartbeat.TRUST_SECONDS", 0.2)
     worker = await bare_worker()
     task = await create(client)
     await given(worker, 1)

@@ -11,7 +11,7 @@ from tests.supervisor.stories import Handlers, Serve, create, finished
 from tests.support import wait_until
 from worker import Context, Task
 from worker.contracts.lease import OwnLease
-from worker.engine import sessions
+from worker.engine.database import session_settings
 from worker.engine.engine import Engine
 from worker.words.notices import Notice, WorkerCutOff
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -26,8 +26,8 @@ KINDS = ("on_the_loop", "in_a_thread", "waiting_for_an_ok")
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers are waited for for a moment only, and half of the shortest lease is taken for all of it."""
-    monkeypatch.setattr(sessions.AsyncSession, "answer_seconds", 0.5)
-    monkeypatch.setattr(sessions.Session, "answer_seconds", 0.5)
+    monkeypatch.setattr(session_settings.AsyncSession, "answer_seconds", 0.5)
+    monkeypatch.setattr(session_settings.Session, "answer_seconds", 0.5)
     whole = OwnLease.renewed
 
     def renewed(lease: OwnLease, asked: float, seconds: float) -> None:

@@ -12,7 +12,7 @@ from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
-from worker.engine.files import FileStore
+from worker.engine.verbs.files import FileStore
 from worker.face import bridge
 from worker.words.errors import Unavailable
 from worker.words.notices import Notice, PlatformTrouble

@@ -12,8 +12,8 @@ from tests.server.serving import Serving
 from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Task
-from worker.engine import pulse
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 from worker.supervisor import watch
 from worker.words.notices import LoopBlocked, LoopFreed, Notice
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -99,7 +99,7 @@ async def test_tasks_of_a_blocked_worker_stay_its_own_on_both_platforms(
     here: Shell, engine: Engine, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocked for longer than the lease: three seconds on the database, six over HTTP."""
-    monkeypatch.setattr(pulse, "TRUST_SECONDS", 0.5)
+    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
     engine.guard()
     await server.started()
     here.handlers(HANDLERS)

@@ -181,7 +181,7 @@ async def test_finished_tasks_do_not_make_a_scrape_slower(engine: Engine, databa
     )
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute("analyze worker.tasks")
-        from worker.engine.standing import _HELD, _PAUSED, _PENDING
+        from worker.engine.verbs.stats import _HELD, _PAUSED, _PENDING
 
         for sql in (_PENDING, _HELD, _PAUSED):
             keys = {"organization": "default", "most": 1000}

@@ -83,7 +83,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's 
 @keys.command()
 def generate() -> None:
     """Print a new key for WORKER_ENCRYPTION_KEY; it is stored nowhere."""
-    from worker.engine.vault import new_key
+    from worker.engine.database.vault import new_key
 
     output.say(new_key())
 

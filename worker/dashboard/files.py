@@ -14,13 +14,13 @@ from worker.inputs.data_urls import read_data_url
 from worker.inputs.names import display_url, file_name, is_data_url, name_of
 from worker.words.artifacts import Artifact
 from worker.words.errors import FileNotStored, ModuleException, NotFound
+from worker.words.limits import FILE_BYTES
 from worker.words.tasks import TaskRecord
 from worker.words.work import KeptFile, url_digest
 
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"})
 """What an <img> shows and cannot run anything."""
 
-FILE_BYTES = 50 * 1024 * 1024
 TEXT_BYTES = 256 * 1024  # a text file up to that size is shown on the page
 TEXT_CHARACTERS = 20_000
 TEXTS_SHOWN = 10

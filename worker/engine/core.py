@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from worker.contracts.bounds import CALL_SECONDS, remaining
 from worker.contracts.lease import OwnLease
-from worker.engine import presence_statements, statements
-from worker.engine.agent_models import AgentModels
-from worker.engine.bounds import Bounds
-from worker.engine.changes import Bereave
-from worker.engine.connections import (
+from worker.engine.commit.hints import DELIVERIES, WORK
+from worker.engine.commit.writer import Writer
+from worker.engine.database import presence_statements, statements
+from worker.engine.database.agent_models import AgentModels
+from worker.engine.database.bounds import Bounds
+from worker.engine.database.connections import (
     BY_INDEX,
     GRANTS,
     errors,
@@ -22,15 +23,15 @@ from worker.engine.connections import (
     leaves_server,
     normal_url,
 )
-from worker.engine.home import Home
-from worker.engine.hub import DELIVERIES, WORK, Hub
-from worker.engine.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
-from worker.engine.pulse import Bury, Pulse
-from worker.engine.searching import Crowded, Searches
-from worker.engine.teller import Teller
-from worker.engine.turns import TurnKeeper
-from worker.engine.vault import NO_KEY, PROBE, Vault
-from worker.engine.writer import Writer
+from worker.engine.database.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
+from worker.engine.database.searching import Crowded, Searches
+from worker.engine.database.server_identity import Home
+from worker.engine.database.vault import NO_KEY, PROBE, Vault
+from worker.engine.liveness.heartbeat import Bury, Pulse
+from worker.engine.liveness.notifier import Teller
+from worker.engine.liveness.turns import TurnKeeper
+from worker.engine.liveness.wakeups import Hub
+from worker.engine.state.changes import Bereave
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, WorkerLost, announce
 

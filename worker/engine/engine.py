@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.contracts import Capabilities, Standing
-from worker.engine import migrate, presence_statements, statements
-from worker.engine.answering import look_after_requests
-from worker.engine.audit import EngineAudit
-from worker.engine.children import look_after_children
-from worker.engine.client import EngineTasks
-from worker.engine.clock import watch
-from worker.engine.connections import check_encoding, check_url, connect, errors, shown
 from worker.engine.core import Core
-from worker.engine.deliveries import EngineDeliveries
-from worker.engine.keys import EngineKeys
-from worker.engine.knowledge import vectors
-from worker.engine.knowledge.bases import EngineKnowledge
-from worker.engine.page_sessions import EngineSessions
-from worker.engine.presence import EnginePresence, end_silent
-from worker.engine.providers import look_after
-from worker.engine.retention import Retention
-from worker.engine.standing import standing
-from worker.engine.uploads import EngineUploads
-from worker.engine.vault import Vault
-from worker.engine.working import EngineWork
+from worker.engine.database import migrate, presence_statements, statements
+from worker.engine.database.connections import check_encoding, check_url, connect, errors, shown
+from worker.engine.database.vault import Vault
+from worker.engine.liveness.clock import watch
+from worker.engine.verbs.audit import EngineAudit
+from worker.engine.verbs.children import look_after_children
+from worker.engine.verbs.dead_letters import EngineDeliveries
+from worker.engine.verbs.file_access import EngineUploads
+from worker.engine.verbs.input_answers import look_after_requests
+from worker.engine.verbs.keys import EngineKeys
+from worker.engine.verbs.knowledge import vectors
+from worker.engine.verbs.knowledge.bases import EngineKnowledge
+from worker.engine.verbs.page_sessions import EngineSessions
+from worker.engine.verbs.presence import EnginePresence, end_silent
+from worker.engine.verbs.providers import look_after
+from worker.engine.verbs.retention import Retention
+from worker.engine.verbs.stats import standing
+from worker.engine.verbs.tasks import EngineTasks
+from worker.engine.verbs.work import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
 from worker.words.upkeep import Removed
 

@@ -43,6 +43,7 @@ from worker.words.errors import (
 )
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
+from worker.words.limits import FILE_BYTES
 from worker.words.messages import NewMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
@@ -55,7 +56,6 @@ from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
 EXECUTION = "/agent-execution"
-FILE_BYTES = 50 * 1024 * 1024  # the protocol's; a larger one is not even sent
 WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until a worker has said its last word
 UNKNOWN_ROUTE = frozenset({404, 405})
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")

@@ -10,9 +10,9 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.words.ids import is_id
+from worker.words.limits import FILE_BYTES
 
 BODY_BYTES = 10 * 1024 * 1024
-FILE_BYTES = 50 * 1024 * 1024
 FORM_BYTES = 64 * 1024 * 1024  # the form of a new task holds its files together
 SIGN_IN_BYTES = 64 * 1024  # it is read before anybody has shown a key
 UPLOADS = {

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from worker.contracts import SERVER_KEY, Key
 from worker.server.access import Access, Unauthorized
-from worker.server.doors import FILE_BYTES, FORM_BYTES
+from worker.server.doors import FORM_BYTES
 from worker.server.headers import address_of
 from worker.server.key_routes import KeyBody, keys_within, make_key, revoke_key
 from worker.server.refusals import actor_of
@@ -18,6 +18,7 @@ from worker.server.service import Service
 from worker.server.streaming import EventStream
 from worker.words.actors import AuditAction, Door, as_actor
 from worker.words.errors import ModuleException, Unavailable
+from worker.words.limits import FILE_BYTES
 from worker.words.roles import Role
 
 SESSION_SECONDS = 12 * 3600  # as long as the cookie that holds its token

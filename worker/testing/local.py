@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from worker import registry
-from worker.engine import pulse
 from worker.engine.engine import Engine
+from worker.engine.liveness import heartbeat
 from worker.face import bridge
 from worker.registry import Registry
 from worker.settings import Settings
@@ -122,14 +122,14 @@ def current() -> LocalPlatform | None:
 @asynccontextmanager
 async def opened_engine(url: str) -> AsyncGenerator[Engine]:
     """An engine, open on the running loop; it ends quickly."""
-    engine, beat = Engine(url), pulse.BEAT
-    pulse.BEAT = BEAT
+    engine, beat = Engine(url), heartbeat.BEAT
+    heartbeat.BEAT = BEAT
     try:
         await engine.open()
         yield engine
     finally:
         await engine.close()
-        pulse.BEAT = beat
+        heartbeat.BEAT = beat
 
 
 def chosen_handlers(*functions: Callable[..., Any]) -> Registry:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic_core import PydanticSerializationError, to_json
 
 from worker.words.digests import digest
+from worker.words.limits import FILE_BYTES
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
     from worker.agents.journal.scopes import Scope
 
-VALUE_BYTES = 50 * 1024 * 1024  # of one row: the platform stores larger values as files, up to this size
+VALUE_BYTES = FILE_BYTES  # of one row: larger values are stored as files
 KEY_CHARACTERS = 400  # a longer key is replaced by its digest; an index entry of PostgreSQL holds 2,700 bytes
 
 Kind = Literal["model", "tool", "step", "run", "session", "open", "discard", "drop", "spent", "refused", "said"]

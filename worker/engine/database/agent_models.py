@@ -1,0 +1,50 @@
+"""Which model agents run on, as their records say it: asked at most once a second, since every task is shown so."""
+
+import time
+from collections.abc import Collection, Mapping
+
+from worker.engine.database import statements
+from worker.engine.database.access import Access
+
+KNOWN_SECONDS = 1.0
+AGENTS_KEPT = 10_000
+
+NAMES = {
+    "model_provider": "llm_model_provider",
+    "model_name": "llm_model_name",
+    "llm_reasoning_effort": "llm_reasoning_effort",
+}
+"""What an agent's record calls it, and what a task does."""
+
+NOTHING: Mapping[str, str] = {}
+
+
+class AgentModels:
+    """What the agents of all organizations say of their models."""
+
+    def __init__(self, core: Access) -> None:
+        self._core = core
+        self._known: dict[tuple[str, str], tuple[float, Mapping[str, str]]] = {}
+
+    async def of(self, organization_id: str, agent_ids: Collection[str]) -> dict[str, Mapping[str, str]]:
+        """What each of these agents says, by the names that tasks have for it."""
+        now = time.monotonic()
+        found = {agent: self._known.get((organization_id, agent), (0.0, NOTHING)) for agent in set(agent_ids)}
+        missing = [agent for agent, (until, _) in found.items() if until <= now]
+        if missing:
+            rows = await self._core.read(statements.GET_MODELS, (organization_id, missing))
+            said = {row["id"]: _said(row) for row in rows}
+            if len(self._known) > AGENTS_KEPT:
+                self._known.clear()
+            for agent in missing:
+                known = found[agent] = (now + KNOWN_SECONDS, said.get(agent, NOTHING))
+                self._known[organization_id, agent] = known
+        return {agent: said for agent, (_, said) in found.items()}
+
+    def forget(self, organization_id: str, agent_id: str) -> None:
+        """An agent has been changed here."""
+        self._known.pop((organization_id, agent_id), None)
+
+
+def _said(row: Mapping[str, object]) -> Mapping[str, str]:
+    return {name: value for known, name in NAMES.items() if isinstance(value := row[known], str)}

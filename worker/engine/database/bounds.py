@@ -1,0 +1,91 @@
+"""How long a caller waits for the database, whatever state the database is in.
+
+What takes longer is left to itself, and its connection broken off if it does not let go: waiting for it to be cancelled
+in order would be waiting for the very server that does not answer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from worker.contracts import bounds
+from worker.words.errors import Unavailable
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+ANSWER = "answer_seconds"  # of a session
+
+LETTING_GO_SECONDS = 1.0  # in which a statement may be cancelled in order
+
+Answer = TypeVar("Answer")
+
+
+def too_late() -> Unavailable:
+    """The error of a call whose time is up."""
+    return Unavailable(f"the database has not answered for {bounds.CALL_SECONDS:g} s", retry_after=5)
+
+
+class Bounds:
+    """Statements under way, each on a connection, and those that were left to themselves."""
+
+    def __init__(self) -> None:
+        self._used: dict[asyncio.Task[Any] | None, AsyncConnection[Any]] = {}
+        self._left: set[asyncio.Task[Any]] = set()
+
+    @contextmanager
+    def using(self, connection: "AsyncConnection[Any]", seconds: float | None = None) -> Generator[None]:
+        """Note which connection the task in hand uses, and how long an answer may take if not ten seconds."""
+        task = asyncio.current_task()
+        self._used[task] = connection
+        if seconds is not None:
+            setattr(connection, ANSWER, seconds)
+        try:
+            yield
+        finally:
+            self._used.pop(task, None)
+            if seconds is not None:
+                delattr(connection, ANSWER)
+
+    async def within(self, ask: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
+        """Wait for an answer, at most so long. Raises: Unavailable."""
+        if seconds <= 0:
+            raise too_late()
+
+        async def asked() -> Answer:
+            return await ask()
+
+        task = asyncio.create_task(asked(), name="a statement")
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+        except asyncio.CancelledError:
+            self._leave(task)
+            raise
+        if not task.done():
+            self._leave(task)
+            raise too_late()
+        return task.result()
+
+    def _leave(self, task: asyncio.Task[Any]) -> None:
+        self._left.add(task)
+        task.add_done_callback(self._ended)
+        task.cancel()
+        asyncio.get_running_loop().call_later(LETTING_GO_SECONDS, self._break_off, task)
+
+    def _break_off(self, task: asyncio.Task[Any]) -> None:
+        from worker.engine.database.session_settings import cut
+
+        connection = self._used.get(task)
+        if connection is not None and task in self._left:
+            cut(connection)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
+
+    async def settled(self, seconds: float) -> None:
+        """Wait for what was left to itself, at most so long."""
+        if self._left:
+            await asyncio.wait(set(self._left), timeout=seconds)

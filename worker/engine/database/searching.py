@@ -1,0 +1,78 @@
+"""Searches that no index answers: one at a time in a process, on a connection of their own, within a time limit.
+
+So whoever searches takes nothing from those who claim, write and read by index.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from worker.engine.database.connections import connect, errors, lasting
+from worker.engine.database.vault import Vault
+from worker.words.errors import Unavailable, ValidationError
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+SECONDS = 2.0  # of one search; the newest 10,000 tasks of a lane take some 50 ms, unless their texts are huge
+TURN_SECONDS = 5.0  # to wait for those before it
+
+
+class Crowded(Unavailable):
+    """Others are searching: asking again at once would only make them more."""
+
+
+class Searches:
+    """The searches of a process.
+
+    Args:
+        url: The database.
+        vault: Opens what is sealed.
+    """
+
+    def __init__(self, url: str, vault: Vault) -> None:
+        self._url = url
+        self._vault = vault
+        self._turn = asyncio.Lock()
+
+    async def rows(self, sql: Any, parameters: Mapping[str, Any], *, pooled: bool) -> list[dict[str, Any]]:
+        """Run a search and fetch what it answers, as dicts.
+
+        Args:
+            sql: The statement, which changes nothing.
+            parameters: Its parameters.
+            pooled: Whether a transaction pooler stands between.
+
+        Raises:
+            ValidationError: It takes longer than ``SECONDS``.
+            Unavailable: Others are searching, or the database is away.
+        """
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Crowded("other searches are running", retry_after=TURN_SECONDS) from None
+        try:
+            async with lasting(await connect(self._url, pooled=pooled, vault=self._vault)) as connection:
+                return await _limited(connection, sql, parameters)
+        finally:
+            self._turn.release()
+
+
+async def _limited(connection: "AsyncConnection[Any]", sql: Any, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    from psycopg.errors import QueryCanceled
+    from psycopg.rows import dict_row
+
+    try:
+        with errors():
+            async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+                limit = str(round(SECONDS * 1000))
+                await cursor.execute("select set_config('statement_timeout', %s, true)", (limit,))
+                await cursor.execute(sql, parameters)
+                return await cursor.fetchall()
+    except Unavailable as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise ValidationError(
+                f"the search takes longer than {SECONDS:g} seconds: narrow it by agent, status or time", field="text"
+            ) from None
+        raise

@@ -1,0 +1,104 @@
+"""The database's clock, which may be set back: what was due stays due, and what was to come later is as far off again.
+
+A moment that was stored before then lies in a future that is not meant. It is known by the row's own last change, which
+lies in the future as well.
+"""
+
+import asyncio
+
+from worker.contracts.lease import now
+from worker.engine.commit.hints import DELIVERIES, WORK
+from worker.engine.database.access import Access
+from worker.words.errors import ModuleException, Unavailable
+from worker.words.notices import ClockSetBack, PlatformTrouble, announce
+
+LOOK_SECONDS = 1.0
+BACK_SECONDS = 1.0  # less than this much may be a slow answer, and delays nothing for longer than that
+BATCH = 500
+
+_ASK = "select extract(epoch from clock_timestamp())::double precision as clock"
+
+# Pending tasks of each queue that were changed later than now: what was due then is due now, and what was to wait waits
+# as long. A loose scan finds the queues, and the index of claims in each of them what is not due.
+_TASKS = """
+    with recursive queues(organization_id, agent_id) as (
+        (select organization_id, agent_id from worker.tasks
+          where status = 'pending' order by organization_id, agent_id limit 1)
+        union all
+        select next.organization_id, next.agent_id from queues q cross join lateral (
+            select t.organization_id, t.agent_id from worker.tasks t
+             where t.status = 'pending' and (t.organization_id, t.agent_id) > (q.organization_id, q.agent_id)
+             order by t.organization_id, t.agent_id limit 1
+        ) next
+    ), late as (
+        select found.id from queues q cross join lateral (
+            select t.id from worker.tasks t
+             where t.organization_id = q.organization_id and t.agent_id = q.agent_id and t.status = 'pending'
+               and t.available_at > now() and t.waits_for is null
+               and t.updated_at > now() + make_interval(secs => %(back)s)
+             order by t.available_at, t.id limit %(batch)s for update skip locked
+        ) found limit %(batch)s
+    )
+    update worker.tasks t
+       set available_at = now() + greatest(t.available_at - t.updated_at, interval '0'), updated_at = now()
+     where t.id = any(array(select id from late)) returning 1
+"""
+
+# A delivery says by its tries how long it waits at the most.
+_CURSORS = """
+    with late as (
+        select c.subscription_id, c.task_id, most.seconds as longest
+          from worker.cursors c join worker.subscriptions s on s.id = c.subscription_id
+         cross join lateral (
+             select case when c.tries = 0 then 0 else
+                 least(s.retry_cap, s.retry_base * power(2, least(c.tries - 1, 62))) * 1.2 end as seconds
+         ) most
+         where c.position < c.newest and c.worker_id is null
+           and c.available_at > now() + make_interval(secs => most.seconds + %(back)s)
+         order by c.subscription_id, c.task_id limit %(batch)s for update of c skip locked
+    )
+    update worker.cursors c set available_at = now() + make_interval(secs => late.longest)
+      from late where c.subscription_id = late.subscription_id and c.task_id = late.task_id returning 1
+"""
+
+_PROVIDERS = """
+    update worker.providers set failed_at = now(), opened_at = opened_at - (failed_at - now()),
+           probe_at = probe_at - (failed_at - now()), ends_at = ends_at - (failed_at - now())
+     where failed_at > now() + make_interval(secs => %(back)s) returning 1
+"""
+
+
+async def watch(core: Access) -> None:
+    """Look for a clock that was set back, also while nobody looked, and mend what that delays; until cancelled."""
+    before: tuple[float, float] | None = None
+    while True:
+        try:
+            asked = now()
+            clock = float((await core.rows(_ASK))[0]["clock"])
+            back = 0.0 if before is None else now() - before[1] - (clock - before[0])
+            if before is None or back > BACK_SECONDS:
+                await _mend_and_say(core, back)
+            before = clock, asked
+        except ModuleException as error:
+            if not isinstance(error, Unavailable):
+                announce(PlatformTrouble(doing="watching the database's clock", error=error, again_in=LOOK_SECONDS))
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _mend_and_say(core: Access, back: float) -> None:
+    count = await mend(core)
+    if count:
+        announce(ClockSetBack(back, count))
+
+
+async def mend(core: Access) -> int:
+    """Bring nearer what a clock that was set back has put off; how much that was."""
+    count = 0
+    for statement in (_TASKS, _CURSORS, _PROVIDERS):
+        while mended := await core.by_index(statement, {"batch": BATCH, "back": BACK_SECONDS}):
+            count += mended
+            if mended < BATCH:
+                break
+    if count:
+        core.tell(WORK + DELIVERIES, [])
+    return count

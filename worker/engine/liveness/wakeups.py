@@ -1,0 +1,129 @@
+"""Who waits for what in this process: wakes, all on one loop; other threads and processes reach it through hints."""
+
+import asyncio
+from collections.abc import Callable, Collection, Generator, Iterable
+from contextlib import contextmanager
+from secrets import token_hex
+
+from worker.engine.commit.hints import DELIVERIES, KEYS, WORK
+
+HINT_BYTES = 7900  # NOTIFY takes 8,000
+
+
+class Hub:
+    """Wakes of one process.
+
+    A wake is a hint: whoever is woken looks for himself, and looks now and then even if nobody woke him.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.name = token_hex(4)  # marks our own hints, which have reached us already
+        self._waiting: dict[str, set[asyncio.Event]] = {WORK: set(), DELIVERIES: set(), KEYS: set()}
+        self._raised = dict.fromkeys(self._waiting, 0)  # many may wait for one flag: each compares with what it saw
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._listeners: list[Callable[[Collection[str]], None]] = []
+
+    def wake(self, flags: str, task_ids: Iterable[str] = (), disturbed: Collection[str] | None = None) -> None:
+        """Wake on the loop: those who wait for work or deliveries, and who watch these tasks.
+
+        Args:
+            flags: Of what there is.
+            task_ids: Tasks that changed.
+            disturbed: What listeners hear of: they ask what was taken from a run, which its own writes cannot be.
+                None: all of them.
+        """
+        for flag in flags:
+            self._raised[flag] += 1
+            for event in self._waiting[flag]:
+                event.set()
+        ids = list(task_ids)
+        if self._watchers:
+            for task_id in ids:
+                for event in self._watchers.get(task_id, ()):
+                    event.set()
+        heard = ids if disturbed is None else list(disturbed)
+        if heard:
+            for listener in tuple(self._listeners):
+                self._tell(listener, heard)
+
+    def _tell(self, listener: Callable[[Collection[str]], None], ids: list[str]) -> None:
+        """Call a listener; what it raises is its own, and must not end the writer that woke it."""
+        try:
+            listener(ids)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop's handler reports it
+            self.loop.call_exception_handler({"message": "a listener of changed tasks raised", "exception": error})
+
+    def hint(self, payload: str) -> None:
+        """Take in a notification, on any thread; what nobody here waits for stays off the loop."""
+        sender, _, rest = payload.partition(";")
+        if sender == self.name:
+            return
+        flags, _, rest = rest.partition(";")
+        known = "".join(flag for flag in flags if flag in self._waiting)
+        ids = [task_id for task_id in rest.split(",") if task_id in self._watchers or self._listeners]
+        if known or ids:
+            self.loop.call_soon_threadsafe(self.wake, known, ids)
+
+    def wake_everyone(self) -> None:
+        """Have all look for themselves, on any thread: hints may have been missed."""
+        self.loop.call_soon_threadsafe(self._wake_everyone)
+
+    def _wake_everyone(self) -> None:
+        self.wake(WORK + DELIVERIES + KEYS, tuple(self._watchers))
+
+    async def flagged(self, flag: str, seconds: float, seen: int, event: asyncio.Event | None = None) -> bool:
+        """Wait for work or deliveries, at most so long.
+
+        Args:
+            flag: Which of them.
+            seconds: How long.
+            seen: What ``seen`` said before the last look.
+            event: Another reason to go on; it is set by a wake, too.
+
+        Returns:
+            Whether there was a reason.
+        """
+        if self._raised[flag] != seen:
+            return True
+        event = event or asyncio.Event()
+        self._waiting[flag].add(event)
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting[flag].discard(event)
+        return True
+
+    def seen(self, flag: str) -> int:
+        """Say that we look now: a wake after this mark is for something newer."""
+        return self._raised[flag]
+
+    @contextmanager
+    def watch(self, task_id: str) -> Generator[asyncio.Event]:
+        """Have an event set whenever a task may have changed."""
+        event = asyncio.Event()
+        self._watchers.setdefault(task_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[task_id].discard(event)
+            if not self._watchers[task_id]:
+                del self._watchers[task_id]
+
+    def watches(self, task_ids: Iterable[str]) -> bool:
+        """Whether anybody watches one of these tasks."""
+        return not self._watchers.keys().isdisjoint(task_ids)
+
+    def listen(self, listener: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Have a function called with ids of changed tasks; returns the way to end it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+
+def hint(sender: str, flags: str, task_ids: Collection[str]) -> str:
+    """Write a hint: who sends it, flags, and as many ids as fit; watchers of the others look by themselves in time."""
+    text = f"{sender};{flags};{','.join(task_ids)}"
+    return text if len(text) <= HINT_BYTES else text[:HINT_BYTES].rpartition(",")[0]

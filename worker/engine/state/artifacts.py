@@ -1,0 +1,47 @@
+"""Files that a run has made, as a pure function: they are noted on its task, and kept as long as it is. No I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.engine.state.references import FileRow, parts_of
+from worker.engine.state.rows import Effect, Row, log, own, put
+from worker.words.artifacts import MOST_ARTIFACTS, Artifact
+from worker.words.errors import ValidationError
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.texts import plain
+from worker.words.work import url_digest
+
+ARTIFACTS = "artifacts"
+"""Key in a task's ``state``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Produce:
+    """The owner's word that it has made files."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    artifacts: Sequence[Artifact]
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Note them, each in the place of one of its name. Raises: LeaseLost, ValidationError, FileNotStored."""
+        own(row, self.attempt)
+        known = {each["name"]: each for each in row.state.get(ARTIFACTS) or ()}
+        made = {each.name: plain(each.model_dump(exclude_none=True)) for each in self.artifacts}
+        if {**known, **made} == known:
+            return Effect()
+        files = [_row(each) for each in self.artifacts if each.sha256 is not None]
+        if len({**known, **made}) > MOST_ARTIFACTS:
+            raise ValidationError(f"A task has at most {MOST_ARTIFACTS:,} artifacts.", field=ARTIFACTS)
+        delta = put(row, {ARTIFACTS: [*{**known, **made}.values()]})
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)], files=files)
+
+
+def _row(artifact: Artifact) -> FileRow:
+    """Its row among the task's files. Raises: ValidationError."""
+    sha256, _ = parts_of(artifact.url)
+    if sha256 != artifact.sha256:
+        raise ValidationError("sha256 is not that of the file", field="artifacts.sha256")
+    return FileRow(url_digest(f"artifact:{artifact.name}:{sha256}"), sha256, artifact.media_type, artifact.name)

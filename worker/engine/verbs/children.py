@@ -1,0 +1,167 @@
+"""Tasks that other tasks have made, on PostgreSQL: made once, woken for, and stopped with their parent."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import LiteralString, Protocol
+
+from worker.engine.core import Core
+from worker.engine.database.columns import TASK_COLUMNS
+from worker.engine.liveness.upkeep import repeat
+from worker.engine.state.changes import Stop
+from worker.engine.state.families import Adopt, Wake
+from worker.engine.state.records import task_record
+from worker.words.errors import Conflict
+from worker.words.tasks import NewTask, TaskRecord
+from worker.words.texts import clean
+
+LOOK_SECONDS = 1.0  # between looks for parents of tasks that have ended of late
+RECENT_SECONDS = 30.0  # for which an end is of late: it is committed by then, whatever the database is busy with
+LOOK_AT_ALL_SECONDS = 60.0  # between looks at all that wait: what this process missed, another may not have seen either
+STOPPED_SECONDS = 300.0  # for which children are stopped that a parent, or its process, has left behind
+BATCH = 500
+
+_CHILDREN = f"""
+    select {TASK_COLUMNS} from worker.tasks t
+     where t.id = any(%s) and t.organization_id = %s and t.parent_id = %s
+"""  # noqa: S608 - a constant
+
+_IS_READY = """
+    p.status = 'pending' and p.awaits is not null and (
+        not exists (
+            select from worker.tasks c
+             where c.id = any(p.awaits) and c.organization_id = p.organization_id and c.finished_at is null
+        ) or exists (
+            select from worker.tasks c
+             where c.id = any(p.awaits) and c.organization_id = p.organization_id
+               and c.status in ('error', 'failed', 'stopped')
+        )
+    )
+"""
+
+_READY_OF_LATE = f"""
+    select p.organization_id, p.id from worker.tasks p
+     where p.id in (
+         select c.parent_id from worker.tasks c
+          where c.parent_id is not null and c.finished_at >= now() - %(recent)s * interval '1 second'
+     ) and {_IS_READY} limit %(batch)s
+"""  # noqa: S608 - constants
+
+_READY = f"select p.organization_id, p.id from worker.tasks p where {_IS_READY} limit %(batch)s"  # noqa: S608 - constants
+
+_READY_NOW = f"select p.organization_id, p.id from worker.tasks p where p.id = %(id)s and {_IS_READY}"  # noqa: S608 - constants
+
+_UNFINISHED = """
+    select organization_id, id from worker.tasks
+     where parent_id = %(parent)s and organization_id = %(organization)s and finished_at is null
+     order by id limit %(batch)s
+"""
+
+_ORPHANS = """
+    select c.organization_id, c.id
+      from worker.tasks p join worker.tasks c on c.parent_id = p.id and c.organization_id = p.organization_id
+     where p.status = 'stopped' and p.finished_at >= now() - %(recent)s * interval '1 second'
+       and c.finished_at is null and c.created_at <= p.finished_at
+     order by c.id limit %(batch)s
+"""
+
+
+class Create(Protocol):
+    """Creates a task."""
+
+    async def __call__(self, new: NewTask, *, under: str) -> TaskRecord:
+        """Create it under an id. Raises: Conflict (there is one)."""
+        ...
+
+
+async def make_children(
+    core: Core, create: Create, organization_id: str, parent: tuple[str, int], children: Mapping[str, NewTask]
+) -> None:
+    """Make what is not there yet of a run's children.
+
+    Args:
+        core: The database.
+        create: Creates a task under an id; Conflict where there is one.
+        organization_id: Whose they are.
+        parent: The task and the attempt that own them.
+        children: By their ids, which the run has journaled: whoever makes them again finds them.
+
+    Raises:
+        LeaseLost: The attempt owns its task no longer; nothing was made.
+        ValidationError: There are too many.
+        Conflict: One of the ids is another task's, or the child may not be created now.
+    """
+    task_id, attempt = parent
+    await core.writer.write(Adopt(organization_id, task_id, attempt, [clean(each) for each in children]))
+    made = [new.model_copy(update={"id": None, "parent_execution": task_id}) for new in children.values()]
+    refused = await asyncio.gather(*(_make(create, child, new) for child, new in zip(children, made, strict=True)))
+    known = {each.id for each in await children_of(core, organization_id, task_id, list(children))}
+    for child, conflict in zip(children, refused, strict=True):
+        if child not in known:
+            raise conflict or Conflict("No child was made: a task of its conversation before it has taken its text.")
+
+
+async def _make(create: Create, child: str, new: NewTask) -> Conflict | None:
+    """Make a child; the refusal, if it was refused, as it is where the child is there."""
+    try:
+        await create(new, under=child)
+    except Conflict as conflict:
+        return conflict
+    return None
+
+
+async def children_of(core: Core, organization_id: str, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
+    """Read some of a task's children; one that is not there is left out."""
+    keys = [clean(each) for each in children], organization_id, clean(task_id)
+    return [task_record(row) for row in await core.read(_CHILDREN, keys, patient=True)]
+
+
+async def wake_if_ready(core: Core, task_id: str) -> None:
+    """Have a task that has just begun to wait for its children go on, if they had ended before it did."""
+    await _wake(core, await core.rows(_READY_NOW, {"id": clean(task_id)}))
+
+
+async def stop_children(core: Core, organization_id: str, task_id: str) -> None:
+    """Stop the children of a task that was stopped, and theirs."""
+    parents = [task_id]
+    while parents:
+        parent = parents.pop()
+        keys = {"parent": clean(parent), "organization": organization_id, "batch": BATCH}
+        while rows := await core.rows(_UNFINISHED, keys):
+            await asyncio.gather(*(core.writer.write(Stop(row["organization_id"], row["id"])) for row in rows))
+            parents += [row["id"] for row in rows]
+            if len(rows) < BATCH:
+                break
+
+
+async def look_after_children(core: Core) -> None:
+    """Wake parents whose children have ended, and stop children whose parents were stopped; until it is cancelled."""
+    looked_at_all = 0.0
+
+    async def look() -> None:
+        nonlocal looked_at_all
+        if time.monotonic() - looked_at_all >= LOOK_AT_ALL_SECONDS:
+            await look_at_all(core)
+            looked_at_all = time.monotonic()
+        await _wake_all(core, _READY_OF_LATE)
+
+    await repeat(look, LOOK_SECONDS, "looking after children of tasks")
+
+
+async def look_at_all(core: Core) -> None:
+    """Wake whoever waits for children that have ended; stop what a stopped parent has left behind."""
+    await _wake_all(core, _READY)
+    for row in await core.rows(_ORPHANS, {"recent": STOPPED_SECONDS, "batch": BATCH}):
+        await core.writer.write(Stop(row["organization_id"], row["id"]))
+        await stop_children(core, row["organization_id"], row["id"])
+
+
+async def _wake_all(core: Core, statement: LiteralString) -> None:
+    while rows := await core.rows(statement, {"recent": RECENT_SECONDS, "batch": BATCH}):
+        await _wake(core, rows)
+        if len(rows) < BATCH:
+            return
+
+
+async def _wake(core: Core, rows: Sequence[Mapping[str, str]]) -> None:
+    await asyncio.gather(*(core.writer.write(Wake(row["organization_id"], row["id"])) for row in rows))

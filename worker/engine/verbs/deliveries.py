@@ -1,0 +1,174 @@
+"""Deliveries: events of tasks to the handlers that subscribed to them, each pair of both leased until it is settled."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from worker.contracts import HeldDelivery
+from worker.engine.commit.hints import DELIVERIES
+from worker.engine.core import Core
+from worker.engine.database import presence_statements, statements
+from worker.engine.verbs.tasks import EngineTasks
+from worker.words.errors import LeaseLost
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.texts import clean
+from worker.words.work import Delivery, MailDemand, Subscription, WorkerCard
+
+
+class EngineMail:
+    """Subscriptions, and what is delivered to them, for one organization."""
+
+    def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
+        self._core = core
+        self._organization = organization_id
+        self._tasks = tasks
+        self._subscriptions: dict[str, dict[int, Subscription]] = {}  # of local workers
+        self._given: set[HeldDelivery] = set()  # what local workers were told of and have not settled
+        self._unheard: set[str] = set()  # workers of which it is not known what they hold
+
+    async def subscribe(self, card: WorkerCard, *, remote: bool) -> list[int]:
+        """Keep a worker's subscriptions. Returns: their numbers."""
+        subscriptions: dict[int, Subscription] = {}
+        for subscription in card.subscriptions:
+            answer = await self._core.rows(
+                statements.SUBSCRIBE,
+                {
+                    **asdict(subscription.retries),
+                    "organization": self._organization,
+                    "handler": clean(subscription.handler),
+                    "agent": subscription.agent_id,
+                    "type": subscription.event_type,
+                    "needs": clean(subscription.needs),
+                },
+            )
+            subscriptions[answer[0]["id"]] = subscription
+        await self._core.rows(presence_statements.SUBSCRIBED, (list(subscriptions), card.id))
+        if not remote:
+            self._subscriptions[card.id] = subscriptions
+        return list(subscriptions)
+
+    def forget(self, worker_id: str) -> None:
+        """Keep nothing more of a worker in this process."""
+        self._subscriptions.pop(worker_id, None)
+        self._unheard.discard(worker_id)
+
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+        """Claim due events of this worker's subscriptions; wait where there is none."""
+        until = time.monotonic() + seconds
+        wishes = await self._wishes(worker_id)
+        while True:
+            seen = self._core.hub.seen(DELIVERIES)
+            wanted = demand()
+            if wanted.total <= 0:
+                return []
+            limits = {key: most for key, wish in wishes.items() if (most := wanted.most(wish)) > 0}
+            await self._give_back_unheard(worker_id)
+            try:
+                rows = await self._claim(worker_id, limits, wanted.total)
+                found = [delivery for row in rows if (delivery := await self._delivery(row, wishes)) is not None]
+            except BaseException:
+                self._unheard.add(worker_id)
+                raise
+            if worker_id in self._subscriptions:
+                self._given.update(HeldDelivery.of(each) for each in found)
+            left = until - time.monotonic()
+            if found or left <= 0:
+                return found
+            if not rows:
+                await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll), seen)
+
+    async def _claim(self, worker_id: str, limits: Mapping[int, int], total: int) -> list[dict[str, Any]]:
+        if not limits:
+            return []
+        keys = {"ids": list(limits), "limits": list(limits.values()), "limit": total, "worker": worker_id}
+        return await self._core.rows(statements.CLAIM_DELIVERIES, keys)
+
+    async def _give_back_unheard(self, worker_id: str) -> None:
+        """Have due again what a claim took whose answer never came, and what could not be settled."""
+        if worker_id in self._unheard and worker_id in self._subscriptions:
+            await self.give_back([each for each in await self.held(worker_id) if each not in self._given])
+        self._unheard.discard(worker_id)
+
+    async def held(self, worker_id: str) -> list[HeldDelivery]:
+        """What is leased to a worker."""
+        rows = await self._core.read(presence_statements.HELD_MAIL, (worker_id,))
+        return [HeldDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
+
+    async def give_back(self, held: Sequence[HeldDelivery]) -> None:
+        """Have deliveries due again that never reached their worker; what moved on meanwhile is left."""
+        if not held:
+            return
+        columns = [list(column) for column in zip(*held, strict=True)]
+        if await self._core.rows(presence_statements.GIVE_BACK_MAIL, columns):
+            self._core.tell(DELIVERIES, [])
+
+    async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
+        """A worker's subscriptions; a remote one's each time: it may register anew with another process."""
+        local = self._subscriptions.get(worker_id)
+        if local is not None:
+            return local
+        rows = await self._core.read(presence_statements.SUBSCRIPTIONS_OF, (worker_id, self._organization))
+        return {
+            row["id"]: Subscription(row["handler"], TaskUpdateEventType(row["event_type"]), row["agent_id"])
+            for row in rows
+        }
+
+    async def _delivery(self, row: Mapping[str, Any], wishes: Mapping[int, Subscription]) -> Delivery | None:
+        """Compose a delivery; a cursor whose event is none of its handler's moves on at once."""
+        number = row["number"]
+        keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
+        if number is None:
+            await self._core.rows(
+                "update worker.cursors set position = greatest(position, %(newest)s), worker_id = null, retries = 0"
+                " where subscription_id = %(subscription)s and task_id = %(task)s and claim = %(claim)s",
+                {**keys, "newest": row["newest"]},
+            )
+            return None
+        event = await self._tasks.event(row["task_id"], number)
+        return Delivery(
+            subscription=wishes[row["subscription_id"]],
+            subscription_id=row["subscription_id"],
+            event=event,
+            task=await self._tasks.get(row["task_id"]),
+            claim=row["claim"],
+            tries=row["tries"],
+        )
+
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
+        """Move the cursor on, try again later, or set the event aside."""
+        held = HeldDelivery.of(delivery)
+        ours = held in self._given
+        self._given.discard(held)  # whatever comes of it: what stays leased is given back before the next claim
+        try:
+            return await self._settle(delivery, clean(error), final=final)
+        except LeaseLost:
+            raise
+        except BaseException:
+            if ours:
+                self._unheard |= self._subscriptions.keys()
+            raise
+
+    async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:
+        keys: dict[str, Any] = {
+            "subscription": delivery.subscription_id,
+            "task": delivery.event.task_id,
+            "claim": delivery.claim,
+            "number": delivery.event.number,
+        }
+        if error is None:
+            due = await self._core.rows(statements.SETTLE, keys) or await self._core.rows(statements.SETTLE_AGAIN, keys)
+        else:
+            if not final and await self._core.rows(statements.POSTPONE, {**keys, "error": error}):
+                return False
+            due = await self._set_aside({**keys, "error": error})
+        if not due:
+            raise LeaseLost(delivery.event.task_id, delivery.claim)
+        if due[0]["due"]:
+            self._core.tell(DELIVERIES, [])
+        return error is not None
+
+    async def _set_aside(self, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Set an event aside, for the first time or again; whether more is due, if the delivery is still this one."""
+        again = await self._core.rows(statements.SET_ASIDE_AGAIN, keys)
+        return again or await self._core.rows(statements.SET_ASIDE, keys)

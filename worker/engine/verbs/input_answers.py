@@ -1,0 +1,147 @@
+"""Answers of people, on PostgreSQL: given to paused tasks, listed while they are missing, overdue when nobody comes."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from worker import bounded
+from worker.bounded import BoundedError, Bounds, NotStarted, Refused
+from worker.engine.core import Core
+from worker.engine.database.columns import TASK_COLUMNS
+from worker.engine.liveness.upkeep import repeat
+from worker.engine.state.messages import Message
+from worker.engine.state.records import task_record
+from worker.engine.state.requests import Answer, Overdue
+from worker.engine.state.signals import Signal
+from worker.words.actors import acting
+from worker.words.errors import Conflict, Unavailable, ValidationError
+from worker.words.messages import NewMessage
+from worker.words.requests import (
+    InputAnswer,
+    InputRequest,
+    OpenRequest,
+    RequestQuery,
+    check_answer,
+    matched,
+    open_requests,
+)
+from worker.words.signals import DATA_BYTES, NewSignal
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.texts import clean, encode
+
+VALUE_BYTES = 1024 * 1024  # of one value: what a person enters, or a tool's result
+BOUNDS = Bounds(seconds=5)
+BATCH = 1000
+LOOK_SECONDS = 2.0  # between looks for what is overdue
+
+_INBOX = f"""
+    select {TASK_COLUMNS} from worker.tasks t
+    where t.status = 'paused' and t.organization_id = %(organization)s
+      and (%(agents)s::text[] is null or t.agent_id = any(%(agents)s))
+      and (%(after)s::text is null or (t.paused_at, t.id) > (
+          select b.paused_at, b.id from worker.tasks b where b.id = %(after)s and b.organization_id = %(organization)s
+      ))
+    order by t.paused_at, t.id limit %(limit)s
+"""  # noqa: S608 - a constant
+
+_OVERDUE = """
+    select organization_id, id from worker.tasks where status = 'paused' and available_at <= now()
+    order by available_at limit %s
+"""
+
+
+def answering(organization_id: str, record: TaskRecord, answers: Sequence[InputAnswer]) -> Answer:
+    """Make the change that gives a task its answers, in the name of whoever acts."""
+    return Answer(organization_id, record.id, answers, _who(), sum(len(encode(each.said())) for each in answers))
+
+
+def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
+    """Make the change that gives a task a signal, in the name of whoever acts. Raises: ValidationError."""
+    size = len(encode(signal.data))
+    if size > DATA_BYTES:
+        raise ValidationError(f"The data has {size:,} bytes; at most {DATA_BYTES:,} are taken.", field="data")
+    return Signal(organization_id, task_id, clean(signal.name), signal.data, _who(), size)
+
+
+def messaging(organization_id: str, task_id: str, message: NewMessage) -> Message:
+    """Make the change that gives a task a message, in the name of whoever acts."""
+    return Message(organization_id, task_id, clean(message.text), _who(), len(message.text))
+
+
+def _who() -> str | None:
+    actor = acting()
+    return None if actor is None else actor.name or actor.key_id
+
+
+async def check_values(record: TaskRecord, answers: Sequence[InputAnswer]) -> None:
+    """See whether answers fit what the task asks for now; one to what it does not ask for is decided on its row.
+
+    Raises:
+        ValidationError: One does not; the field is named.
+        Conflict: The task waits for nothing.
+        Unavailable: No process could be started to check a value in.
+    """
+    waits = open_requests(record.hitl_request) if record.status == AgentExecutionStatus.Paused else []
+    if not waits:
+        return
+    try:
+        found = matched(answers, waits)
+    except Conflict:
+        return
+    for request in waits:
+        answer = found.get(request.id)
+        if answer is not None:
+            check_answer(request, answer)
+            await _check_value(request, answer)
+
+
+async def _check_value(request: InputRequest, answer: InputAnswer) -> None:
+    if answer.value is None:
+        return
+    text = json.dumps(answer.value)
+    if len(text) > VALUE_BYTES:
+        raise ValidationError(f"The value has {len(text):,} bytes; at most {VALUE_BYTES:,} are taken.", field="value")
+    if request.value_schema is None:
+        return
+    try:
+        found = await bounded.checks.run("worker.bounded.json_schema:fitted", text, request.value_schema, bounds=BOUNDS)
+    except NotStarted as error:
+        raise Unavailable(f"no process could be started to check an answer ({error})", retry_after=5) from error
+    except (Refused, BoundedError) as error:
+        raise ValidationError(f"The value cannot be checked: {error}", field="value") from None
+    if "unfit" in found:
+        where = found.get("at") or ""
+        raise ValidationError(f"The value does not fit: {found['unfit']}", field=f"value/{where}" if where else "value")
+
+
+async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[OpenRequest]:
+    """What waits for a person, the longest waiting first."""
+    keys = {
+        "organization": organization_id,
+        "agents": None if query.wanted is None else [clean(each) for each in query.wanted],
+        "after": clean(query.after),
+        "limit": query.limit,
+    }
+    found: list[OpenRequest] = []
+    for row in await core.read(_INBOX, keys):
+        record = task_record(row)
+        text = (record.input.text or "")[: TaskItem.TEXT_CHARACTERS] or None
+        for each in open_requests(record.hitl_request):
+            task = {"task_id": record.id, "agent_id": record.agent_id, "title": record.title, "text": text}
+            found.append(OpenRequest.model_validate({**each.model_dump(), **task}))
+    return found
+
+
+async def look_after_requests(core: Core) -> None:
+    """Go on with paused tasks that nobody has answered in time; until it is cancelled."""
+    await repeat(lambda: expire(core), LOOK_SECONDS, "looking for unanswered requests")
+
+
+async def expire(core: Core) -> None:
+    """Do once what ``look_after_requests`` does."""
+    while rows := await core.rows(_OVERDUE, (BATCH,)):
+        changes = [Overdue(row["organization_id"], row["id"]) for row in rows]
+        await asyncio.gather(*(core.writer.write(each) for each in changes))
+        if len(rows) < BATCH:
+            return

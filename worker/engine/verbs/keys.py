@@ -1,0 +1,177 @@
+"""Keys of the HTTP server, its own secrets, and creates that may be repeated."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from worker.contracts import Key, check_organization
+from worker.contracts.bounds import bounded
+from worker.engine.commit.hints import KEYS
+from worker.engine.core import Core
+from worker.engine.database import presence_statements as statements
+from worker.engine.verbs.audit import EngineAudit
+from worker.words.actors import AuditAction
+from worker.words.errors import Conflict, NotFound
+from worker.words.ids import check_id, new_id
+from worker.words.roles import Role
+from worker.words.texts import clean
+from worker.words.unseen import name_of
+
+KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
+SECRET_BYTES = 32
+NOTED = "had a key"  # a row among the secrets says that a server had a key of its own
+FIELDS = ("id", "organization_id", "name", "agents", "created_at", "expires_at", "revoked_at")
+
+
+def digest_of(key: str) -> str:
+    """What is stored of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class EngineKeys:
+    """What the server keeps beside the tasks, for all organizations."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @bounded
+    async def create(
+        self,
+        organization_id: str,
+        *,
+        role: Role = Role.Client,
+        name: str = "",
+        agents: Sequence[str] = (),
+        seconds: float | None = None,
+    ) -> tuple[str, Key]:
+        """Make a key; it can be read here and never again."""
+        check_organization(organization_id)
+        for agent in agents:
+            check_id(agent, "agents")
+        text = f"wk_{secrets.token_urlsafe(KEY_BYTES)}"
+        asked = {
+            "id": new_id(),
+            "organization": organization_id,
+            "digest": digest_of(text),
+            "name": name_of(clean(name)),
+            "agents": list(agents) or None,
+            "role": str(role),
+            "seconds": seconds,
+        }
+        told: dict[str, Any] = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
+        audit = EngineAudit(self._core, organization_id)
+        async with audit.of(AuditAction.KeyCreated, f"key {asked['id']}", agent=_alone(agents), **told):
+            rows = await self._core.rows(statements.CREATE_KEY, asked)
+        self._core.tell(KEYS, [])
+        return text, _key(rows[0])
+
+    @bounded
+    async def assumed(self) -> list[Key]:
+        """Keys made before there were roles; each is answered once."""
+        return [_key(row) for row in await self._core.rows(statements.ASSUMED_KEYS)]
+
+    @bounded
+    async def list(self, organization_id: str | None = None) -> list[Key]:
+        """All keys, the expired and revoked too; never what they are."""
+        return [_key(row) for row in await self._core.read(statements.LIST_KEYS, {"organization": organization_id})]
+
+    @bounded
+    async def revoke(self, key_id: str) -> Key:
+        """Have a key open nothing any more. Raises: NotFound."""
+        known = await self._core.read(statements.ANY_KEY, (clean(key_id),))
+        if not known:
+            raise NotFound(f"There is no key {key_id!r}.")
+        key = _key(known[0])
+        audit = EngineAudit(self._core, key.organization_id)
+        agent = _alone(key.agents or ())
+        async with audit.of(AuditAction.KeyRevoked, f"key {key.id}", agent=agent, name=key.name):
+            rows = await self._core.rows(statements.REVOKE_KEY, (key.id,))
+        self._core.tell(KEYS, [])
+        return _key(rows[0])
+
+    @bounded
+    async def find(self, text: str) -> Key | None:
+        """The key that this is, if it opens anything now."""
+        digest = digest_of(text)
+        rows = await self._core.read(statements.FIND_KEY, (digest,))
+        return next((_key(row) for row in rows if secrets.compare_digest(row["digest"], digest)), None)
+
+    @bounded
+    async def get(self, key_id: str) -> Key | None:
+        """The key of this id, if it opens anything now."""
+        rows = await self._core.read(statements.GET_KEY, (clean(key_id),))
+        return _key(rows[0]) if rows else None
+
+    @bounded
+    async def valid(self, key_ids: Sequence[str]) -> frozenset[str]:
+        """Those of them that open something now."""
+        return frozenset(row["id"] for row in await self._core.read(statements.VALID_KEYS, (list(key_ids),)))
+
+    def changes(self) -> int:
+        """A mark of the changes heard of so far."""
+        return self._core.hub.seen(KEYS)
+
+    async def changed(self, mark: int, seconds: float) -> bool:
+        """Wait for a change after a mark."""
+        return await self._core.hub.flagged(KEYS, seconds, mark)
+
+    @bounded
+    async def note(self) -> None:
+        """Remember that there was a key."""
+        await self.secret(NOTED)
+
+    @bounded
+    async def ever(self) -> bool:
+        """Whether there has ever been a key."""
+        return (await self._core.read(statements.HAD_KEYS, (NOTED,)))[0]["any"]
+
+    @bounded
+    async def exist(self) -> bool:
+        """Whether there is any key that opens something."""
+        return (await self._core.read(statements.HAS_KEYS))[0]["any"]
+
+    @bounded
+    async def guessed(self, network: str, per_minute: int) -> float:
+        """Count a wrong key; how many its network has spent, some of which it has been given back."""
+        asked = {"network": clean(network), "rate": per_minute / 60}
+        return float((await self._core.rows(statements.GUESSED, asked))[0]["spent"])
+
+    @bounded
+    async def secret(self, name: str) -> bytes:
+        """A secret of the server's own, made when it is first asked for and the same for every process."""
+        return bytes((await self._core.read(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
+
+    @bounded
+    async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
+        """Keep a place for a create that may be repeated.
+
+        Returns:
+            The id of its task, and whether this is the first to ask.
+
+        Raises:
+            Conflict: The same key came with another wish before.
+        """
+        asked = {"organization": organization_id, "key": key, "digest": digest, "task": task_id}
+        row = (await self._core.rows(statements.RESERVE, asked))[0]
+        if row["digest"] != digest:
+            raise Conflict("This Idempotency-Key was used for another request before.")
+        return row["task_id"], row["fresh"]
+
+    @bounded
+    async def release(self, organization_id: str, key: str, task_id: str) -> None:
+        """Give up the place of a create that failed."""
+        await self._core.rows(statements.RELEASE, (organization_id, key, task_id))
+
+
+def _alone(agents: Sequence[str]) -> str | None:
+    """The agent that a key is of, where it reaches one alone."""
+    return agents[0] if len(agents) == 1 else None
+
+
+def _key(row: dict[str, Any]) -> Key:
+    fields: dict[str, Any] = {name: row[name] for name in FIELDS}
+    fields["agents"] = tuple(row["agents"]) if row["agents"] else None
+    fields["role"] = Role(row["role"])
+    return Key(**fields)

@@ -1,0 +1,173 @@
+"""The table of vectors, which is there only where the server has pgvector."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, LiteralString, cast
+
+from worker.engine.database.connections import connect, errors
+from worker.words.errors import ModuleException
+from worker.words.notices import PlatformTrouble, announce
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    from worker.engine.core import Core
+    from worker.engine.database.session_settings import AsyncSession
+
+MANY = 5_000  # passages, from which on an index answers sooner than a look at each of them
+DIMENSIONS = 4_000  # that an index of halfvec takes
+BUILD_SECONDS = 1_800.0
+NO_VECTORS = "the database's server has no pgvector 0.7 or newer, or its role may not create it: words alone count"
+
+# Half the precision takes half the room, and finds the same. Where it cannot be made, words alone count.
+SET_UP: LiteralString = """
+    do $$
+    declare place text;
+    begin
+        if to_regclass('worker.knowledge_vectors') is not null or to_regclass('worker.knowledge_chunks') is null
+           or not exists (select from pg_available_extensions where name = 'vector') then
+            return;
+        end if;
+        create extension if not exists vector;
+        select n.nspname into place from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+         where e.extname = 'vector';
+        execute format(
+            'create table worker.knowledge_vectors (
+                base integer not null, edition bigint not null, number integer not null, embedding %I.halfvec not null,
+                primary key (base, edition, number)
+            )', place);
+    exception when others then
+        raise notice 'knowledge bases are searched by words alone: %', sqlerrm;
+    end
+    $$
+"""
+
+_PLACE = """
+    select n.nspname as place from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+    where e.extname = 'vector' and to_regclass('worker.knowledge_vectors') is not null
+"""
+
+_STANDS = """
+    select (select indisvalid from pg_index where indexrelid = to_regclass(%(name)s)) as is_valid, count(*) as count
+    from (select from worker.knowledge_vectors where base = %(base)s limit %(many)s) x
+"""
+
+# An index of 100,000 vectors takes minutes, waits for transactions that began before it, and wants its graph in memory:
+# by helpers of its own that is shared memory, of which a container has little.
+_SESSION = """
+    select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+           set_config('max_parallel_maintenance_workers', '0', false),
+           set_config('maintenance_work_mem', '256MB', false)
+"""
+
+_LOCK = "select pg_try_advisory_lock(1802396782, %s)"  # "know", and the base
+
+
+class Vectors:
+    """Where pgvector is, if it is anywhere; asked once a process."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self._place: str | None = None
+        self._asked = False
+        self._making: set[asyncio.Task[None]] = set()
+
+    async def place(self) -> str | None:
+        """The schema of pgvector, as SQL writes it; none: there are no vectors here."""
+        if not self._asked:
+            rows = await self._core.read(_PLACE)
+            self._place = '"' + rows[0]["place"].replace('"', '""') + '"' if rows else None
+            self._asked = True
+        return self._place
+
+    def index(self, base: int, dimensions: int) -> None:
+        """Have many vectors of a knowledge base found by an index of its own, which is made beside all else."""
+        if 0 < dimensions <= DIMENSIONS:
+            self._begin(self._index(base, dimensions))
+
+    def forget(self, base: int) -> None:
+        """Have the index of a knowledge base that is gone dropped, beside all else."""
+        self._begin(self._forget(base))
+
+    async def idle(self) -> None:
+        """Wait until nothing is made or dropped any more."""
+        while self._making:
+            await asyncio.wait(self._making)
+
+    def _begin(self, making: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(making, name="index of vectors", context=Context())
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+
+    async def _index(self, base: int, dimensions: int) -> None:
+        from psycopg import sql
+
+        place = await self.place()
+        asked = {"name": f"worker.{name_of(base)}", "base": base, "many": MANY}
+        if place is None or (await self._core.read(_STANDS, asked))[0]["count"] < MANY:
+            return
+        made = sql.SQL(
+            "create index concurrently {name} on worker.knowledge_vectors using hnsw"
+            " ((embedding::{place}.halfvec({size})) {place}.halfvec_cosine_ops) where base = {base}"
+        ).format(
+            name=sql.Identifier(name_of(base)),
+            place=sql.SQL(place),  # pyright: ignore[reportArgumentType] - quoted above
+            size=sql.Literal(dimensions),
+            base=sql.Literal(base),
+        )
+        async with self._alone(base, "indexing the vectors of a knowledge base") as connection:
+            if connection is None:
+                return
+            row = await (await connection.execute(_STANDS, asked)).fetchone()
+            if row is None or row[0]:
+                return
+            if row[0] is False:  # it was being made when its maker died
+                await connection.execute(_dropping(base))
+            await connection.execute(made)
+
+    async def _forget(self, base: int) -> None:
+        async with self._alone(base, "dropping an index of vectors") as connection:
+            if connection is not None:
+                await connection.execute(_dropping(base))
+
+    @asynccontextmanager
+    async def _alone(self, base: int, doing: str) -> "AsyncGenerator[AsyncConnection[Any] | None]":
+        """A connection of its own, held alone for a knowledge base; none: another process makes its index just now.
+
+        It takes minutes, and the process's own connections are few. Where it fails, vectors are looked at one by one.
+        """
+        try:
+            connection = cast("AsyncSession", await connect(self._core.url, pooled=self._core.pooled))
+            connection.answer_seconds = BUILD_SECONDS
+            try:
+                with errors():
+                    await connection.execute(_SESSION)
+                    row = await (await connection.execute(_LOCK, (base,))).fetchone()
+                    yield connection if row is not None and row[0] else None
+            finally:
+                await connection.close()
+        except ModuleException as error:
+            announce(PlatformTrouble(doing=doing, error=error, again_in=0.0))
+
+
+def _dropping(base: int) -> Any:
+    from psycopg import sql
+
+    return sql.SQL("drop index concurrently if exists worker.{}").format(sql.Identifier(name_of(base)))
+
+
+def name_of(base: int) -> str:
+    """The name of the index of a knowledge base's vectors."""
+    return f"knowledge_vectors_{base}"
+
+
+async def set_up(connection: "AsyncConnection[Any]") -> None:
+    """Make the table where that is possible; also later, once the server has pgvector."""
+    await connection.execute(SET_UP)
+
+
+def literal(vector: "tuple[float, ...] | list[float]") -> str:
+    """A vector as pgvector reads it."""
+    return "[" + ",".join(f"{each:.7g}" for each in vector) + "]"

@@ -1,0 +1,190 @@
+"""Remote workers as the server sees them: who is there, by which stream, and what it holds."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from worker.contracts import Claimant, HeldDelivery, HeldTask, WorkerSession, WorkerState
+from worker.contracts.bounds import bounded
+from worker.engine.commit.hints import DELIVERIES, WORK
+from worker.engine.core import Core
+from worker.engine.database import presence_statements as statements
+from worker.engine.state.changes import Save
+from worker.engine.verbs.work import EngineWork
+from worker.words.errors import LeaseLost, NotFound, TaskNotFound
+from worker.words.outcomes import HandBack
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.texts import clean
+from worker.words.work import WorkerCard
+
+SILENCE_SECONDS = 3600.0  # the wire protocol: an outside holder without a lease is given up after 60 minutes of silence
+HEARD_LOOK_SECONDS = 0.25  # a heartbeat may reach any server process
+FLAGS = {WORK: "work", DELIVERIES: "deliveries"}
+
+
+class EnginePresence:
+    """Remote workers of one organization. All of it acts through the database: any server process may be asked."""
+
+    def __init__(self, core: Core, organization_id: str, work: EngineWork) -> None:
+        self._core = core
+        self._organization = organization_id
+        self._work = work
+
+    @bounded
+    async def workers(self) -> list[WorkerState]:
+        """All workers that are here."""
+        return [_state(row) for row in await self._core.read(statements.LIST_WORKERS, (self._organization,))]
+
+    @bounded
+    async def worker(self, worker_id: str) -> WorkerState:
+        """One worker, also one that was taken for dead."""
+        rows = await self._core.read(statements.GET_WORKER, (clean(worker_id), self._organization))
+        if not rows:
+            raise NotFound(f"There is no worker {worker_id!r}.")
+        return _state(rows[0])
+
+    @bounded
+    async def claimant(self, worker_id: str) -> Claimant:
+        """Who registered a worker, also one that was taken for dead."""
+        rows = await self._core.read(statements.SESSION_OF, (worker_id.replace("\0", ""), self._organization))
+        if not rows:
+            raise NotFound(f"There is no worker {worker_id!r}.")
+        return _claimant(rows[0])
+
+    @bounded
+    async def claimed_by(self, claims: Sequence[tuple[str, int | None]]) -> dict[tuple[str, int | None], Claimant]:
+        """Which workers claimed these attempts, or hold these tasks now."""
+        known = [each for each in claims if "\0" not in each[0]]
+        if not known:
+            return {}
+        columns = [list(column) for column in zip(*known, strict=True)]
+        rows = await self._core.read(statements.CLAIMED_BY, (*columns, self._organization))
+        return {(row["task_id"], row["attempt"]): _claimant(row) for row in rows}
+
+    @bounded
+    async def delivered_to(
+        self, task_id: str, subscription_id: int | None = None, claim: int | None = None
+    ) -> list[Claimant]:
+        """The workers that hold an event of a task now, or one delivery."""
+        asked = {
+            "organization": self._organization,
+            "task": task_id.replace("\0", ""),
+            "subscription": subscription_id,
+            "claim": claim,
+        }
+        return [_claimant(row) for row in await self._core.read(statements.DELIVERED_TO, asked)]
+
+    async def enter(self, card: WorkerCard, peer: str, stream: str, session: WorkerSession, seconds: float) -> str:
+        """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
+        keys = {
+            "organization": self._organization,
+            "peer": peer,
+            "stream": stream,
+            "id": card.id,
+            "registered_by": session.key,
+        }
+        known = await self._come_back(keys, seconds)
+        if known is not None:
+            return known
+        await self._work.register(card, session=session)
+        await self._core.rows(statements.ENTER, keys)
+        return card.id
+
+    async def _come_back(self, keys: dict[str, Any], seconds: float) -> str | None:
+        """The id that a worker had, as soon as a heartbeat of that comes: whoever is new has none to send."""
+        absent = await self._core.rows(statements.ABSENT, keys)
+        until = time.monotonic() + seconds
+        while absent and time.monotonic() < until:
+            rows = await self._core.rows(statements.COME_BACK, {**keys, "since": absent[0]["since"]})
+            if rows:
+                return rows[0]["id"]
+            await asyncio.sleep(HEARD_LOOK_SECONDS)
+        return None
+
+    async def touch(self, worker_id: str, stream: str) -> bool:
+        """Say that a worker's stream is open, which holds its lease; whether no newer one has replaced it."""
+        return bool(await self._core.rows(statements.TOUCH, (worker_id, self._organization, stream)))
+
+    async def drop(self, worker_id: str, stream: str) -> None:
+        """Say that a worker's stream has ended: what it was given and has not begun, or not settled, is there again."""
+        held, mail = await self.held(worker_id), await self.mail(worker_id)  # before: a newer stream's are its own
+        if await self._core.rows(statements.DROPPED, (worker_id, self._organization, stream)):
+            await self.give_back([each for each in held if not each.begun])
+            await self.give_back_mail(mail)
+
+    async def heard(self, worker_id: str) -> None:
+        """Take a worker's heartbeat: its leases hold on from now."""
+        await self._work.renew(worker_id)
+        await self._core.rows(statements.HEARD, (worker_id, self._organization))
+
+    async def busy(self, worker_id: str, *, is_busy: bool) -> None:
+        """Note whether a worker is at its limit: then nothing is claimed for it."""
+        if not await self._core.rows(statements.BUSY, (is_busy, worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+        if not is_busy:
+            self._core.tell(WORK, [])
+
+    async def held(self, worker_id: str) -> list[HeldTask]:
+        """What a worker holds, and whether it has begun it."""
+        rows = await self._core.read(statements.HELD, (worker_id, self._organization))
+        return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
+
+    async def end_refused(self, task_id: str, reason: str) -> bool:
+        """End a task whose last word was refused, if whoever runs it sends no attempt and would not say another."""
+        if not await self._core.read(statements.RUN_OUTSIDE, (clean(task_id), self._organization)):
+            return False
+        changes = {"status": AgentExecutionStatus.Error, "result": clean(reason)}
+        await self._core.writer.write(Save(self._organization, task_id, None, changes))
+        return True
+
+    async def give_back(self, held: Sequence[HeldTask]) -> None:
+        """Queue tasks again that a worker never got or never began, uncharged; what moved on meanwhile is left."""
+        for each in held:
+            with suppress(LeaseLost, TaskNotFound):
+                await self._work.hand_back(each.task_id, each.attempt, HandBack())
+
+    async def mail(self, worker_id: str) -> list[HeldDelivery]:
+        """What deliveries a worker holds."""
+        return await self._work.mail.held(worker_id)
+
+    async def give_back_mail(self, held: Sequence[HeldDelivery]) -> None:
+        """Have deliveries due again that a worker never got, no try charged."""
+        await self._work.mail.give_back(held)
+
+    def seen(self) -> dict[str, int]:
+        """The marks of hints that came so far, for ``hint``."""
+        return {name: self._core.hub.seen(flag) for flag, name in FLAGS.items()}
+
+    async def hint(self, name: str, seen: int, seconds: float) -> bool:
+        """Wait for a hint that ``work`` can be claimed or ``deliveries`` are due; whether one came."""
+        flag = next(flag for flag, each in FLAGS.items() if each == name)
+        return await self._core.hub.flagged(flag, seconds, seen)
+
+    @bounded
+    async def pending(self, agent_id: str, limit: int) -> int:
+        """How many tasks of an agent wait, counted up to a limit."""
+        rows = await self._core.read(statements.COUNT_PENDING, (self._organization, agent_id, limit))
+        return rows[0]["pending"]
+
+
+async def end_silent(core: Core) -> int:
+    """End tasks whose outside holder has said nothing for an hour; how many that were."""
+    rows = await core.rows(statements.SILENT, (SILENCE_SECONDS,))
+    reason = f"whoever took it said nothing for {SILENCE_SECONDS / 60:.0f} minutes"
+    for row in rows:
+        changes: dict[str, Any] = {"status": "failed", "result": reason}
+        await core.writer.write(Save(row["organization_id"], row["id"], None, changes))
+    return len(rows)
+
+
+def _claimant(row: dict[str, Any]) -> Claimant:
+    by = row["registered_by"]
+    session = WorkerSession(by, row["session"]) if by is not None else None
+    return Claimant(row["id"], tuple(row["agents"]), row["any_agent"], session)
+
+
+def _state(row: dict[str, Any]) -> WorkerState:
+    fields: dict[str, Any] = {**row, "agents": tuple(row["agents"]), "recent": tuple(row["recent"])}
+    return WorkerState(**fields)

@@ -1,0 +1,196 @@
+"""The breaker: one row a provider and key, which holds for every worker at its next call.
+
+Tasks that wait for a provider are pending, far in the future, and name it. Whoever looks first when a probe is due lets
+the task go that has waited longest; if its call is answered, the row goes, and with it the wait of all others.
+"""
+
+import asyncio
+from typing import Any
+
+from worker.engine.commit.hints import WORK
+from worker.engine.core import Core
+from worker.engine.liveness.upkeep import repeat
+from worker.engine.state.changes import Abandon
+from worker.words.errors import NotFound
+from worker.words.notices import ProviderAway, ProviderBack, announce
+from worker.words.providers import (
+    FAILURES,
+    FAILURES_SECONDS,
+    LONGEST_PROBE_SECONDS,
+    PROBE_SECONDS,
+    ProviderFailure,
+    ProviderState,
+)
+from worker.words.texts import clean
+
+LOOK_SECONDS = 1.0
+BATCH = 500  # tasks that are released, or ended, at once
+MESSAGE_CHARACTERS = 1000
+
+_STATE = """
+    p.id, p.failures, p.error_code, p.provider_code, p.message, p.opened_at as since, p.ends_at, p.probes, p.probe_at,
+    p.probe_task
+"""
+
+# Counts a failed call. A failure that is not followed by another within a minute counts no more; enough of them in a
+# row, or one that says so, begin the wait.
+_FAILED = f"""
+    with told as (
+        select %(opens)s or exists (
+            select from worker.providers q
+             where q.organization_id = %(organization)s and q.id = %(id)s and q.failures + 1 >= %(enough)s
+               and q.failed_at >= now() - %(within)s * interval '1 second'
+        ) as opens
+    )
+    insert into worker.providers as p
+           (organization_id, id, failures, error_code, provider_code, message, opened_at, probe_at, ends_at)
+    select %(organization)s, %(id)s, 1, %(error_code)s, %(provider_code)s, %(message)s,
+           case when told.opens then now() end, case when told.opens then now() + %(probe)s * interval '1 second' end,
+           case when told.opens then now() + %(wait)s * interval '1 second' end
+      from told
+    on conflict (organization_id, id) do update
+       set failures = case when p.failed_at < now() - %(within)s * interval '1 second' and p.opened_at is null then 1
+                           else p.failures + 1 end,
+           failed_at = now(), error_code = excluded.error_code, provider_code = excluded.provider_code,
+           message = excluded.message, opened_at = coalesce(p.opened_at, excluded.opened_at),
+           probe_at = case when p.opened_at is null then excluded.probe_at else p.probe_at end,
+           ends_at = case when p.opened_at is null then excluded.ends_at else p.ends_at end
+    returning {_STATE}, coalesce(p.opened_at = now(), false) as is_new
+"""  # noqa: S608 - constants
+
+_LIST = f"""
+    select {_STATE}, (
+        select count(*) from (
+            select from worker.tasks t where t.organization_id = p.organization_id and t.waits_for = p.id limit 100000
+        ) waiting
+    ) as waiting
+    from worker.providers p where p.organization_id = %s order by p.opened_at nulls last, p.id
+"""  # noqa: S608 - constants
+
+# Lets the task go that has waited longest for each provider whose probe is due, and puts the next probe off.
+_PROBE = """
+    with due as materialized (
+        select organization_id, id, probes from worker.providers where probe_at <= now() for update skip locked
+    ), chosen as materialized (
+        select d.*, (select t.id from worker.tasks t where t.organization_id = d.organization_id
+                        and t.waits_for = d.id order by t.available_at, t.id limit 1) as task_id
+        from due d
+    ), put_off as (
+        update worker.providers p set probe_task = c.task_id, probes = p.probes + 1,
+               probe_at = now() + least(%(longest)s, %(probe)s * 2 ^ least(c.probes + 1, 20)) * interval '1 second'
+          from chosen c where p.organization_id = c.organization_id and p.id = c.id
+    )
+    update worker.tasks t set available_at = now(), waits_for = null from chosen c where t.id = c.task_id
+"""
+
+_RELEASE = """
+    update worker.tasks set available_at = now(), waits_for = null where id in (
+        select t.id from worker.tasks t
+         where t.waits_for is not null and not exists (
+             select from worker.providers p
+              where p.organization_id = t.organization_id and p.id = t.waits_for and p.opened_at is not null
+         ) order by t.id limit %(batch)s for update skip locked
+    ) returning id
+"""
+
+_EXPIRED = "select organization_id, id from worker.providers where ends_at <= now()"
+
+_WAITING = """
+    select t.id from worker.tasks t
+     where t.organization_id = %(organization)s and t.waits_for = %(id)s and t.status = 'pending' limit %(batch)s
+"""
+
+_FORGET = (
+    "delete from worker.providers where organization_id = %s and id = %s returning opened_at is not null as was_away"
+)
+
+
+class Providers:
+    """The providers of one organization whose calls fail."""
+
+    def __init__(self, core: Core, organization_id: str) -> None:
+        self._core = core
+        self._organization = organization_id
+
+    async def failed(self, failure: ProviderFailure) -> ProviderState:
+        """Count a failed call; whether tasks wait from now on is in the state answered."""
+        (row,) = await self._core.rows(
+            _FAILED,
+            {
+                "organization": self._organization,
+                "id": clean(failure.id),
+                "error_code": failure.error_code,
+                "provider_code": clean(failure.provider_code),
+                "message": clean(failure.message[:MESSAGE_CHARACTERS]),
+                "opens": failure.opens,
+                "wait": failure.wait_seconds,
+                "enough": FAILURES,
+                "within": FAILURES_SECONDS,
+                "probe": PROBE_SECONDS,
+            },
+        )
+        if row.pop("is_new"):
+            announce(ProviderAway(row["id"], row["error_code"], row["message"]))
+        return ProviderState.model_validate(row)
+
+    async def answered(self, provider_id: str) -> None:
+        """A call was answered: nobody waits for the provider any more."""
+        await self._forget(provider_id)
+
+    async def listed(self) -> list[ProviderState]:
+        """Those whose last call failed, the longest away first."""
+        return [ProviderState.model_validate(row) for row in await self._core.read(_LIST, (self._organization,))]
+
+    async def resume(self, provider_id: str) -> ProviderState:
+        """Have the tasks that wait for a provider tried at once. Raises: NotFound."""
+        state = await self._known(provider_id)
+        await self._forget(provider_id)
+        return state
+
+    async def fail(self, provider_id: str) -> ProviderState:
+        """End the tasks that wait for a provider, as errors. Raises: NotFound."""
+        state = await self._known(provider_id)
+        asked = {"organization": self._organization, "id": state.id, "batch": BATCH}
+        while ids := [row["id"] for row in await self._core.rows(_WAITING, asked)]:
+            changes = [Abandon(self._organization, each, state) for each in ids]
+            await asyncio.gather(*(self._core.writer.write(change) for change in changes))
+            await self._core.rows("update worker.tasks set waits_for = null where id = any(%s)", (ids,))
+        await self._forget(provider_id)
+        return state
+
+    async def _known(self, provider_id: str) -> ProviderState:
+        found = next((each for each in await self.listed() if each.id == provider_id), None)
+        if found is None:
+            raise NotFound(f"No provider {provider_id!r} fails; worker provider list names those that do.")
+        return found
+
+    async def _forget(self, provider_id: str) -> None:
+        rows = await self._core.rows(_FORGET, (self._organization, clean(provider_id)))
+        if any(row["was_away"] for row in rows):
+            announce(ProviderBack(provider_id))
+            await release(self._core)
+
+
+async def release(core: Core) -> None:
+    """Have tasks tried again whose provider nobody has to wait for any more."""
+    while rows := await core.rows(_RELEASE, {"batch": BATCH}):
+        core.tell(WORK, [])
+        if len(rows) < BATCH:
+            return
+
+
+async def look_after(core: Core) -> None:
+    """Send probes, release tasks, end those that have waited too long; until it is cancelled."""
+    await repeat(lambda: look(core), LOOK_SECONDS, "looking after providers")
+
+
+async def look(core: Core) -> None:
+    """Do once what ``look_after`` does."""
+    for row in await core.rows(_EXPIRED):
+        await Providers(core, row["organization_id"]).fail(row["id"])
+    probe: dict[str, Any] = {"probe": PROBE_SECONDS, "longest": LONGEST_PROBE_SECONDS}
+    async with core.connection() as connection:
+        probed = (await connection.execute(_PROBE, probe)).rowcount
+    if probed:
+        core.tell(WORK, [])
+    await release(core)

@@ -1,0 +1,138 @@
+"""Lists and counts of tasks, composed so that a page costs the same however many tasks there are.
+
+A list is merged from lanes, each read in order from an index: one lane an agent where agents are asked for, else one a
+status (there are seven). So two indexes serve every list, and none is needed for the whole organization.
+"""
+
+from typing import Any
+
+from worker.engine.core import Core
+from worker.engine.database.columns import TASK_COLUMNS
+from worker.engine.database.vault import NO_SEARCH
+from worker.words.errors import ValidationError
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.tasks import TaskQuery
+from worker.words.texts import clean
+
+WINDOW = 10_000
+"""How many tasks of a lane a search for text looks through, and how many are counted: some 50 ms."""
+
+LEAST_WINDOW = 500  # of an agent, however many are asked for
+
+_NEWEST_FIRST = "order by t.created_at desc, t.id desc"
+_COLUMNS = {"parent_task_id": "parent_id"}
+_EXACT = ("user_id", "parent_task_id", "triggering_agent_id", "internal_status", "finish_reason")
+_SELECTIVE = ("user_id", "parent_task_id", "internal_status", "finish_reason")
+"""Filters with an index of their own: no lanes are needed beside them."""
+
+_HAS_TEXT = """
+    strpos(lower(concat_ws(E'\\n', t.id, t.internal_status, t.state->>'title', t.settings->'input'->>'text', t.result)),
+           lower(%(text)s)) > 0
+"""
+_BEFORE = """
+    (t.created_at, t.id) < (select b.created_at, b.id from worker.tasks b
+                             where b.id = %(before)s and b.organization_id = %(organization)s)
+"""
+
+
+async def find(core: Core, organization_id: str, query: TaskQuery) -> list[dict[str, Any]]:
+    """The rows of a page of tasks, newest first."""
+    asked = _Asked(organization_id, query)
+    has_lanes = _lay_lanes(asked, query)
+    page = f"select t.* from worker.tasks t where {asked.sql()} {_NEWEST_FIRST}"  # noqa: S608 - names of ours
+    if query.text:
+        page = f"select t.* from ({page} limit {WINDOW}) t where {_HAS_TEXT} {_NEWEST_FIRST}"  # noqa: S608 - the same
+    page = f"{page} limit %(limit)s"
+    sql = f"select {TASK_COLUMNS}, t.user_id from {_merged(page, has_lanes=has_lanes)} {_NEWEST_FIRST} limit %(limit)s"  # noqa: S608 - the same
+    return await _run(core, query, sql, asked)
+
+
+async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
+    """How many tasks fit, by status, among the newest ``WINDOW`` of each status, or of the agents asked for."""
+    query = query.model_copy(update={"status": None, "statuses": (), "before": None})
+    asked = _Asked(organization_id, query)
+    has_lanes = _lay_lanes(asked, query)
+    window = max(WINDOW // len(query.agents), LEAST_WINDOW) if has_lanes and query.agents else WINDOW
+    columns, kept = ("t.*", f"where {_HAS_TEXT}") if query.text else ("t.status", "")
+    newest = f"select {columns} from worker.tasks t where {asked.sql()} {_NEWEST_FIRST} limit {window}"  # noqa: S608 - names of ours
+    sql = f"select t.status, count(*) as count from {_merged(newest, has_lanes=has_lanes)} {kept} group by t.status"  # noqa: S608 - the same
+    rows = await _run(core, query, sql, asked)
+    return dict.fromkeys(AgentExecutionStatus, 0) | {AgentExecutionStatus(row["status"]): row["count"] for row in rows}
+
+
+async def _run(core: Core, query: TaskQuery, sql: str, asked: "_Asked") -> list[dict[str, Any]]:
+    """Ask it; what no index answers apart from all else, and for so long alone."""
+    if query.text and core.vault.everything:
+        raise ValidationError(NO_SEARCH, field="text")
+    run = core.search if query.text or query.triggering_agent_id is not None else core.read
+    return await run(sql, asked.values)  # pyright: ignore[reportArgumentType] # composed of constants
+
+
+def _merged(page: str, *, has_lanes: bool) -> str:
+    """A page of each lane, together; or the one page."""
+    return f"unnest(%(lanes)s::text[]) as lane cross join lateral ({page}) t" if has_lanes else f"({page}) t"
+
+
+class _Asked:
+    """Conditions on worker.tasks t and their parameters."""
+
+    def __init__(self, organization_id: str, query: TaskQuery) -> None:
+        self.wheres = ["t.organization_id = %(organization)s"]
+        self.values: dict[str, Any] = {"organization": organization_id, "limit": query.limit}
+        for name in _EXACT:
+            value = getattr(query, name)
+            if value is not None:
+                self.add(f"t.{_COLUMNS.get(name, name)} = %({name})s", **{name: clean(value)})
+        if query.error_code is not None:
+            self.add("t.state->>'error_code' = %(error_code)s", error_code=clean(query.error_code))
+        if query.created_after is not None:
+            self.add("t.created_at >= %(created_after)s", created_after=query.created_after)
+        if query.created_before is not None:
+            self.add("t.created_at < %(created_before)s", created_before=query.created_before)
+        if query.before is not None:
+            self.add(_BEFORE, before=clean(query.before))
+        if query.text:
+            self.values["text"] = clean(query.text)
+
+    def add(self, where: str, **values: Any) -> None:
+        self.wheres.append(where)
+        self.values.update(values)
+
+    def sql(self) -> str:
+        return " and ".join(self.wheres)
+
+
+def _lay_lanes(asked: _Asked, query: TaskQuery) -> bool:
+    """Add what agents and statuses are wanted; whether that needs several lanes."""
+    agents, statuses = _wanted(query)
+    lanes = agents if agents is not None else statuses
+    single = len(lanes or ()) == 1 or any(getattr(query, name) is not None for name in _SELECTIVE)
+    if agents is not None and single:
+        _one_or_any(asked, "agent_id", agents)
+    if statuses is not None and (single or agents is not None):
+        _one_or_any(asked, "status", statuses)
+    if not single:
+        column = "status" if agents is None else "agent_id"
+        asked.add(f"t.{column} = lane", lanes=list(AgentExecutionStatus) if lanes is None else lanes)
+    return not single
+
+
+def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
+    agents: list[str] | None = None if query.agents is None else list(query.agents)
+    if query.agent_id is not None:
+        agents = [query.agent_id] if agents is None or query.agent_id in agents else []
+    agents = agents and list(dict.fromkeys(clean(each) for each in agents))  # one that is named twice is one lane
+    statuses: list[str] | None = list(dict.fromkeys(query.statuses)) or None
+    if query.error_code is not None:  # a completed task has none: they need not be looked through
+        statuses = [each for each in statuses or AgentExecutionStatus if each is not AgentExecutionStatus.Completed]
+    if query.status is not None:
+        statuses = [query.status] if statuses is None or query.status in statuses else []
+    return agents, statuses
+
+
+def _one_or_any(asked: _Asked, column: str, values: list[str]) -> None:
+    """One value by equality, so that an index gives its order too."""
+    if len(values) == 1:
+        asked.add(f"t.{column} = %({column})s", **{column: values[0]})
+    else:
+        asked.add(f"t.{column} = any(%({column})s::text[])", **{column: values})

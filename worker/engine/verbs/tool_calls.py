@@ -1,0 +1,65 @@
+"""Calls of tools that workers have: made by a task, and awaited."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from worker.words.digests import digest
+from worker.words.errors import Conflict, ToolNotFound
+from worker.words.operations import failed, new_operation, outcome
+from worker.words.tasks import TaskRecord
+from worker.words.tools import ToolInvocationResult, ToolRecord
+
+if TYPE_CHECKING:
+    from worker.engine.verbs.tasks import EngineTasks
+
+MARGIN_SECONDS = 5.0  # beyond the tool's own limit: until a worker has claimed it, and for its last word
+TOO_LONG = 504
+
+
+async def invoke(
+    tasks: "EngineTasks", agent_id: str, name: str, payload: Mapping[str, Any], *, under: str | None
+) -> ToolInvocationResult:
+    """Have a worker call a tool, and wait for what comes of it; ``under``: see ``task_id_of``."""
+    agent = await tasks.get_agent(agent_id)
+    tool = next((each for each in agent.announced_tools if each.name == name), None)
+    if tool is None:
+        raise ToolNotFound(agent_id, name)
+    task = await _begun(tasks, agent_id, name, payload, under)
+    try:
+        async with asyncio.timeout(_seconds(tool)):
+            async for _ in tasks.events(task.id):
+                pass
+    except TimeoutError:
+        if not (await tasks.stop(task.id)).is_manually_stopped:
+            return outcome(await tasks.get(task.id), name, payload)
+        return failed(TOO_LONG, f"{name} did not answer within {tool.timeout:g} s", name, payload)
+    return outcome(await tasks.get(task.id), name, payload)
+
+
+def task_id_of(*asked: Any) -> str:
+    """The id of the task of a call that may be asked for again."""
+    return f"tool-{digest(asked)}"
+
+
+async def _begun(
+    tasks: "EngineTasks", agent_id: str, name: str, payload: Mapping[str, Any], under: str | None
+) -> TaskRecord:
+    """The task of the call; one that was begun under the same key before goes on."""
+    try:
+        return await tasks.create(new_operation(agent_id, name, payload), under=under)
+    except Conflict:
+        if under is None:
+            raise
+        return await tasks.get(under)
+
+
+def _seconds(tool: ToolRecord) -> float:
+    return tool.timeout + MARGIN_SECONDS
+
+
+def tools_of(agent_id: str, announced: list[dict[str, Any]]) -> list[ToolRecord]:
+    """The tools of an agent among those that workers have announced; of two with a name the newest worker's."""
+    records = [ToolRecord.model_validate(each) for each in announced]
+    found = {each.name: each for each in records if each.is_for(agent_id)}
+    return sorted(found.values(), key=lambda each: each.name)

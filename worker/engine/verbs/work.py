@@ -1,0 +1,412 @@
+"""The verbs of workers, on PostgreSQL."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, LiteralString
+
+from worker.contracts import WorkerSession
+from worker.contracts.lease import now
+from worker.contracts.values import put_aside, put_back
+from worker.engine.commit.hand_off import Offer
+from worker.engine.commit.hints import DELIVERIES, WORK
+from worker.engine.core import Core
+from worker.engine.database import presence_statements, statements
+from worker.engine.database.payloads import encode
+from worker.engine.fault_points import fault
+from worker.engine.state.artifacts import Produce
+from worker.engine.state.changes import Append, Crash, Finish, GiveBack, Keep
+from worker.engine.state.checks import check_changes
+from worker.engine.state.records import assigned
+from worker.engine.state.references import kept_rows
+from worker.engine.verbs.children import children_of, make_children, wake_if_ready
+from worker.engine.verbs.claim_positions import Marks
+from worker.engine.verbs.deliveries import EngineMail
+from worker.engine.verbs.files import FileStore
+from worker.engine.verbs.knowledge.storing import Storing
+from worker.engine.verbs.providers import Providers
+from worker.engine.verbs.tasks import EngineTasks
+from worker.words.artifacts import Artifact
+from worker.words.digests import mark
+from worker.words.errors import ConfigurationError, Conflict, ModuleException, NotFound, ValidationError
+from worker.words.events import NewEvent
+from worker.words.knowledge import AGENT as KNOWLEDGE
+from worker.words.knowledge import DocumentPart
+from worker.words.messages import ReceivedMessage
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.outside_rows import message_in
+from worker.words.providers import ProviderFailure, ProviderState
+from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
+from worker.words.tasks import NewTask, TaskRecord, with_agents_model
+from worker.words.texts import clean
+from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
+
+TOLD_A_READ = 100  # events; a tool's result may be as large as a file
+
+
+class EngineWork:
+    """What workers ask for, for one organization."""
+
+    def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
+        self._core = core
+        self._organization = organization_id
+        self._tasks = tasks
+        self._files = FileStore(core, organization_id, patient=True)
+        self.mail = EngineMail(core, organization_id, tasks)
+        self._providers = Providers(core, organization_id)
+        self._storing = Storing(core, organization_id)
+        self._conversations = tasks.conversations
+        self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
+        self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
+        self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
+        self._marks = Marks()
+        self._was_whole = True  # the last claim
+        self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
+
+    async def register(self, card: WorkerCard, *, session: WorkerSession | None = None) -> None:
+        """List the worker, announce its agents, keep its subscriptions, begin to hold its lease.
+
+        Args:
+            card: The worker.
+            session: Of a worker that lives elsewhere: its lease is its only sign of life, and ``renew`` alone holds it.
+
+        Raises:
+            Conflict: Another worker has its id.
+            ConfigurationError: The secrets of tasks are encrypted with a key that this process does not have.
+        """
+        if session is None:
+            await self._core.check_rights()
+        await self._core.check_key()
+        remote = session is not None
+        rows = await self._core.rows(
+            statements.REGISTER,
+            {
+                "id": card.id,
+                "organization": self._organization,
+                "name": clean(card.name),
+                "agents": list(card.agents),
+                "any_agent": card.any_agent,
+                "concurrency": card.concurrency,
+                "isolates": card.isolates,
+                "reads_documents": card.reads_documents,
+                "has_lock": not self._core.pooled and not remote,
+                "lease": card.lease_seconds,
+                "registered_by": session.key if session else statements.LOCAL,
+                "session": session.secret if session else None,
+                "tools": encode([each.model_dump() for each in card.tools]) if card.tools else None,
+            },
+        )
+        if not rows:
+            raise Conflict(f"Another worker has the id {card.id!r}.")
+        row = rows[0]
+        if card.agents:
+            await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
+        await self._conversations.set_modes(card.conversations)
+        subscriptions = await self.mail.subscribe(card, remote=remote)
+        if remote:
+            self._core.guard()
+            return
+        self._local.add(card.id)
+        self._core.beat(card.id, row["lock_key"], card.lease_seconds, subscriptions)
+        await asyncio.to_thread(self._core.pulse.ready, 5)
+
+    @property
+    def session(self) -> str | None:
+        """None: whoever reaches the database is trusted."""
+        return None
+
+    def take_over(self, session: str | None) -> None:
+        """Nothing is needed."""
+
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
+        """Claim what the worker can start; wait for it where there is none."""
+        until = time.monotonic() + seconds
+        while True:
+            seen = self._core.hub.seen(WORK)
+            wanted = demand()
+            waits = self._has_found_all(worker_id, seen) and seconds > self._core.poll
+            claimed = [] if waits else await self._claim(worker_id, wanted)
+            if 0 < len(claimed) < wanted.total and self._was_whole:
+                self._found_all[worker_id] = seen
+            left = until - time.monotonic()
+            if claimed or left <= 0 or wanted.total <= 0:
+                return claimed
+            claimed = await self._offer(worker_id, demand, min(left, self._core.poll), seen)
+            if claimed:
+                self._found_all[worker_id] = seen
+                return claimed
+
+    async def _offer(self, worker_id: str, demand: Callable[[], Demand], seconds: float, seen: int) -> list[Assignment]:
+        """Wait for a hint; meanwhile what is made in this process begins with a local worker at once."""
+        if worker_id not in self._local:
+            await self._core.hub.flagged(WORK, seconds, seen)
+            return []
+        asked, offer = now(), Offer(self._organization, worker_id, demand)
+        try:
+            with self._core.writer.offers.open(offer):
+                await self._core.hub.flagged(WORK, seconds, seen, offer.changed)
+                await offer.settled()
+        except BaseException:
+            if offer.may_hold:
+                self._unheard.add(worker_id)
+            raise
+        if offer.is_lost:
+            self._unheard.add(worker_id)
+        return await self._assigned(worker_id, offer.begun, asked)
+
+    def _has_found_all(self, worker_id: str, seen: int) -> bool:
+        """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
+        return self._found_all.pop(worker_id, None) == seen and worker_id not in self._unheard
+
+    def nudge(self) -> None:
+        """Ask for the demand again at once."""
+        self._core.hub.wake(WORK + DELIVERIES)
+
+    async def _claim(self, worker_id: str, demand: Demand) -> list[Assignment]:
+        if demand.total <= 0:
+            return []
+        wanted = {agent: min(free, demand.total) for agent, free in demand.agents.items() if free > 0}
+        others = min(demand.others, demand.total)
+        if not wanted and not others:
+            return []
+        await self._give_back_unheard(worker_id)
+        fault("claim.asked")
+        asked, look = now(), self._marks.look()
+        named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent reads no documents
+        known = [] if look.is_whole else self._marks.known(but=named)
+        try:
+            rows = await self._core.rows(
+                _claim_statement(others=bool(others), is_whole=look.is_whole),
+                {
+                    "organization": self._organization,
+                    "worker": worker_id,
+                    "agents": list(wanted),
+                    "free": list(wanted.values()),
+                    "since": self._marks.since(look, wanted),
+                    "known": known,
+                    "known_since": self._marks.since(look, known),
+                    "named": list(named),
+                    "others": others,
+                    "suspects": demand.total if demand.suspects is None else demand.suspects,
+                    "total": demand.total,
+                },
+            )
+        except BaseException:
+            self._unheard.add(worker_id)
+            raise
+        self._marks.took(look, rows)
+        self._was_whole = look.is_whole
+        self._core.claims += 1
+        if rows:
+            fault("claim.committed")
+            self._core.tell(DELIVERIES if rows[0]["due"] else "", [row["id"] for row in rows], [])
+        return await self._assigned(worker_id, rows, asked)
+
+    async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]], asked: float) -> list[Assignment]:
+        said = await self._said_of(worker_id, [row["agent_id"] for row in rows])
+        if worker_id in self._local:
+            self._core.writer.known.learn(rows, worker_id, asked)
+            self._given.update((row["id"], row["attempt"]) for row in rows)
+        try:
+            tasks = [assigned(row, self._core.vault) for row in rows]
+        except ConfigurationError:
+            await self._core.give_back([{**row, "worker_id": worker_id} for row in rows])  # another worker has the key
+            raise
+        return [
+            Assignment(with_agents_model(task, said.get(task.agent_id, {})), row["attempt"])
+            for task, row in zip(tasks, rows, strict=True)
+        ]
+
+    async def _said_of(self, worker_id: str, agent_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """What the agents of a claim say of their models; nothing where the platform is away just now."""
+        try:
+            return await self._core.models.of(self._organization, agent_ids)
+        except ModuleException:
+            return {}
+        except BaseException:
+            self._unheard.add(worker_id)  # the claim is committed, and its answer never comes
+            raise
+
+    async def _give_back_unheard(self, worker_id: str) -> None:
+        """Queue again what a claim took whose answer never came: the connection broke between commit and answer."""
+        if worker_id not in self._unheard or worker_id not in self._local:
+            return
+        held = await self._core.read(statements.HELD_BY, (worker_id,))
+        unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
+        await self._core.give_back(unknown)
+        self._unheard.discard(worker_id)
+
+    async def emit(
+        self,
+        task_id: str,
+        attempt: int,
+        events: Sequence[NewEvent],
+        journal: Sequence[JournalEntry] = (),
+        *,
+        sequence: int | None = None,
+    ) -> None:
+        """Append events and journal entries."""
+        if events or journal:
+            entries = await put_aside(self._files.store, journal)
+            await self._core.writer.write(Append(self._organization, task_id, attempt, events, entries, sequence))
+
+    async def journal(self, task_id: str) -> dict[str, str]:
+        """Read the journal."""
+        return await put_back(self._files.open, await self.entries(task_id))
+
+    async def entries(self, task_id: str) -> list[JournalEntry]:
+        """Read the journal as it is stored: large values are references."""
+        keys = clean(task_id), self._organization
+        rows = await self._core.read(statements.READ_JOURNAL, keys, patient=True)
+        return [
+            JournalEntry(
+                row["key"], self._core.vault.opened_entry(row["value"]), row["sha256"] and f"worker:{row['sha256']}"
+            )
+            for row in rows
+        ]
+
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
+        """Read what was said to the task."""
+        keys = clean(task_id), self._organization
+        rows = await self._core.read(statements.READ_MESSAGES, keys, patient=True)
+        found = [message_in(json.loads(self._core.vault.opened_entry(row["value"]))) for row in rows]
+        known = sorted((each for each in found if each is not None), key=lambda each: each.number)
+        return [each for each in known if each.number > after]
+
+    async def told(self, task_id: str, attempt: int) -> list[str]:
+        """Read what earlier attempts have told, some events at a time, since one may be large."""
+        marks, after = list[str](), 0
+        while True:
+            keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, TOLD_A_READ
+            rows = await self._core.read(statements.READ_TOLD, keys, patient=True)
+            marks += [mark(NewEvent(type=row["type"], data=row["data"])) for row in rows]
+            if len(rows) < TOLD_A_READ:
+                return marks
+            after = rows[-1]["number"]
+
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
+        """Keep with the task what was read of its files."""
+        if files:
+            await self._core.writer.write(Keep(self._organization, task_id, attempt, kept_rows(files)))
+
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
+        """Write a part of a document that the task reads."""
+        await self._storing.store(task_id, attempt, part)
+
+    async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
+        """Write the attempt's last word."""
+        if not outcome.status.is_terminal and outcome.status is not AgentExecutionStatus.Paused:
+            raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
+        checked = replace(outcome, changes=check_changes(outcome.changes))
+        await self._core.writer.write(Finish(self._organization, task_id, attempt, checked, sequence))
+        self._given.pop(task_id, None)
+
+    async def hand_back(self, task_id: str, attempt: int, back: HandBack, *, sequence: int | None = None) -> None:
+        """Queue the task again."""
+        await self._core.writer.write(GiveBack(self._organization, task_id, attempt, back, sequence))
+        self._given.pop(task_id, None)
+        if back.awaits:
+            await wake_if_ready(self._core, task_id)
+
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
+        """Note files that a run has made."""
+        if artifacts:
+            await self._files.check(each.url for each in artifacts if each.sha256 is not None)
+            await self._core.writer.write(Produce(self._organization, task_id, attempt, artifacts))
+
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
+        """Make what is not there yet of a run's children."""
+        await make_children(self._core, self._tasks.create, self._organization, (task_id, attempt), children)
+
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
+        """Read some of a task's children."""
+        return await children_of(self._core, self._organization, task_id, children)
+
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed."""
+        return await self._providers.listed()
+
+    async def provider_failed(self, failure: ProviderFailure) -> ProviderState:
+        """Count a failed call."""
+        return await self._providers.failed(failure)
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Nobody waits for it any more."""
+        await self._providers.answered(provider_id)
+
+    async def crashed(
+        self, task_id: str, attempt: int, reason: str, delay: float = 0.0, *, sequence: int | None = None
+    ) -> None:
+        """Charge a crash and queue the task again, or end it."""
+        await self._core.writer.write(Crash(self._organization, task_id, attempt, reason, delay, sequence))
+        self._given.pop(task_id, None)
+
+    async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
+        """Which attempts own their task no longer."""
+        if not held:
+            return {}
+        rows = await self._core.rows(statements.LOST, (list(held), list(held.values()), self._organization))
+        self._core.writer.known.forget(row["id"] for row in rows)
+        for row in rows:
+            self._given.pop(row["id"], None)
+        return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
+
+    def cut_off(self, held: Mapping[str, int]) -> list[str]:
+        """Which attempts may be another's by now."""
+        return [task_id for task_id, attempt in held.items() if self._core.writer.is_cut_off(task_id, attempt)]
+
+    def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Hear of changed tasks."""
+        return self._core.hub.listen(wake)
+
+    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+        """Claim due events of this worker's subscriptions; wait where there is none."""
+        return await self.mail.deliveries(worker_id, demand, seconds)
+
+    async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
+        """Move the cursor on, try again later, or set the event aside."""
+        return await self.mail.settle(delivery, error, final=final)
+
+    async def renew(self, worker_id: str) -> None:
+        """Hold on to a worker's leases."""
+        if not await self._core.rows(presence_statements.RENEW_OF, (worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
+    async def report(self, worker_id: str, wear: WorkerWear) -> None:
+        """Say how worn a worker is."""
+        said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent))
+        if not await self._core.rows(statements.REPORT, (*said, worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
+    async def drain(self, worker_id: str) -> None:
+        """Say that a worker begins to leave."""
+        if not await self._core.rows(statements.DRAIN, (worker_id, self._organization)):
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
+    async def leave(self, worker_id: str) -> None:
+        """Take the worker off the list; what it still holds is pending again, uncharged.
+
+        It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and suspect.
+        """
+        held = await self._core.read(statements.HELD_BY, (worker_id,))
+        await self._core.give_back(held)
+        await self._core.by_index(statements.RELEASE_CURSORS, (worker_id,))
+        if worker_id in self._local:
+            self._local.discard(worker_id)
+            self._core.pulse.release()
+        self.mail.forget(worker_id)
+        self._found_all.pop(worker_id, None)
+        await self._core.rows(statements.LEAVE, (worker_id,))
+
+
+def _claim_statement(*, others: bool, is_whole: bool) -> LiteralString:
+    """Named agents and all others take turns by chance, so that a backlog of the one starves nobody of the other."""
+    if not others:
+        return statements.CLAIM_NAMED
+    named_first = random.random() < 1 / 2  # noqa: S311 - no secret
+    if is_whole:
+        return statements.CLAIM_ANY if named_first else statements.CLAIM_ANY_OTHERS_FIRST
+    return statements.CLAIM_KNOWN if named_first else statements.CLAIM_KNOWN_OTHERS_FIRST
