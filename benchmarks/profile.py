@@ -54,5 +54,5 @@ def place(file: str, name: str) -> str:
     """The room of ours, or the library, that a function belongs to."""
     parts = Path(file).parts
     if "worker" in parts:
-        return next((f"worker.{room}" for room in ROOMS if room in parts), "worker")
+        return next((f"worker.{organization}" for organization in ROOMS if organization in parts), "worker")
     return next((library for library in LIBRARIES if library in parts or library in name), "Python itself")

@@ -107,7 +107,7 @@ class Stopping:
 
 
 @dataclass(slots=True)
-class Mail:
+class Inbox:
     """What was said to a task while it ran, or before, as far as its run knows.
 
     Args:
@@ -146,7 +146,7 @@ class Run:
         used: What each of its agents has used so far.
         bare: What became of runs of agents that its code made by itself.
         awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
-        mail: What was said to it.
+        inbox: What was said to it.
     """
 
     task_id: str
@@ -172,7 +172,7 @@ class Run:
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
     awaits: dict[str, float] = field(default_factory=dict[str, float])
-    mail: Mail = field(default_factory=Mail)
+    inbox: Inbox = field(default_factory=Inbox)
 
     def now(self) -> datetime:
         """The time by the platform's clock, as far as it is known: the machine's own may be wrong."""

@@ -11,7 +11,7 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, MailDemand, Subscription, WorkerCard
+from worker.words.work import Assignment, Delivery, DeliveryDemand, Demand, Subscription, WorkerCard
 
 AGENT = "analyst"
 SECONDS = 10  # how long a claim waits for what must come
@@ -103,10 +103,10 @@ def note(text: str = "hello") -> NewEvent:
 
 
 async def deliver(
-    platform: Platform, by: WorkerCard, limit: int | MailDemand = 10, seconds: float = SECONDS
+    platform: Platform, by: WorkerCard, limit: int | DeliveryDemand = 10, seconds: float = SECONDS
 ) -> list[Delivery]:
     return await platform.work.deliveries(
-        by.id, lambda: limit if isinstance(limit, MailDemand) else MailDemand(limit), seconds
+        by.id, lambda: limit if isinstance(limit, DeliveryDemand) else DeliveryDemand(limit), seconds
     )
 
 

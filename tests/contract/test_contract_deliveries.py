@@ -12,7 +12,7 @@ from worker.words.errors import LeaseLost
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import TaskQuery
-from worker.words.work import Delivery, MailDemand, Subscription, WorkerCard
+from worker.words.work import Delivery, DeliveryDemand, Subscription, WorkerCard
 
 pytestmark = pytest.mark.needs("deliveries")
 FINISHED = Subscription("handlers.finished", Type.TaskFinished)
@@ -88,12 +88,12 @@ async def test_each_subscription_has_a_limit_of_its_own(platform: Platform) -> N
     other = Subscription("handlers.other", Type.TaskFinished, "analyst")
     by = await worker(platform, subscriptions=[FINISHED, other])
     await finished(platform, by, 4)
-    one = await deliver(platform, by, MailDemand(10, {FINISHED: 0, other: 3}))
+    one = await deliver(platform, by, DeliveryDemand(10, {FINISHED: 0, other: 3}))
     assert [each.subscription for each in one] == [other] * 3
-    both = await deliver(platform, by, MailDemand(10, {FINISHED: 1}))
+    both = await deliver(platform, by, DeliveryDemand(10, {FINISHED: 1}))
     assert Counter(each.subscription for each in both) == {FINISHED: 1, other: 1}
-    assert await deliver(platform, by, MailDemand(10, {FINISHED: 0}), seconds=0) == []
-    assert len(await deliver(platform, by, MailDemand(2, {FINISHED: 9}))) == 2
+    assert await deliver(platform, by, DeliveryDemand(10, {FINISHED: 0}), seconds=0) == []
+    assert len(await deliver(platform, by, DeliveryDemand(2, {FINISHED: 9}))) == 2
     assert {each.event.task_id for each in one + both if each.subscription == other} == {
         each.id for each in await platform.tasks.find(TaskQuery())
     }

@@ -43,7 +43,7 @@ async def say(platform: Platform, task: Task) -> None:
     run = run_in_hand.get()
     assert run is not None
     await platform.tasks.send(task.id, FRENCH)
-    await wait_until(lambda: run.mail.waits, "the worker hears of it")
+    await wait_until(lambda: run.inbox.waits, "the worker hears of it")
 
 
 class Tool:

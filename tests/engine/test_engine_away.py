@@ -91,7 +91,7 @@ async def test_a_write_to_a_task_that_was_looked_at_is_known_to_have_been_done_t
     far: Engine, way: Proxy, name: str
 ) -> None:
     _, held = await run(far)
-    far.core.writer.known.forget([held.task.id])
+    far.core.writer.owned_rows.forget([held.task.id])
     way.cut_at(COMMITTED)
     await _is_known_to_have_been_done(far, way, name, held)
 
@@ -111,7 +111,7 @@ READS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "find": lambda far, _: far.tasks.find(TaskQuery()),
     "search": lambda far, _: far.tasks.find(TaskQuery(text="analyst-to-find")),
     "counts": lambda far, _: far.tasks.counts(TaskQuery()),
-    "standing": lambda far, _: far.standing(),
+    "standing": lambda far, _: far.stats(),
     "attempts": lambda far, task_id: far.tasks.attempts(task_id),
 }
 
@@ -127,7 +127,7 @@ async def test_a_read_whose_answer_was_lost_is_asked_again(far: Engine, way: Pro
 
 async def test_a_write_that_never_arrived_is_done_again(far: Engine, way: Proxy) -> None:
     _, held = await run(far)
-    far.core.writer.known.forget([held.task.id])
+    far.core.writer.owned_rows.forget([held.task.id])
     way.cut_at(b"BEGIN\0")  # so its transaction ends without a commit
     await asyncio.wait_for(emit(far, held), SECONDS)
     assert way.cuts == 1
@@ -150,7 +150,7 @@ async def test_answers_to_what_runs_write_that_are_lost_do_nothing_twice(far: En
         await create(far)
     held = await claim(far, by, 20)
     await far.tasks.push(held[7].task.id, [note("from outside")])
-    far.core.writer.known.learn(
+    far.core.writer.owned_rows.learn(
         [{**vars_of(held[7]), "last_event": 2}], by.id, now()
     )  # of that one it knows less than there is
     way.cut_at(STORED, times=2)
@@ -177,7 +177,7 @@ async def test_answers_lost_again_and_again_do_nothing_twice(far: Engine, way: P
     for _ in range(20):
         await create(far)
     held = await claim(far, by, 20)
-    far.core.writer.known.forget(each.task.id for each in held)
+    far.core.writer.owned_rows.forget(each.task.id for each in held)
     way.cut_at(COMMITTED, times=4)
     await asyncio.gather(*(emit(far, each, str(each.attempt)) for each in held))
     await asyncio.gather(*(finish(far, each) for each in held))

@@ -60,8 +60,8 @@ CALLS: dict[str, Callable[[Engine, str], Awaitable[Any]]] = {
     "skip": lambda engine, task_id: engine.tasks.skip(task_id),
     "deliveries": lambda engine, _: engine.deliveries.find(DeliveryQuery()),
     "keys": lambda engine, _: engine.keys.list(),
-    "workers": lambda engine, _: engine.room("default").presence.workers(),
-    "standing": lambda engine, _: engine.standing(),
+    "workers": lambda engine, _: engine.organization("default").presence.workers(),
+    "standing": lambda engine, _: engine.stats(),
     "audit": lambda engine, _: engine.tasks.audit(AuditQuery()),
 }
 OF_TASKS = ("create", "create_large", "get", "find", "counts", "update", "stop", "retry", "push", "standing")
@@ -123,4 +123,4 @@ async def test_connections_whose_packets_are_lost_are_left_for_new_ones(
     assert (await far.tasks.get(held.task.id)).status is Status.Completed
     task = await create(far)
     assert [each.task.id for each in await claim(far, by, seconds=20)] == [task.id]
-    await wait_until(lambda: far.core.pulse.ready(0), "the heartbeat has a new connection, too", 20)
+    await wait_until(lambda: far.core.heartbeat.ready(0), "the heartbeat has a new connection, too", 20)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from worker.engine.state.changes import (
     Append,
-    Bereave,
     Crash,
     Finish,
     GiveBack,
+    Release,
     Renewal,
     Retry,
     Save,
@@ -101,13 +101,13 @@ def test_the_end_of_a_task_lets_go_of_its_worker(status: Status) -> None:
 
 def test_a_bereaved_task_that_moved_on_is_left_alone() -> None:
     for moved in (row(worker_id="another"), row(Status.Pending), row(Status.Completed)):
-        assert Bereave(ORGANIZATION, TASK, WORKER).decide(moved).events == []
+        assert Release(ORGANIZATION, TASK, WORKER).decide(moved).events == []
         assert moved.changed == {}
 
 
 def bereave(suspicions: int, crashes: int = 0, **options: Any) -> Row:
     bereft = row(suspicions=suspicions, crashes=crashes)
-    Bereave(ORGANIZATION, TASK, WORKER, **options).decide(bereft)
+    Release(ORGANIZATION, TASK, WORKER, **options).decide(bereft)
     return bereft
 
 
@@ -217,7 +217,7 @@ def renewed(text: str, place: int | None) -> Change:
 
 
 def bereaved(worker: str, *, suspected: bool, isolates: bool) -> Change:
-    return Bereave(ORGANIZATION, TASK, worker, suspected=suspected, isolates=isolates)
+    return Release(ORGANIZATION, TASK, worker, suspected=suspected, isolates=isolates)
 
 
 def crashed(attempt: int, delay: float) -> Change:

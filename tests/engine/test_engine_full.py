@@ -120,6 +120,6 @@ async def test_while_no_connection_is_free_an_attempts_writes_wait_and_others_ar
     assert execute(database_url, "select last_event from worker.tasks") == [(2,)]
     execute(database_url, "alter role limited connection limit -1")
     await asyncio.wait_for(emitting, SECONDS)
-    await wait_until(lambda: limited.core.pulse.ready(0), "the pulse is back")
+    await wait_until(lambda: limited.core.heartbeat.ready(0), "the pulse is back")
     await finish(limited, held)
     assert await numbers(limited, held.task.id) == [1, 2, 3, 4]

@@ -15,7 +15,7 @@ from tests.contract.steps import claim, create, finish, note, run
 from tests.engine.proxy import Proxy
 from tests.support import wait_until
 from worker.engine.database.connections import whole_url
-from worker.engine.database.server_identity import Home, Server
+from worker.engine.database.server_identity import Server, ServerIdentity
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 from worker.words.errors import TaskNotFound, Unavailable
@@ -104,7 +104,7 @@ async def test_once_a_connection_works_again_all_of_them_do(engine: Engine, data
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'agno-worker' and datname = current_database()",
         )
-        engine.core.home.doubt()
+        engine.core.server.suspect()
         assert await engine.core.rows("select 1 as one") == [{"one": 1}]
     assert time.monotonic() - begun < ROUNDS * 0.8
 
@@ -114,7 +114,7 @@ class Way:
 
 
 def test_a_primary_that_was_replaced_is_not_gone_back_to() -> None:
-    home = Home()
+    home = ServerIdentity()
     home._enter(Way(), Server(cluster=7, started=1.0, timeline=1))
     home._enter(Way(), Server(cluster=7, started=2.0, timeline=2))
     with pytest.raises(Unavailable, match="timeline 1, and its cluster has come to 2"):

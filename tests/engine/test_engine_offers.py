@@ -26,7 +26,7 @@ async def waiting(
 ) -> AsyncGenerator["asyncio.Task[list[Assignment]]"]:
     """A worker that waits for tasks; its first look has found none."""
     task = asyncio.create_task(claim(engine, by, count, **demand))
-    await wait_until(lambda: by.id in engine.core.writer.offers.workers, "it waits", SECONDS)
+    await wait_until(lambda: by.id in engine.core.writer.hand_offs.workers, "it waits", SECONDS)
     yield task
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -64,11 +64,11 @@ async def test_other_agents_and_other_organizations_wait(engine: Engine) -> None
     by = await worker(engine)
     async with waiting(engine, by) as wait:
         other = await create(engine, agent="writer")
-        foreign = await engine.room("acme").tasks.create(wish())
+        foreign = await engine.organization("acme").tasks.create(wish())
         mine = await create(engine)
         assert [each.task.id for each in await wait] == [mine.id]
     assert (await engine.tasks.get(other.id)).status is Status.Pending
-    assert (await engine.room("acme").tasks.get(foreign.id)).status is Status.Pending
+    assert (await engine.organization("acme").tasks.get(foreign.id)).status is Status.Pending
 
 
 async def test_a_named_agent_without_a_place_is_not_taken_for_one_of_the_others(engine: Engine) -> None:

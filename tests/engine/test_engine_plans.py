@@ -33,7 +33,7 @@ HOT = {
     for name in (
         "INSERT_TASKS",
         "INSERT_TURNS",
-        "WRITE_KNOWN",
+        "WRITE_OWNED",
         "LOCK_TASKS",
         "INSERT_EVENTS",
         "CLAIM_NAMED",
@@ -123,7 +123,7 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         await engine.core._rescue("", "", "orphans")  # as every second
         await engine.core.rows(statements.HELD_BY, (by.id,))
         await engine.tasks.find(TaskQuery(limit=5))
-        await engine.standing()
+        await engine.stats()
         await clock.mend(engine.core)
         await engine.core.turns.look()
 
@@ -147,11 +147,11 @@ async def test_after_a_quiet_start_no_statement_reads_a_growing_table_through(
         del is_whole
         return next(turns) if others else statements.CLAIM_NAMED
 
-    def look(known: claim_positions.Marks) -> claim_positions.Look:
+    def look(known: claim_positions.ClaimPositions) -> claim_positions.Look:
         return claim_positions.Look(is_whole=not known.known(()), begun=0.0)
 
     monkeypatch.setattr(work, "_claim_statement", statement)
-    monkeypatch.setattr(claim_positions.Marks, "look", look)
+    monkeypatch.setattr(claim_positions.ClaimPositions, "look", look)
     monkeypatch.setattr(core, "POOL_SIZE", 1)  # so that each statement is repeated by one session
     engine = Engine(empty_database_url, poll=0.05)
     await engine.migrate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.engine.state.changes import Abandon, Append, Bereave, Crash, Finish, GiveBack, Retry, Save, Stop
+from worker.engine.state.changes import Abandon, Append, Crash, Finish, GiveBack, Release, Retry, Save, Stop
 from worker.engine.state.families import AWAITS, Wake
 from worker.engine.state.requests import Answer, Overdue
 from worker.engine.state.rows import Change, Row
@@ -38,7 +38,7 @@ CHANGES: dict[str, Change] = {
     "`GiveBack`": GiveBack(*OF, 1, HandBack()),
     "`Crash`, the first": Crash(*OF, 1, "died"),
     "`Crash`, the third": Crash(*OF, 1, "died"),
-    "`Bereave`": Bereave(*OF, "w"),
+    "`Release`": Release(*OF, "w"),
     "`Stop`": Stop(*OF),
     "`Retry`": Retry(*OF),
     "`Answer`": Answer(*OF, [InputAnswer(approve=True)], "somebody", 0),

@@ -332,7 +332,7 @@ async def test_a_hint_reaches_another_process(engine: Engine, database_url: str)
             seen.extend([event.number async for event in listener.tasks.events(task.id)])
 
         following = asyncio.create_task(follow())
-        await wait_until(lambda: listener.core.pulse.ready(0), "the other process listens")
+        await wait_until(lambda: listener.core.heartbeat.ready(0), "the other process listens")
         await engine.tasks.push(task.id, [note()])
         await engine.tasks.stop(task.id)
         await asyncio.wait_for(following, SECONDS)
@@ -350,7 +350,7 @@ async def test_the_hint_of_a_last_write_before_closing_reaches_another_process(
     try:
         by = await worker(listener)
         waiting = asyncio.create_task(claim(listener, by, seconds=60))
-        await wait_until(lambda: by.id in listener.core.writer.offers.workers, "the worker waits for a hint")
+        await wait_until(lambda: by.id in listener.core.writer.hand_offs.workers, "the worker waits for a hint")
         task = await create(engine)
         await engine.close()
         assert [each.task.id for each in await asyncio.wait_for(waiting, SECONDS)] == [task.id]

@@ -176,13 +176,13 @@ async def test_a_deploy_loses_nothing(honcho: Path, database_url: str) -> None:
 
     assert dynos.exits == {"web.1": 0, "worker.1": 0, "worker.2": 0}
 
-    def standing(*agents: str) -> set[tuple[object, ...]]:
+    def stats(*agents: str) -> set[tuple[object, ...]]:
         ids = [each for agent in agents for each in tasks[agent]]
         rows = execute(database_url, "select id, status, errors, crashes, worker_id from worker.tasks")
         return {tuple(row[1:]) for row in rows if row[0] in ids}
 
-    assert standing("quick", "soon") == {("completed", 0, 0, None)}
-    assert standing("long", "thread", "child") == {("pending", 0, 0, None)}
+    assert stats("quick", "soon") == {("completed", 0, 0, None)}
+    assert stats("long", "thread", "child") == {("pending", 0, 0, None)}
     assert execute(database_url, "select count(*) from worker.workers where gone_at is null") == [(0,)]
     assert [line for line in dynos.lines if not line.startswith("timestamp=")] == []  # one line an entry
     assert sum("worker stopped" in line for line in dynos.lines) == 2

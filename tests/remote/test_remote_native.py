@@ -30,7 +30,7 @@ from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import TaskQuery
-from worker.words.work import Demand, MailDemand, Subscription, WorkerCard
+from worker.words.work import DeliveryDemand, Demand, Subscription, WorkerCard
 
 Serve = Callable[..., AbstractAsyncContextManager[Supervisor]]
 
@@ -223,18 +223,18 @@ async def test_deliveries_whose_answer_was_lost_come_again_and_so_do_those_that_
     await remote.tasks.stop(task.id)
     lose_one_answer(monkeypatch)
     with pytest.raises(Unavailable):
-        await remote.work.deliveries(card.id, lambda: MailDemand(5), 5)
-    (delivery,) = await remote.work.deliveries(card.id, lambda: MailDemand(5), 5)
+        await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 5)
+    (delivery,) = await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 5)
     assert (delivery.event.task_id, delivery.tries, delivery.claim) == (task.id, 0, 2)
-    assert await remote.work.deliveries(card.id, lambda: MailDemand(5), 0) == []  # it is held, and known to be
+    assert await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 0) == []  # it is held, and known to be
     monkeypatch.setattr(Asking, "_request", AsyncMock(side_effect=Unavailable("gone before it was sent")))
     with pytest.raises(Unavailable):
         await remote.work.settle(delivery)
     monkeypatch.undo()
-    (again,) = await remote.work.deliveries(card.id, lambda: MailDemand(5), 5)
+    (again,) = await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 5)
     assert (again.event, again.claim) == (delivery.event, 3)
     assert await remote.work.settle(again) is False
-    assert await remote.work.deliveries(card.id, lambda: MailDemand(5), 0) == []
+    assert await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 0) == []
 
 
 async def test_writes_whose_answers_are_lost_and_that_are_sent_again_to_another_process_are_carried_out_once(

@@ -9,7 +9,7 @@ from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
 from worker.contracts import Capabilities
-from worker.remote import heart
+from worker.remote import heartbeats
 from worker.remote.refusals import KeyRefused
 from worker.remote.remote import Remote
 from worker.settings import Settings
@@ -66,20 +66,20 @@ async def test_many_tasks_are_done_each_once_by_two_workers(
 async def test_heartbeats_go_on_while_a_handler_blocks_the_loop(
     platform: StandIn, handlers: Handlers, serve: ServeRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heart, "INTERVAL", 0.05)
+    monkeypatch.setattr(heartbeats, "INTERVAL", 0.05)
     seen: list[int] = []
     sent: list[str] = []
     enough = threading.Event()
-    real = heart._send
+    real = heartbeats._send
 
-    def send(client: Any, beat: heart.Beat) -> None:
+    def send(client: Any, beat: heartbeats.Beat) -> None:
         sent.append(beat.url)
         if len(sent) >= 5:
             enough.set()
-        real(client, heart.Beat("http://127.0.0.1:9/", beat.body))  # the stand-in's loop is the blocked one
+        real(client, heartbeats.Beat("http://127.0.0.1:9/", beat.body))  # the stand-in's loop is the blocked one
 
     async def block(task: Task) -> str:
-        monkeypatch.setattr(heart, "_send", send)
+        monkeypatch.setattr(heartbeats, "_send", send)
         seen.append(enough.wait(10))
         return "x"
 

@@ -106,8 +106,8 @@ async def test_a_page_says_so_and_signing_in_and_out_is_written_down(
 ) -> None:
     text, key_id = await key_of(engine, Role.Client, name="alice")
     task_id = await made(client)
-    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as visitor:
-        browser = Browser(visitor)
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as stream_client:
+        browser = Browser(stream_client)
         assert (await browser.sign_in("wk_wrong")).status_code == 401
         await browser.sign_in(text)
         await browser.look(f"/ui/tasks/{task_id}")
@@ -161,7 +161,7 @@ async def test_who_was_refused_is_written_down_once_and_then_counted(
 
 
 async def _settled(serving: Serving) -> None:
-    loop = serving.engine.core.hub.loop
+    loop = serving.engine.core.wakeups.loop
     done = asyncio.get_running_loop().create_future()
 
     def settle() -> None:
@@ -199,8 +199,8 @@ async def test_the_page_shows_it_to_admins(serving: Serving, engine: Engine, cli
     task_id = await made(client)
     await client.delete(f"/agent-execution/{task_id}")
     lesser, _ = await key_of(engine, Role.Client)
-    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as visitor:
-        browser = Browser(visitor)
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as stream_client:
+        browser = Browser(stream_client)
         await browser.sign_in(KEY)
         page = await browser.look("/ui/audit", action="task.stop")
         assert f"task {task_id}" in page

@@ -39,7 +39,7 @@ class Socket:
 @pytest.fixture
 def way(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
     monkeypatch.setattr("worker.server.service.AWAY_SECONDS", (0.05, 0.05))
-    monkeypatch.setattr("worker.server.assigning.AWAY_SECONDS", 0.05)
+    monkeypatch.setattr("worker.server.bare_assignments.AWAY_SECONDS", 0.05)
     monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 1)
     link = tmp_path / "s"
     yield Socket(database_url, link)

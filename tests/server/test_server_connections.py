@@ -9,8 +9,8 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from tests.support import wait_until
-from worker.server import connections, intake
-from worker.server.intake import Intake
+from worker.server import body_memory, connections
+from worker.server.body_memory import Intake
 from worker.words.errors import Unavailable
 
 MEGABYTE = 1024 * 1024
@@ -144,13 +144,13 @@ async def test_an_address_has_only_so_many_connections(start: Start) -> None:
 
 
 async def test_bodies_of_one_key_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "WAIT_SECONDS", 0.1)
-    room = Intake(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
-    async with room.room("one", 5 * MEGABYTE):
+    monkeypatch.setattr(body_memory, "WAIT_SECONDS", 0.1)
+    organization = Intake(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
+    async with organization.organization("one", 5 * MEGABYTE):
         with pytest.raises(Unavailable):
-            await room.room("one", 2 * MEGABYTE).__aenter__()
-        async with room.room("one", 1000), room.room("other", 5 * MEGABYTE):
+            await organization.organization("one", 2 * MEGABYTE).__aenter__()
+        async with organization.organization("one", 1000), organization.organization("other", 5 * MEGABYTE):
             with pytest.raises(Unavailable):
-                await room.room("third", MEGABYTE).__aenter__()
-    async with room.room("one", 6 * MEGABYTE):
+                await organization.organization("third", MEGABYTE).__aenter__()
+    async with organization.organization("one", 6 * MEGABYTE):
         pass

@@ -58,8 +58,8 @@ async def test_an_admin_of_some_agents_makes_no_key_for_others(client: httpx.Asy
 
 
 async def test_keys_on_their_page(serving: Serving, client: httpx.AsyncClient) -> None:
-    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as visitor:
-        browser = Browser(visitor)
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as stream_client:
+        browser = Browser(stream_client)
         await browser.sign_in(KEY)
         await browser.look("/ui/keys")
         wrong = await browser.send("/ui/keys", {"name": "<b>ci</b>", "role": "root"})

@@ -62,24 +62,24 @@ async def test_the_public_clients_five_routes(holder: Holder) -> None:
 async def test_a_key_of_some_agents_reaches_what_they_search_and_what_it_has_made(
     holder: Holder, engine: Engine
 ) -> None:
-    whole, clerk, other = await holder(), await holder(Role.Client, "clerk"), await holder(Role.Client, "other")
+    whole, runner, other = await holder(), await holder(Role.Client, "clerk"), await holder(Role.Client, "other")
     hidden, attached = await made(whole, "hidden"), await made(whole, "attached")
-    own = await made(clerk, "own")
+    own = await made(runner, "own")
     record = AgentRecord(id="clerk", name="c", unique_name="c", knowledge_bases=[AgentKnowledgeBase(id=attached["id"])])
     await engine.tasks.save_agent(record)
-    assert [each["name"] for each in (await clerk.get("/knowledge_bases")).json()] == ["attached", "own"]
+    assert [each["name"] for each in (await runner.get("/knowledge_bases")).json()] == ["attached", "own"]
     assert (await other.get("/knowledge_bases")).json() == []
     for base, status in ((hidden, 404), (attached, 200), (own, 200)):
         path = f"/knowledge_bases/{base['id']}"
-        assert (await clerk.get(path, params={"search_query": "x"})).status_code == status
-        assert (await clerk.get(f"{path}/list")).status_code == status
+        assert (await runner.get(path, params={"search_query": "x"})).status_code == status
+        assert (await runner.get(f"{path}/list")).status_code == status
         assert (await other.get(path)).status_code == 404
         assert (await other.delete(f"{path}/erase")).status_code == 404
-    (document,) = (await clerk.post(f"/knowledge_bases/{own['id']}", json=[{"document_url": "data:,x"}])).json()
+    (document,) = (await runner.post(f"/knowledge_bases/{own['id']}", json=[{"document_url": "data:,x"}])).json()
     followed = f"/agent-execution/{document['task_id']}/status"
-    assert [(await each.get(followed)).status_code for each in (clerk, whole, other)] == [200, 200, 404]
+    assert [(await each.get(followed)).status_code for each in (runner, whole, other)] == [200, 200, 404]
     reference = (await whole.post("/files", params={"name": "f"}, content=b"secret")).json()["reference"]
-    stolen = await clerk.post(f"/knowledge_bases/{own['id']}", json=[{"document_url": reference}])
+    stolen = await runner.post(f"/knowledge_bases/{own['id']}", json=[{"document_url": reference}])
     assert stolen.status_code == 404
 
 

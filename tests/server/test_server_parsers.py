@@ -14,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from tests.remote.test_remote_parsers import ANYTHING, JSONS, TASK, TEXTS, records
 from worker.engine.verbs.keys import digest_of
-from worker.server import bodies, forms, mailing
+from worker.server import bare_deliveries, bodies, forms
 from worker.server.bare import agent, fit
-from worker.server.doors import Doors
 from worker.server.event_routes import HIGHEST, _number
 from worker.server.links import Links
+from worker.server.request_bounds import Doors
 from worker.words.agents import AgentRecord
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.ids import is_id
@@ -77,7 +77,7 @@ def test_a_create_body_is_a_wish_or_refused(fields: dict[str, Any], agent_id: st
 @given(st.none() | TEXTS, st.none() | TEXTS | st.just("task_finished,task_created,task_finished"))
 def test_an_announcement_is_read_or_refused(handler: str | None, events: str | None) -> None:
     try:
-        wishes = mailing.announced(handler, events, "a")
+        wishes = bare_deliveries.announced(handler, events, "a")
     except ValidationError:
         return
     assert len({each.event_type for each in wishes}) == len(wishes)

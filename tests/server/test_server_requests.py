@@ -175,7 +175,7 @@ async def test_an_outside_holder_that_is_silent_for_an_hour_is_given_up(
     with psycopg.connect(database_url, autocommit=True) as connection:
         sql = "update worker.tasks set updated_at = now() - interval '61 minutes' where id = %s"
         connection.execute(sql, (silent["id"],))
-    loop = serving.engine.core.hub.loop
+    loop = serving.engine.core.wakeups.loop
     count = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(serving.engine.end_silent(), loop))
     assert count == 1
     ended = (await client.get(f"/agent-execution/{silent['id']}/status")).json()

@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
-from worker.server import assigning
+from worker.server import bare_assignments
 
 OpenWorker = Callable[..., Awaitable[BareWorker]]
 
@@ -137,7 +137,7 @@ async def test_a_new_process_in_the_place_of_a_dead_one_does_not_keep_its_tasks_
     client: httpx.AsyncClient, bare_worker: OpenWorker, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has the same key, agent and address, and comes within seconds; nobody heartbeats for the one before it."""
-    monkeypatch.setattr(assigning, "RETURN_SECONDS", 0.5)
+    monkeypatch.setattr(bare_assignments, "RETURN_SECONDS", 0.5)
     first = await bare_worker()
     task = await create(client)
     await given(first, 1)

@@ -59,7 +59,7 @@ async def test_agents_come_and_go(engine: Engine, handlers: Handlers, serve: Ser
         left = await create(engine, "one")
         assert (await done(engine, "two")).result == "two"
         assert (await engine.tasks.get(left.id)).status is Status.Pending
-        (listed,) = await engine.room("default").presence.workers()
+        (listed,) = await engine.organization("default").presence.workers()
         assert (listed.agents, listed.any_agent) == (("two",), False)
         await supervisor.reload(with_handler(saying("any"), None))
         assert (await finished(engine, left)).result == "any"

@@ -59,7 +59,7 @@ async def test_how_worn_it_is_is_shown_with_the_worker(
     handlers.bind(lambda: go_on.wait(30), timeout=0.05)
 
     async def worker() -> WorkerState:
-        (found,) = await engine.room("default").presence.workers()
+        (found,) = await engine.organization("default").presence.workers()
         return found
 
     async with serve():

@@ -18,7 +18,7 @@ from tests.supervisor.stories import Handlers, Serve, done
 from tests.support import wait_until
 from tests.telemetry.scrapes import Scrape, documented, scrape
 from worker import Task, run_agent
-from worker.contracts.standing import AgentStanding, Standing
+from worker.contracts.stats import AgentStats, Stats
 from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.telemetry import exposition, metrics
@@ -35,8 +35,8 @@ from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.work import Subscription
 
 
-def now(figures: Metrics, standing: Standing | None = None) -> Scrape:
-    return Scrape(exposition.text(figures, standing).decode())
+def now(figures: Metrics, stats: Stats | None = None) -> Scrape:
+    return Scrape(exposition.text(figures, stats).decode())
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_the_document_tells_every_figure_and_no_other() -> None:
 
 
 def test_what_is_exported_is_what_the_document_tells(figures: Metrics) -> None:
-    agents = (AgentStanding("a", pending=3, due=2, oldest_seconds=5.0, executing=1, paused=1),)
-    found = now(figures, Standing(agents, workers=1)).families
+    agents = (AgentStats("a", pending=3, due=2, oldest_seconds=5.0, executing=1, paused=1),)
+    found = now(figures, Stats(agents, workers=1)).families
     ours = {name.removeprefix(PREFIX): family.type for name, family in found.items() if name.startswith(PREFIX)}
     ours = {name: kind for name, kind in ours.items() if not name.endswith("_created")}  # comes with each, by itself
     assert ours == {figure.name.removesuffix("_total"): figure.kind for figure in FIGURES}
@@ -147,21 +147,21 @@ async def test_how_the_tasks_stand_is_counted_by_agent_and_organization(engine: 
     first, second = await claim(engine, by, 2)
     await finish(engine, first)
     await engine.core.rows("update worker.tasks set available_at = now() - interval '1 min' where status = 'pending'")
-    standing = await engine.standing()
-    assert [(each.agent_id, each.pending, each.due, each.executing) for each in standing.agents] == [
+    stats = await engine.stats()
+    assert [(each.agent_id, each.pending, each.due, each.executing) for each in stats.agents] == [
         ("analyst", 0, 0, 1),
         ("writer", 1, 1, 0),
     ]
-    assert standing.agents[0].oldest_seconds == 0
-    assert 59 < standing.agents[1].oldest_seconds < 90
-    assert (standing.workers, standing.deliveries_due, standing.deliveries_failing) == (1, 1, 0)
+    assert stats.agents[0].oldest_seconds == 0
+    assert 59 < stats.agents[1].oldest_seconds < 90
+    assert (stats.workers, stats.deliveries_due, stats.deliveries_failing) == (1, 1, 0)
     (delivery,) = await deliver(engine, by)
     await engine.work.settle(delivery, "not now")
     await finish(engine, second, Status.Paused)
-    standing = await engine.standing()
-    assert (standing.deliveries_due, standing.deliveries_failing, standing.deliveries_set_aside) == (1, 1, 0)
-    assert standing.agents[0].paused == 1
-    assert await engine.room("other").standing() == Standing(())
+    stats = await engine.stats()
+    assert (stats.deliveries_due, stats.deliveries_failing, stats.deliveries_set_aside) == (1, 1, 0)
+    assert stats.agents[0].paused == 1
+    assert await engine.organization("other").stats() == Stats(())
 
 
 async def test_a_waiting_retry_is_pending_and_not_due(engine: Engine) -> None:
@@ -169,7 +169,7 @@ async def test_a_waiting_retry_is_pending_and_not_due(engine: Engine) -> None:
     from worker.words.outcomes import HandBack
 
     await engine.work.hand_back(assignment.task.id, assignment.attempt, HandBack(delay=60, error="not now"))
-    (agent,) = (await engine.standing()).agents
+    (agent,) = (await engine.stats()).agents
     assert (agent.pending, agent.due, agent.oldest_seconds) == (1, 0, 0)
 
 
@@ -187,7 +187,7 @@ async def test_finished_tasks_do_not_make_a_scrape_slower(engine: Engine, databa
             keys = {"organization": "default", "most": 1000}
             plan = await (await connection.execute(b"explain " + sql.encode(), keys)).fetchall()
             assert "Seq Scan on tasks" not in str(plan), plan
-    assert sum(each.pending for each in (await engine.standing()).agents) == 500
+    assert sum(each.pending for each in (await engine.stats()).agents) == 500
 
 
 async def test_the_servers_figures_need_the_servers_key(serving: Serving, engine: Engine, figures: Metrics) -> None:
@@ -216,13 +216,13 @@ async def test_a_server_without_its_database_still_tells_of_itself(
 ) -> None:
     serving = await start(key=KEY)
 
-    async def away() -> Standing:
+    async def away() -> Stats:
         from worker.words.errors import Unavailable
 
         raise Unavailable
 
-    room = serving.engine.room("default")
-    monkeypatch.setattr(room, "standing", away)
+    organization = serving.engine.organization("default")
+    monkeypatch.setattr(organization, "stats", away)
     seen = await scrape(f"{serving.base}/metrics", authorization=f"Bearer {KEY}")
     assert seen.value("platform_up") == 0
     assert seen.value("queue_depth") is None
@@ -297,8 +297,8 @@ def test_a_label_has_only_so_many_values() -> None:
 
 def test_many_agents_are_summed_up_as_other(figures: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(figures.bounds, "agent", Bounded(1))
-    agents = [AgentStanding(name, pending=1, due=1, oldest_seconds=age) for name, age in (("a", 1), ("b", 9), ("c", 5))]
-    seen = now(figures, Standing(tuple(agents)))
+    agents = [AgentStats(name, pending=1, due=1, oldest_seconds=age) for name, age in (("a", 1), ("b", 9), ("c", 5))]
+    seen = now(figures, Stats(tuple(agents)))
     assert seen.value("tasks", agent="other", status="pending") == 2
     assert seen.value("queue_oldest_seconds", agent="other") == 9
     values: dict[str, Any] = {"task_id": "t", "attempt": 1, "handler": "h"}

@@ -29,7 +29,7 @@ LAST_SECONDS = 2.0  # what a cancelled run's rows get to be stored; a worker tha
 class EventBuffer:
     """Takes events as they come and emits, in one go, what came while the last emit was under way.
 
-    There is no task and no timer while there is nothing to emit. If an emit fails, the task that made the outlet is
+    There is no task and no timer while there is nothing to emit. If an emit fails, the task that made the buffer is
     cancelled, and ``failure`` says what to raise in its place.
     """
 

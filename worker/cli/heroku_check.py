@@ -166,13 +166,13 @@ def _check_connections(deployment: Deployment, database: Database | None) -> Ite
         limit, whose = database.limit, "the database"
     else:
         return
-    standing = (deployment.web + deployment.workers) * CONNECTIONS
-    deploying = 2 * standing + RELEASE_CONNECTIONS
+    stats = (deployment.web + deployment.workers) * CONNECTIONS
+    deploying = 2 * stats + RELEASE_CONNECTIONS
     if deploying > limit:
-        beyond = "" if standing > limit else f", and {deploying} in a deploy, when old dynos drain as new ones start"
+        beyond = "" if stats > limit else f", and {deploying} in a deploy, when old dynos drain as new ones start"
         yield (
             f"connections: {deployment.web} web and {deployment.workers} worker dynos of {CONNECTIONS} each make"
-            f" {standing}{beyond}, but {whose} allows {limit}: run fewer dynos with a higher WORKER_CONCURRENCY,"
+            f" {stats}{beyond}, but {whose} allows {limit}: run fewer dynos with a higher WORKER_CONCURRENCY,"
             " or take a larger plan"
         )
 

@@ -8,7 +8,7 @@ from worker.contracts.access import Rule, Scope
 from worker.contracts.audit import Audit
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
-from worker.contracts.hosts import Admin, Host, NamedTasks, RemoteWork, Room
+from worker.contracts.hosts import Admin, Host, NamedTasks, Organization, RemoteWork
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, KeyAdmin, Keys, check_organization
 from worker.contracts.knowledge import Embed, Knowledge
 from worker.contracts.platforms import Capabilities, Platform
@@ -23,7 +23,7 @@ from worker.contracts.presence import (
     WorkerState,
 )
 from worker.contracts.sessions import Sessions
-from worker.contracts.standing import AgentStanding, Countable, Standing
+from worker.contracts.stats import AgentStats, Countable, Stats
 from worker.contracts.uploads import Uploads
 from worker.contracts.workers import Work
 
@@ -32,7 +32,7 @@ __all__ = [
     "RESERVED_ORGANIZATIONS",
     "SERVER_KEY",
     "Admin",
-    "AgentStanding",
+    "AgentStats",
     "Audit",
     "Capabilities",
     "Claimant",
@@ -47,14 +47,14 @@ __all__ = [
     "Keys",
     "Knowledge",
     "NamedTasks",
+    "Organization",
     "Platform",
     "Presence",
     "RemoteWork",
-    "Room",
     "Rule",
     "Scope",
     "Sessions",
-    "Standing",
+    "Stats",
     "Tasks",
     "Uploads",
     "Work",

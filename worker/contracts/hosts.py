@@ -11,7 +11,7 @@ from worker.contracts.knowledge import NamedKnowledge
 from worker.contracts.platforms import Capabilities
 from worker.contracts.presence import Presence, WorkerSession
 from worker.contracts.sessions import Sessions
-from worker.contracts.standing import Standing
+from worker.contracts.stats import Stats
 from worker.contracts.uploads import Uploads
 from worker.contracts.workers import Work
 from worker.words.events import NewEvent, TaskUpdateEvent
@@ -123,7 +123,7 @@ class NamedTasks(Tasks, Protocol):
         ...
 
 
-class Room(Protocol):
+class Organization(Protocol):
     """A platform as one organization sees it."""
 
     @property
@@ -151,7 +151,7 @@ class Room(Protocol):
         """The verbs of knowledge bases."""
         ...
 
-    async def standing(self) -> Standing:
+    async def stats(self) -> Stats:
         """Operator; how its unfinished work stands, counted by index; changes nothing."""
         ...
 
@@ -194,7 +194,7 @@ class Host(Admin, Protocol):
         """Who has signed in to the server's pages."""
         ...
 
-    def room(self, organization_id: str) -> Room:
+    def organization(self, organization_id: str) -> Organization:
         """The verbs of one organization; connections are shared by all."""
         ...
 

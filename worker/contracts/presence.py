@@ -171,11 +171,11 @@ class Presence(Protocol):
         """The server; tasks that never reached the worker are pending again, uncharged."""
         ...
 
-    async def mail(self, worker_id: str) -> list[HeldDelivery]:
+    async def held_deliveries(self, worker_id: str) -> list[HeldDelivery]:
         """The server; the deliveries that the worker holds."""
         ...
 
-    async def give_back_mail(self, held: Sequence[HeldDelivery]) -> None:
+    async def give_back_deliveries(self, held: Sequence[HeldDelivery]) -> None:
         """The server; deliveries that never reached the worker are due again, no try charged."""
         ...
 

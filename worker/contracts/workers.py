@@ -11,7 +11,16 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
+from worker.words.work import (
+    Assignment,
+    Delivery,
+    DeliveryDemand,
+    Demand,
+    JournalEntry,
+    KeptFile,
+    WorkerCard,
+    WorkerWear,
+)
 
 
 class Work(Protocol):
@@ -21,7 +30,7 @@ class Work(Protocol):
         """A worker, before all else: it is listed, its agents announced, its subscriptions kept, its lease held.
 
         Again under the same id: what it serves has changed, and what it holds stays its own.
-        From then on the platform's pulse renews the lease by itself until ``leave``.
+        From then on the platform's heartbeat renews the lease by itself until ``leave``.
         """
         ...
 
@@ -156,7 +165,7 @@ class Work(Protocol):
         """
         ...
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """A registered worker; waits up to ``seconds``; the next event of as many (subscription, task) pairs as wanted.
 
         Each pair is leased to this worker until ``settle``. Nothing is due, or nothing is wanted: an empty list.

@@ -10,7 +10,7 @@ COUNTED = 20  # agents whose tasks are counted; the others are listed without
 
 async def agents(asking: Asking) -> Response:
     """List the agents within reach."""
-    tasks = asking.may.room.tasks
+    tasks = asking.may.organization.tasks
     listed = [agent for agent in await tasks.list_agents() if asking.may.reaches(agent.id)]
     counts = {agent.id: await tasks.counts(TaskQuery(agent_id=agent.id)) for agent in listed[:COUNTED]}
     return await asking.page("agents.html", agents=listed, counts=counts)

@@ -151,7 +151,7 @@ class Pages:
                 asking = Asking(request, self._front, self._visits, visit or new_visit(), is_new=visit is None)
                 if rule.needs_key:
                     asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
-                    on_behalf_of.set(asking.reach.room.organization_id)
+                    on_behalf_of.set(asking.reach.organization.organization_id)
                     await _check(asking.reach, rule, request)
                     with self._front.visiting(request.scope, asking.reach):
                         return await page(asking)

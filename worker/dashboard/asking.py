@@ -93,7 +93,7 @@ class Asking:
 
     async def _providers_away(self) -> list[ProviderState]:
         """Providers that tasks wait for, which every page says."""
-        listed = [] if self.reach is None else await self.reach.room.tasks.providers()
+        listed = [] if self.reach is None else await self.reach.organization.tasks.providers()
         return [each for each in listed if each.is_away]
 
     async def html(self, template: str, **values: Any) -> str:

@@ -19,7 +19,7 @@ async def audit(asking: Asking) -> Response:
     agents = None if asking.may.agents is None else sorted(asking.may.agents)
     given: dict[str, Any] = {name: value or None for name, value in asked.items()}
     query = AuditQuery(**given, agents=agents, limit=PAGE + 1, before=before or None)
-    found = await asking.may.room.tasks.audit(query)
+    found = await asking.may.organization.tasks.audit(query)
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return await asking.page(
         "audit.html", entries=found[:PAGE], next=more, is_first=not before, asked=asked, actions=list(AuditAction)

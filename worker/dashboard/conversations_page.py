@@ -15,7 +15,7 @@ async def conversations(asking: Asking) -> Response:
     agent = asking.request.query_params.get("agent", "")[:128]
     before = _moment(asking.request.query_params.get("before", ""))
     query = ConversationQuery(agent_id=agent or None, limit=SHOWN, before=before)
-    found = await asking.may.room.tasks.find_conversations(asking.may.within(query))
+    found = await asking.may.organization.tasks.find_conversations(asking.may.within(query))
     following = found[-1].newest_at.isoformat() if len(found) == SHOWN else None
     return await asking.page(
         "conversations.html", conversations=found, agent=agent, following=following, is_first=before is None
@@ -26,7 +26,7 @@ async def conversation(asking: Asking) -> Response:
     """Show a conversation."""
     conversation_id = asking.request.path_params["conversation_id"]
     query = asking.may.within(ConversationQuery(limit=SHOWN))
-    told = await asking.may.room.tasks.conversation(conversation_id, query)
+    told = await asking.may.organization.tasks.conversation(conversation_id, query)
     return await asking.page("conversation.html", conversation=told, is_cut=len(told.turns) >= SHOWN)
 
 

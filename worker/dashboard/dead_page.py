@@ -19,7 +19,7 @@ async def dead(asking: Asking) -> Response:
     agent = asking.request.query_params.get("agent", "")
     before = asking.request.query_params.get("before")
     query = TaskQuery(agent_id=agent or None, statuses=DEAD, limit=PAGE + 1, before=before or None)
-    found = await asking.may.room.tasks.find(asking.may.within(query))
+    found = await asking.may.organization.tasks.find(asking.may.within(query))
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return await asking.page("dead.html", items=found[:PAGE], next=more, is_first=not before, agent=agent)
 
@@ -33,7 +33,7 @@ async def retry(asking: Asking) -> Response:
         with suppress(Conflict, NotFound):  # somebody else was quicker
             task = await asking.may.task(task_id)
             await asking.front.enter_queue(asking.may, task.agent_id)
-            await asking.may.room.tasks.retry(task.id)
+            await asking.may.organization.tasks.retry(task.id)
     return await asking.go("/ui/dead", told="many")
 
 
@@ -41,7 +41,9 @@ async def deliveries(asking: Asking) -> Response:
     """List deliveries that failed."""
     before = asking.request.query_params.get("before")
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None
-    found = await asking.may.room.deliveries.find(DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None))
+    found = await asking.may.organization.deliveries.find(
+        DeliveryQuery(agents=agents, limit=PAGE + 1, before=before or None)
+    )
     more = found[PAGE - 1].id if len(found) > PAGE else None
     return await asking.page("deliveries.html", items=found[:PAGE], next=more, is_first=not before)
 
@@ -52,5 +54,5 @@ async def retry_deliveries(asking: Asking) -> Response:
     ids = [each for each in form.getlist("delivery")[:PAGE] if isinstance(each, str)]
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None
     if ids:
-        await asking.may.room.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
+        await asking.may.organization.deliveries.retry(DeliveryRetry(ids=ids, agents=agents))
     return await asking.go("/ui/deliveries", told="deliveries")

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.responses import Response
 
-from worker.contracts import Room
+from worker.contracts import Organization
 from worker.dashboard.asking import Asking, task_of
 from worker.inputs.attachments import Kind
 from worker.inputs.causes import UnreadableError
@@ -56,14 +56,14 @@ async def attachments(asking: Asking, task: TaskRecord) -> list[Attachment]:
     files = task.input.files or []
     if not files:
         return []
-    kept = {each.url_digest: each for each in await asking.may.room.tasks.kept_files(task.id)}
+    kept = {each.url_digest: each for each in await asking.may.organization.tasks.kept_files(task.id)}
     shown: list[Attachment] = []
     texts = 0
     for number, url in enumerate(files):
         attachment = _attachment(number, url, kept.get(url_digest(url)))
         if attachment.look == "text" and texts < TEXTS_SHOWN and (attachment.size or 0) <= TEXT_BYTES:
             texts += 1
-            await _read_text(asking.may.room, url, kept.get(url_digest(url)), attachment)
+            await _read_text(asking.may.organization, url, kept.get(url_digest(url)), attachment)
         shown.append(attachment)
     return shown
 
@@ -113,9 +113,9 @@ def _look(media_type: str, name: str) -> str:
     return "download"
 
 
-async def _read_text(room: Room, url: str, kept: KeptFile | None, attachment: Attachment) -> None:
+async def _read_text(organization: Organization, url: str, kept: KeptFile | None, attachment: Attachment) -> None:
     try:
-        content, declared = await _content(room, url, kept)
+        content, declared = await _content(organization, url, kept)
     except ModuleException:
         attachment.look = "plain"
         return
@@ -127,7 +127,7 @@ async def _read_text(room: Room, url: str, kept: KeptFile | None, attachment: At
     attachment.text, attachment.is_cut = text[:TEXT_CHARACTERS], len(text) > TEXT_CHARACTERS
 
 
-async def _content(room: Room, url: str, kept: KeptFile | None) -> tuple[bytes, str]:
+async def _content(organization: Organization, url: str, kept: KeptFile | None) -> tuple[bytes, str]:
     if is_data_url(url):
         try:
             fetched = read_data_url(url, FILE_BYTES)
@@ -136,7 +136,7 @@ async def _content(room: Room, url: str, kept: KeptFile | None) -> tuple[bytes, 
         return fetched.content, fetched.declared
     if kept is None:
         raise FileNotStored(url[:100])
-    stored = await room.tasks.open_file(kept.reference)
+    stored = await organization.tasks.open_file(kept.reference)
     return stored.content, stored.media_type
 
 
@@ -147,10 +147,10 @@ async def file(asking: Asking) -> Response:
     files = task.input.files or []
     if number >= len(files):
         raise NotFound("The task has no such file.")
-    room = asking.may.room
+    organization = asking.may.organization
     url = files[number]
-    kept = {each.url_digest: each for each in await room.tasks.kept_files(task.id)}.get(url_digest(url))
-    content, declared = await _content(room, url, kept)
+    kept = {each.url_digest: each for each in await organization.tasks.kept_files(task.id)}.get(url_digest(url))
+    content, declared = await _content(organization, url, kept)
     return _answer(asking, _attachment(number, url, kept).name, content, declared)
 
 
@@ -161,7 +161,7 @@ async def artifact(asking: Asking) -> Response:
     if number >= len(task.artifacts) or task.artifacts[number].sha256 is None:
         raise NotFound("The task has no such file.")
     made = task.artifacts[number]
-    stored = await asking.may.room.tasks.open_file(made.url)
+    stored = await asking.may.organization.tasks.open_file(made.url)
     return _answer(asking, made.name, stored.content, made.media_type)
 
 

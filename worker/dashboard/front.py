@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import Scope as Connection
 
-from worker.contracts import Key, Room, Rule, Scope
+from worker.contracts import Key, Organization, Rule, Scope
 from worker.words.errors import ModuleException
 from worker.words.requests import OfAgents
 from worker.words.roles import Role
@@ -19,7 +19,7 @@ class Reach(Protocol):
     """What a visitor may reach."""
 
     @property
-    def room(self) -> Room:
+    def organization(self) -> Organization:
         """The platform as the visitor's organization sees it."""
         ...
 

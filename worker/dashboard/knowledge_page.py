@@ -37,7 +37,7 @@ async def create(asking: Asking) -> Response:
     agents = None if asking.may.agents is None else sorted(asking.may.agents)
     new = NewKnowledgeBase(name=given["name"], description=given["description"] or None, embedder=asking.front.embedder)
     try:
-        made = await asking.may.room.knowledge.create(new, agents=agents)
+        made = await asking.may.organization.knowledge.create(new, agents=agents)
     except Unavailable:
         raise
     except ModuleException as error:
@@ -66,12 +66,12 @@ async def add(asking: Asking) -> Response:
 async def remove(asking: Asking) -> Response:
     """Remove a document."""
     form = await asking.form()
-    await asking.may.room.knowledge.remove(_id(asking), [text_of(form, "document")])
+    await asking.may.organization.knowledge.remove(_id(asking), [text_of(form, "document")])
     return await asking.go(f"/ui/knowledge/{_id(asking)}", told="removed")
 
 
 async def _list(asking: Asking, status: int = 200, **values: Any) -> Response:
-    found = await asking.may.room.knowledge.list()
+    found = await asking.may.organization.knowledge.list()
     if asking.may.agents is not None:
         within = await asking.may.knowledge_bases()
         found = [each for each in found if each.id in within]
@@ -80,7 +80,7 @@ async def _list(asking: Asking, status: int = 200, **values: Any) -> Response:
 
 
 async def _base(asking: Asking, status: int = 200, **values: Any) -> Response:
-    knowledge = asking.may.room.knowledge
+    knowledge = asking.may.organization.knowledge
     found: KnowledgeBaseRecord = await knowledge.get(_id(asking))
     documents = await knowledge.documents(found.id)
     question = asking.request.query_params.get("question", "").strip()
@@ -115,9 +115,9 @@ async def _add(asking: Asking, form: FormData, links: str) -> None:
             raise ValidationError(f"{upload.filename} has {size}; of a file at most {most} are read.", field="files")
     if any(not each.lower().startswith(("http://", "https://")) for each in urls):
         raise ValidationError("A link begins with http:// or https://.", field="links")
-    await asking.may.room.knowledge.get(_id(asking))
+    await asking.may.organization.knowledge.get(_id(asking))
     await asking.front.enter_queue(asking.may, AGENT)
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"
         urls.append(await asking.may.store_file(name, upload.content_type or "", await upload.read()))
-    await asking.may.room.knowledge.add(_id(asking), urls)
+    await asking.may.organization.knowledge.add(_id(asking), urls)

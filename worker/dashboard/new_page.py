@@ -119,7 +119,7 @@ async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
         raise ValidationError("Say what is to be done, or add a file.", field="text")
     _check_sizes(asking, uploads)
     await asking.front.enter_queue(asking.may, agent_id)
-    tasks = asking.may.room.tasks
+    tasks = asking.may.organization.tasks
     files = [url for number, url in enumerate(_files(draft.origin)) if number in draft.kept]
     for upload in uploads:
         name = file_name(upload.filename or "") or "file"

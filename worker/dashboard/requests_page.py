@@ -132,7 +132,7 @@ async def inbox(asking: Asking) -> Response:
     agent = asking.request.query_params.get("agent", "")
     after = asking.request.query_params.get("after")
     query = RequestQuery(agent_id=agent[:128] or None, limit=PAGE, after=after or None)
-    found = await asking.may.room.tasks.requests(asking.may.within(query))
+    found = await asking.may.organization.tasks.requests(asking.may.within(query))
     by_task: dict[str, list[OpenRequest]] = {}
     for each in found:
         by_task.setdefault(each.task_id, []).append(each)
@@ -158,7 +158,7 @@ async def answer(asking: Asking) -> Response:
     typed = {key: [each for each in sent.getlist(key) if isinstance(each, str)] for key in sent}
     try:
         given = _answer(request, sent)
-        await asking.may.room.tasks.answer(task.id, [given])
+        await asking.may.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
         return await asking.go(back, told="answered before")
     except ValidationError as error:

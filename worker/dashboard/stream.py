@@ -41,7 +41,7 @@ def _number(text: str | None) -> int:
 async def _pieces(asking: Asking, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
     yield RETRY
     timeline = Timeline(task.created_at)
-    events = asking.may.room.tasks.events(task.id, after=start)
+    events = asking.may.organization.tasks.events(task.id, after=start)
     try:
         async for event in _with_silences(events):
             if event is None:

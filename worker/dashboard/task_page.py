@@ -22,15 +22,15 @@ ATTEMPTS_SHOWN = 20
 async def task(asking: Asking) -> Response:
     """Show a task."""
     task = await task_of(asking)
-    room = asking.may.room
+    organization = asking.may.organization
     start = first_event(asking, task)
     timeline = Timeline(task.created_at)
-    async with aclosing(room.tasks.events(task.id, after=start, follow=False)) as events:
+    async with aclosing(organization.tasks.events(task.id, after=start, follow=False)) as events:
         async for event in events:
             timeline.take(event)
             if timeline.number >= start + EVENTS_SHOWN:
                 break
-    children = await room.tasks.find(asking.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
+    children = await organization.tasks.find(asking.may.within(TaskQuery(parent_task_id=task.id, limit=CHILDREN)))
     return await asking.page(
         "task.html",
         rows=timeline.rows,
@@ -54,7 +54,7 @@ def first_event(asking: Asking, task: TaskRecord) -> int:
 
 async def facts(asking: Asking, task: TaskRecord) -> dict[str, Any]:
     """What is shown of a task as it stands: by the page, and by its stream when it changes."""
-    attempts = await asking.may.room.tasks.attempts(task.id)
+    attempts = await asking.may.organization.tasks.attempts(task.id)
     forms = forms_of(task)
     return {
         "task": task,
@@ -82,7 +82,7 @@ async def stop(asking: Asking) -> Response:
     """Stop a task."""
     await asking.form()
     task = await task_of(asking)
-    await asking.may.room.tasks.stop(task.id)
+    await asking.may.organization.tasks.stop(task.id)
     return await asking.go(f"/ui/tasks/{task.id}", told="stopped")
 
 
@@ -93,7 +93,7 @@ async def send(asking: Asking) -> Response:
     text = text_of(form, "text")
     if not 0 < len(text) <= TEXT_CHARACTERS:
         raise ValidationError(f"A message has 1 to {TEXT_CHARACTERS:,} characters.", field="text")
-    await asking.may.room.tasks.send(task.id, NewMessage(text=text))
+    await asking.may.organization.tasks.send(task.id, NewMessage(text=text))
     return await asking.go(f"/ui/tasks/{task.id}", told="sent")
 
 
@@ -101,7 +101,7 @@ async def skip(asking: Asking) -> Response:
     """Have the others of its conversation go on without a task."""
     await asking.form()
     task = await task_of(asking)
-    await asking.may.room.tasks.skip(task.id)
+    await asking.may.organization.tasks.skip(task.id)
     return await asking.go(f"/ui/tasks/{task.id}", told="skipped")
 
 
@@ -110,5 +110,5 @@ async def retry(asking: Asking) -> Response:
     form = await asking.form()
     task = await task_of(asking)
     await asking.front.enter_queue(asking.may, task.agent_id)
-    await asking.may.room.tasks.retry(task.id, resume=bool(text_of(form, "resume")))
+    await asking.may.organization.tasks.retry(task.id, resume=bool(text_of(form, "resume")))
     return await asking.go(f"/ui/tasks/{task.id}", told="retried")

@@ -38,15 +38,17 @@ async def live(asking: Asking) -> Response:
 
 async def agents_of(asking: Asking) -> list[str]:
     """The agents within reach, by their ids."""
-    return sorted(agent.id for agent in await asking.may.room.tasks.list_agents() if asking.may.reaches(agent.id))
+    return sorted(
+        agent.id for agent in await asking.may.organization.tasks.list_agents() if asking.may.reaches(agent.id)
+    )
 
 
 async def _list(asking: Asking) -> dict[str, Any]:
     filters = {name: asking.request.query_params.get(name, "").strip() for name in FIELDS}
     query = _query(filters, asking.request.query_params.get("before"))
-    found = await asking.may.room.tasks.find(asking.may.within(query))
+    found = await asking.may.organization.tasks.find(asking.may.within(query))
     items, more = found[:PAGE], len(found) > PAGE
-    counts = await asking.may.room.tasks.counts(asking.may.within(query))
+    counts = await asking.may.organization.tasks.counts(asking.may.within(query))
     return {
         "filters": filters,
         "is_filtered": any(filters.values()),

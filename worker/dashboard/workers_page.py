@@ -8,7 +8,7 @@ from worker.dashboard.asking import Asking
 
 async def workers(asking: Asking) -> Response:
     """List the workers."""
-    presence = asking.may.room.presence
+    presence = asking.may.organization.presence
     listed = [worker for worker in await presence.workers() if _is_seen(asking, worker)]
     may_see = asking.may.agents is None  # whose agents are limited need not learn what else a worker runs
     held = {worker.id: await presence.held(worker.id) for worker in listed if worker.running and may_see}

@@ -1,4 +1,4 @@
-"""What every verb of the engine shares: connections, the writer, the hub, the pulse."""
+"""What every verb of the engine shares: connections, the writer, wake-ups, the heartbeat."""
 
 import asyncio
 import contextvars
@@ -25,13 +25,13 @@ from worker.engine.database.connections import (
 )
 from worker.engine.database.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
 from worker.engine.database.searching import Crowded, Searches
-from worker.engine.database.server_identity import Home
+from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import NO_KEY, PROBE, Vault
-from worker.engine.liveness.heartbeat import Bury, Pulse
-from worker.engine.liveness.notifier import Teller
+from worker.engine.liveness.heartbeat import Heartbeat, OnDeath
+from worker.engine.liveness.notifier import Notifier
 from worker.engine.liveness.turns import TurnKeeper
-from worker.engine.liveness.wakeups import Hub
-from worker.engine.state.changes import Bereave
+from worker.engine.liveness.wakeups import Wakeups
+from worker.engine.state.changes import Release
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, WorkerLost, announce
 
@@ -46,7 +46,7 @@ Asked = tuple[LiteralString, Sequence[Any]]
 
 Rows = TypeVar("Rows")
 
-POOL_SIZE = 2  # with the writer and the pulse four connections a process
+POOL_SIZE = 2  # with the writer and the heartbeat four connections a process
 CONNECTIONS = POOL_SIZE + 2
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
 TIDY_SECONDS = 10.0
@@ -68,14 +68,14 @@ class Core:
         self.vault = vault or Vault()
         self.poll = poll
         self.pooled = False
-        self.home = Home(self._left_server)
+        self.server = ServerIdentity(self._left_server)
         self.lease = OwnLease()
         self.bounds = Bounds()
         self.models = AgentModels(self)
         self.turns = TurnKeeper(self)
-        self.hub: Hub
+        self.wakeups: Wakeups
         self.writer: Writer
-        self.pulse: Pulse
+        self.heartbeat: Heartbeat
         self._pool: Pool | None = None
         self.claims = 0
         self.upkeep: list[Upkeep] = []
@@ -93,19 +93,19 @@ class Core:
             if self._pool is not None:
                 return False
             self.pooled = await is_pooled(self.url)
-            self.hub = Hub(asyncio.get_running_loop())
-            self._teller = Teller(self.hub.name, self._notify)
+            self.wakeups = Wakeups(asyncio.get_running_loop())
+            self._notifier = Notifier(self.wakeups.name, self._notify)
             self.writer = Writer(
                 self.url,
                 self.tell,
                 self.turns.look_at,
                 pooled=self.pooled,
-                home=self.home,
+                server=self.server,
                 lease=self.lease,
                 vault=self.vault,
             )
-            self.pulse = self._new_pulse(None)
-            self._pool = Pool(self.url, self.home, pooled=self.pooled, size=POOL_SIZE, vault=self.vault)
+            self.heartbeat = self._new_heartbeat(None)
+            self._pool = Pool(self.url, self.server, pooled=self.pooled, size=POOL_SIZE, vault=self.vault)
             await self._pool.open()
             self.writer.start()
             return True
@@ -116,11 +116,11 @@ class Core:
             if self._pool is None:
                 return
             await self._end_upkeep()
-            await asyncio.to_thread(self.pulse.stop)
+            await asyncio.to_thread(self.heartbeat.stop)
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.writer.close()
             await self.turns.close()
-            await self._teller.close()  # by the pool, which is therefore the last to go
+            await self._notifier.close()  # by the pool, which is therefore the last to go
             pool, self._pool = self._pool, None
             await self.bounds.settled(CLOSE_SECONDS)
             await pool.close(CLOSE_SECONDS)
@@ -145,14 +145,14 @@ class Core:
                         yield connection
                 except Exception as error:
                     if is_lost(connection, error) or leaves_server(error):
-                        self.home.doubt()
+                        self.server.suspect()
                     if leaves_server(error):
                         await connection.close()
                     raise
 
     def _left_server(self) -> None:
         """Have idle connections to the server before closed at once, on any thread; those in use are not used again."""
-        self.hub.loop.call_soon_threadsafe(self._drain_pool)
+        self.wakeups.loop.call_soon_threadsafe(self._drain_pool)
 
     def _drain_pool(self) -> None:
         if self._pool is not None:
@@ -261,46 +261,46 @@ class Core:
         """Wake those who wait here, and hint to other processes.
 
         Args:
-            flags: Of the hub.
+            flags: Of the hint.
             task_ids: Tasks that changed.
             disturbed: Those among them that were changed by others than their own attempt; none: all.
         """
-        self.hub.wake(flags, task_ids, disturbed)
-        self._teller.tell(flags, task_ids, has_waiters=self.hub.watches(task_ids))
+        self.wakeups.wake(flags, task_ids, disturbed)
+        self._notifier.tell(flags, task_ids, has_waiters=self.wakeups.watches(task_ids))
 
     async def _notify(self, payload: str) -> None:
         await self.rows(statements.NOTIFY, (payload,))
 
     def listen(self) -> None:
         """Hear other processes' hints from now on; a client does once it follows events."""
-        if not self.pulse.running:
-            self.pulse.start()
+        if not self.heartbeat.running:
+            self.heartbeat.start()
 
     def guard(self) -> None:
-        """Look for dead workers from now on; a server does, since its remote workers have no pulse of their own."""
+        """Look for dead workers from now on. A server does: its remote workers have no heartbeat on the database."""
         self._begin_upkeep()
-        if self.pulse.running and self.pulse.buries:
+        if self.heartbeat.running and self.heartbeat.rescues:
             return
-        if self.pulse.running:
-            self.pulse.stop()
-        self.pulse = self._new_pulse(self._bury)
-        self.pulse.start()
+        if self.heartbeat.running:
+            self.heartbeat.stop()
+        self.heartbeat = self._new_heartbeat(self._on_death)
+        self.heartbeat.start()
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep a worker alive, and look for dead ones."""
         self._subscriptions = subscriptions
         self._begin_upkeep()
-        if self.pulse.running and self.pulse.buries and self.pulse.free_for(worker_id):
-            self.pulse.hold(worker_id, lock_key, lease_seconds)
+        if self.heartbeat.running and self.heartbeat.rescues and self.heartbeat.free_for(worker_id):
+            self.heartbeat.hold(worker_id, lock_key, lease_seconds)
             return
-        if self.pulse.running:
-            self.pulse.stop()
-        self.pulse = self._new_pulse(self._bury)
-        self.pulse.hold(worker_id, lock_key, lease_seconds)
-        self.pulse.start()
+        if self.heartbeat.running:
+            self.heartbeat.stop()
+        self.heartbeat = self._new_heartbeat(self._on_death)
+        self.heartbeat.hold(worker_id, lock_key, lease_seconds)
+        self.heartbeat.start()
 
-    def _new_pulse(self, bury: Bury | None) -> Pulse:
-        return Pulse(self.url, self.hub, bury, pooled=self.pooled, home=self.home, lease=self.lease)
+    def _new_heartbeat(self, on_death: OnDeath | None) -> Heartbeat:
+        return Heartbeat(self.url, self.wakeups, on_death, pooled=self.pooled, server=self.server, lease=self.lease)
 
     def _begin_upkeep(self) -> None:
         if not self._upkeep:
@@ -313,13 +313,13 @@ class Core:
             each.cancel()
         await asyncio.gather(*upkeep, return_exceptions=True)
 
-    def _bury(self, worker_id: str, name: str, sign: str) -> None:
-        self.hub.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)
+    def _on_death(self, worker_id: str, name: str, sign: str) -> None:
+        self.wakeups.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)
 
     def _start_rescue(self, worker_id: str, name: str, sign: str) -> None:
         if self._pool is None or (not worker_id and self._tasks):  # whoever rescues takes all orphans there are
             return
-        task = self.hub.loop.create_task(self._rescue(worker_id, name, sign), name="rescue")
+        task = self.wakeups.loop.create_task(self._rescue(worker_id, name, sign), name="rescue")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -356,12 +356,12 @@ class Core:
     async def release_orphans(self) -> int:
         """Queue again what workers that are gone still hold; how many tasks that were."""
         orphans = await self.rows(statements.ORPHANS)
-        bereaved = [Bereave.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
-        await asyncio.gather(*(self.writer.write(change) for change in bereaved))
+        releases = [Release.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
+        await asyncio.gather(*(self.writer.write(change) for change in releases))
         await self.by_index(statements.RELEASE_ORPHANED_CURSORS)
         self.tell(WORK + DELIVERIES, [])
         return len(orphans)
 
     async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
         """Queue tasks again that a living worker holds; nothing is held against them."""
-        await asyncio.gather(*(self.writer.write(Bereave.of(row, suspected=False)) for row in held))
+        await asyncio.gather(*(self.writer.write(Release.of(row, suspected=False)) for row in held))

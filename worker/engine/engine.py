@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.contracts import Capabilities, Standing
+from worker.contracts import Capabilities, Stats
 from worker.engine.core import Core
 from worker.engine.database import migrate, presence_statements, statements
 from worker.engine.database.connections import check_encoding, check_url, connect, errors, shown
@@ -14,7 +14,7 @@ from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
 from worker.engine.verbs.audit import EngineAudit
 from worker.engine.verbs.children import look_after_children
-from worker.engine.verbs.dead_letters import EngineDeliveries
+from worker.engine.verbs.dead_letters import EngineDeadLetters
 from worker.engine.verbs.file_access import EngineUploads
 from worker.engine.verbs.input_answers import look_after_requests
 from worker.engine.verbs.keys import EngineKeys
@@ -24,7 +24,7 @@ from worker.engine.verbs.page_sessions import EngineSessions
 from worker.engine.verbs.presence import EnginePresence, end_silent
 from worker.engine.verbs.providers import look_after
 from worker.engine.verbs.retention import Retention
-from worker.engine.verbs.stats import standing
+from worker.engine.verbs.stats import stats
 from worker.engine.verbs.tasks import EngineTasks
 from worker.engine.verbs.work import EngineWork
 from worker.words.errors import ConfigurationError, Unavailable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from worker.engine.embedded import Embedded
 
 
-class Room:
+class Organization:
     """The engine as one organization sees it."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
@@ -42,15 +42,15 @@ class Room:
         self.organization_id = organization_id
         self.tasks = EngineTasks(core, organization_id)
         self.work = EngineWork(core, organization_id, self.tasks)
-        self.deliveries = EngineDeliveries(core, organization_id)
+        self.deliveries = EngineDeadLetters(core, organization_id)
         self.knowledge = EngineKnowledge(core, organization_id, self.tasks)
         self.presence = EnginePresence(core, organization_id, self.work)
         self.audit = EngineAudit(core, organization_id)
         self.uploads = EngineUploads(core, organization_id)
 
-    async def standing(self) -> Standing:
+    async def stats(self) -> Stats:
         """How its unfinished work stands."""
-        return await standing(self._core, self.organization_id)
+        return await stats(self._core, self.organization_id)
 
 
 class Engine:
@@ -103,7 +103,7 @@ class Engine:
         self._retention_days = retention_days
         self._audit_days = audit_days
         self._core: Core | None = self._made(url) if url else None
-        self._rooms: dict[str, Room] = {}
+        self._organizations: dict[str, Organization] = {}
         self._opening = asyncio.Lock()
 
     def another(self) -> "Engine":
@@ -117,10 +117,14 @@ class Engine:
                 self._core = self._made(await self._start_embedded())
                 await self.migrate()
             if await self._core.open():
-                self._rooms.clear()
-                room = self.room(self._organization)
-                self._tasks, self._work, self._deliveries = room.tasks, room.work, room.deliveries
-                self._knowledge = room.knowledge
+                self._organizations.clear()
+                organization = self.organization(self._organization)
+                self._tasks, self._work, self._deliveries = (
+                    organization.tasks,
+                    organization.work,
+                    organization.deliveries,
+                )
+                self._knowledge = organization.knowledge
 
     def _made(self, url: str) -> Core:
         core = Core(url, poll=self._poll, vault=self._vault)
@@ -155,11 +159,11 @@ class Engine:
             self._core = None
             await asyncio.to_thread(embedded.close)
 
-    def room(self, organization_id: str) -> Room:
+    def organization(self, organization_id: str) -> Organization:
         """The verbs as one organization sees them; connections are shared by all."""
-        if organization_id not in self._rooms:
-            self._rooms[organization_id] = Room(self.core, organization_id)
-        return self._rooms[organization_id]
+        if organization_id not in self._organizations:
+            self._organizations[organization_id] = Organization(self.core, organization_id)
+        return self._organizations[organization_id]
 
     def guard(self) -> None:
         """Look for dead workers from now on."""
@@ -185,7 +189,7 @@ class Engine:
     @property
     def is_open(self) -> bool:
         """Whether it is connected."""
-        return self._core is not None and bool(self._rooms)
+        return self._core is not None and bool(self._organizations)
 
     @property
     def keys(self) -> EngineKeys:
@@ -208,7 +212,7 @@ class Engine:
         return self._work
 
     @property
-    def deliveries(self) -> EngineDeliveries:
+    def deliveries(self) -> EngineDeadLetters:
         """Deliveries that failed."""
         return self._deliveries
 
@@ -217,9 +221,9 @@ class Engine:
         """The verbs of knowledge bases."""
         return self._knowledge
 
-    async def standing(self) -> Standing:
+    async def stats(self) -> Stats:
         """How the organization's unfinished work stands."""
-        return await self.room(self._organization).standing()
+        return await self.organization(self._organization).stats()
 
     @property
     def core(self) -> Core:

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from worker.contracts import Platform
 from worker.face.configuration import Configuration
+from worker.face.platform_loops import Call, Closer, PlatformLoop, ThreadLoop
 from worker.face.pump import Source, drain, drain_async, pass_on
-from worker.face.residence import Call, Closer, PrivateResidence, Residence
 from worker.words.errors import Unavailable
 
 T = TypeVar("T")
@@ -29,16 +29,16 @@ _waiting: ContextVar[tuple[Loop, ...]] = ContextVar("loops_waiting", default=())
 
 
 class Bridge:
-    """All residences of a process."""
+    """The loops of a process that platforms live on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._adopted: Residence | None = None
-        self._private: list[PrivateResidence] = []  # the first serves where nothing was adopted, the others are spare
+        self._adopted: PlatformLoop | None = None
+        self._private: list[ThreadLoop] = []  # the first serves where nothing was adopted, the others are spare
 
     def adopt(self, loop: Loop, platform: Platform) -> None:
         """Use a worker's loop, and its open platform where no other is asked for, from now on."""
-        self._adopted = Residence(loop, platform)
+        self._adopted = PlatformLoop(loop, platform)
 
     async def release(self) -> None:
         """Let go of the adopted loop, on it; what else was opened there is closed, the adopted platform is not."""
@@ -50,20 +50,20 @@ class Bridge:
         """Close every private loop with its platforms; the next call starts anew."""
         with self._lock:
             leaving, self._private = self._private, []
-        for residence in reversed(leaving):
-            residence.leave()
+        for platform_loop in reversed(leaving):
+            platform_loop.leave()
 
-    def at_home(self) -> Residence | None:
-        """The residence whose loop runs here, if there is one."""
+    def at_home(self) -> PlatformLoop | None:
+        """The platform loop that runs here, if there is one."""
         running = running_loop()
-        return next((each for each in self._residences() if each.loop is running), None) if running else None
+        return next((each for each in self._platform_loops() if each.loop is running), None) if running else None
 
-    def free(self, waiting: tuple[Loop, ...]) -> Residence:
-        """A residence that no waiting loop is; the adopted one first, a new spare one last."""
+    def free(self, waiting: tuple[Loop, ...]) -> PlatformLoop:
+        """A platform loop on which nobody waits; the adopted one first, a new spare one last."""
         with self._lock:
-            found = next((each for each in self._residences() if each.loop not in waiting), None)
+            found = next((each for each in self._platform_loops() if each.loop not in waiting), None)
             if found is None:
-                found = PrivateResidence()
+                found = ThreadLoop()
                 self._private.append(found)
         return found
 
@@ -71,7 +71,7 @@ class Bridge:
         """Whether the adopted loop is among those that wait."""
         return self._adopted is not None and self._adopted.loop in waiting
 
-    def _residences(self) -> list[Residence]:
+    def _platform_loops(self) -> list[PlatformLoop]:
         adopted = self._adopted
         return [*([] if adopted is None or adopted.loop.is_closed() else [adopted]), *self._private]
 
@@ -102,9 +102,9 @@ def close() -> None:
 
 def before_closing(closer: Closer) -> None:
     """Within a call: have something that stands on its platform closed before it; once, however often it is said."""
-    residence = _bridge.at_home()
-    if residence is not None:
-        residence.before_closing(closer)
+    platform_loop = _bridge.at_home()
+    if platform_loop is not None:
+        platform_loop.before_closing(closer)
 
 
 def is_spare() -> bool:
@@ -143,7 +143,7 @@ def block(call: Call[T], configuration: Configuration | None = None) -> T:
 
 def submit(call: Call[T], configuration: Configuration | None = None) -> Future[T]:
     """Start a call where its platform lives, for a thread that will ``wait`` for it."""
-    return _submit(lambda residence: residence.run(call, configuration))
+    return _submit(lambda platform_loop: platform_loop.run(call, configuration))
 
 
 def wait(future: Future[T]) -> T:
@@ -168,8 +168,8 @@ async def aiterate(source: Source[T], configuration: Configuration | None = None
     if home is not None:
         items = pass_on(source, await home.platform(configuration))
     else:
-        residence = _bridge.free(_waiting.get())
-        items = drain_async(residence, source, configuration)
+        platform_loop = _bridge.free(_waiting.get())
+        items = drain_async(platform_loop, source, configuration)
     try:
         async for item in items:
             yield item
@@ -190,14 +190,14 @@ def running_loop() -> Loop | None:
         return None
 
 
-def _submit(work: Callable[[Residence], Coroutine[Any, Any, T]]) -> Future[T]:
-    """Start work on a residence that waits for nobody above; from there on this thread's loop counts as waiting."""
+def _submit(work: Callable[[PlatformLoop], Coroutine[Any, Any, T]]) -> Future[T]:
+    """Start work on a platform loop that waits for nobody above; from there on this thread's loop counts as waiting."""
     running = running_loop()
     waiting = (*_waiting.get(), running) if running else _waiting.get()
     token = _waiting.set(waiting)
     try:
-        residence = _bridge.free(waiting)
-        return asyncio.run_coroutine_threadsafe(work(residence), residence.loop)
+        platform_loop = _bridge.free(waiting)
+        return asyncio.run_coroutine_threadsafe(work(platform_loop), platform_loop.loop)
     finally:
         _waiting.reset(token)
 

@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 
 from worker.contracts import Platform
 from worker.face.configuration import Configuration
-from worker.face.residence import Residence
+from worker.face.platform_loops import PlatformLoop
 from worker.words.errors import Unavailable
 
 T = TypeVar("T")
 Source = Callable[[Platform], AsyncIterator[T]]
-Submit = Callable[[Callable[[Residence], Coroutine[Any, Any, None]]], Future[None]]
+Submit = Callable[[Callable[[PlatformLoop], Coroutine[Any, Any, None]]], Future[None]]
 
 AHEAD = 64  # items that may wait for a slow reader, before the source has to wait too
 
@@ -43,10 +43,10 @@ class Pump(Generic[T]):
         self._room = asyncio.Semaphore(AHEAD)
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, residence: Residence) -> None:
-        """Hand over all there is, on the residence's loop."""
-        self._loop = residence.loop
-        items = pass_on(self._source, await residence.platform(self._configuration))
+    async def run(self, platform_loop: PlatformLoop) -> None:
+        """Hand over all there is, on the platform's loop."""
+        self._loop = platform_loop.loop
+        items = pass_on(self._source, await platform_loop.platform(self._configuration))
         try:
             async for item in items:
                 await self._room.acquire()
@@ -73,7 +73,7 @@ async def pass_on(source: Source[T], platform: Platform) -> AsyncGenerator[T, No
 
 
 async def drain_async(
-    residence: Residence, source: Source[T], configuration: Configuration | None
+    platform_loop: PlatformLoop, source: Source[T], configuration: Configuration | None
 ) -> AsyncGenerator[T, None]:
     """Iterate on this loop over a source on another."""
     loop = asyncio.get_running_loop()
@@ -84,7 +84,7 @@ async def drain_async(
             loop.call_soon_threadsafe(arrivals.put_nowait, item)
 
     pump = Pump(source, configuration, deliver)
-    running = asyncio.run_coroutine_threadsafe(pump.run(residence), residence.loop)
+    running = asyncio.run_coroutine_threadsafe(pump.run(platform_loop), platform_loop.loop)
     running.add_done_callback(lambda _: deliver(END))
     try:
         while not isinstance(item := await arrivals.get(), _End):

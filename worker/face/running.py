@@ -159,7 +159,7 @@ async def _perform(
     bridge.before_closing(close_shared)
     ordinal = _next_ordinal(task, run)
     saved = {name: getattr(task, name) for name in SAVED}
-    outlet = _Outlet(task.id)
+    emitter = _Emitter(task.id)
     given = dict(given)
     wants_tools: bool | None = given.pop("file_tools", None if given.get("input") is None else False)
     history = await _history(agent, task, given.pop("history", None))
@@ -169,7 +169,7 @@ async def _perform(
     material = replace(_with(material, given), history=history)
     if ordinal == 0:
         told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
-        await outlet.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
+        await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
     usage = Usage()
     if run is not None:
         run.used.append(usage)
@@ -178,12 +178,12 @@ async def _perform(
             agent,
             task,
             material,
-            outlet.emit,
+            emitter.emit,
             place=place,
             saved=saved,
             usage=usage,
             holding=holding,
-            produce=outlet.producing(platform),
+            produce=emitter.producing(platform),
         )
     finally:
         _record_usage(task, usage, run, is_first=ordinal == 0)
@@ -254,7 +254,7 @@ def _with(material: "Material", given: Mapping[str, Any]) -> "Material":
     return replace(material, **own, options=rest)
 
 
-class _Outlet:
+class _Emitter:
     """Where events go: to the log of the task, in the name of its attempt; nowhere without one."""
 
     def __init__(self, task_id: str) -> None:

@@ -15,7 +15,7 @@ from worker.face.awaiting import following, saw
 from worker.face.binding import bound
 from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
 from worker.face.configuration import Configuration
-from worker.face.keeping import TaskKeeper
+from worker.face.kept_files import TaskKeeper
 from worker.face.reporting import Report, report
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt

@@ -13,7 +13,7 @@ from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, has_end, is_protected, pdf_pictures, pdf_text
 from worker.inputs.pictures import Fitted, Picture, fit_pictures, fit_pictures_blocking
-from worker.inputs.room import SENT, Room, page_words
+from worker.inputs.request_capacity import SENT, RequestCapacity, page_words
 from worker.inputs.threads import examine
 from worker.words.models import ModelCapabilities
 
@@ -36,9 +36,9 @@ async def adapt(attachments: Attachments, capabilities: ModelCapabilities, limit
     pictures = await fit_pictures(_pictures(attachments), accepted) if capabilities.images else []
     fitted = _with_pictures(attachments, pictures) if capabilities.images else attachments.items
     items = await asyncio.gather(*(_adapt_one(item, capabilities, limits) for item in fitted))
-    room = Room(capabilities)
-    fitting = Attachments(await _within_request(items, capabilities, limits, room), attachments.reservation)
-    left = replace(capabilities, prompt_tokens=room.text_tokens)
+    capacity = RequestCapacity(capabilities)
+    fitting = Attachments(await _within_request(items, capabilities, limits, capacity), attachments.reservation)
+    left = replace(capabilities, prompt_tokens=capacity.text_tokens)
     return await examine(lambda: fit_texts(fitting, left, limits)) if fitting.texts else fitting
 
 
@@ -73,7 +73,7 @@ async def _adapt_one(item: Attachment, capabilities: ModelCapabilities, limits: 
 
 
 async def _within_request(
-    items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits, room: Room
+    items: Sequence[Attachment], capabilities: ModelCapabilities, limits: Limits, capacity: RequestCapacity
 ) -> tuple[Attachment, ...]:
     """The files, in order, as long as there is room for them in one request; of the others a PDF is still a text."""
     fitting = list[Attachment]()
@@ -81,29 +81,29 @@ async def _within_request(
         fitted = item
         if item.kind is Kind.PDF:
             try:
-                fitted = await _as_pdf(item, room)
+                fitted = await _as_pdf(item, capacity)
             except UnreadableError as cause:
                 fitted = await _as_text(item, most_characters(capabilities, limits), str(cause))
-        elif item.kind in SENT and (why := room.refusal(item)):
+        elif item.kind in SENT and (why := capacity.refusal(item)):
             fitted = _as_note(item, why)
-        room.take(fitted)
+        capacity.take(fitted)
         fitting.append(fitted)
     return tuple(fitting)
 
 
-async def _as_pdf(item: Attachment, room: Room) -> Attachment:
+async def _as_pdf(item: Attachment, capacity: RequestCapacity) -> Attachment:
     """A PDF that its provider opens, of as many pages and bytes as there is room for. Raises UnreadableError: none."""
-    if (why := room.refusal(item)) is not None:
+    if (why := capacity.refusal(item)) is not None:
         raise UnreadableError(why)
-    tokens = room.dense_page
-    if (item.pages or 1) * tokens > room.tokens:
-        tokens = room.tokens_of_page(await _characters_of(item), item.pages or 1)
-    pages = int(min(room.pages, max(room.tokens, 0) / tokens))
+    tokens = capacity.dense_page
+    if (item.pages or 1) * tokens > capacity.tokens:
+        tokens = capacity.tokens_of_page(await _characters_of(item), item.pages or 1)
+    pages = int(min(capacity.pages, max(capacity.tokens, 0) / tokens))
     if not pages:
         raise UnreadableError("there is no room for it in the model's context")
-    fits = _is_fine(item, pages, room.document_bytes)
-    fitted = item if fits else _with_pages(item, *await fit_pdf(item.content, pages, room.document_bytes))
-    room.tokens -= (fitted.pages or 1) * tokens
+    fits = _is_fine(item, pages, capacity.document_bytes)
+    fitted = item if fits else _with_pages(item, *await fit_pdf(item.content, pages, capacity.document_bytes))
+    capacity.tokens -= (fitted.pages or 1) * tokens
     return fitted
 
 

@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
+from worker.remote.agent_streams import AgentStream
 from worker.remote.client import RemoteTasks
-from worker.remote.heart import Heart
+from worker.remote.flags import WORK, Flags
+from worker.remote.heartbeats import Heartbeats
 from worker.remote.holding import Held, Holding, Waiting
-from worker.remote.hub import WORK, Hub
-from worker.remote.mail import Mail
+from worker.remote.local_deliveries import LocalDeliveries
 from worker.remote.metrics import metrics
 from worker.remote.repeating import forever
 from worker.remote.starting import Starting
-from worker.remote.stations import Station
 from worker.remote.transport import Repeat, Transport
 from worker.words.artifacts import Artifact
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
@@ -30,7 +30,16 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
+from worker.words.work import (
+    Assignment,
+    Delivery,
+    DeliveryDemand,
+    Demand,
+    JournalEntry,
+    KeptFile,
+    WorkerCard,
+    WorkerWear,
+)
 
 Status = AgentExecutionStatus
 
@@ -43,15 +52,15 @@ LEAVE_SECONDS = 5.0  # for all that is written when leaving; a worker that drain
 class BareWork:
     """What workers ask for, of a platform that speaks the bare protocol."""
 
-    def __init__(self, transport: Transport, tasks: RemoteTasks, hub: Hub, heart: Heart) -> None:
+    def __init__(self, transport: Transport, tasks: RemoteTasks, flags: Flags, heartbeats: Heartbeats) -> None:
         self._transport = transport
         self._tasks = tasks
-        self._hub = hub
-        self._heart = heart
-        self._mail = Mail(tasks, hub)
+        self._flags = flags
+        self._heartbeats = heartbeats
+        self._deliveries = LocalDeliveries(tasks, flags)
         self._holding = Holding()
-        self._starting = Starting(tasks, self._holding, self._mail)
-        self._stations: dict[str, Station] = {}
+        self._starting = Starting(tasks, self._holding, self._deliveries)
+        self._streams: dict[str, AgentStream] = {}
         self._answered = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -62,7 +71,7 @@ class BareWork:
         Raises:
             ConfigurationError: The platform refuses this worker. KeyRefused: it does not take the key.
         """
-        self._mail.subscribe(card.subscriptions)
+        self._deliveries.subscribe(card.subscriptions)
         for agent_id in card.agents:
             self._open(agent_id)
         if card.any_agent:
@@ -71,14 +80,14 @@ class BareWork:
         self._raise_failure()
 
     def _open(self, agent_id: str) -> None:
-        if agent_id not in self._stations:
-            self._stations[agent_id] = Station(
+        if agent_id not in self._streams:
+            self._streams[agent_id] = AgentStream(
                 self._transport,
-                self._heart,
+                self._heartbeats,
                 agent_id,
                 self._assigned,
                 self._station_answered,
-                changed=self._hub.changed,
+                changed=self._flags.changed,
             )
 
     async def _open_all(self, well: Callable[[], None]) -> None:
@@ -91,25 +100,25 @@ class BareWork:
 
     async def _station_answered(self) -> None:
         self._answered.set()
-        self._hub.wake(WORK)
+        self._flags.wake(WORK)
 
     def _raise_failure(self) -> None:
-        for station in self._stations.values():
-            if station.failure is not None:
-                raise station.failure
+        for stream in self._streams.values():
+            if stream.failure is not None:
+                raise stream.failure
 
     def _assigned(self, data: dict[str, Any]) -> None:
         task_id, agent_id, assigned = (data.get(name) for name in ("id", "agent_id", "assigned_attempt"))
         if not isinstance(task_id, str) or not isinstance(agent_id, str):
             return
         if self._holding.assign(task_id, agent_id, assigned if isinstance(assigned, int) else None):
-            self._hub.wake(WORK)
+            self._flags.wake(WORK)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:  # noqa: ARG002 - the platform knows it by other names, one a stream
         """Start what was assigned and can start; wait for it where there is none."""
         until = time.monotonic() + seconds
         while True:
-            self._hub.lower(WORK)
+            self._flags.lower(WORK)
             self._raise_failure()
             wanted = demand()
             await self._tell_capacity(wanted)
@@ -124,13 +133,13 @@ class BareWork:
             left = until - time.monotonic()
             if started or left <= 0:
                 return started
-            await self._hub.flagged(WORK, min(left, POLL))
+            await self._flags.flagged(WORK, min(left, POLL))
 
     async def _tell_capacity(self, demand: Demand, taken: Mapping[str, int] | None = None) -> None:
         """Tell each stream whether more may come; a draining worker wants nothing and says so first of all."""
         reports = (
-            station.tell_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
-            for agent_id, station in self._stations.items()
+            stream.tell_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
+            for agent_id, stream in self._streams.items()
         )
         await asyncio.gather(*reports)
 
@@ -279,13 +288,13 @@ class BareWork:
             except ModuleException:
                 return Status.Executing  # not known; asked again in a few seconds
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:  # noqa: ARG002 - the only one here
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:  # noqa: ARG002 - the only one here
         """Answer events of the tasks that this worker runs, for its handlers."""
-        return await self._mail.deliveries(demand, seconds)
+        return await self._deliveries.deliveries(demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Go on to the next event, or try this one again later."""
-        return self._mail.settle(delivery, error, final=final)
+        return self._deliveries.settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
         """The heartbeats do that."""
@@ -301,7 +310,7 @@ class BareWork:
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(*(self._leave_one(task_id) for task_id in self._left()))
-                await asyncio.gather(*(station.leave() for station in self._stations.values()))
+                await asyncio.gather(*(stream.leave() for stream in self._streams.values()))
                 await asyncio.gather(*self._reports())
         except TimeoutError:
             announce(PlatformTrouble(doing="leaving", error=TimeoutError("no answer"), again_in=0.0))
@@ -328,12 +337,12 @@ class BareWork:
         for each in background:
             each.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        await asyncio.gather(*(station.close() for station in self._stations.values()))
-        await self._mail.close()
+        await asyncio.gather(*(stream.close() for stream in self._streams.values()))
+        await self._deliveries.close()
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Hear of changed tasks."""
-        return self._hub.listen(wake)
+        return self._flags.listen(wake)
 
     def _later(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
         task = asyncio.create_task(work, name=name)

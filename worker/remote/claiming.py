@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from worker.contracts.lease import OwnLease, now
 from worker.remote.asking import SPARE_SECONDS, Asking, Verb
-from worker.remote.hub import DELIVERIES, NUDGE, WORK, Hub
+from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
 from worker.remote.transport import Repeat
 from worker.remote.wire import Unreadable, event_of, task_of
 from worker.words.errors import NotFound
 from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.work import Assignment, Delivery, Demand, MailDemand, Subscription
+from worker.words.work import Assignment, Delivery, DeliveryDemand, Demand, Subscription
 
 T = TypeVar("T")
 
@@ -33,13 +33,13 @@ class Claiming:
     holds, and whatever else the server takes to be its own is given back.
     """
 
-    def __init__(self, asking: Asking, hub: Hub) -> None:
+    def __init__(self, asking: Asking, flags: Flags) -> None:
         self._asking = asking
-        self._hub = hub
+        self._flags = flags
         self._tasks: dict[str, int] = {}  # attempts by task
         self._asked: dict[str, float] = {}  # when they were asked for, by the clock of leases
         self.lease = OwnLease()
-        self._mail: set[Lease] = set()
+        self._deliveries: set[Lease] = set()
         self._unsure = {WORK: False, DELIVERIES: False}  # whether an answer may have been lost
         self._claiming = asyncio.Lock()  # what is held is known between two answers, not while one is under way
 
@@ -47,7 +47,7 @@ class Claiming:
         """Claim what the worker can start; the platform waits for it where there is none."""
 
         async def claim(left: float) -> list[Assignment] | None:
-            self._hub.lower(NUDGE)
+            self._flags.lower(NUDGE)
             wanted = demand()
             return await self._claim_tasks(worker_id, wanted, left) if wanted.total > 0 else None
 
@@ -82,7 +82,7 @@ class Claiming:
     async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
         """Wait for an answer; a nudge ends the wait, and the connection with it, so that the platform knows."""
         answer = asyncio.create_task(asking)
-        nudge = asyncio.create_task(self._hub.flagged(NUDGE, LONGEST_WAIT_SECONDS + SPARE_SECONDS))
+        nudge = asyncio.create_task(self._flags.flagged(NUDGE, LONGEST_WAIT_SECONDS + SPARE_SECONDS))
         try:
             await asyncio.wait([answer, nudge], return_when=asyncio.FIRST_COMPLETED)
             return await answer if answer.done() else None
@@ -100,30 +100,30 @@ class Claiming:
         """Whether an attempt was claimed here and may be another's by now, by this process's own clock."""
         return self._tasks.get(task_id) == attempt and not self.lease.holds(self._asked[task_id])
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait on this side, between short requests, for them."""
 
         async def claim(_: float) -> list[Delivery] | None:
             wanted = demand()
-            return await self._claim_mail(worker_id, wanted) if wanted.total > 0 else None
+            return await self._claim_deliveries(worker_id, wanted) if wanted.total > 0 else None
 
         return await self._until_found(claim, DELIVERIES, seconds)
 
-    async def _claim_mail(self, worker_id: str, wanted: MailDemand) -> list[Delivery]:
+    async def _claim_deliveries(self, worker_id: str, wanted: DeliveryDemand) -> list[Delivery]:
         body: dict[str, Any] = {"verb": "deliveries", "limit": wanted.total, "seconds": 0, "limits": _limits(wanted)}
         if self._unsure[DELIVERIES]:
             names = ("subscription_id", "task_id", "claim")
-            body["held"] = [dict(zip(names, lease, strict=True)) for lease in self._mail]
+            body["held"] = [dict(zip(names, lease, strict=True)) for lease in self._deliveries]
         self._unsure[DELIVERIES] = True
         found = await self._asking.alone(Verb(body), worker_id, Repeat.UNSENT)
         deliveries = [delivery_of(each) for each in entries(found, "deliveries")]
         self._unsure[DELIVERIES] = False
-        self._mail.update(lease_of(each) for each in deliveries)
+        self._deliveries.update(lease_of(each) for each in deliveries)
         return deliveries
 
     def settled(self, delivery: Delivery, *, surely: bool) -> None:
         """Hold a delivery no longer; one that may not have been settled is given back at the next claim."""
-        self._mail.discard(lease_of(delivery))
+        self._deliveries.discard(lease_of(delivery))
         if not surely:
             self._unsure[DELIVERIES] = True
 
@@ -132,17 +132,17 @@ class Claiming:
     ) -> list[T]:
         until = time.monotonic() + seconds
         while True:
-            self._hub.lower(flag)
+            self._flags.lower(flag)
             found = await claim(min(LONGEST_WAIT_SECONDS, max(0.0, until - time.monotonic())))
             if found is None:
                 return []
             left = until - time.monotonic()
             if found or left <= 0:
                 return found
-            await self._hub.flagged(flag, min(left, POLL))
+            await self._flags.flagged(flag, min(left, POLL))
 
 
-def _limits(wanted: MailDemand) -> list[dict[str, Any]]:
+def _limits(wanted: DeliveryDemand) -> list[dict[str, Any]]:
     """The limits of single subscriptions; a server that does not know them goes by the total alone."""
     return [
         {"handler": each.handler, "event_type": each.event_type, "agent_id": each.agent_id, "limit": max(0, most)}

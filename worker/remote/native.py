@@ -10,11 +10,11 @@ from typing import Any, cast
 
 from worker.contracts.values import NULL, put_aside, put_back
 from worker.remote.asking import Asking, Verb
-from worker.remote.attendance import Attendance
 from worker.remote.claiming import Claiming
 from worker.remote.client import RemoteTasks
-from worker.remote.heart import Heart
-from worker.remote.hub import Hub
+from worker.remote.flags import Flags
+from worker.remote.heartbeats import Heartbeats
+from worker.remote.native_presence import NativePresence
 from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
@@ -29,7 +29,16 @@ from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
+from worker.words.work import (
+    Assignment,
+    Delivery,
+    DeliveryDemand,
+    Demand,
+    JournalEntry,
+    KeptFile,
+    WorkerCard,
+    WorkerWear,
+)
 
 LARGE_CHARACTERS = 1024 * 1024  # of one text of a task: a server takes 10 MiB a request, all that is in it included
 BY_FILE = 2  # the version of the server's verbs since which they take texts by reference
@@ -41,13 +50,13 @@ FIRST_OF_A_WORKER = 1 << 24
 class NativeWork:
     """What workers ask for, of our own server."""
 
-    def __init__(self, transport: Transport, tasks: RemoteTasks, hub: Hub, heart: Heart) -> None:
+    def __init__(self, transport: Transport, tasks: RemoteTasks, flags: Flags, heartbeats: Heartbeats) -> None:
         self._tasks = tasks
-        self._hub = hub
+        self._flags = flags
         self._asking = Asking(transport)
-        self._claiming = Claiming(self._asking, hub)
-        self._attendance = Attendance(
-            transport, self._asking.url, hub, heart, self._introduce, lease=self._claiming.lease
+        self._claiming = Claiming(self._asking, flags)
+        self._presence = NativePresence(
+            transport, self._asking.url, flags, heartbeats, self._introduce, lease=self._claiming.lease
         )
         self._patience = Patience()
         self._sequence = count(1)  # of writes: the server knows a repeated one by its number
@@ -58,7 +67,7 @@ class NativeWork:
         if self._asking.worker_id is None:
             self._sequence = count(FIRST_OF_A_WORKER)
         self._asking.worker_id = card.id
-        self._attendance.begin(card)
+        self._presence.begin(card)
 
     async def _introduce(self, card: WorkerCard) -> None:
         await self._asking.alone(Verb({"verb": "register", "card": asdict(card)}), card.id)
@@ -260,7 +269,7 @@ class NativeWork:
         """Which attempts may be another's by now."""
         return [task_id for task_id, attempt in held.items() if self._claiming.is_cut_off(task_id, attempt)]
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
         return await self._claiming.deliveries(worker_id, demand, seconds)
 
@@ -300,7 +309,7 @@ class NativeWork:
 
     async def leave(self, worker_id: str) -> None:
         """Take the worker off the list."""
-        stream = self._attendance.end(worker_id)
+        stream = self._presence.end(worker_id)
         await self._asking.alone(Verb({"verb": "leave"}), worker_id)
         if stream is not None:
             stream.cancel()
@@ -309,12 +318,12 @@ class NativeWork:
     async def close(self) -> None:
         """End what runs in the background."""
         self._patience.end()
-        await self._attendance.close()
+        await self._presence.close()
         await self._asking.close()
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Hear of changed tasks."""
-        return self._hub.listen(wake)
+        return self._flags.listen(wake)
 
 
 def _status(text: Any) -> AgentExecutionStatus:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from worker.remote.batches import Batches
 from worker.remote.client import RemoteTasks
 from worker.remote.holding import Held, Holding, Waiting
-from worker.remote.mail import Mail
+from worker.remote.local_deliveries import LocalDeliveries
 from worker.remote.refusals import BUSY
 from worker.remote.wire import Unreadable
 from worker.words.errors import ModuleException, TaskNotFound
@@ -28,13 +28,13 @@ class Starting:
     Args:
         tasks: The platform's.
         holding: What waits to be started, and what runs.
-        mail: Follows what was started, for handlers of other events.
+        deliveries: Follows what was started, for handlers of other events.
     """
 
-    def __init__(self, tasks: RemoteTasks, holding: Holding, mail: Mail) -> None:
+    def __init__(self, tasks: RemoteTasks, holding: Holding, deliveries: LocalDeliveries) -> None:
         self._tasks = tasks
         self._holding = holding
-        self._mail = mail
+        self._deliveries = deliveries
 
     async def start(self, picked: Sequence[Waiting]) -> list[Assignment]:
         """Start tasks at once; those that were started."""
@@ -81,7 +81,7 @@ class Starting:
             if task.status is not Status.Executing:
                 self._holding.held.pop(task.id, None)
                 return None
-        self._mail.watch(task)
+        self._deliveries.watch(task)
         return Assignment(task.model_copy(update={"errors": waiting.errors}), held.attempt)
 
     def _hold(self, task: TaskRecord, waiting: Waiting) -> Held:

@@ -7,8 +7,8 @@ from typing import Any
 from worker.remote.bare import BareWork
 from worker.remote.client import RemoteTasks
 from worker.remote.dialect import Dialect
-from worker.remote.heart import Heart
-from worker.remote.hub import DELIVERIES, NUDGE, WORK, Hub
+from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
+from worker.remote.heartbeats import Heartbeats
 from worker.remote.native import NativeWork
 from worker.remote.refusals import KeyRefused
 from worker.remote.repeating import forever
@@ -22,7 +22,16 @@ from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
+from worker.words.work import (
+    Assignment,
+    Delivery,
+    DeliveryDemand,
+    Demand,
+    JournalEntry,
+    KeptFile,
+    WorkerCard,
+    WorkerWear,
+)
 
 REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
 
@@ -35,8 +44,8 @@ class RemoteWork:
         self._dialect = dialect
         self._tasks = tasks
         tasks.save_of_a_run = self._save
-        self._hub = Hub()
-        self._heart = Heart(transport.headers)
+        self._flags = Flags()
+        self._heartbeats = Heartbeats(transport.headers)
         self._side: NativeWork | BareWork | None = None
         self._registering: asyncio.Task[None] | None = None
 
@@ -71,9 +80,9 @@ class RemoteWork:
             native = await self._dialect.native()
             if self._side is None:  # two may have asked
                 self._side = (
-                    NativeWork(self._transport, self._tasks, self._hub, self._heart)
+                    NativeWork(self._transport, self._tasks, self._flags, self._heartbeats)
                     if native
-                    else BareWork(self._transport, self._tasks, self._hub, self._heart)
+                    else BareWork(self._transport, self._tasks, self._flags, self._heartbeats)
                 )
         return self._side
 
@@ -100,7 +109,7 @@ class RemoteWork:
 
     def nudge(self) -> None:
         """Ask for the demand again at once."""
-        self._hub.wake(WORK, DELIVERIES, NUDGE)
+        self._flags.wake(WORK, DELIVERIES, NUDGE)
 
     async def emit(
         self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
@@ -181,9 +190,9 @@ class RemoteWork:
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Hear of changed tasks."""
-        return self._hub.listen(wake)
+        return self._flags.listen(wake)
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
         if not await self._is_registered(seconds):
             return []
@@ -222,6 +231,6 @@ class RemoteWork:
         side, self._side = self._side, None
         if side is not None:
             await side.close()
-        thread = self._heart.close()
+        thread = self._heartbeats.close()
         if thread is not None:
             await asyncio.to_thread(thread.join)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from worker.contracts import NO_KEY, Room, Rule, Scope
+from worker.contracts import NO_KEY, Organization, Rule, Scope
 from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
 from worker.words.knowledge import KnowledgeBaseNotFound, ingestion_of
 from worker.words.requests import OfAgents
@@ -39,7 +39,7 @@ class Access:
         session: The token of the pages' session that it came with; none: it came with the key itself.
     """
 
-    room: Room
+    organization: Organization
     role: Role = Role.Admin
     key: str = NO_KEY
     name: str = ""
@@ -81,9 +81,9 @@ class Access:
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file, and remember that this key did where it reaches some agents only. Raises: as the platform."""
-        reference = await self.room.tasks.store_file(name, media_type, content)
+        reference = await self.organization.tasks.store_file(name, media_type, content)
         if self.agents is not None and (match := _REFERENCE.match(reference)) is not None:
-            await self.room.uploads.note(match[1], self.key)
+            await self.organization.uploads.note(match[1], self.key)
         return reference
 
     async def check_files(self, references: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ class Access:
         if self.agents is None:
             return
         named = {match[1]: each for each in references if (match := _REFERENCE.match(each)) is not None}
-        found = await self.room.uploads.within(named, self.key, sorted(self.agents)) if named else named.keys()
+        found = await self.organization.uploads.within(named, self.key, sorted(self.agents)) if named else named.keys()
         for digest in named.keys() - found:
             raise FileNotStored(named[digest])
 
@@ -105,11 +105,11 @@ class Access:
 
     async def knowledge_bases(self) -> frozenset[str]:
         """The knowledge bases within reach of a key of some agents."""
-        return await self.room.knowledge.within(sorted(self.agents or ()))
+        return await self.organization.knowledge.within(sorted(self.agents or ()))
 
     async def task(self, task_id: str) -> TaskRecord:
         """A task within reach. Raises: TaskNotFound."""
-        task = await self.room.tasks.get(task_id)
+        task = await self.organization.tasks.get(task_id)
         read = ingestion_of(task)
         if read is not None and self.agents is not None:
             is_within = read.knowledge_base_id in await self.knowledge_bases()

@@ -39,14 +39,14 @@ def _answer(request: Request, agent: AgentRecord) -> Response:
 @router.get("/agents/list", response_model=list[AgentRecord], responses=documented())
 async def list_agents(request: Request, access: Admitted) -> Response:
     """List the agents within reach, by name."""
-    agents = await access.room.tasks.list_agents()
+    agents = await access.organization.tasks.list_agents()
     return answers(list[dict[str, Any]], [told(request, agent) for agent in agents if access.reaches(agent.id)])
 
 
 @router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
 async def get(request: Request, access: Admitted, agent_id: str) -> Response:
     """Read an agent."""
-    return _answer(request, await access.room.tasks.get_agent(agent_id))
+    return _answer(request, await access.organization.tasks.get_agent(agent_id))
 
 
 @router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404, 409))
@@ -55,13 +55,13 @@ async def save(request: Request, access: Admitted, agent_id: str, body: AgentBod
     agent = body.record()
     if agent.id != agent_id:
         raise Conflict(f"The agent's id is {agent.id[:128]!r}, and the address names {agent_id[:128]!r}.")
-    return _answer(request, await access.room.tasks.save_agent(agent))
+    return _answer(request, await access.organization.tasks.save_agent(agent))
 
 
 @router.delete("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
 async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
     """Take an agent off the list; its tasks stay, and a worker that serves it announces it anew."""
-    return _answer(request, await access.room.tasks.delete_agent(agent_id))
+    return _answer(request, await access.organization.tasks.delete_agent(agent_id))
 
 
 @router.post("/metadata/api_key_allowance", responses=documented())

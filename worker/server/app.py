@@ -31,12 +31,12 @@ from worker.server import (
     work_route,
     worker_routes,
 )
+from worker.server.authorization import Gate
 from worker.server.common import service_of
 from worker.server.document import Application
-from worker.server.doors import METHODS, Doors
 from worker.server.front import Front
-from worker.server.gate import Gate
-from worker.server.heads import Heads
+from worker.server.head_requests import Heads
+from worker.server.request_bounds import METHODS, Doors
 from worker.server.service import Service
 from worker.settings import Settings
 

@@ -43,4 +43,4 @@ async def audit(
         limit=limit,
         before=before or None,
     )
-    return answers(list[AuditEntry], await access.room.tasks.audit(query))
+    return answers(list[AuditEntry], await access.organization.tasks.audit(query))

@@ -32,11 +32,11 @@ class Claimants:
 
     async def of_worker(self, access: Access, worker_id: str) -> Claimant:
         """Who registered a worker. Raises: NotFound."""
-        name = access.room.organization_id, worker_id
+        name = access.organization.organization_id, worker_id
         known = self._workers.get(name)
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        found = await access.room.presence.claimant(worker_id)
+        found = await access.organization.presence.claimant(worker_id)
         self._workers[name] = time.monotonic() + SECONDS, found
         while len(self._workers) > KEPT:
             self._workers.popitem(last=False)
@@ -44,7 +44,7 @@ class Claimants:
 
     async def of_claims(self, access: Access, claims: Sequence[Claim]) -> dict[Claim, Claimant]:
         """Who claimed these, as far as anybody did."""
-        organization_id = access.room.organization_id
+        organization_id = access.organization.organization_id
         found: dict[Claim, Claimant] = {}
         unknown: list[Claim] = []
         for claim in claims:
@@ -55,7 +55,7 @@ class Claimants:
             else:
                 found[claim] = known
         if unknown:
-            found |= await access.room.presence.claimed_by(unknown)
+            found |= await access.organization.presence.claimed_by(unknown)
         self.learn(organization_id, found)
         return found
 
@@ -69,7 +69,7 @@ class Claimants:
 
     def forget(self, access: Access, worker_id: str) -> None:
         """Look anew at a worker, which registers again."""
-        self._workers.pop((access.room.organization_id, worker_id), None)
+        self._workers.pop((access.organization.organization_id, worker_id), None)
 
 
 class Claims:
@@ -144,13 +144,13 @@ class Claims:
 
     async def task_or_event(self, task_id: str) -> None:
         """Let pass a task, too, of which a worker of this session holds an event. Raises: Conflict."""
-        held = await self._access.room.presence.delivered_to(task_id)
+        held = await self._access.organization.presence.delivered_to(task_id)
         if not any(self._is_own(each) for each in held):
             await self.task(task_id)
 
     async def delivery(self, task_id: str, subscription_id: int, claim: int) -> None:
         """Let pass only a delivery that a worker of this session holds. Raises: LeaseLost."""
-        held = await self._access.room.presence.delivered_to(task_id, subscription_id, claim)
+        held = await self._access.organization.presence.delivered_to(task_id, subscription_id, claim)
         if not any(self._is_own(each) for each in held):
             raise LeaseLost(task_id, claim)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from worker.contracts.access import SAVE
 from worker.server import bare
 from worker.server.access import Access
-from worker.server.gate import claims_of
+from worker.server.authorization import claims_of
 from worker.server.service import Service
 from worker.words.tasks import TaskRecord
 

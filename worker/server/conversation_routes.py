@@ -30,11 +30,11 @@ Filters = Annotated[ConversationQuery, Depends(_filters)]
 @router.get("/conversations", response_model=list[ConversationItem], responses=documented())
 async def conversations(access: Admitted, query: Filters) -> Response:
     """List conversations, the one with the newest task first, among the newest 10,000 tasks of any."""
-    return answers(list[ConversationItem], await access.room.tasks.find_conversations(access.within(query)))
+    return answers(list[ConversationItem], await access.organization.tasks.find_conversations(access.within(query)))
 
 
 @router.get("/conversations/{conversation_id:path}", response_model=ConversationRecord, responses=documented(404))
 async def conversation(access: Admitted, conversation_id: str, query: Filters) -> Response:
     """Read what was asked and answered in a conversation, the first turn first; of its newest tasks."""
-    told = await access.room.tasks.conversation(conversation_id, access.within(query))
+    told = await access.organization.tasks.conversation(conversation_id, access.within(query))
     return answers(ConversationRecord, told)

@@ -83,10 +83,10 @@ async def deliveries(
         before=before,
         agents=None if access.agents is None else sorted(access.agents),
     )
-    return answers(list[FailedDelivery], await access.room.deliveries.find(query))
+    return answers(list[FailedDelivery], await access.organization.deliveries.find(query))
 
 
 @router.post("/deliveries/retry", responses=documented())
 async def retry(access: Admitted, body: RetryBody) -> Retried:
     """Have set-aside deliveries tried once more; what is no longer set aside is passed over."""
-    return Retried(retried=await access.room.deliveries.retry(body.wish(access.agents)))
+    return Retried(retried=await access.organization.deliveries.retry(body.wish(access.agents)))

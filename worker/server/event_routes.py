@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from worker.contracts import Room
+from worker.contracts import Organization
 from worker.server.bodies import PushedEvent
 from worker.server.common import Admitted, base_of, check_attempt, is_native, sent, service_of
 from worker.server.failures import documented
@@ -55,7 +55,7 @@ async def follow(
     start = max(after, _number(last_event_id))
     base = "" if is_native(request) else base_of(request)
     encode = _encoder(request)
-    reading = Reading(access.room, task, start, base, encode)
+    reading = Reading(access.organization, task, start, base, encode)
     return EventStream(service, _followed(service, reading) if follow else _there(reading), access)
 
 
@@ -63,7 +63,7 @@ async def follow(
 class Reading:
     """Who reads what: a task's log after a number, told by one address."""
 
-    room: Room
+    organization: Organization
     task: TaskRecord
     after: int
     base: str
@@ -95,16 +95,16 @@ def connected(task: TaskRecord) -> bytes:
 
 
 async def _followed(service: Service, reading: Reading) -> AsyncGenerator[bytes]:
-    room, task, after = reading.room, reading.task, reading.after
+    organization, task, after = reading.organization, reading.task, reading.after
     yield connected(task)
-    async with service.feeds.share(room, task.id, after, reading.base, reading.encode) as feed:
+    async with service.feeds.share(organization, task.id, after, reading.base, reading.encode) as feed:
         async for piece in feed.follow(after):
             yield piece
 
 
 async def _there(reading: Reading) -> AsyncGenerator[bytes]:
     yield connected(reading.task)
-    async for piece, _ in read(reading.room, reading.task.id, reading.after, reading.encode):
+    async for piece, _ in read(reading.organization, reading.task.id, reading.after, reading.encode):
         yield piece
 
 
@@ -121,7 +121,7 @@ async def push(
     known = {str(kind) for kind in TaskUpdateEventType} - {str(TaskUpdateEventType.Connected)}
     kept = [NewEvent(type=TaskUpdateEventType(each.type), data=each.data) for each in events if each.type in known]
     if kept:
-        await access.room.tasks.push(task_id, kept, attempt=x_attempt)
+        await access.organization.tasks.push(task_id, kept, attempt=x_attempt)
     else:
         await access.task(task_id)
     return {"kept": len(kept)}

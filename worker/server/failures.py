@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from worker.server.doors import allowed
+from worker.server.request_bounds import allowed
 from worker.words.errors import ConfigurationError, ModuleException
 
 RETRY_SECONDS = 5  # where an error that passes does not say itself when to come again

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from itertools import islice
 
-from worker.contracts import Room
+from worker.contracts import Organization
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent
 
@@ -28,8 +28,8 @@ Encode = Callable[[TaskUpdateEvent], bytes]
 class Feed:
     """The log of one task, from a number on."""
 
-    def __init__(self, room: Room, task_id: str, after: int, encode: Encode) -> None:
-        self.room = room
+    def __init__(self, organization: Organization, task_id: str, after: int, encode: Encode) -> None:
+        self.organization = organization
         self.task_id = task_id
         self.encode = encode
         self.before = after  # the number before the first frame that is kept
@@ -53,7 +53,7 @@ class Feed:
     async def _read(self) -> None:
         while not self.over:
             try:
-                async with aclosing(self.room.tasks.events(self.task_id, after=self.last)) as events:  # type: ignore[type-var] # every implementation is a generator
+                async with aclosing(self.organization.tasks.events(self.task_id, after=self.last)) as events:  # type: ignore[type-var] # every implementation is a generator
                     async for event in events:
                         self._keep(self.encode(event))
                 self.over = True
@@ -106,17 +106,19 @@ class Feed:
 
     async def _catch_up(self, position: int) -> AsyncGenerator[tuple[bytes, int]]:
         """Read what is not kept any more."""
-        async for piece in read(self.room, self.task_id, position, self.encode):
+        async for piece in read(self.organization, self.task_id, position, self.encode):
             yield piece
             if piece[1] >= self.before:
                 return
 
 
-async def read(room: Room, task_id: str, after: int, encode: Encode) -> AsyncGenerator[tuple[bytes, int]]:
+async def read(
+    organization: Organization, task_id: str, after: int, encode: Encode
+) -> AsyncGenerator[tuple[bytes, int]]:
     """What is in a task's log now after a number: pieces, each with the number of its last event."""
     frames: list[bytes] = []
     size, position = 0, after
-    async with aclosing(room.tasks.events(task_id, after=after, follow=False)) as events:  # type: ignore[type-var] # every implementation is a generator
+    async with aclosing(organization.tasks.events(task_id, after=after, follow=False)) as events:  # type: ignore[type-var] # every implementation is a generator
         async for event in events:
             frames.append(encode(event))
             size += len(frames[-1])
@@ -144,12 +146,14 @@ class Feeds:
         self._feeds: dict[tuple[str, str, str], Feed] = {}
 
     @asynccontextmanager
-    async def share(self, room: Room, task_id: str, after: int, base: str, encode: Encode) -> AsyncGenerator[Feed]:
+    async def share(
+        self, organization: Organization, task_id: str, after: int, base: str, encode: Encode
+    ) -> AsyncGenerator[Feed]:
         """A feed of a task, shared with all who see the same frames."""
-        key = room.organization_id, task_id, base
+        key = organization.organization_id, task_id, base
         feed = self._feeds.get(key)
         if feed is None or feed.over:
-            feed = self._feeds[key] = Feed(room, task_id, after, encode)
+            feed = self._feeds[key] = Feed(organization, task_id, after, encode)
         feed.followers += 1
         try:
             yield feed

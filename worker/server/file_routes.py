@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from worker.contracts import Room
+from worker.contracts import Organization
 from worker.inputs.names import file_name
 from worker.server.access import Unauthorized
 from worker.server.common import KEY, Admitted, MaybeAdmitted, answers, base_of, service_of
@@ -54,7 +54,7 @@ async def store(request: Request, access: Admitted, name: Annotated[str, Query(m
         content = await request.body()
     media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else UNKNOWN
     reference = await access.store_file(name, media_type, content)
-    url = service_of(request).links.url(reference, access.room.organization_id, base_of(request))
+    url = service_of(request).links.url(reference, access.organization.organization_id, base_of(request))
     return Uploaded(reference=reference, url=url)
 
 
@@ -92,19 +92,19 @@ async def fetch(
     del key  # the gate has read it; it is named here for the document
     if access is not None:
         await access.check_files([f"worker:{sha256}"])
-        room = access.room
+        owner = access.organization
     else:
-        room = await _signed(
+        owner = await _signed(
             request, sha256, name, organization=organization or "", expires=expires or 0, signature=signature or ""
         )
-    file = await room.tasks.open_file(f"worker:{sha256}/{quote(name, safe='')}")
+    file = await owner.tasks.open_file(f"worker:{sha256}/{quote(name, safe='')}")
     return _part(file, request.headers.get("range"))
 
 
 @router.get("/agent-execution/{task_id}/files", response_model=list[KeptFile], responses=documented(404))
 async def of_task(access: Admitted, task_id: str) -> Response:
     """List what is stored of a task's files: uploads, and what a worker of ours has fetched and kept."""
-    return answers(list[KeptFile], await access.room.tasks.kept_files(task_id))
+    return answers(list[KeptFile], await access.organization.tasks.kept_files(task_id))
 
 
 @router.get("/agent-execution/{task_id}/artifacts", response_model=list[Artifact], responses=documented(404))
@@ -113,19 +113,21 @@ async def artifacts(request: Request, access: Admitted, task_id: str) -> Respons
     task = await access.task(task_id)
     links = service_of(request).links
     await links.load()
-    organization, base = access.room.organization_id, base_of(request)
+    organization, base = access.organization.organization_id, base_of(request)
     found = [each.model_copy(update={"url": links.url(each.url, organization, base)}) for each in task.artifacts]
     return answers(list[Artifact], found)
 
 
-async def _signed(request: Request, sha256: str, name: str, *, organization: str, expires: int, signature: str) -> Room:
+async def _signed(
+    request: Request, sha256: str, name: str, *, organization: str, expires: int, signature: str
+) -> Organization:
     """The organization whose file it is, by the signature. Raises: Unauthorized, Unavailable."""
     service = service_of(request)
     service.check_open()
     await service.links.load()
     if not service.links.fits(organization, sha256, name, expires, signature):
         raise Unauthorized(description="The signature of this URL is wrong, or it has expired.")
-    return service.host.room(organization)
+    return service.host.organization(organization)
 
 
 def _part(file: StoredFile, wanted: str | None) -> Response:

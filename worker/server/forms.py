@@ -17,7 +17,7 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 from worker.words.tools import TOOL_SECONDS
-from worker.words.work import Delivery, KeptFile, MailDemand, Subscription
+from worker.words.work import Delivery, DeliveryDemand, KeptFile, Subscription
 
 CONTENT_CHARACTERS = 20_000  # of a passage
 VECTOR_CHARACTERS = 21_400  # 4,000 floats of four bytes in base64
@@ -332,9 +332,9 @@ class DeliveriesForm(Form):
     seconds: Seconds = 0
     held: list[HeldForm] | None = None
 
-    def demand(self, *, leaving: bool) -> MailDemand:
+    def demand(self, *, leaving: bool) -> DeliveryDemand:
         """What the worker wants; one that is leaving, or whose server is, gets nothing more."""
-        return MailDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
+        return DeliveryDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
 
 
 class ReportForm(Form):

@@ -10,10 +10,10 @@ from starlette.types import Scope
 
 from worker.contracts import SERVER_KEY, Key
 from worker.server.access import Access, Unauthorized
-from worker.server.doors import FORM_BYTES
 from worker.server.headers import address_of
 from worker.server.key_routes import KeyBody, keys_within, make_key, revoke_key
 from worker.server.refusals import actor_of
+from worker.server.request_bounds import FORM_BYTES
 from worker.server.service import Service
 from worker.server.streaming import EventStream
 from worker.words.actors import AuditAction, Door, as_actor
@@ -94,7 +94,7 @@ class Front:
     async def _write(self, action: AuditAction, access: Access, scope: Scope) -> None:
         actor = actor_of(scope, access, Door.Page)
         subject = access.key if access.key == SERVER_KEY else f"key {access.key}"
-        await access.room.audit.write(action, subject, actor=actor)
+        await access.organization.audit.write(action, subject, actor=actor)
 
     def visiting(self, scope: Scope, access: Access) -> AbstractContextManager[None]:
         """Have what is done within be this visitor's, in the audit log."""
@@ -130,7 +130,7 @@ class Front:
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
         """Count one more task of an agent. Raises: QueueFull."""
-        await self._service.queues.enter(access.room, agent_id)
+        await self._service.queues.enter(access.organization, agent_id)
 
     async def secrets(self, name: str) -> Sequence[bytes]:
         """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""

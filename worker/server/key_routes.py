@@ -73,7 +73,7 @@ async def revoke(request: Request, access: Admitted, key_id: Annotated[str, Fiel
 
 async def keys_within(service: Service, access: Access) -> Sequence[Key]:
     """The keys that open nothing beyond what this one does."""
-    return [key for key in await service.host.keys.list(access.room.organization_id) if _is_within(key, access)]
+    return [key for key in await service.host.keys.list(access.organization.organization_id) if _is_within(key, access)]
 
 
 async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str, Key]:
@@ -83,7 +83,7 @@ async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str
         reached = ", ".join(sorted(access.agents))
         raise ValidationError(f"this key makes keys for its own agents alone: name some of {reached}", field="agents")
     return await service.host.keys.create(
-        access.room.organization_id, role=wish.role, name=wish.name, agents=agents, seconds=wish.expires_in
+        access.organization.organization_id, role=wish.role, name=wish.name, agents=agents, seconds=wish.expires_in
     )
 
 

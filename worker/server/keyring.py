@@ -75,7 +75,7 @@ class Keyring:
         if found is not None:
             return self._access(found, organization_id)
         if await self.is_open():
-            return Access(self._host.room(organization_id or self._organization))
+            return Access(self._host.organization(organization_id or self._organization))
         await self._look()  # it may be that none is left
         raise Unauthorized(description="The header x-api-key is missing or wrong.")
 
@@ -127,10 +127,10 @@ class Keyring:
     async def allowance(self, key: str, access: Access) -> list[str]:
         """The agents that a key may call, among those of the organization of who asks."""
         try:
-            its = await self.admit(key, access.room.organization_id)
+            its = await self.admit(key, access.organization.organization_id)
         except (Unauthorized, NotFound):
             return []
-        listed = [agent.id for agent in await its.room.tasks.list_agents()]
+        listed = [agent.id for agent in await its.organization.tasks.list_agents()]
         both = set(listed) | set(its.agents or ()) if its.agents is not None else set(listed)
         return sorted(agent for agent in both if its.reaches(agent) and access.reaches(agent))
 
@@ -195,12 +195,12 @@ class Keyring:
 
     def _own_access(self, asked: str | None) -> Access:
         self._check_organization(self._organization, asked)
-        return Access(self._host.room(self._organization), Role.Admin, SERVER_KEY, "WORKER_API_KEY")
+        return Access(self._host.organization(self._organization), Role.Admin, SERVER_KEY, "WORKER_API_KEY")
 
     def _access(self, key: Key, asked: str | None) -> Access:
         self._check_organization(key.organization_id, asked)
         agents = frozenset(key.agents) if key.agents is not None else None
-        return Access(self._host.room(key.organization_id), key.role, key.id, key.name, agents)
+        return Access(self._host.organization(key.organization_id), key.role, key.id, key.name, agents)
 
     @staticmethod
     def _check_organization(own: str, asked: str | None) -> None:

@@ -68,7 +68,7 @@ async def list_bases(access: Admitted) -> Response:
 
 async def bases_of(access: Access) -> list[KnowledgeBaseRecord]:
     """The knowledge bases within reach, by name."""
-    found = await access.room.knowledge.list()
+    found = await access.organization.knowledge.list()
     if access.agents is None:
         return found
     within = await access.knowledge_bases()
@@ -82,7 +82,7 @@ async def create(request: Request, access: Admitted, body: KnowledgeBaseBody) ->
     new = body.wish()
     if new.embedder is None:
         new.embedder = service_of(request).settings.embedder
-    return answers(KnowledgeBaseRecord, await access.room.knowledge.create(new, agents=agents))
+    return answers(KnowledgeBaseRecord, await access.organization.knowledge.create(new, agents=agents))
 
 
 @router.get(
@@ -90,7 +90,7 @@ async def create(request: Request, access: Admitted, body: KnowledgeBaseBody) ->
 )
 async def details(access: Admitted, knowledge_base_id: str) -> Response:
     """Read a knowledge base."""
-    return answers(KnowledgeBaseRecord, await access.room.knowledge.get(knowledge_base_id))
+    return answers(KnowledgeBaseRecord, await access.organization.knowledge.get(knowledge_base_id))
 
 
 @router.delete(
@@ -98,7 +98,7 @@ async def details(access: Admitted, knowledge_base_id: str) -> Response:
 )
 async def erase(access: Admitted, knowledge_base_id: str) -> Response:
     """Delete a knowledge base, and all that is in it."""
-    return answers(KnowledgeBaseRecord, await access.room.knowledge.delete(knowledge_base_id))
+    return answers(KnowledgeBaseRecord, await access.organization.knowledge.delete(knowledge_base_id))
 
 
 @router.get(
@@ -108,7 +108,7 @@ async def erase(access: Admitted, knowledge_base_id: str) -> Response:
 )
 async def documents(access: Admitted, knowledge_base_id: str) -> Response:
     """List the documents that are in a knowledge base, or are to be read, the newest first."""
-    return answers(list[KnowledgeBaseDocumentItem], await access.room.knowledge.documents(knowledge_base_id))
+    return answers(list[KnowledgeBaseDocumentItem], await access.organization.knowledge.documents(knowledge_base_id))
 
 
 @router.post(
@@ -120,8 +120,8 @@ async def add(request: Request, access: Admitted, knowledge_base_id: str, body: 
     """Have documents read: a task does that, which each of them names. One that is there already is replaced."""
     urls = [each.document_url for each in body.root]
     await access.check_files(urls)
-    await service_of(request).queues.enter(access.room, AGENT)
-    return answers(list[KnowledgeBaseDocumentItem], await access.room.knowledge.add(knowledge_base_id, urls))
+    await service_of(request).queues.enter(access.organization, AGENT)
+    return answers(list[KnowledgeBaseDocumentItem], await access.organization.knowledge.add(knowledge_base_id, urls))
 
 
 @router.get(
@@ -136,7 +136,7 @@ async def search(
     top_k: Annotated[int, Query(ge=1, le=MOST_RESULTS)] = TOP_K,
 ) -> Response:
     """Find the passages that answer a question best, the best first."""
-    found = await access.room.knowledge.search(knowledge_base_id, search_query, top_k, embed=embed)
+    found = await access.organization.knowledge.search(knowledge_base_id, search_query, top_k, embed=embed)
     return answers(list[KnowledgeBaseSearchResult], found)
 
 
@@ -150,7 +150,7 @@ async def remove(request: Request, access: Admitted, knowledge_base_id: str) -> 
     ids = await _ids(request)
     if not ids and not is_native(request):  # the public client means to send them, and does not
         raise ValidationError("the body must be the list of the documents' ids", field="body")
-    return Removal(removed=await access.room.knowledge.remove(knowledge_base_id, ids))
+    return Removal(removed=await access.organization.knowledge.remove(knowledge_base_id, ids))
 
 
 async def _ids(request: Request) -> list[str]:

@@ -27,10 +27,10 @@ async def figures(
     del authorization  # the gate has read it; it is named here for the document
     service = service_of(request)
     try:
-        standing = await service.standings.of(access.room.organization_id, access.room.standing)
+        stats = await service.standings.of(access.organization.organization_id, access.organization.stats)
     except ModuleException:
-        standing = None
-    if standing is not None and access.agents is not None:
-        standing = exposition.within(standing, access.agents)
+        stats = None
+    if stats is not None and access.agents is not None:
+        stats = exposition.within(stats, access.agents)
     own = metrics.of_this_process()
-    return Response(exposition.text(own, standing, whole=access.agents is None), media_type=CONTENT_TYPE)
+    return Response(exposition.text(own, stats, whole=access.agents is None), media_type=CONTENT_TYPE)

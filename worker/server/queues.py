@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from worker.contracts import Room
+from worker.contracts import Organization
 from worker.words.errors import ModuleException
 
 COUNT_SECONDS = 1.0  # a count of a long queue takes milliseconds, so it is made once a second and kept up between
@@ -34,12 +34,12 @@ class Queues:
         self._most = most
         self._counts: dict[tuple[str, str], _Count] = {}
 
-    async def enter(self, room: Room, agent_id: str) -> None:
+    async def enter(self, organization: Organization, agent_id: str) -> None:
         """Count one more. Raises: QueueFull."""
-        key = room.organization_id, agent_id
+        key = organization.organization_id, agent_id
         count = self._counts.get(key)
         if count is None or count.until < time.monotonic():
-            count = _Count(await room.presence.pending(agent_id, self._most), time.monotonic() + COUNT_SECONDS)
+            count = _Count(await organization.presence.pending(agent_id, self._most), time.monotonic() + COUNT_SECONDS)
             if len(self._counts) > AGENTS_KEPT:
                 self._counts.clear()
             self._counts[key] = count

@@ -58,7 +58,9 @@ class Refusals:
         if error.status_code not in REFUSED:
             return
         organization_id = (
-            access.room.organization_id if access is not None else scope.get("organization_id") or self._organization
+            access.organization.organization_id
+            if access is not None
+            else scope.get("organization_id") or self._organization
         )
         actor = actor_of(scope, access, door)
         asked = f"{scope['method']} {scope['path']}"
@@ -91,7 +93,7 @@ class Refusals:
         self._beside(self._written(kind, times))
 
     async def _written(self, kind: _Kind, times: int) -> None:
-        audit = self._host.room(kind.organization_id).audit
+        audit = self._host.organization(kind.organization_id).audit
         try:
             await audit.write(AuditAction.Refused, kind.subject, actor=kind.actor, error=kind.error, times=times)
         except ModuleException as error:

@@ -40,7 +40,7 @@ async def answer(request: Request, access: Admitted, task_id: str, body: AnswerB
     ``{"answers": [{"id", "approve", "value", "note", "arguments"}]}``, or one answer's fields by themselves. The id may
     be left out where the task asks for one thing only.
     """
-    return task_answer(request, await access.room.tasks.answer(task_id, body.answers))
+    return task_answer(request, await access.organization.tasks.answer(task_id, body.answers))
 
 
 class SignalBody(NewSignal):
@@ -55,7 +55,7 @@ class SignalBody(NewSignal):
 @router.post("/agent-execution/{task_id}/signals", response_model=TaskRecord, responses=documented(404, 409))
 async def signal(request: Request, access: Admitted, task_id: str, body: SignalBody) -> Response:
     """Tell a task something by name, ``{"name", "data"}``: it is kept until the task ends; one that waits goes on."""
-    return task_answer(request, await access.room.tasks.signal(task_id, body))
+    return task_answer(request, await access.organization.tasks.signal(task_id, body))
 
 
 class MessageBody(NewMessage):
@@ -70,13 +70,13 @@ class MessageBody(NewMessage):
 @router.post("/agent-execution/{task_id}/messages", response_model=TaskRecord, responses=documented(404, 409))
 async def send(request: Request, access: Admitted, task_id: str, body: MessageBody) -> Response:
     """Say something to a task's agent, ``{"text"}``: it reads that before its next model call."""
-    return task_answer(request, await access.room.tasks.send(task_id, body))
+    return task_answer(request, await access.organization.tasks.send(task_id, body))
 
 
 @router.post("/agent-execution/{task_id}/skip", response_model=TaskRecord, responses=documented(404, 409))
 async def skip(request: Request, access: Admitted, task_id: str) -> Response:
     """Have the others of its conversation go on without a task that waits; it goes on when it can, as the last."""
-    return task_answer(request, await access.room.tasks.skip(task_id))
+    return task_answer(request, await access.organization.tasks.skip(task_id))
 
 
 @router.get("/requests", response_model=list[OpenRequest], responses=documented())
@@ -88,4 +88,4 @@ async def requests(
 ) -> Response:
     """List what waits for a person, the longest waiting first."""
     query = RequestQuery(agent_id=agent_id or None, limit=limit, after=after or None)
-    return answers(list[OpenRequest], await access.room.tasks.requests(access.within(query)))
+    return answers(list[OpenRequest], await access.organization.tasks.requests(access.within(query)))

@@ -5,18 +5,18 @@ from collections.abc import Coroutine
 from typing import Any
 
 from worker.contracts import Host
+from worker.server.body_memory import Intake
 from worker.server.claims import Claimants
 from worker.server.feeds import Feeds
-from worker.server.guesses import Guesses
-from worker.server.intake import Intake
 from worker.server.keyring import Keyring
 from worker.server.links import Links
 from worker.server.queues import Queues
 from worker.server.refusals import Refusals
 from worker.server.secrets import Secrets
+from worker.server.wrong_keys import Guesses
 from worker.settings import Settings
 from worker.telemetry import metrics
-from worker.telemetry.exposition import Standings
+from worker.telemetry.exposition import StatsCache
 from worker.telemetry.lag import LoopLag
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
@@ -42,7 +42,7 @@ class Service:
         self.links = Links(self.secrets)
         self.feeds = Feeds()
         self.queues = Queues(settings.max_queued)
-        self.standings = Standings()
+        self.standings = StatsCache()
         self._lag: LoopLag | None = None
         self.closing = asyncio.Event()
         self.is_open = False
@@ -117,7 +117,7 @@ class Service:
         """Have every stream and every long poll end."""
         self.closing.set()
         if self.is_open:
-            self.host.room(self.host.organization_id).work.nudge()
+            self.host.organization(self.host.organization_id).work.nudge()
 
     async def stop(self) -> None:
         """Wait for what is done beside the requests."""

@@ -53,7 +53,7 @@ class SavingRoute(JsonRoute):
                     access = await admit(request)
                     task_id = request.path_params["task_id"]
                     await access.check_task(task_id)
-                    await access.room.presence.end_refused(task_id, refused.detail)
+                    await access.organization.presence.end_refused(task_id, refused.detail)
                 raise
 
         return watched
@@ -93,9 +93,9 @@ async def create(
     await check_new_task(service_of(request), access, new)
     if new.id is not None:
         await access.check_task(new.id)
-    await service_of(request).queues.enter(access.room, agent_id)
+    await service_of(request).queues.enter(access.organization, agent_id)
     if idempotency_key is None:
-        return task_answer(request, await access.room.tasks.create(new))
+        return task_answer(request, await access.organization.tasks.create(new))
     return task_answer(request, await _create_once(request, access, new, idempotency_key))
 
 
@@ -103,7 +103,7 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
     """Create under an id that is kept beforehand: whoever repeats the wish finds the same task, or makes it."""
     keys = service_of(request).host.keys
     key = scoped(key, new.agent_id)
-    organization_id, tasks = access.room.organization_id, access.room.tasks
+    organization_id, tasks = access.organization.organization_id, access.organization.tasks
     digest = hashlib.sha256(encode(new.model_dump(exclude={"traceparent"}))).hexdigest()
     task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
     if not first:
@@ -156,10 +156,10 @@ async def update(
     await check_attempt(request, access, task_id, x_attempt)
     changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
     try:
-        task = await access.room.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
+        task = await access.organization.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
     except (TooLarge, ValidationError) as refused:
         if x_attempt is None and str(changes.get("status")) in TERMINAL:  # it may be anything
-            await access.room.presence.end_refused(task_id, refused.description)
+            await access.organization.presence.end_refused(task_id, refused.description)
         raise
     return task_answer(request, task)
 
@@ -180,7 +180,7 @@ router.include_router(saving)
 @router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
 async def stop(request: Request, access: Admitted, task_id: str) -> Response:
     """Stop a task; a finished one stays as it is."""
-    return task_answer(request, await access.room.tasks.stop(task_id))
+    return task_answer(request, await access.organization.tasks.stop(task_id))
 
 
 @router.post("/agent-execution/{task_id}/retry", response_model=TaskRecord, responses=documented(404, 409))
@@ -192,7 +192,7 @@ async def retry(
     resume: Annotated[bool, Query(description="go on from what is journaled, instead of from its start")] = False,
 ) -> Response:
     """Have a finished or paused task done again, from its start or where it stood; a paused one always resumes."""
-    return task_answer(request, await access.room.tasks.retry(task_id, resume=resume))
+    return task_answer(request, await access.organization.tasks.retry(task_id, resume=resume))
 
 
 def _filters(
@@ -231,7 +231,7 @@ Filters = Annotated[TaskQuery, Depends(_filters)]
 @router.get("/agent-execution/{task_id}/attempts", response_model=list[Attempt], responses=documented(404))
 async def attempts(access: Admitted, task_id: str) -> Response:
     """List who ran a task when, and how that ended: the first attempt first."""
-    return answers(list[Attempt], await access.room.tasks.attempts(task_id))
+    return answers(list[Attempt], await access.organization.tasks.attempts(task_id))
 
 
 @router.get(
@@ -258,11 +258,11 @@ async def of_all(access: Admitted, query: Filters, agent_id: Text = None, user_i
 async def counts(access: Admitted, query: Filters, agent_id: Text = None, user_id: Text = None) -> Response:
     """Count the tasks that fit, by status, among the newest 10,000 of each."""
     asked = query.model_copy(update={"agents": _listed(agent_id), "user_id": user_id or None})
-    return answers(dict[str, int], await access.room.tasks.counts(access.within(asked)))
+    return answers(dict[str, int], await access.organization.tasks.counts(access.within(asked)))
 
 
 async def _found(access: Access, query: TaskQuery, **more: Any) -> Response:
-    found = await access.room.tasks.find(access.within(query.model_copy(update=more)))
+    found = await access.organization.tasks.find(access.within(query.model_copy(update=more)))
     return answers(list[TaskItem], found)
 
 
@@ -283,7 +283,9 @@ async def activity(request: Request, access: Admitted, agent_id: str, task_id: s
     task = await access.task(task_id)
     if task.agent_id != agent_id:
         raise TaskNotFound(task_id)
-    return Response(sent(request, await access.room.tasks.activity(task_id), task.organization_id), media_type=JSON)
+    return Response(
+        sent(request, await access.organization.tasks.activity(task_id), task.organization_id), media_type=JSON
+    )
 
 
 @router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))
@@ -298,9 +300,9 @@ async def report(request: Request, access: Admitted, agent_id: str, body: Report
         "used_tools": body.used_tools or None,
     }
     try:
-        ended = await access.room.tasks.update(task.id, without_nulls(changes))
+        ended = await access.organization.tasks.update(task.id, without_nulls(changes))
     except (TooLarge, ValidationError) as refused:
-        await access.room.presence.end_refused(task.id, refused.description)
+        await access.organization.presence.end_refused(task.id, refused.description)
         raise
     return task_answer(request, ended)
 
@@ -314,7 +316,7 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
     own = None
     if body.id is not None:
         check_id(body.id)
-        own = str(uuid5(NAMESPACE_URL, f"{access.room.organization_id} {agent_id} {body.id}"))
+        own = str(uuid5(NAMESPACE_URL, f"{access.organization.organization_id} {agent_id} {body.id}"))
         for each in (body.id, own):
             with suppress(TaskNotFound):
                 task = await access.task(each)
@@ -328,9 +330,9 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
     await check_files(access, given)
     new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
     try:
-        return await access.room.tasks.create(new, under=body.id)
+        return await access.organization.tasks.create(new, under=body.id)
     except Conflict:
-        return await access.room.tasks.create(new, under=own)
+        return await access.organization.tasks.create(new, under=own)
 
 
 def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:

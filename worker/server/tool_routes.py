@@ -54,11 +54,11 @@ async def invoke(
     if x_preflight_check == "true":
         return answers(dict[str, Any], {})
     payload = await _arguments(request)
-    await service_of(request).queues.enter(access.room, agent_id)
+    await service_of(request).queues.enter(access.organization, agent_id)
     call = _Told(access, x_execution_id, tool_id, payload)
     await call.begins()
     result = await _unless_closing(
-        service_of(request), access.room.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
+        service_of(request), access.organization.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
     )
     await call.ended(result)
     if is_native(request):
@@ -124,4 +124,4 @@ class _Told:
     async def _push(self, event: NewEvent) -> None:
         if self._task_id is not None:
             with suppress(ModuleException):
-                await self._access.room.tasks.push(self._task_id, [event])
+                await self._access.organization.tasks.push(self._task_id, [event])

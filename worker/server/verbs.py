@@ -59,7 +59,7 @@ POLLS = frozenset({"assignments", "deliveries"})
 """Verbs that wait."""
 
 
-class Clerk:
+class VerbRunner:
     """Carries out one worker's verbs.
 
     Args:
@@ -74,7 +74,7 @@ class Clerk:
     ) -> None:
         self._service = service
         self._access = access
-        self._room = access.room
+        self._organization = access.organization
         self._claims = claims
         self.gone = False
         self._refused = refused
@@ -82,7 +82,7 @@ class Clerk:
     def leave(self) -> None:
         """Note that the client has gone."""
         self.gone = True
-        self._room.work.nudge()
+        self._organization.work.nudge()
 
     async def carry_out(self, verb: dict[str, Any]) -> Any:
         """Do what a verb says. Raises: ModuleException, its own outcome."""
@@ -121,12 +121,12 @@ class Clerk:
         """Queue again what was claimed for somebody who has gone."""
         given = result.get("value") or ()
         with suppress(ModuleException):
-            mail = [each for each in given if "claim" in each]
-            await self._room.presence.give_back_mail([_held(each) for each in mail])
+            held_deliveries = [each for each in given if "claim" in each]
+            await self._organization.presence.give_back_deliveries([_held(each) for each in held_deliveries])
         for each in given:
             if "attempt" in each:
                 with suppress(ModuleException):
-                    await self._room.work.hand_back(each["task"]["id"], each["attempt"], HandBack())
+                    await self._organization.work.hand_back(each["task"]["id"], each["attempt"], HandBack())
 
     async def _worker(self) -> str:
         """The worker's id, once it is known to be one of this session. Raises: ValidationError, NotFound."""
@@ -152,7 +152,7 @@ class Clerk:
         if self._claims.worker_id is not None and self._claims.worker_id != card.id:
             raise ValidationError("card.id is not worker_id", field="card.id")
         subscriptions = tuple(each.subscription() for each in card.subscriptions)
-        await self._room.work.register(
+        await self._organization.work.register(
             WorkerCard(
                 id=card.id,
                 name=name_of(clean(card.name)),
@@ -185,7 +185,7 @@ class Clerk:
         demand = Demand(asked.demand.total, agents, others, asked.demand.suspects)
         if asked.held is not None:
             await self._recall(worker_id, set(asked.held))
-        claimed = await self._room.work.assignments(
+        claimed = await self._organization.work.assignments(
             worker_id, lambda: Demand(0) if self.gone or self._service.closing.is_set() else demand, asked.seconds
         )
         holdings = self._service.holdings.get(worker_id)
@@ -193,33 +193,33 @@ class Clerk:
             holdings.update({each.task.id: each.attempt for each in claimed})
         claimant = await self._claims.worker(worker_id)
         own: dict[Claim, Claimant] = {(each.task.id, each.attempt): claimant for each in claimed}
-        self._service.claimants.learn(self._room.organization_id, own)
+        self._service.claimants.learn(self._organization.organization_id, own)
         return [{"task": _dump(each.task), "attempt": each.attempt} for each in claimed]
 
     async def _recall(self, worker_id: str, held: set[str]) -> None:
         """Queue again what was claimed for this worker in an answer that it never got."""
-        missing = [each for each in await self._room.presence.held(worker_id) if each.task_id not in held]
-        await self._room.presence.give_back(missing)
+        missing = [each for each in await self._organization.presence.held(worker_id) if each.task_id not in held]
+        await self._organization.presence.give_back(missing)
 
     async def emit(self, asked: EmitForm) -> None:
         """Append events and journal entries."""
         events = [NewEvent(type=_type(each.type), data=each.data) for each in asked.events]
         journal = [JournalEntry(*entry) for entry in asked.journal]
         await self._access.check_files(each.reference for each in journal if each.reference is not None)
-        await self._room.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
+        await self._organization.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
 
     async def keep_files(self, asked: KeepFilesForm) -> None:
         """Keep with a task what was read of its files."""
         await self._access.check_files(each.reference for each in asked.files)
-        await self._room.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
+        await self._organization.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
 
     async def store_document(self, asked: StoreDocumentForm) -> None:
         """Store passages of a document that a task reads."""
-        await self._room.work.store_document(asked.task_id, asked.attempt, asked.part())
+        await self._organization.work.store_document(asked.task_id, asked.attempt, asked.part())
 
     async def save(self, asked: SaveForm) -> Any:
         """Store changed fields."""
-        task = await self._room.tasks.update(
+        task = await self._organization.tasks.update(
             asked.task_id, await self._whole(asked), attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
         )
         return _dump(task)
@@ -227,35 +227,35 @@ class Clerk:
     async def _whole(self, asked: SaveForm | OutcomeForm) -> dict[str, Any]:
         """Changes with the texts that came as files in their places. Raises: FileNotStored."""
         await self._access.check_files(asked.files.values())
-        read = {name: await self._room.tasks.open_file(reference) for name, reference in asked.files.items()}
+        read = {name: await self._organization.tasks.open_file(reference) for name, reference in asked.files.items()}
         return {**asked.changes, **{name: file.content.decode("utf-8", "replace") for name, file in read.items()}}
 
     async def journal(self, asked: TaskForm) -> dict[str, Any]:
         """Read a task's journal; a large value is named by its reference."""
         return {
             key: value if reference is None else {"reference": reference}
-            for key, value, reference in await self._room.work.entries(asked.task_id)
+            for key, value, reference in await self._organization.work.entries(asked.task_id)
         }
 
     async def messages(self, asked: MessagesForm) -> list[dict[str, Any]]:
         """Read what was said to a task."""
-        found = await self._room.work.messages(asked.task_id, asked.after)
+        found = await self._organization.work.messages(asked.task_id, asked.after)
         return [each.model_dump(mode="json") for each in found]
 
     async def told(self, asked: RunForm) -> list[str]:
         """Read what earlier attempts have told."""
-        return await self._room.work.told(asked.task_id, asked.attempt)
+        return await self._organization.work.told(asked.task_id, asked.attempt)
 
     async def finish(self, asked: FinishForm) -> None:
         """Write an attempt's last word."""
         last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome), asked.outcome.taken)
-        write = self._room.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
+        write = self._organization.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
         await self._ending(asked, write)
 
     async def hand_back(self, asked: HandBackForm) -> None:
         """Queue a task again."""
         back = HandBack(**{each.name: getattr(asked, each.name) for each in fields(HandBack)})
-        write = self._room.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
+        write = self._organization.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 
     async def make_children(self, asked: MakeChildrenForm) -> None:
@@ -264,37 +264,37 @@ class Clerk:
         for new in made.values():
             self._access.check(new.agent_id)
             await check_new_task(self._service, self._access, new)
-            await self._service.queues.enter(self._room, new.agent_id)
-        await self._room.work.make_children(asked.task_id, asked.attempt, made)
+            await self._service.queues.enter(self._organization, new.agent_id)
+        await self._organization.work.make_children(asked.task_id, asked.attempt, made)
 
     async def save_artifacts(self, asked: SaveArtifactsForm) -> None:
         """Note files that a run has made."""
         made = [Artifact.model_validate(storable(each.model_dump())) for each in asked.artifacts]
         await self._access.check_files(each.url for each in made)
-        await self._room.work.save_artifacts(asked.task_id, asked.attempt, made)
+        await self._organization.work.save_artifacts(asked.task_id, asked.attempt, made)
 
     async def children(self, asked: ChildrenForm) -> Any:
         """Read children of a task."""
-        return [_dump(each) for each in await self._room.work.children(asked.task_id, asked.children)]
+        return [_dump(each) for each in await self._organization.work.children(asked.task_id, asked.children)]
 
     async def providers(self, _asked: Form) -> Any:
         """List the providers whose last call failed."""
-        return [each.model_dump(mode="json") for each in await self._room.work.providers()]
+        return [each.model_dump(mode="json") for each in await self._organization.work.providers()]
 
     async def provider_failed(self, asked: ProviderFailedForm) -> Any:
         """Count a provider's failed call."""
         failure = ProviderFailure(
             asked.id, asked.error_code, asked.message, asked.provider_code, asked.opens, asked.wait_seconds
         )
-        return (await self._room.work.provider_failed(failure)).model_dump(mode="json")
+        return (await self._organization.work.provider_failed(failure)).model_dump(mode="json")
 
     async def provider_answered(self, asked: ProviderForm) -> None:
         """Say that a provider answers again."""
-        await self._room.work.provider_answered(asked.id)
+        await self._organization.work.provider_answered(asked.id)
 
     async def crashed(self, asked: CrashedForm) -> None:
         """Charge a task with the death of the process that ran it alone."""
-        write = self._room.work.crashed(
+        write = self._organization.work.crashed(
             asked.task_id, asked.attempt, asked.reason, asked.delay, sequence=asked.sequence
         )
         await self._ending(asked, write)
@@ -312,7 +312,7 @@ class Clerk:
     async def lost(self, asked: LostForm) -> dict[str, str]:
         """Say which attempts own their task no longer."""
         held = {task_id: attempt for task_id, attempt in asked.held.items() if await self._may_ask_of(task_id, attempt)}
-        lost = {task_id: str(status) for task_id, status in (await self._room.work.lost(held)).items()}
+        lost = {task_id: str(status) for task_id, status in (await self._organization.work.lost(held)).items()}
         return {**dict.fromkeys(asked.held.keys() - held.keys(), str(AgentExecutionStatus.Stopped)), **lost}
 
     async def _may_ask_of(self, task_id: str, attempt: int) -> bool:
@@ -331,9 +331,11 @@ class Clerk:
         worker_id = await self._worker()
         if asked.held is not None:
             known = {HeldDelivery(each.subscription_id, each.task_id, each.claim) for each in asked.held}
-            missing = [each for each in await self._room.presence.mail(worker_id) if each not in known]
-            await self._room.presence.give_back_mail(missing)
-        found = await self._room.work.deliveries(
+            missing = [
+                each for each in await self._organization.presence.held_deliveries(worker_id) if each not in known
+            ]
+            await self._organization.presence.give_back_deliveries(missing)
+        found = await self._organization.work.deliveries(
             worker_id, lambda: asked.demand(leaving=self.gone or self._service.closing.is_set()), asked.seconds
         )
         return [_delivery(each) for each in found]
@@ -341,55 +343,55 @@ class Clerk:
     async def settle(self, asked: SettleForm) -> bool:
         """Settle a delivery."""
         task = await self._access.task(asked.delivery.task_id)
-        return await self._room.work.settle(asked.delivery.of(task), asked.error, final=asked.final)
+        return await self._organization.work.settle(asked.delivery.of(task), asked.error, final=asked.final)
 
     async def renew(self, asked: Form) -> None:
         """Hold on to the worker's leases."""
         del asked
-        await self._room.work.renew(await self._worker())
+        await self._organization.work.renew(await self._worker())
 
     async def report(self, asked: ReportForm) -> None:
         """Note how worn the worker is."""
         wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs, tuple(asked.recent))
-        await self._room.work.report(await self._worker(), wear)
+        await self._organization.work.report(await self._worker(), wear)
 
     async def drain(self, asked: Form) -> None:
         """Note that the worker begins to leave."""
         del asked
-        await self._room.work.drain(await self._worker())
+        await self._organization.work.drain(await self._worker())
 
     async def leave_platform(self, asked: Form) -> None:
         """Take the worker off the list."""
         del asked
-        await self._room.work.leave(await self._worker())
+        await self._organization.work.leave(await self._worker())
 
 
-VERBS: dict[str, tuple[type[Form], Callable[[Clerk, Any], Awaitable[Any]]]] = {
-    "register": (RegisterForm, Clerk.register),
-    "assignments": (AssignmentsForm, Clerk.assignments),
-    "emit": (EmitForm, Clerk.emit),
-    "keep_files": (KeepFilesForm, Clerk.keep_files),
-    "store_document": (StoreDocumentForm, Clerk.store_document),
-    "save": (SaveForm, Clerk.save),
-    "journal": (TaskForm, Clerk.journal),
-    "told": (RunForm, Clerk.told),
-    "messages": (MessagesForm, Clerk.messages),
-    "finish": (FinishForm, Clerk.finish),
-    "hand_back": (HandBackForm, Clerk.hand_back),
-    "make_children": (MakeChildrenForm, Clerk.make_children),
-    "children": (ChildrenForm, Clerk.children),
-    "save_artifacts": (SaveArtifactsForm, Clerk.save_artifacts),
-    "crashed": (CrashedForm, Clerk.crashed),
-    "providers": (Form, Clerk.providers),
-    "provider_failed": (ProviderFailedForm, Clerk.provider_failed),
-    "provider_answered": (ProviderForm, Clerk.provider_answered),
-    "lost": (LostForm, Clerk.lost),
-    "deliveries": (DeliveriesForm, Clerk.deliveries),
-    "settle": (SettleForm, Clerk.settle),
-    "renew": (Form, Clerk.renew),
-    "report": (ReportForm, Clerk.report),
-    "drain": (Form, Clerk.drain),
-    "leave": (Form, Clerk.leave_platform),
+VERBS: dict[str, tuple[type[Form], Callable[[VerbRunner, Any], Awaitable[Any]]]] = {
+    "register": (RegisterForm, VerbRunner.register),
+    "assignments": (AssignmentsForm, VerbRunner.assignments),
+    "emit": (EmitForm, VerbRunner.emit),
+    "keep_files": (KeepFilesForm, VerbRunner.keep_files),
+    "store_document": (StoreDocumentForm, VerbRunner.store_document),
+    "save": (SaveForm, VerbRunner.save),
+    "journal": (TaskForm, VerbRunner.journal),
+    "told": (RunForm, VerbRunner.told),
+    "messages": (MessagesForm, VerbRunner.messages),
+    "finish": (FinishForm, VerbRunner.finish),
+    "hand_back": (HandBackForm, VerbRunner.hand_back),
+    "make_children": (MakeChildrenForm, VerbRunner.make_children),
+    "children": (ChildrenForm, VerbRunner.children),
+    "save_artifacts": (SaveArtifactsForm, VerbRunner.save_artifacts),
+    "crashed": (CrashedForm, VerbRunner.crashed),
+    "providers": (Form, VerbRunner.providers),
+    "provider_failed": (ProviderFailedForm, VerbRunner.provider_failed),
+    "provider_answered": (ProviderForm, VerbRunner.provider_answered),
+    "lost": (LostForm, VerbRunner.lost),
+    "deliveries": (DeliveriesForm, VerbRunner.deliveries),
+    "settle": (SettleForm, VerbRunner.settle),
+    "renew": (Form, VerbRunner.renew),
+    "report": (ReportForm, VerbRunner.report),
+    "drain": (Form, VerbRunner.drain),
+    "leave": (Form, VerbRunner.leave_platform),
 }
 
 

@@ -9,12 +9,12 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from worker.server.access import Unauthorized
+from worker.server.authorization import claims_of
 from worker.server.bodies import WorkBody
 from worker.server.common import JSON, Admitted, service_of
 from worker.server.failures import documented, told
-from worker.server.gate import claims_of
 from worker.server.json_bodies import JsonRoute
-from worker.server.verbs import POLLS, VERSION, Clerk
+from worker.server.verbs import POLLS, VERSION, VerbRunner
 from worker.words.errors import ModuleException, Unavailable, ValidationError
 
 router = APIRouter(tags=["work"], route_class=JsonRoute)
@@ -39,16 +39,16 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
         raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
     service = service_of(request)
     claims = claims_of(service, request.scope, access, worker_id=body.worker_id, names_worker=True)
-    clerk = Clerk(service, access, claims, lambda error: service.refusals.note(request.scope, error, access))
+    runner = VerbRunner(service, access, claims, lambda error: service.refusals.note(request.scope, error, access))
     if not waits:
-        return _answer(await _all(clerk, body.verbs))
+        return _answer(await _all(runner, body.verbs))
     invalid = asyncio.Event()
-    watching = [asyncio.create_task(each) for each in (_leaves(request, clerk), _loses_its_key(invalid, clerk))]
+    watching = [asyncio.create_task(each) for each in (_leaves(request, runner), _loses_its_key(invalid, runner))]
     try:
         with service.keyring.watch(access, invalid):
-            result = await _one(clerk, body.verbs[0])
-        if clerk.gone:  # nobody is there to take it
-            await clerk.take_back(result)
+            result = await _one(runner, body.verbs[0])
+        if runner.gone:  # nobody is there to take it
+            await runner.take_back(result)
         if invalid.is_set():
             raise Unauthorized(description="This key opens nothing any more.")
         return _answer([result])
@@ -57,20 +57,20 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
             each.cancel()
 
 
-async def _leaves(request: Request, clerk: Clerk) -> None:
+async def _leaves(request: Request, runner: VerbRunner) -> None:
     """Notice that the client has gone: then nothing is claimed for it."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    clerk.leave()
+    runner.leave()
 
 
-async def _loses_its_key(invalid: asyncio.Event, clerk: Clerk) -> None:
+async def _loses_its_key(invalid: asyncio.Event, runner: VerbRunner) -> None:
     """Notice that the client's key opens nothing any more: the same."""
     await invalid.wait()
-    clerk.leave()
+    runner.leave()
 
 
-async def _all(clerk: Clerk, verbs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _all(runner: VerbRunner, verbs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     chains: dict[str, list[int]] = {}
     for index, verb in enumerate(verbs):
         chains.setdefault(_subject(verb), []).append(index)
@@ -82,7 +82,7 @@ async def _all(clerk: Clerk, verbs: list[dict[str, Any]]) -> list[dict[str, Any]
             if broken is not None and "sequence" in verbs[index]:
                 results[index] = broken  # were it written, a repeat of what came before it would be taken for written
                 continue
-            results[index] = await _one(clerk, verbs[index])
+            results[index] = await _one(runner, verbs[index])
             if results[index].get("error", {}).get("status_code") == Unavailable.status:
                 broken = results[index]
 
@@ -99,9 +99,9 @@ def _subject(verb: dict[str, Any]) -> str:
     return subject if isinstance(subject, str) else ""
 
 
-async def _one(clerk: Clerk, verb: dict[str, Any]) -> dict[str, Any]:
+async def _one(runner: VerbRunner, verb: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"value": await clerk.carry_out(verb)}
+        return {"value": await runner.carry_out(verb)}
     except ModuleException as error:
         return {"error": told(error)}
 

@@ -9,17 +9,17 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from worker.contracts import WorkerState
-from worker.server import assigning, attending, mailing
+from worker.server import bare_assignments, bare_deliveries, native_stream
 from worker.server.access import Access
-from worker.server.assigning import Visitor
+from worker.server.authorization import ADMIT_SECONDS, claims_of
+from worker.server.bare_assignments import StreamClient
+from worker.server.bare_deliveries import announced
 from worker.server.bodies import WorkerReport
 from worker.server.claims import Claims
 from worker.server.common import KEY, Admitted, MaybeAdmitted, answers, base_of, service_of
 from worker.server.event_routes import STREAM
 from worker.server.failures import documented
-from worker.server.gate import ADMIT_SECONDS, claims_of
 from worker.server.json_bodies import JsonRoute
-from worker.server.mailing import announced
 from worker.server.streaming import EventStream
 from worker.words.errors import Unavailable
 from worker.words.ids import check_id
@@ -54,20 +54,20 @@ async def stream(
     service = service_of(request)
     address = request.client.host if request.client else ""
     wishes = announced(handler, events, agent_id)
-    visitor = Visitor(key, request.scope.get("organization_id"), agent_id, address, base_of(request), wishes)
+    stream_client = StreamClient(key, request.scope.get("organization_id"), agent_id, address, base_of(request), wishes)
     if native:
         if access is None:
             raise Unavailable("the database cannot be reached", retry_after=2)
         await claims_of(service, request.scope, access).worker(worker_id or "")
-        worker = await access.room.presence.worker(worker_id or "")
-        return EventStream(service, attending.serve(service, access, worker), access)
+        worker = await access.organization.presence.worker(worker_id or "")
+        return EventStream(service, native_stream.serve(service, access, worker), access)
     if access is not None:
         access.check(agent_id)
 
     def admitted(late: Access) -> None:
         opened.opened_by(late)
 
-    opened = EventStream(service, assigning.serve(service, visitor, access, admitted), access)
+    opened = EventStream(service, bare_assignments.serve(service, stream_client, access, admitted), access)
     return opened
 
 
@@ -95,14 +95,14 @@ async def report(
 
 
 async def _take(access: Access, claims: Claims, worker_id: str, body: WorkerReport) -> None:
-    presence = access.room.presence
+    presence = access.organization.presence
     match body.event:
         case "worker-heartbeat":
             await presence.heard(worker_id)
         case "worker-capacity-update":
             await presence.busy(worker_id, is_busy=isinstance(body.data, dict) and bool(body.data.get("is_busy")))
-        case mailing.DONE:
-            await mailing.settle(access, claims, body.data)
+        case bare_deliveries.DONE:
+            await bare_deliveries.settle(access, claims, body.data)
         case "worker-finished":
             await presence.busy(worker_id, is_busy=False)
         case _:
@@ -112,7 +112,7 @@ async def _take(access: Access, claims: Claims, worker_id: str, body: WorkerRepo
 @router.get("/workers", response_model=WorkerList, responses=documented())
 async def workers(access: Admitted) -> Response:
     """List the workers that are here, with what they serve and how much they run."""
-    listed = [_seen(access, each) for each in await access.room.presence.workers() if _visible(access, each)]
+    listed = [_seen(access, each) for each in await access.organization.presence.workers() if _visible(access, each)]
     return answers(dict[str, Any], {"workers": [asdict(each) for each in listed]})
 
 

@@ -13,7 +13,7 @@ from worker.agents.outputs import failed_run, watch_bare_runs
 from worker.bounded import on_behalf_of
 from worker.contracts import Platform, Work
 from worker.contracts.patience import persist
-from worker.current import REASON_RETRY, Mail, Run, run_in_hand
+from worker.current import REASON_RETRY, Inbox, Run, run_in_hand
 from worker.face.changes import checked
 from worker.face.task import Task
 from worker.registry import Handler
@@ -104,7 +104,7 @@ class Executor:
             answer_within=handler.answer_within,
             unanswered=handler.unanswered,
             claimed=task.updated_at,
-            mail=Mail(waits=task.messages_sent > 0),
+            inbox=Inbox(waits=task.messages_sent > 0),
         )
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 
@@ -307,5 +307,5 @@ def _handed_back(execution: Execution, back: HandBack, error: BaseException | No
 def _taken(execution: Execution) -> int:
     """How many of the messages that the task was sent its agents have read, in this attempt or an earlier one."""
     journal, run = execution.run.journal, execution.run
-    was_sent = run.mail.messages or execution.task.messages_sent
+    was_sent = run.inbox.messages or execution.task.messages_sent
     return len(journal.said()) if journal is not None and was_sent else 0

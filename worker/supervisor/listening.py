@@ -16,7 +16,7 @@ from worker.words.groups import members
 from worker.words.notices import Delivered, DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery, MailDemand, Subscription
+from worker.words.work import Delivery, DeliveryDemand, Subscription
 
 PATIENCE = 5.0  # seconds that one wait for deliveries lasts; a nudge ends it early
 AGAIN = 1.0  # seconds before the platform is asked again after trouble
@@ -90,9 +90,9 @@ class Listening:
         for caller in self._callers.values():
             caller.close()
 
-    def _demand(self) -> MailDemand:
+    def _demand(self) -> DeliveryDemand:
         each = {wish: max(0, most - self._busy[wish]) for wish, most in self._limits.items()}
-        return MailDemand(0 if self._draining() else sum(each.values()), each)
+        return DeliveryDemand(0 if self._draining() else sum(each.values()), each)
 
     def _start(self, delivery: Delivery) -> None:
         wish = delivery.subscription

@@ -385,7 +385,7 @@ class Supervisor:
     def _changed(self, task_ids: Collection[str]) -> None:
         changed = [each for (task_id, _), each in self._running.items() if task_id in task_ids]
         for execution in changed:
-            execution.run.mail.waits = True  # somebody may have said something to it
+            execution.run.inbox.waits = True  # somebody may have said something to it
         if changed:
             self._look.set()
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from worker.contracts import Platform
-from worker.contracts.standing import Countable, Standing
+from worker.contracts.stats import Countable, Stats
 from worker.settings import Settings
 from worker.telemetry import metrics
-from worker.telemetry.exposition import StandingCollector, Standings
+from worker.telemetry.exposition import StatsCache, StatsCollector
 from worker.telemetry.lag import LoopLag
 from worker.words.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ async def scraped(settings: Settings, platform: Platform) -> AsyncGenerator[str 
     shown = CollectorRegistry()
     shown.register(figures.registry)
     if isinstance(platform, Countable):
-        shown.register(StandingCollector(figures, _Asking(platform)))
+        shown.register(StatsCollector(figures, _Asking(platform)))
     host, port = settings.metrics_host, settings.metrics_port
     try:
         server, thread = start_http_server(port, host, shown)
@@ -60,11 +60,11 @@ class _Asking:
     def __init__(self, platform: Countable) -> None:
         self._platform = platform
         self._loop = asyncio.get_running_loop()
-        self._standings = Standings()
+        self._standings = StatsCache()
 
-    def __call__(self) -> Standing | None:
+    def __call__(self) -> Stats | None:
         """How the tasks stand; none where that is not known in time."""
-        asked = asyncio.run_coroutine_threadsafe(self._standings.of("", self._platform.standing), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._standings.of("", self._platform.stats), self._loop)
         try:
             return asked.result(ANSWER_SECONDS)
         except Exception:  # noqa: BLE001 - whatever it is, the process's own figures are worth an answer

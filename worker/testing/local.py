@@ -18,7 +18,7 @@ from worker.words.errors import ConfigurationError
 if TYPE_CHECKING:
     from worker.supervisor import Supervisor
 
-BEAT = 0.02  # seconds; the pulse's own quarter of a second would be paid at every end
+BEAT = 0.02  # seconds; the heartbeat's own quarter of a second would be paid at every end
 
 _current: "LocalPlatform | None" = None
 

@@ -31,7 +31,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class MailDemand:
+class DeliveryDemand:
     """How many deliveries a worker can take now.
 
     Args:

@@ -58,17 +58,17 @@ async def read(frame: Frame, conversation: Conversation, position: int) -> bool:
 
 
 async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
-    mail = attempt.mail
-    if mail.is_due(LOOK_SECONDS):
-        mail.waits, mail.looked = False, time.monotonic()
+    inbox = attempt.inbox
+    if inbox.is_due(LOOK_SECONDS):
+        inbox.waits, inbox.looked = False, time.monotonic()
         try:
-            mail.messages += await attempt.work.messages(attempt.task_id, len(mail.messages))
+            inbox.messages += await attempt.work.messages(attempt.task_id, len(inbox.messages))
         except ModuleException:
-            mail.waits = True  # they are read before the call after this one
-    if not mail.messages:
+            inbox.waits = True  # they are read before the call after this one
+    if not inbox.messages:
         return []
     known = run.journal.said()
-    return [each for each in mail.messages if each.number not in known]
+    return [each for each in inbox.messages if each.number not in known]
 
 
 def _is_read_by(frame: Frame, conversation: Conversation) -> bool:

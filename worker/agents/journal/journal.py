@@ -153,7 +153,7 @@ class Journal:
             value: What came of it, as JSON has it.
             match: Digest of what was asked.
             closes: It completes an answer whose text was streamed.
-            again: Marks of events that are in the log and are to be emitted once more.
+            again: ClaimPositions of events that are in the log and are to be emitted once more.
             number: Its place, if the call was completed before the row is made.
 
         Returns:

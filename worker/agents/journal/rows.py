@@ -72,7 +72,7 @@ def encode(entry: Entry, *, opens: Sequence[dict[str, Any]], closes: bool, again
         entry: The completed call.
         opens: Records of the scopes that were opened since the last row.
         closes: Whether it completes an answer whose text was streamed.
-        again: Marks of events that are in the log and are to be emitted once more.
+        again: ClaimPositions of events that are in the log and are to be emitted once more.
 
     Returns:
         The row, or None if it would be larger than ``VALUE_BYTES``.

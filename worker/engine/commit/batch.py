@@ -109,7 +109,7 @@ Item = NewRow | Change
 
 
 @dataclass(slots=True)
-class Plan:
+class Batch:
     """What a group writes: its items, and what comes of them."""
 
     items: Sequence[Item] = ()

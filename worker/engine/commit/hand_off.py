@@ -16,7 +16,7 @@ from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.work import Demand
 
 
-class Offer:
+class HandOff:
     """What one waiting worker can start.
 
     Args:
@@ -73,33 +73,33 @@ class Offer:
         return bool(self.begun or self._unsettled or self.is_lost)
 
 
-class Offers:
+class HandOffs:
     """The offers of one process, by worker."""
 
     def __init__(self) -> None:
-        self._offers: dict[str, Offer] = {}
+        self._hand_offs: dict[str, HandOff] = {}
 
     @property
     def workers(self) -> Collection[str]:
         """Whose offers stand."""
-        return self._offers.keys()
+        return self._hand_offs.keys()
 
     @contextmanager
-    def open(self, offer: Offer) -> Generator[None]:
+    def open(self, hand_off: HandOff) -> Generator[None]:
         """Have an offer stand."""
-        self._offers[offer.worker_id] = offer
+        self._hand_offs[hand_off.worker_id] = hand_off
         try:
             yield
         finally:
-            if self._offers.get(offer.worker_id) is offer:
-                del self._offers[offer.worker_id]
+            if self._hand_offs.get(hand_off.worker_id) is hand_off:
+                del self._hand_offs[hand_off.worker_id]
 
     def place(self, item: Item) -> Item:
         """A task as it shall be stored: a new one for which a worker has a place, begun by it."""
         if isinstance(item, NewRow) and item.status == "pending" and not item.queued:
-            for offer in self._offers.values():
-                if offer.takes(item):
-                    return replace(item, worker_id=offer.worker_id)
+            for hand_off in self._hand_offs.values():
+                if hand_off.takes(item):
+                    return replace(item, worker_id=hand_off.worker_id)
         return item
 
     def settle(self, items: Iterable[Item], begun: Sequence[Mapping[str, Any]] = (), *, lost: bool = False) -> None:
@@ -112,5 +112,5 @@ class Offers:
         """
         rows = {row["id"]: row for row in begun}
         for item in items:
-            if isinstance(item, NewRow) and item.worker_id in self._offers:
-                self._offers[item.worker_id].settle(item.id, rows.get(item.id), lost=lost)
+            if isinstance(item, NewRow) and item.worker_id in self._hand_offs:
+                self._hand_offs[item.worker_id].settle(item.id, rows.get(item.id), lost=lost)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.engine.commit.batch import NEVER, NewRow, Plan
+from worker.engine.commit.batch import NEVER, Batch, NewRow
 from worker.engine.database.payloads import encode
 
 if TYPE_CHECKING:
-    from worker.engine.commit.queue import Waiting
+    from worker.engine.commit.queue import QueuedWrite
 
 
 class Logged(NamedTuple):
@@ -21,7 +21,7 @@ class Logged(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class InDoubt:
     """If the log has one of the events that a try wrote, it took place.
 
     Args:
@@ -45,37 +45,37 @@ class Doubt:
         return self.time in (None, event.time)
 
 
-def note_loss(group: "Sequence[Waiting]", plan: Plan) -> None:
+def note_loss(group: "Sequence[QueuedWrite]", batch: Batch) -> None:
     """Note how to find out whether a commit whose answer was lost took place.
 
     Before all was decided nothing was sent that could be committed: then what was in doubt before still is.
     """
-    if len(plan.errors) == len(group):
-        doubts = _of_known(plan) if plan.rows and plan.now == NEVER else None
-        shared = _of_all(group, plan)
+    if len(batch.errors) == len(group):
+        in_doubts = _of_known(batch) if batch.rows and batch.now == NEVER else None
+        shared = _of_all(group, batch)
         for index, waiting in enumerate(group):
-            if index in plan.committed:  # that one's is no doubt at all
+            if index in batch.committed:  # that one's is no doubt at all
                 continue
-            if doubts is not None:
-                waiting.doubt = doubts.get(waiting.item.task_id)
+            if in_doubts is not None:
+                waiting.in_doubt = in_doubts.get(waiting.item.task_id)
             else:
-                waiting.doubt = Doubt(waiting.item.task_id, 1) if isinstance(waiting.item, NewRow) else shared
+                waiting.in_doubt = InDoubt(waiting.item.task_id, 1) if isinstance(waiting.item, NewRow) else shared
     for waiting in group:
         waiting.losses += 1
 
 
-def _of_all(group: "Sequence[Waiting]", plan: Plan) -> Doubt | None:
+def _of_all(group: "Sequence[QueuedWrite]", batch: Batch) -> InDoubt | None:
     """What shows that a transaction took place; none: it logged nothing, and to do it again changes nothing."""
-    if plan.events:
-        return Doubt(plan.events[0].task_id, plan.events[0].number, plan.now)
+    if batch.events:
+        return InDoubt(batch.events[0].task_id, batch.events[0].number, batch.now)
     new = next((each.item for each in group if isinstance(each.item, NewRow)), None)
-    return Doubt(new.task_id, 1) if new is not None else None
+    return InDoubt(new.task_id, 1) if new is not None else None
 
 
-def _of_known(plan: Plan) -> dict[str, Doubt]:
+def _of_known(batch: Batch) -> dict[str, InDoubt]:
     """The same for each task by itself: of rows that nobody looked at, some may have been written and others not."""
-    doubts: dict[str, Doubt] = {}
-    for event in plan.events:
+    in_doubts: dict[str, InDoubt] = {}
+    for event in batch.events:
         data = None if event.data is None else encode(event.data)
-        doubts.setdefault(event.task_id, Doubt(event.task_id, event.number, None, event.attempt, data))
-    return doubts
+        in_doubts.setdefault(event.task_id, InDoubt(event.task_id, event.number, None, event.attempt, data))
+    return in_doubts

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from worker.engine.commit.batch import Item, Plan
+from worker.engine.commit.batch import Batch, Item
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
 from worker.engine.state.changes import Append, Finish, Save
@@ -24,7 +24,7 @@ CLAIMS_KEPT = 50_000  # whose they were, and of when: many times what a process 
 _NOW = cast("Any", None)  # the database's time is not known before it is asked, and no write of a run's own needs it
 
 
-class Known:
+class OwnedRows:
     """Rows by task, each as the last claim or write of this process left it."""
 
     def __init__(self) -> None:
@@ -91,22 +91,22 @@ class Known:
             and not _clears(item)
         )
 
-    def decide(self, items: Sequence[Item], plan: Plan) -> None:
+    def decide(self, items: Sequence[Item], batch: Batch) -> None:
         """Decide what a group writes, on the rows as they are known."""
         for item in items:
-            if item.task_id not in plan.rows:
-                plan.rows[item.task_id] = self._rows[item.task_id].afresh()
+            if item.task_id not in batch.rows:
+                batch.rows[item.task_id] = self._rows[item.task_id].afresh()
         for item in items:
-            plan.take(item)
+            batch.take(item)
 
-    def parameters(self, plan: Plan) -> dict[str, str]:
+    def parameters(self, batch: Batch) -> dict[str, str]:
         """What the one statement wants of a plan."""
-        rows = [self._guarded(row, plan.vault) for row in plan.rows.values()]
+        rows = [self._guarded(row, batch.vault) for row in batch.rows.values()]
         return {
-            "ids": array(plan.rows),
+            "ids": array(batch.rows),
             "rows": encode(rows),
-            "events": plan.logged(),
-            "journal": plan.noted(),
+            "events": batch.logged(),
+            "journal": batch.noted(),
         }
 
     def _guarded(self, row: Row, vault: Vault) -> dict[str, Any]:
@@ -125,10 +125,10 @@ class Known:
         """These are not as they were known: the next write looks first."""
         self._doubtful |= self._rows.keys() & task_ids
 
-    def update(self, plan: Plan, stored: Collection[str]) -> None:
+    def update(self, batch: Batch, stored: Collection[str]) -> None:
         """Take in what a group made of the rows of some tasks."""
         for task_id in self._rows.keys() & stored:
-            row = plan.rows.get(task_id)
+            row = batch.rows.get(task_id)
             self._doubtful.discard(task_id)
             if row is not None and self._is_held(row):
                 row.changed = {}

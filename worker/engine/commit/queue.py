@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import count
 
 from worker.engine.commit.batch import Item, NewRow
-from worker.engine.commit.in_doubt import Doubt
+from worker.engine.commit.in_doubt import InDoubt
 from worker.words.errors import Unavailable
 
 GROUP_ITEMS = 256  # beyond it a commit takes longer than its fsync, and everybody waits
@@ -25,7 +25,7 @@ MOST_LOSSES = 30  # connections that broke under one item: it may be what breaks
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class QueuedWrite:
     """An item, who waits for it, and what became of it so far."""
 
     item: Item
@@ -38,7 +38,7 @@ class Waiting:
     locked: int = 0  # how often it met a lock that somebody holds for long
     is_given_up: bool = False
     owner: str | None = None  # whose run writes it, where that is known
-    doubt: Doubt | None = None  # where the connection broke: how to know whether it was committed
+    in_doubt: InDoubt | None = None  # where the connection broke: how to know whether it was committed
 
     @property
     def is_patient(self) -> bool:
@@ -72,7 +72,7 @@ class Waiting:
 
     def refuse(self, error: Exception) -> None:
         """Tell whoever asked that it was not written, as far as that is known."""
-        if self.doubt is not None and isinstance(error, Unavailable):
+        if self.in_doubt is not None and isinstance(error, Unavailable):
             error = Unavailable(f"{error.description}; whether this was stored is not known", retry_after=5)
         self.settle(error)
 
@@ -81,7 +81,7 @@ class Queue:
     """Items in the order in which they came."""
 
     def __init__(self) -> None:
-        self._items: list[Waiting] = []
+        self._items: list[QueuedWrite] = []
         self._bytes = 0
         self._orders = count()
         self._filled = asyncio.Event()
@@ -91,7 +91,7 @@ class Queue:
     def __bool__(self) -> bool:
         return bool(self._items)
 
-    async def put(self, waiting: Waiting) -> None:
+    async def put(self, waiting: QueuedWrite) -> None:
         """Take an item in, once there is room for it. Raises: Unavailable (closed)."""
         while not self._is_closed and not waiting.done.done() and not self._has_room(waiting.size):
             self._room.clear()
@@ -100,11 +100,11 @@ class Queue:
             raise Unavailable("the platform is closed")
         self.put_back([waiting])
 
-    def number(self, item: Item) -> Waiting:
+    def number(self, item: Item) -> QueuedWrite:
         """Give an item its place in the order of all."""
-        return Waiting(item, next(self._orders), item.size, asyncio.get_running_loop().create_future())
+        return QueuedWrite(item, next(self._orders), item.size, asyncio.get_running_loop().create_future())
 
-    def put_back(self, group: Iterable[Waiting]) -> None:
+    def put_back(self, group: Iterable[QueuedWrite]) -> None:
         """Take items in, each at its place in the order."""
         for waiting in group:
             if waiting.is_given_up:
@@ -113,13 +113,13 @@ class Queue:
             self._bytes += waiting.size
         self._filled.set()
 
-    def drop(self, waiting: Waiting) -> bool:
+    def drop(self, waiting: QueuedWrite) -> bool:
         """Take an item out that is not to be written; false: it is not here, but under way or in doubt."""
         if waiting not in self._items:
             return False
         self._items.remove(waiting)
         self._left([waiting])
-        return waiting.doubt is None
+        return waiting.in_doubt is None
 
     async def filled(self) -> bool:
         """Wait for an item; false: it is closed and empty."""
@@ -128,7 +128,7 @@ class Queue:
             await self._filled.wait()
         return bool(self._items)
 
-    def take(self) -> list[Waiting]:
+    def take(self) -> list[QueuedWrite]:
         """Take out the next group."""
         size = amount = 0
         for waiting in self._items[:GROUP_ITEMS]:
@@ -158,6 +158,6 @@ class Queue:
     def _has_room(self, size: int) -> bool:
         return not self._items or (len(self._items) < ROOM_ITEMS and self._bytes + size <= ROOM_BYTES)
 
-    def _left(self, group: list[Waiting]) -> None:
+    def _left(self, group: list[QueuedWrite]) -> None:
         self._bytes -= sum(each.size for each in group)
         self._room.set()

@@ -4,8 +4,8 @@ No waiting window: whatever came while the last group committed is the next grou
 order of their ids, asks each change for its effect, writes all effects with a handful of statements, commits, and
 only then hints. A group that fails is split until the bad item stands alone, so its neighbours never notice.
 
-What runs write of their own tasks, which is nearly everything, is decided on the rows as they are known (``known.py``):
-one statement, which locks and checks them itself, in place of a look and a wait.
+What runs write of their own tasks, which is nearly everything, is decided on the rows as this process knows them
+(``owned_rows.py``): one statement, which locks and checks them itself, in place of a look and a wait.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
-from worker.engine.commit.batch import NEVER, NewRow, Plan
-from worker.engine.commit.hand_off import Offers
+from worker.engine.commit.batch import NEVER, Batch, NewRow
+from worker.engine.commit.hand_off import HandOffs
 from worker.engine.commit.hints import DELIVERIES, WORK
-from worker.engine.commit.in_doubt import Doubt, Logged, note_loss
-from worker.engine.commit.owned_rows import Known
-from worker.engine.commit.queue import Item, Queue, Waiting
+from worker.engine.commit.in_doubt import InDoubt, Logged, note_loss
+from worker.engine.commit.owned_rows import OwnedRows
+from worker.engine.commit.queue import Item, Queue, QueuedWrite
 from worker.engine.database import file_statements, statements
 from worker.engine.database.bounds import too_late
 from worker.engine.database.connections import (
@@ -34,7 +34,7 @@ from worker.engine.database.connections import (
     translated,
 )
 from worker.engine.database.payloads import array, encode
-from worker.engine.database.server_identity import Home
+from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault, looks_first
 from worker.engine.state.changes import Append, Save
@@ -76,7 +76,7 @@ class Writer:
         tell: How those who wait hear of it.
         ended: Told of conversations in which another task's turn may have come.
         pooled: A transaction pooler stands between.
-        home: The server that the process is on.
+        server: The server that the process is on.
         lease: Of this process's worker, by its own clock.
         vault: Seals what is stored, as far as that is wished.
     """
@@ -88,14 +88,14 @@ class Writer:
         ended: Callable[[Collection[Turns]], None],
         *,
         pooled: bool,
-        home: Home,
+        server: ServerIdentity,
         lease: OwnLease,
         vault: Vault,
     ) -> None:
-        self._home = home
+        self._server = server
         self._vault = vault
         self._lease = lease
-        self.offers = Offers()
+        self.hand_offs = HandOffs()
         self._url = url
         self._told = tell
         self._ended = ended
@@ -107,7 +107,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._trouble: Unavailable | None = None  # why nothing is written at the moment
-        self.known = Known()
+        self.owned_rows = OwnedRows()
         self.commits = 0
         self.items = 0
 
@@ -142,7 +142,7 @@ class Writer:
         if not is_id(item.task_id):  # what the database could not even be asked for
             raise TaskNotFound(item.task_id)
         waiting = self._queue.number(item)
-        waiting.owner = self.known.owner(item)
+        waiting.owner = self.owned_rows.owner(item)
         if waiting.is_patient:
             await self._put(waiting)
             committed = await waiting.done
@@ -162,16 +162,16 @@ class Writer:
 
     def is_cut_off(self, task_id: str, attempt: int | None) -> bool:
         """Whether this process's worker claimed an attempt and may own it no longer, by its own clock."""
-        asked = self.known.claimed_at(task_id, attempt)
+        asked = self.owned_rows.claimed_at(task_id, attempt)
         return asked is not None and not self._lease.holds(asked)
 
-    async def _put(self, waiting: Waiting) -> None:
+    async def _put(self, waiting: QueuedWrite) -> None:
         if waiting.size > LARGE_BYTES:
             self._beside(self._write_alone(waiting))
         else:
             await self._queue.put(waiting)
 
-    def _give_up(self, waiting: Waiting) -> None:
+    def _give_up(self, waiting: QueuedWrite) -> None:
         """Tell whoever has waited long enough, whatever the database does with what it was sent."""
         error = self._trouble or too_late()
         if not self._queue.drop(waiting):
@@ -183,7 +183,7 @@ class Writer:
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
-    async def _write_alone(self, waiting: Waiting) -> None:
+    async def _write_alone(self, waiting: QueuedWrite) -> None:
         """Commit one item on a connection of its own; others get their turn while it waits."""
         wait, longest = RECONNECT_SECONDS
         while True:
@@ -194,9 +194,9 @@ class Writer:
             await self._pause(wait)
             wait = min(wait * 2, longest)
 
-    async def _try_alone(self, waiting: Waiting) -> None:
+    async def _try_alone(self, waiting: QueuedWrite) -> None:
         try:
-            connection = await connect(self._url, pooled=self._pooled, home=self._home, vault=self._vault)
+            connection = await connect(self._url, pooled=self._pooled, server=self._server, vault=self._vault)
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
             if not isinstance(error, Unavailable) or not self._may_wait(waiting):
                 waiting.refuse(error)
@@ -214,7 +214,7 @@ class Writer:
             if connection is not None:
                 await self._commit_group(connection, self._queue.take())
 
-    async def _commit_group(self, connection: "AsyncConnection[Any]", group: list[Waiting]) -> None:
+    async def _commit_group(self, connection: "AsyncConnection[Any]", group: list[QueuedWrite]) -> None:
         """Commit a group; one that fails is split until the bad item stands alone."""
         if connection.closed:  # under the first half of a group that was split
             self._queue.put_back(group)
@@ -223,7 +223,7 @@ class Writer:
         if error is None:
             return
         if is_lost(connection, error) or leaves_server(error):
-            self._home.doubt()
+            self._server.suspect()
             await connection.close()
             await self._again(group, error, LOSS_SECONDS * 2 ** max(each.losses for each in group))
         elif isinstance(error, _locked()) and min(each.locked for each in group) < LOCK_TRIES:
@@ -234,7 +234,7 @@ class Writer:
             half = len(group) // 2
             await self._commit_group(connection, group[:half])
             await self._commit_group(connection, group[half:])
-        elif not group[0].again and (group[0].doubt is not None or isinstance(error, _collisions())):
+        elif not group[0].again and (group[0].in_doubt is not None or isinstance(error, _collisions())):
             group[0].again = True
             await self._commit_group(connection, group)
         elif self._is_tried_again(group[0], error):
@@ -242,7 +242,7 @@ class Writer:
         else:
             group[0].refuse(translated(error) or error)
 
-    async def _again(self, group: list[Waiting], error: Exception, seconds: float) -> None:
+    async def _again(self, group: list[QueuedWrite], error: Exception, seconds: float) -> None:
         """Put a group back whole, for a moment."""
         self._queue.put_back(group)
         told = translated(error)
@@ -250,14 +250,14 @@ class Writer:
         self._queue.tell_impatient(told or error)
         await self._pause(min(seconds, RECONNECT_SECONDS[1]))
 
-    def _may_wait(self, waiting: Waiting) -> bool:
+    def _may_wait(self, waiting: QueuedWrite) -> bool:
         return waiting.may_wait() and not self._closing.is_set()
 
-    def _is_tried_again(self, waiting: Waiting, error: Exception) -> bool:
+    def _is_tried_again(self, waiting: QueuedWrite, error: Exception) -> bool:
         """Whether a try that failed is followed by another: an attempt can wait until the disk is full no more."""
         return self._may_wait(waiting) and (is_passing(error) if waiting.is_patient else is_lost(None, error))
 
-    def _try_later(self, waiting: Waiting, error: Exception) -> None:
+    def _try_later(self, waiting: QueuedWrite, error: Exception) -> None:
         """Put an item back after a while."""
         seconds = TRY_LATER_SECONDS
         announce(PlatformTrouble(doing="writing", error=translated(error) or error, again_in=seconds))
@@ -305,95 +305,97 @@ class Writer:
             return
         try:
             with errors():
-                await self._home.check(connection)
+                await self._server.check(connection)
         except Unavailable:
             await connection.close()
 
     async def _connect(self) -> "AsyncConnection[Any]":
-        connection = await connect(self._url, pooled=self._pooled, home=self._home, vault=self._vault)
+        connection = await connect(self._url, pooled=self._pooled, server=self._server, vault=self._vault)
         if not self._pooled:
             with errors():
                 await _limit(connection, is_local=False)
         return connection
 
-    async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> Exception | None:
+    async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite]) -> Exception | None:
         """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
-        items = [waiting.item if waiting.doubt else self.offers.place(waiting.item) for waiting in group]
-        plan = Plan(items, vault=self._vault)
+        items = [waiting.item if waiting.in_doubt else self.hand_offs.place(waiting.item) for waiting in group]
+        batch = Batch(items, vault=self._vault)
         try:
-            await self._commit(connection, group, plan)
+            await self._commit(connection, group, batch)
         except Exception as error:  # noqa: BLE001 - the caller decides what it means
             broken = is_lost(connection, error)
-            self.offers.settle(plan.items, lost=broken)
+            self.hand_offs.settle(batch.items, lost=broken)
             if broken:
-                note_loss(group, plan)
+                note_loss(group, batch)
             return error
         self._trouble = None
-        self.offers.settle(plan.items, plan.begun)
-        turns = BEGUN_TURNS if plan.begun else 0
-        for index, (waiting, outcome) in enumerate(zip(group, plan.outcomes(), strict=True)):
-            if index not in plan.undecided:
+        self.hand_offs.settle(batch.items, batch.begun)
+        turns = BEGUN_TURNS if batch.begun else 0
+        for index, (waiting, outcome) in enumerate(zip(group, batch.outcomes(), strict=True)):
+            if index not in batch.undecided:
                 _after(turns, waiting.settle, outcome)
-        self._tell(plan)
-        fault("write.told", plan.items)
-        if plan.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
-            self._queue.put_back(group[index] for index in sorted(plan.undecided))
+        self._tell(batch)
+        fault("write.told", batch.items)
+        if batch.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
+            self._queue.put_back(group[index] for index in sorted(batch.undecided))
         return None
 
-    async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+    async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite], batch: Batch) -> None:
         """One transaction for many items. Raises only where the whole transaction failed."""
-        if all(isinstance(each.item, NewRow) and not each.item.files and each.doubt is None for each in group):
-            await self._create(connection, plan)
+        if all(isinstance(each.item, NewRow) and not each.item.files and each.in_doubt is None for each in group):
+            await self._create(connection, batch)
         elif self._is_known(group):
-            await self._write_known(connection, group, plan)
+            await self._write_known(connection, group, batch)
         else:
-            await self._change(connection, group, plan)
-            self.known.update(plan, {each.item.task_id for each in group})
+            await self._change(connection, group, batch)
+            self.owned_rows.update(batch, {each.item.task_id for each in group})
         self.commits += 1
         self.items += len(group)
 
-    async def _create(self, connection: "AsyncConnection[Any]", plan: Plan) -> None:
+    async def _create(self, connection: "AsyncConnection[Any]", batch: Batch) -> None:
         """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
-        for item in plan.items:
-            plan.take(item)
-        await self._note_created(await self._insert(connection, plan), plan)
+        for item in batch.items:
+            batch.take(item)
+        await self._note_created(await self._insert(connection, batch), batch)
 
-    async def _insert(self, connection: "AsyncConnection[Any]", plan: Plan) -> "AsyncCursor[dict[str, Any]]":
+    async def _insert(self, connection: "AsyncConnection[Any]", batch: Batch) -> "AsyncCursor[dict[str, Any]]":
         from psycopg.rows import dict_row
 
-        in_turns = any(row["conversation_id"] is not None for row in plan.new)
+        in_turns = any(row["conversation_id"] is not None for row in batch.new)
         statement = statements.INSERT_TURNS if in_turns else statements.INSERT_TASKS
-        return await connection.cursor(row_factory=dict_row).execute(statement, (plan.inserted(),))
+        return await connection.cursor(row_factory=dict_row).execute(statement, (batch.inserted(),))
 
-    async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", plan: Plan) -> None:
+    async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", batch: Batch) -> None:
         rows = await made.fetchall()
-        plan.now = rows[0]["now"]
-        plan.wakes_deliveries |= rows[0]["is_due"]
-        plan.begin([row for row in rows if row["id"] is not None])
+        batch.now = rows[0]["now"]
+        batch.wakes_deliveries |= rows[0]["is_due"]
+        batch.begin([row for row in rows if row["id"] is not None])
 
-    def _is_known(self, group: Sequence[Waiting]) -> bool:
+    def _is_known(self, group: Sequence[QueuedWrite]) -> bool:
         """Whether all of a group is what runs write of tasks that are known; what is in doubt is always looked at."""
         if looks_first():
             return False
         return all(
-            each.doubt is None and each.size <= LARGE_BYTES and self.known.covers(each.item, each.owner)
+            each.in_doubt is None and each.size <= LARGE_BYTES and self.owned_rows.covers(each.item, each.owner)
             for each in group
         )
 
-    async def _write_known(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+    async def _write_known(
+        self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite], batch: Batch
+    ) -> None:
         """What runs write of their own tasks needs no look at them: one statement, which leaves out what has moved."""
-        self.known.decide([waiting.item for waiting in group], plan)
-        fault("known.decided", plan.items)
-        written = await connection.execute(statements.WRITE_KNOWN, self.known.parameters(plan))
-        ((plan.now, ids, due),) = await written.fetchall()
-        fault("known.committed", plan.items)
+        self.owned_rows.decide([waiting.item for waiting in group], batch)
+        fault("known.decided", batch.items)
+        written = await connection.execute(statements.WRITE_OWNED, self.owned_rows.parameters(batch))
+        ((batch.now, ids, due),) = await written.fetchall()
+        fault("known.committed", batch.items)
         stored = set(ids)
-        self.known.update(plan, stored)
-        self.known.doubt(plan.rows.keys() - stored)
-        plan.wakes_deliveries |= due
-        plan.keep(stored)
+        self.owned_rows.update(batch, stored)
+        self.owned_rows.doubt(batch.rows.keys() - stored)
+        batch.wakes_deliveries |= due
+        batch.keep(stored)
 
-    async def _change(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting], plan: Plan) -> None:
+    async def _change(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite], batch: Batch) -> None:
         """Lock, decide, store: one pipeline, with one wait in it."""
         try:
             async with connection.pipeline() as pipeline:
@@ -401,49 +403,51 @@ class Writer:
                 if self._pooled:
                     await connection.execute(LEAVE_NO_LOCK, (True,))
                     await _limit(connection, is_local=True)
-                fault("write.begun", plan.items)
-                await self._decide(connection, pipeline, group, plan)
-                fault("write.decided", plan.items)
-                made, cursors = await self._store(connection, plan)
+                fault("write.begun", batch.items)
+                await self._decide(connection, pipeline, group, batch)
+                fault("write.decided", batch.items)
+                made, cursors = await self._store(connection, batch)
                 await connection.execute("commit")
-                fault("write.sent", plan.items)
-            fault("write.committed", plan.items)
+                fault("write.sent", batch.items)
+            fault("write.committed", batch.items)
         except BaseException:
             if not connection.closed:
                 await connection.rollback()
             raise
         if made is not None:
-            await self._note_created(made, plan)
-        plan.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
+            await self._note_created(made, batch)
+        batch.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
 
     async def _decide(
-        self, connection: "AsyncConnection[Any]", pipeline: "AsyncPipeline", group: Sequence[Waiting], plan: Plan
+        self, connection: "AsyncConnection[Any]", pipeline: "AsyncPipeline", group: Sequence[QueuedWrite], batch: Batch
     ) -> None:
         """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for.
 
         A sync, though the pipeline needs none: the server then knows that it waits for us, and not for ever.
         """
-        ids = sorted({item.task_id for item in plan.items if not isinstance(item, NewRow)})
+        ids = sorted({item.task_id for item in batch.items if not isinstance(item, NewRow)})
         if ids:
-            renewing = array(item.task_id for item in plan.items if getattr(item, "renewal", None))
+            renewing = array(item.task_id for item in batch.items if getattr(item, "renewal", None))
             locked = await connection.execute(statements.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
             await pipeline.sync()
-            plan.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
-            plan.now = next((row.now for row in plan.rows.values()), NEVER)
-            fault("write.locked", plan.items)
+            batch.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
+            batch.now = next((row.now for row in batch.rows.values()), NEVER)
+            fault("write.locked", batch.items)
         committed = await self._committed(connection, group)
-        for waiting, item in zip(group, plan.items, strict=True):
-            if waiting.doubt in committed:
-                plan.pass_over(item, committed[waiting.doubt])
+        for waiting, item in zip(group, batch.items, strict=True):
+            if waiting.in_doubt in committed:
+                batch.pass_over(item, committed[waiting.in_doubt])
             else:
-                plan.take(item, waiting.owner)
+                batch.take(item, waiting.owner)
 
-    async def _committed(self, connection: "AsyncConnection[Any]", group: Sequence[Waiting]) -> dict[Doubt, datetime]:
+    async def _committed(
+        self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite]
+    ) -> dict[InDoubt, datetime]:
         """Which earlier tries have committed after all, and when: their answers were lost.
 
         The rows are locked, so those tries have ended: their events are in the log, or never will be.
         """
-        doubts = list({each.doubt for each in group if each.doubt is not None})
+        doubts = list({each.in_doubt for each in group if each.in_doubt is not None})
         if not doubts:
             return {}
         keys = [each.task_id for each in doubts], [each.number for each in doubts]
@@ -458,37 +462,37 @@ class Writer:
         return Logged(time, attempt, data)
 
     async def _store(
-        self, connection: "AsyncConnection[Any]", plan: Plan
+        self, connection: "AsyncConnection[Any]", batch: Batch
     ) -> "tuple[AsyncCursor[dict[str, Any]] | None, AsyncCursor[Any] | None]":
         """Send what the group writes; the cursors of the statements that say what was created and what is due."""
         made = cursors = None
-        if plan.new:
-            made = await self._insert(connection, plan)
-        for statement, values, ids in plan.updates():
+        if batch.new:
+            made = await self._insert(connection, batch)
+        for statement, values, ids in batch.updates():
             await connection.execute(statement, (values, ids))
-        fault("write.updated", plan.items)
-        if plan.dropped_journals:
-            await connection.execute(statements.DROP_JOURNAL, (array(plan.dropped_journals),))
-        if plan.journal:
-            await connection.execute(statements.INSERT_JOURNAL, (plan.noted(),))
-            fault("write.journaled", plan.items)
-        if plan.dropped_files:
-            await connection.execute(file_statements.DROP_TASK_FILES, (plan.dropped_files,))
-        if plan.files:
-            await connection.execute(file_statements.INSERT_TASK_FILES, (encode(plan.files),))
-        if plan.events:
-            cursors = await connection.execute(statements.INSERT_EVENTS, (plan.logged(),))
-            fault("write.logged", plan.items)
+        fault("write.updated", batch.items)
+        if batch.dropped_journals:
+            await connection.execute(statements.DROP_JOURNAL, (array(batch.dropped_journals),))
+        if batch.journal:
+            await connection.execute(statements.INSERT_JOURNAL, (batch.noted(),))
+            fault("write.journaled", batch.items)
+        if batch.dropped_files:
+            await connection.execute(file_statements.DROP_TASK_FILES, (batch.dropped_files,))
+        if batch.files:
+            await connection.execute(file_statements.INSERT_TASK_FILES, (encode(batch.files),))
+        if batch.events:
+            cursors = await connection.execute(statements.INSERT_EVENTS, (batch.logged(),))
+            fault("write.logged", batch.items)
         return made, cursors
 
-    def _tell(self, plan: Plan) -> None:
+    def _tell(self, batch: Batch) -> None:
         """Hint at what was committed."""
-        flags = WORK * plan.wakes_work + DELIVERIES * plan.wakes_deliveries
-        ids = plan.changed_tasks
+        flags = WORK * batch.wakes_work + DELIVERIES * batch.wakes_deliveries
+        ids = batch.changed_tasks
         if flags or ids:
-            self._told(flags, ids, plan.disturbed)
-        if plan.turns:
-            self._ended(plan.turns)
+            self._told(flags, ids, batch.disturbed)
+        if batch.turns:
+            self._ended(batch.turns)
 
 
 def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.engine.database.server_identity import Home
+from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, Unavailable, ValidationError
 
@@ -94,14 +94,14 @@ def options(*, pooled: bool) -> dict[str, Any]:
 
 
 async def connect(
-    url: str, *, pooled: bool = False, home: "Home | None" = None, vault: Vault | None = None
+    url: str, *, pooled: bool = False, server: "ServerIdentity | None" = None, vault: Vault | None = None
 ) -> "AsyncConnection[Any]":
     """Open a connection in autocommit mode.
 
     Args:
         url: The database.
         pooled: A transaction pooler stands between: the session is not ours to set up.
-        home: The server that the process is on.
+        server: The server that the process is on.
         vault: Opens what is sealed; none: it is read as it is.
 
     Raises:
@@ -113,32 +113,34 @@ async def connect(
     try:
         with errors():
             connection = await AsyncSession.connect(whole_url(url), **options(pooled=pooled))
-            await configure(connection, home, vault)
+            await configure(connection, server, vault)
     except Unavailable as error:
         raise Unavailable(f"{shown(url)}: {error.description}", retry_after=error.retry_after) from error
     return connection
 
 
-def connect_sync(url: str, *, pooled: bool = False, home: "Home | None" = None) -> "Connection[Any]":
+def connect_sync(url: str, *, pooled: bool = False, server: "ServerIdentity | None" = None) -> "Connection[Any]":
     """Open a blocking connection in autocommit mode, for a thread of its own. Raises: as ``connect``, and psycopg's."""
     from worker.engine.database.session_settings import Session
 
     connection = Session.connect(whole_url(url), **options(pooled=pooled))
     try:
         if not pooled:
-            (home or Home()).move_in_sync(connection)
+            (server or ServerIdentity()).set_up_sync(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-async def configure(connection: "AsyncConnection[Any]", home: "Home | None" = None, vault: Vault | None = None) -> None:
+async def configure(
+    connection: "AsyncConnection[Any]", server: "ServerIdentity | None" = None, vault: Vault | None = None
+) -> None:
     """Prepare a new connection; one that is of no use is closed."""
     try:
         await connection.set_autocommit(True)
         if connection.prepare_threshold is not None:  # none: there is a pooler, and the session somebody else's next
-            await (home or Home()).move_in(connection)
+            await (server or ServerIdentity()).set_up(connection)
         _read_json(connection, vault)
     except BaseException:
         await connection.close()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from worker.engine.database.connections import configure, options, whole_url
-from worker.engine.database.server_identity import Home
+from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.words.errors import Unavailable
 
@@ -29,18 +29,18 @@ class Pool:
 
     Args:
         url: The database.
-        home: The server that the process is on.
+        server: The server that the process is on.
         pooled: A transaction pooler stands between.
         size: How many there are at the most.
         vault: Opens what is sealed.
     """
 
-    def __init__(self, url: str, home: Home, *, pooled: bool, size: int, vault: Vault) -> None:
+    def __init__(self, url: str, server: ServerIdentity, *, pooled: bool, size: int, vault: Vault) -> None:
         from psycopg_pool import AsyncConnectionPool
 
         from worker.engine.database.session_settings import AsyncSession
 
-        self._home = home
+        self._server = server
         self._vault = vault
         self._pooled = pooled
         self._probes: set[asyncio.Task[None]] = set()
@@ -103,10 +103,10 @@ class Pool:
         works = False
         try:
             if not self._pooled:
-                await self._home.check(connection)
-            elif not self._home.trusts(connection):
+                await self._server.check(connection)
+            elif not self._server.trusts(connection):
                 await connection.execute("select 1")
-                self._home.trust(connection)
+                self._server.trust(connection)
             works = True
         except (psycopg.Error, Unavailable):
             pass
@@ -123,7 +123,7 @@ class Pool:
         draining.add_done_callback(self._probes.discard)
 
     async def _configure(self, connection: "AsyncConnection[Any]") -> None:
-        await configure(connection, self._home, self._vault)
+        await configure(connection, self._server, self._vault)
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""

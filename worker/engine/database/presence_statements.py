@@ -20,10 +20,10 @@ SUBSCRIPTIONS_OF = """
     where w.id = %s and w.organization_id = %s
 """
 
-HELD_MAIL = "select subscription_id, task_id, claim from worker.cursors where worker_id = %s"
+HELD_DELIVERIES = "select subscription_id, task_id, claim from worker.cursors where worker_id = %s"
 
 # In the order in which writers touch cursors, so that they cannot deadlock.
-GIVE_BACK_MAIL = """
+GIVE_BACK_DELIVERIES = """
     with held as (
         select c.subscription_id, c.task_id from worker.cursors c
         join unnest(%s::bigint[], %s::text[], %s::integer[]) as h(subscription_id, task_id, claim)

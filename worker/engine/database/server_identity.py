@@ -52,7 +52,7 @@ class Server:
     timeline: int | None
 
 
-class Home:
+class ServerIdentity:
     """The server that a process is on. Asked from its loop and from its heartbeat thread.
 
     Args:
@@ -67,7 +67,7 @@ class Home:
         self._timelines: dict[int, int] = {}  # the highest that was seen of each cluster
         self._seen: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 
-    def doubt(self) -> None:
+    def suspect(self) -> None:
         """Have every connection looked at before its next use: one of them broke, or only reads."""
         with self._lock:
             self._mark += 1
@@ -80,12 +80,12 @@ class Home:
         """Note that a connection was looked at."""
         self._seen[connection] = self._mark
 
-    async def move_in(self, connection: "AsyncConnection[Any]") -> None:
+    async def set_up(self, connection: "AsyncConnection[Any]") -> None:
         """Set a new connection's session up, and take it in. Raises: Unavailable: its server was replaced."""
         self._enter(connection, await identity(connection, SESSION))
 
-    def move_in_sync(self, connection: "Connection[Any]") -> None:
-        """Set a new blocking connection's session up, and take it in. Raises: Unavailable, as ``move_in``."""
+    def set_up_sync(self, connection: "Connection[Any]") -> None:
+        """Set a new blocking connection's session up, and take it in. Raises: Unavailable, as ``set_up``."""
         self._enter(connection, identity_sync(connection, SESSION))
 
     async def check(self, connection: "AsyncConnection[Any]") -> None:

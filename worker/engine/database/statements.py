@@ -121,7 +121,7 @@ READ_TIMES = """
 # the attempt and its worker still own it and nobody has logged anything since. (The worker too: a standby that had not
 # got everything may hand an attempt's number out again.) Answers the time, the tasks of which that is so, and
 # whether a subscription wants any of the events. Columns that are not given stay; a given status ends the task.
-WRITE_KNOWN = f"""
+WRITE_OWNED = f"""
     with wanted as materialized (
         select * from json_to_recordset(%(rows)s::json) as r(
             id text, attempt integer, owner text, known bigint, changes boolean, last_event bigint,
@@ -466,7 +466,7 @@ SUSPECTS = """
     from worker.workers w where w.gone_at is null and w.id <> %(me)s
 """
 
-BURY = """
+MARK_GONE = """
     update worker.workers set gone_at = now(), lost_by = case when %(certain)s then 'lock' else 'lease' end
     where id = %(id)s and gone_at is null and (%(certain)s or lease_until::text = %(until)s)
 """

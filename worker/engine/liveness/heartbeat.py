@@ -1,7 +1,7 @@
-"""The pulse: one thread with one connection of its own, so that blocking user code cannot starve it.
+"""The heartbeat: one thread with one connection of its own, so that blocking user code cannot starve it.
 
 It holds the worker's session lock, renews its lease, listens for hints, and looks for workers that died. A client
-process has a pulse too, once it follows events; it listens alone.
+process has one too, once it follows events; it listens alone.
 """
 
 import threading
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from worker.contracts.lease import OwnLease, now
 from worker.engine.database import statements
 from worker.engine.database.connections import connect_sync
-from worker.engine.database.server_identity import Home
-from worker.engine.liveness.wakeups import Hub
+from worker.engine.database.server_identity import ServerIdentity
+from worker.engine.liveness.wakeups import Wakeups
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
@@ -35,30 +35,37 @@ lease, by the server's own timer, and with it goes the lock. No clock that jumps
 RECONNECT_SECONDS = 0.2, 1.0
 TROUBLE_SECONDS = 10.0  # between two lines about one absence
 
-Bury = Callable[[str, str, str], None]
+OnDeath = Callable[[str, str, str], None]
 """Called with id and name of a dead worker, and by what sign it was known."""
 
 
-class Pulse:
+class Heartbeat:
     """A thread that keeps a process alive in the database's eyes.
 
     Args:
         url: The database.
-        hub: Where hints go.
-        bury: What to do with a worker found dead; none: do not look (a client).
+        wakeups: Where hints go.
+        on_death: What to do with a worker found dead; none: do not look (a client).
         pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
-        home: The server that the process is on.
+        server: The server that the process is on.
         lease: The worker's, by its own clock.
     """
 
     def __init__(
-        self, url: str, hub: Hub, bury: Bury | None, *, pooled: bool, home: Home, lease: OwnLease | None = None
+        self,
+        url: str,
+        wakeups: Wakeups,
+        on_death: OnDeath | None,
+        *,
+        pooled: bool,
+        server: ServerIdentity,
+        lease: OwnLease | None = None,
     ) -> None:
         self._lease = lease or OwnLease()
-        self._home = home
+        self._server = server
         self._url = url
-        self._hub = hub
-        self._bury = bury
+        self._wakeups = wakeups
+        self._on_death = on_death
         self._pooled = pooled
         self._stop = threading.Event()
         self._listening = threading.Event()
@@ -73,13 +80,13 @@ class Pulse:
 
     def start(self) -> None:
         """Begin to beat."""
-        self._thread = threading.Thread(target=self._run, name="worker pulse", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="worker heartbeat", daemon=True)
         self._thread.start()
 
     @property
-    def buries(self) -> bool:
+    def rescues(self) -> bool:
         """Whether it looks for dead workers."""
-        return self._bury is not None
+        return self._on_death is not None
 
     @property
     def running(self) -> bool:
@@ -114,12 +121,12 @@ class Pulse:
         quiet_until = 0.0
         while not self._stop.is_set():
             try:
-                self._connection = connect_sync(self._url, pooled=self._pooled, home=self._home)
+                self._connection = connect_sync(self._url, pooled=self._pooled, server=self._server)
                 born = time.monotonic()
                 wait = RECONNECT_SECONDS[0]
                 self._beat(self._connection, born)
             except Exception as error:  # noqa: BLE001 - whatever it was, the process must be kept alive
-                self._home.doubt()
+                self._server.suspect()
                 if not self._stop.is_set():
                     if time.monotonic() >= quiet_until:
                         quiet_until = time.monotonic() + TROUBLE_SECONDS
@@ -147,12 +154,12 @@ class Pulse:
         if not self._pooled:
             connection.execute("listen worker")
         self._listening.set()
-        self._hub.wake_everyone()
+        self._wakeups.wake_everyone()
         while not self._stop.is_set():
             if not self._pooled:
-                self._home.check_sync(connection)
+                self._server.check_sync(connection)
             self._keep(connection)
-            if self._bury is not None and time.monotonic() >= self._scan_at:
+            if self._on_death is not None and time.monotonic() >= self._scan_at:
                 self._scan_at = time.monotonic() + SCAN_SECONDS
                 with self._unless_locked():
                     self._scan(connection, trusted=time.monotonic() - born >= TRUST_SECONDS)
@@ -163,11 +170,11 @@ class Pulse:
             self._stop.wait(self._until_next())
             return
         for notification in connection.notifies(timeout=self._until_next()):
-            self._hub.hint(notification.payload)
+            self._wakeups.hint(notification.payload)
 
     def _until_next(self) -> float:
         """Seconds until there is something to look at; a scan that confirms a death must not come late."""
-        if self._bury is None:
+        if self._on_death is None:
             return BEAT
         return min(BEAT, max(0.0, self._scan_at - time.monotonic()))
 
@@ -228,15 +235,15 @@ class Pulse:
             out_of_time = is_over and not (has_lock and locked)
             if trusted and (out_of_time or seen_twice):
                 dead = {"id": worker_id, "certain": seen_twice, "until": until}
-                self._bury_one(connection, dead, name, "lease" if out_of_time else "lock")
+                self._mark_dead(connection, dead, name, "lease" if out_of_time else "lock")
             elif worker_id in free_now and worker_id not in self._free_before:
                 self._scan_at = free_now[worker_id] + SCAN_SECONDS  # the second look, as soon as it counts
         self._free_before, self._leases = free_now, leases
-        if trusted and self._bury is not None:  # what the dead have left is looked for on the loop's connections
-            self._bury("", "", "orphans")
+        if trusted and self._on_death is not None:  # what the dead have left is looked for on the loop's connections
+            self._on_death("", "", "orphans")
 
-    def _bury_one(self, connection: "Connection[Any]", dead: dict[str, Any], name: str, sign: str) -> None:
+    def _mark_dead(self, connection: "Connection[Any]", dead: dict[str, Any], name: str, sign: str) -> None:
         """Mark a worker as gone; one rescuer alone gets to do it."""
-        marked = connection.execute(statements.BURY, dead).rowcount
-        if marked == 1 and self._bury is not None:
-            self._bury(dead["id"], name, sign)
+        marked = connection.execute(statements.MARK_GONE, dead).rowcount
+        if marked == 1 and self._on_death is not None:
+            self._on_death(dead["id"], name, sign)

@@ -13,11 +13,11 @@ from worker.words.errors import ModuleException
 TURNS = 3  # of the loop, before a hint is sent for whose tasks somebody waits in this very process
 
 
-class Teller:
+class Notifier:
     """Sends hints, joined while one is under way.
 
     Args:
-        sender: The name of this process's hub, which needs no telling.
+        sender: The name by which this process knows its own hints.
         notify: Sends one payload.
     """
 
@@ -32,7 +32,7 @@ class Teller:
         """Have a hint sent.
 
         Args:
-            flags: Of the hub.
+            flags: Of the hint.
             task_ids: Tasks that changed.
             has_waiters: Somebody in this process waits for one of them, and goes first.
         """

@@ -10,7 +10,7 @@ from worker.engine.commit.hints import DELIVERIES, KEYS, WORK
 HINT_BYTES = 7900  # NOTIFY takes 8,000
 
 
-class Hub:
+class Wakeups:
     """Wakes of one process.
 
     A wake is a hint: whoever is woken looks for himself, and looks now and then even if nobody woke him.

@@ -419,7 +419,7 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
-class Bereave:
+class Release:
     """The word that a worker holds its tasks no longer: a rescuer's of a dead one, or of one that leaves its own.
 
     Args:
@@ -439,7 +439,7 @@ class Bereave:
     @classmethod
     def of(
         cls, held: Mapping[str, Any], *, suspected: bool, isolates: bool = True, sign: str | None = None
-    ) -> "Bereave":
+    ) -> "Release":
         """Make it of a row that names task and worker."""
         return cls(held["organization_id"], held["id"], held["worker_id"], suspected, isolates, sign)
 

@@ -33,7 +33,7 @@ class Look:
     begun: float
 
 
-class Marks:
+class ClaimPositions:
     """Of one process, for one organization."""
 
     def __init__(self) -> None:

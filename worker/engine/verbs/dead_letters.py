@@ -42,8 +42,8 @@ _SET_ASIDE = f"""
     order by d.task_id desc, d.number desc, d.subscription_id desc limit %(limit)s
 """  # noqa: S608 - constants
 
-# Marks set-aside events, and tells their cursors: a cursor is what a worker claims, so nothing else of the same handler
-# and task is delivered at the same time.
+# Marks events that were set aside for another try, and raises their cursors. A cursor is what a worker claims: nothing
+# else of the same handler and task is delivered at the same time.
 _RETRY = """
     with wanted as (
         select d.subscription_id, d.task_id, d.number from worker.deliveries_set_aside d
@@ -65,7 +65,7 @@ _RETRY = """
 """
 
 
-class EngineDeliveries:
+class EngineDeadLetters:
     """Deliveries that failed, of one organization."""
 
     def __init__(self, core: Core, organization_id: str) -> None:

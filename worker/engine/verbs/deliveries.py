@@ -13,10 +13,10 @@ from worker.engine.verbs.tasks import EngineTasks
 from worker.words.errors import LeaseLost
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.texts import clean
-from worker.words.work import Delivery, MailDemand, Subscription, WorkerCard
+from worker.words.work import Delivery, DeliveryDemand, Subscription, WorkerCard
 
 
-class EngineMail:
+class DeliveryQueue:
     """Subscriptions, and what is delivered to them, for one organization."""
 
     def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
@@ -53,12 +53,12 @@ class EngineMail:
         self._subscriptions.pop(worker_id, None)
         self._unheard.discard(worker_id)
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
         until = time.monotonic() + seconds
         wishes = await self._wishes(worker_id)
         while True:
-            seen = self._core.hub.seen(DELIVERIES)
+            seen = self._core.wakeups.seen(DELIVERIES)
             wanted = demand()
             if wanted.total <= 0:
                 return []
@@ -76,7 +76,7 @@ class EngineMail:
             if found or left <= 0:
                 return found
             if not rows:
-                await self._core.hub.flagged(DELIVERIES, min(left, self._core.poll), seen)
+                await self._core.wakeups.flagged(DELIVERIES, min(left, self._core.poll), seen)
 
     async def _claim(self, worker_id: str, limits: Mapping[int, int], total: int) -> list[dict[str, Any]]:
         if not limits:
@@ -92,7 +92,7 @@ class EngineMail:
 
     async def held(self, worker_id: str) -> list[HeldDelivery]:
         """What is leased to a worker."""
-        rows = await self._core.read(presence_statements.HELD_MAIL, (worker_id,))
+        rows = await self._core.read(presence_statements.HELD_DELIVERIES, (worker_id,))
         return [HeldDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
 
     async def give_back(self, held: Sequence[HeldDelivery]) -> None:
@@ -100,7 +100,7 @@ class EngineMail:
         if not held:
             return
         columns = [list(column) for column in zip(*held, strict=True)]
-        if await self._core.rows(presence_statements.GIVE_BACK_MAIL, columns):
+        if await self._core.rows(presence_statements.GIVE_BACK_DELIVERIES, columns):
             self._core.tell(DELIVERIES, [])
 
     async def _wishes(self, worker_id: str) -> dict[int, Subscription]:

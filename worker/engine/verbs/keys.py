@@ -111,11 +111,11 @@ class EngineKeys:
 
     def changes(self) -> int:
         """A mark of the changes heard of so far."""
-        return self._core.hub.seen(KEYS)
+        return self._core.wakeups.seen(KEYS)
 
     async def changed(self, mark: int, seconds: float) -> bool:
         """Wait for a change after a mark."""
-        return await self._core.hub.flagged(KEYS, seconds, mark)
+        return await self._core.wakeups.flagged(KEYS, seconds, mark)
 
     @bounded
     async def note(self) -> None:

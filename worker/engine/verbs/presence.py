@@ -109,10 +109,13 @@ class EnginePresence:
 
     async def drop(self, worker_id: str, stream: str) -> None:
         """Say that a worker's stream has ended: what it was given and has not begun, or not settled, is there again."""
-        held, mail = await self.held(worker_id), await self.mail(worker_id)  # before: a newer stream's are its own
+        held, held_deliveries = (
+            await self.held(worker_id),
+            await self.held_deliveries(worker_id),
+        )  # before: a newer stream's are its own
         if await self._core.rows(statements.DROPPED, (worker_id, self._organization, stream)):
             await self.give_back([each for each in held if not each.begun])
-            await self.give_back_mail(mail)
+            await self.give_back_deliveries(held_deliveries)
 
     async def heard(self, worker_id: str) -> None:
         """Take a worker's heartbeat: its leases hold on from now."""
@@ -145,22 +148,22 @@ class EnginePresence:
             with suppress(LeaseLost, TaskNotFound):
                 await self._work.hand_back(each.task_id, each.attempt, HandBack())
 
-    async def mail(self, worker_id: str) -> list[HeldDelivery]:
+    async def held_deliveries(self, worker_id: str) -> list[HeldDelivery]:
         """What deliveries a worker holds."""
-        return await self._work.mail.held(worker_id)
+        return await self._work.delivery_queue.held(worker_id)
 
-    async def give_back_mail(self, held: Sequence[HeldDelivery]) -> None:
+    async def give_back_deliveries(self, held: Sequence[HeldDelivery]) -> None:
         """Have deliveries due again that a worker never got, no try charged."""
-        await self._work.mail.give_back(held)
+        await self._work.delivery_queue.give_back(held)
 
     def seen(self) -> dict[str, int]:
         """The marks of hints that came so far, for ``hint``."""
-        return {name: self._core.hub.seen(flag) for flag, name in FLAGS.items()}
+        return {name: self._core.wakeups.seen(flag) for flag, name in FLAGS.items()}
 
     async def hint(self, name: str, seen: int, seconds: float) -> bool:
         """Wait for a hint that ``work`` can be claimed or ``deliveries`` are due; whether one came."""
         flag = next(flag for flag, each in FLAGS.items() if each == name)
-        return await self._core.hub.flagged(flag, seconds, seen)
+        return await self._core.wakeups.flagged(flag, seconds, seen)
 
     @bounded
     async def pending(self, agent_id: str, limit: int) -> int:

@@ -1,7 +1,7 @@
 """How the tasks of an organization stand. Every count is by an index that holds unfinished work alone."""
 
 from worker.contracts.bounds import bounded
-from worker.contracts.standing import AgentStanding, Standing
+from worker.contracts.stats import AgentStats, Stats
 from worker.engine.core import Core
 from worker.engine.database.statements import WAITING_AGENTS
 
@@ -51,7 +51,7 @@ _REST = """
 
 
 @bounded
-async def standing(core: Core, organization_id: str) -> Standing:
+async def stats(core: Core, organization_id: str) -> Stats:
     """Count an organization's unfinished work."""
     keys = {"organization": organization_id, "most": MOST}
     agents: dict[str, dict[str, float]] = {}
@@ -60,7 +60,7 @@ async def standing(core: Core, organization_id: str) -> Standing:
             agents.setdefault(row.pop("agent_id"), {}).update(row)
     (rest,) = await core.read(_REST, keys)
     counted = tuple(
-        AgentStanding(
+        AgentStats(
             agent_id,
             pending=int(each.get("pending", 0)),
             due=int(each.get("due", 0)),
@@ -70,4 +70,4 @@ async def standing(core: Core, organization_id: str) -> Standing:
         )
         for agent_id, each in sorted(agents.items())
     )
-    return Standing(counted, **rest)
+    return Stats(counted, **rest)

@@ -292,7 +292,7 @@ class EngineTasks:
 
         if follow:
             self._core.listen()
-        with self._core.hub.watch(task_id) as changed:
+        with self._core.wakeups.watch(task_id) as changed:
             found, changes, rows = await self._core.read_each(*self._asked(task_id, after), log())
             history = await self._composed(task_id, found, changes)
             while True:

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 from worker.contracts import WorkerSession
 from worker.contracts.lease import now
 from worker.contracts.values import put_aside, put_back
-from worker.engine.commit.hand_off import Offer
+from worker.engine.commit.hand_off import HandOff
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.core import Core
 from worker.engine.database import presence_statements, statements
@@ -23,8 +23,8 @@ from worker.engine.state.checks import check_changes
 from worker.engine.state.records import assigned
 from worker.engine.state.references import kept_rows
 from worker.engine.verbs.children import children_of, make_children, wake_if_ready
-from worker.engine.verbs.claim_positions import Marks
-from worker.engine.verbs.deliveries import EngineMail
+from worker.engine.verbs.claim_positions import ClaimPositions
+from worker.engine.verbs.deliveries import DeliveryQueue
 from worker.engine.verbs.files import FileStore
 from worker.engine.verbs.knowledge.storing import Storing
 from worker.engine.verbs.providers import Providers
@@ -42,7 +42,16 @@ from worker.words.providers import ProviderFailure, ProviderState
 from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord, with_agents_model
 from worker.words.texts import clean
-from worker.words.work import Assignment, Delivery, Demand, JournalEntry, KeptFile, MailDemand, WorkerCard, WorkerWear
+from worker.words.work import (
+    Assignment,
+    Delivery,
+    DeliveryDemand,
+    Demand,
+    JournalEntry,
+    KeptFile,
+    WorkerCard,
+    WorkerWear,
+)
 
 TOLD_A_READ = 100  # events; a tool's result may be as large as a file
 
@@ -55,14 +64,14 @@ class EngineWork:
         self._organization = organization_id
         self._tasks = tasks
         self._files = FileStore(core, organization_id, patient=True)
-        self.mail = EngineMail(core, organization_id, tasks)
+        self.delivery_queue = DeliveryQueue(core, organization_id, tasks)
         self._providers = Providers(core, organization_id)
         self._storing = Storing(core, organization_id)
         self._conversations = tasks.conversations
-        self._local: set[str] = set()  # workers of this very process, whose lease the pulse renews
+        self._local: set[str] = set()  # workers of this very process, whose lease the heartbeat renews
         self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
         self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
-        self._marks = Marks()
+        self._positions = ClaimPositions()
         self._was_whole = True  # the last claim
         self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
 
@@ -105,13 +114,13 @@ class EngineWork:
         if card.agents:
             await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
         await self._conversations.set_modes(card.conversations)
-        subscriptions = await self.mail.subscribe(card, remote=remote)
+        subscriptions = await self.delivery_queue.subscribe(card, remote=remote)
         if remote:
             self._core.guard()
             return
         self._local.add(card.id)
         self._core.beat(card.id, row["lock_key"], card.lease_seconds, subscriptions)
-        await asyncio.to_thread(self._core.pulse.ready, 5)
+        await asyncio.to_thread(self._core.heartbeat.ready, 5)
 
     @property
     def session(self) -> str | None:
@@ -125,7 +134,7 @@ class EngineWork:
         """Claim what the worker can start; wait for it where there is none."""
         until = time.monotonic() + seconds
         while True:
-            seen = self._core.hub.seen(WORK)
+            seen = self._core.wakeups.seen(WORK)
             wanted = demand()
             waits = self._has_found_all(worker_id, seen) and seconds > self._core.poll
             claimed = [] if waits else await self._claim(worker_id, wanted)
@@ -134,28 +143,30 @@ class EngineWork:
             left = until - time.monotonic()
             if claimed or left <= 0 or wanted.total <= 0:
                 return claimed
-            claimed = await self._offer(worker_id, demand, min(left, self._core.poll), seen)
+            claimed = await self._hand_off(worker_id, demand, min(left, self._core.poll), seen)
             if claimed:
                 self._found_all[worker_id] = seen
                 return claimed
 
-    async def _offer(self, worker_id: str, demand: Callable[[], Demand], seconds: float, seen: int) -> list[Assignment]:
+    async def _hand_off(
+        self, worker_id: str, demand: Callable[[], Demand], seconds: float, seen: int
+    ) -> list[Assignment]:
         """Wait for a hint; meanwhile what is made in this process begins with a local worker at once."""
         if worker_id not in self._local:
-            await self._core.hub.flagged(WORK, seconds, seen)
+            await self._core.wakeups.flagged(WORK, seconds, seen)
             return []
-        asked, offer = now(), Offer(self._organization, worker_id, demand)
+        asked, hand_off = now(), HandOff(self._organization, worker_id, demand)
         try:
-            with self._core.writer.offers.open(offer):
-                await self._core.hub.flagged(WORK, seconds, seen, offer.changed)
-                await offer.settled()
+            with self._core.writer.hand_offs.open(hand_off):
+                await self._core.wakeups.flagged(WORK, seconds, seen, hand_off.changed)
+                await hand_off.settled()
         except BaseException:
-            if offer.may_hold:
+            if hand_off.may_hold:
                 self._unheard.add(worker_id)
             raise
-        if offer.is_lost:
+        if hand_off.is_lost:
             self._unheard.add(worker_id)
-        return await self._assigned(worker_id, offer.begun, asked)
+        return await self._assigned(worker_id, hand_off.begun, asked)
 
     def _has_found_all(self, worker_id: str, seen: int) -> bool:
         """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
@@ -163,7 +174,7 @@ class EngineWork:
 
     def nudge(self) -> None:
         """Ask for the demand again at once."""
-        self._core.hub.wake(WORK + DELIVERIES)
+        self._core.wakeups.wake(WORK + DELIVERIES)
 
     async def _claim(self, worker_id: str, demand: Demand) -> list[Assignment]:
         if demand.total <= 0:
@@ -174,9 +185,9 @@ class EngineWork:
             return []
         await self._give_back_unheard(worker_id)
         fault("claim.asked")
-        asked, look = now(), self._marks.look()
+        asked, look = now(), self._positions.look()
         named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent reads no documents
-        known = [] if look.is_whole else self._marks.known(but=named)
+        known = [] if look.is_whole else self._positions.known(but=named)
         try:
             rows = await self._core.rows(
                 _claim_statement(others=bool(others), is_whole=look.is_whole),
@@ -185,9 +196,9 @@ class EngineWork:
                     "worker": worker_id,
                     "agents": list(wanted),
                     "free": list(wanted.values()),
-                    "since": self._marks.since(look, wanted),
+                    "since": self._positions.since(look, wanted),
                     "known": known,
-                    "known_since": self._marks.since(look, known),
+                    "known_since": self._positions.since(look, known),
                     "named": list(named),
                     "others": others,
                     "suspects": demand.total if demand.suspects is None else demand.suspects,
@@ -197,7 +208,7 @@ class EngineWork:
         except BaseException:
             self._unheard.add(worker_id)
             raise
-        self._marks.took(look, rows)
+        self._positions.took(look, rows)
         self._was_whole = look.is_whole
         self._core.claims += 1
         if rows:
@@ -208,7 +219,7 @@ class EngineWork:
     async def _assigned(self, worker_id: str, rows: Sequence[Mapping[str, Any]], asked: float) -> list[Assignment]:
         said = await self._said_of(worker_id, [row["agent_id"] for row in rows])
         if worker_id in self._local:
-            self._core.writer.known.learn(rows, worker_id, asked)
+            self._core.writer.owned_rows.learn(rows, worker_id, asked)
             self._given.update((row["id"], row["attempt"]) for row in rows)
         try:
             tasks = [assigned(row, self._core.vault) for row in rows]
@@ -349,7 +360,7 @@ class EngineWork:
         if not held:
             return {}
         rows = await self._core.rows(statements.LOST, (list(held), list(held.values()), self._organization))
-        self._core.writer.known.forget(row["id"] for row in rows)
+        self._core.writer.owned_rows.forget(row["id"] for row in rows)
         for row in rows:
             self._given.pop(row["id"], None)
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
@@ -360,15 +371,15 @@ class EngineWork:
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Hear of changed tasks."""
-        return self._core.hub.listen(wake)
+        return self._core.wakeups.listen(wake)
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Claim due events of this worker's subscriptions; wait where there is none."""
-        return await self.mail.deliveries(worker_id, demand, seconds)
+        return await self.delivery_queue.deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""
-        return await self.mail.settle(delivery, error, final=final)
+        return await self.delivery_queue.settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
@@ -396,8 +407,8 @@ class EngineWork:
         await self._core.by_index(statements.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:
             self._local.discard(worker_id)
-            self._core.pulse.release()
-        self.mail.forget(worker_id)
+            self._core.heartbeat.release()
+        self.delivery_queue.forget(worker_id)
         self._found_all.pop(worker_id, None)
         await self._core.rows(statements.LEAVE, (worker_id,))
 

@@ -8,7 +8,7 @@ WORK, DELIVERIES, NUDGE = "work", "deliveries", "nudge"
 Wake = Callable[[Collection[str]], None]
 
 
-class Hub:
+class Flags:
     """Flags and listeners."""
 
     def __init__(self) -> None:

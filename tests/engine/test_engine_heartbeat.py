@@ -215,8 +215,8 @@ async def test_a_held_lock_means_a_live_owner_whatever_the_clock_says(
             database_url,
             f"update worker.workers set lease_until = now() - interval '{minutes} minutes' where name = 'the other'",  # noqa: S608 - a number of ours
         )
-        scans = rescuer.core.pulse._scan_at
-        await wait_until(lambda: rescuer.core.pulse._scan_at > scans + 0.8, "several scans went by")
+        scans = rescuer.core.heartbeat._scan_at
+        await wait_until(lambda: rescuer.core.heartbeat._scan_at > scans + 0.8, "several scans went by")
         assert (await rescuer.tasks.get(task.id)).status is Status.Executing
         assert lost == []
 
@@ -356,10 +356,10 @@ async def test_a_live_worker_without_a_lock_is_left_alone_while_its_lease_holds(
     task = await create(rescuer)
     with other(database_url, "pooled", lease=30) as process:
         await holds(process)
-        scans = rescuer.core.pulse._scan_at
+        scans = rescuer.core.heartbeat._scan_at
 
         async def scanned() -> bool:
-            return rescuer.core.pulse._scan_at > scans + 0.8
+            return rescuer.core.heartbeat._scan_at > scans + 0.8
 
         await wait_until(scanned, "several scans went by")
         assert (await rescuer.tasks.get(task.id)).status is Status.Executing

@@ -74,7 +74,7 @@ async def test_it_stores_what_a_look_first_would_store(engine: Engine, looks: li
     await whole_life(engine, known)
     assert looks == []
     _, unknown = await run(engine)
-    engine.core.writer.known.forget([unknown.task.id])
+    engine.core.writer.owned_rows.forget([unknown.task.id])
     await whole_life(engine, unknown)
     assert sum(looks) == 6
     assert await seen(engine, known.task.id) == await seen(engine, unknown.task.id)
@@ -210,7 +210,7 @@ async def test_of_a_bad_value_among_good_ones_only_its_caller_hears(engine: Engi
 @pytest.mark.parametrize("ends", ["finish", "pause", "hand back", "lost", "refused", "leave"])
 async def test_what_is_over_is_not_kept_in_mind(engine: Engine, other: Engine, ends: str) -> None:
     by, assignment = await run(engine)
-    known = engine.core.writer.known
+    known = engine.core.writer.owned_rows
     assert len(known) == 1
     match ends:
         case "finish":

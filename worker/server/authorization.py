@@ -15,13 +15,13 @@ from worker.contracts import Rule
 from worker.contracts import Scope as Subject
 from worker.contracts.access import NATIVE_STREAM, ROUTES
 from worker.server.access import Access, Unauthorized
+from worker.server.body_memory import FREE_BYTES
 from worker.server.claims import HEADER, SECRET_CHARACTERS, Claims
-from worker.server.doors import announced_by, leads, most_of
 from worker.server.failures import response
 from worker.server.headers import address_of, header, key_of
-from worker.server.intake import FREE_BYTES
 from worker.server.origin import check_own, check_program
 from worker.server.refusals import actor_of
+from worker.server.request_bounds import announced_by, leads, most_of
 from worker.server.service import Service
 from worker.words.actors import as_actor
 from worker.words.errors import ModuleException, NotFound, Unavailable
@@ -85,8 +85,8 @@ class Gate:
                 scope["access"] = access = await self._admitted(row.rule, scope, parameters)
             elif leads(self._routes, scope):
                 raise NotFound("This route is not served: nobody has said who may use it.")
-            room = self._room_for(scope)
-            async with self._service.intake.room(*room):
+            organization = self._room_for(scope)
+            async with self._service.intake.organization(*organization):
                 with as_actor(actor_of(scope, access)):
                     await self._app(scope, receive, send)
         except ModuleException as error:

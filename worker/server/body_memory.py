@@ -15,7 +15,7 @@ RETRY_SECONDS = 5.0
 
 
 class Intake:
-    """Room for bodies. A body's whole room is taken before any of it is read, so that nobody waits holding a part."""
+    """Memory for bodies. All that a body needs is taken before it is read: nobody waits while holding a part."""
 
     def __init__(self, total: int = TOTAL_BYTES, of_key: int = KEY_BYTES) -> None:
         self._total = total
@@ -24,7 +24,7 @@ class Intake:
         self._freed = asyncio.Condition()
 
     @asynccontextmanager
-    async def room(self, key: str, size: int) -> AsyncGenerator[None]:
+    async def organization(self, key: str, size: int) -> AsyncGenerator[None]:
         """Hold room for a body of so many bytes. Raises: Unavailable (there is none in time)."""
         if size <= FREE_BYTES:
             yield

@@ -24,7 +24,7 @@ from worker.words.errors import Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.texts import clean
-from worker.words.work import Delivery, MailDemand, Subscription
+from worker.words.work import Delivery, DeliveryDemand, Subscription
 
 OUT = 10  # deliveries that a worker has at once
 WAIT_SECONDS = 5.0  # one wait for an event that is due
@@ -75,11 +75,11 @@ async def settle(access: Access, claims: Claims, data: Any) -> None:
     given = done.delivery
     task = await access.task(given.task_id)
     await claims.delivery(given.task_id, given.subscription_id, given.claim)
-    await access.room.work.settle(done.delivery.of(task), done.error)
+    await access.organization.work.settle(done.delivery.of(task), done.error)
 
 
 @dataclass(frozen=True, slots=True)
-class Mailing:
+class BareDeliveries:
     """The deliveries of one bare worker.
 
     Args:
@@ -106,12 +106,12 @@ class Mailing:
                 await self.service.pause(AWAY_SECONDS)
 
     async def _due(self) -> list[Delivery]:
-        free = OUT - len(await self.access.room.presence.mail(self.worker_id))
+        free = OUT - len(await self.access.organization.presence.held_deliveries(self.worker_id))
         if free <= 0:
             await self.service.pause(FULL_SECONDS)
             return []
-        return await self.access.room.work.deliveries(
-            self.worker_id, lambda: MailDemand(0 if self.service.closing.is_set() else free), WAIT_SECONDS
+        return await self.access.organization.work.deliveries(
+            self.worker_id, lambda: DeliveryDemand(0 if self.service.closing.is_set() else free), WAIT_SECONDS
         )
 
     def _told(self, delivery: Delivery) -> bytes:
@@ -127,7 +127,7 @@ class Mailing:
                 "tries": delivery.tries,
             },
         }
-        organization_id = self.access.room.organization_id
+        organization_id = self.access.organization.organization_id
         return frame(self.service.links.in_value(told, organization_id, self.base), event="task-event")
 
 

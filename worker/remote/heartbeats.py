@@ -31,7 +31,7 @@ class Beat:
     answered: Callable[[int, bytes], None] | None = None
 
 
-class Heart:
+class Heartbeats:
     """Sends what it was told to keep sending. A failure is passed over: the next beat comes in two seconds.
 
     Args:

@@ -15,7 +15,7 @@ CHARACTERS_A_TOKEN = 3  # of a PDF's text, rather fewer than English has
 LEAST_TEXT = 1_000  # tokens that texts may have in any case
 
 
-class Room:
+class RequestCapacity:
     """What there is still room for in a request.
 
     Arguments:

@@ -7,7 +7,7 @@ from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, hand_back, worker
 from worker.engine.engine import Engine
 from worker.engine.verbs import claim_positions
-from worker.engine.verbs.claim_positions import FRONT, Marks
+from worker.engine.verbs.claim_positions import FRONT, ClaimPositions
 
 TASKS = 60
 ENTRIES = """
@@ -74,12 +74,12 @@ async def test_what_came_in_before_the_mark_is_found_from_the_front(
     late = await create(engine)  # in a transaction that was slow to commit
     execute(database_url, "update worker.tasks set available_at = now() - interval '1 min' where status = 'pending'")
     assert await claim(engine, by, seconds=0) == []
-    monkeypatch.setattr(engine.room("default").work._marks, "_whole_at", 0.0)
+    monkeypatch.setattr(engine.organization("default").work._positions, "_whole_at", 0.0)
     assert [each.task.id for each in await claim(engine, by)] == [late.id]
 
 
 def test_quick_claims_all_begin_at_the_front() -> None:
-    known = Marks()
+    known = ClaimPositions()
     for _ in range(3):
         look = known.look()
         assert look.is_whole

@@ -14,8 +14,8 @@ from worker.contracts import HeldTask, WorkerSession, WorkerState
 from worker.contracts.access import ROUTES
 from worker.server import bare
 from worker.server.access import Access
+from worker.server.bare_deliveries import BareDeliveries, merged
 from worker.server.feeds import COMMENT, COMMENT_SECONDS
-from worker.server.mailing import Mailing, merged
 from worker.server.service import Service
 from worker.server.streaming import frame
 from worker.words.error_codes import ErrorCode
@@ -37,7 +37,7 @@ SUBJECTS = {AgentExecutionStatus.Completed, AgentExecutionStatus.Error}
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class StreamClient:
     """Who opens a stream.
 
     Args:
@@ -84,22 +84,22 @@ def registration(worker: WorkerState, organization_id: str, agent_id: str | None
 
 
 async def serve(
-    service: Service, visitor: Visitor, access: Access | None, admitted: Callable[[Access], None]
+    service: Service, stream_client: StreamClient, access: Access | None, admitted: Callable[[Access], None]
 ) -> AsyncGenerator[bytes]:
     """Everything that goes over a bare worker's stream, from its registration on.
 
     Args:
         service: The server.
-        visitor: Who opened it.
+        stream_client: Who opened it.
         access: What it may reach; none: the database was away when it came, so that is decided once it is back.
         admitted: Called with what it may reach, where that is decided late.
     """
     yield COMMENT  # the answer begins at once
     while access is None:
         try:
-            access = await service.keyring.admit(visitor.key, visitor.organization_id)
+            access = await service.keyring.admit(stream_client.key, stream_client.organization_id)
             access.permit(ROUTES["GET /events/{agent_id}"])
-            access.check(visitor.agent_id)
+            access.check(stream_client.agent_id)
             await service.links.load()
             admitted(access)
         except Unavailable:
@@ -110,8 +110,12 @@ async def serve(
         except ModuleException as error:
             yield frame({"error": error.description}, event="worker-environment-conflict")
             return
-    desk = Desk(service, access, visitor)
-    pieces = merged(desk.work(), desk.mail()) if visitor.subscriptions else desk.work()
+    bare_session = BareSession(service, access, stream_client)
+    pieces = (
+        merged(bare_session.work(), bare_session.held_deliveries())
+        if stream_client.subscriptions
+        else bare_session.work()
+    )
     try:
         async for piece in pieces:
             yield piece
@@ -119,16 +123,16 @@ async def serve(
         try:
             await pieces.aclose()
         finally:
-            desk.leave()
+            bare_session.leave()
 
 
 @dataclass(slots=True)
-class Desk:
+class BareSession:
     """One bare worker and what it has been given."""
 
     service: Service
     access: Access
-    visitor: Visitor
+    stream_client: StreamClient
     stream: str = field(default_factory=lambda: token_hex(8))
     worker_id: str | None = None
     held: dict[str, HeldTask] = field(default_factory=dict[str, HeldTask])
@@ -140,7 +144,7 @@ class Desk:
 
     async def work(self) -> AsyncGenerator[bytes]:
         """Register the worker, then give it one task after another."""
-        end_listening = self.access.room.work.on_change(self._hear)
+        end_listening = self.access.organization.work.on_change(self._hear)
         try:
             while not self.service.closing.is_set():
                 try:
@@ -162,31 +166,31 @@ class Desk:
         finally:
             end_listening()
 
-    async def mail(self) -> AsyncGenerator[bytes]:
+    async def held_deliveries(self) -> AsyncGenerator[bytes]:
         """What else it wants to hear, once it is registered."""
         await self.registered.wait()
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
-        async for piece in Mailing(self.service, self.access, self.worker_id, self.visitor.base).pieces():
+        async for piece in BareDeliveries(self.service, self.access, self.worker_id, self.stream_client.base).pieces():
             yield piece
 
     async def _register(self) -> bytes:
-        presence, agent_id = self.access.room.presence, self.visitor.agent_id
+        presence, agent_id = self.access.organization.presence, self.stream_client.agent_id
         card = WorkerCard(
             id=new_id(),
-            name=f"{agent_id} at {self.visitor.address}",
+            name=f"{agent_id} at {self.stream_client.address}",
             agents=(agent_id,),
             lease_seconds=LEASE_SECONDS,
-            subscriptions=self.visitor.subscriptions,
+            subscriptions=self.stream_client.subscriptions,
         )
         session = WorkerSession(self.access.key)
-        worker_id = await presence.enter(card, self.visitor.peer, self.stream, session, RETURN_SECONDS)
-        await presence.give_back_mail(await presence.mail(worker_id))  # sent on a stream that was cut
+        worker_id = await presence.enter(card, self.stream_client.peer, self.stream, session, RETURN_SECONDS)
+        await presence.give_back_deliveries(await presence.held_deliveries(worker_id))  # sent on a stream that was cut
         held = await presence.held(worker_id)
         await presence.give_back([each for each in held if not each.begun])  # the same
         self.held = {each.task_id: each for each in held if each.begun}
         self.worker_id = worker_id
         self.registered.set()
-        return registration(await presence.worker(worker_id), self.access.room.organization_id, agent_id)
+        return registration(await presence.worker(worker_id), self.access.organization.organization_id, agent_id)
 
     def leave(self) -> None:
         """Say that the stream has ended; beside, since whoever ends it does not wait."""
@@ -195,7 +199,7 @@ class Desk:
 
     async def _drop(self, worker_id: str) -> None:
         with suppress(ModuleException):  # else its lease says so in time
-            await self.access.room.presence.drop(worker_id, self.stream)
+            await self.access.organization.presence.drop(worker_id, self.stream)
 
     def _hear(self, task_ids: Collection[str]) -> None:
         if not self.held.keys().isdisjoint(task_ids):
@@ -223,28 +227,28 @@ class Desk:
     async def _touch(self) -> None:
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
         if time.monotonic() >= self.touch_at:
-            here = await self.access.room.presence.touch(self.worker_id, self.stream)
+            here = await self.access.organization.presence.touch(self.worker_id, self.stream)
             self.touch_at = time.monotonic() + TOUCH_SECONDS if here else -1.0
 
     async def _look(self) -> list[tuple[str, str]]:
         """Bring up to date what it holds; what of it was ended by somebody else, with how it stands."""
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
-        now = {each.task_id: each for each in await self.access.room.presence.held(self.worker_id)}
+        now = {each.task_id: each for each in await self.access.organization.presence.held(self.worker_id)}
         gone = {each.task_id: each.attempt for each in self.held.values() if each.task_id not in now}
         self.held = now
-        lost = await self.access.room.work.lost(gone) if gone else {}
+        lost = await self.access.organization.work.lost(gone) if gone else {}
         return [(str(status), task_id) for task_id, status in lost.items() if status not in SUBJECTS]
 
     async def _next(self) -> list[Assignment]:
         """Wait for the next task, but not so long that what it holds is forgotten."""
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
         seconds = min(WAIT_SECONDS, LOOK_SECONDS) if self.held else WAIT_SECONDS
-        return await self.access.room.work.assignments(self.worker_id, self._demand, seconds)
+        return await self.access.organization.work.assignments(self.worker_id, self._demand, seconds)
 
     def _demand(self) -> Demand:
         if self.service.closing.is_set():
             return Demand(total=0)
-        return Demand(total=1, agents={self.visitor.agent_id: 1})
+        return Demand(total=1, agents={self.stream_client.agent_id: 1})
 
     async def _told(self, assignment: Assignment) -> bytes | None:
         """The task as the worker can read it; one that it cannot read ends here."""
@@ -256,7 +260,7 @@ class Desk:
         return None
 
     def _signed(self, told: dict[str, Any]) -> dict[str, Any]:
-        return self.service.links.in_value(told, self.access.room.organization_id, self.visitor.base)
+        return self.service.links.in_value(told, self.access.organization.organization_id, self.stream_client.base)
 
     async def _refuse(self, assignment: Assignment, problem: str) -> None:
         changes: dict[str, Any] = {
@@ -265,4 +269,4 @@ class Desk:
         }
         outcome = Outcome(AgentExecutionStatus.Failed, changes)
         with suppress(ModuleException):
-            await self.access.room.work.finish(assignment.task.id, assignment.attempt, outcome)
+            await self.access.organization.work.finish(assignment.task.id, assignment.attempt, outcome)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from worker.remote.client import RemoteTasks
-from worker.remote.hub import DELIVERIES, Hub
+from worker.remote.flags import DELIVERIES, Flags
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import TERMINAL
 from worker.words.tasks import TaskRecord
-from worker.words.work import Delivery, MailDemand, Subscription
+from worker.words.work import Delivery, DeliveryDemand, Subscription
 
 CAP = 60.0  # seconds that a wait never exceeds here: the process may not live for an hour
 POLL = 1.0  # seconds between looks for one whose time has come
@@ -28,12 +28,12 @@ class Lane:
     due: float = 0.0
 
 
-class Mail:
+class LocalDeliveries:
     """What was heard of the tasks in hand and is still to be delivered."""
 
-    def __init__(self, tasks: RemoteTasks, hub: Hub) -> None:
+    def __init__(self, tasks: RemoteTasks, flags: Flags) -> None:
         self._tasks = tasks
-        self._hub = hub
+        self._flags = flags
         self._subscriptions: tuple[Subscription, ...] = ()
         self._lanes: dict[tuple[int, str], Lane] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
@@ -57,29 +57,29 @@ class Mail:
                 if isinstance(event.data, TaskRecord):
                     task = event.data
                     if task.status in TERMINAL:
-                        self._hub.changed(task.id)
+                        self._flags.changed(task.id)
                 for number, subscription in enumerate(self._subscriptions):
                     if subscription.event_type is event.type and _is_about(subscription, task):
                         self._claims += 1
                         lane = self._lanes.setdefault((number, task.id), Lane())
                         lane.waiting.append(Delivery(subscription, number, event, task, self._claims))
-                        self._hub.wake(DELIVERIES)
+                        self._flags.wake(DELIVERIES)
         except ModuleException as error:
             announce(PlatformTrouble(doing=f"following task {task.id}", error=error, again_in=0.0))
 
-    async def deliveries(self, demand: Callable[[], MailDemand], seconds: float) -> list[Delivery]:
+    async def deliveries(self, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Answer what is due; wait where nothing is."""
         until = time.monotonic() + seconds
         while True:
-            self._hub.lower(DELIVERIES)
+            self._flags.lower(DELIVERIES)
             wanted = demand()
             found = list(islice(self._due(wanted), max(0, wanted.total)))
             left = until - time.monotonic()
             if found or wanted.total <= 0 or left <= 0:
                 return found
-            await self._hub.flagged(DELIVERIES, min(left, POLL))
+            await self._flags.flagged(DELIVERIES, min(left, POLL))
 
-    def _due(self, wanted: MailDemand) -> Iterator[Delivery]:
+    def _due(self, wanted: DeliveryDemand) -> Iterator[Delivery]:
         taken = Counter[int]()
         for (number, _), lane in list(self._lanes.items()):
             room = wanted.most(self._subscriptions[number]) - taken[number]
@@ -104,7 +104,7 @@ class Mail:
         lane.due = 0.0
         if not lane.waiting:
             del self._lanes[key]
-        self._hub.wake(DELIVERIES)
+        self._flags.wake(DELIVERIES)
         return error is not None
 
     async def close(self) -> None:

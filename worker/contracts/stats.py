@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
-class AgentStanding:
+class AgentStats:
     """How an agent's tasks stand that are not finished.
 
     Args:
@@ -23,7 +23,7 @@ class AgentStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Stats:
     """How an organization's unfinished work stands.
 
     Args:
@@ -34,7 +34,7 @@ class Standing:
         providers_away: Providers of models that tasks wait for.
     """
 
-    agents: tuple[AgentStanding, ...]
+    agents: tuple[AgentStats, ...]
     workers: int = 0
     deliveries_due: int = 0
     deliveries_failing: int = 0
@@ -46,6 +46,6 @@ class Standing:
 class Countable(Protocol):
     """A platform that can say how its tasks stand; one reached over HTTP leaves that to its server."""
 
-    async def standing(self) -> Standing:
+    async def stats(self) -> Stats:
         """Operator; counts by index, however many tasks are finished; changes nothing."""
         ...

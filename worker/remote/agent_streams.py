@@ -1,4 +1,4 @@
-"""Stations of a bare worker: one event stream an agent, on which its tasks are assigned."""
+"""The event streams of a bare worker, one for each agent: on them its tasks are assigned."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from worker.remote.heart import Beat, Heart
+from worker.remote.heartbeats import Beat, Heartbeats
 from worker.remote.refusals import KeyRefused
 from worker.remote.repeating import forever
 from worker.remote.transport import Repeat, Transport
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 REPORT_SECONDS = 5.0  # for one report; the next one says the same again
 
 
-class Station:
+class AgentStream:
     """One agent's stream.
 
     Args:
         transport: The way to the platform.
-        heart: Sends the heartbeats.
+        heartbeats: Sends the heartbeats.
         agent_id: Whose tasks.
         assigned: Called with each task as it came.
         registered: Called when the platform has answered who this worker is, or that it gives up.
@@ -36,7 +36,7 @@ class Station:
     def __init__(
         self,
         transport: Transport,
-        heart: Heart,
+        heartbeats: Heartbeats,
         agent_id: str,
         assigned: Callable[[dict[str, Any]], None],
         registered: Callable[[], Awaitable[None]],
@@ -44,7 +44,7 @@ class Station:
         changed: Callable[[str], None],
     ) -> None:
         self._transport = transport
-        self._heart = heart
+        self._heartbeats = heartbeats
         self.agent_id = agent_id
         self._assigned = assigned
         self._registered = registered
@@ -66,7 +66,7 @@ class Station:
 
     async def leave(self) -> None:
         """Say that it leaves, then let go of the stream."""
-        self._heart.drop(self.agent_id)
+        self._heartbeats.drop(self.agent_id)
         if self.worker_id is not None:
             await self._report("worker-finished", {})
         await self.close()
@@ -130,7 +130,7 @@ class Station:
             time = datetime.now(UTC).isoformat()
             return encode({"id": worker_id, "event": "worker-heartbeat", "data": time})
 
-        self._heart.keep(self.agent_id, Beat(url, body))
+        self._heartbeats.keep(self.agent_id, Beat(url, body))
         self._told_busy = False
         await self.tell_capacity(busy=self._busy)
         await self._registered()

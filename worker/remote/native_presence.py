@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.contracts.lease import OwnLease, now
-from worker.remote.heart import Beat, Heart
-from worker.remote.hub import DELIVERIES, WORK, Hub
+from worker.remote.flags import DELIVERIES, WORK, Flags
+from worker.remote.heartbeats import Beat, Heartbeats
 from worker.remote.repeating import forever
 from worker.remote.transport import Transport
 from worker.words.errors import NotFound, Unavailable
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
 
-class Attendance:
+class NativePresence:
     """Who is here.
 
     Args:
         transport: The way to the server.
         url: Where verbs are asked.
-        hub: Hears the hints.
-        heart: Sends the heartbeats.
+        flags: Hears the hints.
+        heartbeats: Sends the heartbeats.
         introduce: Registers a worker, at first and whenever the server took it for dead.
         lease: The worker's by its own clock, which each answered heartbeat renews.
     """
@@ -34,8 +34,8 @@ class Attendance:
         self,
         transport: Transport,
         url: str,
-        hub: Hub,
-        heart: Heart,
+        flags: Flags,
+        heartbeats: Heartbeats,
         introduce: Callable[[WorkerCard], Awaitable[None]],
         *,
         lease: OwnLease,
@@ -43,21 +43,21 @@ class Attendance:
         self._lease = lease
         self._transport = transport
         self._url = url
-        self._hub = hub
-        self._heart = heart
+        self._flags = flags
+        self._heartbeats = heartbeats
         self._introduce = introduce
         self._streams: dict[str, asyncio.Task[None]] = {}
         self._again: set[asyncio.Task[None]] = set()
 
     def begin(self, card: WorkerCard) -> None:
         """Hold a registered worker's lease, and listen for hints."""
-        self._heart.keep(card.id, self._beat(card))
+        self._heartbeats.keep(card.id, self._beat(card))
         if card.id not in self._streams:
             self._streams[card.id] = asyncio.create_task(self._listen(card.id), name=f"hints {card.id}")
 
     def end(self, worker_id: str) -> asyncio.Task[None] | None:
         """Hold its lease no longer. Returns: what listens for hints, to be cancelled when the worker has left."""
-        self._heart.drop(worker_id)
+        self._heartbeats.drop(worker_id)
         self._lease.end()
         return self._streams.pop(worker_id, None)
 
@@ -101,7 +101,7 @@ class Attendance:
         async def once(well: Callable[[], None]) -> None:
             async with self._transport.stream("/events/-/", params=params, redirects=True) as sent:
                 well()
-                self._hub.wake(WORK, DELIVERIES)  # what was hinted at meanwhile went unheard
+                self._flags.wake(WORK, DELIVERIES)  # what was hinted at meanwhile went unheard
                 async for each in sent:
                     self._hint(each)
             raise Unavailable("The stream of hints ended.")
@@ -111,13 +111,13 @@ class Attendance:
     def _hint(self, sent: "ServerSentEvent") -> None:
         match sent.event:
             case "work":
-                self._hub.wake(WORK)
+                self._flags.wake(WORK)
             case "deliveries":
-                self._hub.wake(DELIVERIES)
+                self._flags.wake(DELIVERIES)
             case "task-stop":
                 task_id = told(sent.data).get("task_id")
                 if isinstance(task_id, str):
-                    self._hub.changed(task_id)
+                    self._flags.changed(task_id)
             case _:
                 return
 

@@ -19,7 +19,7 @@ Closer = Callable[[], Awaitable[None]]
 CLOSE_SECONDS = 10.0  # to close everything at exit; a platform that hangs must not keep a process alive
 
 
-class Residence:
+class PlatformLoop:
     """A loop that platforms live on. Everything but ``submit`` happens on that loop.
 
     Args:
@@ -84,7 +84,7 @@ class Residence:
             self._openings.pop(place, None)
 
 
-class PrivateResidence(Residence):
+class ThreadLoop(PlatformLoop):
     """A loop on a daemon thread of our own."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.contracts import WorkerState
 from worker.server.access import Access
-from worker.server.assigning import registration
+from worker.server.bare_assignments import registration
 from worker.server.feeds import COMMENT, COMMENT_SECONDS
 from worker.server.service import Service
 from worker.server.streaming import frame
@@ -28,12 +28,14 @@ async def serve(service: Service, access: Access, worker: WorkerState) -> AsyncG
         worker: The worker, which has registered by ``POST /work``.
     """
     service.holdings.setdefault(worker.id, {})
-    attendance = Attendance(service, access, worker.id)
-    yield registration(worker, access.room.organization_id, None)
-    end_listening = access.room.work.on_change(attendance.hear)
-    hints = [asyncio.create_task(attendance.listen(name, seen)) for name, seen in access.room.presence.seen().items()]
+    stream = NativeStream(service, access, worker.id)
+    yield registration(worker, access.organization.organization_id, None)
+    end_listening = access.organization.work.on_change(stream.hear)
+    hints = [
+        asyncio.create_task(stream.listen(name, seen)) for name, seen in access.organization.presence.seen().items()
+    ]
     try:
-        async for piece in attendance.attend():
+        async for piece in stream.attend():
             yield piece
     finally:
         end_listening()
@@ -44,7 +46,7 @@ async def serve(service: Service, access: Access, worker: WorkerState) -> AsyncG
 
 
 @dataclass(slots=True)
-class Attendance:
+class NativeStream:
     """One native worker while its stream is open."""
 
     service: Service
@@ -63,7 +65,7 @@ class Attendance:
 
     async def listen(self, name: str, seen: int) -> None:
         """Take in hints that there may be work, or deliveries."""
-        presence = self.access.room.presence
+        presence = self.access.organization.presence
         while True:
             if await presence.hint(name, seen, COMMENT_SECONDS):
                 seen = presence.seen()[name]
@@ -81,7 +83,7 @@ class Attendance:
             with suppress(Unavailable):  # heartbeats and the next turn come again
                 if time.monotonic() >= renew_at:
                     renew_at = time.monotonic() + RENEW_SECONDS
-                    await self.access.room.work.renew(self.worker_id)
+                    await self.access.organization.work.renew(self.worker_id)
                 if self.look or time.monotonic() >= look_at:
                     self.look, look_at = False, time.monotonic() + LOOK_SECONDS
                     pieces += await self._taken()
@@ -98,7 +100,7 @@ class Attendance:
 
     async def _taken(self) -> list[bytes]:
         held = self.service.holdings.get(self.worker_id, {})
-        lost = await self.access.room.work.lost(dict(held)) if held else {}
+        lost = await self.access.organization.work.lost(dict(held)) if held else {}
         for task_id in lost:
             held.pop(task_id, None)
         return [frame({"task_id": task_id, "status": status}, event="task-stop") for task_id, status in lost.items()]
