@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.handlers import noop_agent
 from benchmarks.machine import percentiles
-from benchmarks.processes import answer, cpu_seconds, create_many, resident_bytes, started
+from benchmarks.processes import answer, cpu_of, cpu_seconds, create_many, resident_bytes, started
 from worker.contracts import Platform
 from worker.engine.engine import Engine
 from worker.registry import Registry
@@ -82,21 +82,34 @@ async def live(engine: Engine, agent: str, count: int) -> LINES:
 async def burst(engine: Engine, count: int) -> LINES:
     """The first burst on new tables, of three sizes: the worker was there before, and has done a few tasks one by one.
 
-    Every new deployment begins so: what is prepared then is prepared on empty tables that nobody has analyzed.
+    Every new deployment begins so: what is prepared then is prepared on empty tables that nobody has analyzed. The best
+    of some turns of each size, since a small burst is over before the machine has calmed down.
     """
-    lines: LINES = []
-    for size in (count // 50, count // 10, count):
-        await engine.core.rows("drop schema worker cascade")
-        await engine.migrate()
-        with started("work", "--count", str(QUIET + size)) as worker:
-            await create_and_see(engine, "noop", QUIET)
-            began = time.perf_counter()
-            await create_many(engine, "noop", size)
-            creating = time.perf_counter() - began
-            await asyncio.to_thread(answer, worker)
-            seconds = time.perf_counter() - began
-        lines.append((f"first burst: lives/s of {size} tasks", f"{size / seconds:.0f}/s; created in {creating:.1f} s"))
-    return lines
+    turns = {count // 50: 5, count // 10: 3, count: 1}
+    best: dict[int, tuple[float, float]] = {}
+    for size in [size for turn in range(max(turns.values())) for size, times in turns.items() if turn < times]:
+        best[size] = max(best.get(size, (0.0, 0.0)), await _burst(engine, size))
+    lines = [
+        (f"first burst: lives/s of {size} tasks", f"{rate:.0f}/s; worker's CPU {cpu / size * 1000:.2f} ms a task")
+        for size, (rate, cpu) in best.items()
+    ]
+    rates = [rate for rate, _ in best.values()]
+    return [*lines, ("first burst: the slowest of these beside the fastest", f"{min(rates) / max(rates) - 1:+.1%}")]
+
+
+async def _burst(engine: Engine, size: int) -> tuple[float, float]:
+    """Tasks a second from the first create to the last finish, by the database's clock, and the worker's CPU."""
+    await engine.core.rows("drop schema worker cascade")
+    await engine.migrate()
+    with started("work", "--count", str(QUIET + size)) as worker:
+        await create_and_see(engine, "noop", QUIET)
+        before = cpu_of(worker.pid)
+        await create_many(engine, "noop", size)
+        measured = await asyncio.to_thread(answer, worker)
+    newest = "select created_at, finished_at from worker.tasks order by created_at desc limit %s"
+    between = "select extract(epoch from max(finished_at) - min(created_at)) as s"
+    row = (await engine.core.rows(f"{between} from ({newest}) as burst", (size,)))[0]
+    return size / float(row["s"]), measured["cpu_at_all"] - before
 
 
 def warmth(agent: str) -> list[str]:
