@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     allow_private_urls: bool = Field(
         default=False,
         validation_alias="WORKER_ALLOW_PRIVATE_URLS",
-        description="fetch attachments from private and loopback addresses too",
+        description="fetch attachments, and what agents name, from private and loopback addresses too",
     )
     model: str | None = Field(
         default=None,

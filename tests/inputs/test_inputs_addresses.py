@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker.inputs.addresses import refusal, resolve
+from worker.inputs.addresses import resolve
+from worker.words.addresses import refusal
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,12 @@
-"""Which network addresses a file may come from: the public ones, and nothing that hides a private one."""
+"""The addresses of a host that a file may come from; words/addresses.py says which may be connected to."""
 
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 
 from worker.inputs.threads import look_up
-from worker.words.hosts import AZURE
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Turns a host name and a port into addresses; raises OSError if there are none."""
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, between a provider and its customers
-_NOT_GLOBAL = tuple(  # by the registries of IANA; Python knows them since 3.11.10, or not yet
-    ipaddress.ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "100::/64", "3fff::/20", "5f00::/16")
-)
-_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, deprecated, still routed by some stacks
-_IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")  # RFC 7915
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215, only ever inside somebody's network
-_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")  # RFC 5214, before the IPv4 address
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -30,59 +16,3 @@ async def resolve(host: str, port: int) -> list[str]:
     """
     found = await look_up(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def refusal(address: str) -> str | None:
-    """Say what speaks against connecting to an address, in one word or two; None if it is a public one."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "invalid"
-    return _judge(parsed)
-
-
-def _judge(address: _Address) -> str | None:
-    if isinstance(address, ipaddress.IPv4Address):
-        return _own_refusal(address)
-    hidden, speaks_for_all = _embedded(address)
-    own = "private" if address in _LOCAL_NAT64 else _own_refusal(address)
-    reasons = [] if speaks_for_all else [own]
-    reasons += [_own_refusal(inner) for inner in hidden]
-    if address.sixtofour is not None:
-        reasons.reverse()  # Python 3.13 calls all of 6to4 private: the address inside is the better word
-    return next((reason for reason in reasons if reason), None)
-
-
-def _embedded(address: ipaddress.IPv6Address) -> tuple[list[ipaddress.IPv4Address], bool]:
-    """Return the IPv4 addresses inside, and whether they alone say where a packet goes."""
-    packed = address.packed
-    last = ipaddress.IPv4Address(packed[12:])
-    if address.ipv4_mapped is not None or address in _IPV4_TRANSLATED or address in _NAT64:
-        return [last], True
-    if address.sixtofour is not None:
-        return [address.sixtofour], False
-    if address.teredo is not None:
-        return list(address.teredo), False
-    if packed[8:12] in _ISATAP or address in _IPV4_COMPATIBLE:
-        return [last], False
-    return [], False
-
-
-def _own_refusal(address: _Address) -> str | None:
-    if address.is_unspecified:
-        return "unspecified"
-    if address.is_loopback:
-        return "loopback"
-    if address == AZURE:
-        return "metadata"
-    if address.is_link_local:  # 169.254.169.254, where clouds keep a machine's credentials, is one of them
-        return "link-local"
-    if address.is_multicast:
-        return "multicast"
-    if address in _SHARED:
-        return "shared"
-    if address.is_private or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local):
-        return "private"
-    if address.is_reserved or not address.is_global or any(address in network for network in _NOT_GLOBAL):
-        return "reserved"
-    return None

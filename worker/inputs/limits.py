@@ -19,7 +19,7 @@ class Limits:
         file_characters: the most one file puts into the message, in characters; None: as many as suit the model.
         total_characters: the most all files put into the message, in characters; None: as many as suit the model.
         document_pictures: how many pictures within one document become images.
-        allow_private: whether loopback, private and link-local addresses may be reached.
+        allow_private: whether loopback and private addresses may be reached; those of clouds' credentials never are.
     """
 
     file_bytes: int = 20 * MEBIBYTE

@@ -9,8 +9,9 @@ from typing import Any, cast
 import httpcore
 import httpx
 
-from worker.inputs.addresses import Resolve, refusal
+from worker.inputs.addresses import Resolve
 from worker.inputs.causes import UnreadableError
+from worker.words.addresses import refusal
 
 CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
 CONNECTIONS = 100  # at one time in a process; over a hundred the machine's sockets, not ours, are the limit
@@ -29,7 +30,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """
 
     def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
-        """Resolve with `resolve`; refuse anything but public addresses unless `allow_private`."""
+        """Resolve with `resolve`; refuse what is not public, or with `allow_private` where clouds tell credentials."""
         self._resolve = resolve
         self._allow_private = allow_private
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
@@ -67,13 +68,11 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def _checked(self, host: str, port: int) -> list[str]:
         addresses = await self._addresses(host, port)
-        if self._allow_private:
-            return addresses
-        reason = next((reason for address in addresses if (reason := refusal(address))), None)
-        if reason is not None:
-            raise AddressRefusedError(
-                f"{host} has a {reason} address, which is not allowed (WORKER_ALLOW_PRIVATE_URLS)"
-            )
+        for address in addresses:
+            reason = refusal(address, allow_private=self._allow_private)
+            if reason is not None:
+                setting = "" if self._allow_private else " (WORKER_ALLOW_PRIVATE_URLS)"
+                raise AddressRefusedError(f"{host} has a {reason} address, which is not allowed{setting}")
         return addresses
 
     async def _addresses(self, host: str, port: int) -> list[str]:

@@ -137,6 +137,7 @@ def _with_looks_of(original: Original, made: Any) -> Any:
 
 def _model_call(original: Original) -> Original:
     async def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
         frame = frame_in_hand.get()
         if arguments.get("retry_with_guidance"):  # that call is part of one
             return await original(self, **arguments)
@@ -151,6 +152,7 @@ def _model_call(original: Original) -> Original:
 
 def _model_call_sync(original: Original) -> Original:
     def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
         frame = frame_in_hand.get()
         if arguments.get("retry_with_guidance"):
             return original(self, **arguments)
@@ -167,6 +169,7 @@ def _model_call_sync(original: Original) -> Original:
 
 def _model_stream(original: Original) -> Original:
     async def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
         frame = frame_in_hand.get()
         attempt = bare.attempt_in_hand()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
@@ -185,6 +188,7 @@ def _model_stream(original: Original) -> Original:
 
 def _model_stream_sync(original: Original) -> Original:
     def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
         frame = frame_in_hand.get()
         attempt = bare.attempt_in_hand()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
@@ -597,6 +601,8 @@ HOOKS: tuple[Hook, ...] = (
     ),
     Hook("agno.media.media", "", "bytes_and_mime_from_url", media.read),
     Hook("agno.media.media", "", "abytes_and_mime_from_url", media.read_async),
+    Hook("agno.utils.tokens", "", "_get_image_dimensions", media.image_dimensions),
+    Hook("agno.utils.tokens", "", "count_file_tokens", media.file_tokens, is_shared=True),
     *(Hook(module, "", "log_warning", passed_over.log_warning) for module in passed_over.MODULES),
     Hook("agno.knowledge.knowledge", "Knowledge", "search", knowledge.search_sync),
     Hook("agno.knowledge.knowledge", "Knowledge", "asearch", knowledge.search),

@@ -1,27 +1,25 @@
-"""Media at an address that Agno reads itself: never where clouds tell a machine its credentials, whatever a name says.
+"""Media at an address that Agno reads itself, during a run: only from where a run may read (agents/checked_http.py).
 
-The address may come from a tool, a model or a row of the journal. It is looked at before each request, redirects
-among them, and so is the very address that was connected to before anything of the answer is read.
+The address may come from a tool, a model or a row of the journal. Outside a run everything is as Agno has it.
 """
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from worker.current import run_in_hand
-from worker.words.hosts import tells_credentials
 
 if TYPE_CHECKING:
     import httpx
 
-MOST_BYTES = 128 * 1024 * 1024  # of one; providers take less
-SECONDS = 30.0  # without a byte
+SIZE_SECONDS = 5.0  # as Agno has it
+
+WEB = ("http://", "https://")
+INTERACTIONS, ITEM = "agno.models.google.gemini_interactions", "media_to_content_item"
+GOOGLES_OWN = "generativelanguage.googleapis.com"
 
 Original = Callable[..., Any]
-
-
-class AddressRefused(Exception):  # noqa: N818 - what happened
-    """A medium is where clouds keep a machine's credentials."""
 
 
 def read(original: Original) -> Original:
@@ -29,21 +27,7 @@ def read(original: Original) -> Original:
 
     @functools.wraps(original)
     def hook(url: str) -> tuple[bytes | None, str | None]:
-        if run_in_hand.get() is None:
-            return original(url)
-        import httpx
-
-        hooks: Any = {"request": [check_request], "response": [check_response]}
-        with (
-            httpx.Client(follow_redirects=True, event_hooks=hooks, timeout=SECONDS) as client,
-            client.stream("GET", url) as response,
-        ):
-            response.raise_for_status()
-            pieces, size = list[bytes](), 0
-            for piece in response.iter_bytes():
-                size += _checked(len(piece), size)
-                pieces.append(piece)
-            return b"".join(pieces), _type_of(response)
+        return original(url) if run_in_hand.get() is None else _read(url)
 
     return hook
 
@@ -55,13 +39,9 @@ def read_async(original: Original) -> Original:
     async def hook(url: str) -> tuple[bytes | None, str | None]:
         if run_in_hand.get() is None:
             return await original(url)
-        import httpx
+        from worker.agents.checked_http import async_client
 
-        hooks: Any = {"request": [_check_request], "response": [_check_response]}
-        async with (
-            httpx.AsyncClient(follow_redirects=True, event_hooks=hooks, timeout=SECONDS) as client,
-            client.stream("GET", url) as response,
-        ):
+        async with async_client() as client, client.stream("GET", url) as response:
             response.raise_for_status()
             pieces, size = list[bytes](), 0
             async for piece in response.aiter_bytes():
@@ -72,30 +52,93 @@ def read_async(original: Original) -> Original:
     return hook
 
 
-def check_request(request: "httpx.Request") -> None:
-    """Let pass a request by its address as it stands. Raises: AddressRefused."""
-    if tells_credentials(str(request.url)):
-        raise AddressRefused(f"{request.url.host} tells a machine its credentials")
+def check_googles(model: Any) -> None:
+    """Have a model of Google's Interactions read media from where a run may; its module is there only where it is used.
+
+    Args:
+        model: Any, before it is called.
+    """
+    for kind in type(model).__mro__:
+        if kind.__module__ == INTERACTIONS:
+            module = sys.modules[INTERACTIONS]
+            made = getattr(module, ITEM)
+            if not hasattr(made, "__wrapped__"):
+                setattr(module, ITEM, _content_item(made))
+            return
 
 
-def check_response(response: "httpx.Response") -> None:
-    """Let pass an answer by the address that was connected to. Raises: AddressRefused."""
-    stream = response.extensions.get("network_stream")
-    address = None if stream is None else stream.get_extra_info("server_addr")
-    host = str(address[0]) if isinstance(address, tuple) and address else ""
-    if host and tells_credentials(f"http://[{host}]" if ":" in host else f"http://{host}"):
-        raise AddressRefused(f"{response.url.host} is {host}, which tells a machine its credentials")
+def _content_item(original: Original) -> Original:
+    """Agno reads a medium for Google, and where it cannot, gives Google the address."""
+
+    @functools.wraps(original)
+    def hook(media: Any, content_type: str, default_mime: str) -> Any:
+        url = media.url
+        if run_in_hand.get() is None or not url or not url.startswith(WEB) or GOOGLES_OWN in url:
+            return original(media, content_type, default_mime)
+        try:
+            content = _read(url)[0]
+        except Exception:  # noqa: BLE001 - whatever it is, Google is given the address
+            item = original(_holding(media, b"-"), content_type, default_mime)
+            return {"type": item["type"], "mime_type": item["mime_type"], "uri": url}
+        return original(_holding(media, content), content_type, default_mime)
+
+    return hook
 
 
-async def _check_request(request: "httpx.Request") -> None:
-    check_request(request)
+def image_dimensions(original: Original) -> Original:
+    """Agno counts an image's tokens, for which it reads the image."""
+
+    @functools.wraps(original)
+    def hook(image: Any) -> Any:
+        if run_in_hand.get() is None or not image.url or image.content or image.filepath:
+            return original(image)
+        try:
+            content = _read(image.url, SIZE_SECONDS)[0]
+        except Exception:  # noqa: BLE001 - Agno takes its default size then
+            content = b"?"
+        return original(_holding(image, content))
+
+    return hook
 
 
-async def _check_response(response: "httpx.Response") -> None:
-    check_response(response)
+def file_tokens(original: Original) -> Original:
+    """Agno counts a file's tokens, for which it asks for the file's size."""
+
+    @functools.wraps(original)
+    def hook(file: Any) -> Any:
+        if run_in_hand.get() is None or not file.url or file.content or file.filepath:
+            return original(file)
+        from worker.agents.checked_http import MOST_BYTES, client
+
+        try:
+            with client(SIZE_SECONDS) as asking:
+                size = int(asking.head(file.url).headers.get("content-length", 0))
+        except Exception:  # noqa: BLE001 - unknown, as with Agno
+            size = 0
+        return original(file.model_copy(update={"content": b"\0" * min(size, MOST_BYTES)})) if size > 0 else 0
+
+    return hook
+
+
+def _holding(media: Any, content: bytes | None) -> Any:
+    return media.model_copy(update={"content": content, "url": None})
+
+
+def _read(url: str, seconds: float | None = None) -> tuple[bytes, str | None]:
+    from worker.agents.checked_http import SECONDS, client
+
+    with client(seconds or SECONDS) as asking, asking.stream("GET", url) as response:
+        response.raise_for_status()
+        pieces, size = list[bytes](), 0
+        for piece in response.iter_bytes():
+            size += _checked(len(piece), size)
+            pieces.append(piece)
+        return b"".join(pieces), _type_of(response)
 
 
 def _checked(size: int, before: int) -> int:
+    from worker.agents.checked_http import MOST_BYTES
+
     if before + size > MOST_BYTES:
         raise ValueError(f"a medium has more than {MOST_BYTES:,} bytes")
     return size

@@ -1,0 +1,141 @@
+"""HTTP to addresses that a tool, a model or a row of the journal may have named: to public ones alone.
+
+A name is resolved once, all its addresses are checked, and one of these very addresses is connected to, so that an
+answer which changes in between (DNS rebinding) changes nothing. Redirects take the same way, and no proxy of the
+environment leads around it. ``WORKER_ALLOW_PRIVATE_URLS`` lets private addresses pass, as for attachments.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from worker.settings import Settings
+from worker.threads import LOOKUPS
+from worker.words.addresses import refusal
+from worker.words.hosts import tells_credentials
+
+MOST_BYTES = 128 * 1024 * 1024  # of one; providers take less
+SECONDS = 30.0  # without a byte
+CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
+REDIRECTS = 5
+
+Options = Iterable[Any] | None
+
+
+class AddressRefused(httpx.RequestError):
+    """An address is not one that a run may read from."""
+
+
+def client(seconds: float = SECONDS) -> httpx.Client:
+    """A client for one use."""
+    return httpx.Client(transport=_Transport(), timeout=seconds, trust_env=False, **_redirected())
+
+
+def async_client() -> httpx.AsyncClient:
+    """The same, awaited."""
+    return httpx.AsyncClient(transport=_AsyncTransport(), timeout=SECONDS, trust_env=False, **_redirected())
+
+
+def _redirected() -> dict[str, Any]:
+    return {"follow_redirects": True, "max_redirects": REDIRECTS}
+
+
+class _Network(httpcore.NetworkBackend):
+    def __init__(self) -> None:
+        self._network = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore.NetworkStream:
+        for address in _checked(host, _resolve(host, port)):
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return self._network.connect_tcp(address, port, _least(timeout), local_address, socket_options)
+        raise httpcore.ConnectError(f"{host} does not accept connections")
+
+
+class _AsyncNetwork(httpcore.AsyncNetworkBackend):
+    def __init__(self) -> None:
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore.AsyncNetworkStream:
+        found = await asyncio.get_running_loop().run_in_executor(LOOKUPS, _resolve, host, port)
+        for address in _checked(host, found):
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._network.connect_tcp(address, port, _least(timeout), local_address, socket_options)
+        raise httpcore.ConnectError(f"{host} does not accept connections")
+
+
+class _Transport(httpx.HTTPTransport):
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+        self._pool = httpcore.ConnectionPool(ssl_context=httpx.create_ssl_context(), network_backend=_Network())
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        _check_name(request)
+        return super().handle_request(request)
+
+
+class _AsyncTransport(httpx.AsyncHTTPTransport):
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(), network_backend=_AsyncNetwork()
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        _check_name(request)
+        return await super().handle_async_request(request)
+
+
+def _check_name(request: httpx.Request) -> None:
+    """Refuse what a cloud calls its metadata service, wherever that name leads."""
+    if tells_credentials(str(request.url)):
+        raise AddressRefused(f"{request.url.host} tells a machine its credentials")
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(f"the host {host} is not known") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _checked(host: str, addresses: list[str]) -> list[str]:
+    """The addresses, if all of them may be connected to. Raises: AddressRefused."""
+    allowed = _allows_private(os.environ.get("WORKER_ALLOW_PRIVATE_URLS"))
+    for address in addresses:
+        reason = refusal(address, allow_private=allowed)
+        if reason is not None:
+            setting = "" if allowed else " (WORKER_ALLOW_PRIVATE_URLS)"
+            raise AddressRefused(f"{host} has a {reason} address, which is not allowed{setting}")
+    return addresses
+
+
+@lru_cache(maxsize=2)
+def _allows_private(_: str | None) -> bool:
+    """Read once for what the environment says."""
+    return Settings().allow_private_urls
+
+
+def _least(timeout: float | None) -> float:
+    return CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)
