@@ -10,6 +10,7 @@ from tests.contract.conftest import Sql
 from tests.contract.steps import AGENT, claim, create, finish, log, run, worker
 from worker.contracts import Platform
 from worker.words.agents import AgentRecord
+from worker.words.changes import MUTABLE
 from worker.words.conversations import ConversationQuery
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack
@@ -46,7 +47,7 @@ def _texts(model: type[BaseModel], names: set[str] | frozenset[str]) -> dict[str
 
 
 SETTINGS = _texts(TaskSettings, set(TaskSettings.model_fields) - TaskRecord.SECRET)
-CHANGES = _texts(TaskRecord, TaskRecord.MUTABLE)
+CHANGES = _texts(TaskRecord, MUTABLE)
 
 
 def _all_of(value: Any) -> list[str]:

@@ -21,9 +21,9 @@ from worker.engine.state.changes import (
     Skip,
     Stop,
 )
-from worker.engine.state.checks import check_changes
 from worker.engine.state.records import History, task_record
 from worker.engine.state.rows import TAKES_TURNS, Change, LoggedEvent, Row
+from worker.words.changes import MUTABLE, check_changes
 from worker.words.errors import Conflict, LeaseLost, ModuleException, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -153,13 +153,13 @@ def test_retry_of_what_is_not_over_is_a_conflict(status: Status) -> None:
 
 def test_fields_fixed_at_create_are_passed_over() -> None:
     every = dict.fromkeys(TaskRecord.model_fields, "x")
-    allowed = TaskRecord.MUTABLE - {"status", "tokens", "used_tools", "duration", "deep_planning", "hitl_request"}
+    allowed = MUTABLE - {"status", "tokens", "used_tools", "duration", "deep_planning", "hitl_request"}
     assert set(
         check_changes(
             {
                 name: every[name]
                 for name in every
-                if name in allowed or name not in TaskRecord.MUTABLE
+                if name in allowed or name not in MUTABLE
                 if name != "payload_extension"
             }
         )

@@ -11,12 +11,12 @@ from tests.server.conftest import Start
 from tests.server.serving import Serving, aevents_in
 from worker.engine.engine import Engine
 from worker.server import bare
+from worker.words.changes import MUTABLE
 from worker.words.ids import new_id
 from worker.words.operations import failed, operation_of
 from worker.words.operations import told as words_of
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import TaskRecord
 from worker.words.tools import ToolInvocationResult, ToolRecord
 from worker.words.work import Demand, WorkerCard
 
@@ -112,7 +112,7 @@ HOSTILE: list[Any] = [{"a": 1}, ["a"], [{"a": None}], "x", -1, True]
 
 async def test_whatever_a_save_holds_is_taken_readably_or_refused(client: httpx.AsyncClient) -> None:
     task = await create(client)
-    for name in [*TaskRecord.MUTABLE, "tool_call_payload_extension"]:
+    for name in [*MUTABLE, "tool_call_payload_extension"]:
         for value in HOSTILE:
             sent = {name: value, **({"payload_extension": [1]} if name.startswith("tool") else {})}
             answer = await client.patch(f"/agent-execution/{task['id']}/update", json=sent)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.words import errors
+from worker.words.changes import MUTABLE
 from worker.words.classification import causes
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.events import NewEvent, SubAgentTrigger, Thought, ToolCallResult, typed_data
@@ -116,7 +117,7 @@ def test_secrets_of_a_task_do_not_show_in_its_text() -> None:
 
 
 def test_what_a_save_may_change_exists() -> None:
-    assert set(TaskRecord.model_fields) >= TaskRecord.MUTABLE
+    assert set(TaskRecord.model_fields) >= MUTABLE
 
 
 def test_tokens_are_summed_without_the_cached_ones() -> None:

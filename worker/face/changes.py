@@ -8,21 +8,17 @@ from difflib import get_close_matches
 from typing import Any
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel
 from pydantic_core import to_json
 
+from worker.words.changes import MUTABLE, check_changes
 from worker.words.classification import message_of
 from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
-from worker.words.tasks import TaskRecord, check_internal_status
+from worker.words.tasks import TaskRecord
 from worker.words.texts import plain
 
 Snapshot = dict[str, Any]
-
-_FIELDS: dict[str, Any] = {
-    name: (TaskRecord.model_fields[name].annotation, None) for name in sorted(TaskRecord.MUTABLE)
-}
-_Changes = create_model("TaskChanges", __config__=ConfigDict(extra="forbid"), **_FIELDS)
 
 
 def snapshot(task: TaskRecord) -> Snapshot:
@@ -101,18 +97,12 @@ def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
         ValidationError: A field is unknown or fixed at create, or its value does not fit.
     """
     for name in changes:
-        if name not in TaskRecord.MUTABLE:
+        if name not in MUTABLE:
             raise ValidationError(_why_not(name), field=name)
     given = dict(changes)
     if "result" in given:
         given["result"] = result_text(given["result"])
-    if "internal_status" in given:
-        check_internal_status(given["internal_status"])
-    try:
-        fitting = _Changes.model_validate({name: _plain(value) for name, value in given.items()})
-    except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
-    return fitting.model_dump(include=set(given))
+    return check_changes(given)
 
 
 def result_text(value: Any) -> str | None:
@@ -167,13 +157,9 @@ def as_refusal(error: pydantic.ValidationError) -> ValidationError:
 def _why_not(name: str) -> str:
     if name in TaskRecord.model_fields:
         return f"{name} is fixed when a task is created and cannot be changed"
-    near = get_close_matches(name, TaskRecord.MUTABLE, n=1)
+    near = get_close_matches(name, MUTABLE, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"a task has no field {name!r}{hint}"
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 def _differs(now: Any, saved: Any) -> bool:

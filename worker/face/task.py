@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack
 
 from pydantic import PrivateAttr
 
@@ -19,6 +19,7 @@ from worker.face.kept_files import TaskKeeper
 from worker.face.reporting import Report, report
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
+from worker.words.changes import MUTABLE
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import WHOLE_TASK, AgentExecutionStatus
 from worker.words.tasks import TaskRecord, effective
@@ -37,6 +38,9 @@ class Task(TaskRecord):
     """
 
     result: Any = None
+
+    MUTABLE: ClassVar[frozenset[str]] = MUTABLE
+    """What a save may change; all else is fixed when the task is created."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
     _saved: Snapshot = PrivateAttr(default_factory=dict)

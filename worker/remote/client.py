@@ -1,6 +1,5 @@
 """The verbs of clients, over the bare routes."""
 
-import math
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from worker.words.activity import AgentActivityThread
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
+from worker.words.changes import check_changes
 from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
 from worker.words.digests import digest
 from worker.words.errors import (
@@ -49,7 +49,7 @@ from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, check_internal_status
+from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
 from worker.words.texts import clean
 from worker.words.tools import TOOL_SECONDS, ToolInvocationResult, ToolRecord
 from worker.words.watching import Creation, watched
@@ -151,7 +151,7 @@ class RemoteTasks:
         self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
     ) -> TaskRecord:
         """Store changed fields; answers the task as it stands then."""
-        check_changes(changes)
+        changes = check_changes(changes)
         if None in changes.values() and not await self._dialect.native():
             raise self._unsupported("clear a field of a task: there null means unchanged")
         if attempt is not None:
@@ -163,7 +163,7 @@ class RemoteTasks:
             "PATCH",
             task_id,
             "/update",
-            body=dict(changes),
+            body=changes,
             headers={name: value for name, value in headers.items() if value is not None},
             subject=Subject(task_id=task_id, attempt=attempt),
         )
@@ -466,21 +466,6 @@ class RemoteTasks:
 
     def _unsupported(self, what: str) -> Unsupported:
         return Unsupported(what, self._transport.addresses.shown)
-
-
-def check_changes(changes: Mapping[str, Any]) -> None:
-    """Check what JSON could not carry, or what a platform might cut.
-
-    Raises:
-        ValidationError: A value does not fit; nothing was sent.
-    """
-    check_internal_status(changes.get("internal_status"))
-    status = changes.get("status")
-    if status is not None and status not in set(AgentExecutionStatus):
-        raise ValidationError(f"there is no status {status!r}", field="status")
-    for name, value in changes.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValidationError(f"{name} must be a finite number", field=name)
 
 
 def _is_nobodys(query: TaskQuery) -> bool:

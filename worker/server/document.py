@@ -4,9 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from worker.words.finish import REASON_CHARACTERS
+from worker.words import changes
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import INTERNAL_STATUS_CHARACTERS, Tokens
 
 Schema = dict[str, Any]
 
@@ -52,30 +51,6 @@ MEANT = [
 MADE = {"/agent-execution/{agent_id}", "/agent-execution/{agent_id}/report_task", "/agents/{agent_id}"}
 """Where an agent's id is written down, and not just looked for."""
 
-COUNT = {"type": "integer"}
-CHANGES: dict[str, Schema] = {
-    "status": {"enum": [*STATUSES, None]},
-    "result": {},
-    "internal_status": {"type": ["string", "null"], "maxLength": INTERNAL_STATUS_CHARACTERS},
-    "error_code": {"type": ["string", "null"], "maxLength": 200},
-    "provider_code": {"type": ["string", "null"], "maxLength": 200},
-    "title": {"type": ["string", "null"]},
-    "tokens": {
-        "type": ["object", "null"],
-        "properties": dict.fromkeys(Tokens.model_fields, COUNT),
-    },
-    "used_tools": {"type": ["array", "null"], "items": {"type": "string"}},
-    "finish_reason": {"type": ["string", "null"], "maxLength": REASON_CHARACTERS},
-    "duration": {"type": ["number", "null"], "minimum": 0, "maximum": 1e12},
-    "additional_context": {"type": ["string", "null"]},
-    "deep_planning": {"anyOf": [{"$ref": "#/components/schemas/DeepPlanning"}, NULL]},
-    "hitl_request": {"type": ["object", "null"]},
-    "last_executed_node_id": {"type": ["string", "null"]},
-    "source": {"type": ["string", "null"]},
-    "payload_extension": {"type": ["object", "null"]},
-}
-"""What a save may change; whatever else it brings is ignored."""
-
 
 class Application(FastAPI):
     """An application whose document is true."""
@@ -101,7 +76,7 @@ def _made_true(document: dict[str, Any]) -> dict[str, Any]:
         _accept_null(schemas[name])
     schemas["AgentExecutionInput"]["anyOf"] = SOMETHING
     schemas["AgentExecutionInput"]["properties"]["files"] = FILES
-    schemas["Changes"]["properties"] = CHANGES
+    schemas["Changes"]["properties"] = changes.schema()
     schemas["RetryBody"]["anyOf"] = MEANT
     schemas["AgentBody"]["properties"]["id"] = ID
     if "webhook_url" in schemas["CreateBody"]["properties"]:

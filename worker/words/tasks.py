@@ -264,28 +264,6 @@ class TaskRecord(TaskSettings):
     last_event: int = 0
     llm_of_agent: dict[str, str] = Field(default_factory=dict[str, str])  # by field: where the task says nothing
 
-    MUTABLE: ClassVar[frozenset[str]] = frozenset(
-        {
-            "status",
-            "result",
-            "internal_status",
-            "error_code",
-            "provider_code",
-            "title",
-            "tokens",
-            "used_tools",
-            "finish_reason",
-            "duration",
-            "additional_context",
-            "deep_planning",
-            "hitl_request",
-            "last_executed_node_id",
-            "source",
-            "payload_extension",
-        }
-    )
-    """What a save may change; all else is fixed at create (../wire protocol: PATCH)."""
-
     SECRET: ClassVar[frozenset[str]] = frozenset({"user_tokens", "user_oidc_token"})
     """What only the run of a task is shown; whoever reads the task otherwise finds it empty."""
 

@@ -14,7 +14,6 @@ from worker.engine.database.payloads import encode
 from worker.engine.state.activity import compose
 from worker.engine.state.attempts import attempts_of
 from worker.engine.state.changes import Append, Renewal, Retry, Save, Skip, Stop
-from worker.engine.state.checks import check_changes
 from worker.engine.state.records import SECRETS, History, is_renewal, split, task_item, task_record
 from worker.engine.state.references import uploads
 from worker.engine.state.rows import RENEWED, TAKES_TURNS, text_size
@@ -29,6 +28,7 @@ from worker.words.actors import AuditAction
 from worker.words.agents import AgentRecord
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
+from worker.words.changes import check_changes
 from worker.words.conversations import (
     PARALLEL,
     STEER,

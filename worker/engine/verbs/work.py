@@ -19,7 +19,6 @@ from worker.engine.database.payloads import encode
 from worker.engine.fault_points import fault
 from worker.engine.state.artifacts import Produce
 from worker.engine.state.changes import Append, Crash, Finish, GiveBack, Keep
-from worker.engine.state.checks import check_changes
 from worker.engine.state.records import assigned
 from worker.engine.state.references import kept_rows
 from worker.engine.verbs.children import children_of, make_children, wake_if_ready
@@ -30,6 +29,7 @@ from worker.engine.verbs.knowledge.storing import Storing
 from worker.engine.verbs.providers import Providers
 from worker.engine.verbs.tasks import EngineTasks
 from worker.words.artifacts import Artifact
+from worker.words.changes import check_changes
 from worker.words.digests import mark
 from worker.words.errors import ConfigurationError, Conflict, ModuleException, NotFound, ValidationError
 from worker.words.events import NewEvent
