@@ -97,13 +97,15 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="WORKER_PUBLIC_URL",
         pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
-        description="URL by which clients reach the server, for links to files; none: the one of each request",
+        description="URL by which clients reach the server, for links to files and to what tasks ask; also for workers"
+        " on a database, whose handlers are told the latter; none: the one of each request",
     )
     secret: SecretStr | None = Field(
         default=None,
         validation_alias="WORKER_SECRET",
-        description="what the server derives its own secrets from, which sign cookies and links; several with spaces"
-        " between while one replaces another, the new one first; none: random ones in the database",
+        description="what the server derives its own secrets from, which sign cookies and links; the same for workers"
+        " on its database; several with spaces between while one replaces another, the new one first; none: random ones"
+        " in the database",
     )
     encryption_key: SecretStr | None = Field(
         default=None,

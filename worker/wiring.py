@@ -48,6 +48,8 @@ def engine(settings: Settings) -> "Engine":
         audit_days=settings.audit_days,
         encryption_key=key.get_secret_value() if key else None,
         encrypt_all=settings.encrypt == "all",
+        public_url=settings.public_url,
+        secret=settings.secret.get_secret_value() if settings.secret else None,
     )
 
 

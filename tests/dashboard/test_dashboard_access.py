@@ -12,9 +12,9 @@ from tests.dashboard.browsing import KEY, Browser
 from tests.dashboard.conftest import Browse
 from tests.server.conftest import Start
 from tests.server.serving import Serving
+from worker.contracts import secrets
 from worker.dashboard import visits
 from worker.engine.engine import Engine
-from worker.server import secrets
 from worker.words.providers import ProviderFailure
 
 PAGES = ("/", "/ui/live", "/ui/new", "/ui/workers", "/ui/agents", "/ui/dead", "/ui/deliveries", "/ui/tasks/x")
@@ -100,16 +100,16 @@ async def test_with_a_secret_of_ours_the_database_has_none(start: Start, browse:
     await browser.sign_in()
     await browser.look("/")
     names = [row[0] for row in execute(serving.engine.core.url, "select name from worker.secrets")]
-    assert [name for name in names if name.startswith(("dashboard", "file links"))] == []
+    assert [name for name in names if name.startswith(("dashboard", "file links", "answer links"))] == []
 
 
 async def test_the_secrets_behind_cookies_rotate_and_the_last_ones_hold_meanwhile(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     period = secrets.period()
-    monkeypatch.setattr(secrets, "period", lambda: period + 1)
+    monkeypatch.setattr(secrets, "period", lambda _: period + 1)
     await browser.look("/")
-    monkeypatch.setattr(secrets, "period", lambda: period + 2)
+    monkeypatch.setattr(secrets, "period", lambda _: period + 2)
     assert (await browser.client.get("/")).status_code == 303
 
 

@@ -44,6 +44,7 @@ WRITTEN = {
     "POST /ui/tasks/{task_id}/send",
     "POST /ui/tasks/{task_id}/skip",
     "POST /ui/tasks/{task_id}/answer",
+    "POST /ui/answer",
     "PUT /agents/{agent_id}",
     "DELETE /agents/{agent_id}",
     "POST /providers/{provider_id}/resume",

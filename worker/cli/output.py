@@ -186,7 +186,10 @@ def request_fields(hitl_request: dict[str, Any] | None) -> list[tuple[str, str |
     """What a task waits for: a line for each request, or the whole where it has another form."""
     from worker.words.requests import open_requests
 
-    listed = [f"{each.id} ({each.kind}) {one_line(asked(each), 200)}" for each in open_requests(hitl_request)]
+    listed: list[str] = []
+    for each in open_requests(hitl_request):
+        listed.append(f"{each.id} ({each.kind}) {one_line(asked(each), 200)}")
+        listed += [f"  {each.answer_url}"] if each.answer_url else []
     whole = json.dumps(hitl_request, ensure_ascii=False) if hitl_request else None
     return [("waits for", "\n".join(f"  {each}" for each in listed) or whole)]
 

@@ -243,6 +243,8 @@ PAGES: Mapping[str, Rule] = MappingProxyType(
         "POST /ui/keys": _rule(admin=Scope.Listed),
         "POST /ui/keys/{key_id}/revoke": _rule(admin=Scope.Listed),
         "GET /ui/audit": _rule(admin=Scope.Listed),
+        "GET /ui/answer": OPEN,  # the link in its address is the right
+        "POST /ui/answer": OPEN,
         "GET /ui/sign-in": OPEN,
         "POST /ui/sign-in": OPEN,
         "POST /ui/sign-out": OPEN,

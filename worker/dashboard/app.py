@@ -18,6 +18,7 @@ from worker.contracts import Rule, Scope
 from worker.contracts.access import PAGES
 from worker.dashboard import (
     agents_page,
+    answer_page,
     audit_page,
     conversations_page,
     dead_page,
@@ -58,6 +59,7 @@ TITLES = {
     403: "Refused",
     404: "Not found",
     409: "Not now",
+    410: "Used up",
     413: "Too large",
     422: "That does not fit",
     429: "The queue is full",
@@ -116,6 +118,8 @@ SERVED: dict[str, Page] = {
     "POST /ui/keys": keys_page.create,
     "POST /ui/keys/{key_id}/revoke": keys_page.revoke,
     "GET /ui/audit": audit_page.audit,
+    "GET /ui/answer": answer_page.ask,
+    "POST /ui/answer": answer_page.answer,
     "GET /ui/sign-in": entrance.sign_in,
     "POST /ui/sign-in": entrance.enter,
     "POST /ui/sign-out": entrance.leave,

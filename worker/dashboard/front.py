@@ -10,7 +10,7 @@ from starlette.types import Scope as Connection
 
 from worker.contracts import Key, Organization, Rule, Scope
 from worker.words.errors import ModuleException
-from worker.words.requests import OfAgents
+from worker.words.requests import InputRequest, OfAgents
 from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
 
@@ -128,6 +128,14 @@ class Front(Protocol):
 
     async def enter_queue(self, access: Any, agent_id: str) -> None:
         """Count one more task of an agent. Raises: ModuleException (429)."""
+        ...
+
+    async def opened(self, token: str) -> tuple[Reach, TaskRecord, InputRequest]:
+        """What a link opens: one request of one task. Raises: ModuleException (404, 410), Unavailable."""
+        ...
+
+    def by_link(self, scope: Connection, access: Any) -> AbstractContextManager[None]:
+        """Have what is done within be done by a link, in the audit log."""
         ...
 
     async def secrets(self, name: str) -> Sequence[bytes]:

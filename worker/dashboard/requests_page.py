@@ -155,9 +155,9 @@ async def answer(asking: Asking) -> Response:
     back = "/ui/inbox" if text_of(sent, "from") == INBOX else f"/ui/tasks/{task.id}"
     if request is None:  # it was answered meanwhile, or is asked no more
         return await asking.go(back, told="answered before")
-    typed = {key: [each for each in sent.getlist(key) if isinstance(each, str)] for key in sent}
+    typed = typed_in(sent)
     try:
-        given = _answer(request, sent)
+        given = given_in(request, sent)
         await asking.may.organization.tasks.answer(task.id, [given])
     except (Conflict, NotFound):
         return await asking.go(back, told="answered before")
@@ -168,7 +168,12 @@ async def answer(asking: Asking) -> Response:
     return await asking.go(back, told="answered")
 
 
-def _answer(request: InputRequest, sent: FormData) -> InputAnswer:
+def typed_in(sent: FormData) -> dict[str, list[str]]:
+    """What was typed, as it came."""
+    return {key: [each for each in sent.getlist(key) if isinstance(each, str)] for key in sent}
+
+
+def given_in(request: InputRequest, sent: FormData) -> InputAnswer:
     """What was sent, as an answer. Raises: ValidationError."""
     approves = text_of(sent, "decision") != "no"
     note = text_of(sent, "note") or None

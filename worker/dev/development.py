@@ -134,7 +134,8 @@ class Development:
         self._listening = listening
         self._greet = greet
         self._started = started
-        self._engine = wiring.engine(settings)
+        public = settings.public_url or f"http://{self._host_to_reach}:{listening.getsockname()[1]}"
+        self._engine = wiring.engine(settings.model_copy(update={"public_url": public}))
         self._interrupts = 0
 
     async def run(self) -> int:

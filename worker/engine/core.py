@@ -13,6 +13,7 @@ from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.writer import Writer
 from worker.engine.database import presence_statements, statements
 from worker.engine.database.agent_models import AgentModels
+from worker.engine.database.answer_links import AnswerLinks
 from worker.engine.database.bounds import Bounds
 from worker.engine.database.connections import (
     BY_INDEX,
@@ -73,6 +74,7 @@ class Core:
         self.bounds = Bounds()
         self.models = AgentModels(self)
         self.turns = TurnKeeper(self)
+        self.links: AnswerLinks | None = None  # of what is told to this very process
         self.wakeups: Wakeups
         self.writer: Writer
         self.heartbeat: Heartbeat

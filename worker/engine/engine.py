@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.contracts import Capabilities, Stats
+from worker.contracts.secrets import Secrets
 from worker.engine.core import Core
 from worker.engine.database import migrate, presence_statements, statements
+from worker.engine.database.answer_links import AnswerLinks
 from worker.engine.database.connections import check_encoding, check_url, connect, errors, shown
 from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
@@ -66,6 +68,8 @@ class Engine:
         audit_days: How long lines of the audit log are kept, 0 for ever.
         encryption_key: One or several keys, with spaces between, that the secrets of tasks are encrypted with.
         encrypt_all: Whether inputs, results, events, journals and files are encrypted with it, too.
+        public_url: The HTTP server's address, which links to requests lead to; none: requests have no links.
+        secret: What the server derives its secrets from, where it does.
 
     Raises:
         ConfigurationError: The URL cannot be read, or the encryption key is none.
@@ -82,6 +86,8 @@ class Engine:
         audit_days: int = 0,
         encryption_key: str | None = None,
         encrypt_all: bool = False,
+        public_url: str | None = None,
+        secret: str | None = None,
     ) -> None:
         if url is not None:
             check_url(url)
@@ -94,7 +100,10 @@ class Engine:
             poll=poll,
             encryption_key=encryption_key,
             encrypt_all=encrypt_all,
+            public_url=public_url,
+            secret=secret,
         )
+        self._links = AnswerLinks(Secrets(lambda: self.sessions, secret), public_url)
         self._url = url
         self._home = home
         self._poll = poll
@@ -119,15 +128,13 @@ class Engine:
             if await self._core.open():
                 self._organizations.clear()
                 organization = self.organization(self._organization)
-                self._tasks, self._work, self._deliveries = (
-                    organization.tasks,
-                    organization.work,
-                    organization.deliveries,
-                )
+                self._tasks = EngineTasks(self._core, self._organization, self._links)
+                self._work, self._deliveries = organization.work, organization.deliveries
                 self._knowledge = organization.knowledge
 
     def _made(self, url: str) -> Core:
         core = Core(url, poll=self._poll, vault=self._vault)
+        core.links = self._links
         days = self._retention_days
         if days is not None:
             core.upkeep.append(lambda: Retention(core, self._audit_days).every_day(days))

@@ -130,6 +130,7 @@ class Gate:
     async def _checked(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access:
         access = scope["known"] = await self._known(scope)
         await self._service.links.load()
+        await self._service.answer_links.load()
         subject = access.permit(rule)
         if subject is Subject.Agent and parameters["agent_id"] != NATIVE_STREAM:
             access.check(parameters["agent_id"])

@@ -20,6 +20,7 @@ from worker.server.feeds import COMMENT
 from worker.server.forms import DeliveryForm
 from worker.server.service import Service
 from worker.server.streaming import frame
+from worker.words.answer_links import Told
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
@@ -114,11 +115,14 @@ class BareDeliveries:
             self.worker_id, lambda: DeliveryDemand(0 if self.service.closing.is_set() else free), WAIT_SECONDS
         )
 
+    def _linked(self, record: Told) -> Told:
+        return self.service.answer_links.told(record, self.access, self.base, to_handler=True)
+
     def _told(self, delivery: Delivery) -> bytes:
         told = {
             "handler": delivery.subscription.handler,
-            "event": bare.told(delivery.event),
-            "task": bare.readable(delivery.task)[0],
+            "event": bare.told(self._linked(delivery.event)),
+            "task": bare.readable(self._linked(delivery.task))[0],
             "delivery": {
                 "subscription_id": delivery.subscription_id,
                 "task_id": delivery.event.task_id,

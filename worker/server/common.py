@@ -13,6 +13,8 @@ from worker.server import bare
 from worker.server.access import Access
 from worker.server.authorization import claims_of
 from worker.server.service import Service
+from worker.words.events import TaskUpdateEvent
+from worker.words.requests import OpenRequest
 from worker.words.tasks import TaskRecord
 
 KEY = APIKeyHeader(name="x-api-key", auto_error=False, description="a key made by `worker key create`")
@@ -65,6 +67,8 @@ def is_native(request: Request) -> bool:
 
 def sent(request: Request, record: BaseModel, organization_id: str) -> str:
     """A record as the JSON that this client gets: to all but ours uploaded files are URLs, and all fits its types."""
+    if isinstance(record, TaskRecord | TaskUpdateEvent | OpenRequest):
+        record = service_of(request).answer_links.told(record, request.scope["access"], base_of(request))
     if is_native(request):
         return record.model_dump_json(warnings="none")
     told = service_of(request).links.in_value(bare.told(record), organization_id, base_of(request))

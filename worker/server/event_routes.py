@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from worker.contracts import Organization
+from worker.server.answer_links import ANSWER
 from worker.server.bodies import PushedEvent
 from worker.server.common import Admitted, base_of, check_attempt, is_native, sent, service_of
 from worker.server.failures import documented
@@ -53,20 +54,21 @@ async def follow(
     task = await access.task(task_id)
     service = service_of(request)
     start = max(after, _number(last_event_id))
-    base = "" if is_native(request) else base_of(request)
+    reader = access.key if access.allows(ANSWER) else ""  # who may answer is told links, which are bound to his key
+    told_as = f"{'' if is_native(request) else base_of(request)} {reader}"
     encode = _encoder(request)
-    reading = Reading(access.organization, task, start, base, encode)
+    reading = Reading(access.organization, task, start, told_as, encode)
     return EventStream(service, _followed(service, reading) if follow else _there(reading), access)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Who reads what: a task's log after a number, told by one address."""
+    """Who reads what: a task's log after a number, told by one address to one kind of reader."""
 
     organization: Organization
     task: TaskRecord
     after: int
-    base: str
+    told_as: str
     encode: Callable[[TaskUpdateEvent], bytes]
 
 
@@ -97,7 +99,7 @@ def connected(task: TaskRecord) -> bytes:
 async def _followed(service: Service, reading: Reading) -> AsyncGenerator[bytes]:
     organization, task, after = reading.organization, reading.task, reading.after
     yield connected(task)
-    async with service.feeds.share(organization, task.id, after, reading.base, reading.encode) as feed:
+    async with service.feeds.share(organization, task.id, after, reading.told_as, reading.encode) as feed:
         async for piece in feed.follow(after):
             yield piece
 

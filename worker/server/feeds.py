@@ -147,10 +147,10 @@ class Feeds:
 
     @asynccontextmanager
     async def share(
-        self, organization: Organization, task_id: str, after: int, base: str, encode: Encode
+        self, organization: Organization, task_id: str, after: int, told_as: str, encode: Encode
     ) -> AsyncGenerator[Feed]:
         """A feed of a task, shared with all who see the same frames."""
-        key = organization.organization_id, task_id, base
+        key = organization.organization_id, task_id, told_as
         feed = self._feeds.get(key)
         if feed is None or feed.over:
             feed = self._feeds[key] = Feed(organization, task_id, after, encode)

@@ -19,7 +19,9 @@ from worker.server.streaming import EventStream
 from worker.words.actors import AuditAction, Door, as_actor
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.limits import FILE_BYTES
+from worker.words.requests import InputRequest
 from worker.words.roles import Role
+from worker.words.tasks import TaskRecord
 
 SESSION_SECONDS = 12 * 3600  # as long as the cookie that holds its token
 
@@ -131,6 +133,15 @@ class Front:
     async def enter_queue(self, access: Access, agent_id: str) -> None:
         """Count one more task of an agent. Raises: QueueFull."""
         await self._service.queues.enter(access.organization, agent_id)
+
+    async def opened(self, token: str) -> tuple[Access, TaskRecord, InputRequest]:
+        """What a link opens: one request of one task. Raises: NotFound, LinkUsedUp, Unavailable."""
+        self._service.check_open()
+        return await self._service.answer_links.opened(token)
+
+    def by_link(self, scope: Scope, access: Access) -> AbstractContextManager[None]:
+        """Have what is done within be done by a link, in the audit log."""
+        return as_actor(actor_of(scope, access, Door.Link))
 
     async def secrets(self, name: str) -> Sequence[bytes]:
         """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""

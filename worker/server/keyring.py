@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from worker.contracts import NO_KEY, SERVER_KEY, Host, Key
 from worker.server.access import Access, Unauthorized
@@ -18,6 +19,7 @@ from worker.words.roles import Role
 KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
 KEYS_KEPT = 1024
 LOOK_SECONDS = 4.0  # between looks whether the keys of open streams are still valid, where nobody says so
+LINK = "answer link"
 MARKS = "session marks"  # the name of a secret, not the secret
 
 
@@ -123,6 +125,35 @@ class Keyring:
         if found is None:
             raise Unauthorized(description="The key of this session opens nothing any more.")
         return self._access(found, organization_id)
+
+    async def own_mark(self) -> str:
+        """What the server's own key is remembered by; empty: it has none. Raises: Unavailable."""
+        return "" if self._own is None else await self._own_mark()
+
+    @staticmethod
+    def name_of(access: Access, own_mark: str) -> str:
+        """What the key behind a link is known by."""
+        return own_mark if access.key == SERVER_KEY else access.key
+
+    async def behind_link(self, by: str, organization_id: str) -> Access:
+        """What a link may reach: what its key does, as long as that is valid, and no more than answers need.
+
+        Args:
+            by: What the key is known by, ``NO_KEY``, or empty where a process of the operator's made the link.
+            organization_id: The organization that the link names.
+
+        Raises:
+            Unauthorized: The key opens nothing any more, or there are keys now.
+            Unavailable: The database is away.
+        """
+        if not by:
+            self._check_open()
+            access = Access(self._host.organization(organization_id), name="operator")
+        elif by == NO_KEY:
+            access = await self.admit(None, organization_id)
+        else:
+            access = await self.readmit(by, organization_id)
+        return replace(access, role=Role.Client, key=LINK if not by else access.key)
 
     async def allowance(self, key: str, access: Access) -> list[str]:
         """The agents that a key may call, among those of the organization of who asks."""

@@ -8,7 +8,7 @@ import time
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from worker.server.secrets import Secrets
+from worker.contracts.secrets import Secrets
 
 LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
 STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour

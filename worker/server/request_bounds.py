@@ -15,9 +15,11 @@ from worker.words.limits import FILE_BYTES
 BODY_BYTES = 10 * 1024 * 1024
 FORM_BYTES = 64 * 1024 * 1024  # the form of a new task holds its files together
 SIGN_IN_BYTES = 64 * 1024  # it is read before anybody has shown a key
+ANSWER_BYTES = 2 * 1024 * 1024  # the same; the link is looked at first, and a value may have 1 MiB
 UPLOADS = {
     "/files": FILE_BYTES,
     "/ui/new": FORM_BYTES,
+    "/ui/answer": ANSWER_BYTES,
     "/ui/sign-in": SIGN_IN_BYTES,
     "/ui/sign-out": SIGN_IN_BYTES,
 }

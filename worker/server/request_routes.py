@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from worker.server.bodies import Body, storable
-from worker.server.common import Admitted, answers, task_answer
+from worker.server.common import Admitted, answers, base_of, service_of, task_answer
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.words.messages import NewMessage
@@ -81,11 +81,14 @@ async def skip(request: Request, access: Admitted, task_id: str) -> Response:
 
 @router.get("/requests", response_model=list[OpenRequest], responses=documented())
 async def requests(
+    request: Request,
     access: Admitted,
     agent_id: Annotated[str | None, Query(description="only this agent's tasks")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="how many tasks at the most")] = 100,
     after: Annotated[str | None, Query(description="the id of the last task of the page before")] = None,
 ) -> Response:
-    """List what waits for a person, the longest waiting first."""
+    """List what waits for a person, the longest waiting first; ``answer_url`` for keys that may answer."""
     query = RequestQuery(agent_id=agent_id or None, limit=limit, after=after or None)
-    return answers(list[OpenRequest], await access.organization.tasks.requests(access.within(query)))
+    links, base = service_of(request).answer_links, base_of(request)
+    found = await access.organization.tasks.requests(access.within(query))
+    return answers(list[OpenRequest], [links.told(each, access, base) for each in found])

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from worker.contracts import Host
+from worker.contracts.secrets import Secrets
 from worker.server.body_memory import Intake
 from worker.server.claims import Claimants
 from worker.server.feeds import Feeds
@@ -12,7 +13,6 @@ from worker.server.keyring import Keyring
 from worker.server.links import Links
 from worker.server.queues import Queues
 from worker.server.refusals import Refusals
-from worker.server.secrets import Secrets
 from worker.server.wrong_keys import Guesses
 from worker.settings import Settings
 from worker.telemetry import metrics
@@ -38,7 +38,8 @@ class Service:
     def __init__(self, host: Host, settings: Settings, *, open_without_key: bool = True) -> None:
         self.host = host
         self.settings = settings
-        self.secrets = Secrets(host, settings)
+        given = settings.secret.get_secret_value() if settings.secret else None
+        self.secrets = Secrets(lambda: host.sessions, given)
         self.links = Links(self.secrets)
         self.feeds = Feeds()
         self.queues = Queues(settings.max_queued)
@@ -48,6 +49,7 @@ class Service:
         self.is_open = False
         self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given
         self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
+        self.answer_links = AnswerLinks(self.secrets, self.keyring)
         self.claimants = Claimants()
         self.intake = Intake()
         self._background: set[asyncio.Task[None]] = set()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from worker.contracts import Claimant, HeldDelivery, Scope
@@ -67,10 +67,11 @@ class VerbRunner:
         access: What the worker may reach.
         claims: What it may call its own; it names the worker, if that has registered.
         refused: Told of each verb that the key's role does not allow.
+        base: The address by which clients reach the server.
     """
 
     def __init__(
-        self, service: Service, access: Access, claims: Claims, refused: Callable[[ModuleException], None]
+        self, service: Service, access: Access, claims: Claims, refused: Callable[[ModuleException], None], base: str
     ) -> None:
         self._service = service
         self._access = access
@@ -78,6 +79,7 @@ class VerbRunner:
         self._claims = claims
         self.gone = False
         self._refused = refused
+        self._base = base
 
     def leave(self) -> None:
         """Note that the client has gone."""
@@ -338,7 +340,12 @@ class VerbRunner:
         found = await self._organization.work.deliveries(
             worker_id, lambda: asked.demand(leaving=self.gone or self._service.closing.is_set()), asked.seconds
         )
-        return [_delivery(each) for each in found]
+        return [_delivery(self._linked(each)) for each in found]
+
+    def _linked(self, delivery: Delivery) -> Delivery:
+        links, access, base = self._service.answer_links, self._access, self._base
+        event = links.told(delivery.event, access, base, to_handler=True)
+        return replace(delivery, event=event, task=links.told(delivery.task, access, base, to_handler=True))
 
     async def settle(self, asked: SettleForm) -> bool:
         """Settle a delivery."""

@@ -36,6 +36,8 @@ class Door(StrEnum):
 
     Api = "api"
     Page = "page"
+    Link = "link"
+    """A link that came with what was asked, in the place of a key."""
     Database = "database"
     """A command or a program that has ``DATABASE_URL``."""
 

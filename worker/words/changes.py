@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from worker.words.errors import TooLarge, ValidationError
 from worker.words.finish import REASON_CHARACTERS
 from worker.words.limits import FILE_BYTES
+from worker.words.requests import REQUESTS
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import INTERNAL_STATUS_CHARACTERS, DeepPlanning, Tokens, check_internal_status
 from worker.words.texts import clean, encode, plain
@@ -110,6 +111,17 @@ def _internal_status(name: str, value: Any) -> str | None:  # noqa: ARG001 - one
     return clean(check_internal_status(value))
 
 
+def _waiting(name: str, value: Any) -> dict[str, Any]:
+    """What a task waits for; the links that a reader was told are not kept."""
+    found = _object(name, value)
+    if isinstance(found.get(REQUESTS), list):
+        found[REQUESTS] = [
+            {key: part for key, part in each.items() if key != "answer_url"} if isinstance(each, dict) else each
+            for each in found[REQUESTS]
+        ]
+    return found
+
+
 def _object(name: str, value: Any) -> dict[str, Any]:
     value = value.model_dump() if isinstance(value, BaseModel) else value
     if not isinstance(value, dict):
@@ -144,7 +156,7 @@ RULES: Mapping[str, Rule] = {
     "duration": Rule(_duration, {"type": "number", "minimum": 0, "maximum": LONGEST_DURATION}),
     "additional_context": _text(),
     "deep_planning": _model(DeepPlanning, {"$ref": "#/components/schemas/DeepPlanning"}),
-    "hitl_request": Rule(_object, {"type": "object"}),
+    "hitl_request": Rule(_waiting, {"type": "object"}),
     "last_executed_node_id": _text(),
     "source": _text(),
     "payload_extension": Rule(_object, {"type": "object"}),

@@ -59,6 +59,8 @@ class InputRequest(Words):
         asked_at: When it was asked first.
         answer_by: When the task goes on without an answer.
         answered_at: When it was answered, where others of its task are still open.
+        answer_url: A page where whoever has this link may answer it, once and without a key; it is made whenever the
+            request is read by somebody who may answer, where the server's address is known (``WORKER_PUBLIC_URL``).
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -75,6 +77,7 @@ class InputRequest(Words):
     asked_at: datetime | None = None
     answer_by: datetime | None = None
     answered_at: datetime | None = None
+    answer_url: str | None = None
 
     @classmethod
     def asked(cls, place: Sequence[Any], kind: RequestKind, **what: Any) -> "InputRequest":
@@ -87,7 +90,8 @@ class InputRequest(Words):
         """
         fields = {name: plain(value) for name, value in what.items() if value is not None}
         made = cls.model_validate({"id": "", "kind": kind, **fields})
-        unbound = {"id", "asked_at", "answer_by", "answered_at", *(["question"] if made.tool_name else [])}
+        unbound = {"id", "asked_at", "answer_by", "answered_at", "answer_url"}
+        unbound |= {"question"} if made.tool_name else set()
         asked = made.model_dump(mode="json", exclude=unbound)  # a tool's call is approved, not how it is described
         made.id = digest([*place, asked])[:ID_CHARACTERS]
         return made

@@ -66,7 +66,8 @@ class DeliveryQueue:
             await self._give_back_unheard(worker_id)
             try:
                 rows = await self._claim(worker_id, limits, wanted.total)
-                found = [delivery for row in rows if (delivery := await self._delivery(row, wishes)) is not None]
+                composed = [await self._delivery(worker_id, row, wishes) for row in rows]
+                found = [each for each in composed if each is not None]
             except BaseException:
                 self._unheard.add(worker_id)
                 raise
@@ -114,7 +115,9 @@ class DeliveryQueue:
             for row in rows
         }
 
-    async def _delivery(self, row: Mapping[str, Any], wishes: Mapping[int, Subscription]) -> Delivery | None:
+    async def _delivery(
+        self, worker_id: str, row: Mapping[str, Any], wishes: Mapping[int, Subscription]
+    ) -> Delivery | None:
         """Compose a delivery; a cursor whose event is none of its handler's moves on at once."""
         number = row["number"]
         keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
@@ -125,12 +128,18 @@ class DeliveryQueue:
                 {**keys, "newest": row["newest"]},
             )
             return None
-        event = await self._tasks.event(row["task_id"], number)
+        event, task = await self._tasks.event(row["task_id"], number), await self._tasks.get(row["task_id"])
+        links = self._core.links
+        if (
+            links is not None and worker_id in self._subscriptions
+        ):  # to another's worker it is the server that tells them
+            event = await links.told(event, self._organization)
+            task = await links.told(task, self._organization)
         return Delivery(
             subscription=wishes[row["subscription_id"]],
             subscription_id=row["subscription_id"],
             event=event,
-            task=await self._tasks.get(row["task_id"]),
+            task=task,
             claim=row["claim"],
             tries=row["tries"],
         )

@@ -10,6 +10,7 @@ from worker.contracts.bounds import bounded
 from worker.engine.commit.batch import NewRow, settings_columns
 from worker.engine.core import Asked, Core
 from worker.engine.database import statements
+from worker.engine.database.answer_links import AnswerLinks
 from worker.engine.database.payloads import encode
 from worker.engine.state.activity import compose
 from worker.engine.state.attempts import attempts_of
@@ -26,6 +27,7 @@ from worker.engine.verbs.providers import Providers
 from worker.words.activity import AgentActivityThread
 from worker.words.actors import AuditAction
 from worker.words.agents import AgentRecord
+from worker.words.answer_links import Told
 from worker.words.attempts import Attempt
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.changes import check_changes
@@ -58,10 +60,17 @@ NOT_STORED = frozenset({"id", "organization_id", "version", "created_at", "annou
 
 
 class EngineTasks:
-    """What clients ask for, for one organization."""
+    """What clients ask for, for one organization.
 
-    def __init__(self, core: Core, organization_id: str) -> None:
+    Args:
+        core: This process's hold on the database.
+        organization_id: Whose tasks.
+        links: Makes the links of requests for whoever asks; none: the server does, which knows who that is.
+    """
+
+    def __init__(self, core: Core, organization_id: str, links: AnswerLinks | None = None) -> None:
         self._core = core
+        self._links = links
         self._organization = organization_id
         self._files = FileStore(core, organization_id)
         self.conversations = Conversations(core, organization_id)
@@ -168,7 +177,10 @@ class EngineTasks:
 
     async def _with_model(self, task: TaskRecord) -> TaskRecord:
         said = await self._core.models.of(self._organization, [task.agent_id])
-        return with_agents_model(task, said[task.agent_id])
+        return await self._linked(with_agents_model(task, said[task.agent_id]))
+
+    async def _linked(self, record: Told) -> Told:
+        return record if self._links is None else await self._links.told(record, self._organization)
 
     async def _row(self, task_id: str, *, patient: bool = False) -> dict[str, Any]:
         rows = await self._core.read(statements.GET_TASK, (clean(task_id), self._organization), patient=patient)
@@ -276,7 +288,8 @@ class EngineTasks:
     @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
         """List what waits for a person."""
-        return await input_answers.inbox(self._core, self._organization, query)
+        found = await input_answers.inbox(self._core, self._organization, query)
+        return [await self._linked(each) for each in found]
 
     @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
@@ -301,7 +314,7 @@ class EngineTasks:
                         continue
                     if is_renewal(row):  # the task's row holds what it was given anew
                         history = await self._history(task_id, after)
-                    yield history.event(row)
+                    yield await self._linked(history.event(row))
                     after = row["number"]
                 if len(rows) < EVENTS_A_READ:
                     if not follow or not rows or _is_over(rows[0], after):
@@ -315,7 +328,7 @@ class EngineTasks:
         """Read one event."""
         (row,) = await self._core.read(statements.READ_EVENT, (task_id, number))
         history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
-        return history.event(row)
+        return await self._linked(history.event(row))
 
     async def _history(self, task_id: str, upto: int) -> History:
         """The task as it stood at an event, ready to be told on from there."""

@@ -1,0 +1,33 @@
+"""Links of requests, for whoever has the database: a program, a command, a handler in a worker of its own."""
+
+import time
+
+from worker.contracts.secrets import Secrets
+from worker.words.answer_links import SECRET, SECRET_PERIOD_SECONDS, AnswerLink, Told, linked, needs_links
+from worker.words.requests import InputRequest
+
+
+class AnswerLinks:
+    """Makes links that lead to the server.
+
+    Args:
+        secrets: The server's own.
+        base: The server's address; none: no links are made.
+    """
+
+    def __init__(self, secrets: Secrets, base: str | None) -> None:
+        self._secrets = secrets
+        self._base = base
+
+    async def told(self, record: Told, organization_id: str) -> Told:
+        """A record with the links of what is asked in it. Raises: Unavailable."""
+        base = self._base
+        if base is None or not needs_links(record):
+            return record
+        secret = (await self._secrets.of(SECRET, SECRET_PERIOD_SECONDS))[0]
+        now = time.time()
+
+        def sign(task_id: str, request: InputRequest) -> str:
+            return AnswerLink.of(organization_id, task_id, request, now).url(base, secret)
+
+        return linked(record, sign)
