@@ -29,7 +29,7 @@ TOKEN_CHARACTERS = 2000
 Sign = Callable[[str, InputRequest], str]
 """Makes the link of a request: of which task, and what is asked."""
 
-Told = TypeVar("Told", TaskRecord, TaskUpdateEvent, OpenRequest)
+Told = TypeVar("Told", bound=TaskRecord | TaskUpdateEvent | OpenRequest)
 
 
 class LinkUsedUp(ModuleException):
