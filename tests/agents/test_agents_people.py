@@ -16,11 +16,12 @@ from agno.team import Team
 from agno.tools import tool
 from agno.tools.user_control_flow import UserControlFlowTools
 from agno.tools.user_feedback import UserFeedbackTools
-from agno.workflow import Parallel, Router, Step, StepOutput, Workflow
+from agno.workflow import Loop, Parallel, Router, Step, StepOutput, Steps, Workflow
 from agno.workflow.types import HumanReview
 
 from tests.agents.attempts import Task
 from tests.agents.runs import flow
+from worker.agents.errors import AgentFailed
 from worker.agents.running import RunResult
 from worker.current import REASON_PAUSE
 from worker.testing.models import Call, ScriptedModel
@@ -390,6 +391,30 @@ STEPS: dict[str, tuple[Callable[[], Workflow], InputAnswer, str]] = {
 }
 
 
+def nested(*inner: Any) -> Workflow:
+    """A workflow of which one step is a workflow."""
+    return flow(step("one"), Step(name="inner", workflow=flow(*inner)), step("four"))
+
+
+STEPS |= {
+    "a confirmation within": (
+        lambda: nested(step("two", requires_confirmation=True), step("three")),
+        YES,
+        ">two>three>four",
+    ),
+    "an input within": (
+        lambda: nested(step("two", requires_user_input=True, user_input_schema=FIELD), step("three")),
+        InputAnswer(value={"who": "Ann"}),
+        ">two with [('who', 'Ann')]>three>four",
+    ),
+    "a review deep within": (
+        lambda: nested(Step(name="deep", workflow=flow(step("two", requires_output_review=True))), step("three")),
+        InputAnswer(approve=True, value="better"),
+        "better>three>four",
+    ),
+}
+
+
 @pytest.mark.parametrize("db", [None, InMemoryDb], ids=["without a database", "with one"])
 @pytest.mark.parametrize(("program", "given", "content"), STEPS.values(), ids=STEPS)
 async def test_a_workflow_goes_on_where_it_waited(
@@ -402,8 +427,79 @@ async def test_a_workflow_goes_on_where_it_waited(
         workflow.db = kept
         return workflow
 
-    result, _ = await to_its_end(Task(), made, given)
+    task = Task()
+    if "one" in content or "four" in content:
+        await asked(task, made)
+        assert not CALLS["three"] + CALLS["four"], "what comes after it waits, too"
+    result, _ = await to_its_end(task, made, given)
     assert result.content == content
+
+
+LATE = InputAnswer(approve=False, note="Nobody has answered within 1 h.", unanswered=True)
+
+
+@pytest.mark.parametrize(
+    ("review", "on_timeout", "content"),
+    [
+        ("requires_confirmation", "approve", ">one>two>three"),
+        ("requires_confirmation", "skip", ">one>three"),
+        ("requires_confirmation", "cancel", None),
+        ("requires_output_review", "approve", ">one>two>three"),
+        ("requires_user_input", "skip", ">one>three"),
+        ("requires_user_input", "approve", None),
+    ],
+)
+async def test_what_nobody_answers_in_time_is_done_as_the_step_says(
+    review: str, on_timeout: str, content: str | None
+) -> None:
+    fields = {"user_input_schema": FIELD} if review == "requires_user_input" else {}
+
+    def program() -> Workflow:
+        two = step("two", timeout=3600, on_timeout=on_timeout, **{review: True}, **fields)
+        return flow(step("one"), two, step("three"))
+
+    task = Task()
+    if content is None:
+        with pytest.raises(AgentFailed, match=r"rejected|declined"):
+            await to_its_end(task, program, LATE)
+        return
+    result, _ = await to_its_end(task, program, LATE)
+    assert result.content == content
+
+
+@pytest.mark.parametrize("around", [Loop, Steps, Parallel])
+async def test_a_step_about_which_agno_asks_nobody_is_noted(around: Any) -> None:
+    task = Task()
+    inner = step("two", requires_confirmation=True)
+    made = branches(inner) if around is Parallel else around(name="g", steps=[inner])
+    result, _ = await to_its_end(task, lambda: flow(made))
+    assert result.content == ">two"
+    assert any("was to wait for a person, and did not" in str(each.data) for _, each in task.log)
+
+
+def plain_agent_in_a_tool() -> Agent:
+    def consult(question: str) -> str:
+        """Ask a colleague."""
+        CALLS["consult"] += 1
+        return str(payer().run(question).content)
+
+    return Agent(name="boss", tools=[consult], **asks(Call("consult", {"question": "how much?"}, "consult-1")))
+
+
+def plain_workflow_in_a_step() -> Workflow:
+    def call(step_input: Any) -> StepOutput:
+        return StepOutput(content=flow(step("two", requires_confirmation=True), step("three")).run("x").content)
+
+    return flow(Step(name="call", executor=call))
+
+
+@pytest.mark.parametrize(
+    ("program", "content"), [(plain_agent_in_a_tool, "paid 5"), (plain_workflow_in_a_step, ">two>three")]
+)
+async def test_plain_code_within_waits_too(program: Callable[[], Any], content: str) -> None:
+    result, _ = await to_its_end(Task(), program)
+    assert content in (result.content or "")
+    assert CALLS["pay 5"] + CALLS["two"] == 1
 
 
 @pytest.mark.parametrize(("given", "status"), [(YES, "approved"), (NO, "rejected")], ids=["approved", "rejected"])

@@ -112,6 +112,7 @@ class InputAnswer(Words):
         value: What was asked for: the form's fields, the choices, the tool's result, the edited output.
         note: To the agent.
         arguments: What the tool is to be called with instead.
+        unanswered: The platform's own word: nobody has answered in time.
     """
 
     id: str | None = None
@@ -119,6 +120,7 @@ class InputAnswer(Words):
     value: Any = None
     note: str | None = Field(default=None, max_length=NOTE_CHARACTERS)
     arguments: dict[str, Any] | None = None
+    unanswered: bool | None = None
 
     def said(self) -> dict[str, Any]:
         """What was answered, as it is kept."""
@@ -237,6 +239,8 @@ def check_answer(request: InputRequest, answer: InputAnswer) -> None:
     Raises:
         ValidationError: It is not, and says what is wanted.
     """
+    if answer.unanswered is not None:
+        raise ValidationError("That nobody has answered is not for anybody to say.", field="unanswered")
     if request.is_approved:
         if answer.approve is None:
             raise ValidationError(f"A {request.kind} is answered with approve: true or false.", field="approve")

@@ -86,6 +86,8 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
     if owner.skip_on_failure:  # Agno's words; its result has neither the step's name nor its id
         frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
     scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
+    if (unasked := step_pauses.unasked(frame.owner, owner)) is not None:
+        frame.run.call(frame.run.tell_once, f"unasked {owner.name}", unasked)
     child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
     key = partial(_key_of_step, child)
     with within(child, key):
@@ -276,11 +278,13 @@ def _is_output(item: Any, child: Frame) -> bool:
 
 
 def _pause(child: Frame) -> None:
-    """Go no further with code of the user's that has run an agent which waits for a person: it would go on without.
+    """Go no further with what has made a run that waits for a person, where it would go on without.
+
+    That is code of the user's; and a step of Agno's that is a workflow: the steps after it would be carried out.
 
     Raises: CancelledError.
     """
-    if child.is_users and child.is_paused:
+    if child.is_paused and (child.is_users or (child.run_id and hasattr(child.owner, "steps"))):
         raise child.run.call(child.run.pause)
 
 

@@ -6,13 +6,16 @@ Agno ends the workflow's stream there. If the journal has the answers, the workf
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.pauses import Field, form
+from worker.words.events import NewEvent
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
+from worker.words.statuses import TaskUpdateEventType
 
 Original = Callable[..., Any]
 Kind = RequestKind
@@ -85,10 +88,11 @@ def _held_of(workflow: Any) -> Held | None:
 
 async def continued(workflow: Any, frame: Frame, items: Any) -> AsyncGenerator[Any]:
     """Pass on a workflow's events, and go on after each pause that has been answered."""
+    output = None
     while True:
         async with aclosing(items):
             async for each in items:
-                yield each
+                yield _with_output(each, output)
         output = answered(frame)
         if output is None:
             return
@@ -97,12 +101,41 @@ async def continued(workflow: Any, frame: Frame, items: Any) -> AsyncGenerator[A
 
 def continued_sync(workflow: Any, frame: Frame, items: Iterator[Any]) -> Iterator[Any]:
     """Do the same for plain code."""
+    output = None
     while True:
-        yield from items
+        for each in items:
+            yield _with_output(each, output)
         output = frame.run.call(answered, frame)
         if output is None:
             return
         items = workflow.continue_run(output, stream=True, stream_events=True)
+
+
+def unasked(workflow: Any, step: Any) -> NewEvent | None:
+    """The note that Agno asks nobody about a step: it does for a workflow's own steps alone, not for those within one.
+
+    Args:
+        workflow: Whose step it is, as it is carried out.
+        step: A step that is about to be carried out; None is answered for most.
+    """
+    review = step.human_review
+    if not (review.requires_confirmation or review.requires_user_input or review.requires_output_review):
+        return None
+    own = workflow.steps if isinstance(workflow.steps, list) else list(getattr(workflow.steps, "steps", None) or ())
+    if not own or any(each is step or getattr(each, "name", None) == step.name for each in own):
+        return None
+    text = (
+        f"Step {step.name!r} was to wait for a person, and did not: Agno asks about a workflow's own steps,"
+        " not about steps within a loop, a condition, a group or a parallel one."
+    )
+    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "unasked"})
+
+
+def _with_output(event: Any, output: Any) -> Any:
+    """The end of a workflow that went on says what came of it, too, as it does elsewhere: a step around it asks."""
+    if output is not None and getattr(event, "run_output", output) is None and event.run_id == output.run_id:
+        event.run_output = output
+    return event
 
 
 async def completed(workflow: Any, frame: Frame, output: Any) -> Any:
@@ -162,15 +195,15 @@ def _of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Ap
     if step.requires_output_review:
         shown = {"output": getattr(step.step_output, "content", None)}
         said = {**what, "question": step.output_review_message, "arguments": shown}
-        yield InputRequest.asked(where, Kind.OutputReview, **said), partial(_review, step)
+        yield InputRequest.asked(where, Kind.OutputReview, **said), partial(_in_time, step, _review)
     elif step.requires_confirmation:
         said = {**what, "question": step.confirmation_message}
-        yield InputRequest.asked(where, Kind.Confirmation, **said), partial(_confirm, step)
+        yield InputRequest.asked(where, Kind.Confirmation, **said), partial(_in_time, step, _confirm)
     if step.requires_user_input:
         fields = [_field(each) for each in step.user_input_schema or ()]
         schema = form(fields) if fields else {"type": "object", "minProperties": 1}
         said = {**what, "question": step.user_input_message, "value_schema": schema}
-        yield InputRequest.asked(where, Kind.UserInput, **said), partial(_fill_in, step)
+        yield InputRequest.asked(where, Kind.UserInput, **said), partial(_in_time, step, _fill_in)
     if step.requires_route_selection:
         said = {
             **what,
@@ -191,6 +224,18 @@ def _decide(error: Any, answer: InputAnswer) -> None:
         error.retry()
     else:
         error.skip()
+
+
+def _in_time(step: Any, apply: Callable[[Any, InputAnswer], None], answer: InputAnswer) -> None:
+    """Set an answer; where nobody has given one in the step's own ``timeout``, Agno does what ``on_timeout`` says."""
+    if answer.unanswered and step.timeout_at is not None:
+        if apply is _fill_in:
+            if step.on_timeout != "skip":  # there is nothing to go on with
+                _check_declined(step, answer)
+            step.requires_user_input, step.requires_confirmation = False, True
+        step.timeout_at = datetime.now(UTC)
+    else:
+        apply(step, answer)
 
 
 def _confirm(step: Any, answer: InputAnswer) -> None:

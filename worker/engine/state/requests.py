@@ -152,7 +152,7 @@ class Overdue:
             return Effect(
                 events=[end(row, Status.Failed, {"result": reason, **note_error(row, ErrorCode.Unanswered)}, None)]
             )
-        said = InputAnswer(approve=False, note=f"Nobody has answered within {_hours(late[0])}.")
+        said = InputAnswer(approve=False, note=f"Nobody has answered within {_hours(late[0])}.", unanswered=True)
         return _answered(row, [(each, said) for each in late], None)
 
 
