@@ -396,23 +396,25 @@ def nested(*inner: Any) -> Workflow:
     return flow(step("one"), Step(name="inner", workflow=flow(*inner)), step("four"))
 
 
-STEPS |= {
-    "a confirmation within": (
-        lambda: nested(step("two", requires_confirmation=True), step("three")),
-        YES,
-        ">two>three>four",
-    ),
-    "an input within": (
-        lambda: nested(step("two", requires_user_input=True, user_input_schema=FIELD), step("three")),
-        InputAnswer(value={"who": "Ann"}),
-        ">two with [('who', 'Ann')]>three>four",
-    ),
-    "a review deep within": (
-        lambda: nested(Step(name="deep", workflow=flow(step("two", requires_output_review=True))), step("three")),
-        InputAnswer(approve=True, value="better"),
-        "better>three>four",
-    ),
-}
+STEPS.update(
+    {
+        "a confirmation within": (
+            lambda: nested(step("two", requires_confirmation=True), step("three")),
+            YES,
+            ">two>three>four",
+        ),
+        "an input within": (
+            lambda: nested(step("two", requires_user_input=True, user_input_schema=FIELD), step("three")),
+            InputAnswer(value={"who": "Ann"}),
+            ">two with [('who', 'Ann')]>three>four",
+        ),
+        "a review deep within": (
+            lambda: nested(Step(name="deep", workflow=flow(step("two", requires_output_review=True))), step("three")),
+            InputAnswer(approve=True, value="better"),
+            "better>three>four",
+        ),
+    }
+)
 
 
 @pytest.mark.parametrize("db", [None, InMemoryDb], ids=["without a database", "with one"])
