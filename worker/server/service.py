@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.contracts import Host
 from worker.contracts.secrets import Secrets
+from worker.server.answer_links import AnswerLinks
 from worker.server.body_memory import Intake
 from worker.server.claims import Claimants
 from worker.server.feeds import Feeds

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from worker.server.access import Unauthorized
 from worker.server.authorization import claims_of
 from worker.server.bodies import WorkBody
-from worker.server.common import JSON, Admitted, service_of
+from worker.server.common import JSON, Admitted, base_of, service_of
 from worker.server.failures import documented, told
 from worker.server.json_bodies import JsonRoute
 from worker.server.verbs import POLLS, VERSION, VerbRunner
@@ -39,7 +39,9 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
         raise ValidationError("assignments and deliveries come alone in a request", field="verbs")
     service = service_of(request)
     claims = claims_of(service, request.scope, access, worker_id=body.worker_id, names_worker=True)
-    runner = VerbRunner(service, access, claims, lambda error: service.refusals.note(request.scope, error, access))
+    runner = VerbRunner(
+        service, access, claims, lambda error: service.refusals.note(request.scope, error, access), base_of(request)
+    )
     if not waits:
         return _answer(await _all(runner, body.verbs))
     invalid = asyncio.Event()
