@@ -20,7 +20,7 @@ from worker.words.requests import InputAnswer, InputRequest, RequestKind, Reques
 from worker.words.roles import Role
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.work import MailDemand, Subscription
+from worker.words.work import DeliveryDemand, Subscription
 
 PAY = InputRequest.asked(["a"], RequestKind.Confirmation, agent="payer", tool_name="pay", arguments={"amount": 5})
 SEATS = InputRequest.asked(["b"], RequestKind.UserInput, tool_name="book", value_schema={"type": "integer"})
@@ -185,7 +185,7 @@ async def test_handlers_are_told_links_and_nothing_stores_them(told: Engine, eng
     subscriptions = [Subscription("tell", Type.InputRequested, AGENT)]
     by = await worker(told, subscriptions=subscriptions)
     task_id = await pause(told)
-    (delivery,) = await told.work.deliveries(by.id, lambda: MailDemand(1), 10)
+    (delivery,) = await told.work.deliveries(by.id, lambda: DeliveryDemand(1), 10)
     assert "/ui/answer?token=" in delivery.event.data.answer_url
     assert delivery.task.hitl_request is not None
     # whoever saves what he read saves no link
