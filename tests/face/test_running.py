@@ -209,7 +209,19 @@ class TestInARun:
             """Pay."""
             return f"paid {amount}"
 
-        task, _ = await self.claimed(engine, "pay 5")
+        task, run = await self.claimed(engine, "pay 5")
+        with pytest.raises(asyncio.CancelledError):  # what the handler does next is done when there is a result
+            await run_agent(Agent(model=ScriptedModel([Call("pay", {"amount": 5}), "Paid."]), tools=[pay]), task)
+        assert run.stopping.reason == "pause"
+        assert run.stopping.cause["requests"][0]["tool_name"] == "pay"
+
+    async def test_outside_an_attempt_it_says_so_on_the_task(self) -> None:
+        @tool(requires_confirmation=True)
+        def pay(amount: int) -> str:
+            """Pay."""
+            return f"paid {amount}"
+
+        task = await Tasks().acreate("agent", "pay 5")
         await run_agent(Agent(model=ScriptedModel([Call("pay", {"amount": 5}), "Paid."]), tools=[pay]), task)
         assert (task.status, task.result) == (AgentExecutionStatus.Paused, None)
         assert task.hitl_request

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.agents.call_sites import Place, call_site
 from worker.contracts import Platform
-from worker.current import Run, asked_by_run, run_in_hand
+from worker.current import REASON_PAUSE, Run, asked_by_run, run_in_hand
 from worker.face import bridge, reading
 from worker.face.artifacts import keep_produced
 from worker.face.task import Task
@@ -61,7 +61,8 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
     The task's text and files become what the agent's model can take; its events are streamed as the task's; its
     wishes (``output_schema``, ``output_format``, ``llm_…`` and the rest) are honoured. Then ``result``, ``tokens`` and
     ``used_tools`` are set on the task, and saved when the handler returns. A handler may run several agents: tokens
-    add up, the last result stands. A run that waits for a person leaves the task ``paused``.
+    add up, the last result stands. A run that waits for a person ends the handler's attempt, and the handler is called
+    again when there is an answer; outside an attempt it leaves the task ``paused``.
 
     Args:
         agent: It is not changed, and may serve many runs at once.
@@ -80,7 +81,8 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
     Raises:
         ModuleException: The run ended in an error (the provider's own message), or the result does not fit.
         ValidationError: The object's ``arun`` has no such keyword, or the framework sets it.
-        asyncio.CancelledError: The run should end: the task was stopped, its time is up, or the worker leaves.
+        asyncio.CancelledError: The run should end: the task was stopped, its time is up, the worker leaves, or a person
+            is asked.
     """
     run, place = run_in_hand.get(), _place()
     if run is None:
@@ -188,6 +190,10 @@ async def _perform(
     finally:
         _record_usage(task, usage, run, is_first=ordinal == 0)
     task.take_output(result.output)
+    if result.paused is not None and run is not None and run.attempt is not None:
+        # What the handler does next would be done without a result, and whatever it answers would end the task.
+        run.stopping.set(REASON_PAUSE, result.paused)
+        raise asyncio.CancelledError(REASON_PAUSE)
     if result.paused is not None:
         task.status = AgentExecutionStatus.Paused
         task.hitl_request = result.paused
