@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         LeaseLost,
         ModuleException,
         NotFound,
+        ProviderUnreachableError,
         Unavailable,
         ValidationError,
     )
@@ -60,6 +61,16 @@ if TYPE_CHECKING:
         KnowledgeBaseDocumentItem,
         KnowledgeBaseSearchResult,
         KnowledgeBaseType,
+    )
+    from worker.words.protocol import (
+        AgentDeploymentType,
+        MCPServerAuthType,
+        MCPServerDetails,
+        MCPServerSSOTokenMode,
+        MCPServerTransport,
+        MCPServerType,
+        Principal,
+        PrincipalKind,
     )
     from worker.words.requests import InputAnswer, InputRequest, OpenRequest, ReceivedAnswer, RequestKind
     from worker.words.retry import RetryPolicy
@@ -83,6 +94,7 @@ __all__ = [
     "AgentActivityThreadReasoning",
     "AgentActivityThreadSubAgentTrigger",
     "AgentActivityThreadToolCall",
+    "AgentDeploymentType",
     "AgentExecutionInput",
     "AgentExecutionStatus",
     "AgentKnowledgeBase",
@@ -108,12 +120,20 @@ __all__ = [
     "LLMReasoningEffort",
     "LeaseLost",
     "LocalTaskTest",
+    "MCPServerAuthType",
+    "MCPServerDetails",
+    "MCPServerSSOTokenMode",
+    "MCPServerTransport",
+    "MCPServerType",
     "ModuleException",
     "NotFound",
     "Note",
     "OpenRequest",
     "OutputFormat",
     "PlanStep",
+    "Principal",
+    "PrincipalKind",
+    "ProviderUnreachableError",
     "Reasoning",
     "ReceivedAnswer",
     "RequestKind",

@@ -31,6 +31,16 @@ if TYPE_CHECKING:
         KnowledgeBaseSearchResult,
         KnowledgeBaseType,
     )
+    from worker.words.protocol import (
+        AgentDeploymentType,
+        MCPServerAuthType,
+        MCPServerDetails,
+        MCPServerSSOTokenMode,
+        MCPServerTransport,
+        MCPServerType,
+        Principal,
+        PrincipalKind,
+    )
     from worker.words.requests import InputAnswer, InputRequest, OpenRequest, ReceivedAnswer, RequestKind
     from worker.words.statuses import (
         AgentExecutionStatus,
@@ -51,6 +61,7 @@ __all__ = [
     "AgentActivityThreadReasoning",
     "AgentActivityThreadSubAgentTrigger",
     "AgentActivityThreadToolCall",
+    "AgentDeploymentType",
     "AgentExecutionInput",
     "AgentExecutionStatus",
     "AgentKnowledgeBase",
@@ -63,10 +74,17 @@ __all__ = [
     "KnowledgeBaseType",
     "LLMReasoningEffort",
     "LocalTaskTest",
+    "MCPServerAuthType",
+    "MCPServerDetails",
+    "MCPServerSSOTokenMode",
+    "MCPServerTransport",
+    "MCPServerType",
     "Note",
     "OpenRequest",
     "OutputFormat",
     "PlanStep",
+    "Principal",
+    "PrincipalKind",
     "Reasoning",
     "ReceivedAnswer",
     "RequestKind",

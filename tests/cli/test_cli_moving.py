@@ -62,7 +62,7 @@ def test_handlers_are_read_line_by_line(tmp_path: Path) -> None:
     assert lines == [
         ("broken.py:1", "missing", "the file"),
         ("handler.py:2", "works", "from xpander_sdk import Backend"),
-        ("handler.py:2", "missing", "from xpander_sdk import MCPServerDetails"),
+        ("handler.py:2", "change", "from xpander_sdk import MCPServerDetails"),
         ("handler.py:2", "works", "from xpander_sdk import Task"),
         ("handler.py:2", "change", "from xpander_sdk import on_task"),
         ("handler.py:3", "works", "from xpander_sdk.models.shared import OutputFormat"),
@@ -70,4 +70,4 @@ def test_handlers_are_read_line_by_line(tmp_path: Path) -> None:
         ("handler.py:10", "change", "auth_events_callback="),
         ("handler.py:12", "change", ".astop"),
     ]
-    assert result.stderr == "3 of 9 uses do not exist here\n"
+    assert result.stderr == "2 of 9 uses do not exist here\n"

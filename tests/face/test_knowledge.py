@@ -89,6 +89,19 @@ def test_every_method_has_a_twin_that_blocks() -> None:
     assert bases.list() == []
 
 
+async def test_a_document_removes_itself() -> None:
+    base = await KnowledgeBases().acreate("rules")
+    first, second = await base.aadd_documents(document_urls=[write("a.md", RULES), write("b.md", RULES)])
+    await first.adelete()
+    (left,) = await base.alist_documents()
+    assert left.id == second.id
+    await left.delete()
+    assert await base.alist_documents() == []
+    with pytest.raises(ModuleException) as refused:
+        left.delete()
+    assert refused.value.status_code == 404
+
+
 async def test_documents_that_cannot_be_read_are_named() -> None:
     base = await KnowledgeBases().acreate("rules")
     good, bad = write("rules.md", RULES), write("empty.txt", "   ")

@@ -10,10 +10,17 @@ from worker import (
     Backend,
     Configuration,
     Events,
+    MCPServerDetails,
+    MCPServerTransport,
+    MCPServerType,
+    Principal,
+    PrincipalKind,
+    ProviderUnreachableError,
     Task,
     Tasks,
     Tokens,
     ToolsRepository,
+    Unavailable,
     User,
     on_auth_event,
     on_boot,
@@ -40,6 +47,16 @@ async def registry(place: object, monkeypatch: pytest.MonkeyPatch) -> Registry:
     record = AgentRecord(id="ann", name="Ann Analyst-2", unique_name="ann", instructions=told)
     await bridge.across(lambda platform: platform.tasks.save_agent(record))
     return fresh
+
+
+def test_what_a_task_names_can_be_written_down_as_before() -> None:
+    server = MCPServerDetails(type=MCPServerType.Local, command="npx")
+    assert server.transport is MCPServerTransport.STDIO
+    assert MCPServerDetails(url="https://example.com", transport=None).transport == "streamable-http"
+    assert Principal(kind=PrincipalKind.slack, id=" u1 ").id == "u1"
+    with pytest.raises(ValueError, match="without spaces"):
+        Principal(kind=PrincipalKind.user, id="a:b")
+    assert ProviderUnreachableError is Unavailable
 
 
 async def test_an_agent_is_read_and_used_as_before() -> None:

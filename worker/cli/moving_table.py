@@ -37,12 +37,13 @@ def missing(note: str) -> Entry:
 
 
 NO_MCP = missing("give Agno's MCPTools to the agent: workers connect to no server that a task names")
+MCP = differs("workers connect to no server that a task names, and a note says so: give Agno's MCPTools to the agent")
 NO_SESSIONS = missing("give the Agno agent a db of its own")
 NO_GRAPH = missing("agents here are no graphs")
 
 NAMES: dict[str, Entry] = {
     "Agent": WORKS,
-    "AgentDeploymentType": missing("agents are not deployed: workers serve them"),
+    "AgentDeploymentType": differs("it means nothing: agents are not deployed, workers serve them"),
     "AgentExecutionStatus": WORKS,
     "Agents": WORKS,
     "AgentsListItem": differs("it is Agent: lists hold whole agents"),
@@ -53,17 +54,17 @@ NAMES: dict[str, Entry] = {
     "KnowledgeBases": WORKS,
     "LocalTaskTest": WORKS,
     "MAX_PLAN_RETRIES": missing("plans are not enforced"),
-    "MCPServerAuthType": NO_MCP,
-    "MCPServerDetails": NO_MCP,
-    "MCPServerSSOTokenMode": NO_MCP,
-    "MCPServerTransport": NO_MCP,
-    "MCPServerType": NO_MCP,
+    "MCPServerAuthType": MCP,
+    "MCPServerDetails": MCP,
+    "MCPServerSSOTokenMode": MCP,
+    "MCPServerTransport": MCP,
+    "MCPServerType": MCP,
     "ModuleException": WORKS,
     "OutputFormat": WORKS,
     "PROMISE_CONTINUATION_NUDGE": missing("answers are not judged by their words"),
-    "Principal": missing("user_details says whom a task is done for"),
-    "PrincipalKind": missing("user_details says whom a task is done for"),
-    "ProviderUnreachableError": missing("catch Unavailable"),
+    "Principal": differs("an input may hold one; `user` says whom a task is done for"),
+    "PrincipalKind": differs("an input may hold one; `user` says whom a task is done for"),
+    "ProviderUnreachableError": differs("it is Unavailable: a task waits for its provider, and is not ended"),
     "Task": WORKS,
     "TaskUpdateEvent": WORKS,
     "TaskUpdateEventType": WORKS,
@@ -103,6 +104,7 @@ MEMBERS: dict[str, Entry] = {
     "state": missing("handlers are given the task; `context` has the attempt"),
     "strands_tools": missing("agent.tools.functions is for Agno"),
     "sync_local_tools": missing("a worker announces its tools by itself"),
+    "adelete_multiple_documents": differs("xpander-sdk sends no ids, so it removes nothing; this does"),
     "aadd_documents": differs("it waits until the documents can be found, unless sync=False"),
     "aevents": differs("every task can be followed; text needs events_streaming=True"),
     "acreate": differs("by position it is agent, prompt, files; xpander-sdk's order is understood, too"),

@@ -19,7 +19,7 @@ from worker.face.tasks import Tasks
 from worker.face.tools import InvocationOptions, Tool, ToolsRepository
 from worker.face.uploads import FileSource
 from worker.words.agents import AgentRecord
-from worker.words.errors import ConfigurationError, ValidationError
+from worker.words.errors import ConfigurationError, Unsupported, ValidationError
 from worker.words.knowledge import AgentKnowledgeBase
 from worker.words.tools import ToolInvocationResult
 
@@ -122,23 +122,39 @@ class Agent(AgentRecord):
 
     @bound
     @classmethod
-    async def aload(cls, agent_id: str | None = None, configuration: Configuration | None = None) -> Self:
+    async def aload(
+        cls,
+        agent_id: str | None = None,
+        configuration: Configuration | None = None,
+        version: str | int | None = None,
+    ) -> Self:
         """Load an agent.
 
         Args:
             agent_id: Which; none: that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
             configuration: Where it lives; none: on the default platform.
+            version: The version that is expected.
 
         Raises:
-            ModuleException: 404: there is no such agent; 400: none is named.
+            ModuleException: 404: there is no such agent; 400: none is named; 501: it is at another version, and the
+                platform keeps that one alone.
         """
-        return cls.of(await bridge.across(_get(agent_meant(agent_id, configuration)), configuration), configuration)
+        found = await bridge.across(_get(agent_meant(agent_id, configuration)), configuration)
+        check_version(found, version)
+        return cls.of(found, configuration)
 
     @bound
     @classmethod
-    def load(cls, agent_id: str | None = None, configuration: Configuration | None = None) -> Self:
+    def load(
+        cls,
+        agent_id: str | None = None,
+        configuration: Configuration | None = None,
+        version: str | int | None = None,
+    ) -> Self:
         """Load an agent, as ``aload`` does."""
-        return cls.of(bridge.block(_get(agent_meant(agent_id, configuration)), configuration), configuration)
+        found = bridge.block(_get(agent_meant(agent_id, configuration)), configuration)
+        check_version(found, version)
+        return cls.of(found, configuration)
 
     @classmethod
     async def alist(cls, configuration: Configuration | None = None) -> list[Self]:
@@ -211,3 +227,11 @@ def _get(agent_id: str) -> Verb[AgentRecord]:
 
 async def _list(platform: Platform) -> list[AgentRecord]:
     return await platform.tasks.list_agents()
+
+
+def check_version(record: "AgentRecord", version: str | int | None) -> None:
+    """Let pass the version that an agent is at. Raises: Unsupported."""
+    if version is not None and str(version) != str(record.version):
+        raise Unsupported(
+            f"answer version {version} of agent {record.id!r}, which is at {record.version}", "The platform"
+        )

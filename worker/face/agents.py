@@ -1,7 +1,6 @@
 """The agents of a platform, under the name that code written for xpander knows."""
 
-from worker.face.agent import Agent
-from worker.face.backend import check_version
+from worker.face.agent import Agent, check_version
 from worker.face.configuration import Configuration
 
 

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from worker.contracts import Platform
 from worker.face import bridge
-from worker.face.agent import agent_meant
+from worker.face.agent import agent_meant, check_version
 from worker.face.configuration import Configuration
-from worker.words.errors import Unsupported
 
 if TYPE_CHECKING:
     from worker.face.agent import Agent
@@ -157,11 +156,3 @@ async def _record(platform: Platform, agent_id: str, version: str | int | None) 
     record = await platform.tasks.get_agent(agent_id)
     check_version(record, version)
     return record
-
-
-def check_version(record: "AgentRecord", version: str | int | None) -> None:
-    """Let pass the version that an agent is at. Raises: Unsupported."""
-    if version is not None and str(version) != str(record.version):
-        raise Unsupported(
-            f"answer version {version} of agent {record.id!r}, which is at {record.version}", "The platform"
-        )

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -32,6 +32,36 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 600.0  # for documents to be read
 
 
+class Document(KnowledgeBaseDocumentItem):
+    """A document of a knowledge base, as its methods answer it."""
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, items: Sequence[KnowledgeBaseDocumentItem], configuration: Configuration | None) -> "list_[Document]":
+        """Bind documents to their platform."""
+        bound = [cls.model_construct(each.model_fields_set, **each.__dict__) for each in items]
+        for each in bound:
+            each._configuration = configuration  # noqa: SLF001 - its own class
+        return list_(bound)
+
+    async def adelete(self) -> None:
+        """Remove it from its knowledge base. Raises: ModuleException (404: it is gone)."""
+        await bridge.across(partial(_remove_one, self.kb_id or "", self.id), self._configuration)
+
+    def delete(self) -> "Awaitable[None]":
+        """Remove it, as ``adelete`` does, and block this thread; ``await document.delete()`` is understood, too."""
+        bridge.block(partial(_remove_one, self.kb_id or "", self.id), self._configuration)
+        return _Done()
+
+
+class _Done:
+    """What is over, for those who await it."""
+
+    def __await__(self) -> Generator[None]:
+        yield from ()
+
+
 class KnowledgeBase(KnowledgeBaseRecord):
     """A knowledge base. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop."""
 
@@ -51,11 +81,12 @@ class KnowledgeBase(KnowledgeBaseRecord):
 
     async def aadd_documents(
         self,
-        documents: "Sequence[FileSource] | FileSource",
+        documents: "Sequence[FileSource] | FileSource" = (),
         sync: bool | None = None,
         *,
+        document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - of the wait; reading goes on
-    ) -> list[KnowledgeBaseDocumentItem]:
+    ) -> list[Document]:
         """Add documents, and wait until they can be found. One that is there already is replaced.
 
         A task reads them, on any worker; where no worker runs, and the database is used directly, this process does.
@@ -63,6 +94,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
         Args:
             documents: URLs as text, local files as ``pathlib.Path``, which are uploaded. A file is known by its name.
             sync: ``False``: do not wait; they are ``pending`` until they have been read.
+            document_urls: The same as ``documents``.
             timeout: Seconds to wait for them.
 
         Returns:
@@ -72,27 +104,30 @@ class KnowledgeBase(KnowledgeBaseRecord):
             ModuleException: 422: none of them could be read; the sentence names each, with why.
             Unavailable: They were not read in time, or no worker is there that could; they stay ``pending``.
         """
-        call = partial(add_documents, self.id, documents, waits=sync is not False, seconds=timeout)
-        return await bridge.across(call, self._configuration)
+        call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
+        return Document.of(await bridge.across(call, self._configuration), self._configuration)
 
     def add_documents(
         self,
-        documents: "Sequence[FileSource] | FileSource",
+        documents: "Sequence[FileSource] | FileSource" = (),
         sync: bool | None = None,
         *,
+        document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,
-    ) -> list[KnowledgeBaseDocumentItem]:
+    ) -> list[Document]:
         """Add documents, as ``aadd_documents`` does, and block this thread until they can be found."""
-        call = partial(add_documents, self.id, documents, waits=sync is not False, seconds=timeout)
-        return bridge.block(call, self._configuration)
+        call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
+        return Document.of(bridge.block(call, self._configuration), self._configuration)
 
-    async def alist_documents(self) -> list[KnowledgeBaseDocumentItem]:
+    async def alist_documents(self) -> list[Document]:
         """List its documents, the newest first: those to be read, and those that could not be, too."""
-        return await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
+        listed = await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
+        return Document.of(listed, self._configuration)
 
-    def list_documents(self) -> list[KnowledgeBaseDocumentItem]:
+    def list_documents(self) -> list[Document]:
         """List its documents, as ``alist_documents`` does."""
-        return bridge.block(lambda platform: platform.knowledge.documents(self.id), self._configuration)
+        listed = bridge.block(lambda platform: platform.knowledge.documents(self.id), self._configuration)
+        return Document.of(listed, self._configuration)
 
     async def adelete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
         """Remove a document, by itself or by its id. Raises: ModuleException (404: there is none)."""

@@ -148,8 +148,9 @@ async def search(
 async def remove(request: Request, access: Admitted, knowledge_base_id: str) -> Removal:
     """Remove documents: the body is the list of their ids."""
     ids = await _ids(request)
-    if not ids and not is_native(request):  # the public client means to send them, and does not
-        raise ValidationError("the body must be the list of the documents' ids", field="body")
+    if not ids and not is_native(request):
+        said = "the body must be the list of the documents' ids; xpander-sdk means to send them, and sends no body"
+        raise ValidationError(f"{said}: nothing was removed", field="body")
     return Removal(removed=await access.organization.knowledge.remove(knowledge_base_id, ids))
 
 

@@ -166,6 +166,10 @@ class Unavailable(ModuleException):
         self.retry_after = retry_after  # seconds
 
 
+ProviderUnreachableError = Unavailable
+"""Its name in code that was written for xpander-sdk, which ends tasks with it."""
+
+
 class GiveUp(ModuleException):
     """A handler of an event gives it up: it is set aside at once, to be retried by hand alone."""
 

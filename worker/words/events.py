@@ -127,6 +127,10 @@ class TaskUpdateEvent(BaseModel):
     number: int | None = None  # 1, 2, 3 … per task, no gap; none where the platform does not number
     attempt: int | None = None  # the attempt that emitted it
 
+    def model_dump_safe(self, **options: Any) -> dict[str, Any]:
+        """Dump it as JSON has it; options as of ``model_dump``."""
+        return self.model_dump(mode="json", **options)
+
 
 class NewEvent(BaseModel):
     """An event to be appended to a task's log: what changed, not the whole task."""
