@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from tests.contract.steps import claim, create, deliver, finish, hand_back, log, note, numbers, run, snapshot, worker
+from tests.contract.test_contract_update import VALUES
+from worker.engine.database.columns import LOCKED
 from worker.engine.engine import Engine
+from worker.engine.state.rows import ERROR, Row
 from worker.words.errors import LeaseLost, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
@@ -247,3 +251,25 @@ async def test_an_attempt_whose_number_was_handed_out_again_writes_nothing(engin
             await write
     task = await engine.tasks.get(frozen.task.id)
     assert (task.status, task.last_event) == (Status.Executing, 2)
+
+
+@pytest.mark.parametrize("looks_first", [False, True], ids=["owned", "locked"])
+@pytest.mark.parametrize("at_the_end", [False, True], ids=["in its midst", "at its end"])
+async def test_every_field_that_a_save_may_change_is_stored_whichever_way_a_run_writes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, looks_first: bool, at_the_end: bool
+) -> None:
+    values = {name: value for name, value in VALUES.items() if name not in ERROR or not at_the_end}
+    monkeypatch.setattr("worker.engine.commit.writer.looks_first", lambda: looks_first)
+    _, assignment = await run(engine)
+    if at_the_end:
+        await finish(engine, assignment, **values)
+    else:
+        await engine.tasks.update(assignment.task.id, values, attempt=assignment.attempt)
+    task = (await engine.tasks.get(assignment.task.id)).model_dump(mode="json")
+    for name, value in values.items():
+        assert task[name] == (task[name] | value if isinstance(value, dict) else value), name
+
+
+def test_what_is_locked_is_what_changes_decide_on() -> None:
+    names = {each.name for each in fields(Row)} - {"now", "changed", "has_result"}
+    assert set(LOCKED) == names | {"result"}

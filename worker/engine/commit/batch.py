@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from worker.engine.database.columns import TYPES
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
 from worker.engine.state.references import FileRow, parts_of
@@ -17,35 +18,6 @@ from worker.words.texts import clean
 from worker.words.work import JournalEntry
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-_TYPES = {
-    "status": "text",
-    "attempt": "integer",
-    "suspicions": "integer",
-    "crashes": "integer",
-    "errors": "integer",
-    "worker_id": "text",
-    "available_at": "timestamptz",
-    "last_event": "bigint",
-    "started_at": "timestamptz",
-    "paused_at": "timestamptz",
-    "finished_at": "timestamptz",
-    "internal_status": "text",
-    "result": "text",
-    "finish_reason": "text",
-    "user_id": "text",
-    "parent_id": "text",
-    "triggering_agent_id": "text",
-    "conversation_id": "text",
-    "settings": "json",
-    "state": "json",
-    "written": "bigint",
-    "waits_for": "text",
-    "awaits": "text[]",
-    "place": "bigint",
-    "queued": "boolean",
-}
-"""Columns that changes set, with their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +223,7 @@ def _update(columns: tuple[str, ...]) -> bytes:
     """The UPDATE for a shape; names come from the table above, never from outside."""
     if columns not in _updates:
         sets = ", ".join(f"{name} = c.{name}" for name in columns)
-        types = ", ".join(f"{name} {_TYPES[name]}" for name in columns)
+        types = ", ".join(f"{name} {TYPES[name]}" for name in columns)
         _updates[columns] = (
             f"update worker.tasks t set {sets}, updated_at = now()"  # noqa: S608 - names from a constant
             f" from json_to_recordset(%s::json) as c(id text, {types})"

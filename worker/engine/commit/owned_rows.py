@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from worker.engine.commit.batch import Batch, Item
+from worker.engine.database.columns import COLUMNS, FIELDS, SAVED
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
 from worker.engine.state.changes import Append, Finish, Save
-from worker.engine.state.rows import COLUMNS, Row
+from worker.engine.state.rows import Row
 from worker.words.statuses import AgentExecutionStatus
 
 OWN = (Append, Save, Finish)
@@ -22,6 +23,13 @@ OWN = (Append, Save, Finish)
 CLAIMS_KEPT = 50_000  # whose they were, and of when: many times what a process runs at once
 
 _NOW = cast("Any", None)  # the database's time is not known before it is asked, and no write of a run's own needs it
+
+
+_CLAIMED = tuple(each.name for each in COLUMNS if each.locked and each.read and each.name not in ("settings", "result"))
+"""What of a row that was claimed is kept as it is."""
+
+_WRITTEN = frozenset(SAVED) | {"last_event", "worker_id", "finished_at"}
+"""What the one statement writes."""
 
 
 class OwnedRows:
@@ -40,19 +48,9 @@ class OwnedRows:
         for row in claimed:
             self._own(row["id"], row["attempt"], worker_id, asked)
             self._doubtful.discard(row["id"])
+            known = {name: row[name] for name in _CLAIMED}
             self._rows[row["id"]] = Row(
-                id=row["id"],
-                organization_id=row["organization_id"],
-                agent_id=row["agent_id"],
-                status=row["status"],
-                attempt=row["attempt"],
-                suspicions=row["suspicions"],
-                crashes=row["crashes"],
-                errors=row["errors"],
-                worker_id=worker_id,
-                last_event=row["last_event"],
-                now=_NOW,
-                state=row["state"],
+                **known, worker_id=worker_id, has_result=row["result"] is not None, settings=None, now=_NOW
             )
 
     def _own(self, task_id: str, attempt: int, worker_id: str, asked: float) -> None:
@@ -112,6 +110,8 @@ class OwnedRows:
     def _guarded(self, row: Row, vault: Vault) -> dict[str, Any]:
         """The columns that a row changes, and how it must still be."""
         known = self._rows[row.id]
+        if not _WRITTEN.issuperset(row.changed):
+            raise RuntimeError(f"a run's write sets {sorted(row.changed.keys() - _WRITTEN)}, which would be lost")
         guard = {
             "id": row.id,
             "attempt": known.attempt,
@@ -143,7 +143,7 @@ class OwnedRows:
 def _clears(item: Append | Save | Finish) -> bool:
     """Whether an item empties a column: the one statement takes an empty one for one that stays."""
     changes = item.changes if isinstance(item, Save) else item.outcome.changes if isinstance(item, Finish) else {}
-    return any(name in changes and changes[name] is None for name in COLUMNS)
+    return any(name in changes and changes[name] is None for name in FIELDS)
 
 
 def _pauses(item: Append | Save | Finish) -> bool:

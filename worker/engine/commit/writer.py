@@ -425,12 +425,15 @@ class Writer:
 
         A sync, though the pipeline needs none: the server then knows that it waits for us, and not for ever.
         """
+        from psycopg.rows import dict_row
+
         ids = sorted({item.task_id for item in batch.items if not isinstance(item, NewRow)})
         if ids:
             renewing = array(item.task_id for item in batch.items if getattr(item, "renewal", None))
-            locked = await connection.execute(statements.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
+            cursor = connection.cursor(row_factory=dict_row)
+            locked = await cursor.execute(statements.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
             await pipeline.sync()
-            batch.rows = {row[0]: Row(*row) for row in await locked.fetchall()}
+            batch.rows = {row["id"]: Row(**row) for row in await locked.fetchall()}
             batch.now = next((row.now for row in batch.rows.values()), NEVER)
             fault("write.locked", batch.items)
         committed = await self._committed(connection, group)

@@ -2,24 +2,34 @@
 
 from typing import LiteralString
 
-from worker.engine.database.columns import TASK_COLUMNS
+from worker.engine.database.columns import KEPT_COLUMNS, LOCKED_COLUMNS, SAVED, TASK_COLUMNS, typed
 
 HOLDS = "h.place is not null and not h.queued and h.status in ('pending', 'executing', 'paused')"
 """Whether it is the turn of this task of a conversation; that it waits for a retry or a person changes nothing."""
 
 # The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
-LOCK_TASKS = """
-    select id, organization_id, agent_id, status, attempt, suspicions, crashes, errors, worker_id, last_event, now(),
-           state, case when id = any(%(settings)s::text[]) then settings end as settings, internal_status, written,
-           result is not null
-    from worker.tasks where id = any(%(ids)s::text[]) order by id for update
-"""
+LOCK_TASKS = f"""
+    select {LOCKED_COLUMNS}, now() as now from worker.tasks where id = any(%(ids)s::text[]) order by id for update
+"""  # noqa: S608 - composed of constants
 
-_NEW = """
-            id text, organization_id text, agent_id text, user_id text, parent_id text, triggering_agent_id text,
-            conversation_id text, queued boolean, status text, attempt integer, worker_id text, settings json,
-            state json, told json
-"""
+_GIVEN = typed(
+    {
+        "id",
+        "organization_id",
+        "agent_id",
+        "user_id",
+        "parent_id",
+        "triggering_agent_id",
+        "conversation_id",
+        "queued",
+        "status",
+        "attempt",
+        "worker_id",
+        "settings",
+        "state",
+    }
+)
+_NEW = f"{_GIVEN}, told json"
 
 _INSERT = f"""
     with fresh as materialized (
@@ -124,8 +134,7 @@ READ_TIMES = """
 WRITE_OWNED = f"""
     with wanted as materialized (
         select * from json_to_recordset(%(rows)s::json) as r(
-            id text, attempt integer, owner text, known bigint, changes boolean, last_event bigint,
-            status text, result text, internal_status text, finish_reason text, state json
+            id text, attempt integer, owner text, known bigint, changes boolean, last_event bigint, {typed(SAVED)}
         )
     ), locked as materialized (
         select id, organization_id, agent_id, status, attempt, worker_id, last_event from worker.tasks
@@ -135,12 +144,9 @@ WRITE_OWNED = f"""
         where l.status = 'executing' and l.attempt = w.attempt and l.worker_id = w.owner and l.last_event = w.known
     ), changed as (
         update worker.tasks t
-           set last_event = m.last_event, updated_at = now(), status = coalesce(m.status, t.status),
+           set last_event = m.last_event, updated_at = now(), {KEPT_COLUMNS},
                worker_id = case when m.status is null then t.worker_id end,
-               finished_at = case when m.status is null then t.finished_at else now() end,
-               result = coalesce(m.result, t.result), state = coalesce(m.state, t.state),
-               internal_status = coalesce(m.internal_status, t.internal_status),
-               finish_reason = coalesce(m.finish_reason, t.finish_reason)
+               finished_at = case when m.status is null then t.finished_at else now() end
           from mine m where t.id = any(%(ids)s::text[]) and t.id = m.id and m.changes
     ), fresh as materialized (
         select e.*, m.organization_id, m.agent_id

@@ -1,10 +1,11 @@
 """A task's row as changes see it, the effects they have, and the rules that several of them have in common. No I/O."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, cast
 
+from worker.engine.database.columns import FIELDS
 from worker.engine.state.references import FileRow
 from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import LeaseLost, TaskNotFound
@@ -36,9 +37,6 @@ NOT_YET = timedelta(days=36500)  # a task whose turn has not come is let go when
 ERROR = ("error_code", "provider_code")
 """Keys in a task's ``state``: what its last failed try failed of."""
 
-COLUMNS = ("status", "result", "internal_status", "finish_reason")
-"""Changeable fields that have a column; the others live in ``state``."""
-
 
 @dataclass(slots=True)
 class Row:
@@ -64,24 +62,11 @@ class Row:
 
     def afresh(self) -> "Row":
         """A copy on which nothing is noted yet."""
-        return Row(
-            self.id,
-            self.organization_id,
-            self.agent_id,
-            self.status,
-            self.attempt,
-            self.suspicions,
-            self.crashes,
-            self.errors,
-            self.worker_id,
-            self.last_event,
-            self.now,
-            self.state,
-            self.settings,
-            self.internal_status,
-            self.written,
-            self.has_result,
-        )
+        copy = Row.__new__(Row)
+        for name in _NAMES:
+            setattr(copy, name, getattr(self, name))
+        copy.changed = {}
+        return copy
 
     def set(self, **columns: Any) -> None:
         """Change columns, here and in the update to come."""
@@ -94,6 +79,9 @@ class Row:
     def is_terminal(self) -> bool:
         """Whether only a retry changes it."""
         return self.status in TERMINAL
+
+
+_NAMES = tuple(each.name for each in fields(Row) if each.name != "changed")
 
 
 class LoggedEvent(NamedTuple):
@@ -253,7 +241,7 @@ def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The change as its event tells it.
     """
-    columns = {name: changes[name] for name in COLUMNS if name in changes}
+    columns = {name: changes[name] for name in FIELDS if name in changes}
     rest = {name: value for name, value in changes.items() if name not in columns}
     if rest.get("payload_extension") is not None:
         rest["payload_extension"] = {**(row.state.get("payload_extension") or {}), **rest["payload_extension"]}
