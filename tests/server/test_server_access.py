@@ -98,7 +98,9 @@ async def test_a_report_under_a_taken_id_does_not_tell_that_it_is_taken(
         assert [answer.status_code for answer in reported] == [200] * 3, reported[0].text
         assert [answer.json()["result"] for answer in reported] == ["R"] * 3
         assert reported[0].json() == reported[2].json()
-        assert reported[0].json()["id"] != theirs["id"]
+        ids = [answer.json()["id"] for answer in reported]
+        assert len(set(ids)) == 2
+        assert not {theirs["id"], f"free-{id(each)}"} & set(ids), "a taken id looks as a free one does"
     assert (await client.get(f"/agent-execution/{theirs['id']}/status")).json() == theirs
 
 

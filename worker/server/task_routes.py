@@ -290,7 +290,7 @@ async def activity(request: Request, access: Admitted, agent_id: str, task_id: s
 
 @router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))
 async def report(request: Request, access: Admitted, agent_id: str, body: ReportBody) -> Response:
-    """Record a run that took place elsewhere, under the id it had there or under a new one."""
+    """Record a run that took place elsewhere. Reported again under the id it had there, it is the same task."""
     task = await _reported(access, agent_id, body)
     changes: dict[str, Any] = {
         "status": "completed" if body.is_success else "failed",
@@ -308,10 +308,10 @@ async def report(request: Request, access: Admitted, agent_id: str, body: Report
 
 
 async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskRecord:
-    """The task of a report: the one that is there, or one that was never dispatched.
+    """The task of a report: one of that id that this key reaches, or one that was never dispatched.
 
-    An id that is taken where this key does not reach is no refusal, which would tell that it is: the run gets an id of
-    its own, the same each time it is reported.
+    A new one is never under the reported id, which would tell whether that is free where this key does not reach. Its
+    id is made of it instead: the same each time that the run is reported.
     """
     own = None
     if body.id is not None:
@@ -330,9 +330,9 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
     await check_files(access, given)
     new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
     try:
-        return await access.organization.tasks.create(new, under=body.id)
-    except Conflict:
         return await access.organization.tasks.create(new, under=own)
+    except Conflict:
+        return await access.task(own or "")  # another report of it at the same moment has made it
 
 
 def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:
