@@ -107,9 +107,9 @@ async def test_the_secrets_behind_cookies_rotate_and_the_last_ones_hold_meanwhil
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     period = secrets.period()
-    monkeypatch.setattr(secrets, "period", lambda _: period + 1)
+    monkeypatch.setattr(secrets, "period", lambda *_: period + 1)  # pyright: ignore[reportUnknownLambdaType]
     await browser.look("/")
-    monkeypatch.setattr(secrets, "period", lambda _: period + 2)
+    monkeypatch.setattr(secrets, "period", lambda *_: period + 2)  # pyright: ignore[reportUnknownLambdaType]
     assert (await browser.client.get("/")).status_code == 303
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.contract.steps import claim, create, worker
-from worker.engine.database import statements
+from worker.engine.database.statements import claims as sql_claims
 from worker.engine.engine import Engine
 from worker.words.ids import new_id
 from worker.words.tasks import AgentExecutionInput, NewTask
@@ -21,7 +21,7 @@ async def test_what_a_claim_took_whose_answer_was_lost_is_queued_again_uncharged
     first = await engine.work.assignments(card.id, lambda: Demand(1, {"a": 1}), 5)
     claim = {"organization": "default", "worker": card.id, "agents": ["a"], "free": [1], "named": ["a"], "total": 1}
     await engine.core.rows(
-        statements.CLAIM_NAMED, {**claim, "since": ["-infinity"], "others": 0, "suspects": 1}
+        sql_claims.CLAIM_NAMED, {**claim, "since": ["-infinity"], "others": 0, "suspects": 1}
     )  # committed, and nobody heard of it
     engine.work._unheard.add(card.id)  # what a connection that breaks at that moment leaves behind
     again = await engine.work.assignments(card.id, lambda: Demand(5, {"a": 5}), 5)

@@ -13,7 +13,12 @@ import pytest
 from tests.conftest import execute
 from tests.contract.steps import AGENT, card, claim, deliver, finish, hand_back, log, note, wish
 from worker.engine import core
-from worker.engine.database import presence_statements, statements
+from worker.engine.database.statements import claims as sql_claims
+from worker.engine.database.statements import deliveries as sql_deliveries
+from worker.engine.database.statements import log as sql_log
+from worker.engine.database.statements import presence as sql_presence
+from worker.engine.database.statements import tasks as sql_tasks
+from worker.engine.database.statements import workers as sql_workers
 from worker.engine.engine import Engine
 from worker.engine.liveness import clock, turns
 from worker.engine.verbs import claim_positions, work
@@ -28,8 +33,10 @@ QUIET = (
 BACKLOG = 50_000
 GROWING = ("tasks", "events", "journal", "cursors")
 
+STATEMENTS = (sql_tasks, sql_claims, sql_log, sql_workers, sql_deliveries)
+
 HOT = {
-    name: getattr(statements, name)
+    name: next(vars(module)[name] for module in STATEMENTS if name in vars(module))
     for name in (
         "INSERT_TASKS",
         "INSERT_TURNS",
@@ -56,13 +63,13 @@ HOT = {
         "SETTLE",
         "NOTIFY",
     )
-} | {"RENEW_OF": presence_statements.RENEW_OF, "ADVANCE": turns.ADVANCE, "STUCK": turns.STUCK}
+} | {"RENEW_OF": sql_presence.RENEW_OF, "ADVANCE": turns.ADVANCE, "STUCK": turns.STUCK}
 
 CLAIMS_OF_ANY = (
-    statements.CLAIM_ANY,
-    statements.CLAIM_ANY_OTHERS_FIRST,
-    statements.CLAIM_KNOWN,
-    statements.CLAIM_KNOWN_OTHERS_FIRST,
+    sql_claims.CLAIM_ANY,
+    sql_claims.CLAIM_ANY_OTHERS_FIRST,
+    sql_claims.CLAIM_KNOWN,
+    sql_claims.CLAIM_KNOWN_OTHERS_FIRST,
 )
 
 FILL = f"""
@@ -121,7 +128,7 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         await engine.work.renew(by.id)
         await engine.core.release_orphans()
         await engine.core._rescue("", "", "orphans")  # as every second
-        await engine.core.rows(statements.HELD_BY, (by.id,))
+        await engine.core.rows(sql_workers.HELD_BY, (by.id,))
         await engine.tasks.find(TaskQuery(limit=5))
         await engine.stats()
         await clock.mend(engine.core)
@@ -145,7 +152,7 @@ async def test_after_a_quiet_start_no_statement_reads_a_growing_table_through(
 
     def statement(*, others: bool, is_whole: bool) -> LiteralString:
         del is_whole
-        return next(turns) if others else statements.CLAIM_NAMED
+        return next(turns) if others else sql_claims.CLAIM_NAMED
 
     def look(known: claim_positions.ClaimPositions) -> claim_positions.Look:
         return claim_positions.Look(is_whole=not known.known(()), begun=0.0)

@@ -15,7 +15,8 @@ import pytest
 
 from tests.contract.steps import bring_to, claim, create, deliver, finish, hand_back, note, run, worker
 from tests.support import wait_until
-from worker.engine.database import migrate, retention_statements
+from worker.engine.database import migrate
+from worker.engine.database.statements import retention as sql_retention
 from worker.engine.engine import Engine
 from worker.engine.liveness import heartbeat
 from worker.engine.verbs import retention
@@ -154,7 +155,7 @@ async def test_every_table_that_knows_tasks_is_cleaned(database: Database) -> No
         "select table_name from information_schema.columns where table_schema = 'worker' and column_name = 'task_id'"
     )
     documents = {"knowledge_documents", "knowledge_editions"}  # they stay when the task that read them is gone
-    known = {*retention_statements.OF_TASKS, *documents, "repeats"}  # what may be repeated is forgotten by its own age
+    known = {*sql_retention.OF_TASKS, *documents, "repeats"}  # what may be repeated is forgotten by its own age
     assert {name for (name,) in rows} - known == set()
 
 
@@ -370,7 +371,7 @@ async def test_another_process_takes_over_from_one_that_went_silent(
     database.many(10)
     database("insert into worker.chores (name, begun_at) values ('retention', now() - interval '9 minutes')")
     fleet[0].guard()
-    assert not await fleet[0].core.rows(retention_statements.BEGIN)
+    assert not await fleet[0].core.rows(sql_retention.BEGIN)
     database("update worker.chores set begun_at = now() - interval '11 minutes'")
     await wait_until(lambda: any(isinstance(each, CleanedUp) for each in heard), "another took over")
 
@@ -417,11 +418,11 @@ async def test_the_plans_are_by_index_however_much_is_kept(engine: Engine, datab
     database("analyze")
     ids = [f"old-{n}" for n in range(20)]  # of 20,000: as 1,000 of a million
     statements: list[tuple[str, Any]] = [
-        (retention_statements.PICK_TASKS, {"days": DAYS, "limit": 500}),
-        (retention_statements.DROP_JOURNALS, {"after": "", "limit": 200}),
-        (retention_statements.PAGE_OF_FILES, {"organization": "", "sha256": "", "limit": 500}),
-        (retention_statements.DROP_FILES, {"organization": "default", "files": ids}),
-        *((statement, (ids,)) for statement in retention_statements.OF_TASKS.values()),
+        (sql_retention.PICK_TASKS, {"days": DAYS, "limit": 500}),
+        (sql_retention.DROP_JOURNALS, {"after": "", "limit": 200}),
+        (sql_retention.PAGE_OF_FILES, {"organization": "", "sha256": "", "limit": 500}),
+        (sql_retention.DROP_FILES, {"organization": "default", "files": ids}),
+        *((statement, (ids,)) for statement in sql_retention.OF_TASKS.values()),
     ]
     for statement, parameters in statements:
         rows = await engine.core.rows(f"explain {statement}", parameters)  # pyright: ignore[reportArgumentType] # a constant

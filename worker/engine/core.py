@@ -11,7 +11,6 @@ from worker.contracts.bounds import CALL_SECONDS, remaining
 from worker.contracts.lease import OwnLease
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.writer import Writer
-from worker.engine.database import presence_statements, statements
 from worker.engine.database.agent_models import AgentModels
 from worker.engine.database.answer_links import AnswerLinks
 from worker.engine.database.bounds import Bounds
@@ -27,6 +26,10 @@ from worker.engine.database.connections import (
 from worker.engine.database.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
 from worker.engine.database.searching import Crowded, Searches
 from worker.engine.database.server_identity import ServerIdentity
+from worker.engine.database.statements import deliveries as sql_deliveries
+from worker.engine.database.statements import keys as sql_keys
+from worker.engine.database.statements import tasks as sql_tasks
+from worker.engine.database.statements import workers as sql_workers
 from worker.engine.database.vault import NO_KEY, PROBE, Vault
 from worker.engine.liveness.heartbeat import Heartbeat, OnDeath
 from worker.engine.liveness.notifier import Notifier
@@ -252,10 +255,10 @@ class Core:
             return
         if self.vault.has_key:
             mine = self.vault.seal_bytes(PROBE)
-            (row,) = await self.rows(presence_statements.SERVER_OWN, (ENCRYPTION_PROBE, mine))
+            (row,) = await self.rows(sql_keys.SERVER_OWN, (ENCRYPTION_PROBE, mine))
             self.vault.open_bytes(bytes(row["value"]))
-            await self.rows(presence_statements.REPLACE_OWN, (mine, ENCRYPTION_PROBE))  # under the first of the keys
-        elif await self.rows(presence_statements.FIND_OWN, (ENCRYPTION_PROBE,)):
+            await self.rows(sql_keys.REPLACE_OWN, (mine, ENCRYPTION_PROBE))  # under the first of the keys
+        elif await self.rows(sql_keys.FIND_OWN, (ENCRYPTION_PROBE,)):
             raise ConfigurationError(NO_KEY)
         self._has_checked_key = True
 
@@ -271,7 +274,7 @@ class Core:
         self._notifier.tell(flags, task_ids, has_waiters=self.wakeups.watches(task_ids))
 
     async def _notify(self, payload: str) -> None:
-        await self.rows(statements.NOTIFY, (payload,))
+        await self.rows(sql_tasks.NOTIFY, (payload,))
 
     def listen(self) -> None:
         """Hear other processes' hints from now on; a client does once it follows events."""
@@ -329,7 +332,7 @@ class Core:
         try:
             if not worker_id:
                 await self._tidy()
-            if not worker_id and not await self.by_index(statements.LEFTOVERS):
+            if not worker_id and not await self.by_index(sql_workers.LEFTOVERS):
                 return
             count = await self.release_orphans()
         except ModuleException as error:  # the next scan finds the same orphans
@@ -340,7 +343,7 @@ class Core:
 
     async def check_rights(self) -> None:
         """Refuse a role that cannot do all that a worker does, before it does half. Raises: ConfigurationError."""
-        rows = await self.rows(statements.MISSING_RIGHTS)
+        rows = await self.rows(sql_workers.MISSING_RIGHTS)
         missing = rows[0]["missing"] if rows else []
         if missing:
             raise ConfigurationError(f"the database's role lacks {', '.join(sorted(missing))}; {GRANTS}")
@@ -351,16 +354,16 @@ class Core:
             return
         self._tidy_at = time.monotonic() + TIDY_SECONDS
         if self._subscriptions:
-            await self.rows(statements.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
-        await self.rows(statements.RETIRE_SUBSCRIPTIONS)
-        await self.rows(statements.FORGET_WORKERS)
+            await self.rows(sql_deliveries.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
+        await self.rows(sql_deliveries.RETIRE_SUBSCRIPTIONS)
+        await self.rows(sql_workers.FORGET_WORKERS)
 
     async def release_orphans(self) -> int:
         """Queue again what workers that are gone still hold; how many tasks that were."""
-        orphans = await self.rows(statements.ORPHANS)
+        orphans = await self.rows(sql_workers.ORPHANS)
         releases = [Release.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
         await asyncio.gather(*(self.writer.write(change) for change in releases))
-        await self.by_index(statements.RELEASE_ORPHANED_CURSORS)
+        await self.by_index(sql_deliveries.RELEASE_ORPHANED_CURSORS)
         self.tell(WORK + DELIVERIES, [])
         return len(orphans)
 

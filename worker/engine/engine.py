@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from worker.contracts import Capabilities, Stats
 from worker.contracts.secrets import Secrets
 from worker.engine.core import Core
-from worker.engine.database import migrate, presence_statements, statements
+from worker.engine.database import migrate
 from worker.engine.database.answer_links import AnswerLinks
 from worker.engine.database.connections import check_encoding, check_url, connect, errors, shown
+from worker.engine.database.statements import presence as sql_presence
+from worker.engine.database.statements import workers as sql_workers
 from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
 from worker.engine.verbs.audit import EngineAudit
@@ -267,11 +269,11 @@ class Engine:
 
     async def connection_limit(self) -> int:
         """How many connections this user may have at once, by whatever bounds it first. Raises: Unavailable."""
-        return (await self.core.rows(statements.CONNECTION_LIMIT))[0]["connections"]
+        return (await self.core.rows(sql_workers.CONNECTION_LIMIT))[0]["connections"]
 
     async def hung_threads(self) -> int:
         """How many threads hang in all workers that are here, of every organization. Raises: Unavailable."""
-        return (await self.core.read(presence_statements.HUNG_THREADS))[0]["hung"]
+        return (await self.core.read(sql_presence.HUNG_THREADS))[0]["hung"]
 
     async def pending_migrations(self) -> list[str]:
         """What ``migrate`` would apply."""

@@ -21,7 +21,6 @@ from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.in_doubt import InDoubt, Logged, note_loss
 from worker.engine.commit.owned_rows import OwnedRows
 from worker.engine.commit.queue import Item, Queue, QueuedWrite
-from worker.engine.database import file_statements, statements
 from worker.engine.database.bounds import too_late
 from worker.engine.database.connections import (
     LEAVE_NO_LOCK,
@@ -35,6 +34,8 @@ from worker.engine.database.connections import (
 )
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.server_identity import ServerIdentity
+from worker.engine.database.statements import files as sql_files
+from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault, looks_first
 from worker.engine.state.changes import Append, Save
@@ -362,7 +363,7 @@ class Writer:
         from psycopg.rows import dict_row
 
         in_turns = any(row["conversation_id"] is not None for row in batch.new)
-        statement = statements.INSERT_TURNS if in_turns else statements.INSERT_TASKS
+        statement = sql_tasks.INSERT_TURNS if in_turns else sql_tasks.INSERT_TASKS
         return await connection.cursor(row_factory=dict_row).execute(statement, (batch.inserted(),))
 
     async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", batch: Batch) -> None:
@@ -386,7 +387,7 @@ class Writer:
         """What runs write of their own tasks needs no look at them: one statement, which leaves out what has moved."""
         self.owned_rows.decide([waiting.item for waiting in group], batch)
         fault("known.decided", batch.items)
-        written = await connection.execute(statements.WRITE_OWNED, self.owned_rows.parameters(batch))
+        written = await connection.execute(sql_tasks.WRITE_OWNED, self.owned_rows.parameters(batch))
         ((batch.now, ids, due),) = await written.fetchall()
         fault("known.committed", batch.items)
         stored = set(ids)
@@ -431,7 +432,7 @@ class Writer:
         if ids:
             renewing = array(item.task_id for item in batch.items if getattr(item, "renewal", None))
             cursor = connection.cursor(row_factory=dict_row)
-            locked = await cursor.execute(statements.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
+            locked = await cursor.execute(sql_tasks.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
             await pipeline.sync()
             batch.rows = {row["id"]: Row(**row) for row in await locked.fetchall()}
             batch.now = next((row.now for row in batch.rows.values()), NEVER)
@@ -454,7 +455,7 @@ class Writer:
         if not doubts:
             return {}
         keys = [each.task_id for each in doubts], [each.number for each in doubts]
-        logged = await (await connection.execute(statements.READ_TIMES, keys)).fetchall()
+        logged = await (await connection.execute(sql_tasks.READ_TIMES, keys)).fetchall()
         found = {(task_id, number): self._logged(*event) for task_id, number, *event in logged}
         seen = {each: found.get((each.task_id, each.number)) for each in doubts}
         return {each: event.time for each, event in seen.items() if event is not None and each.is_settled_by(event)}
@@ -475,16 +476,16 @@ class Writer:
             await connection.execute(statement, (values, ids))
         fault("write.updated", batch.items)
         if batch.dropped_journals:
-            await connection.execute(statements.DROP_JOURNAL, (array(batch.dropped_journals),))
+            await connection.execute(sql_tasks.DROP_JOURNAL, (array(batch.dropped_journals),))
         if batch.journal:
-            await connection.execute(statements.INSERT_JOURNAL, (batch.noted(),))
+            await connection.execute(sql_tasks.INSERT_JOURNAL, (batch.noted(),))
             fault("write.journaled", batch.items)
         if batch.dropped_files:
-            await connection.execute(file_statements.DROP_TASK_FILES, (batch.dropped_files,))
+            await connection.execute(sql_files.DROP_TASK_FILES, (batch.dropped_files,))
         if batch.files:
-            await connection.execute(file_statements.INSERT_TASK_FILES, (encode(batch.files),))
+            await connection.execute(sql_files.INSERT_TASK_FILES, (encode(batch.files),))
         if batch.events:
-            cursors = await connection.execute(statements.INSERT_EVENTS, (batch.logged(),))
+            cursors = await connection.execute(sql_tasks.INSERT_EVENTS, (batch.logged(),))
             fault("write.logged", batch.items)
         return made, cursors
 

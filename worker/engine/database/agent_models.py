@@ -3,8 +3,8 @@
 import time
 from collections.abc import Collection, Mapping
 
-from worker.engine.database import statements
 from worker.engine.database.access import Access
+from worker.engine.database.statements import agents as sql_agents
 
 KNOWN_SECONDS = 1.0
 AGENTS_KEPT = 10_000
@@ -32,7 +32,7 @@ class AgentModels:
         found = {agent: self._known.get((organization_id, agent), (0.0, NOTHING)) for agent in set(agent_ids)}
         missing = [agent for agent, (until, _) in found.items() if until <= now]
         if missing:
-            rows = await self._core.read(statements.GET_MODELS, (organization_id, missing))
+            rows = await self._core.read(sql_agents.GET_MODELS, (organization_id, missing))
             said = {row["id"]: _said(row) for row in rows}
             if len(self._known) > AGENTS_KEPT:
                 self._known.clear()

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.lease import OwnLease, now
-from worker.engine.database import statements
 from worker.engine.database.connections import connect_sync
 from worker.engine.database.server_identity import ServerIdentity
+from worker.engine.database.statements import workers as sql_workers
 from worker.engine.liveness.wakeups import Wakeups
 from worker.words.notices import PlatformTrouble, announce
 
@@ -196,7 +196,7 @@ class Heartbeat:
         if time.monotonic() >= self._renew_at:
             is_renewed = self._locked is not None  # then it lives, whatever becomes of the renewal
             with self._unless_locked():
-                connection.execute(statements.RENEW, (worker_id,))
+                connection.execute(sql_workers.RENEW, (worker_id,))
                 is_renewed = True
             self._renew_at = time.monotonic() + lease_seconds / RENEWALS_A_LEASE
             if is_renewed and self._worker is worker:
@@ -220,7 +220,7 @@ class Heartbeat:
         that is being renewed is none that has run out, and one that was not for its length has, by our own clock.
         """
         me = self._worker[0] if self._worker is not None else ""
-        rows = connection.execute(statements.SUSPECTS, {"class": LOCK_CLASS, "me": me}).fetchall()
+        rows = connection.execute(sql_workers.SUSPECTS, {"class": LOCK_CLASS, "me": me}).fetchall()
         free_now: dict[str, float] = {}
         leases: dict[str, tuple[str, float]] = {}
         for worker_id, name, expired, until, lease_seconds, has_lock, locked in rows:
@@ -244,6 +244,6 @@ class Heartbeat:
 
     def _mark_dead(self, connection: "Connection[Any]", dead: dict[str, Any], name: str, sign: str) -> None:
         """Mark a worker as gone; one rescuer alone gets to do it."""
-        marked = connection.execute(statements.MARK_GONE, dead).rowcount
+        marked = connection.execute(sql_workers.MARK_GONE, dead).rowcount
         if marked == 1 and self._on_death is not None:
             self._on_death(dead["id"], name, sign)

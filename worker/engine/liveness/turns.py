@@ -11,7 +11,7 @@ from collections.abc import Collection
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.database.access import Access
 from worker.engine.database.connections import BY_INDEX
-from worker.engine.database.statements import HOLDS, RAISE_CURSORS_OF
+from worker.engine.database.statements.tasks import HOLDS, RAISE_CURSORS_OF
 from worker.engine.liveness.upkeep import repeat
 from worker.words.conversations import Turns
 from worker.words.errors import ModuleException

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from worker.engine.core import Core
-from worker.engine.database import statements
 from worker.engine.database.columns import TASK_COLUMNS
+from worker.engine.database.statements import log as sql_log
 from worker.engine.state.records import task_record
 from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord, ConversationTurn
 from worker.words.errors import NotFound
@@ -90,7 +90,7 @@ def _item(row: Mapping[str, Any]) -> ConversationItem:
 
 async def _earlier(core: Core, row: Mapping[str, Any], task: TaskRecord) -> list[ConversationTurn]:
     """All turns of a task that was continued: what it was asked before, and what it had answered by then."""
-    changes = await core.read(statements.READ_CHANGES, (task.id, row["last_event"]))
+    changes = await core.read(sql_log.READ_CHANGES, (task.id, row["last_event"]))
     return list(_turns(changes, task))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from worker.contracts import HeldDelivery
 from worker.engine.commit.hints import DELIVERIES
 from worker.engine.core import Core
-from worker.engine.database import presence_statements, statements
+from worker.engine.database.statements import deliveries as sql_deliveries
 from worker.engine.verbs.tasks import EngineTasks
 from worker.words.errors import LeaseLost
 from worker.words.statuses import TaskUpdateEventType
@@ -32,7 +32,7 @@ class DeliveryQueue:
         subscriptions: dict[int, Subscription] = {}
         for subscription in card.subscriptions:
             answer = await self._core.rows(
-                statements.SUBSCRIBE,
+                sql_deliveries.SUBSCRIBE,
                 {
                     **asdict(subscription.retries),
                     "organization": self._organization,
@@ -43,7 +43,7 @@ class DeliveryQueue:
                 },
             )
             subscriptions[answer[0]["id"]] = subscription
-        await self._core.rows(presence_statements.SUBSCRIBED, (list(subscriptions), card.id))
+        await self._core.rows(sql_deliveries.SUBSCRIBED, (list(subscriptions), card.id))
         if not remote:
             self._subscriptions[card.id] = subscriptions
         return list(subscriptions)
@@ -83,7 +83,7 @@ class DeliveryQueue:
         if not limits:
             return []
         keys = {"ids": list(limits), "limits": list(limits.values()), "limit": total, "worker": worker_id}
-        return await self._core.rows(statements.CLAIM_DELIVERIES, keys)
+        return await self._core.rows(sql_deliveries.CLAIM_DELIVERIES, keys)
 
     async def _give_back_unheard(self, worker_id: str) -> None:
         """Have due again what a claim took whose answer never came, and what could not be settled."""
@@ -93,7 +93,7 @@ class DeliveryQueue:
 
     async def held(self, worker_id: str) -> list[HeldDelivery]:
         """What is leased to a worker."""
-        rows = await self._core.read(presence_statements.HELD_DELIVERIES, (worker_id,))
+        rows = await self._core.read(sql_deliveries.HELD_DELIVERIES, (worker_id,))
         return [HeldDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
 
     async def give_back(self, held: Sequence[HeldDelivery]) -> None:
@@ -101,7 +101,7 @@ class DeliveryQueue:
         if not held:
             return
         columns = [list(column) for column in zip(*held, strict=True)]
-        if await self._core.rows(presence_statements.GIVE_BACK_DELIVERIES, columns):
+        if await self._core.rows(sql_deliveries.GIVE_BACK_DELIVERIES, columns):
             self._core.tell(DELIVERIES, [])
 
     async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
@@ -109,7 +109,7 @@ class DeliveryQueue:
         local = self._subscriptions.get(worker_id)
         if local is not None:
             return local
-        rows = await self._core.read(presence_statements.SUBSCRIPTIONS_OF, (worker_id, self._organization))
+        rows = await self._core.read(sql_deliveries.SUBSCRIPTIONS_OF, (worker_id, self._organization))
         return {
             row["id"]: Subscription(row["handler"], TaskUpdateEventType(row["event_type"]), row["agent_id"])
             for row in rows
@@ -166,9 +166,11 @@ class DeliveryQueue:
             "number": delivery.event.number,
         }
         if error is None:
-            due = await self._core.rows(statements.SETTLE, keys) or await self._core.rows(statements.SETTLE_AGAIN, keys)
+            due = await self._core.rows(sql_deliveries.SETTLE, keys) or await self._core.rows(
+                sql_deliveries.SETTLE_AGAIN, keys
+            )
         else:
-            if not final and await self._core.rows(statements.POSTPONE, {**keys, "error": error}):
+            if not final and await self._core.rows(sql_deliveries.POSTPONE, {**keys, "error": error}):
                 return False
             due = await self._set_aside({**keys, "error": error})
         if not due:
@@ -179,5 +181,5 @@ class DeliveryQueue:
 
     async def _set_aside(self, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Set an event aside, for the first time or again; whether more is due, if the delivery is still this one."""
-        again = await self._core.rows(statements.SET_ASIDE_AGAIN, keys)
-        return again or await self._core.rows(statements.SET_ASIDE, keys)
+        again = await self._core.rows(sql_deliveries.SET_ASIDE_AGAIN, keys)
+        return again or await self._core.rows(sql_deliveries.SET_ASIDE, keys)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from worker.engine.core import Core
-from worker.engine.database import file_statements as statements
+from worker.engine.database.statements import files as sql_files
 from worker.engine.state.references import parts_of, reference_of
 from worker.words.errors import FileNotStored, TooLarge, ValidationError
 from worker.words.limits import FILE_BYTES
@@ -42,26 +42,26 @@ class FileStore:
             raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
         keys: dict[str, Any] = {"organization": self._organization, "sha256": digest}
-        if not await self._core.read(statements.USE_FILE, keys, patient=self._patient):
+        if not await self._core.read(sql_files.USE_FILE, keys, patient=self._patient):
             vault = self._core.vault
             stored = await asyncio.to_thread(vault.seal_bytes, content) if vault.everything else content
             row = {**keys, "media_type": clean(media_type), "size": len(content), "content": stored}
             row["sealed"] = vault.everything
-            await self._core.read(statements.STORE_FILE, row, patient=self._patient, seconds=FILE_SECONDS)
+            await self._core.read(sql_files.STORE_FILE, row, patient=self._patient, seconds=FILE_SECONDS)
         return reference_of(digest, name)
 
     async def check(self, references: Iterable[str]) -> None:
         """See that files are stored, and have them stay for a while. Raises: FileNotStored."""
         for reference in references:
             keys = {"organization": self._organization, "sha256": parts_of(reference)[0]}
-            if not await self._core.read(statements.USE_FILE, keys, patient=self._patient):
+            if not await self._core.read(sql_files.USE_FILE, keys, patient=self._patient):
                 raise FileNotStored(reference)
 
     async def open(self, reference: str) -> StoredFile:
         """Read a file. Raises: FileNotStored, ConfigurationError (it is sealed)."""
         digest, name = parts_of(reference)
         keys = self._organization, digest
-        rows = await self._core.read(statements.OPEN_FILE, keys, patient=self._patient, seconds=FILE_SECONDS)
+        rows = await self._core.read(sql_files.OPEN_FILE, keys, patient=self._patient, seconds=FILE_SECONDS)
         if not rows:
             raise FileNotStored(reference)
         content = rows[0]["content"]
@@ -71,7 +71,7 @@ class FileStore:
 
     async def kept(self, task_id: str) -> list[KeptFile]:
         """What is stored of a task's files."""
-        rows = await self._core.read(statements.KEPT_FILES, (clean(task_id), self._organization))
+        rows = await self._core.read(sql_files.KEPT_FILES, (clean(task_id), self._organization))
         return [
             KeptFile(
                 url_digest=row["url_digest"],

@@ -10,7 +10,8 @@ from worker.contracts import Key, check_organization
 from worker.contracts.bounds import bounded
 from worker.engine.commit.hints import KEYS
 from worker.engine.core import Core
-from worker.engine.database import presence_statements as statements
+from worker.engine.database.statements import keys as sql_keys
+from worker.engine.database.statements import presence as sql_presence
 from worker.engine.verbs.audit import EngineAudit
 from worker.words.actors import AuditAction
 from worker.words.errors import Conflict, NotFound
@@ -63,31 +64,31 @@ class EngineKeys:
         told: dict[str, Any] = {each: asked[each] for each in ("name", "agents", "role", "seconds")}
         audit = EngineAudit(self._core, organization_id)
         async with audit.of(AuditAction.KeyCreated, f"key {asked['id']}", agent=_alone(agents), **told):
-            rows = await self._core.rows(statements.CREATE_KEY, asked)
+            rows = await self._core.rows(sql_keys.CREATE_KEY, asked)
         self._core.tell(KEYS, [])
         return text, _key(rows[0])
 
     @bounded
     async def assumed(self) -> list[Key]:
         """Keys made before there were roles; each is answered once."""
-        return [_key(row) for row in await self._core.rows(statements.ASSUMED_KEYS)]
+        return [_key(row) for row in await self._core.rows(sql_keys.ASSUMED_KEYS)]
 
     @bounded
     async def list(self, organization_id: str | None = None) -> list[Key]:
         """All keys, the expired and revoked too; never what they are."""
-        return [_key(row) for row in await self._core.read(statements.LIST_KEYS, {"organization": organization_id})]
+        return [_key(row) for row in await self._core.read(sql_keys.LIST_KEYS, {"organization": organization_id})]
 
     @bounded
     async def revoke(self, key_id: str) -> Key:
         """Have a key open nothing any more. Raises: NotFound."""
-        known = await self._core.read(statements.ANY_KEY, (clean(key_id),))
+        known = await self._core.read(sql_keys.ANY_KEY, (clean(key_id),))
         if not known:
             raise NotFound(f"There is no key {key_id!r}.")
         key = _key(known[0])
         audit = EngineAudit(self._core, key.organization_id)
         agent = _alone(key.agents or ())
         async with audit.of(AuditAction.KeyRevoked, f"key {key.id}", agent=agent, name=key.name):
-            rows = await self._core.rows(statements.REVOKE_KEY, (key.id,))
+            rows = await self._core.rows(sql_keys.REVOKE_KEY, (key.id,))
         self._core.tell(KEYS, [])
         return _key(rows[0])
 
@@ -95,19 +96,19 @@ class EngineKeys:
     async def find(self, text: str) -> Key | None:
         """The key that this is, if it opens anything now."""
         digest = digest_of(text)
-        rows = await self._core.read(statements.FIND_KEY, (digest,))
+        rows = await self._core.read(sql_keys.FIND_KEY, (digest,))
         return next((_key(row) for row in rows if secrets.compare_digest(row["digest"], digest)), None)
 
     @bounded
     async def get(self, key_id: str) -> Key | None:
         """The key of this id, if it opens anything now."""
-        rows = await self._core.read(statements.GET_KEY, (clean(key_id),))
+        rows = await self._core.read(sql_keys.GET_KEY, (clean(key_id),))
         return _key(rows[0]) if rows else None
 
     @bounded
     async def valid(self, key_ids: Sequence[str]) -> frozenset[str]:
         """Those of them that open something now."""
-        return frozenset(row["id"] for row in await self._core.read(statements.VALID_KEYS, (list(key_ids),)))
+        return frozenset(row["id"] for row in await self._core.read(sql_keys.VALID_KEYS, (list(key_ids),)))
 
     def changes(self) -> int:
         """A mark of the changes heard of so far."""
@@ -125,23 +126,23 @@ class EngineKeys:
     @bounded
     async def ever(self) -> bool:
         """Whether there has ever been a key."""
-        return (await self._core.read(statements.HAD_KEYS, (NOTED,)))[0]["any"]
+        return (await self._core.read(sql_keys.HAD_KEYS, (NOTED,)))[0]["any"]
 
     @bounded
     async def exist(self) -> bool:
         """Whether there is any key that opens something."""
-        return (await self._core.read(statements.HAS_KEYS))[0]["any"]
+        return (await self._core.read(sql_keys.HAS_KEYS))[0]["any"]
 
     @bounded
     async def guessed(self, network: str, per_minute: int) -> float:
         """Count a wrong key; how many its network has spent, some of which it has been given back."""
         asked = {"network": clean(network), "rate": per_minute / 60}
-        return float((await self._core.rows(statements.GUESSED, asked))[0]["spent"])
+        return float((await self._core.rows(sql_presence.GUESSED, asked))[0]["spent"])
 
     @bounded
     async def secret(self, name: str) -> bytes:
         """A secret of the server's own, made when it is first asked for and the same for every process."""
-        return bytes((await self._core.read(statements.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
+        return bytes((await self._core.read(sql_keys.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
 
     @bounded
     async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
@@ -154,7 +155,7 @@ class EngineKeys:
             Conflict: The same key came with another wish before.
         """
         asked = {"organization": organization_id, "key": key, "digest": digest, "task": task_id}
-        row = (await self._core.rows(statements.RESERVE, asked))[0]
+        row = (await self._core.rows(sql_keys.RESERVE, asked))[0]
         if row["digest"] != digest:
             raise Conflict("This Idempotency-Key was used for another request before.")
         return row["task_id"], row["fresh"]
@@ -162,7 +163,7 @@ class EngineKeys:
     @bounded
     async def release(self, organization_id: str, key: str, task_id: str) -> None:
         """Give up the place of a create that failed."""
-        await self._core.rows(statements.RELEASE, (organization_id, key, task_id))
+        await self._core.rows(sql_keys.RELEASE, (organization_id, key, task_id))
 
 
 def _alone(agents: Sequence[str]) -> str | None:

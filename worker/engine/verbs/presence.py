@@ -10,7 +10,7 @@ from worker.contracts import Claimant, HeldDelivery, HeldTask, WorkerSession, Wo
 from worker.contracts.bounds import bounded
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.core import Core
-from worker.engine.database import presence_statements as statements
+from worker.engine.database.statements import presence as sql_presence
 from worker.engine.state.changes import Save
 from worker.engine.verbs.work import EngineWork
 from worker.words.errors import LeaseLost, NotFound, TaskNotFound
@@ -35,12 +35,12 @@ class EnginePresence:
     @bounded
     async def workers(self) -> list[WorkerState]:
         """All workers that are here."""
-        return [_state(row) for row in await self._core.read(statements.LIST_WORKERS, (self._organization,))]
+        return [_state(row) for row in await self._core.read(sql_presence.LIST_WORKERS, (self._organization,))]
 
     @bounded
     async def worker(self, worker_id: str) -> WorkerState:
         """One worker, also one that was taken for dead."""
-        rows = await self._core.read(statements.GET_WORKER, (clean(worker_id), self._organization))
+        rows = await self._core.read(sql_presence.GET_WORKER, (clean(worker_id), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
         return _state(rows[0])
@@ -48,7 +48,7 @@ class EnginePresence:
     @bounded
     async def claimant(self, worker_id: str) -> Claimant:
         """Who registered a worker, also one that was taken for dead."""
-        rows = await self._core.read(statements.SESSION_OF, (worker_id.replace("\0", ""), self._organization))
+        rows = await self._core.read(sql_presence.SESSION_OF, (worker_id.replace("\0", ""), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
         return _claimant(rows[0])
@@ -60,7 +60,7 @@ class EnginePresence:
         if not known:
             return {}
         columns = [list(column) for column in zip(*known, strict=True)]
-        rows = await self._core.read(statements.CLAIMED_BY, (*columns, self._organization))
+        rows = await self._core.read(sql_presence.CLAIMED_BY, (*columns, self._organization))
         return {(row["task_id"], row["attempt"]): _claimant(row) for row in rows}
 
     @bounded
@@ -74,7 +74,7 @@ class EnginePresence:
             "subscription": subscription_id,
             "claim": claim,
         }
-        return [_claimant(row) for row in await self._core.read(statements.DELIVERED_TO, asked)]
+        return [_claimant(row) for row in await self._core.read(sql_presence.DELIVERED_TO, asked)]
 
     async def enter(self, card: WorkerCard, peer: str, stream: str, session: WorkerSession, seconds: float) -> str:
         """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
@@ -89,15 +89,15 @@ class EnginePresence:
         if known is not None:
             return known
         await self._work.register(card, session=session)
-        await self._core.rows(statements.ENTER, keys)
+        await self._core.rows(sql_presence.ENTER, keys)
         return card.id
 
     async def _come_back(self, keys: dict[str, Any], seconds: float) -> str | None:
         """The id that a worker had, as soon as a heartbeat of that comes: whoever is new has none to send."""
-        absent = await self._core.rows(statements.ABSENT, keys)
+        absent = await self._core.rows(sql_presence.ABSENT, keys)
         until = time.monotonic() + seconds
         while absent and time.monotonic() < until:
-            rows = await self._core.rows(statements.COME_BACK, {**keys, "since": absent[0]["since"]})
+            rows = await self._core.rows(sql_presence.COME_BACK, {**keys, "since": absent[0]["since"]})
             if rows:
                 return rows[0]["id"]
             await asyncio.sleep(HEARD_LOOK_SECONDS)
@@ -105,7 +105,7 @@ class EnginePresence:
 
     async def touch(self, worker_id: str, stream: str) -> bool:
         """Say that a worker's stream is open, which holds its lease; whether no newer one has replaced it."""
-        return bool(await self._core.rows(statements.TOUCH, (worker_id, self._organization, stream)))
+        return bool(await self._core.rows(sql_presence.TOUCH, (worker_id, self._organization, stream)))
 
     async def drop(self, worker_id: str, stream: str) -> None:
         """Say that a worker's stream has ended: what it was given and has not begun, or not settled, is there again."""
@@ -113,30 +113,30 @@ class EnginePresence:
             await self.held(worker_id),
             await self.held_deliveries(worker_id),
         )  # before: a newer stream's are its own
-        if await self._core.rows(statements.DROPPED, (worker_id, self._organization, stream)):
+        if await self._core.rows(sql_presence.DROPPED, (worker_id, self._organization, stream)):
             await self.give_back([each for each in held if not each.begun])
             await self.give_back_deliveries(held_deliveries)
 
     async def heard(self, worker_id: str) -> None:
         """Take a worker's heartbeat: its leases hold on from now."""
         await self._work.renew(worker_id)
-        await self._core.rows(statements.HEARD, (worker_id, self._organization))
+        await self._core.rows(sql_presence.HEARD, (worker_id, self._organization))
 
     async def busy(self, worker_id: str, *, is_busy: bool) -> None:
         """Note whether a worker is at its limit: then nothing is claimed for it."""
-        if not await self._core.rows(statements.BUSY, (is_busy, worker_id, self._organization)):
+        if not await self._core.rows(sql_presence.BUSY, (is_busy, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
         if not is_busy:
             self._core.tell(WORK, [])
 
     async def held(self, worker_id: str) -> list[HeldTask]:
         """What a worker holds, and whether it has begun it."""
-        rows = await self._core.read(statements.HELD, (worker_id, self._organization))
+        rows = await self._core.read(sql_presence.HELD, (worker_id, self._organization))
         return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
 
     async def end_refused(self, task_id: str, reason: str) -> bool:
         """End a task whose last word was refused, if whoever runs it sends no attempt and would not say another."""
-        if not await self._core.read(statements.RUN_OUTSIDE, (clean(task_id), self._organization)):
+        if not await self._core.read(sql_presence.RUN_OUTSIDE, (clean(task_id), self._organization)):
             return False
         changes = {"status": AgentExecutionStatus.Error, "result": clean(reason)}
         await self._core.writer.write(Save(self._organization, task_id, None, changes))
@@ -168,13 +168,13 @@ class EnginePresence:
     @bounded
     async def pending(self, agent_id: str, limit: int) -> int:
         """How many tasks of an agent wait, counted up to a limit."""
-        rows = await self._core.read(statements.COUNT_PENDING, (self._organization, agent_id, limit))
+        rows = await self._core.read(sql_presence.COUNT_PENDING, (self._organization, agent_id, limit))
         return rows[0]["pending"]
 
 
 async def end_silent(core: Core) -> int:
     """End tasks whose outside holder has said nothing for an hour; how many that were."""
-    rows = await core.rows(statements.SILENT, (SILENCE_SECONDS,))
+    rows = await core.rows(sql_presence.SILENT, (SILENCE_SECONDS,))
     reason = f"whoever took it said nothing for {SILENCE_SECONDS / 60:.0f} minutes"
     for row in rows:
         changes: dict[str, Any] = {"status": "failed", "result": reason}

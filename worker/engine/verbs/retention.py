@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 from worker.engine.core import Core
-from worker.engine.database import retention_statements as statements
+from worker.engine.database.statements import retention as sql_retention
 from worker.words.errors import ModuleException
 from worker.words.notices import CleanedUp, PlatformTrouble, announce
 from worker.words.upkeep import Removed
@@ -47,9 +47,9 @@ class Retention:
 
     async def surplus(self, days: int) -> Removed:
         """What ``clean`` would remove; nothing is changed."""
-        (row,) = await self._core.rows(statements.SURPLUS, {"days": days}, seconds=BATCH_SECONDS)
+        (row,) = await self._core.rows(sql_retention.SURPLUS, {"days": days}, seconds=BATCH_SECONDS)
         asked = {"days": self._audit_days}
-        (old,) = await self._core.rows(statements.OLD_AUDIT, asked, seconds=BATCH_SECONDS)
+        (old,) = await self._core.rows(sql_retention.OLD_AUDIT, asked, seconds=BATCH_SECONDS)
         return Removed(**row, audit=old["audit"])
 
     async def clean(self, days: int) -> AsyncGenerator[Removed]:
@@ -71,18 +71,18 @@ class Retention:
             yield removed
         async for removed in self._audit():
             yield removed
-        await self._core.rows(statements.FORGET_REPEATS, seconds=BATCH_SECONDS)
+        await self._core.rows(sql_retention.FORGET_REPEATS, seconds=BATCH_SECONDS)
 
     async def _tasks(self, days: int) -> Removed | None:
         asked = {"days": days, "limit": TASKS_A_BATCH}
         async with self._core.connection(BATCH_SECONDS) as connection, connection.transaction():
-            picked = await (await connection.execute(statements.PICK_TASKS, asked)).fetchall()
+            picked = await (await connection.execute(sql_retention.PICK_TASKS, asked)).fetchall()
             ids = _first(picked)
             if not ids:
                 return None
             counts = {
                 table: (await connection.execute(statement, (ids,))).rowcount
-                for table, statement in statements.OF_TASKS.items()
+                for table, statement in sql_retention.OF_TASKS.items()
             }
         return Removed(tasks=counts["tasks"], events=counts["events"], journal=counts["journal"])
 
@@ -91,9 +91,9 @@ class Retention:
         from psycopg import sql
 
         asked = {"days": days, "limit": TASKS_A_BATCH}
-        for row in await self._core.rows(statements.SESSION_TABLES):
+        for row in await self._core.rows(sql_retention.SESSION_TABLES):
             table = sql.Identifier(row["schema"], row["name"])
-            statement = sql.SQL(statements.DROP_SESSIONS).format(table=table)
+            statement = sql.SQL(sql_retention.DROP_SESSIONS).format(table=table)
             count = TASKS_A_BATCH
             while count == TASKS_A_BATCH:
                 async with self._core.connection(BATCH_SECONDS) as connection:
@@ -103,24 +103,24 @@ class Retention:
         after: str | None = ""
         while after is not None:
             (row,) = await self._core.rows(
-                statements.DROP_JOURNALS, {"after": after, "limit": JOURNALS_A_BATCH}, seconds=BATCH_SECONDS
+                sql_retention.DROP_JOURNALS, {"after": after, "limit": JOURNALS_A_BATCH}, seconds=BATCH_SECONDS
             )
             after = row["last"]
             yield Removed(journal=row["journal"])
 
     async def _files(self) -> AsyncGenerator[Removed]:
         place = {"organization": "", "sha256": "", "limit": FILES_A_PAGE}
-        while page := await self._core.rows(statements.PAGE_OF_FILES, place, seconds=BATCH_SECONDS):
+        while page := await self._core.rows(sql_retention.PAGE_OF_FILES, place, seconds=BATCH_SECONDS):
             for organization, files in _batches([row for row in page if row["idle"]]):
                 asked = {"organization": organization, "files": files}
-                (row,) = await self._core.rows(statements.DROP_FILES, asked, seconds=BATCH_SECONDS)
+                (row,) = await self._core.rows(sql_retention.DROP_FILES, asked, seconds=BATCH_SECONDS)
                 yield Removed(**row)
             place |= {"organization": page[-1]["organization_id"], "sha256": page[-1]["sha256"]}
 
     async def _audit(self) -> AsyncGenerator[Removed]:
         asked = {"days": self._audit_days, "limit": AUDIT_A_BATCH}
         while self._audit_days:
-            (row,) = await self._core.rows(statements.DROP_AUDIT, asked, seconds=BATCH_SECONDS)
+            (row,) = await self._core.rows(sql_retention.DROP_AUDIT, asked, seconds=BATCH_SECONDS)
             if not row["audit"]:
                 return
             yield Removed(**row)
@@ -130,7 +130,7 @@ class Retention:
         await asyncio.sleep(random.uniform(*FIRST_LOOK_SECONDS))  # noqa: S311 - no secret
         while True:
             try:
-                if await self._core.rows(statements.BEGIN):
+                if await self._core.rows(sql_retention.BEGIN):
                     await self._clean_at_leisure(days)
             except ModuleException as error:
                 announce(PlatformTrouble(doing="cleaning up", error=error, again_in=LOOK_SECONDS))
@@ -142,10 +142,10 @@ class Retention:
         total = Removed()
         async for removed in self.clean(days):
             total += removed
-            await self._core.rows(statements.GO_ON)
+            await self._core.rows(sql_retention.GO_ON)
             await asyncio.sleep(time.monotonic() - before)
             before = time.monotonic()
-        await self._core.rows(statements.DONE)
+        await self._core.rows(sql_retention.DONE)
         announce(CleanedUp(total, time.monotonic() - begun))
 
 

@@ -3,7 +3,7 @@
 from worker.contracts.bounds import bounded
 from worker.contracts.stats import AgentStats, Stats
 from worker.engine.core import Core
-from worker.engine.database.statements import WAITING_AGENTS
+from worker.engine.database.statements.claims import WAITING_AGENTS
 
 MOST = 100_000  # counted at most; WORKER_MAX_QUEUED's default
 

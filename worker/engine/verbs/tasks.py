@@ -9,9 +9,11 @@ from typing import Any
 from worker.contracts.bounds import bounded
 from worker.engine.commit.batch import NewRow, settings_columns
 from worker.engine.core import Asked, Core
-from worker.engine.database import statements
 from worker.engine.database.answer_links import AnswerLinks
 from worker.engine.database.payloads import encode
+from worker.engine.database.statements import agents as sql_agents
+from worker.engine.database.statements import log as sql_log
+from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.state.activity import compose
 from worker.engine.state.attempts import attempts_of
 from worker.engine.state.changes import Append, Renewal, Retry, Save, Skip, Stop
@@ -183,7 +185,7 @@ class EngineTasks:
         return record if self._links is None else await self._links.told(record, self._organization)
 
     async def _row(self, task_id: str, *, patient: bool = False) -> dict[str, Any]:
-        rows = await self._core.read(statements.GET_TASK, (clean(task_id), self._organization), patient=patient)
+        rows = await self._core.read(sql_tasks.GET_TASK, (clean(task_id), self._organization), patient=patient)
         if not rows:
             raise TaskNotFound(task_id)
         return rows[0]
@@ -301,7 +303,7 @@ class EngineTasks:
         """Read a task's log from a number on, and wait for more."""
 
         def log() -> Asked:
-            return statements.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
+            return sql_log.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
 
         if follow:
             self._core.listen()
@@ -326,7 +328,7 @@ class EngineTasks:
     @bounded
     async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
         """Read one event."""
-        (row,) = await self._core.read(statements.READ_EVENT, (task_id, number))
+        (row,) = await self._core.read(sql_log.READ_EVENT, (task_id, number))
         history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
         return await self._linked(history.event(row))
 
@@ -338,7 +340,7 @@ class EngineTasks:
     def _asked(self, task_id: str, upto: int) -> tuple[Asked, Asked]:
         """What a history is composed of: the task, and its changes up to an event."""
         known = clean(task_id)
-        return (statements.GET_TASK, (known, self._organization)), (statements.READ_CHANGES, (known, upto))
+        return (sql_tasks.GET_TASK, (known, self._organization)), (sql_log.READ_CHANGES, (known, upto))
 
     async def _composed(
         self, task_id: str, found: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]
@@ -347,7 +349,7 @@ class EngineTasks:
             raise TaskNotFound(task_id)
         renewals: dict[int, dict[str, Any]] = {}
         if found[0]["state"].get(RENEWED):
-            rows = await self._core.read(statements.READ_RENEWALS, (task_id,))
+            rows = await self._core.read(sql_log.READ_RENEWALS, (task_id,))
             renewals = {each["number"]: each["before"] for each in rows}
         said = await self._core.models.of(self._organization, [found[0]["agent_id"]])
         history = History(found[0], renewals, said[found[0]["agent_id"]])
@@ -365,7 +367,7 @@ class EngineTasks:
     async def attempts(self, task_id: str) -> list[Attempt]:
         """Compose the attempts, the first one first."""
         await self._row(task_id)
-        return attempts_of(await self._core.read(statements.READ_ATTEMPTS, (task_id,)))
+        return attempts_of(await self._core.read(sql_log.READ_ATTEMPTS, (task_id,)))
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file by its digest."""
@@ -387,7 +389,7 @@ class EngineTasks:
     @bounded
     async def get_agent(self, agent_id: str) -> AgentRecord:
         """Read an agent."""
-        rows = await self._core.read(statements.GET_AGENT, (self._organization, clean(agent_id)))
+        rows = await self._core.read(sql_agents.GET_AGENT, (self._organization, clean(agent_id)))
         if not rows:
             raise AgentNotFound(agent_id)
         return self._agent(rows[0])
@@ -424,7 +426,7 @@ class EngineTasks:
     @bounded
     async def list_agents(self) -> list[AgentRecord]:
         """Read all agents."""
-        return [self._agent(row) for row in await self._core.read(statements.LIST_AGENTS, (self._organization,))]
+        return [self._agent(row) for row in await self._core.read(sql_agents.LIST_AGENTS, (self._organization,))]
 
     @bounded
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
@@ -434,7 +436,7 @@ class EngineTasks:
         record["name"] = name_of(clean(agent.name))
         async with self._audit.of(AuditAction.AgentSaved, f"agent {agent.id}", agent=agent.id):
             await self._core.rows(
-                statements.SAVE_AGENT, (self._organization, agent.id, encode(self._core.vault.marked(record)))
+                sql_agents.SAVE_AGENT, (self._organization, agent.id, encode(self._core.vault.marked(record)))
             )
         self._core.models.forget(self._organization, agent.id)
         return await self.get_agent(agent.id)
@@ -443,7 +445,7 @@ class EngineTasks:
     async def delete_agent(self, agent_id: str) -> AgentRecord:
         """Take an agent off the list."""
         async with self._audit.of(AuditAction.AgentDeleted, f"agent {agent_id}", agent=clean(agent_id)):
-            rows = await self._core.rows(statements.DELETE_AGENT, (self._organization, clean(agent_id)))
+            rows = await self._core.rows(sql_agents.DELETE_AGENT, (self._organization, clean(agent_id)))
             if not rows:
                 raise AgentNotFound(agent_id)
         return self._agent(rows[0])

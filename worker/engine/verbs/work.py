@@ -14,8 +14,13 @@ from worker.contracts.values import put_aside, put_back
 from worker.engine.commit.hand_off import HandOff
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.core import Core
-from worker.engine.database import presence_statements, statements
 from worker.engine.database.payloads import encode
+from worker.engine.database.statements import claims as sql_claims
+from worker.engine.database.statements import deliveries as sql_deliveries
+from worker.engine.database.statements import log as sql_log
+from worker.engine.database.statements import presence as sql_presence
+from worker.engine.database.statements import tasks as sql_tasks
+from worker.engine.database.statements import workers as sql_workers
 from worker.engine.fault_points import fault
 from worker.engine.state.artifacts import Produce
 from worker.engine.state.changes import Append, Crash, Finish, GiveBack, Keep
@@ -91,7 +96,7 @@ class EngineWork:
         await self._core.check_key()
         remote = session is not None
         rows = await self._core.rows(
-            statements.REGISTER,
+            sql_workers.REGISTER,
             {
                 "id": card.id,
                 "organization": self._organization,
@@ -103,7 +108,7 @@ class EngineWork:
                 "reads_documents": card.reads_documents,
                 "has_lock": not self._core.pooled and not remote,
                 "lease": card.lease_seconds,
-                "registered_by": session.key if session else statements.LOCAL,
+                "registered_by": session.key if session else sql_workers.LOCAL,
                 "session": session.secret if session else None,
                 "tools": encode([each.model_dump() for each in card.tools]) if card.tools else None,
             },
@@ -112,7 +117,7 @@ class EngineWork:
             raise Conflict(f"Another worker has the id {card.id!r}.")
         row = rows[0]
         if card.agents:
-            await self._core.rows(statements.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
+            await self._core.rows(sql_workers.ANNOUNCE_AGENTS, (self._organization, list(card.agents)))
         await self._conversations.set_modes(card.conversations)
         subscriptions = await self.delivery_queue.subscribe(card, remote=remote)
         if remote:
@@ -245,7 +250,7 @@ class EngineWork:
         """Queue again what a claim took whose answer never came: the connection broke between commit and answer."""
         if worker_id not in self._unheard or worker_id not in self._local:
             return
-        held = await self._core.read(statements.HELD_BY, (worker_id,))
+        held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
         unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
         await self._core.give_back(unknown)
         self._unheard.discard(worker_id)
@@ -271,7 +276,7 @@ class EngineWork:
     async def entries(self, task_id: str) -> list[JournalEntry]:
         """Read the journal as it is stored: large values are references."""
         keys = clean(task_id), self._organization
-        rows = await self._core.read(statements.READ_JOURNAL, keys, patient=True)
+        rows = await self._core.read(sql_log.READ_JOURNAL, keys, patient=True)
         return [
             JournalEntry(
                 row["key"], self._core.vault.opened_entry(row["value"]), row["sha256"] and f"worker:{row['sha256']}"
@@ -282,7 +287,7 @@ class EngineWork:
     async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
         """Read what was said to the task."""
         keys = clean(task_id), self._organization
-        rows = await self._core.read(statements.READ_MESSAGES, keys, patient=True)
+        rows = await self._core.read(sql_log.READ_MESSAGES, keys, patient=True)
         found = [message_in(json.loads(self._core.vault.opened_entry(row["value"]))) for row in rows]
         known = sorted((each for each in found if each is not None), key=lambda each: each.number)
         return [each for each in known if each.number > after]
@@ -292,7 +297,7 @@ class EngineWork:
         marks, after = list[str](), 0
         while True:
             keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, TOLD_A_READ
-            rows = await self._core.read(statements.READ_TOLD, keys, patient=True)
+            rows = await self._core.read(sql_log.READ_TOLD, keys, patient=True)
             marks += [mark(NewEvent(type=row["type"], data=row["data"])) for row in rows]
             if len(rows) < TOLD_A_READ:
                 return marks
@@ -359,7 +364,7 @@ class EngineWork:
         """Which attempts own their task no longer."""
         if not held:
             return {}
-        rows = await self._core.rows(statements.LOST, (list(held), list(held.values()), self._organization))
+        rows = await self._core.rows(sql_tasks.LOST, (list(held), list(held.values()), self._organization))
         self._core.writer.owned_rows.forget(row["id"] for row in rows)
         for row in rows:
             self._given.pop(row["id"], None)
@@ -383,18 +388,18 @@ class EngineWork:
 
     async def renew(self, worker_id: str) -> None:
         """Hold on to a worker's leases."""
-        if not await self._core.rows(presence_statements.RENEW_OF, (worker_id, self._organization)):
+        if not await self._core.rows(sql_presence.RENEW_OF, (worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Say how worn a worker is."""
         said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent))
-        if not await self._core.rows(statements.REPORT, (*said, worker_id, self._organization)):
+        if not await self._core.rows(sql_workers.REPORT, (*said, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def drain(self, worker_id: str) -> None:
         """Say that a worker begins to leave."""
-        if not await self._core.rows(statements.DRAIN, (worker_id, self._organization)):
+        if not await self._core.rows(sql_workers.DRAIN, (worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def leave(self, worker_id: str) -> None:
@@ -402,22 +407,22 @@ class EngineWork:
 
         It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and suspect.
         """
-        held = await self._core.read(statements.HELD_BY, (worker_id,))
+        held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
         await self._core.give_back(held)
-        await self._core.by_index(statements.RELEASE_CURSORS, (worker_id,))
+        await self._core.by_index(sql_deliveries.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:
             self._local.discard(worker_id)
             self._core.heartbeat.release()
         self.delivery_queue.forget(worker_id)
         self._found_all.pop(worker_id, None)
-        await self._core.rows(statements.LEAVE, (worker_id,))
+        await self._core.rows(sql_workers.LEAVE, (worker_id,))
 
 
 def _claim_statement(*, others: bool, is_whole: bool) -> LiteralString:
     """Named agents and all others take turns by chance, so that a backlog of the one starves nobody of the other."""
     if not others:
-        return statements.CLAIM_NAMED
+        return sql_claims.CLAIM_NAMED
     named_first = random.random() < 1 / 2  # noqa: S311 - no secret
     if is_whole:
-        return statements.CLAIM_ANY if named_first else statements.CLAIM_ANY_OTHERS_FIRST
-    return statements.CLAIM_KNOWN if named_first else statements.CLAIM_KNOWN_OTHERS_FIRST
+        return sql_claims.CLAIM_ANY if named_first else sql_claims.CLAIM_ANY_OTHERS_FIRST
+    return sql_claims.CLAIM_KNOWN if named_first else sql_claims.CLAIM_KNOWN_OTHERS_FIRST

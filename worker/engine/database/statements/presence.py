@@ -1,4 +1,4 @@
-"""The SQL of remote workers, of keys and of what else the server keeps, named."""
+"""The SQL of workers that reach the server over HTTP."""
 
 # A remote worker says that it lives. Its subscriptions are served, which is noted once an hour at the most.
 RENEW_OF = """
@@ -10,29 +10,6 @@ RENEW_OF = """
         where s.id = any(r.subscriptions) and s.seen_at < now() - interval '1 hour'
     )
     select 1 from renewed
-"""
-
-SUBSCRIBED = "update worker.workers set subscriptions = %s where id = %s"
-
-SUBSCRIPTIONS_OF = """
-    select s.id, s.handler, s.event_type, s.agent_id
-    from worker.subscriptions s join worker.workers w on s.id = any(w.subscriptions)
-    where w.id = %s and w.organization_id = %s
-"""
-
-HELD_DELIVERIES = "select subscription_id, task_id, claim from worker.cursors where worker_id = %s"
-
-# In the order in which writers touch cursors, so that they cannot deadlock.
-GIVE_BACK_DELIVERIES = """
-    with held as (
-        select c.subscription_id, c.task_id from worker.cursors c
-        join unnest(%s::bigint[], %s::text[], %s::integer[]) as h(subscription_id, task_id, claim)
-          on (h.subscription_id, h.task_id, h.claim) = (c.subscription_id, c.task_id, c.claim)
-        where c.worker_id is not null
-        order by c.subscription_id, c.task_id for update of c
-    )
-    update worker.cursors c set worker_id = null from held h
-    where c.subscription_id = h.subscription_id and c.task_id = h.task_id returning 1
 """
 
 _WORKER = """
@@ -174,93 +151,4 @@ COUNT_PENDING = """
     select count(*) as pending from (
         select from worker.tasks where organization_id = %s and agent_id = %s and status = 'pending' limit %s
     ) waiting
-"""
-
-# The first create with a key keeps its place; the others learn which task it made. What is older than a day goes.
-RESERVE = """
-    with forgotten as (
-        delete from worker.repeats where created_at < now() - interval '1 day'
-           and (organization_id, key) <> (%(organization)s, %(key)s)
-    )
-    insert into worker.repeats as r (organization_id, key, digest, task_id)
-    values (%(organization)s, %(key)s, %(digest)s, %(task)s)
-    on conflict (organization_id, key) do update set key = r.key
-    returning digest, task_id, xmax = 0 as fresh
-"""
-
-RELEASE = "delete from worker.repeats where organization_id = %s and key = %s and task_id = %s"
-
-_KEY = "id, organization_id, name, agents, role, created_at, expires_at, revoked_at"
-
-CREATE_KEY = f"""
-    insert into worker.keys (id, organization_id, digest, name, agents, role, role_assumed, expires_at)
-    values (%(id)s, %(organization)s, %(digest)s, %(name)s, %(agents)s, %(role)s, false,
-            now() + make_interval(secs => %(seconds)s::double precision))
-    returning {_KEY}
-"""  # noqa: S608 - constants
-
-LIST_KEYS = f"""
-    select {_KEY} from worker.keys
-    where %(organization)s::text is null or organization_id = %(organization)s order by created_at, id
-"""  # noqa: S608 - constants
-
-# Keys whose role nobody has chosen: whoever marks them says so.
-ASSUMED_KEYS = f"update worker.keys set role_assumed = false where role_assumed returning {_KEY}"  # noqa: S608 - constants
-
-REVOKE_KEY = f"""
-    update worker.keys set revoked_at = coalesce(revoked_at, now()) where id = %s returning {_KEY}
-"""  # noqa: S608 - constants
-
-FIND_KEY = f"""
-    select {_KEY}, digest from worker.keys
-    where digest = %s and revoked_at is null and (expires_at is null or expires_at > now())
-"""  # noqa: S608 - constants
-
-GET_KEY = f"""
-    select {_KEY} from worker.keys
-    where id = %s and revoked_at is null and (expires_at is null or expires_at > now())
-"""  # noqa: S608 - constants
-
-ANY_KEY = f"select {_KEY} from worker.keys where id = %s"  # noqa: S608 - constants
-
-VALID_KEYS = """
-    select id from worker.keys
-    where id = any(%s::text[]) and revoked_at is null and (expires_at is null or expires_at > now())
-"""
-
-HAS_KEYS = """
-    select exists (
-        select from worker.keys where revoked_at is null and (expires_at is null or expires_at > now())
-    ) as any
-"""
-
-HAD_KEYS = """
-    select exists (select from worker.keys) or exists (select from worker.secrets where name = %s) as any
-"""
-
-REPLACE_OWN = "update worker.secrets set value = %s where name = %s"
-FIND_OWN = "select value from worker.secrets where name = %s"
-
-SERVER_OWN = """
-    insert into worker.secrets as s (name, value) values (%s, %s)
-    on conflict (name) do update set name = s.name returning value
-"""
-
-# Who signs in clears away those whose sessions have ended by themselves.
-BEGIN_SESSION = """
-    with ended as (delete from worker.sessions where expires_at < now())
-    insert into worker.sessions (digest, mark, expires_at)
-    values (%s, %s, now() + make_interval(secs => %s::double precision))
-"""
-FIND_SESSION = "select mark from worker.sessions where digest = %s and expires_at > now()"
-GOING_ON = "select digest from worker.sessions where digest = any(%s::text[]) and expires_at > now()"
-END_SESSION = "delete from worker.sessions where digest = %s"
-
-# Secrets of a period end in its number; those of long ago go.
-PASSING_OWN = """
-    with gone as (
-        delete from worker.secrets where name ~ ' [0-9]+$' and created_at < now() - interval '30 days'
-    )
-    insert into worker.secrets as s (name, value) values (%s, %s)
-    on conflict (name) do update set name = s.name returning value
 """
