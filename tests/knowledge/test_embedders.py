@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -46,6 +47,30 @@ async def provider(monkeypatch: pytest.MonkeyPatch, status: int = 200) -> AsyncG
     finally:
         server.close()
         embedders._known.pop(NAME, None)
+
+
+def test_the_small_one_in_its_wheel_needs_nobody() -> None:
+    pytest.importorskip("wordllama", reason="the extra embedder")
+
+    async def vectors() -> list[tuple[float, ...]]:
+        return await embed_all("wordllama", ["The cat sat on the mat.", "A kitten on a rug.", "Shares fell.", " "])
+
+    cat, kitten, shares, nothing = asyncio.run(vectors())
+    assert len(cat) == len(nothing) == 256
+
+    def likeness(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+        return sum(a * b for a, b in zip(one, other, strict=True))
+
+    assert likeness(cat, kitten) > likeness(cat, shares) + 0.1
+    assert asyncio.run(embed("wordllama", "The cat sat on the mat.")) == pytest.approx(cat, abs=1e-6)
+
+
+def test_an_embedder_that_is_not_there_says_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match=r"in its wheel"):
+        asyncio.run(embed_all("wordllama:another", ["x"]))
+    if find_spec("wordllama") is None:
+        with pytest.raises(ConfigurationError, match=r"pip install 'agno-worker\[embedder\]'"):
+            asyncio.run(embed_all("wordllama", ["x"]))
 
 
 def test_texts_go_in_one_request_on_whatever_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,11 @@ PROVIDERS: dict[str, tuple[str, str]] = {
 }
 """Provider → module and class of Agno's."""
 
+OWN = {"wordllama": ("worker.knowledge.local_embedder", "LocalEmbedder")}
+"""The same of ours."""
+
+KNOWN = {**{name: (f"agno.knowledge.embedder.{module}", kind) for name, (module, kind) in PROVIDERS.items()}, **OWN}
+
 _known: "dict[str, Embedder]" = {}
 _of_loops: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[Embedder, Embedder]]]" = WeakKeyDictionary()
 _lock = Lock()
@@ -62,14 +67,14 @@ def named(embedder: "Embedder | str", name: str | None = None) -> str:
     """
     if isinstance(embedder, str):
         provider = embedder.partition(":")[0]
-        if embedder not in _known and provider not in PROVIDERS:
+        if embedder not in _known and provider not in KNOWN:
             raise ConfigurationError(
-                f"there is no embedder {embedder!r}: the provider is one of {', '.join(PROVIDERS)}, as in"
+                f"there is no embedder {embedder!r}: the provider is one of {', '.join(sorted(KNOWN))}, as in"
                 " openai:text-embedding-3-small; name your own with embedder=YourEmbedder(…)"
             )
         return embedder
     kind = type(embedder).__name__
-    provider = next((key for key, (_, known) in PROVIDERS.items() if known == kind), kind)
+    provider = next((key for key, (_, known) in KNOWN.items() if known == kind), kind)
     model = str(getattr(embedder, "id", "") or "default")
     chosen = name or f"{provider}:{model}"
     with _lock:
@@ -157,11 +162,11 @@ def _made(name: str) -> "Embedder":
         found = _known.get(name)
         if found is None:
             provider, _, model = name.partition(":")
-            if provider not in PROVIDERS:
+            if provider not in KNOWN:
                 raise ConfigurationError(f"this process has no embedder {name!r}")
-            module, kind = PROVIDERS[provider]
+            module, kind = KNOWN[provider]
             try:
-                made = getattr(import_module(f"agno.knowledge.embedder.{module}"), kind)
+                made = getattr(import_module(module), kind)
                 found = made(id=model) if model and model != "default" else made()
                 found.enable_batch = True  # many texts a request, of those that can
             except Exception as error:
