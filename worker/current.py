@@ -61,6 +61,13 @@ def position() -> Position:
     return threading.get_ident(), task
 
 
+def _running_loop() -> "asyncio.AbstractEventLoop | None":
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class Stopping:
     """Whether a run should end, and why; safe to ask from any thread."""
 
@@ -147,6 +154,7 @@ class Run:
         bare: What became of runs of agents that its code made by itself.
         awaits: The other tasks that it waits for, and when it last asked (``time.monotonic()``; infinite: it follows).
         inbox: What was said to it.
+        loop: The event loop on which the platform is asked.
     """
 
     task_id: str
@@ -168,11 +176,16 @@ class Run:
     answer_within: float | None = None
     unanswered: Unanswered | None = None
     claimed: datetime | None = None
+    loop: "asyncio.AbstractEventLoop | None" = field(default_factory=_running_loop)
     _begun: float = field(default_factory=time.monotonic)
     used: list[Usage] = field(default_factory=list[Usage])
     bare: BareRuns = field(default_factory=BareRuns)
     awaits: dict[str, float] = field(default_factory=dict[str, float])
     inbox: Inbox = field(default_factory=Inbox)
+
+    def is_on_loop(self) -> bool:
+        """Whether this code runs on the attempt's loop, so that it cannot wait for what is done there."""
+        return _running_loop() is self.loop
 
     def now(self) -> datetime:
         """The time by the platform's clock, as far as it is known: the machine's own may be wrong."""

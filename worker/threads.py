@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ LOOKUPS = ThreadPoolExecutor(16, "look-up")  # a name server that is slow on pur
 
 _LOOKUP_NAMES = frozenset({"getaddrinfo", "_getaddrinfo_debug", "getnameinfo"})
 """What an event loop has its default executor do for a connection."""
+
+MOST_MODEL_CALLS = 1_000  # one for each thread of plain code that waits for a model
 
 LEAST_THREADS = 32  # started when they are needed, like all of them
 THREADS_PER_TASK = 4  # a task may call several tools at once, and a tool may call an agent with tools
@@ -107,6 +110,10 @@ class Threads(ThreadPoolExecutor):
             self._max_workers -= 1
 
 
+MODEL_CALLS = Threads(MOST_MODEL_CALLS, "model")
+"""For models that plain code asks: whoever waits for one holds a thread of its own, which these must not need."""
+
+
 def serve(loop: asyncio.AbstractEventLoop, concurrency: int) -> Threads:
     """Have the loop's blocking calls made in threads enough for so many tasks; the threads.
 
@@ -139,6 +146,19 @@ def own_process() -> Generator[None]:
         yield
     finally:
         end_forked(process)
+
+
+def waited(future: "Future[T]") -> T:
+    """Wait in a thread for what another one does, or a loop.
+
+    Raises:
+        asyncio.CancelledError: It was cancelled. The error that futures of threads have for that is an ``Exception``,
+            which code would pass over.
+    """
+    try:
+        return future.result()
+    except FutureCancelled as error:
+        raise asyncio.CancelledError(*error.args) from error
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -139,6 +139,70 @@ async def test_a_server_that_is_away_is_worth_another_try_and_is_found_when_it_i
             assert (await run(agent, number)) == f"1 in {process.pid}"
 
 
+@pytest.mark.parametrize("whose", ["ours", "its user's"])
+async def test_a_server_that_restarts_in_the_middle_of_a_run_is_connected_again(
+    script: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    monkeypatch.setattr(connections, "CALL_CHECK_SECONDS", 0.0)
+    port = free_port()
+    toolkit = MCPTools(url=f"http://127.0.0.1:{port}/mcp", protocol_mode="legacy")
+    servers: list[Any] = []
+
+    async def restart() -> str:
+        """Restart it."""
+        await servers[-1].__aexit__(None, None, None)
+        servers.append(serving(script, port))
+        await servers[-1].__aenter__()
+        await wait_until(lambda: is_up(port), "the server listens again")
+        return "restarted"
+
+    def turn(messages: list[Any]) -> Any:
+        calls = ["add", "restart", "add"]
+        done = [each for each in messages if each.role == "tool"]
+        if len(done) == len(calls):
+            return " ".join(str(each.content).partition(" ")[0] for each in done)
+        name = calls[len(done)]
+        return Call(name, {"more": 1} if name == "add" else {})
+
+    agent = Agent(name="ann", model=ScriptedModel(turn), tools=[toolkit, restart], telemetry=False)
+    servers.append(serving(script, port))
+    await servers[-1].__aenter__()
+    try:
+        await wait_until(lambda: is_up(port), "the server listens")
+        if whose != "ours":
+            await toolkit.connect()
+        assert await run(agent) == "1 restarted 1"
+    finally:
+        await toolkit.close()
+        await servers[-1].__aexit__(None, None, None)
+        await connections.close_servers()
+
+
+async def test_a_server_that_is_gone_in_the_middle_of_a_run_is_named(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CALL_CHECK_SECONDS", 0.0)
+    port = free_port()
+    toolkit = MCPTools(url=f"http://127.0.0.1:{port}/mcp", protocol_mode="legacy")
+    task = Task()
+    async with serving(script, port) as process:
+        await wait_until(lambda: is_up(port), "the server listens")
+
+        async def leave() -> str:
+            """Leave."""
+            process.kill()
+            await process.wait()
+            return "left"
+
+        turns = [Call("leave", {}), Call("add", {"more": 1}), "went on"]
+        agent = Agent(name="ann", model=ScriptedModel(turns), tools=[toolkit, leave], telemetry=False)
+        result = await asyncio.wait_for(task.attempted(lambda run_agent: run_agent(agent)), 60)
+    assert result.content == "went on"
+    (note,) = [each.data["text"] for each in task.events if each.type == "note"]
+    assert note.startswith("the MCP server")
+    assert "went on without it" in note
+
+
 def test_it_is_connected_again_on_another_event_loop(script: Path) -> None:
     agent = adding(mcp_tools(script))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -257,3 +257,45 @@ async def test_what_a_tool_raises_is_for_its_model() -> None:
 
     run = await run_handler(handle, text="x")
     assert (run.status, run.result, run.notes) == ("completed", "there is none", [])
+
+
+async def cancels_itself() -> AsyncIterator[str]:
+    """Yield, and be cancelled."""
+    yield "one "
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+    yield "two"
+
+
+async def is_cancelled() -> str:
+    """Be cancelled."""
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["run_agent", "its own run"])
+async def test_a_tool_that_cancels_its_own_task_half_way_ends_its_run(bare: bool) -> None:
+    agent = Agent(name="ann", model=ScriptedModel([Call("cancels_itself", {}), "done"]), tools=[cancels_itself])
+
+    async def handler(task: Task) -> Any:
+        return (await agent.arun("go")).content if bare else await run_agent(agent, task)
+
+    async with asyncio.timeout(20):
+        run = await run_handler(handler, text="x")
+    assert (run.status, run.result) == ("error", "the run was cancelled by its own code")
+
+
+@pytest.mark.parametrize("tool", [cancels_itself, is_cancelled])
+async def test_a_member_that_is_cancelled_by_its_own_code_is_not_passed_over(tool: Any) -> None:
+    member = Agent(id="ann", model=ScriptedModel([Call(tool.__name__, {}), "done"]), tools=[tool])
+    delegates = Call("delegate_task_to_member", {"member_id": "ann", "task": "?"})
+    team = Team(name="team", model=ScriptedModel([delegates, "done"]), members=[member])
+
+    async def handler(task: Task) -> Task:
+        return await run_agent(team, task)
+
+    async with asyncio.timeout(20):
+        run = await run_handler(handler, text="x")
+    told = [each for each in run.notes if each.startswith("ann failed") and "cancelled" in each]
+    assert told if run.status == "completed" else run.status == "error" and "cancelled" in str(run.result)

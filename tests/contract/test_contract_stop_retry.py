@@ -104,7 +104,7 @@ async def test_an_attempt_from_before_a_retry_is_stale(platform: Platform) -> No
 
 @pytest.mark.needs("resume")
 @pytest.mark.parametrize("status", TERMINALS)
-async def test_retry_drops_a_terminal_tasks_journal_unless_it_resumes(platform: Platform, status: Status) -> None:
+async def test_retry_resumes_or_drops_the_journal_as_it_is_told(platform: Platform, status: Status) -> None:
     _, assignment = await run(platform)
     await platform.work.emit(assignment.task.id, assignment.attempt, [], [JournalEntry("k", "1")])
     await platform.tasks.update(assignment.task.id, {"status": status})
@@ -112,8 +112,19 @@ async def test_retry_drops_a_terminal_tasks_journal_unless_it_resumes(platform: 
     await platform.tasks.retry(assignment.task.id, resume=True)
     assert await platform.work.journal(assignment.task.id) == {"k": "1"}
     await platform.tasks.update(assignment.task.id, {"status": status})
-    await platform.tasks.retry(assignment.task.id)
+    await platform.tasks.retry(assignment.task.id, resume=False)
     assert await platform.work.journal(assignment.task.id) == {}
+
+
+@pytest.mark.needs("resume")
+@pytest.mark.parametrize("status", TERMINALS)
+async def test_by_itself_a_retry_resumes_what_did_not_complete(platform: Platform, status: Status) -> None:
+    _, assignment = await run(platform)
+    await platform.work.emit(assignment.task.id, assignment.attempt, [], [JournalEntry("k", "1")])
+    await platform.tasks.update(assignment.task.id, {"status": status})
+    await platform.tasks.retry(assignment.task.id)
+    kept = {} if status is Status.Completed else {"k": "1"}
+    assert await platform.work.journal(assignment.task.id) == kept
 
 
 @pytest.mark.needs("resume")

@@ -5,12 +5,21 @@
 import json
 import struct
 import zlib
+from functools import cache
 from typing import Any, ClassVar
 
 from tests.providers.answers import Finish, Says
 from tests.providers.wires import Wire, call_id, joined
 
 STRING = 7  # the type of a header's value
+
+
+@cache
+def _session() -> Any:
+    """What has read the service's description, which takes a while."""
+    from aiobotocore.session import get_session
+
+    return get_session()
 
 
 class Bedrock(Wire):
@@ -45,9 +54,9 @@ class Bedrock(Wire):
                 return self.client
 
             def get_async_client(self) -> Any:
-                return aioboto3.Session().client("bedrock-runtime", **options)
+                return aioboto3.Session(botocore_session=_session()).client("bedrock-runtime", **options)
 
-        made: dict[str, Any] = {"id": "m", **more}
+        made: dict[str, Any] = {"id": "m", "aws_access_key_id": url, **more}  # breakers are kept by key
         return At(**made)
 
     def is_streamed(self, path: str, request: Any) -> bool:

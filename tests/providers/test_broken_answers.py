@@ -1,13 +1,12 @@
-"""Six wires, cut, failed, closed and late at every event of a stream: a result is whole, or there is none."""
+"""What is no whole answer, on six wires: a result is whole, marked, or there is none."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.providers.answers import Fault, Finish, Refused, Says, Trouble
+from tests.providers.answers import Fault, Finish, Says
 from tests.providers.standin import WIRES
 from tests.providers.stories import (
     PIECES,
@@ -16,8 +15,6 @@ from tests.providers.stories import (
     Story,
     alone,
     in_a_team,
-    in_a_workflow,
-    in_one_piece,
     in_plain_code,
     streamed_by_plain_code,
 )
@@ -35,13 +32,6 @@ def wire(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(params=[each for each in WIRES if each not in SIX])
 def another_wire(request: pytest.FixtureRequest) -> Any:
     return WIRES[request.param]
-
-
-def faults(wire: Wire, *kinds: Trouble) -> Iterator[Fault]:
-    """Each kind at each event of a whole answer."""
-    for at in range(len(wire.events(Says(PIECES)))):
-        for kind in kinds:
-            yield Fault(kind, at=at, seconds=0.05)
 
 
 SILENT = "said nothing for 4 seconds"
@@ -72,22 +62,6 @@ def check_whole(story: Story) -> None:
         assert text == WHOLE or story.task.notes().count("discard") == 1, where
 
 
-async def test_a_stream_that_breaks_anywhere_is_asked_for_again(wire: Wire) -> None:
-    stories = [Story(wire, alone, Says(PIECES, fault=each)) for each in faults(wire, "cut", "close", "fail")]
-    await told(stories)
-    for story in stories:
-        check_whole(story)
-    assert any(story.errors for story in stories)
-
-
-async def test_a_stream_that_is_late_anywhere_is_waited_for(wire: Wire) -> None:
-    stories = [Story(wire, alone, Says(PIECES, fault=each), streams=False) for each in faults(wire, "delay")]
-    await told(stories)
-    for story in stories:
-        check_whole(story)
-        assert not story.errors
-
-
 @pytest.mark.parametrize("shape", [in_plain_code, streamed_by_plain_code])
 async def test_plain_code_gets_whole_answers(wire: Wire, shape: Any) -> None:
     stories = [Story(wire, shape, trouble) for trouble in (Says(PIECES), Says(PIECES, fault=Fault("close", at=1)))]
@@ -96,17 +70,6 @@ async def test_plain_code_gets_whole_answers(wire: Wire, shape: Any) -> None:
         assert story.result == WHOLE, (story.trouble, story.errors)
         assert story.effects == ["looked"]
     assert not stories[0].errors
-
-
-@pytest.mark.parametrize("shape", [in_a_workflow, in_one_piece])
-async def test_within_a_workflow_it_is_the_same(wire: Wire, shape: Any) -> None:
-    stories = [Story(wire, shape, Says(PIECES, fault=Fault(kind, at=at))) for kind in ("cut", "close") for at in (0, 1)]
-    stories.append(Story(wire, shape, Refused(503, "busy", "ServiceUnavailableException")))
-    await told(stories)
-    for story in stories:
-        assert story.result == WHOLE, (story.trouble, story.errors)
-        assert story.effects == ["looked"]
-        assert story.asked_after_the_tool == 2, "by the step's own retry, or by another attempt"
 
 
 async def test_a_provider_that_falls_silent_is_asked_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:

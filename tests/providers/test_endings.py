@@ -110,7 +110,7 @@ def danger(x: int) -> str:
 
 BARE: dict[str, Reply] = {
     "fine": Says(("fine",)),
-    "refused": Refused(401, "No such key.", "invalid_api_key"),
+    "refused": Refused(400, "No such model.", "model_not_found"),
     "waits": Says(calls=[Call("danger", {"x": 1})]),
 }
 
@@ -136,7 +136,7 @@ async def test_a_run_that_a_handler_makes_by_itself_is_what_its_status_says(retu
             assert run.task.tokens is not None
             assert run.task.tokens.prompt_tokens == 10
         elif kind == "refused":
-            assert (run.status, run.result, run.task.error_code) == ("error", "No such key.", "auth")
+            assert (run.status, run.result, run.task.error_code) == ("error", "No such model.", "invalid_request")
             assert "outside run_agent ended in an error" in str([each.data for each in run.events])
         else:
             assert run.status == "paused", (returned, run.result)

@@ -217,6 +217,18 @@ class Mistral(OpenAIChat):
         return [sse(each) for each in ([*chunks, "[DONE]"] if finish is not None else chunks)]
 
 
+class LiteLLM(OpenAIChat):
+    """LiteLLM in front of a server that speaks OpenAI's: its own exceptions and retries."""
+
+    name = "litellm"
+
+    def model(self, url: str, **more: Any) -> Any:
+        from agno.models.litellm import LiteLLM as Model
+
+        options: dict[str, Any] = {"id": "openai/m", "api_key": "k", "api_base": f"{url}/v1", **more}
+        return Model(**options)
+
+
 class Responses(Wire):
     """OpenAI's Responses API, which Agno's `openai:…` means."""
 
@@ -517,7 +529,7 @@ class Cohere(Wire):
                 self.async_client = self.async_client or AsyncClientV2(api_key="k", base_url=url)
                 return self.async_client
 
-        options: dict[str, Any] = {"id": "m", "api_key": "k", **more}
+        options: dict[str, Any] = {"id": "m", "api_key": url, **more}  # breakers are kept by key
         return At(**options)
 
     def events(self, says: Says) -> list[bytes]:

@@ -315,8 +315,7 @@ async def test_a_retry_by_hand_may_resume(engine: Engine, handlers: Handlers, se
         ended = await finished(engine, task)
         assert ended.status is not Status.Completed
         asked = len(shop.model.requests)
-        again = await engine.tasks.retry(task.id, resume=True)
-        assert again.status is Status.Pending
+        await engine.tasks.retry(task.id)
 
         async def is_done() -> bool:
             found = await engine.tasks.get(task.id)
@@ -330,3 +329,40 @@ async def test_a_retry_by_hand_may_resume(engine: Engine, handlers: Handlers, se
     assert shop.ran["pack"] == (2 if is_repeated or shop.stuck.is_set() else 1)
     assert len(shop.model.requests) - asked == (2 if is_repeated else 1)
     assert (await told(engine, task)).count("tool_call_request") == (3 if is_repeated else 2)
+
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+@pytest.mark.parametrize("failed", ["its form", "by the handler's word"])
+async def test_a_retry_by_hand_asks_anew_for_the_answer_that_failed(
+    engine: Engine, handlers: Handlers, serve: Serve, failed: str
+) -> None:
+    answers = ["no number", "nor now", '{"n": 1}'] if failed == "its form" else ['{"n": 0}', '{"n": 1}']
+    model = ScriptedModel(lambda _: answers.pop(0))
+    weighed: list[str] = []
+
+    async def weigh() -> str:
+        weighed.append("once")
+        return "weighed"
+
+    async def handler(task: Task, context: Context) -> Task:
+        await context.step("weigh", weigh)
+        task = await run_agent(Agent(name="ann", model=model), task)
+        await context.step("look at it", str, task.result)
+        if "0" in str(task.result):
+            task.status = Status.Error
+        return task
+
+    handlers.bind(handler)
+    async with serve():
+        task = await create(engine, output_schema=SCHEMA)
+        assert (await finished(engine, task)).status is Status.Error
+        await engine.tasks.retry(task.id)
+
+        async def is_done() -> bool:
+            return (await engine.tasks.get(task.id)).status is Status.Completed
+
+        await wait_until(is_done, "the second attempt has given a number")
+    assert not answers
+    assert weighed == ["once"]

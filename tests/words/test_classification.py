@@ -22,6 +22,13 @@ from worker.words.errors import ConfigurationError, TimeLimit, Unavailable, Unsu
 REQUEST: Any = httpx.Request("POST", "https://provider.test/v1/chat")
 
 
+def no_http() -> Exception:
+    raised = made("ClientResponseError", "aiohttp.client_exceptions", status=400, headers={})
+    processing = type(made("HttpProcessingError", "aiohttp.http_exceptions"))
+    raised.__cause__ = type("BadStatusLine", (processing,), {"code": 400})("Bad status line")
+    return raised
+
+
 def made(_name: str, _module: str = "elsewhere", _text: str = "it failed", **attributes: Any) -> Exception:
     """An exception of a library that is not installed here, with the attributes that its own has."""
     error: Exception = type(_name, (Exception,), {"__module__": _module})(_text)
@@ -152,6 +159,7 @@ TRANSIENT: dict[str, tuple[BaseException, str]] = {
     "aiohttp status": (made("ClientResponseError", "aiohttp.client_exceptions", status=503, headers={}), "unavailable"),
     "aiohttp dropped": (made("ServerDisconnectedError", "aiohttp.client_exceptions"), "unavailable"),
     "aiohttp payload": (made("ClientPayloadError", "aiohttp.client_exceptions"), "unavailable"),
+    "aiohttp met no HTTP": (no_http(), "unavailable"),
     "botocore endpoint": (made("EndpointConnectionError", "botocore.exceptions"), "unavailable"),
     "botocore read": (made("ReadTimeoutError", "botocore.exceptions"), "timeout"),
     "grpc unavailable": (grpc_error("UNAVAILABLE"), "unavailable"),

@@ -17,6 +17,7 @@ from worker.agents.journal.rows import Kind, Number
 from worker.agents.own_task import OwnTask
 from worker.current import REASON_DRAIN, REASON_PAUSE, REASON_RETRY, Run
 from worker.registry import Incomplete
+from worker.threads import waited
 from worker.words.classification import classify, message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent
@@ -299,7 +300,7 @@ class AgentRun:
         work must not await anything.
         """
         if threading.get_ident() != self.thread:
-            return asyncio.run_coroutine_threadsafe(work(), self.loop).result()
+            return waited(asyncio.run_coroutine_threadsafe(work(), self.loop))
         blocked, self.blocks_the_loop = self.blocks_the_loop, True
         coroutine = work()
         try:
@@ -319,7 +320,7 @@ class AgentRun:
         async def work() -> T:
             return function(*arguments)
 
-        return asyncio.run_coroutine_threadsafe(work(), self.loop).result()
+        return waited(asyncio.run_coroutine_threadsafe(work(), self.loop))
 
     # events and rows
 

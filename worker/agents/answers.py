@@ -8,11 +8,13 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
+from worker.words.classification import message_of
 from worker.words.error_codes import ErrorCode
 from worker.words.finish import FinishReason
 
 BAD_GATEWAY = 502  # HTTP: an answer that is none
 GATEWAY_TIMEOUT = 504  # HTTP: a server that does not answer
+SHOWN_CHARACTERS = 200  # of what cannot be read
 UNPROCESSABLE = 422  # HTTP: the request is understood and will not be answered; another try changes nothing
 
 REASONS: dict[FinishReason, tuple[str, ...]] = {
@@ -153,6 +155,19 @@ class ProviderFailed(AnswerError):  # noqa: N818 - what became of an answer
         self.body = body or {}
         self.error_code = None if body else ErrorCode.Unavailable
         self.status_code = None if body else BAD_GATEWAY
+
+
+class Unreadable(AnswerError):  # noqa: N818 - what became of an answer
+    """What came is no answer of the provider's: a page of a proxy, or JSON of another form.
+
+    Args:
+        response: What came.
+        error: How reading it failed.
+    """
+
+    def __init__(self, response: Any, error: BaseException | None = None) -> None:
+        shown = response if isinstance(response, str) else message_of(error) if error is not None else type(response)
+        super().__init__(f"The provider's answer cannot be read: {str(shown)[:SHOWN_CHARACTERS]}")
 
 
 class SilentModel(AnswerError):  # noqa: N818 - what became of an answer
@@ -339,10 +354,14 @@ def _reading(original: Any) -> Any:
         if reading is None:
             return original(self, *arguments, **options)
         response = arguments[0] if arguments else options[given]
-        reading.take(response)
+        if isinstance(response, str | bytes):  # a client passes on what is no JSON
+            raise Unreadable(response)
         token = reading_in_hand.set(None)  # a class may ask the one that it is made from
         try:
+            reading.take(response)
             made = original(self, *arguments, **options)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise Unreadable(response, error) from error
         finally:
             reading_in_hand.reset(token)
         if _get(response, "type") == "response.incomplete":

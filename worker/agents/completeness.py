@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from worker.agents.answers import BAD_GATEWAY, AnswerError, EmptyAnswer, NotAccepted, Reading, Withheld
+from worker.agents.answers import (
+    BAD_GATEWAY,
+    AnswerError,
+    EmptyAnswer,
+    NotAccepted,
+    Reading,
+    Unreadable,
+    Withheld,
+)
 from worker.registry import Incomplete
 from worker.words.events import NewEvent, Note
 from worker.words.finish import FinishReason, is_whole
@@ -116,6 +124,36 @@ def cut_short(reason: FinishReason, whose: str) -> NewEvent:
     """
     text = f"{whose[:1].upper()}{whose[1:]} is not whole: {WHY[reason]} ({reason})."
     return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="incomplete").model_dump())
+
+
+async def asked(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
+    """Ask a model as Agno does.
+
+    Raises:
+        ModelProviderError: Also where what came is no answer of the provider's, which Agno takes for a defect.
+    """
+    try:
+        return await original(model, **arguments)
+    except Exception as error:
+        _raise_unreadable(error, model)
+        raise
+
+
+def asked_sync(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
+    """Ask it from plain code."""
+    try:
+        return original(model, **arguments)
+    except Exception as error:
+        _raise_unreadable(error, model)
+        raise
+
+
+def _raise_unreadable(error: BaseException, model: Any) -> None:
+    """Some clients pass on a page that a proxy has sent as the text that it is; Agno looks for an answer's fields."""
+    for each in (error, error.__cause__, error.__context__):
+        if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
+            unreadable = Unreadable(each.obj)
+            raise provider_error(unreadable, model) from unreadable
 
 
 def provider_error(error: AnswerError, model: Any) -> Exception:

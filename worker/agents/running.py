@@ -360,11 +360,15 @@ class _Going:
             raise ResultInvalid(problem, as_text(content))
         said = _conversation(as_text(self._material.input), as_text(content), problem)
         request = {"input": said, "yield_run_output": True}
-        repaired = (await self._follow(repairer, request, self._frame_of(repairer, frame))).content
+        mending = self._frame_of(repairer, frame)
+        self._run.journal.mending = mending.scope
+        repaired = (await self._follow(repairer, request, mending)).content
         try:
-            return await self._want.text_of(repaired)
+            text = await self._want.text_of(repaired)
         except Unfit as unfit:
             raise ResultInvalid(str(unfit), as_text(repaired)) from unfit
+        self._run.journal.mending = None
+        return text
 
     def _whole(self, result: RunResult) -> Written:
         """The row by which a later attempt is answered as a whole."""

@@ -211,11 +211,17 @@ def retry(
     task_id: TaskId,
     *,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where it stood: no call that is journaled is made again.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--resume/--start-over",
+            help="Go on where it stood, where no call that is journaled is made again, or begin from the start."
+            " Default: a completed task starts over, any other resumes.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a finished or paused task done again, from its start or where it stood; a paused one always resumes."""
+    """Have a finished or paused task done again, where it stood or from its start; a paused one always resumes."""
     task = ask(lambda platform: platform.tasks.retry(task_id, resume=resume), quiet=as_json)
     output.print_state(task, as_json=as_json)
 

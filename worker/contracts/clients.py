@@ -68,10 +68,11 @@ class Tasks(Protocol):
         """
         ...
 
-    async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:
+    async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
         """Anyone; a terminal or paused task is pending again. Raises: TaskNotFound, Conflict.
 
-        The journal of a terminal one is dropped, unless it is to ``resume`` where it stood; a paused one does.
+        It resumes where it stood, or its journal is dropped, as ``resume`` says; a paused one always resumes. None: a
+        completed one begins anew, any other resumes.
         """
         ...
 

@@ -110,5 +110,5 @@ async def retry(asking: Asking) -> Response:
     form = await asking.form()
     task = await task_of(asking)
     await asking.front.enter_queue(asking.may, task.agent_id)
-    await asking.may.organization.tasks.retry(task.id, resume=bool(text_of(form, "resume")))
+    await asking.may.organization.tasks.retry(task.id, resume=False if text_of(form, "anew") else None)
     return await asking.go(f"/ui/tasks/{task.id}", told="retried")

@@ -205,14 +205,14 @@ class Task(TaskRecord):
         before = self._now("status")
         return self._absorb(bridge.block(self._stopping, self._configuration), before)
 
-    async def aretry(self, *, resume: bool = False) -> Self:
+    async def aretry(self, *, resume: bool | None = None) -> Self:
         """Have a finished or paused task done again.
 
         Args:
             resume: Go on where it stood: answers of models, results of tools and steps that are journaled are not paid
                 for again, which they are for a day after the task's end. The last answer before an error of the task's
-                own is asked for anew, with the calls that it led to. By default it begins from its start; a paused
-                task always resumes.
+                own is asked for anew, with the calls that it led to. False: begin from the start. By default a task
+                that was completed begins from its start, and any other resumes; a paused one always does.
 
         Returns:
             This task, pending.
@@ -223,7 +223,7 @@ class Task(TaskRecord):
         before = self._now("status")
         return self._absorb(await bridge.across(partial(self._retrying, resume=resume), self._configuration), before)
 
-    def retry(self, *, resume: bool = False) -> Self:
+    def retry(self, *, resume: bool | None = None) -> Self:
         """Have the task done again, as ``aretry`` does."""
         before = self._now("status")
         return self._absorb(bridge.block(partial(self._retrying, resume=resume), self._configuration), before)
@@ -493,7 +493,7 @@ class Task(TaskRecord):
     async def _stopping(self, platform: Platform) -> TaskRecord:
         return await platform.tasks.stop(self.id)
 
-    async def _retrying(self, platform: Platform, *, resume: bool) -> TaskRecord:
+    async def _retrying(self, platform: Platform, *, resume: bool | None) -> TaskRecord:
         return await platform.tasks.retry(self.id, resume=resume)
 
     def _answering(self, request_id: str | None, said: Said) -> Verb[TaskRecord]:

@@ -185,7 +185,7 @@ class Tasks:
         record = bridge.block(lambda platform: platform.tasks.stop(task_id), self.configuration)
         return Task.of(record, self.configuration)
 
-    async def aretry(self, task_id: str, *, resume: bool = False) -> Task:
+    async def aretry(self, task_id: str, *, resume: bool | None = None) -> Task:
         """Have a finished or paused task done again.
 
         Args:
@@ -198,7 +198,7 @@ class Tasks:
         record = await bridge.across(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
-    def retry(self, task_id: str, *, resume: bool = False) -> Task:
+    def retry(self, task_id: str, *, resume: bool | None = None) -> Task:
         """Have a task done again, as ``aretry`` does."""
         record = bridge.block(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)

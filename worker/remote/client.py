@@ -174,10 +174,11 @@ class RemoteTasks:
         return await self._task("DELETE", task_id)
 
     @bounded
-    async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:
+    async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
         """Queue a finished or paused task again, from its start or where it stood."""
         try:
-            return await self._task("POST", task_id, "/retry?resume=true" if resume else "/retry", repeat=Repeat.UNSENT)
+            wish = "" if resume is None else f"?resume={str(resume).lower()}"
+            return await self._task("POST", task_id, f"/retry{wish}", repeat=Repeat.UNSENT)
         except ModuleException as error:
             if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
                 raise

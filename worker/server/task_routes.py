@@ -189,9 +189,15 @@ async def retry(
     access: Admitted,
     task_id: str,
     *,
-    resume: Annotated[bool, Query(description="go on from what is journaled, instead of from its start")] = False,
+    resume: Annotated[
+        bool | None,
+        Query(
+            description="go on from what is journaled (true), or begin from the start (false); by default a completed"
+            " task begins from its start, any other goes on"
+        ),
+    ] = None,
 ) -> Response:
-    """Have a finished or paused task done again, from its start or where it stood; a paused one always resumes."""
+    """Have a finished or paused task done again, where it stood or from its start; a paused one always resumes."""
     return task_answer(request, await access.organization.tasks.retry(task_id, resume=resume))
 
 

@@ -41,6 +41,7 @@ from worker.words.work import Assignment
 if TYPE_CHECKING:
     from worker.inputs import Attachments
 
+FAILED = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)
 SETTLE_AGAIN = 1.0, 60.0  # seconds: first and longest wait before the end of a run is saved again
 
 
@@ -238,9 +239,11 @@ class Executor:
                 await self._platform.tasks.update(execution.task.id, used, attempt=execution.attempt)
 
     async def _note_bare_runs(self, execution: Execution) -> None:
-        """Have the log say which runs that the handler has made by itself did not end well."""
-        notes = [failed_run(each.name, each.text) for each in execution.run.bare.ended if each.output is None]
-        execution.run.bare.ended.clear()
+        """Have the log say what became of the runs that the handler has made by itself."""
+        bare = execution.run.bare
+        notes = [*bare.notes, *(failed_run(each.name, each.text) for each in bare.ended if each.output is None)]
+        bare.ended.clear()
+        bare.notes.clear()
         if notes:
             await self._work.emit(execution.task.id, execution.attempt, notes)
 
@@ -254,6 +257,8 @@ class Executor:
             journal.unexplained.clear()
         if error is not None:
             await self._note_for_the_next(execution, error)
+        elif outcome.status in FAILED:
+            await self._forget_last_answer(execution, journal)
         elif outcome.status.is_terminal:
             journal.deferred.drop()
         else:
@@ -267,9 +272,15 @@ class Executor:
         journal = execution.run.journal
         if journal is None:
             return
-        is_forgotten = verdict.repeats(error) and journal.deferred.drop()
+        if verdict.repeats(error):
+            await self._forget_last_answer(execution, journal)
+        else:
+            await journal.deferred.store()
+
+    async def _forget_last_answer(self, execution: Execution, journal: Journal) -> None:
+        is_forgotten = journal.deferred.drop()
         await journal.deferred.store()
-        row = journal.without_last_answer() if verdict.repeats(error) and not is_forgotten else None
+        row = journal.without_last_answer(is_forgotten=is_forgotten)
         if row is not None:
             await self._work.emit(execution.task.id, execution.attempt, (), [row])
 

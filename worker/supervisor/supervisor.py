@@ -25,7 +25,7 @@ from worker.supervisor.standstill import Standstill
 from worker.supervisor.verdict import REASON_LOST
 from worker.supervisor.watch import LoopWatch
 from worker.supervisor.wear import Wear
-from worker.threads import Threads
+from worker.threads import MODEL_CALLS, Threads
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import (
     HandlersReloaded,
@@ -281,7 +281,8 @@ class Supervisor:
 
     def _pools(self) -> list[Threads]:
         listening = [pool for each in (self._listening, *self._former.values()) for pool in each.threads]
-        return [self._caller.threads, *listening, *([self._threads] if self._threads is not None else [])]
+        loops = [self._threads] if self._threads is not None else []
+        return [self._caller.threads, *listening, *loops, MODEL_CALLS]
 
     def _places(self) -> int:
         """How many more handlers may start; results still to be written count once they are as many again."""

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, REASON_PAUSE, REASON_SUSPEND, Run
+from worker.current import REASON_CUT_OFF, REASON_DRAIN, REASON_OUTAGE, REASON_PAUSE, REASON_RETRY, REASON_SUSPEND, Run
 from worker.face.changes import checked, result_text
 from worker.face.task import Task
 from worker.registry import Handler
@@ -40,12 +40,15 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
     Raises:
         ValidationError: What it set does not fit.
         AgentFailed: It is the output of a run that failed.
+        CancelledError: The attempt was ended, and another makes up for it.
     """
     from worker.agents.outputs import of_bare
 
     waits = _waits(task, run)
     if waits is not None:
         return waits  # whatever it made of being ended
+    if run.stopping.reason in (REASON_OUTAGE, REASON_RETRY):
+        raise asyncio.CancelledError(run.stopping.reason)
     ended = of_bare(value, run)
     if ended.paused is not None:
         return Outcome(Status.Paused, {**task.unsaved(), "hitl_request": ended.paused})

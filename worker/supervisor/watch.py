@@ -77,6 +77,13 @@ class LoopWatch:
         announce(LoopFreed(*named, time.monotonic() - asked))
 
     def _culprit(self) -> Culprit:
+        """Look at a stack that goes on meanwhile: what is read of it may be anything."""
+        try:
+            return self._seen()
+        except Exception:  # noqa: BLE001 - the next look may see more
+            return Culprit(None, ())
+
+    def _seen(self) -> Culprit:
         frame = sys._current_frames().get(self._loops_thread)  # noqa: SLF001 - the way that its documentation names
         if frame is None:
             return Culprit(None, ())

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.words.events import NewEvent
 from worker.words.usage import Usage
+
+MOST_NOTES = 200  # events of one attempt's bare runs that are kept until its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class BareRuns:
     ended: list[BareRun] = field(default_factory=list[BareRun])
     failures: list[BaseException] = field(default_factory=list[BaseException])  # what their models raised
     usage: Usage | None = None  # of all of them, once one has used anything
+    notes: list[NewEvent] = field(default_factory=list[NewEvent])  # what the log is to say of them
+
+    def note(self, *events: NewEvent) -> None:
+        """Have the log say something at the attempt's end; the same note once."""
+        fresh = [each for each in events if each not in self.notes]
+        self.notes += fresh[: MOST_NOTES - len(self.notes)]
 
     def behind(self, text: str) -> BaseException | None:
         """The exception whose text Agno reports, the latest first."""

@@ -158,6 +158,7 @@ CONNECTION_ERRORS = frozenset(
         "ClientConnectionError",
         "ClientPayloadError",
         "ServerDisconnectedError",
+        "HttpProcessingError",
         # requests, urllib3, http.client
         "ConnectionError",
         "ChunkedEncodingError",

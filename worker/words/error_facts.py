@@ -85,6 +85,8 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def _status(error: BaseException, response: Any, body: dict[str, Any]) -> int | None:
+    if _is_no_http(error) or _is_no_http(error.__cause__):
+        return None
     places = (
         attribute(error, "status_code"),
         attribute(error, "http_status"),
@@ -99,6 +101,11 @@ def _status(error: BaseException, response: Any, body: dict[str, Any]) -> int | 
         body.get("status"),
     )
     return next((status for each in places if (status := _as_status(each)) is not None), None)
+
+
+def _is_no_http(error: BaseException | None) -> bool:
+    """Whether what came was no HTTP, which aiohttp gives the status of a bad request, though it was the answer."""
+    return any(each.__name__ == "HttpProcessingError" for each in type(error).__mro__)
 
 
 def _as_status(value: object) -> int | None:

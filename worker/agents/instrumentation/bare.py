@@ -1,17 +1,40 @@
 """Runs that a handler makes without `run_agent`: nothing of them is journaled, but how they end is seen."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
+from worker.agents import providers
+from worker.agents.agent_run import missing, no_users
 from worker.agents.answers import AnswerError, Reading, read_answers_of, reading_in_hand
 from worker.agents.bounds import bounds_of
-from worker.agents.completeness import Answered, provider_error, says_something, settled, tokens_of
+from worker.agents.completeness import (
+    Answered,
+    asked,
+    asked_sync,
+    cut_short,
+    provider_error,
+    says_something,
+    settled,
+    tokens_of,
+)
 from worker.agents.endings import ERRORS, PAUSES
-from worker.agents.errors import give_words
+from worker.agents.errors import give_words, is_gate, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
-from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
+from worker.agents.instrumentation.frames import is_covered
+from worker.agents.instrumentation.identities import name_of
+from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
+from worker.agents.loops import keeps_tools, reason_to_end
+from worker.agents.overrides import without_users
+from worker.agents.tool_events import request_event, result_event
 from worker.current import Run, run_in_hand
+from worker.threads import waited
 from worker.words.bare_runs import BareRun
+from worker.words.finish import FinishReason, is_whole
+from worker.words.providers import ProviderState
 from worker.words.usage import Usage
 
 
@@ -32,19 +55,48 @@ class BareCall:
     """
 
     def __init__(self, run: Run, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> None:
-        self._run = run
+        self.run = run
+        self.check_run()
         self._model = model
         self.reading = Reading(streamed=is_streamed)
-        self.silence = bounds_of(run).silence
+        self._bounds = bounds_of(run)
+        self.silence = self._bounds.silence
+        self._provider = providers.provider_of(model)
         self._is_answer = asker_of(arguments).is_agent
+        self._last = self._reason_to_end(arguments)
+        self.arguments = arguments
+        if self._last is not None and not keeps_tools(model):
+            self.arguments = {**arguments, "tools": None, "tool_choice": None}
         self._holds = self._has_calls = False
+        self.drops_calls = False
+        """Whether the answer's tool calls do not count: it was cut, or should have been the last."""
         read_answers_of(type(model))
+        _call_in_hand.set(self)
+
+    def check_run(self) -> None:
+        """Raise ``CancelledError`` if the run should end."""
+        if self.run.stopping:
+            raise asyncio.CancelledError(self.run.stopping.reason)
+
+    async def begins(self) -> None:
+        """See whether its provider is there.
+
+        Raises:
+            CancelledError: It is not, and the task waits for it.
+        """
+        state = await providers.away(self.run, self._provider)
+        if state is not None:
+            self._wait_for(state)
+
+    async def answered(self) -> None:
+        """Tell the fleet that its provider answers."""
+        await providers.answered(self.run, self._provider)
 
     def hear(self, answer: Any) -> None:
         """Take in an answer, or a piece of one."""
         self._holds = self._holds or says_something(answer)
         self._has_calls = self._has_calls or bool(answer.tool_calls)
-        usage_of(self._run).add(tokens_of(answer, self._model))
+        usage_of(self.run).add(tokens_of(answer, self._model))
 
     def check(self) -> None:
         """See whether what has come is an answer; a helper's may be empty.
@@ -53,22 +105,72 @@ class BareCall:
             AnswerError: It is none that counts.
         """
         reason = self.reading.settle(has_calls=self._has_calls)
-        if self._is_answer:
-            settled(Answered(reason, self._has_calls, self._holds), self.reading, self._run.incomplete)
+        self.drops_calls = self._has_calls and (self._last is not None or reason is not FinishReason.ToolCalls)
+        if self._last is not None and is_whole(reason):
+            reason = self._last
+        if not self._is_answer:
+            return
+        has_calls = self._has_calls and not self.drops_calls
+        try:
+            reason = settled(Answered(reason, has_calls, self._holds), self.reading, self.run.incomplete)
+        except AnswerError as error:
+            usage_of(self.run).finish = error.reason or usage_of(self.run).finish
+            raise
+        usage_of(self.run).finish = reason
+        if not is_whole(reason):
+            self.run.bare.note(cut_short(reason, "the answer"))
 
-    def failed(self, error: Exception) -> None:
-        """Take note of what came instead of an answer.
+    async def failed(self, error: Exception) -> None:
+        """No answer has come.
 
         Raises:
+            CancelledError: The task waits for its provider.
             ModelProviderError: In the place of an error of ours, which Agno does not know.
         """
+        await self.tell(error)
+        self.note(error)
+
+    async def tell(self, error: Exception) -> None:
+        """Tell the fleet of a call that failed. Raises: CancelledError (the task waits for the provider)."""
+        if not is_gate(error):
+            state = await providers.failed(self.run, self._provider, error)
+            if state is not None:
+                self._wait_for(state, error)
+
+    def note(self, error: Exception) -> None:
+        """Take note of what came instead of an answer. Raises: ModelProviderError, as ``failed``."""
         give_words(error)
         if not isinstance(error, AnswerError):
-            self._run.bare.failures.append(error)
+            failed(error)
             return
         raised = provider_error(error, self._model)
-        self._run.bare.failures.append(raised)
+        failed(raised)
         raise raised from error
+
+    def _reason_to_end(self, arguments: dict[str, Any]) -> FinishReason | None:
+        """Why this has to be its agent's last answer; None: it may call more tools."""
+        if not self._is_answer or not arguments.get("tools"):
+            return None
+        bounds = self._bounds
+        return reason_to_end(arguments["messages"], repeats=bounds.tool_repeats, calls=bounds.tool_calls)
+
+    def _wait_for(self, state: ProviderState, error: Exception | None = None) -> None:
+        """Wait for a provider, unless the user has said what follows, which Agno does then."""
+        if is_covered(_owners.get()):
+            if error is None:
+                raise provider_is_away(state)
+            return
+        raise providers.wait_for(self.run, state) from error
+
+
+_owners: ContextVar[tuple[Any, ...]] = ContextVar("bare_owners_in_hand", default=())
+_call_in_hand: ContextVar[BareCall | None] = ContextVar("bare_call_in_hand", default=None)
+
+
+def drops_calls() -> bool:
+    """Whether the tool calls of the answer that has just come do not count."""
+    call = _call_in_hand.get()
+    return call is not None and call.drops_calls
 
 
 def usage_of(run: Run) -> Usage:
@@ -79,85 +181,160 @@ def usage_of(run: Run) -> Usage:
     return run.bare.usage
 
 
+def _on_loop(run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do something on the attempt's loop, from plain code in any other thread; from the loop's own, it is left out."""
+    if run.loop is not None and not run.is_on_loop():
+        waited(asyncio.run_coroutine_threadsafe(work(), run.loop))
+
+
 async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Any:
     """Make a call whose answer comes in one piece."""
     call = BareCall(run, model, arguments, is_streamed=False)
+    await call.begins()
     token = reading_in_hand.set(call.reading)
     try:
-        answer = await within(original(model, **arguments), call.silence * AT_ONCE)
+        answer = await within(asked(original, model, call.arguments), call.silence * AT_ONCE)
         call.hear(answer)
         call.check()
     except Exception as error:
-        call.failed(error)
+        await call.failed(error)
         raise
     finally:
         reading_in_hand.reset(token)
-    return answer
+    await call.answered()
+    return _without_calls(call, answer)
 
 
 def whole_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Any:
     """Make it from plain code."""
     call = BareCall(run, model, arguments, is_streamed=False)
+    _on_loop(run, call.begins)
     token = reading_in_hand.set(call.reading)
     try:
-        answer = original(model, **arguments)
+        answer = within_sync(
+            partial(asked_sync, original, model, call.arguments), call.silence * AT_ONCE, call.check_run
+        )
         call.hear(answer)
         call.check()
     except Exception as error:
-        call.failed(error)
+        _on_loop(run, partial(call.tell, error))
+        call.note(error)
         raise
     finally:
         reading_in_hand.reset(token)
+    _on_loop(run, call.answered)
+    return _without_calls(call, answer)
+
+
+def _without_calls(call: BareCall, answer: Any) -> Any:
+    if call.drops_calls:
+        answer.tool_calls = []
     return answer
 
 
 async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> AsyncGenerator[Any]:
     """Make a call whose answer comes piece by piece."""
     call = BareCall(run, model, arguments, is_streamed=True)
+    await call.begins()
     try:
-        async for delta in heard_within(original(model, **arguments), call.reading, call.silence):
+        async for delta in heard_within(original(model, **call.arguments), call.reading, call.silence):
             call.hear(delta)
             yield delta
         call.check()
     except Exception as error:
-        call.failed(error)
+        await call.failed(error)
         raise
+    await call.answered()
 
 
 def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Iterator[Any]:
     """Make it from plain code."""
     call = BareCall(run, model, arguments, is_streamed=True)
+    _on_loop(run, call.begins)
     try:
-        for delta in read_with(original(model, **arguments), call.reading):
+        stream = original(model, **call.arguments)
+        for delta in heard_within_sync(stream, call.reading, call.silence, call.check_run):
             call.hear(delta)
             yield delta
         call.check()
     except Exception as error:
-        call.failed(error)
+        _on_loop(run, partial(call.tell, error))
+        call.note(error)
         raise
+    _on_loop(run, call.answered)
 
 
-def watched(run: Run, owner: Any, result: Any) -> Any:
-    """Pass on what a run of an agent, team or workflow answers, and look at how it ends."""
+def answered(run: Run, message: Any, arguments: Any) -> None:
+    """Note a tool call that Agno has answered instead of making it."""
+    call_id, name = str(message.tool_call_id or ""), str(message.tool_name or "")
+    result = result_event(call_id, name, arguments, str(message.content), is_error=True)
+    run.bare.note(request_event(call_id, name, arguments), result)
+
+
+def failed(error: BaseException) -> None:
+    """Have an error known that a handler's own run may tell of by its text alone."""
+    run = attempt_in_hand()
+    if run is not None:
+        run.bare.failures.append(error)
+
+
+def go_without(what: str, error: BaseException) -> None:
+    """Note what a run has to do without, if it is a handler's own."""
+    run = attempt_in_hand()
+    if run is not None:
+        run.bare.note(missing(what, error))
+
+
+def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Make a run of an agent, team or workflow as Agno does, and look at how it ends.
+
+    Args:
+        run: The attempt.
+        original: Agno's method.
+        owner: The agent, team or workflow; a copy is run in its place where it would remember users, and there is none.
+        arguments: The method's positional arguments.
+        options: Its keyword arguments.
+    """
+    own = without_users(owner, options.get("user_id"))
+    if own is not owner:
+        run.bare.note(no_users(name_of(owner) or "the agent"))
+    with _run_by(own):
+        result = original(own, *arguments, **options)
     if isinstance(result, AsyncIterator):
-        return _iterated(run, owner, result)
+        return _iterated(run, own, result)
     if isinstance(result, Iterator):
-        return _iterated_sync(run, owner, result)
+        return _iterated_sync(run, own, result)
     if hasattr(result, "__await__"):
-        return _awaited(run, owner, result)
-    _look(run, owner, result)
+        return _awaited(run, own, result)
+    _look(run, own, result)
     return result
 
 
+@contextmanager
+def _run_by(owner: Any) -> Generator[None]:
+    """What is called meanwhile is called by an agent, team or workflow."""
+    token = _owners.set((*_owners.get(), owner))
+    try:
+        yield
+    finally:
+        _owners.reset(token)
+
+
 async def _awaited(run: Run, owner: Any, result: Any) -> Any:
-    answer = await result
+    with _run_by(owner):
+        answer = await result
     _look(run, owner, answer)
     return answer
 
 
 async def _iterated(run: Run, owner: Any, items: AsyncIterator[Any]) -> AsyncGenerator[Any]:
     try:
-        async for item in items:
+        while True:
+            with _run_by(owner):
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    return
             _look(run, owner, item)
             yield item
     finally:
@@ -167,7 +344,12 @@ async def _iterated(run: Run, owner: Any, items: AsyncIterator[Any]) -> AsyncGen
 
 
 def _iterated_sync(run: Run, owner: Any, items: Iterator[Any]) -> Iterator[Any]:
-    for item in items:
+    while True:
+        with _run_by(owner):
+            try:
+                item = next(items)
+            except StopIteration:
+                return
         _look(run, owner, item)
         yield item
 

@@ -7,21 +7,28 @@ each task; one that several runs have used stays connected for as long as there 
 """
 
 import asyncio
-import contextlib
+import functools
+import sys
 import threading
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import structlog
 
-from worker.agents.instrumentation.frames import Frame
+from worker.agents.instrumentation import bare
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.current import run_in_hand
 from worker.words.errors import Unavailable
 
+CALL_CHECK_SECONDS = 1.0  # the same before a call of a tool, which nobody makes again
 CHECK_SECONDS = 5.0  # how long a connection that has answered is taken to be alive
 IDLE_SECONDS = 300.0  # how long a connection that runs have shared stays open without any
 PING_SECONDS = 5.0  # how long an MCP server may take to say that it is there
 CLOSE_SECONDS = 10.0  # how long it may take to disconnect; a client gives its server process 4 s to end
+
+_SEEN_TO = "_agno_worker_sees_to_it"
 
 _log = structlog.get_logger(__name__)
 _servers: "WeakKeyDictionary[Any, _Server]" = WeakKeyDictionary()
@@ -34,9 +41,11 @@ class _Server:
 
     Args:
         toolkit: Agno's.
+        is_users: Whether the user's code has connected it, and disconnects it.
     """
 
-    def __init__(self, toolkit: Any) -> None:
+    def __init__(self, toolkit: Any, *, is_users: bool = False) -> None:
+        self.is_users = is_users
         self.loop = asyncio.get_running_loop()
         self._toolkit = toolkit
         self._lock = asyncio.Lock()
@@ -54,8 +63,12 @@ class _Server:
         self._users += 1
         if self._idle is not None:
             self._idle.cancel()
+        return await self.connected(CHECK_SECONDS)
+
+    async def connected(self, seconds: float) -> bool:
+        """Connect, unless that is done and the server has answered within so many seconds; whether it is connected."""
         async with self._lock:
-            if self._owner is not None and (self._is_ending() or not await self._is_alive()):
+            if self._owner is not None and (self._is_ending() or not await self._is_alive(seconds)):
                 await self.disconnect()
             if self._owner is None:
                 self._is_open.clear()
@@ -89,12 +102,10 @@ class _Server:
     def _is_ending(self) -> bool:
         return self._closes.is_set() or (self._owner is not None and self._owner.done())
 
-    async def _is_alive(self) -> bool:
-        if not self._is_open.is_set() or self.loop.time() < self._checked + CHECK_SECONDS:
+    async def _is_alive(self, seconds: float) -> bool:
+        if not self._is_open.is_set() or self.loop.time() < self._checked + seconds:
             return True
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self._toolkit.is_alive(), PING_SECONDS)
-        return False
+        return await _is_alive(self._toolkit)
 
     async def _own(self) -> None:
         try:
@@ -123,7 +134,7 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
         if not any(each.__name__ == "MCPTools" for each in type(toolkit).__mro__):
             continue
         server = _servers.get(toolkit)
-        if server is None and toolkit.initialized:  # the user's code has connected it, and disconnects it
+        if server.is_users if server is not None else toolkit.initialized:
             continue
         if server is None or server.loop is not asyncio.get_running_loop():
             server = _servers[toolkit] = _Server(toolkit)
@@ -132,6 +143,70 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
             error = Unavailable(f"The MCP server {toolkit.name} cannot be reached; the log says why.")
             frame.run.failures.append(error)
             raise error
+
+
+def watch_sessions() -> None:
+    """See to the sessions of MCP toolkits, once there are any: what they need may not be installed."""
+    kind = getattr(sys.modules.get("agno.tools.mcp.mcp"), "MCPTools", None)
+    if kind is not None and not hasattr(kind.get_session_for_run, _SEEN_TO):
+        kind.get_session_for_run = _session_for_run(kind.get_session_for_run)
+
+
+def _session_for_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Agno asks for the session in which a tool is called; one that has died with its server is opened anew."""
+
+    @functools.wraps(original)
+    async def hook(self: Any, run_context: Any = None, **given: Any) -> Any:
+        if run_in_hand.get() is not None:
+            await _see_to(self, run_context)
+        return await original(self, run_context=run_context, **given)
+
+    setattr(hook, _SEEN_TO, True)
+    return hook
+
+
+async def _see_to(toolkit: Any, run_context: Any) -> None:
+    """Connect a toolkit again whose server has gone since; the call has not been made yet.
+
+    Raises:
+        Unavailable: The server cannot be reached, and the run goes on without it.
+        CancelledError: It does not: another attempt makes the call.
+    """
+    run_id = getattr(run_context, "run_id", None)
+    own = toolkit._run_sessions.get(run_id)  # noqa: SLF001 - with headers of the run's own; Agno has no other way
+    if own is not None:
+        if not await _is_alive(own[0]):
+            await toolkit.cleanup_run_session(run_id)
+        return
+    server = _servers.get(toolkit)
+    if server is None:
+        if toolkit._session_context is None or await _is_alive(toolkit):  # noqa: SLF001 - none: a session of the user's
+            return
+        server = _servers[toolkit] = _Server(toolkit, is_users=True)
+    if server.loop is asyncio.get_running_loop() and not await server.connected(CALL_CHECK_SECONDS):
+        name = f"the MCP server {toolkit.name}"
+        error = Unavailable(f"{name} cannot be reached; the log says why.")
+        frame = frame_in_hand.get()
+        if frame is None:
+            bare.go_without(name, error)
+        else:
+            frame.run.failures.append(error)
+            frame.run.go_without(name, error, is_covered=frame.is_covered())
+        raise error
+
+
+async def _is_alive(session: Any) -> bool:
+    """Whether a toolkit's server answers, or that of a session of its own."""
+    from agno.utils.mcp import ping_session
+
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            if hasattr(session, "is_alive"):
+                return await session.is_alive()
+            await ping_session(session)
+    except Exception:  # noqa: BLE001 - whatever is raised, it does not answer
+        return False
+    return True
 
 
 async def disconnect_servers(frame: Frame) -> None:

@@ -49,11 +49,42 @@ def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
     return _each(result, with_cancelled=with_cancelled) if hasattr(result, "__anext__") else result
 
 
+def held_apart(result: Any) -> Any:
+    """The same of what a tool yields: Agno takes it in a task of its own, which nobody cancels but code within it.
+
+    It waits for that task's last word, which one that was cancelled never says.
+    """
+    run = run_in_hand.get()
+    return _each_apart(result, run) if run is not None and hasattr(result, "__anext__") else result
+
+
 def _is_own(run: Run) -> bool:
     """Whether nobody has cancelled this task, nor the run."""
-    task, frame = asyncio.current_task(), frame_in_hand.get()
-    is_over = bool(run.stopping) or (frame is not None and frame.run.is_over)
-    return not is_over and task is not None and not task.cancelling()
+    task = asyncio.current_task()
+    return not _is_over(run) and task is not None and not task.cancelling()
+
+
+async def _each_apart(items: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
+    try:
+        async for item in _each(items, with_cancelled=True):
+            yield item
+    except asyncio.CancelledError as error:
+        if not _is_over(run):
+            run.stopping.set(REASON_RETRY, error)
+            _wake(run)
+        raise
+
+
+def _wake(run: Run) -> None:
+    """Cancel a handler that waits for a run of its own; one of ours knows by itself that it should end."""
+    task = run.home[1] if run.home is not None else None
+    if frame_in_hand.get() is None and task is not None and task is not asyncio.current_task():
+        task.cancel()
+
+
+def _is_over(run: Run) -> bool:
+    frame = frame_in_hand.get()
+    return bool(run.stopping) or (frame is not None and frame.run.is_over)
 
 
 async def _awaited(result: Awaitable[Any], *, with_cancelled: bool) -> Any:

@@ -5,7 +5,7 @@ ours there is none, and the hooks do nothing.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -96,9 +96,7 @@ class Frame:
 
     def is_covered(self) -> bool:
         """Whether the user has said what follows a failed call within it: another model, or retries of Agno's."""
-        owners = [each.owner for each in self.path()]
-        fallbacks = getattr(self.owner, "fallback_config", None)
-        return bool(getattr(fallbacks, "has_fallbacks", False)) or any(_retries(each) for each in owners)
+        return is_covered([each.owner for each in self.path()][::-1])
 
     def begins_again(self) -> None:
         """Agno starts its run once more, within this attempt: what was completed is answered, not done again."""
@@ -140,6 +138,16 @@ class Frame:
 
     def _hook_key(self, name: str, number: int) -> str:
         return f"{self.run.record.id}:{name}:{digest([self.scope.key, name, number])[:12]}"
+
+
+def is_covered(owners: Sequence[Any]) -> bool:
+    """Whether the user has said what follows a failed call: another model of who makes it, or retries of Agno's.
+
+    Args:
+        owners: Who makes it, the outermost first.
+    """
+    fallbacks = getattr(owners[-1], "fallback_config", None) if owners else None
+    return bool(getattr(fallbacks, "has_fallbacks", False)) or any(_retries(each) for each in owners)
 
 
 def _retries(owner: Any) -> bool:

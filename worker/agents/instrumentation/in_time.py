@@ -7,7 +7,7 @@ from concurrent.futures import wait
 from functools import partial
 from typing import Any, TypeVar
 
-from worker.threads import in_thread
+from worker.threads import in_thread, waited
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def in_time_sync(seconds: float | None, work: Callable[[], T], loop: asyncio.Abs
     if not wait([future], seconds).done:
         future.cancel()
         raise TookTooLong
-    return future.result()
+    return waited(future)
 
 
 async def until(deadline: float, items: AsyncIterator[Any], text: str) -> AsyncIterator[Any]:

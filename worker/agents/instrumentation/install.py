@@ -34,6 +34,7 @@ from worker.agents.instrumentation import (
     step_pauses,
     tool_calls,
 )
+from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.identities import character_of
 from worker.agents.instrumentation.model_calls import ModelCall
@@ -161,8 +162,7 @@ def _model_call_sync(original: Original) -> Original:
             if attempt is None:
                 return original(self, **arguments)
             return bare.whole_sync(attempt, original, self, arguments)
-        call = frame.run.call(functools.partial(ModelCall, frame, self, arguments, is_streamed=False))
-        return model_calls.whole_sync(call, original, frame.run)
+        return model_calls.whole_sync(_call_of(frame, self, arguments, is_streamed=False), original, frame.run)
 
     return hook
 
@@ -197,10 +197,17 @@ def _model_stream_sync(original: Original) -> Original:
         if frame is None:
             yield from bare.streamed_sync(cast("Any", attempt), original, self, arguments)
             return
-        call = frame.run.call(functools.partial(ModelCall, frame, self, arguments, is_streamed=True))
-        yield from model_calls.streamed_sync(call, original, frame.run)
+        yield from model_calls.streamed_sync(_call_of(frame, self, arguments, is_streamed=True), original, frame.run)
 
     return hook
+
+
+def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> ModelCall:
+    """A call of plain code: made on the run's loop, but who asks shows here, and what follows is called from here."""
+    asker = asker_of(arguments)
+    call = frame.run.call(functools.partial(ModelCall, frame, model, arguments, is_streamed=is_streamed, asker=asker))
+    call.in_hand()
+    return call
 
 
 def _parsed_calls(original: Original) -> Original:
@@ -208,7 +215,7 @@ def _parsed_calls(original: Original) -> Original:
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
-        if frame_in_hand.get() is not None and model_calls.drops_calls():
+        if model_calls.drops_calls() if frame_in_hand.get() is not None else bare.drops_calls():
             stream_data.response_tool_calls = calls = None
             assistant_message.tool_calls = None
         if frame_in_hand.get() is None or not calls:
@@ -252,7 +259,7 @@ def _tool_call(original: Original) -> Original:
         else:
             with exits.held():
                 success, timer, call, outcome = await tool_calls.called(frame, original, self, function_call)
-        call.result = exits.held_in(call.result)
+        call.result = exits.held_apart(call.result)
         return success, timer, call, outcome
 
     return hook
@@ -283,8 +290,9 @@ def _run(original: Original) -> Original:
         frame = frame_in_hand.get()
         if frame is None:
             attempt = bare.attempt_in_hand()
-            result = original(self, *arguments, **options)
-            return result if attempt is None else bare.watched(attempt, self, result)
+            if attempt is None:
+                return original(self, *arguments, **options)
+            return exits.held_in(bare.made(attempt, original, self, arguments, options), with_cancelled=False)
         if frame.owner is self:  # the run of ours itself
             return original(self, *arguments, **options)
         return exits.held_in(runs.run(frame, original, self, arguments, options), with_cancelled=False)
@@ -465,6 +473,7 @@ def _background(original: Any) -> Any:
 def _connect_servers(original: Original) -> Original:
     async def hook(owner: Any) -> None:
         frame = frame_in_hand.get()
+        connections.watch_sessions()
         await (original(owner) if frame is None else connections.connect_servers(frame, owner))
 
     return hook

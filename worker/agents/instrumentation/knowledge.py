@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import give_words
+from worker.agents.instrumentation import bare
 from worker.agents.instrumentation.frames import frame_in_hand
+from worker.current import run_in_hand
 
 Original = Callable[..., Any]
 
@@ -28,7 +30,7 @@ def search(original: Original) -> Original:
     """``Knowledge`` asks its vector store, and finds nothing where that fails."""
 
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        if frame_in_hand.get() is None or self.vector_db is None:
+        if run_in_hand.get() is None or self.vector_db is None:
             return await original(self, *arguments, **options)
         own, store = _heard(self)
         found = await original(own, *arguments, **options)
@@ -42,7 +44,7 @@ def search_sync(original: Original) -> Original:
     """The same for plain code."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
-        if frame_in_hand.get() is None or self.vector_db is None:
+        if run_in_hand.get() is None or self.vector_db is None:
             return original(self, *arguments, **options)
         own, store = _heard(self)
         found = original(own, *arguments, **options)
@@ -61,7 +63,11 @@ def _heard(knowledge: Any) -> "tuple[Any, _Store]":
 def _go_without(what: str, error: Exception) -> None:
     """Have the run go on without it, unless it knows the error already. Raises: CancelledError (the attempt ends)."""
     frame = frame_in_hand.get()
-    if frame is None or any(each is error for each in frame.run.failures):
+    if frame is None:
+        give_words(error)
+        bare.go_without(what, error)
+        return
+    if any(each is error for each in frame.run.failures):
         return
     give_words(error)
     frame.run.failures.append(error)

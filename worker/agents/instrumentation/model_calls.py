@@ -13,14 +13,23 @@ from worker.agents.answers import (
     reading_in_hand,
 )
 from worker.agents.clients import leave_retries, prepare_client
-from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
+from worker.agents.completeness import (
+    Answered,
+    asked,
+    asked_sync,
+    cut_short,
+    provider_error,
+    says_something,
+    settled,
+    tokens_of,
+)
 from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.errors import give_words
 from worker.agents.event_buffer import Written, plain
 from worker.agents.instrumentation import steering
 from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
-from worker.agents.instrumentation.patience import AT_ONCE, heard_within, read_with, within
+from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
 from worker.agents.journal import Identity
 from worker.agents.journal.rows import Number
 from worker.agents.loops import keeps_tools, reason_to_end
@@ -62,22 +71,25 @@ class ModelCall:
         model: The model that is asked.
         arguments: What Agno calls it with.
         is_streamed: Whether its answer is wanted in pieces.
+        asker: Who asks, where that does not show on the stack.
     """
 
-    def __init__(self, frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> None:
+    def __init__(
+        self, frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool, asker: Asker | None = None
+    ) -> None:
         self._run = frame.run
         self._run.check()
         self.model = stand_in.get() or model
         self._frame = frame
         self.arguments = arguments
         self._is_streamed = is_streamed
-        self._conversation = _conversation(frame, self.model, arguments)
+        self._conversation = _conversation(frame, self.model, arguments, asker)
         self._position, self._said = steering.read_again(frame, self._conversation)
         self._last = self._reason_to_end()
         if self._last is not None and not keeps_tools(self.model):
             self.arguments = {**arguments, "tools": None, "tool_choice": None}
         self._turn = Turn(self._conversation, self._position)
-        turn_in_hand.set(self._turn)
+        self.in_hand()
         self._run.journal.order.moved(self._conversation.scope)
         self._digest = ""
         self._is_known = False
@@ -92,6 +104,10 @@ class ModelCall:
         name = str(self.model.provider or self.model.name or "")
         self._provider = provider_of(self.model)
         self.stretch = Stretch(model=str(self.model.id), provider=name, streamed=is_streamed)
+
+    def in_hand(self) -> None:
+        """Tool calls that are made from here on come from its answer."""
+        turn_in_hand.set(self._turn)
 
     async def known(self) -> list[Any] | None:
         """The answer in its pieces, if an earlier attempt has it. Raises what that one met instead of an answer."""
@@ -343,7 +359,7 @@ async def whole(call: ModelCall, original: Any) -> Any:
             leave_retries(call.model, "async_client")
             token = reading_in_hand.set(call.reading)
             try:
-                answer = await within(original(call.model, **call.arguments), call.silence * AT_ONCE)
+                answer = await within(asked(original, call.model, call.arguments), call.silence * AT_ONCE)
             finally:
                 reading_in_hand.reset(token)
             call.check(answer)
@@ -365,7 +381,7 @@ def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
             leave_retries(call.model, "client")
             token = reading_in_hand.set(call.reading)
             try:
-                answer = original(call.model, **call.arguments)
+                answer = _asked_sync(call, original, run)
             finally:
                 reading_in_hand.reset(token)
             run.call(call.check, answer)
@@ -375,6 +391,11 @@ def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
             raise
         run.on_loop(partial(call.answered, answer))
         return answer
+
+
+def _asked_sync(call: ModelCall, original: Any, run: Any) -> Any:
+    ask = partial(asked_sync, original, call.model, call.arguments)
+    return within_sync(ask, call.silence * AT_ONCE, run.check)
 
 
 async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
@@ -421,7 +442,8 @@ def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
                 is_complete = True
                 return
             leave_retries(call.model, "client")
-            for delta in read_with(original(call.model, **call.arguments), call.reading):
+            stream = original(call.model, **call.arguments)
+            for delta in heard_within_sync(stream, call.reading, call.silence, run.check):
                 call.hear(delta)
                 yield delta
             run.call(call.check_whole)
@@ -457,17 +479,18 @@ def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
     return calls
 
 
-def _conversation(frame: Frame, model: Any, arguments: dict[str, Any]) -> Conversation:
+def _conversation(frame: Frame, model: Any, arguments: dict[str, Any], asker: Asker | None) -> Conversation:
     """The conversation that a call belongs to: the one with this very list of messages, else a new one."""
     messages = arguments["messages"]
     known = frame.conversations.get(id(messages))
     if known is None:
-        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments)
+        asker = asker or asker_of(arguments)
+        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments, asker)
     return known
 
 
-def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any]) -> Conversation:
-    run, asker = frame.run, asker_of(arguments)
+def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any], asker: Asker) -> Conversation:
+    run = frame.run
     if asker.is_agent:
         frame.response = arguments.get("run_response")
     scope = run.journal.open(frame.scope, _identity(asker, model, messages, arguments, frame), asker.label)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import give_words
+from worker.agents.instrumentation import bare
 from worker.agents.instrumentation.frames import frame_in_hand
 from worker.threads import own_process
 
@@ -37,13 +38,21 @@ def _tell(function: Callable[..., Any], error: Exception, *, is_passed_over: boo
     """Have the run know an error. Raises: CancelledError (another attempt makes the call again)."""
     frame = frame_in_hand.get()
     if frame is None:
+        give_words(error)
+        bare.failed(error)
+        if is_passed_over and not _decides(error):
+            bare.go_without(_name(function), error)
         return
     give_words(error)
     run = frame.run
     run.failures.append(error)
     if not is_passed_over or _decides(error):
         return
-    run.go_without(getattr(function, "__name__", type(function).__name__), error, is_covered=frame.is_covered())
+    run.go_without(_name(function), error, is_covered=frame.is_covered())
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _decides(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import give_words
+from worker.agents.instrumentation import bare
 from worker.agents.instrumentation.frames import frame_in_hand
 
 _TOLD = "_agno_worker_told"  # on an error that has been told: it may be logged on its way up once more
@@ -33,11 +34,14 @@ def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
     def hook(message: Any, *arguments: Any, **options: Any) -> Any:
         logged = original(message, *arguments, **options)
         error, frame = sys.exc_info()[1], frame_in_hand.get()
-        if frame is not None and isinstance(error, Exception) and not getattr(error, _TOLD, False):
+        if isinstance(error, Exception) and not getattr(error, _TOLD, False):
             with contextlib.suppress(Exception):
                 setattr(error, _TOLD, True)
             give_words(error)
-            frame.run.go_without(_what(str(message)), error, is_covered=frame.is_covered())
+            if frame is None:
+                bare.go_without(_what(str(message)), error)
+            else:
+                frame.run.go_without(_what(str(message)), error, is_covered=frame.is_covered())
         return logged
 
     return hook

@@ -1,15 +1,26 @@
 """How long a model may be silent, and the reading of what it says while its pieces are taken."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from worker.agents.answers import Reading, SilentModel, reading_in_hand
 from worker.agents.completeness import says_something
+from worker.threads import MODEL_CALLS, waited
 
 AT_ONCE = 5
 """How much longer than silence an answer may take that comes in one piece: 120 seconds become the 600 that the clients
 of OpenAI and Anthropic allow such a request."""
+
+LOOK_SECONDS = 0.25
+"""How often plain code that waits for a model looks whether its run should end: a stop is felt within a second."""
+
+_END = object()
 
 
 async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: float) -> AsyncGenerator[Any]:
@@ -42,8 +53,67 @@ async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: fl
         silent_at += loop.time() - now  # whoever reads may take its time
 
 
-def read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
-    """Pass on the pieces of an answer that plain code takes, each read as it is taken."""
+def heard_within_sync(
+    stream: Iterator[Any], reading: Reading, seconds: float, check: Callable[[], object]
+) -> Iterator[Any]:
+    """Do the same for plain code: a thread takes the pieces, and is left to itself when the model is silent.
+
+    Args:
+        stream: The pieces.
+        reading: Reads them as they are taken.
+        seconds: For which the model may say nothing.
+        check: Raises if nobody wants the answer any more.
+
+    Raises:
+        SilentModel: It said nothing for so long.
+    """
+    pieces: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    is_over: list[bool] = []
+
+    def take() -> None:
+        try:
+            for piece in _read_with(stream, reading):
+                pieces.put((piece, None))
+                if is_over:
+                    return
+            pieces.put((_END, None))
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+            pieces.put((_END, error))
+        finally:
+            close = getattr(stream, "close", None)
+            if close is not None:
+                close()
+
+    taking: Future[Any] = MODEL_CALLS.submit(copy_context().run, take)
+    try:
+        silent_at = time.monotonic() + seconds
+        while True:
+            piece, error = _next_of(pieces, silent_at, seconds, check)
+            if error is not None:
+                raise error
+            if piece is _END:
+                return
+            now = time.monotonic()
+            if _is_sign_of_life(piece):
+                silent_at = now + seconds
+            yield piece
+            silent_at += time.monotonic() - now  # whoever reads may take its time
+    finally:
+        is_over.append(True)
+        taking.cancel()
+
+
+def _next_of(pieces: "SimpleQueue[Any]", silent_at: float, seconds: float, check: Callable[[], object]) -> Any:
+    while True:
+        try:
+            return pieces.get(timeout=max(0.0, min(silent_at - time.monotonic(), LOOK_SECONDS)))
+        except Empty:
+            check()
+            _check_time(silent_at, seconds)
+
+
+def _read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
+    """Pass on the pieces of an answer, each read as it is taken."""
     while True:
         token = reading_in_hand.set(reading)
         try:
@@ -53,6 +123,33 @@ def read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
         finally:
             reading_in_hand.reset(token)
         yield delta
+
+
+def within_sync(ask: Callable[[], Any], seconds: float, check: Callable[[], object]) -> Any:
+    """Wait in plain code for what a model answers: a thread asks, and is left to itself when it takes too long.
+
+    Args:
+        ask: Asks, and answers.
+        seconds: How long that may take.
+        check: Raises if nobody wants the answer any more.
+
+    Raises:
+        SilentModel: It took longer.
+    """
+    asking: Future[Any] = MODEL_CALLS.submit(copy_context().run, ask)
+    silent_at = time.monotonic() + seconds
+    try:
+        while not wait_for([asking], max(0.0, min(silent_at - time.monotonic(), LOOK_SECONDS))).done:
+            check()
+            _check_time(silent_at, seconds)
+    finally:
+        asking.cancel()  # what is done stays as it is
+    return waited(asking)
+
+
+def _check_time(silent_at: float, seconds: float) -> None:
+    if time.monotonic() >= silent_at:
+        raise SilentModel(seconds)
 
 
 async def within(answer: Any, seconds: float, *, said: float | None = None) -> Any:

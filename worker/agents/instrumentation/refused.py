@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from worker.agents.instrumentation import bare
 from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, place_of, turn_in_hand
 from worker.agents.tool_events import request_event, result_event
 from worker.words.digests import digest
@@ -22,11 +23,10 @@ def calls_to_run(original: Original) -> Original:
     def hook(self: Any, assistant_message: Any, messages: Any, *arguments: Any, **options: Any) -> Any:
         before = len(messages)
         made = original(self, assistant_message, messages, *arguments, **options)
-        frame = frame_in_hand.get()
-        if frame is not None and len(messages) > before:
+        if len(messages) > before:
             asked = {each.get("id"): each.get("function") or {} for each in assistant_message.tool_calls}
             for each in messages[before:]:
-                answered(frame, each, _arguments(asked.get(each.tool_call_id, {}).get("arguments")))
+                _tell(each, _arguments(asked.get(each.tool_call_id, {}).get("arguments")))
         return made
 
     return hook
@@ -37,12 +37,19 @@ def over_the_limit(original: Original) -> Original:
 
     def hook(self: Any, function_call: Any) -> Any:
         message = original(self, function_call)
-        frame = frame_in_hand.get()
-        if frame is not None:
-            answered(frame, message, function_call.arguments or {})
+        _tell(message, function_call.arguments or {})
         return message
 
     return hook
+
+
+def _tell(message: Any, arguments: Any) -> None:
+    """Put a call that was answered into the log of the task whose agent asked for it."""
+    frame, attempt = frame_in_hand.get(), bare.attempt_in_hand()
+    if frame is not None:
+        answered(frame, message, arguments)
+    elif attempt is not None:
+        bare.answered(attempt, message, arguments)
 
 
 def answered(frame: Frame, message: Any, arguments: Any, *, is_error: bool = True) -> None:

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from worker.agents.call_sites import Place, call_site
-from worker.agents.endings import ERRORS
+from worker.agents.endings import CANCELLATIONS, ERRORS
+from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation import step_pauses
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
@@ -218,6 +219,7 @@ def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -
         return _awaited(child, result, key)
     child.run.call(partial(_ended, child, failed=_failed(child, result)))
     _pause(child)
+    _tell_cancelled(child, result)
     return result
 
 
@@ -230,6 +232,7 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
     finally:
         _ended(child, failed=failed)
     _pause(child)
+    _tell_cancelled(child, answer)
     return answer
 
 
@@ -247,6 +250,7 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
     finally:
         _ended(child, failed=failed)
     _pause(child)
+    _tell_cancelled(child, outcome.cancelled)
     if output is not None:
         yield output
 
@@ -265,6 +269,7 @@ def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | 
     finally:
         child.run.call(partial(_ended, child, failed=failed))
     _pause(child)
+    _tell_cancelled(child, outcome.cancelled)
     if output is not None:
         yield output
 
@@ -288,6 +293,28 @@ def _pause(child: Frame) -> None:
         raise child.run.call(child.run.pause)
 
 
+def _tell_cancelled(child: Frame, ended: Any) -> None:
+    """Say that a run within another was cancelled by code of its own, after which Agno goes on without a word.
+
+    Args:
+        child: Of the run.
+        ended: Its output or event that says so, if it was.
+
+    Raises:
+        CancelledError: Nothing goes on without it: the attempt ends.
+    """
+    if ended is None or not child.run_id or not _is_cancelled(ended) or child.run.is_over:
+        return
+    reason = str(getattr(ended, "reason", None) or getattr(ended, "content", None) or "no reason given")
+    error = AgentFailed(f"it was cancelled by code within it: {reason}")
+    child.run.call(partial(child.run.go_without, child.member or name_of(child.owner) or "an agent", error))
+
+
+def _is_cancelled(ended: Any) -> bool:
+    status = str(getattr(getattr(ended, "status", None), "value", ""))
+    return status == "CANCELLED" or getattr(ended, "event", None) in CANCELLATIONS
+
+
 def _failed(child: Frame, answer: Any) -> bool:
     """Whether a run or step that answers in one piece has failed."""
     outcome = _Outcome(child)
@@ -307,6 +334,7 @@ class _Outcome:
 
     def __init__(self, child: Frame) -> None:
         self.failed = False
+        self.cancelled: Any = None  # what says that it was
         self._run_id = child.run_id
         self._passed_on: Any = None  # the error of a run that a step has passed on
 
@@ -315,6 +343,7 @@ class _Outcome:
         if not self._run_id:
             self._take_of_step(item)
         elif getattr(item, "run_id", None) == self._run_id and not self.failed:
+            self.cancelled = item if _is_cancelled(item) else self.cancelled
             status = str(getattr(getattr(item, "status", None), "value", ""))
             self.failed = status == "ERROR" or getattr(item, "event", None) in ERRORS
 

@@ -55,6 +55,7 @@ class Journal:
         self._steps: Counter[str] = Counter()
         self.used_signals: set[int] = set()  # that a wait of this attempt has taken, by their numbers
         self._answers: dict[str, InputAnswer] = {}  # of people, by what was asked
+        self.mending: Scope | None = None  # of a second try at an answer whose form is not the one asked for
         self.spent = [0, 0, 0, 0]  # tokens of calls that were paid for and do not count: failed, or given up
 
     async def load(self, work: Work) -> None:
@@ -76,6 +77,7 @@ class Journal:
         for scope in self._scopes.values():
             scope.close()
         self._entries.clear()
+        self.mending = None
         self._unrecorded.clear()
         self.unexplained.clear()
         self.deferred.drop()
@@ -219,13 +221,25 @@ class Journal:
             for each in self.unexplained
         )
 
-    def without_last_answer(self) -> JournalEntry | None:
-        """Give up the last model answer and what came after it: another try must not repeat the same failure."""
-        last = max((each.number for each in self._entries if each.kind == "model"), default=None)
+    def without_last_answer(self, *, is_forgotten: bool = False) -> JournalEntry | None:
+        """Give up the last model answer and what came after it: another try must not repeat the same failure.
+
+        What was to mend the form of an answer, and has not, is given up with that answer.
+
+        Args:
+            is_forgotten: Whether the last one was never stored.
+        """
+        if is_forgotten and self.mending is None:
+            return None
+        answers = (each for each in self._entries if each.kind == "model" and not self._mends(each))
+        last = max((each.number for each in answers), default=None)
         if last is None:
             return None
         again = [mark(event) for event in self._lately]
         return self._drop([each for each in self._entries if each.number >= last], "last answer", again)
+
+    def _mends(self, entry: Entry) -> bool:
+        return self.mending is not None and entry.scope.is_within(self.mending)
 
     def unemitted(self, events: Sequence[NewEvent], *, is_new: bool = False) -> Sequence[NewEvent]:
         """Which events no earlier attempt has emitted: the log says which ones have been.

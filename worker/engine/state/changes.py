@@ -332,7 +332,7 @@ class Retry:
     task_id: str
     renewal: Renewal | None = None
     size: int = 0
-    resumes: bool = False  # from what is journaled; a paused task always does
+    resumes: bool | None = None  # from what is journaled; none: as suits how it ended
 
     def decide(self, row: Row) -> Effect:
         """Queue it afresh. Raises: Conflict."""
@@ -341,7 +341,7 @@ class Retry:
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
             raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
         was_over = row.is_terminal
-        resumes = self.resumes or row.status == Status.Paused
+        resumes = self._resumes(row)
         cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
         if not resumes:
             cleared |= {CHILDREN: None, ARTIFACTS: None}
@@ -388,6 +388,14 @@ class Retry:
             files=self.renewal.files if self.renewal is not None else (),
             drop_files=self.renewal is not None,
         )
+
+    def _resumes(self, row: Row) -> bool:
+        """A paused task always goes on where it stood; one that is given another input never does."""
+        if self.renewal is not None:
+            return row.status == Status.Paused
+        if self.resumes is None or row.status == Status.Paused:
+            return row.status != Status.Completed
+        return self.resumes
 
 
 @dataclass(frozen=True, slots=True)

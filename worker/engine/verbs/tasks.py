@@ -238,7 +238,7 @@ class EngineTasks:
         return task
 
     @bounded
-    async def retry(self, task_id: str, *, resume: bool = False) -> TaskRecord:
+    async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
         """Queue a finished or paused task again, from its start or where it stood."""
         async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
             await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
