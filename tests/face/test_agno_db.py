@@ -72,5 +72,15 @@ def test_each_organization_has_its_own() -> None:
 
 def test_a_platform_over_http_has_no_database_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XPANDER_BASE_URL", "http://127.0.0.1:1/default")
-    with pytest.raises(Unsupported):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(Unsupported, match="unless DATABASE_URL names it"):
         worker.agno_db()
+
+
+def test_a_worker_over_http_may_name_the_database(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    monkeypatch.setenv("XPANDER_BASE_URL", "http://127.0.0.1:1/default")
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setattr(storages, "_made", {})
+    made = worker.agno_db()
+    made.db_engine.dispose()
+    assert made.db_schema == "worker_agno"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agno.agent import Agent
+from agno.db.in_memory import InMemoryDb
 from agno.run import RunContext
 from agno.tools import tool
 from agno.workflow import Step, StepOutput, Workflow
@@ -202,6 +203,15 @@ class TestInARun:
         assert await handler == "cancelled: stopped"
         await wait_until(ended.is_set, "the model call has ended")
         assert task.result is None
+
+    async def test_history_that_cannot_be_given_is_noted(self, engine: Engine) -> None:
+        task, _ = await self.claimed(engine, "hello")
+        flow = Workflow(name="flow", steps=[Step(name="a", executor=lambda _: StepOutput(content="done"))])
+        await run_agent(flow, task, history=3)
+        await run_agent(Agent(model=ScriptedModel(["ok"]), db=InMemoryDb()), task, history=3)
+        events = [each async for each in engine.tasks.events(task.id, follow=False)]
+        noted = [each.data.text for each in events if each.type == "note"]
+        assert [text.partition(":")[0] for text in noted] == ["history= was passed over"] * 2, noted
 
     async def test_a_run_that_waits_for_a_person_leaves_the_task_paused(self, engine: Engine) -> None:
         @tool(requires_confirmation=True)

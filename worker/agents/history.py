@@ -30,6 +30,20 @@ def turns_wanted(agent: Any, given: Any, *, continues: bool) -> int:
     return given if getattr(agent, "db", None) is None and not hasattr(agent, "steps") else 0
 
 
+def history_unused(agent: Any, given: Any) -> str | None:
+    """Why a ``history`` that was asked for is not given; none: it is, or nobody asked."""
+    if not given:
+        return None
+    if hasattr(agent, "steps"):
+        return "history= was passed over: a workflow's steps have agents of their own; give it a database instead."
+    if getattr(agent, "db", None) is not None:
+        return (
+            "history= was passed over: the agent has a database, which holds its conversation (add_history_to_context,"
+            " num_history_runs)."
+        )
+    return None
+
+
 def earlier(turns: Sequence[ConversationTurn], task: TaskRecord, most: int) -> list[ConversationTurn]:
     """The last turns before a task's own that were answered, the first one first."""
     own = [each for each in turns if each.agent_id == task.agent_id and each.answer is not None]

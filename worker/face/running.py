@@ -155,6 +155,7 @@ async def _perform(
     given: Mapping[str, Any],
     holding: bool = False,
 ) -> Task:
+    from worker.agents.history import history_unused
     from worker.agents.running import close_shared
     from worker.agents.running import run as run_on
 
@@ -164,11 +165,14 @@ async def _perform(
     emitter = _Emitter(task.id)
     given = dict(given)
     wants_tools: bool | None = given.pop("file_tools", None if given.get("input") is None else False)
-    history = await _history(agent, task, given.pop("history", None))
+    wanted_history = given.pop("history", None)
+    history = await _history(agent, task, wanted_history)
     if given:
         _check(agent, given)
     material, notes = await _material(agent, task, wants_tools)
     material = replace(_with(material, given), history=history)
+    if (unused := history_unused(agent, wanted_history)) is not None:
+        await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(unused, "option"))])
     if ordinal == 0:
         told = [_note(text, "attachment") for text in notes] + [_note(text, "option") for text in ignored(task)]
         await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=data) for data in told])
