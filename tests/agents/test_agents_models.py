@@ -1,6 +1,7 @@
 import asyncio
 import sys
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from worker.agents.capabilities import (
     declare_capabilities,
     of_model,
 )
+from worker.agents.clients import leave_retries
 from worker.agents.errors import AgentFailed
 from worker.agents.models import default_model, knows_effort, model_by_name, set_effort, shared_model
 from worker.agents.overrides import Overrides
@@ -340,3 +342,26 @@ def test_an_agents_record_becomes_arguments_that_agno_takes(both_keys: None) -> 
 def test_arguments_without_any_model_leave_it_to_the_caller() -> None:
     record = AgentRecord(id="clerk", name="Clerk", unique_name="clerk")
     assert "model" not in agent_arguments(record, settings=settings(None))
+
+
+@pytest.mark.parametrize(
+    ("options", "retries"),
+    [({}, 0), ({"max_retries": 3}, 3), ({"num_retries": 1}, None)],
+    ids=["default", "own", "all"],
+)
+def test_litellm_makes_one_request_of_one_unless_it_is_told_to(options: dict[str, int], retries: int | None) -> None:
+    module: Any = ModuleType("litellm")  # it takes long to load, and is not among the tests' requirements
+    module.completion = lambda **given: given
+
+    class Model:
+        client: Any = None
+
+        def __init__(self) -> None:
+            self.client = None
+
+        def get_client(self) -> Any:
+            return self.client or module
+
+    model = Model()
+    leave_retries(model, "async_client")
+    assert model.get_client().completion(**options).get("max_retries") == retries

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 (one wire needs what another does not)
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -223,6 +224,7 @@ class LiteLLM(OpenAIChat):
     name = "litellm"
 
     def model(self, url: str, **more: Any) -> Any:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or it asks the internet for one
         from agno.models.litellm import LiteLLM as Model
 
         options: dict[str, Any] = {"id": "openai/m", "api_key": "k", "api_base": f"{url}/v1", **more}

@@ -47,8 +47,8 @@ def leave_retries(model: Any, attribute: str) -> None:
     """Open a model's client, if Agno has not, and have it leave retries to the worker: it is one layer that retries.
 
     What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
-    parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, Google's once after up to ten seconds,
-    Bedrock's four times, and hold the task's slot meanwhile.
+    parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, and so does LiteLLM, Google's once after
+    up to ten seconds, Bedrock's four times, and hold the task's slot meanwhile.
 
     Args:
         model: Agno's.
@@ -64,6 +64,9 @@ def leave_retries(model: Any, attribute: str) -> None:
         return
     with contextlib.suppress(Exception):  # what is wrong is reported where the model is called
         client = getattr(model, getter)()
+        if getattr(client, "__name__", "") == "litellm":
+            model.client = OneRequest(client)
+            return
         parameters: dict[str, Any] = getattr(model, "client_params", None) or {}
         is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
         if is_own and isinstance(getattr(client, "max_retries", None), int):
@@ -71,6 +74,32 @@ def leave_retries(model: Any, attribute: str) -> None:
         options: Any = getattr(getattr(client, "_api_client", None), "_http_options", None)
         if getattr(options, "retry_options", client) is None:
             options.retry_options = type(options)(retry_options={"attempts": 1}).retry_options
+
+
+class OneRequest:
+    """LiteLLM, a module, where a call makes one request unless somebody has said how many.
+
+    Args:
+        module: The module.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def completion(self, **options: Any) -> Any:
+        """Ask as plain code does."""
+        return self._module.completion(**self._once(options))
+
+    async def acompletion(self, **options: Any) -> Any:
+        """Ask, and await the answer."""
+        return await self._module.acompletion(**self._once(options))
+
+    def _once(self, options: dict[str, Any]) -> dict[str, Any]:
+        said = {"max_retries", "num_retries"} & options.keys() or getattr(self._module, "num_retries", None)
+        return options if said else {**options, "max_retries": 0}
 
 
 def prepare_client(model: Any) -> None:
