@@ -132,6 +132,9 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "key": (401, "invalid_api_key"),
     "400": (400, "invalid_request_error"),
 }
+BUSY = frozenset({"408", "429", "500", "503", "529"})
+"""Of these, those that are charged to the task: a provider is away from the third in a row on."""
+
 AWS = {
     400: "ValidationException",
     401: "UnrecognizedClientException",
@@ -305,6 +308,9 @@ class Told:
             yield f"asked again: {again}"
         if self.asked[plot.asked] > 2:
             yield f"asked {self.asked[plot.asked]} times"
+        is_busy = plot.kind == "refuse" and plot.how in BUSY
+        if is_busy and self.asked[plot.asked] > 1 and self.task is not None and not self.task.errors:
+            yield "a client has tried again by itself"
         repeated = [who for who, times in Counter(self.effects).items() if times > 1]
         if program.is_journaled and repeated:
             yield f"tools called again: {repeated}"

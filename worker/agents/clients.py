@@ -47,8 +47,8 @@ def leave_retries(model: Any, attribute: str) -> None:
     """Open a model's client, if Agno has not, and have it leave retries to the worker: it is one layer that retries.
 
     What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
-    parameters. OpenAI's, Anthropic's and Groq's clients retry twice by default, and so does LiteLLM, Google's once after
-    up to ten seconds, Bedrock's four times, and hold the task's slot meanwhile.
+    parameters. The clients of OpenAI, Anthropic, Groq and LiteLLM retry twice by default, Google's once after up to ten
+    seconds, Bedrock's four times, and hold the task's slot meanwhile.
 
     Args:
         model: Agno's.
