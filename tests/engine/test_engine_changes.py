@@ -9,20 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.engine.state.changes import (
-    Append,
-    Crash,
-    Finish,
-    GiveBack,
-    Release,
-    Renewal,
-    Retry,
-    Save,
-    Skip,
-    Stop,
-)
+from worker.engine.state.client_changes import Renewal, Retry, Skip, Stop
 from worker.engine.state.records import History, task_record
+from worker.engine.state.release import Release
 from worker.engine.state.rows import TAKES_TURNS, Change, LoggedEvent, Row
+from worker.engine.state.run_changes import Append, Crash, Finish, GiveBack, Save
 from worker.words.changes import MUTABLE, check_changes
 from worker.words.errors import Conflict, LeaseLost, ModuleException, ValidationError
 from worker.words.events import NewEvent
@@ -99,39 +90,39 @@ def test_the_end_of_a_task_lets_go_of_its_worker(status: Status) -> None:
     assert [event.type for event in effect.events] == [TaskUpdateEventType.TaskFinished]
 
 
-def test_a_bereaved_task_that_moved_on_is_left_alone() -> None:
+def test_a_released_task_that_moved_on_is_left_alone() -> None:
     for moved in (row(worker_id="another"), row(Status.Pending), row(Status.Completed)):
         assert Release(ORGANIZATION, TASK, WORKER).decide(moved).events == []
         assert moved.changed == {}
 
 
-def bereave(suspicions: int, crashes: int = 0, **options: Any) -> Row:
-    bereft = row(suspicions=suspicions, crashes=crashes)
-    Release(ORGANIZATION, TASK, WORKER, **options).decide(bereft)
-    return bereft
+def release(suspicions: int, crashes: int = 0, **options: Any) -> Row:
+    left = row(suspicions=suspicions, crashes=crashes)
+    Release(ORGANIZATION, TASK, WORKER, **options).decide(left)
+    return left
 
 
 def test_a_worker_that_leaves_holds_nothing_against_its_tasks() -> None:
-    bereft = bereave(5, 2, suspected=False)
-    assert (bereft.status, bereft.suspicions, bereft.crashes) == (Status.Pending, 5, 2)
+    left = release(5, 2, suspected=False)
+    assert (left.status, left.suspicions, left.crashes) == (Status.Pending, 5, 2)
 
 
 @pytest.mark.parametrize("suspicions", [0, 1, 2, 18])
 def test_the_death_of_a_worker_that_runs_suspects_apart_is_a_suspicion_alone(suspicions: int) -> None:
-    bereft = bereave(suspicions, 2)
-    assert (bereft.status, bereft.suspicions, bereft.crashes) == (Status.Pending, suspicions + 1, 2)
+    left = release(suspicions, 2)
+    assert (left.status, left.suspicions, left.crashes) == (Status.Pending, suspicions + 1, 2)
 
 
 def test_what_so_many_workers_died_of_goes_on_no_longer() -> None:
-    bereft = bereave(19)
-    assert (bereft.status, bereft.crashes) == (Status.Failed, 0)
-    assert bereft.changed["result"] == "its worker died 20 times while it ran"
+    left = release(19)
+    assert (left.status, left.crashes) == (Status.Failed, 0)
+    assert left.changed["result"] == "its worker died 20 times while it ran"
 
 
 def test_a_suspect_beside_others_in_a_worker_that_cannot_run_it_apart_is_charged_with_its_death() -> None:
     for suspicions, crashes in ((0, 0), (1, 0), (2, 1)):
-        assert bereave(suspicions, isolates=False).crashes == crashes
-    ended = bereave(4, 2, isolates=False)
+        assert release(suspicions, isolates=False).crashes == crashes
+    ended = release(4, 2, isolates=False)
     assert (ended.status, ended.changed["result"]) == (Status.Failed, "its worker died 5 times while it ran")
 
 
@@ -216,7 +207,7 @@ def renewed(text: str, place: int | None) -> Change:
     return Retry(ORGANIZATION, TASK, Renewal(AGENT, columns, {"source": text}, place=place))
 
 
-def bereaved(worker: str, *, suspected: bool, isolates: bool) -> Change:
+def released(worker: str, *, suspected: bool, isolates: bool) -> Change:
     return Release(ORGANIZATION, TASK, worker, suspected=suspected, isolates=isolates)
 
 
@@ -236,7 +227,7 @@ CHANGES: st.SearchStrategy[Change | str] = st.one_of(
     st.builds(renewed, st.sampled_from(["second", "third"]), st.sampled_from([None, 7])),
     st.just(Skip(ORGANIZATION, TASK, 8)),
     st.just(TURN),
-    st.builds(bereaved, st.sampled_from([WORKER, "another"]), suspected=st.booleans(), isolates=st.booleans()),
+    st.builds(released, st.sampled_from([WORKER, "another"]), suspected=st.booleans(), isolates=st.booleans()),
     st.builds(crashed, st.integers(0, 4), st.sampled_from([0, 60])),
 )
 
@@ -383,3 +374,10 @@ def test_the_task_composed_at_each_event_is_what_it_was_then(changes: list[Chang
         ).data
         if event.number in store.seen:
             assert composed == store.seen[event.number]
+
+
+def test_who_begins_a_task_anew_keeps_the_time_at_which_it_first_began() -> None:
+    first = BEGIN - timedelta(hours=1)
+    given_back = row(Status.Pending, started_at=first)
+    save(None, status="executing").decide(given_back)
+    assert (given_back.attempt, given_back.started_at) == (2, first)

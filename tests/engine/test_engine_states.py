@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from worker.engine.state.changes import Abandon, Append, Crash, Finish, GiveBack, Release, Retry, Save, Stop
+from worker.engine.state.client_changes import Abandon, Retry, Stop
 from worker.engine.state.families import AWAITS, Wake
+from worker.engine.state.release import Release
 from worker.engine.state.requests import Answer, Overdue
 from worker.engine.state.rows import Change, Row
+from worker.engine.state.run_changes import Append, Crash, Finish, GiveBack, Save
 from worker.engine.state.signals import Signal
 from worker.words.errors import Conflict, LeaseLost
 from worker.words.events import NewEvent

@@ -15,7 +15,8 @@ from worker.engine.commit import queue
 from worker.engine.commit.batch import NewRow
 from worker.engine.engine import Engine
 from worker.engine.liveness import wakeups as hubs
-from worker.engine.state.changes import Append, Finish, Retry, Save
+from worker.engine.state.client_changes import Retry
+from worker.engine.state.run_changes import Append, Finish, Save
 from worker.words.errors import LeaseLost, Unavailable, ValidationError
 from worker.words.events import NewEvent
 from worker.words.outcomes import Outcome

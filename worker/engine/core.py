@@ -35,7 +35,7 @@ from worker.engine.liveness.heartbeat import Heartbeat, OnDeath
 from worker.engine.liveness.notifier import Notifier
 from worker.engine.liveness.turns import TurnKeeper
 from worker.engine.liveness.wakeups import Wakeups
-from worker.engine.state.changes import Release
+from worker.engine.state.release import Release
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, WorkerLost, announce
 

@@ -11,7 +11,8 @@ from worker.engine.database.columns import TYPES
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
 from worker.engine.state.references import FileRow, parts_of
-from worker.engine.state.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, moves_turns, not_found
+from worker.engine.state.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, not_found
+from worker.engine.state.transitions import moves_turns
 from worker.words.conversations import WAITS_FOR_TURN, Turns
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.texts import clean

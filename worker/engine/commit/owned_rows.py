@@ -13,8 +13,8 @@ from worker.engine.commit.batch import Batch, Item
 from worker.engine.database.columns import COLUMNS, FIELDS, SAVED
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
-from worker.engine.state.changes import Append, Finish, Save
 from worker.engine.state.rows import Row
+from worker.engine.state.run_changes import Append, Finish, Save
 from worker.words.statuses import AgentExecutionStatus
 
 OWN = (Append, Save, Finish)

@@ -38,8 +38,8 @@ from worker.engine.database.statements import files as sql_files
 from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault, looks_first
-from worker.engine.state.changes import Append, Save
 from worker.engine.state.rows import Row
+from worker.engine.state.run_changes import Append, Save
 from worker.words.conversations import Turns
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
 from worker.words.ids import is_id

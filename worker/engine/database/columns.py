@@ -45,7 +45,7 @@ COLUMNS = (
     Column("available_at", "timestamptz", read=True),
     Column("created_at", "timestamptz", read=True),
     Column("updated_at", "timestamptz", read=True),
-    Column("started_at", "timestamptz", read=True),
+    Column("started_at", "timestamptz", locked=True, read=True),
     Column("paused_at", "timestamptz", read=True),
     Column("finished_at", "timestamptz", read=True),
     Column("waits_for", "text", read=True),

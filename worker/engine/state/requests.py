@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.engine.state.rows import Effect, LoggedEvent, Row, end, log, note_error, put, rejoin
+from worker.engine.state.rows import Effect, LoggedEvent, Row, log, note_error, put
+from worker.engine.state.transitions import end, rejoin, requeue
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import Conflict
 from worker.words.outside_rows import answer_row
@@ -183,8 +184,7 @@ def _answered(row: Row, fresh: Sequence[tuple[InputRequest, InputAnswer]], by: s
         row.set(available_at=_due(waits, row.now))
     else:
         delta = put(row, {"hitl_request": None})
-        row.set(status=Status.Pending, available_at=row.now, paused_at=None)
-        delta |= {"status": Status.Pending, ANSWERED: True, **rejoin(row)}
+        delta |= {**requeue(row, paused_at=None), ANSWERED: True, **rejoin(row)}
     events.append(log(row, TaskUpdateEventType.TaskUpdated, delta))
     rows = [answer_row(request_id, each) for request_id, each in said.items()]
     return Effect(events=events, journal=rows, wakes_work=not waits)

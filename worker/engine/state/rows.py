@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 from worker.engine.database.columns import FIELDS
 from worker.engine.state.references import FileRow
-from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import LeaseLost, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
@@ -32,7 +31,8 @@ TAKES_TURNS = "_conversation"
 SKIPPED = "_skipped"
 """Key in a task's ``state``: its place, once it goes on, in the queue that it was taken out of."""
 
-NOT_YET = timedelta(days=36500)  # a task whose turn has not come is let go when it has
+WAITING_FOR = "waiting_for"
+"""Key in a task's ``state``: what it waits for while it is pending, in words."""
 
 ERROR = ("error_code", "provider_code")
 """Keys in a task's ``state``: what its last failed try failed of."""
@@ -56,6 +56,7 @@ class Row:
     state: dict[str, Any]
     settings: dict[str, Any] | None = None  # only where a change asks for it
     internal_status: str | None = None
+    started_at: datetime | None = None
     written: int = 0  # attempt and number of the last numbered write of a run
     has_result: bool = False
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -189,42 +190,12 @@ def told(event: NewEvent) -> Any:
     return None if event.type in WHOLE_TASK else event.data
 
 
-def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, origin: str | None = None) -> LoggedEvent:
-    """Make a task terminal: status, end and event together."""
-    if status == Status.Completed:
-        delta = {**delta, **forget(row, ERROR)}
-    row.set(status=status, worker_id=None, finished_at=row.now)
-    return log(row, TaskUpdateEventType.TaskFinished, {**delta, "status": status}, attempt, origin)
-
-
 def forget(row: Row, names: Collection[str]) -> dict[str, None]:
     """Take fields out of a row's ``state``. Returns: the change as its event tells it."""
     gone: dict[str, None] = {name: None for name in names if name in row.state}
     if gone:
         row.set(state={name: value for name, value in row.state.items() if name not in gone})
     return gone
-
-
-def queue(row: Row, place: int | None = None) -> None:
-    """Have a pending task wait for its turn, at a place or the one it has."""
-    row.set(queued=True, available_at=row.now + NOT_YET)
-    if place is not None:
-        row.set(place=place)
-
-
-def rejoin(row: Row) -> dict[str, Any]:
-    """Have a task that goes on wait for its turn, where it was skipped. Returns: the change as its event tells it."""
-    place = row.state.get(SKIPPED)
-    if place is None:
-        return {}
-    forget(row, (SKIPPED,))
-    queue(row, place)
-    return {"waiting_for": WAITS_FOR_TURN}
-
-
-def moves_turns(row: Row) -> bool:
-    """Whether a changed row may have another task's turn come, or its own."""
-    return TAKES_TURNS in row.state and (row.is_terminal or "place" in row.changed or "queued" in row.changed)
 
 
 def note_error(row: Row, code: str | None, provider_code: str | None = None) -> dict[str, Any]:

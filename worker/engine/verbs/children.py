@@ -8,7 +8,7 @@ from typing import LiteralString, Protocol
 from worker.engine.core import Core
 from worker.engine.database.columns import TASK_COLUMNS
 from worker.engine.liveness.upkeep import repeat
-from worker.engine.state.changes import Stop
+from worker.engine.state.client_changes import Stop
 from worker.engine.state.families import Adopt, Wake
 from worker.engine.state.records import task_record
 from worker.words.errors import Conflict

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.engine.core import Core
-from worker.engine.state.changes import Stop
+from worker.engine.state.client_changes import Stop
 from worker.words.conversations import ANY_AGENT, PARALLEL, QUEUE, Mode, Turns
 from worker.words.errors import Conflict
 from worker.words.tasks import NewTask, TaskRecord

@@ -11,7 +11,7 @@ from worker.contracts.bounds import bounded
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.core import Core
 from worker.engine.database.statements import presence as sql_presence
-from worker.engine.state.changes import Save
+from worker.engine.state.run_changes import Save
 from worker.engine.verbs.work import EngineWork
 from worker.words.errors import LeaseLost, NotFound, TaskNotFound
 from worker.words.outcomes import HandBack

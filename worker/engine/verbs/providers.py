@@ -10,7 +10,7 @@ from typing import Any
 from worker.engine.commit.hints import WORK
 from worker.engine.core import Core
 from worker.engine.liveness.upkeep import repeat
-from worker.engine.state.changes import Abandon
+from worker.engine.state.client_changes import Abandon
 from worker.words.errors import NotFound
 from worker.words.notices import ProviderAway, ProviderBack, announce
 from worker.words.providers import (

@@ -16,10 +16,11 @@ from worker.engine.database.statements import log as sql_log
 from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.state.activity import compose
 from worker.engine.state.attempts import attempts_of
-from worker.engine.state.changes import Append, Renewal, Retry, Save, Skip, Stop
+from worker.engine.state.client_changes import Renewal, Retry, Skip, Stop
 from worker.engine.state.records import SECRETS, History, is_renewal, split, task_item, task_record
 from worker.engine.state.references import uploads
 from worker.engine.state.rows import RENEWED, TAKES_TURNS, text_size
+from worker.engine.state.run_changes import Append, Save
 from worker.engine.verbs import conversation_views, input_answers, queries, tool_calls
 from worker.engine.verbs.audit import EngineAudit
 from worker.engine.verbs.children import stop_children

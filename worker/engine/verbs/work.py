@@ -23,9 +23,9 @@ from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.fault_points import fault
 from worker.engine.state.artifacts import Produce
-from worker.engine.state.changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.state.records import assigned
 from worker.engine.state.references import kept_rows
+from worker.engine.state.run_changes import Append, Crash, Finish, GiveBack, Keep
 from worker.engine.verbs.children import children_of, make_children, wake_if_ready
 from worker.engine.verbs.claim_positions import ClaimPositions
 from worker.engine.verbs.deliveries import DeliveryQueue

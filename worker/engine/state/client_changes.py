@@ -1,0 +1,177 @@
+"""What clients and operators do to tasks: they stop, skip, and retry them. No I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.engine.state.artifacts import ARTIFACTS
+from worker.engine.state.families import AWAITS, CHILDREN
+from worker.engine.state.messages import SENT
+from worker.engine.state.references import FileRow
+from worker.engine.state.requests import ANSWERS, ASKED
+from worker.engine.state.rows import (
+    ANEW,
+    ERROR,
+    RENEWED,
+    SKIPPED,
+    TAKES_TURNS,
+    WAITING_FOR,
+    Effect,
+    Row,
+    forget,
+    log,
+    note_error,
+)
+from worker.engine.state.transitions import end, queue, rejoin, requeue
+from worker.words.conversations import WAITS_FOR_TURN
+from worker.words.errors import Conflict
+from worker.words.providers import ProviderState
+from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
+
+Status = AgentExecutionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """An operator's word, or time's, that a task waits no longer for a provider that is away."""
+
+    organization_id: str
+    task_id: str
+    provider: ProviderState
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """End it as an error; one that is no longer pending is left as it is."""
+        if row.status != Status.Pending:
+            return Effect()
+        reason = f"{self.provider.id} is away: {self.provider.message}"
+        delta = {"result": reason, **note_error(row, self.provider.error_code, self.provider.provider_code)}
+        row.set(result=reason)
+        return Effect(events=[end(row, Status.Error, delta, None)])
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Anybody's wish that it end."""
+
+    organization_id: str
+    task_id: str
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """End it as stopped; a terminal task is left as it is."""
+        if row.is_terminal:
+            return Effect()
+        row.set(state={**row.state, "is_manually_stopped": True})
+        return Effect(events=[end(row, Status.Stopped, {"is_manually_stopped": True}, None)])
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An operator's wish that the others of its conversation go on without it.
+
+    Args:
+        place: The last one in the queue.
+    """
+
+    organization_id: str
+    task_id: str
+    place: int
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Have it go to the end of the queue: at once, or once what it waits for is there. Raises: Conflict."""
+        if TAKES_TURNS not in row.state or row.status not in (Status.Pending, Status.Paused):
+            what = f"is {row.status}" if TAKES_TURNS in row.state else "takes no turn in a conversation"
+            raise Conflict(f"Task {row.id!r} {what}; only one that waits and keeps others waiting is skipped.")
+        delta: dict[str, Any] = {}
+        if row.status == Status.Paused or WAITING_FOR in row.state:
+            row.set(place=None, state={**row.state, SKIPPED: self.place})
+        else:
+            row.set(waits_for=None)
+            queue(row, self.place)
+            delta = {"status": Status.Pending, WAITING_FOR: WAITS_FOR_TURN}
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, {**delta, "_skipped": True})], wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a task that is created again gets anew: columns, and what of ``state`` was given."""
+
+    agent_id: str
+    columns: dict[str, Any]
+    state: dict[str, Any]
+    files: Sequence[FileRow] = ()
+    place: int | None = None  # in its conversation's queue; none: it takes no turn
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Anybody's wish that a finished or paused task run again, with a new input where one is given."""
+
+    organization_id: str
+    task_id: str
+    renewal: Renewal | None = None
+    size: int = 0
+    resumes: bool | None = None  # from what is journaled; none: as suits how it ended
+
+    def decide(self, row: Row) -> Effect:
+        """Queue it afresh. Raises: Conflict."""
+        if not row.is_terminal and row.status != Status.Paused:
+            raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
+        if self.renewal is not None and self.renewal.agent_id != row.agent_id:
+            raise Conflict(f"Task {row.id!r} is agent {row.agent_id!r}'s; it cannot run again as another's.")
+        was_over = row.is_terminal
+        resumes = self._resumes(row)
+        cleared: dict[str, Any] = {"is_manually_stopped": False, "hitl_request": None, **dict.fromkeys(ERROR)}
+        if not resumes:
+            cleared |= {CHILDREN: None, ARTIFACTS: None}
+        gone = {*cleared, AWAITS, *(() if resumes else (ANSWERS, ASKED, SENT))}
+        requeue(
+            row,
+            awaits=None,
+            suspicions=0,
+            crashes=0,
+            errors=0,
+            result=None,
+            finish_reason=None,
+            started_at=None,
+            finished_at=None,
+            paused_at=None,
+            state={name: value for name, value in row.state.items() if name not in gone},
+        )
+        counts = {"suspicions": 0, "crashes": 0, "errors": 0}
+        delta: dict[str, Any] = {"status": Status.Pending, "result": None, "finish_reason": None, **counts, **cleared}
+        delta["internal_status"] = row.internal_status  # on a terminal task it may have changed without an event
+        if self.renewal is not None:
+            turn = row.state.get("turn", 0) + 1
+            delta |= {"_settings_before": row.settings, **self.renewal.state, "turn": turn}
+            row.set(state={**row.state, **self.renewal.state, RENEWED: True, "turn": turn}, **self.renewal.columns)
+            forget(row, (TAKES_TURNS, SKIPPED))
+            row.set(place=None, queued=False)
+            if self.renewal.place is not None:
+                row.set(state={**row.state, TAKES_TURNS: self.renewal.columns["conversation_id"]})
+                queue(row, self.renewal.place)
+                delta["waiting_for"] = WAITS_FOR_TURN
+        elif was_over and TAKES_TURNS in row.state:
+            queue(row)
+            delta["waiting_for"] = WAITS_FOR_TURN
+        delta |= rejoin(row)
+        event = log(row, TaskUpdateEventType.TaskUpdated, delta)
+        if not resumes:
+            row.set(state={**row.state, ANEW: event.number})
+        return Effect(
+            events=[event],
+            drop_journal=not resumes,
+            wakes_work=True,
+            files=self.renewal.files if self.renewal is not None else (),
+            drop_files=self.renewal is not None,
+        )
+
+    def _resumes(self, row: Row) -> bool:
+        """A paused task always goes on where it stood; one that is given another input never does."""
+        if self.renewal is not None:
+            return row.status == Status.Paused
+        if self.resumes is None or row.status == Status.Paused:
+            return row.status != Status.Completed
+        return self.resumes

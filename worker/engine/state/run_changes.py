@@ -1,0 +1,260 @@
+"""What a run does to its own task: it tells, saves, ends, or gives its task back. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from worker.engine.state.families import AWAITS
+from worker.engine.state.messages import unread
+from worker.engine.state.records import ENDED
+from worker.engine.state.references import FileRow
+from worker.engine.state.requests import pause
+from worker.engine.state.rows import (
+    BEGUN,
+    WAITING_FOR,
+    Effect,
+    Row,
+    forget,
+    is_repeat,
+    left_open,
+    log,
+    note_error,
+    note_written,
+    own,
+    put,
+    text_size,
+    told,
+)
+from worker.engine.state.signals import hears
+from worker.engine.state.transitions import begin, end, fail, requeue
+from worker.words.error_codes import ErrorCode
+from worker.words.errors import Conflict
+from worker.words.events import NewEvent
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.retry import CRASHES
+from worker.words.statuses import TERMINAL, AgentExecutionStatus, TaskUpdateEventType
+from worker.words.texts import clean
+from worker.words.work import JournalEntry
+
+Status = AgentExecutionStatus
+
+USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
+"""What a run has cost, and how its answer ended."""
+
+NEVER_BY_ITSELF = timedelta(days=3650)  # who waits for a provider, or for children, is released when they are there
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events and journal entries, of the owner (with an attempt) or of anybody (without)."""
+
+    organization_id: str
+    task_id: str
+    attempt: int | None
+    events: Sequence[NewEvent]
+    journal: Sequence[JournalEntry] = ()
+    sequence: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        return sum(text_size(each.data) for each in self.events) + sum(len(each.value) for each in self.journal)
+
+    def decide(self, row: Row) -> Effect:
+        """Number the events. Raises: LeaseLost, Conflict."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
+        if self.attempt is not None:
+            own(row, self.attempt)
+        elif row.is_terminal:
+            raise Conflict(f"Task {row.id!r} is {row.status}; nothing is appended until it is retried.")
+        note_written(row, self.attempt, self.sequence)
+        events = [log(row, event.type, told(event), self.attempt) for event in self.events]
+        return Effect(events=events, journal=self.journal)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What the owner has read of the task's files, for the attempts to come."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    files: Sequence[FileRow]
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Say which stored files are the task's. Raises: LeaseLost."""
+        own(row, self.attempt)
+        return Effect(files=self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Changed fields, of the owner (with an attempt) or of anybody (without)."""
+
+    organization_id: str
+    task_id: str
+    attempt: int | None
+    changes: Mapping[str, Any]
+    origin: str | None = None
+    sequence: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        return text_size(self.changes)
+
+    def decide(self, row: Row) -> Effect:
+        """Store what is new. Raises: LeaseLost."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
+        changes = dict(self.changes)
+        status = changes.pop("status", None)
+        if self.attempt is None:
+            return self._outsider(row, changes, status)
+        if row.is_terminal and row.attempt == self.attempt and status in (None, row.status):
+            if row.state.get(ENDED) == self.attempt:
+                put(row, left_open(row, changes))
+                return Effect()
+            if status is not None:
+                return Effect()  # a repeat of what ended it: answered with the task as it stands
+        if row.status == Status.Stopped and row.attempt == self.attempt and status is None and changes.keys() <= USED:
+            put(row, changes)  # a run that was stopped says at its end what it has cost
+            return Effect()
+        own(row, self.attempt)
+        if status in TERMINAL:
+            row.set(state={**row.state, ENDED: self.attempt})
+        if status in TERMINAL or status == Status.Paused:
+            outcome = Outcome(Status(status), changes)
+            return Finish(self.organization_id, self.task_id, self.attempt, outcome, self.sequence).decide(row)
+        delta = put(row, changes)
+        if not delta:
+            return Effect()
+        note_written(row, self.attempt, self.sequence)
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt, self.origin)])
+
+    def _outsider(self, row: Row, changes: dict[str, Any], status: str | None) -> Effect:
+        if row.is_terminal:  # the first terminal write wins
+            put(row, {name: value for name, value in changes.items() if name in _addable(row)})
+            return Effect()
+        if status == Status.Paused and row.status != Status.Paused:
+            return pause(row, changes, None, self.origin)
+        delta = put(row, changes)
+        if status == Status.Executing and row.status == Status.Pending:
+            delta |= begin(row)
+        elif status == Status.Executing and row.state.get(BEGUN) != row.attempt:
+            row.set(state={**row.state, BEGUN: row.attempt})  # who sends no attempt has begun what it was given
+        elif status in TERMINAL:
+            return Effect(events=[end(row, Status(status), delta, None, self.origin)])
+        if not delta:
+            return Effect()
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, None, self.origin)])
+
+
+def _addable(row: Row) -> tuple[str, ...]:
+    """What somebody without an attempt may still set on a finished task."""
+    is_open = row.status == Status.Completed and not row.has_result and row.state.get(BEGUN) == row.attempt
+    return ("internal_status", "result") if is_open else ("internal_status",)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The owner's last word."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    outcome: Outcome
+    sequence: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload, roughly."""
+        return text_size(self.outcome.changes)
+
+    def decide(self, row: Row) -> Effect:
+        """End the task, or pause it. Raises: LeaseLost."""
+        status = self.outcome.status
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
+        if row.is_terminal and row.attempt == self.attempt and row.status != Status.Stopped:
+            if row.state.get(ENDED) == self.attempt and status == row.status:  # before, by a save of its own
+                put(row, left_open(row, self.outcome.changes))
+            return Effect()
+        own(row, self.attempt)
+        note_written(row, self.attempt, self.sequence)
+        if status == Status.Paused:
+            return pause(row, self.outcome.changes, self.attempt)
+        delta = put(row, {name: value for name, value in self.outcome.changes.items() if name != "status"})
+        return Effect(events=[*unread(row, self.outcome.taken, self.attempt), end(row, status, delta, self.attempt)])
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The owner's leave without an end: the task is pending again."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    back: HandBack
+    sequence: int | None = None
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Queue the task again, charged with an error or with nothing. Raises: LeaseLost."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
+        own(row, self.attempt)
+        note_written(row, self.attempt, self.sequence)
+        delta = requeue(row, row.now + timedelta(seconds=self.back.delay))
+        if self.back.waits_for is not None:
+            row.set(waits_for=clean(self.back.waits_for), available_at=row.now + NEVER_BY_ITSELF)
+            delta |= {"_waits": clean(self.back.error)}
+            delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
+        elif self.back.error is not None:
+            row.set(errors=row.errors + 1)
+            delta |= {"errors": row.errors, "_error": clean(self.back.error)}
+            delta |= note_error(row, clean(self.back.error_code), clean(self.back.provider_code))
+        if self.back.waiting_for is not None:
+            delta |= put(row, {WAITING_FOR: clean(self.back.waiting_for)})
+        else:
+            forget(row, (WAITING_FOR,))
+        if self.back.awaits:
+            row.set(awaits=list(self.back.awaits), available_at=row.now + NEVER_BY_ITSELF)
+            row.set(state={**row.state, AWAITS: True})
+        if self.back.heard is not None and hears(row, self.back.heard):
+            row.set(available_at=row.now)
+        if self.back.delay and self.back.waits_for is None:
+            delta["available_at"] = row.changed["available_at"]
+        events = [log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)]
+        return Effect(events=events, wakes_work=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The owner's word that the process which ran the task alone died of it."""
+
+    organization_id: str
+    task_id: str
+    attempt: int
+    reason: str
+    delay: float = 0.0
+    sequence: int | None = None
+    size: int = 0
+
+    def decide(self, row: Row) -> Effect:
+        """Charge a crash, and queue the task again or, by the third, end it. Raises: LeaseLost."""
+        if is_repeat(row, self.attempt, self.sequence):
+            return Effect()
+        own(row, self.attempt)
+        note_written(row, self.attempt, self.sequence)
+        reason = clean(self.reason)
+        row.set(crashes=row.crashes + 1)
+        delta: dict[str, Any] = {"crashes": row.crashes, "_error": reason, **note_error(row, ErrorCode.Crash)}
+        if row.crashes >= CRASHES:
+            return fail(row, f"its process died {row.crashes} times; the last time it {reason}", delta)
+        delta |= requeue(row, row.now + timedelta(seconds=self.delay))
+        delta["available_at"] = row.changed["available_at"]
+        return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, self.attempt)], wakes_work=True)
