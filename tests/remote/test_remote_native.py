@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import httpx
 import pytest
 
 from tests.remote.stories import KEY, SECONDS, OpenRemote
 from tests.server.serving import Serving
-from tests.supervisor.stories import Handlers, create, done
+from tests.supervisor.stories import Handlers, create, done, finished
 from tests.support import wait_until
 from tests.workers import working
 from worker import Task
 from worker.contracts import Capabilities
+from worker.contracts.lease import REMOTE_SECONDS, OwnLease
 from worker.engine.liveness import heartbeat
+from worker.remote import heartbeats
 from worker.remote.asking import Asking
 from worker.remote.native import NativeWork
 from worker.remote.remote import Remote
@@ -161,6 +163,42 @@ async def test_deliveries_come_over_http(remote: Remote, handlers: Handlers, ser
     async with serve():
         task = await done(remote)  # type: ignore[arg-type] - the same
         await wait_until(lambda: heard == [(task.id, "completed")], "the end is heard of once")
+
+
+async def test_a_worker_whose_heartbeats_no_longer_arrive_ends_its_runs_when_others_may_take_them(
+    remote: Remote, handlers: Handlers, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float] = []
+    renewed = OwnLease.renewed
+
+    def told(lease: OwnLease, asked: float, held_for: float) -> None:
+        seconds.append(held_for)
+        renewed(lease, asked, held_for / 6)
+
+    monkeypatch.setattr(OwnLease, "renewed", told)
+    monkeypatch.setattr(heartbeats, "INTERVAL", 0.05)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(task: Task) -> str:
+        if begun.is_set():
+            return "done"
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return "never"
+
+    handlers.bind(work)
+    async with serve(lease_seconds=30):
+        task = await create(remote)  # type: ignore[arg-type] - the same
+        await asyncio.wait_for(begun.wait(), SECONDS)
+        with monkeypatch.context() as lost:
+            lost.setattr(heartbeats, "_send", Mock())
+            await asyncio.wait_for(ended.wait(), SECONDS)
+        task = await finished(remote, task)  # type: ignore[arg-type] - the same
+    assert (task.result, task.execution_attempts, task.errors, task.crashes) == ("done", 2, 0, 0)
+    assert set(seconds) == {REMOTE_SECONDS}, "the server takes it for dead after that long, whatever it asks for"
 
 
 async def test_what_a_drain_cuts_short_is_pending_again_uncharged(

@@ -190,3 +190,32 @@ def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
 
 def test_the_tests_key_is_none_of_the_stored_form() -> None:
     assert not KEY.startswith("wk_")
+
+
+async def test_a_worker_of_some_agents_makes_nobody_elses_tasks_wait_for_a_provider(
+    client: httpx.AsyncClient, keyed: Keyed, engine: Engine
+) -> None:
+    everybodys = await keyed((await engine.keys.create("default", role=Role.Worker))[0])
+    narrow = [
+        await keyed((await engine.keys.create("default", role=Role.Worker, agents=[agent]))[0])
+        for agent in ("analyst", "writer")
+    ]
+    failed = {"verb": "provider_failed", "id": "p", "error_code": "quota", "message": "m", "opens": True}
+
+    async def asked(by: httpx.AsyncClient, verb: dict[str, Any]) -> Any:
+        (result,) = (await by.post("/work", json={"worker_id": None, "verbs": [verb]})).json()["results"]
+        return result["value"]
+
+    async def seen() -> list[list[str]]:
+        return [[each["id"] for each in await asked(by, {"verb": "providers"})] for by in narrow]
+
+    assert (await asked(narrow[0], {**failed, "wait_seconds": 0}))["id"] == "p"
+    assert await seen() == [["p"], []]
+    known = {each.id for each in await engine.work.providers()}
+    assert "p" not in known
+    await asked(everybodys, failed)
+    await asked(narrow[1], {"verb": "provider_answered", "id": "p"})
+    assert {each.id for each in await engine.work.providers()} == known | {"p"}
+    await asked(narrow[0], {"verb": "provider_answered", "id": "p"})
+    assert await seen() == [[], []]
+    assert [each.id for each in await engine.work.providers()] == ["p"]

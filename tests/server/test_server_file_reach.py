@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from typing import Any
 
 import httpx
 import pytest
@@ -101,3 +103,34 @@ async def test_large_values_of_its_agents_journals_are_within_reach(
         references[agent] = f"{(await engine.work.entries(task.id))[0].reference}/f"
     assert await fetched(client, references["mine"], narrow) == 200
     assert await fetched(client, references["theirs"], narrow) == 404
+
+
+async def test_a_record_that_merely_mentions_a_file_holds_no_link_to_it(
+    client: httpx.AsyncClient, narrow: dict[str, str]
+) -> None:
+    await uploaded(client, THEIRS)
+    own = await uploaded(client, b"mine", narrow)
+    mentioned: dict[str, Any] = {
+        "files": [REFERENCE],
+        "attachments": [{"url": REFERENCE}],
+        "artifacts": [{"name": "f", "url": REFERENCE}],
+        "input": {"files": [REFERENCE]},
+    }
+    given = {"text": "x", "files": [own], "more": mentioned, "artifacts": mentioned["artifacts"]}
+    fields = ("output_schema", "metadata", "payload_extension")
+    wish = {"input": given, "run_locally": True, "mcp_servers": [mentioned], **dict.fromkeys(fields, mentioned)}
+    told = [await client.post("/agent-execution/mine", json=wish, headers=narrow)]
+    path = f"/agent-execution/{told[0].raise_for_status().json()['id']}"
+    types = ("chunk", "think", "tool_call_request", "tool_call_result", "sub_agent_trigger", "task_updated", "note")
+    pushed = [{"type": each, "data": {"agent_id": "a", **mentioned}} for each in types]
+    (await client.post(f"{path}/events/push", json=pushed, headers=narrow)).raise_for_status()
+    for name in ("result", "artifacts", "hitl_request", "input", "used_tools", *fields):
+        change = {name: mentioned.get(name, mentioned)}
+        told.append(await client.patch(f"{path}/update", json=change, headers=narrow))
+    told.append(await client.get(f"{path}/status", headers=narrow))
+    told.append(await client.get(f"/activity/mine/{path.rpartition('/')[2]}", headers=narrow))
+    told.append(await client.delete(path, headers=narrow))
+    told.append(await client.get(f"{path}/events", headers=narrow))
+    signed = [set(re.findall(r"/files/([0-9a-f]{64})", each.text)) for each in told]
+    assert set[str]().union(*signed) == {own[7:71]}
+    assert SHA256 in told[-1].text, "they were mentioned"

@@ -126,15 +126,24 @@ REFERENCES = st.sampled_from(["a" * 64, "0" * 63, ""]).flatmap(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["files", "input", "attachments", "text"]), JSONS | REFERENCES, max_size=4))
-def test_signing_changes_nothing_but_references(value: dict[str, Any]) -> None:
+FILES = st.lists(REFERENCES | TEXTS, max_size=3)
+
+
+@given(FILES, st.lists(st.fixed_dictionaries({"url": REFERENCES | JSONS}) | JSONS, max_size=3), FILES, JSONS)
+def test_signing_changes_nothing_but_a_tasks_own_references(
+    files: list[str], attachments: list[Any], urls: list[str], others: Any
+) -> None:
     links = Links(None)  # type: ignore[arg-type] - it is asked for nothing
     links._current = (b"secret",)
-    text = json.dumps(value)
-    signed = json.loads(links.in_json(text, "default", "http://x"))
-    assert signed.keys() == value.keys()
-    assert signed.get("text") == value.get("text")
-    assert not links.fits("default", "a" * 64, "name", 2**53, text)
+    made = [{"name": "f", "url": url} for url in urls]
+    given = {"text": "x", "files": files, "attachments": attachments}
+    told = json.loads(json.dumps({"input": given, "artifacts": made, "output_schema": others}))
+    signed = links.in_task(told, "default", "http://x")
+    assert signed["output_schema"] == others
+    assert signed["input"]["text"] == "x"
+    assert len(signed["input"]["files"]) == len(files)
+    assert not any(each.startswith(f"worker:{'a' * 64}") for each in signed["input"]["files"])
+    assert not links.fits("default", "a" * 64, "name", 2**53, json.dumps(told))
 
 
 @given(st.text(st.characters(exclude_categories=[])))

@@ -3,6 +3,9 @@
 import math
 import time
 
+REMOTE_SECONDS = 6.0
+"""A remote worker's lease at the longest: it is dead when its stream is gone and three heartbeats are missed."""
+
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """The first goes on while a machine sleeps; not every system has it."""
 

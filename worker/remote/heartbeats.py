@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import httpx
 
 INTERVAL = 2.0  # seconds: the protocol's; three missed ones make a worker dead
-PATIENCE = 2.0  # seconds for one heartbeat: a server that hangs must not hold up the next
+PATIENCE = 3.0  # seconds for one heartbeat: after one that hangs there is time for another before the lease is over
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from worker.contracts.lease import OwnLease, now
+from worker.contracts.lease import REMOTE_SECONDS, OwnLease, now
 from worker.remote.flags import DELIVERIES, WORK, Flags
 from worker.remote.heartbeats import Beat, Heartbeats
 from worker.remote.repeating import forever
@@ -71,8 +71,9 @@ class NativePresence:
     def _beat(self, card: WorkerCard) -> Beat:
         body = encode({"worker_id": card.id, "verbs": [{"verb": "renew"}]})
         loop = asyncio.get_running_loop()
+        seconds = min(card.lease_seconds, REMOTE_SECONDS)
         sent = now()  # of the last one
-        self._lease.renewed(sent, card.lease_seconds)  # it has just registered
+        self._lease.renewed(sent, seconds)  # it has just registered
 
         def next_body() -> bytes:
             nonlocal sent
@@ -83,7 +84,7 @@ class NativePresence:
             if is_unknown(status, content) and not loop.is_closed():
                 loop.call_soon_threadsafe(self._introduce_again, card)
             elif is_well(status, content) and card.id in self._streams:
-                self._lease.renewed(sent, card.lease_seconds)
+                self._lease.renewed(sent, seconds)
 
         return Beat(self._url, next_body, answered)
 

@@ -260,7 +260,7 @@ class BareSession:
         return None
 
     def _signed(self, told: dict[str, Any]) -> dict[str, Any]:
-        return self.service.links.in_value(told, self.access.organization.organization_id, self.stream_client.base)
+        return self.service.links.in_task(told, self.access.organization.organization_id, self.stream_client.base)
 
     async def _refuse(self, assignment: Assignment, problem: str) -> None:
         changes: dict[str, Any] = {

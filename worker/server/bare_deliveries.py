@@ -119,10 +119,12 @@ class BareDeliveries:
         return self.service.answer_links.told(record, self.access, self.base, to_handler=True)
 
     def _told(self, delivery: Delivery) -> bytes:
+        links, organization_id = self.service.links, self.access.organization.organization_id
+        event, task = self._linked(delivery.event), bare.readable(self._linked(delivery.task))[0]
         told = {
             "handler": delivery.subscription.handler,
-            "event": bare.told(self._linked(delivery.event)),
-            "task": bare.readable(self._linked(delivery.task))[0],
+            "event": links.in_record(event, bare.told(event), organization_id, self.base),
+            "task": links.in_task(task, organization_id, self.base),
             "delivery": {
                 "subscription_id": delivery.subscription_id,
                 "task_id": delivery.event.task_id,
@@ -131,8 +133,7 @@ class BareDeliveries:
                 "tries": delivery.tries,
             },
         }
-        organization_id = self.access.organization.organization_id
-        return frame(self.service.links.in_value(told, organization_id, self.base), event="task-event")
+        return frame(told, event="task-event")
 
 
 async def merged(first: AsyncGenerator[bytes], second: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -71,7 +71,7 @@ def sent(request: Request, record: BaseModel, organization_id: str) -> str:
         record = service_of(request).answer_links.told(record, request.scope["access"], base_of(request))
     if is_native(request):
         return record.model_dump_json(warnings="none")
-    told = service_of(request).links.in_value(bare.told(record), organization_id, base_of(request))
+    told = service_of(request).links.in_record(record, bare.told(record), organization_id, base_of(request))
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 

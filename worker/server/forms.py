@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contracts.lease import REMOTE_SECONDS
 from worker.server.bodies import CreateBody
 from worker.words.artifacts import Artifact
 from worker.words.conversations import Mode
@@ -22,7 +23,6 @@ from worker.words.work import Delivery, DeliveryDemand, KeptFile, Subscription
 CONTENT_CHARACTERS = 20_000  # of a passage
 VECTOR_CHARACTERS = 21_400  # 4,000 floats of four bytes in base64
 POLL_SECONDS = 25.0
-LEASE_SECONDS = 6.0  # promise 5: a remote worker is dead when its stream is gone and three heartbeats are missed
 MOST = 10_000  # tasks or deliveries at once
 MOST_TOOLS = 1_000
 YEAR_SECONDS = 31_536_000
@@ -85,7 +85,7 @@ class CardForm(Form):
     concurrency: Annotated[int, Field(ge=1, le=MOST)] = 10
     isolates: bool = False
     reads_documents: bool = False
-    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = LEASE_SECONDS
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = REMOTE_SECONDS
     subscriptions: list[SubscriptionForm] = Field(default_factory=list[SubscriptionForm])
     tools: Annotated[list[ToolForm], Field(max_length=MOST_TOOLS)] = Field(default_factory=list[ToolForm])
     conversations: Annotated[dict[str, Mode], Field(max_length=MOST)] = Field(default_factory=dict[str, Mode])

@@ -2,19 +2,21 @@
 
 import hashlib
 import hmac
-import json
 import re
 import time
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+from pydantic import BaseModel
+
 from worker.contracts.secrets import Secrets
+from worker.words.activity import AgentActivityThread, AgentActivityThreadMessage
+from worker.words.events import TaskUpdateEvent
+from worker.words.tasks import TaskRecord
 
 LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
 STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour
 SECRET = "file links"  # noqa: S105 - the name of a secret, not the secret
-FIELDS = frozenset({"files", "attachments", "artifacts"})
-"""Where records name files: a task's input, a message of its activity log, a trigger of another agent."""
 
 _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)
 
@@ -54,32 +56,42 @@ class Links:
         text = f"{organization_id}\n{sha256}\n{expires}\n{name}".encode("utf-8", "replace")
         return [hmac.new(secret, text, hashlib.sha256).hexdigest() for secret in self._current]
 
-    def in_json(self, text: str, organization_id: str, base: str) -> str:
-        """A record's JSON, in which uploaded files are URLs."""
-        if '"worker:' not in text:
-            return text
-        return json.dumps(
-            self.in_value(json.loads(text), organization_id, base), ensure_ascii=False, separators=(",", ":")
-        )
+    def in_record(self, record: BaseModel, told: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
+        """A dumped record, in which the files of a task are URLs.
 
-    def in_value(self, value: Any, organization_id: str, base: str, *, named: bool = False) -> Any:
-        """A record as JSON has it, in which uploaded files are URLs.
+        Only where a record says which files a task has: what is called ``files`` in a schema, in the arguments of a
+        tool or in what somebody pushed is anybody's text, and a URL would open whatever that names.
 
         Args:
-            value: The record, or what stands in it.
+            record: A task, an event, an activity log.
+            told: What was dumped of it; it is changed.
             organization_id: Whose files.
             base: The address by which the client reaches us.
-            named: Whether text in it names a file.
         """
-        match value:
-            case str() if named:
-                return self.url(value, organization_id, base)
-            case list():
-                return [self.in_value(each, organization_id, base, named=named) for each in value]
-            case dict():
-                return {
-                    name: self.in_value(each, organization_id, base, named=named or name in FIELDS)
-                    for name, each in value.items()
-                }
+        match record:
+            case TaskRecord():
+                self.in_task(told, organization_id, base)
+            case TaskUpdateEvent() if isinstance(record.data, TaskRecord):
+                self.in_task(told["data"], organization_id, base)
+            case AgentActivityThread():
+                for message, each in zip(told["messages"], record.messages, strict=True):
+                    if isinstance(each, AgentActivityThreadMessage):
+                        self._in_input(message["content"], organization_id, base)
             case _:
-                return value
+                pass
+        return told
+
+    def in_task(self, told: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
+        """A dumped task, in which its files are URLs; it is changed."""
+        self._in_input(told["input"], organization_id, base)
+        for each in told.get("artifacts") or ():
+            each["url"] = self.url(each["url"], organization_id, base)
+        return told
+
+    def _in_input(self, told: dict[str, Any], organization_id: str, base: str) -> None:
+        """The files of an input, also as the public client has named them."""
+        files = told.get("files") or ()
+        told["files"] = [self.url(each, organization_id, base) for each in files]
+        for each in told.get("attachments") or ():
+            if isinstance(each, dict) and each.get("url") in files:
+                each["url"] = self.url(each["url"], organization_id, base)

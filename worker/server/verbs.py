@@ -7,11 +7,11 @@ from typing import Any
 
 from worker.contracts import Claimant, HeldDelivery, Scope
 from worker.contracts.access import VERBS as RULES
+from worker.contracts.lease import REMOTE_SECONDS
 from worker.server.access import Access
 from worker.server.bodies import storable
 from worker.server.claims import Claim, Claims
 from worker.server.forms import (
-    LEASE_SECONDS,
     AssignmentsForm,
     ChildrenForm,
     CrashedForm,
@@ -41,6 +41,7 @@ from worker.server.new_tasks import check_new_task
 from worker.server.service import Service
 from worker.words.artifacts import Artifact
 from worker.words.conversations import ANY_AGENT
+from worker.words.digests import digest
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
 from worker.words.events import NewEvent
 from worker.words.ids import check_id
@@ -163,7 +164,7 @@ class VerbRunner:
                 concurrency=card.concurrency,
                 isolates=card.isolates,
                 reads_documents=card.reads_documents and self._access.agents is None,
-                lease_seconds=min(card.lease_seconds, LEASE_SECONDS),
+                lease_seconds=min(card.lease_seconds, REMOTE_SECONDS),
                 subscriptions=subscriptions,
                 tools=tuple(ToolRecord.model_validate(each.model_dump()) for each in card.tools),
                 conversations=card.conversations,
@@ -257,6 +258,8 @@ class VerbRunner:
     async def hand_back(self, asked: HandBackForm) -> None:
         """Queue a task again."""
         back = HandBack(**{each.name: getattr(asked, each.name) for each in fields(HandBack)})
+        if back.waits_for is not None:
+            back = replace(back, waits_for=self._kept_as(back.waits_for))
         write = self._organization.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
         await self._ending(asked, write)
 
@@ -281,18 +284,31 @@ class VerbRunner:
 
     async def providers(self, _asked: Form) -> Any:
         """List the providers whose last call failed."""
-        return [each.model_dump(mode="json") for each in await self._organization.work.providers()]
+        own = self._kept_as("")
+        found = [each for each in await self._organization.work.providers() if each.id.endswith(own)]
+        return [{**each.model_dump(mode="json"), "id": each.id.removesuffix(own)} for each in found]
 
     async def provider_failed(self, asked: ProviderFailedForm) -> Any:
         """Count a provider's failed call."""
         failure = ProviderFailure(
-            asked.id, asked.error_code, asked.message, asked.provider_code, asked.opens, asked.wait_seconds
+            self._kept_as(asked.id),
+            asked.error_code,
+            asked.message,
+            asked.provider_code,
+            asked.opens,
+            asked.wait_seconds,
         )
-        return (await self._organization.work.provider_failed(failure)).model_dump(mode="json")
+        state = await self._organization.work.provider_failed(failure)
+        return {**state.model_dump(mode="json"), "id": asked.id}
 
     async def provider_answered(self, asked: ProviderForm) -> None:
         """Say that a provider answers again."""
-        await self._organization.work.provider_answered(asked.id)
+        await self._organization.work.provider_answered(self._kept_as(asked.id))
+
+    def _kept_as(self, provider_id: str) -> str:
+        """What a provider is kept under: a key of some agents makes only tasks wait, or go on, that it has claimed."""
+        access = self._access
+        return provider_id if access.agents is None else f"{provider_id}@{digest([access.key])[:8]}"
 
     async def crashed(self, asked: CrashedForm) -> None:
         """Charge a task with the death of the process that ran it alone."""
