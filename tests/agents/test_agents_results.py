@@ -160,6 +160,8 @@ def test_each_provider_is_asked_in_its_own_way() -> None:
     assert claude is not None
     assert claude["type"] == "json_schema"
     assert claude["schema"]["additionalProperties"] is False
+    large = {**SCHEMA, "properties": {f"field-{n}": {"type": "string"} for n in range(5000)}}
+    assert asking(Claude(id="claude-sonnet-4-5"), large).setting is None, "that would hold up the event loop"
     older = asking(Claude(id="claude-3-haiku-20240307"), SCHEMA)
     assert older.setting is None
     assert "JSON Schema" in (older.instruction or "")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
+
 from worker import bounded
 from worker.bounded import BoundedError, Bounds, NotStarted, Refused
 from worker.words.errors import Unavailable, ValidationError
@@ -10,6 +12,10 @@ from worker.words.errors import Unavailable, ValidationError
 SCHEMA_NAME = "result"  # providers want a name of letters, digits, _ and -
 BOUNDS = Bounds(seconds=5, answer=64 * 1024 * 1024)
 """Of a check in a child process; a result of 10 MiB, the largest that is stored, takes about one second."""
+
+NARROWED_BYTES = (
+    100_000  # of a schema that is put into Claude's form: that takes 30 ms; larger ones stand in the prompt
+)
 
 _WORK = "worker.bounded.json_schema"
 
@@ -104,7 +110,9 @@ def in_words(schema: dict[str, Any]) -> str:
 
 
 def _for_claude(schema: dict[str, Any]) -> dict[str, Any] | None:
-    """Claude's form; none where its own helper cannot express the schema."""
+    """Claude's form; none where its own helper cannot express the schema, or would hold up the event loop over it."""
+    if len(to_json(schema)) > NARROWED_BYTES:
+        return None
     try:
         from anthropic import transform_schema
 
