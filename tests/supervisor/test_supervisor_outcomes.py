@@ -293,6 +293,19 @@ async def test_a_handler_that_swallows_the_stop_leaves_no_trace(
     assert (stopped.status, stopped.result) == (Status.Stopped, None)
 
 
+async def test_a_handler_may_change_the_text_for_its_run(engine: Engine, handlers: Handlers, serve: Serve) -> None:
+    async def handler(task: Task) -> Task:
+        task.input.text = f"Shortly: {task.input.text}"
+        task.result = task.input.text
+        return task
+
+    handlers.bind(handler)
+    async with serve():
+        task = await finished(engine, await create(engine))
+    assert task.status is Status.Completed, task.result
+    assert task.result == f"Shortly: {task.input.text}", "what was asked stays as it was"
+
+
 async def test_a_run_that_pauses_waits_for_a_person(engine: Engine, handlers: Handlers, serve: Serve) -> None:
     runs = 0
 

@@ -458,13 +458,19 @@ class Task(TaskRecord):
         self._agent_runs += 1
         return self._agent_runs - 1
 
-    def unsaved(self) -> dict[str, Any]:
+    def unsaved(self, *, by_handler: bool = False) -> dict[str, Any]:
         """Answer what was changed and not saved yet, in the form in which it would be sent.
+
+        Args:
+            by_handler: Whether a handler has done so, which may change the input for its runs.
 
         Raises:
             ValidationError: A changed field is fixed at create, or its value does not fit.
         """
-        return sendable(self, self._pending())
+        found = self._pending()
+        if by_handler:
+            found.pop("input", None)
+        return sendable(self, found)
 
     def _pending(self) -> Snapshot:
         """What was changed and not saved yet, as it stands; what a handler makes of the input is for its runs alone."""

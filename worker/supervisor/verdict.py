@@ -51,10 +51,10 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
         raise asyncio.CancelledError(run.stopping.reason)
     ended = of_bare(value, run)
     if ended.paused is not None:
-        return Outcome(Status.Paused, {**task.unsaved(), "hitl_request": ended.paused})
+        return Outcome(Status.Paused, {**task.unsaved(by_handler=True), "hitl_request": ended.paused})
     value = ended.content
     source = value if isinstance(value, Task) and value.id == task.id else task
-    changes = source.unsaved()
+    changes = source.unsaved(by_handler=True)
     if value is not None and not isinstance(value, Task):
         changes["result"] = result_text(value)
     changes |= checked({name: used for name, used in run.account().items() if name not in changes})
@@ -149,7 +149,7 @@ def kept(task: Task, run: Run) -> dict[str, Any]:
     """What is worth keeping of a handler that failed: its own status text, and what its agents have used."""
     used = checked(run.account())
     try:
-        changes = task.unsaved()
+        changes = task.unsaved(by_handler=True)
     except Exception:  # noqa: BLE001 - what it set may be anything; the error it raised is what counts
         return used
     return {name: changes[name] for name in ("internal_status", "tokens", "used_tools") if name in changes} | used
