@@ -15,6 +15,7 @@ from worker.agents.journal import Journal
 from worker.contracts import Platform
 from worker.current import Run
 from worker.engine.state.families import MOST_CHILDREN
+from worker.engine.verbs import children
 from worker.face.children import ChildTask
 from worker.face.context import Context
 from worker.face.task import Task
@@ -51,6 +52,24 @@ async def children_of(platform: Platform, task_id: str) -> list[str]:
 
 async def _waits_for_a_signal(platform: Platform, task_id: str) -> bool:
     return (await platform.tasks.get(task_id)).waiting_for == "waits for the signal 'go on'"
+
+
+async def test_a_parent_goes_on_as_soon_as_its_last_child_has_ended(
+    platform: Platform, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "LOOK_SECONDS", 3600.0)  # nobody looks in vain
+
+    async def work(task: Task, context: Context) -> str:
+        done = await context.gather(*(context.run_task(HELPER, name) for name in ("a", "b")))
+        last = await context.run_task(HELPER, "c")
+        return "; ".join(each.result or "" for each in (*done, last))
+
+    handlers.bind(work, AGENT)
+    handlers.bind(help_out, HELPER)
+    async with working(platform, handlers):
+        task = await create(platform)
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+    assert (done.status, done.result) == (Status.Completed, "a is done; b is done; c is done")
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])

@@ -33,6 +33,7 @@ from worker.engine.database.statements import workers as sql_workers
 from worker.engine.database.vault import NO_KEY, PROBE, Vault
 from worker.engine.liveness.heartbeat import Heartbeat, OnDeath
 from worker.engine.liveness.notifier import Notifier
+from worker.engine.liveness.parents import Parents
 from worker.engine.liveness.turns import TurnKeeper
 from worker.engine.liveness.wakeups import Wakeups
 from worker.engine.state.release import Release
@@ -77,6 +78,7 @@ class Core:
         self.bounds = Bounds()
         self.models = AgentModels(self)
         self.turns = TurnKeeper(self)
+        self.parents = Parents()
         self.links: AnswerLinks | None = None  # of what is told to this very process
         self.wakeups: Wakeups
         self.writer: Writer
@@ -104,6 +106,7 @@ class Core:
                 self.url,
                 self.tell,
                 self.turns.look_at,
+                self.parents.note,
                 pooled=self.pooled,
                 server=self.server,
                 lease=self.lease,

@@ -17,7 +17,7 @@ from worker.engine.database.statements import workers as sql_workers
 from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
 from worker.engine.verbs.audit import EngineAudit
-from worker.engine.verbs.children import look_after_children
+from worker.engine.verbs.children import look_after_children, wake_parents
 from worker.engine.verbs.dead_letters import EngineDeadLetters
 from worker.engine.verbs.file_access import EngineUploads
 from worker.engine.verbs.input_answers import look_after_requests
@@ -143,6 +143,7 @@ class Engine:
         core.upkeep.append(lambda: look_after(core))
         core.upkeep.append(lambda: look_after_requests(core))
         core.upkeep.append(lambda: look_after_children(core))
+        core.upkeep.append(lambda: wake_parents(core))
         core.upkeep.append(lambda: watch(core))
         core.upkeep.append(core.turns.look_after)
         return core

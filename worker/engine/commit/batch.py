@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from worker.engine.database.columns import TYPES
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
+from worker.engine.state.families import waiting_parent
 from worker.engine.state.references import FileRow, parts_of
 from worker.engine.state.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.state.transitions import moves_turns
@@ -95,6 +96,7 @@ class Batch:
     dropped_files: list[str] = field(default_factory=list[str])
     begun: Sequence[Mapping[str, Any]] = ()  # rows of new tasks that a worker of this process has begun
     turns: set[Turns] = field(default_factory=set[Turns])  # where somebody else's turn may have come
+    parents: set[str] = field(default_factory=set[str])  # tasks of which a child has ended
     wakes_work: bool = False
     wakes_deliveries: bool = False
     errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
@@ -146,6 +148,8 @@ class Batch:
         self._add(effect, change.task_id)
         if moves_turns(row):
             self.turns.add(Turns(row.organization_id, row.agent_id, row.state[TAKES_TURNS]))
+        if (parent := waiting_parent(row)) is not None:
+            self.parents.add(parent)
         if getattr(change, "attempt", None) is None:
             self.disturbed.append(change.task_id)
         if effect.drop_files:

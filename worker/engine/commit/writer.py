@@ -76,6 +76,7 @@ class Writer:
         url: The database.
         tell: How those who wait hear of it.
         ended: Told of conversations in which another task's turn may have come.
+        parents: Told of tasks of which a child has ended.
         pooled: A transaction pooler stands between.
         server: The server that the process is on.
         lease: Of this process's worker, by its own clock.
@@ -87,6 +88,7 @@ class Writer:
         url: str,
         tell: Tell,
         ended: Callable[[Collection[Turns]], None],
+        parents: Callable[[Collection[str]], None],
         *,
         pooled: bool,
         server: ServerIdentity,
@@ -100,6 +102,7 @@ class Writer:
         self._url = url
         self._told = tell
         self._ended = ended
+        self._parents = parents
         self._pooled = pooled
         self._queue = Queue()
         self._large = asyncio.Semaphore(1)
@@ -497,6 +500,8 @@ class Writer:
             self._told(flags, ids, batch.disturbed)
         if batch.turns:
             self._ended(batch.turns)
+        if batch.parents:
+            self._parents(batch.parents)
 
 
 def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:

@@ -15,7 +15,15 @@ AWAITS = "_awaits"
 CHILDREN = "sub_executions"
 """Key in a task's ``state``: the ids of its children, in the order in which they were made."""
 
+PARENT = "_parent"
+"""Key in a task's ``state``: the task that has made it, which may wait for its end."""
+
 MOST_CHILDREN = 1_000  # of one task, over all its attempts
+
+
+def waiting_parent(row: Row) -> str | None:
+    """The parent of a task that has just ended."""
+    return row.state.get(PARENT) if row.is_terminal and "finished_at" in row.changed else None
 
 
 @dataclass(frozen=True, slots=True)

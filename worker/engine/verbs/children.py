@@ -49,7 +49,7 @@ _READY_OF_LATE = f"""
 
 _READY = f"select p.organization_id, p.id from worker.tasks p where {_IS_READY} limit %(batch)s"  # noqa: S608 - constants
 
-_READY_NOW = f"select p.organization_id, p.id from worker.tasks p where p.id = %(id)s and {_IS_READY}"  # noqa: S608 - constants
+_READY_NOW = f"select p.organization_id, p.id from worker.tasks p where p.id = any(%(ids)s) and {_IS_READY}"  # noqa: S608 - constants
 
 _UNFINISHED = """
     select organization_id, id from worker.tasks
@@ -118,7 +118,7 @@ async def children_of(core: Core, organization_id: str, task_id: str, children: 
 
 async def wake_if_ready(core: Core, task_id: str) -> None:
     """Have a task that has just begun to wait for its children go on, if they had ended before it did."""
-    await _wake(core, await core.rows(_READY_NOW, {"id": clean(task_id)}))
+    await _wake(core, await core.rows(_READY_NOW, {"ids": [clean(task_id)]}))
 
 
 async def stop_children(core: Core, organization_id: str, task_id: str) -> None:
@@ -132,6 +132,16 @@ async def stop_children(core: Core, organization_id: str, task_id: str) -> None:
             parents += [row["id"] for row in rows]
             if len(rows) < BATCH:
                 break
+
+
+async def wake_parents(core: Core) -> None:
+    """Wake parents as soon as this process has ended the last of their children; until it is cancelled."""
+
+    async def wake() -> None:
+        parents = await core.parents.taken()
+        await _wake(core, await core.rows(_READY_NOW, {"ids": parents}))
+
+    await repeat(wake, 0.0, "waking parents of tasks")  # what trouble leaves is found by the look each second
 
 
 async def look_after_children(core: Core) -> None:

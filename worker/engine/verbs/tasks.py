@@ -17,6 +17,7 @@ from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.state.activity import compose
 from worker.engine.state.attempts import attempts_of
 from worker.engine.state.client_changes import Renewal, Retry, Skip, Stop
+from worker.engine.state.families import PARENT
 from worker.engine.state.records import SECRETS, History, is_renewal, split, task_item, task_record
 from worker.engine.state.references import uploads
 from worker.engine.state.rows import RENEWED, TAKES_TURNS, text_size
@@ -105,6 +106,8 @@ class EngineTasks:
         if mode == STEER and (told := await self._steered(new)) is not None:
             return told
         settings, state = split(new, self._core.vault)
+        if new.parent_execution is not None:
+            state[PARENT] = new.parent_execution
         if mode is not None and new.conversation_id is not None and mode != PARALLEL:
             state[TAKES_TURNS] = new.conversation_id
         if new.id is not None:
