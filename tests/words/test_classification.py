@@ -173,6 +173,8 @@ TRANSIENT: dict[str, tuple[BaseException, str]] = {
     "resolver": (socket.gaierror(-3, "Temporary failure in name resolution"), "unavailable"),
     "tls cut": (ssl.SSLEOFError(), "unavailable"),
     "time": (TimeoutError(), "timeout"),
+    "mistral met a page": (made("SDKError", "mistralai.models", status_code=200, body="<html>"), "invalid_response"),
+    "bedrock met a page": (made("ParserError", "botocore.eventstream"), "invalid_response"),
     "answer that is no JSON": (wrapped(json.JSONDecodeError("x", "<html>", 0)), "invalid_response"),
     "Agno's own, from a text": (ModelRateLimitError("slow"), "rate_limited"),
     "ours": (Unavailable(), "unavailable"),

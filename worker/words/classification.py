@@ -258,7 +258,9 @@ def _without_a_word(error: BaseException, facts: Facts) -> ErrorCode | None:
 
 def _unreadable(error: BaseException) -> ErrorCode | None:
     names = {each.__name__ for each in type(error).__mro__}
-    return ErrorCode.InvalidResponse if names & UNREADABLE else None
+    status = attribute(error, "status_code")
+    is_success = isinstance(status, int) and 200 <= status < 300  # noqa: PLR2004 - HTTP's own; what came with it was no answer
+    return ErrorCode.InvalidResponse if is_success or names & UNREADABLE else None
 
 
 def _is_quota(facts: Sequence[Facts]) -> bool:

@@ -220,6 +220,7 @@ UNREADABLE = frozenset(
         "APIResponseValidationError",  # OpenAI, Anthropic
         "ResponseValidationError",  # Mistral
         "UnknownApiResponseError",  # Google
+        "ParserError",  # botocore's, of an event stream
     }
 )
 """An answer that is none, where a client of a model raises it."""
