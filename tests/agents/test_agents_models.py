@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import pydantic
 import pytest
 from agno.agent import Agent
 from agno.models.anthropic import Claude
@@ -29,16 +30,23 @@ from worker.agents.capabilities import (
 )
 from worker.agents.clients import leave_retries
 from worker.agents.errors import AgentFailed
-from worker.agents.models import default_model, knows_effort, model_by_name, set_effort, shared_model
+from worker.agents.models import (
+    default_model,
+    knows_effort,
+    model_by_name,
+    named_model,
+    set_effort,
+    shared_model,
+)
 from worker.agents.overrides import Overrides
 from worker.agents.results import wanted
 from worker.settings import Settings
 from worker.testing import Call, ScriptedModel
 from worker.words.agents import AgentRecord, Instructions
-from worker.words.errors import ConfigurationError
+from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.models import ModelCapabilities
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
-from worker.words.tasks import TaskSettings
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskSettings
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +165,30 @@ def test_a_name_without_a_provider_finds_its_maker(both_keys: None) -> None:
     for name, kind in (("gpt-5", OpenAIResponses), ("claude-sonnet-5-5", Claude), ("openai-chat:x", OpenAIChat)):
         record = task(llm_model_name=name)
         assert isinstance(Overrides(record, wanted(agent, record)).applied(agent, "agent").model, kind)
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("huggingface", "http://127.0.0.1:9/steal"),
+        ("huggingface:http", "//127.0.0.1:9"),
+        (None, "litellm:x/https://a.b"),
+    ],
+)
+def test_the_name_of_a_model_is_no_address(provider: str | None, name: str) -> None:
+    """Some clients would send their key there."""
+    with pytest.raises(ValidationError, match="no address"):
+        named_model(task(llm_model_provider=provider, llm_model_name=name))
+    with pytest.raises(ValidationError, match="no address"):
+        named_model(None, AgentRecord(id="a", name="a", unique_name="a", model_provider=provider, model_name=name))
+    if provider != "huggingface:http":
+        with pytest.raises(pydantic.ValidationError, match="no address"):
+            NewTask(
+                agent_id="a",
+                input=AgentExecutionInput(text="x"),
+                llm_model_provider=provider,
+                llm_model_name=name,
+            )
 
 
 def test_members_that_share_the_leaders_model_follow_it(both_keys: None) -> None:

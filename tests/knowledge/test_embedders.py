@@ -112,3 +112,21 @@ async def test_what_is_no_vector_is_refused() -> None:
             await embed_all(name, [text])
     with pytest.raises(ConfigurationError, match="no embedder"):
         await embed_all("nobody:model", ["a"])
+
+
+@pytest.mark.parametrize(
+    "name", ["huggingface:http://127.0.0.1:9/steal", "sentence-transformers:/tmp/model", "fastembed:somebody/model"]
+)
+async def test_what_a_knowledge_base_names_is_no_address_and_nothing_to_be_loaded(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"has no embedder|would be loaded into this process"):
+        await embed_all(name, ["x"])
+
+
+def test_the_operator_names_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "sentence-transformers:small"
+    monkeypatch.setenv("WORKER_EMBEDDER", name)
+    monkeypatch.setitem(embedders.KNOWN, "sentence-transformers", ("agno.knowledge.embedder.openai", "OpenAIEmbedder"))
+    try:
+        assert getattr(embedders._made(name), "id", None) == "small"
+    finally:
+        embedders._known.pop(name, None)

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 from worker.agents.clients import open_client
 from worker.settings import Settings
 from worker.words.agents import AgentRecord
-from worker.words.errors import ConfigurationError
+from worker.words.errors import ConfigurationError, ValidationError
+from worker.words.model_names import is_address
 from worker.words.statuses import LLMReasoningEffort
 from worker.words.tasks import TaskRecord
 
@@ -175,6 +176,9 @@ def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> s
     """The name of the model that a task asks for, else its agent; none: neither names one.
 
     A provider without a name says nothing; a name without a provider is looked for where such names come from.
+
+    Raises:
+        ValidationError: It is an address.
     """
     if task is not None and (name := task.asked("llm_model_name")):
         return _full_name(task.asked("llm_model_provider"), name)
@@ -204,6 +208,8 @@ def _is_claude(model: Any) -> bool:
 
 
 def _full_name(provider: str | None, name: str) -> str:
+    if is_address(f"{provider}:{name}"):
+        raise ValidationError("The name of a model is no address.", field="llm_model_name")
     if provider:
         return f"{provider}:{name}"
     if ":" in name:

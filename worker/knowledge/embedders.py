@@ -13,8 +13,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from worker.settings import Settings
 from worker.words.classification import message_of
 from worker.words.errors import ConfigurationError, ModuleException, ValidationError
+from worker.words.model_names import is_address
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ PROVIDERS: dict[str, tuple[str, str]] = {
 
 OWN = {"wordllama": ("worker.knowledge.local_embedder", "LocalEmbedder")}
 """The same of ours."""
+
+LOADED = frozenset({"fastembed", "sentence-transformers"})
+"""What loads a model into the process, whichever is named: the operator names it, and no client of the server."""
 
 KNOWN = {**{name: (f"agno.knowledge.embedder.{module}", kind) for name, (module, kind) in PROVIDERS.items()}, **OWN}
 
@@ -162,8 +167,13 @@ def _made(name: str) -> "Embedder":
         found = _known.get(name)
         if found is None:
             provider, _, model = name.partition(":")
-            if provider not in KNOWN:
+            if provider not in KNOWN or is_address(name):
                 raise ConfigurationError(f"this process has no embedder {name!r}")
+            if provider in LOADED and name != Settings().embedder:
+                raise ConfigurationError(
+                    f"{name!r} would be loaded into this process, from a file or the internet, because a knowledge base"
+                    " says so: name it by WORKER_EMBEDDER, or as an object that this process knows"
+                )
             module, kind = KNOWN[provider]
             try:
                 made = getattr(import_module(module), kind)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from worker.words.artifacts import Artifact
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
+from worker.words.model_names import is_address
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.texts import cleaned
 
@@ -204,6 +205,13 @@ class NewTask(TaskSettings):
     agent_id: str
     input: AgentExecutionInput
     id: str | None = None
+
+    @field_validator("llm_model_provider", "llm_model_name")
+    @classmethod
+    def _named(cls, value: str | None) -> str | None:
+        if value is not None and is_address(value):
+            raise ValueError("the name of a model is no address")
+        return value
 
     @model_validator(mode="after")
     def _ids(self) -> "NewTask":
