@@ -8,6 +8,7 @@ import pydantic
 import pytest
 from agno.agent import Agent
 from agno.models.anthropic import Claude
+from agno.models.cohere import Cohere
 from agno.models.deepseek import DeepSeek
 from agno.models.fallback import FallbackConfig
 from agno.models.google import Gemini
@@ -397,3 +398,11 @@ def test_litellm_makes_one_request_of_one_unless_it_is_told_to(options: dict[str
     model = Model()
     leave_retries(model, "async_client")
     assert model.get_client().completion(**options).get("max_retries") == retries
+
+
+def test_coheres_clients_make_one_request_of_one() -> None:
+    model = Cohere(id="m", api_key="k")
+    for attribute in ("client", "async_client"):
+        leave_retries(model, attribute)
+        client: Any = getattr(model, attribute)
+        assert client._client_wrapper.httpx_client.base_max_retries == 0

@@ -3,20 +3,20 @@
 import pytest
 
 from tests.crash.chance import told
-from tests.providers.plots import PROGRAMS, SILENT, plots_of, wrongs_of
+from tests.providers.plots import PROGRAMS, SILENT, leftovers, plots_of, wrongs_of
 from tests.providers.standin import WIRES
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers
 from worker.agents.instrumentation import bare, model_calls
 from worker.engine.engine import Engine
 
-__all__ = ["handlers"]
+__all__ = ["handlers", "leftovers"]
 
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.timeout(3600),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("environment"),
+    pytest.mark.usefixtures("leftovers", "environment"),
     pytest.mark.parametrize("program", PROGRAMS),
     pytest.mark.parametrize("wire", WIRES),
 ]

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from tests.providers.plots import PROGRAMS, SILENT, Plot, plots_of, wrongs_of
+from tests.providers.plots import PROGRAMS, SILENT, Plot, leftovers, plots_of, wrongs_of
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers
 from worker.engine.engine import Engine
 
-__all__ = ["handlers"]
+__all__ = ["handlers", "leftovers"]
 
 SIX = ("openai-chat", "openai-responses", "anthropic", "gemini", "bedrock", "mistral")
 AT_ONCE = 9
@@ -26,7 +26,7 @@ def some_of(wire: str) -> list[Plot]:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("leftovers", "environment")
 @pytest.mark.parametrize("wire", SIX)
 async def test_a_result_is_whole_or_marked_whatever_its_provider_does(
     engine: Engine, handlers: Handlers, wire: str

@@ -14,6 +14,7 @@ import openai
 import pytest
 from agno.exceptions import ModelAuthenticationError, ModelProviderError, ModelRateLimitError
 
+from worker.agents.answers import ProviderFailed
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.words.classification import causes, classify, message_of
 from worker.words.error_codes import ErrorCode
@@ -175,6 +176,7 @@ TRANSIENT: dict[str, tuple[BaseException, str]] = {
     "time": (TimeoutError(), "timeout"),
     "mistral met a page": (made("SDKError", "mistralai.models", status_code=200, body="<html>"), "invalid_response"),
     "bedrock met a page": (made("ParserError", "botocore.eventstream"), "invalid_response"),
+    "within a stream, without a code": (ProviderFailed("it failed", {"message": "it failed"}), "unavailable"),
     "answer that is no JSON": (wrapped(json.JSONDecodeError("x", "<html>", 0)), "invalid_response"),
     "Agno's own, from a text": (ModelRateLimitError("slow"), "rate_limited"),
     "ours": (Unavailable(), "unavailable"),

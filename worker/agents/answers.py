@@ -8,8 +8,11 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
+from pydantic import ValidationError
+
 from worker.words.classification import message_of
 from worker.words.error_codes import ErrorCode
+from worker.words.error_facts import LIBRARIES
 from worker.words.finish import FinishReason
 
 BAD_GATEWAY = 502  # HTTP: an answer that is none
@@ -168,6 +171,30 @@ class Unreadable(AnswerError):  # noqa: N818 - what became of an answer
     def __init__(self, response: Any, error: BaseException | None = None) -> None:
         shown = response if isinstance(response, str) else message_of(error) if error is not None else type(response)
         super().__init__(f"The provider's answer cannot be read: {str(shown)[:SHOWN_CHARACTERS]}")
+
+
+def unreadable_in(error: BaseException) -> Unreadable | None:
+    """What a client, or Agno, raises of an answer that is none of its provider's; none: it is something else.
+
+    Some clients pass on a page that a proxy has sent as the text that it is, and Agno looks for an answer's fields in
+    it; others hold JSON against a model of their own.
+    """
+    for each in (error, error.__cause__, error.__context__):
+        if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
+            return Unreadable(each.obj)
+        if isinstance(each, ValidationError) and "Request" not in each.title and _is_of_client(each):
+            return Unreadable(None, each)
+    return None
+
+
+def _is_of_client(error: BaseException) -> bool:
+    """Whether a client of a provider has raised it, and not the user's code."""
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in LIBRARIES:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 class SilentModel(AnswerError):  # noqa: N818 - what became of an answer

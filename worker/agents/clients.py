@@ -47,8 +47,8 @@ def leave_retries(model: Any, attribute: str) -> None:
     """Open a model's client, if Agno has not, and have it leave retries to the worker: it is one layer that retries.
 
     What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
-    parameters. The clients of OpenAI, Anthropic, Groq and LiteLLM retry twice by default, Google's once after up to ten
-    seconds, Bedrock's four times, and hold the task's slot meanwhile.
+    parameters. The clients of OpenAI, Anthropic, Groq, Cohere and LiteLLM retry twice by default, Google's once after
+    up to ten seconds, Bedrock's four times, and hold the task's slot meanwhile.
 
     Args:
         model: Agno's.
@@ -71,6 +71,9 @@ def leave_retries(model: Any, attribute: str) -> None:
         is_own = getattr(model, "max_retries", None) is None and "max_retries" not in parameters
         if is_own and isinstance(getattr(client, "max_retries", None), int):
             client.max_retries = 0
+        requests: Any = getattr(getattr(client, "_client_wrapper", None), "httpx_client", None)  # Cohere's
+        if is_own and isinstance(getattr(requests, "base_max_retries", None), int):
+            requests.base_max_retries = 0
         options: Any = getattr(getattr(client, "_api_client", None), "_http_options", None)
         if getattr(options, "retry_options", client) is None:
             options.retry_options = type(options)(retry_options={"attempts": 1}).retry_options

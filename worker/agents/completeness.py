@@ -9,8 +9,8 @@ from worker.agents.answers import (
     EmptyAnswer,
     NotAccepted,
     Reading,
-    Unreadable,
     Withheld,
+    unreadable_in,
 )
 from worker.registry import Incomplete
 from worker.words.events import NewEvent, Note
@@ -149,11 +149,9 @@ def asked_sync(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
 
 
 def _raise_unreadable(error: BaseException, model: Any) -> None:
-    """Some clients pass on a page that a proxy has sent as the text that it is; Agno looks for an answer's fields."""
-    for each in (error, error.__cause__, error.__context__):
-        if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
-            unreadable = Unreadable(each.obj)
-            raise provider_error(unreadable, model) from unreadable
+    unreadable = unreadable_in(error)
+    if unreadable is not None:
+        raise provider_error(unreadable, model) from unreadable
 
 
 def provider_error(error: AnswerError, model: Any) -> Exception:

@@ -225,8 +225,9 @@ UNREADABLE = frozenset(
 )
 """An answer that is none, where a client of a model raises it."""
 
-WITHIN_STREAMS = frozenset({"APIError", "APIStatusError", "ResponseError", "EventStreamError"})
-"""What clients of OpenAI, Groq, Anthropic, Ollama and AWS raise, without a status, for an error within a 200 stream."""
+WITHIN_STREAMS = frozenset({"APIError", "APIStatusError", "ResponseError", "EventStreamError", "ProviderFailed"})
+"""What clients of OpenAI, Groq, Anthropic, Ollama and AWS raise, without a status, for an error within a 200 stream;
+the last is ours."""
 
 QUOTA_PHRASES = (
     "insufficient_quota",

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from worker.agents.answers import Reading, SilentModel, reading_in_hand
+from worker.agents.answers import Reading, SilentModel, reading_in_hand, unreadable_in
 from worker.agents.completeness import says_something
 from worker.threads import MODEL_CALLS, waited
 
@@ -44,6 +44,9 @@ async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: fl
             delta = await within(anext(stream), silent_at - loop.time(), said=seconds)
         except StopAsyncIteration:
             return
+        except Exception as error:
+            _raise_unreadable(error)
+            raise
         finally:
             reading_in_hand.reset(token)
         now = loop.time()
@@ -120,9 +123,18 @@ def _read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
             delta = next(stream)
         except StopIteration:
             return
+        except Exception as error:
+            _raise_unreadable(error)
+            raise
         finally:
             reading_in_hand.reset(token)
         yield delta
+
+
+def _raise_unreadable(error: BaseException) -> None:
+    unreadable = unreadable_in(error)
+    if unreadable is not None:
+        raise unreadable from error
 
 
 def within_sync(ask: Callable[[], Any], seconds: float, check: Callable[[], object]) -> Any:
