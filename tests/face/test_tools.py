@@ -231,6 +231,27 @@ async def test_hooks_are_called_around_a_call_and_cannot_break_it() -> None:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
+async def test_hooks_are_called_around_tools_that_an_agent_is_given_by_hand(is_async: bool) -> None:
+    seen: list[Any] = []
+    tool(total)
+
+    @on_tool_before
+    def before(tool: Any, payload: Any, *more: Any) -> None:
+        seen.append(("before", tool.name, payload))
+
+    @on_tool_after
+    def after(tool: Any, payload: Any, extension: Any, *more: Any) -> None:
+        seen.append(("after", more[-1]))
+
+    agent = AgnoAgent(
+        model=ScriptedModel([Call("total", {"region": "north"}), "Done."]), tools=ToolsRepository().functions
+    )
+    output = await agent.arun("x") if is_async else await asyncio.to_thread(agent.run, "x")
+    assert output.content == "Done."
+    assert seen == [("before", "total", {"region": "north"}), ("after", {"region": "north", "year": 2024})]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
 async def test_a_plain_run_of_an_agent_is_visible(is_async: bool) -> None:
     tool(total)
     await made()

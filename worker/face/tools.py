@@ -1,6 +1,7 @@
 """The tools of an agent: called by code, or given to Agno."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import PrivateAttr
@@ -106,9 +107,9 @@ class Tool(ToolRecord):
 
     def for_agno(self, agent_id: str | None) -> Any:
         """What ``Agent(tools=[…])`` takes. Its calls are told by whoever runs the agent."""
-        if self._local is not None:
-            return self._local.for_agno()
-        return _remote_function(self, agent_id)
+        function = self._local.for_agno() if self._local is not None else _remote_function(self, agent_id)
+        hooks = registry.default.tools.hooks
+        return _hooked(self, function) if hooks.before or hooks.after or hooks.error else function
 
     def _wanted(self, agent_id: str, payload: Any, more: InvocationOptions) -> Invocation:
         named: dict[str, Any] = {"configuration": self._configuration}
@@ -152,7 +153,7 @@ class ToolsRepository:
 
     @property
     def functions(self) -> "list_[Any]":
-        """The tools as ``agno.agent.Agent(tools=…)`` takes them."""
+        """The tools as ``agno.agent.Agent(tools=…)`` takes them; ``on_tool_before`` and its kin hear of calls."""
         return [each.for_agno(self.agent_id) for each in self.list]
 
     def get_tool_by_id(self, tool_id: str) -> Tool | None:
@@ -165,6 +166,18 @@ class ToolsRepository:
 
 
 list_ = list  # within the class above ``list`` is its property
+
+
+def _hooked(tool: Tool, function: Any) -> Any:
+    """A tool as Agno's ``Function`` whose calls call the hooks; an agent's own ``tool_hooks`` take their place."""
+    from agno.tools.function import Function
+
+    from worker.face.tool_hooks import tool_hook
+
+    made = function if isinstance(function, Function) else Function.from_callable(function)
+    own = copy(made)
+    own.tool_hooks = [tool_hook({tool.name: tool}, None)]
+    return own
 
 
 def _remote_function(tool: Tool, agent_id: str | None) -> Any:
