@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.steps import claim, create, worker
 from worker.engine.engine import Engine
+from worker.words.ids import new_id
 from worker.words.roles import Role
 from worker.words.work import JournalEntry
 
@@ -74,7 +75,7 @@ async def test_a_worker_claims_no_file_by_its_digest(client: httpx.AsyncClient, 
     claimed = await asked({"verb": "assignments", "demand": {"total": 1, "agents": {"mine": 1}}, "seconds": 5})
     run = {"task_id": claimed["value"][0]["task"]["id"], "attempt": 1}  # type: ignore[index]
     kept = {"url_digest": "1" * 64, "reference": REFERENCE}
-    child = {"child_id": "c", "input": {"text": "x", "files": [REFERENCE]}}
+    child = {"child_id": new_id(), "input": {"text": "x", "files": [REFERENCE]}}
     for verb in (
         {"verb": "emit", "journal": [["k", "null", REFERENCE]]},
         {"verb": "keep_files", "files": [kept]},
@@ -85,6 +86,12 @@ async def test_a_worker_claims_no_file_by_its_digest(client: httpx.AsyncClient, 
     ):
         outcome = await asked({**verb, **run})
         assert "FileNotStored" in json.dumps(outcome), outcome
+    guessed: dict[str, object] = {
+        "verb": "make_children",
+        "children": [{**child, "agent_id": "mine", "child_id": "order-17"}],
+        **run,
+    }
+    assert "a UUID" in json.dumps(await asked(guessed)), "a refusal would tell whether it is taken"
     children = [{**child, "agent_id": "theirs"}]
     assert "AgentNotFound" in json.dumps(await asked({"verb": "make_children", "children": children, **run}))
     assert await fetched(client, REFERENCE, narrow) == 404

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from typing import Any
+from uuid import UUID
 
 from worker.contracts import Claimant, HeldDelivery, Scope
 from worker.contracts.access import VERBS as RULES
@@ -265,6 +266,9 @@ class VerbRunner:
 
     async def make_children(self, asked: MakeChildrenForm) -> None:
         """Make the children of a run."""
+        if self._access.agents is not None:
+            for each in asked.children:
+                _check_unguessable(each.child_id)
         made = {each.child_id: each.new_task(each.agent_id, None) for each in asked.children}
         for new in made.values():
             self._access.check(new.agent_id)
@@ -423,6 +427,17 @@ def _type(text: str) -> TaskUpdateEventType:
         return TaskUpdateEventType(text)
     except ValueError:
         raise ValidationError("an event's type is not known", field="events.type") from None
+
+
+def _check_unguessable(child_id: str) -> None:
+    """Let pass a UUID alone: an id of another form could be guessed, and a refusal would tell whether it is taken.
+
+    Raises: ValidationError.
+    """
+    try:
+        UUID(child_id)
+    except ValueError:
+        raise ValidationError("with a key of some agents it is a UUID", field="children.child_id") from None
 
 
 def _dump(task: TaskRecord) -> dict[str, Any]:
