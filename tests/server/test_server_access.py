@@ -219,3 +219,17 @@ async def test_a_worker_of_some_agents_makes_nobody_elses_tasks_wait_for_a_provi
     await asked(narrow[0], {"verb": "provider_answered", "id": "p"})
     assert await seen() == [[], []]
     assert [each.id for each in await engine.work.providers()] == ["p"]
+
+
+async def test_a_key_of_some_agents_gives_no_task_of_another_a_child(
+    client: httpx.AsyncClient, keyed: Keyed, engine: Engine
+) -> None:
+    theirs = await create(client, "writer")
+    narrow = await keyed((await engine.keys.create("default", agents=["analyst"]))[0])
+    for parent in (theirs["id"], "there-is-none"):
+        wish = {"input": {"text": "x"}, "parent_execution": parent}
+        assert (await narrow.post("/agent-execution/analyst", json=wish)).status_code == 404
+    assert (await client.get(f"/agent-execution/{theirs['id']}/status")).json() == theirs
+    own = await create(narrow)
+    wish = {"input": {"text": "x"}, "parent_execution": own["id"]}
+    assert (await narrow.post("/agent-execution/analyst", json=wish)).status_code == 200

@@ -14,8 +14,11 @@ async def check_new_task(service: Service, access: Access, new: NewTask) -> None
     Raises:
         ValidationError: Its webhook or one of its files cannot be reached.
         FileNotStored: One of its files is not within reach.
+        TaskNotFound: Its parent is not.
     """
     await check_files(access, new.input)
+    if new.parent_execution is not None:
+        await access.check_task(new.parent_execution)  # it would count the new one among its children
     if new.webhook_url and not new.webhook_url.startswith("https:") and not service.settings.allow_private_urls:
         raise ValidationError("webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)", field="webhook_url")
 
