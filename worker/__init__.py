@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from worker.face.backend import Backend
     from worker.face.configuration import Configuration
     from worker.face.context import Context
-    from worker.face.knowledge import KnowledgeBase, KnowledgeBases
+    from worker.face.knowledge import KnowledgeBase, KnowledgeBaseDocumentItem, KnowledgeBases
     from worker.face.listening import Events, on_auth_event
     from worker.face.running import run_agent, run_agent_sync
     from worker.face.task import Task
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     )
     from worker.words.knowledge import (
         AgentKnowledgeBase,
-        KnowledgeBaseDocumentItem,
         KnowledgeBaseSearchResult,
         KnowledgeBaseType,
     )

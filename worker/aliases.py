@@ -23,7 +23,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.backend": ("Backend",),
     "worker.face.configuration": ("Configuration",),
     "worker.face.context": ("Context",),
-    "worker.face.knowledge": ("KnowledgeBase", "KnowledgeBases"),
+    "worker.face.knowledge": ("KnowledgeBase", "KnowledgeBaseDocumentItem", "KnowledgeBases"),
     "worker.face.listening": ("Events", "on_auth_event"),
     "worker.face.tools": ("Tool", "ToolsRepository"),
     "worker.agents.tools": ("declare_tool",),
@@ -63,7 +63,6 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.words.agents": ("Instructions",),
     "worker.words.knowledge": (
         "AgentKnowledgeBase",
-        "KnowledgeBaseDocumentItem",
         "KnowledgeBaseSearchResult",
         "KnowledgeBaseType",
     ),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from worker import aliases as _aliases
 
 if TYPE_CHECKING:
+    from worker.face.knowledge import KnowledgeBaseDocumentItem
     from worker.words.activity import (
         AgentActivityThread,
         AgentActivityThreadAuth,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     )
     from worker.words.knowledge import (
         AgentKnowledgeBase,
-        KnowledgeBaseDocumentItem,
         KnowledgeBaseSearchResult,
         KnowledgeBaseType,
     )

@@ -13,6 +13,7 @@ from tests.dashboard.browsing import KEY
 from tests.server.conftest import Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
+from worker.telemetry.redaction import Redactor
 from worker.words import answer_links
 from worker.words.audit import AuditQuery
 from worker.words.outcomes import Outcome
@@ -146,7 +147,7 @@ async def test_what_is_asked_anew_has_another_link(told: Engine, stranger: httpx
     task_id = await pause(told)
     first = await link_of(told, task_id)
     await told.tasks.stop(task_id)
-    await told.tasks.retry(task_id)  # from its start, and it asks the same
+    await told.tasks.retry(task_id, resume=False)  # from its start, and it asks the same
     by = await worker(told)
     (held,) = await claim(told, by)
     wanted = {"requests": [PAY.model_dump(mode="json")]}
@@ -160,6 +161,12 @@ async def test_what_nobody_signed_opens_nothing(serving: Serving, stranger: http
     for method in ("GET", "POST"):
         answer = await stranger.request(method, f"{serving.base}/ui/answer", params={"token": token})
         assert (answer.status_code, "none of ours" in answer.text) == (404, True)
+
+
+async def test_a_log_line_with_a_link_hides_what_is_secret_in_it(told: Engine) -> None:
+    link = await link_of(told, await pause(told))
+    line = Redactor()(f"posted {link} to the channel")
+    assert line == f"posted {link.partition('?')[0]}?*** to the channel"
 
 
 async def test_a_link_cut_or_changed_opens_nothing(told: Engine, stranger: httpx.AsyncClient) -> None:

@@ -20,11 +20,11 @@ from worker.words.errors import ModuleException, Unavailable, ValidationError
 from worker.words.knowledge import (
     TOP_K,
     DocumentStatus,
-    KnowledgeBaseDocumentItem,
     KnowledgeBaseRecord,
     KnowledgeBaseSearchResult,
     NewKnowledgeBase,
 )
+from worker.words.knowledge import KnowledgeBaseDocumentItem as DocumentRecord
 
 if TYPE_CHECKING:
     from agno.knowledge.embedder.base import Embedder
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 600.0  # for documents to be read
 
 
-class Document(KnowledgeBaseDocumentItem):
+class KnowledgeBaseDocumentItem(DocumentRecord):
     """A document of a knowledge base, as its methods answer it."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
     @classmethod
-    def of(cls, items: Sequence[KnowledgeBaseDocumentItem], configuration: Configuration | None) -> "list_[Document]":
+    def of(cls, items: Sequence[DocumentRecord], configuration: Configuration | None) -> "list_[Self]":
         """Bind documents to their platform."""
         bound = [cls.model_construct(each.model_fields_set, **each.__dict__) for each in items]
         for each in bound:
@@ -86,7 +86,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
         *,
         document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - of the wait; reading goes on
-    ) -> list[Document]:
+    ) -> list[KnowledgeBaseDocumentItem]:
         """Add documents, and wait until they can be found. One that is there already is replaced.
 
         A task reads them, on any worker; where no worker runs, and the database is used directly, this process does.
@@ -105,7 +105,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
             Unavailable: They were not read in time, or no worker is there that could; they stay ``pending``.
         """
         call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
-        return Document.of(await bridge.across(call, self._configuration), self._configuration)
+        return KnowledgeBaseDocumentItem.of(await bridge.across(call, self._configuration), self._configuration)
 
     def add_documents(
         self,
@@ -114,20 +114,20 @@ class KnowledgeBase(KnowledgeBaseRecord):
         *,
         document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,
-    ) -> list[Document]:
+    ) -> list[KnowledgeBaseDocumentItem]:
         """Add documents, as ``aadd_documents`` does, and block this thread until they can be found."""
         call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
-        return Document.of(bridge.block(call, self._configuration), self._configuration)
+        return KnowledgeBaseDocumentItem.of(bridge.block(call, self._configuration), self._configuration)
 
-    async def alist_documents(self) -> list[Document]:
+    async def alist_documents(self) -> list[KnowledgeBaseDocumentItem]:
         """List its documents, the newest first: those to be read, and those that could not be, too."""
         listed = await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
-        return Document.of(listed, self._configuration)
+        return KnowledgeBaseDocumentItem.of(listed, self._configuration)
 
-    def list_documents(self) -> list[Document]:
+    def list_documents(self) -> list[KnowledgeBaseDocumentItem]:
         """List its documents, as ``alist_documents`` does."""
         listed = bridge.block(lambda platform: platform.knowledge.documents(self.id), self._configuration)
-        return Document.of(listed, self._configuration)
+        return KnowledgeBaseDocumentItem.of(listed, self._configuration)
 
     async def adelete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
         """Remove a document, by itself or by its id. Raises: ModuleException (404: there is none)."""
@@ -294,7 +294,7 @@ def _search(knowledge_base_id: str, query: str, top_k: int | None) -> Verb[list[
     )
 
 
-async def _remove_one(knowledge_base_id: str, document: KnowledgeBaseDocumentItem | str, platform: Platform) -> None:
+async def _remove_one(knowledge_base_id: str, document: DocumentRecord | str, platform: Platform) -> None:
     from worker.words.errors import NotFound
 
     document_id = document if isinstance(document, str) else document.id
@@ -309,7 +309,7 @@ async def add_documents(
     *,
     waits: bool = True,
     seconds: float = WAIT_SECONDS,
-) -> list[KnowledgeBaseDocumentItem]:
+) -> list[DocumentRecord]:
     """Add documents on a platform; see ``KnowledgeBase.aadd_documents``."""
     given = [documents] if isinstance(documents, str | os.PathLike) else list(documents)
     added = await platform.knowledge.add(knowledge_base_id, await references(platform, given))
@@ -339,7 +339,7 @@ async def _read(platform: Platform, task_id: str) -> None:
         pass
 
 
-def _told(items: "list[KnowledgeBaseDocumentItem]") -> "list[KnowledgeBaseDocumentItem]":
+def _told(items: "list[DocumentRecord]") -> "list[DocumentRecord]":
     """Documents as they stand once their task has ended. Raises: ModuleException (none could be read)."""
     unread = [each for each in items if each.status is DocumentStatus.Unreadable]
     if unread and len(unread) == len(items):

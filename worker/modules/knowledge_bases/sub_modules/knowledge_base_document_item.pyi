@@ -1,1 +1,1 @@
-from worker.words.knowledge import KnowledgeBaseDocumentItem as KnowledgeBaseDocumentItem
+from worker.face.knowledge import KnowledgeBaseDocumentItem as KnowledgeBaseDocumentItem
