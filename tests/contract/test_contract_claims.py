@@ -376,8 +376,9 @@ async def test_a_worker_that_begins_to_leave_is_shown_as_draining_until_it_regis
 
 async def test_a_worker_tells_how_worn_it_is(platform: Platform, sql: Sql) -> None:
     by = await worker(platform)
-    await platform.work.report(by.id, WorkerWear(2, 2**33, 7, ("b", "a")))
-    assert await sql("select hung_threads, memory, runs, recent from worker.workers") == [(2, 2**33, 7, ["b", "a"])]
+    await platform.work.report(by.id, WorkerWear(2, 2**33, 7, ("b", "a"), ("shop.py:7 in look hangs",)))
+    (found,) = await sql("select hung_threads, memory, runs, recent, troubles from worker.workers")
+    assert found == (2, 2**33, 7, ["b", "a"], ["shop.py:7 in look hangs"])
     with pytest.raises(NotFound):
         await platform.work.report("nobody", WorkerWear(0, 1, 1))
 

@@ -272,17 +272,19 @@ async def test_a_drained_worker_is_shown_as_draining(serving: Serving, browser: 
     execute(
         database_url,
         """insert into worker.workers (id, organization_id, name, agents, any_agent, concurrency, has_lock,
-                                       lease_seconds, lease_until, is_draining, hung_threads, memory, runs, recent)
+                                       lease_seconds, lease_until, is_draining, hung_threads, memory, runs, recent,
+                                       troubles)
            values ('w', 'default', 'dyno.1 <b>', '{analyst}', true, 4, false, 30, now() + interval '1 min', true,
-                   3, 268435456, 41, '{task-2,task-1}')""",
+                   3, 268435456, 41, '{task-2,task-1}', '{"shop.py:7 in look hangs"}')""",
     )
     ready = (await browser.client.get("/ready")).json()
-    assert ready == {"status": "ready", "hung_threads": 3}
+    assert ready == {"status": "ready", "hung_threads": 3, "hung_workers": {"w": 3}}
     page = await browser.look("/ui/workers")
     assert "draining" in page
     assert "<dt>Memory</dt><dd>256 MiB</dd>" in page
     assert "<dt>Runs ended</dt><dd>41</dd>" in page
     assert "<dt>Threads that hang</dt><dd>3</dd>" in page
+    assert "<code>shop.py:7 in look hangs</code>" in page
     assert page.index('href="/ui/tasks/task-2"') < page.index('href="/ui/tasks/task-1"')
     assert "dyno.1 &lt;b&gt;" in page
     assert "analyst, any agent" in page

@@ -378,6 +378,7 @@ async def wrongs_of(plots: Sequence[Plot], engine: Engine, handlers: Handlers, *
                     if event.type is TaskUpdateEventType.TaskFinished:
                         break
 
-    async with working(engine, handlers, concurrency=at_once):
+    # plain code leaves a thread behind for every model that falls silent, and a worker with many of those leaves
+    async with working(engine, handlers, concurrency=at_once, hung_threads=1_000):
         await asyncio.gather(*(tell(number, each) for number, each in enumerate(told)))
     return [wrong for each in told for wrong in each.wrongs()]

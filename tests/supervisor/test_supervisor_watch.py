@@ -42,10 +42,12 @@ async def test_who_blocks_the_loop_is_named_once_with_its_stack_and_when_it_is_o
     handlers.bind(blocks)
     async with serve() as supervisor:
         task = await done(engine)
-        await wait_until(lambda: any(isinstance(each, LoopFreed) for each in notices), "it is over")
+        await wait_until(lambda: any(isinstance(each, LoopFreed) and each.task_id for each in notices), "it is over")
         await wait_until(lambda: supervisor.loop_lag < 0.3, "the lag is small again")
-    (blocked,) = [each for each in notices if isinstance(each, LoopBlocked)]
-    (freed,) = [each for each in notices if isinstance(each, LoopFreed)]
+        held = supervisor._wear.wear().troubles
+    # a busy machine may keep the loop from its work, too, which is nobody's doing
+    (blocked,) = [each for each in notices if isinstance(each, LoopBlocked) and each.task_id]
+    (freed,) = [each for each in notices if isinstance(each, LoopFreed) and each.task_id]
     named = (task.id, "agent", 1)
     assert (
         (blocked.task_id, blocked.agent_id, blocked.attempt) == named == (freed.task_id, freed.agent_id, freed.attempt)
@@ -56,6 +58,8 @@ async def test_who_blocks_the_loop_is_named_once_with_its_stack_and_when_it_is_o
     assert "in blocks" in blocked.stack[1]
     assert len(blocked.stack) <= watch.LINES
     assert 0.3 <= blocked.seconds < freed.seconds
+    told = f"in count_rows held the event loop (task {task.id})"
+    assert [each for each in held if each.startswith("supervisor/test_supervisor_watch.py:") and each.endswith(told)]
 
 
 @pytest.mark.usefixtures("impatient", "environment")

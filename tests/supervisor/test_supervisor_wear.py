@@ -71,6 +71,8 @@ async def test_how_worn_it_is_is_shown_with_the_worker(
         await wait_until(is_shown, "the thread is shown")
         found = await worker()
         assert len(found.recent) == 1
+        (trouble,) = [each for each in found.troubles if "hangs" in each]
+        assert trouble.startswith("supervisor/test_supervisor_wear.py:"), "which code it is"
         assert (found.runs, found.memory is not None and found.memory > 2**20) == (1, True)
         go_on.set()
 

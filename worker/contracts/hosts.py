@@ -206,8 +206,8 @@ class Host(Admin, Protocol):
         """End tasks whose outside holder has said nothing for an hour; how many that were."""
         ...
 
-    async def hung_threads(self) -> int:
-        """How many threads hang in all workers that are here, of every organization. Raises: Unavailable."""
+    async def hung_threads(self) -> dict[str, int]:
+        """How many threads hang in which workers that are here, of every organization. Raises: Unavailable."""
         ...
 
     async def open(self) -> None:

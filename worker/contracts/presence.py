@@ -23,6 +23,7 @@ class WorkerState:
         memory: Bytes that its process uses; none: it has not said.
         runs: How many runs of handlers have ended there; none: it has not said.
         recent: The tasks of the last few of them, the newest first.
+        troubles: What hangs there, and what has held the event loop lately.
     """
 
     id: str
@@ -43,6 +44,7 @@ class WorkerState:
     memory: int | None = None
     runs: int | None = None
     recent: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,9 +272,9 @@ class Engine:
         """How many connections this user may have at once, by whatever bounds it first. Raises: Unavailable."""
         return (await self.core.rows(sql_workers.CONNECTION_LIMIT))[0]["connections"]
 
-    async def hung_threads(self) -> int:
-        """How many threads hang in all workers that are here, of every organization. Raises: Unavailable."""
-        return (await self.core.read(sql_presence.HUNG_THREADS))[0]["hung"]
+    async def hung_threads(self) -> dict[str, int]:
+        """How many threads hang in which workers that are here, of every organization. Raises: Unavailable."""
+        return {row["id"]: row["hung_threads"] for row in await self.core.read(sql_presence.HUNG_THREADS)}
 
     async def pending_migrations(self) -> list[str]:
         """What ``migrate`` would apply."""

@@ -59,11 +59,15 @@ CORS: Any = {
 }
 
 
+MOST_SHOWN = 50  # workers in which threads hang
+
+
 class Readiness(BaseModel):
     """Requests can be served."""
 
     status: Literal["ready"] = "ready"
     hung_threads: int = Field(description="threads of all workers that go on though nobody waits for them any more")
+    hung_workers: dict[str, int] = Field(description="how many of them in which workers, the most first, by their ids")
 
 
 health = APIRouter(tags=["health"])
@@ -78,7 +82,8 @@ async def alive() -> dict[str, str]:
 @health.get("/ready", responses={503: failures.documented()[503]})
 async def ready(request: Request) -> Readiness:
     """Say whether requests can be served: the database answers and its schema is current; and whether workers hang."""
-    return Readiness(hung_threads=await service_of(request).readiness())
+    hung = await service_of(request).readiness()
+    return Readiness(hung_threads=sum(hung.values()), hung_workers=dict(list(hung.items())[:MOST_SHOWN]))
 
 
 Pages = Callable[[Front], ASGIApp]

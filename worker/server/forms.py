@@ -344,6 +344,7 @@ class ReportForm(Form):
     memory: Annotated[int, Field(ge=0, le=2**53)]
     runs: Annotated[int, Field(ge=0, le=2**53)]
     recent: Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]], Field(max_length=100)] = []
+    troubles: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=100)] = []
 
 
 class DeliveryForm(HeldForm):

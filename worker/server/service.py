@@ -142,8 +142,11 @@ class Service:
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
 
-    async def readiness(self) -> int:
-        """See that requests can be served; how many threads hang. Raises: Unavailable, ConfigurationError."""
+    async def readiness(self) -> dict[str, int]:
+        """See that requests can be served; how many threads hang in which workers.
+
+        Raises: Unavailable, ConfigurationError.
+        """
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
         missing = await self.host.pending_migrations()

@@ -379,7 +379,7 @@ class VerbRunner:
 
     async def report(self, asked: ReportForm) -> None:
         """Note how worn the worker is."""
-        wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs, tuple(asked.recent))
+        wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs, tuple(asked.recent), tuple(asked.troubles))
         await self._organization.work.report(await self._worker(), wear)
 
     async def drain(self, asked: Form) -> None:

@@ -119,7 +119,12 @@ async def workers(access: Admitted) -> Response:
 def _seen(access: Access, worker: WorkerState) -> WorkerState:
     """A worker, without the agents out of reach that it serves too, and what it has done for them."""
     agents = tuple(each for each in worker.agents if access.reaches(each))
-    return replace(worker, agents=agents, recent=worker.recent if access.agents is None else ())
+    return replace(
+        worker,
+        agents=agents,
+        recent=worker.recent if access.agents is None else (),
+        troubles=worker.troubles if access.agents is None else (),
+    )
 
 
 def _visible(access: Access, worker: WorkerState) -> bool:

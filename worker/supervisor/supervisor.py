@@ -79,7 +79,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._look = asyncio.Event()
         self._threads: Threads | None = None
-        self._wear = Wear(settings, self._pools)
+        self._wear = Wear(settings, self._pools, lambda: self._watch.held() if self._watch is not None else [])
         self.is_worn_out = False
         """Whether it has left since threads of it hang."""
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -5,17 +5,22 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from contextvars import Context
 from dataclasses import dataclass
+from itertools import islice
 from types import FrameType
 
 from worker.current import Run, run_in_hand
 from worker.supervisor.calls import Caller
+from worker.supervisor.wear import place
 from worker.words.notices import LoopBlocked, LoopFreed, LoopHeld, announce
 
 LOOK_SECONDS = 0.1
 NOTED_SECONDS = 0.25  # of silence, until who blocks is noted and counted
 BLOCKED_SECONDS = 2.0  # of silence, until somebody is told; a heavy import takes about one
+TOLD_SECONDS = 600.0  # for which it is shown with the worker that its loop was held
+MOST_HELD = 5  # of which it is
 LINES = 6  # innermost lines of the stack
 
 
@@ -38,9 +43,15 @@ class LoopWatch:
         self._loop = loop
         self._stop = threading.Event()
         self._loops_thread = 0
+        self._held: deque[tuple[float, str]] = deque(maxlen=MOST_HELD)
         self._thread = threading.Thread(target=self._watch, name="worker watch", daemon=True)
         self.lag = 0.0
         """Seconds that the loop took last to do what it was asked; it grows while the loop is blocked."""
+
+    def held(self) -> list[str]:
+        """What has held the loop within the last ten minutes, in a line each, the latest first."""
+        now = time.monotonic()
+        return list(dict.fromkeys(text for at, text in reversed(self._held) if text and now - at < TOLD_SECONDS))
 
     def start(self) -> None:
         """Begin to watch; must be called on the loop."""
@@ -61,6 +72,7 @@ class LoopWatch:
                 return
             if not answered.wait(NOTED_SECONDS):
                 announce(LoopHeld(*_named(culprit := self._culprit()), culprit.stack))
+                self._held.append((time.monotonic(), _told(culprit)))
                 if not answered.wait(BLOCKED_SECONDS - NOTED_SECONDS):
                     self._tell(answered, asked)
             self.lag = time.monotonic() - asked
@@ -68,6 +80,7 @@ class LoopWatch:
     def _tell(self, answered: threading.Event, asked: float) -> None:
         """Say who blocks, once, and that it is over."""
         culprit = self._culprit()
+        self._held.append((time.monotonic(), _told(culprit)))
         named = _named(culprit)
         announce(LoopBlocked(*named, time.monotonic() - asked, culprit.stack))
         while not answered.wait(LOOK_SECONDS):
@@ -87,13 +100,27 @@ class LoopWatch:
         frame = sys._current_frames().get(self._loops_thread)  # noqa: SLF001 - the way that its documentation names
         if frame is None:
             return Culprit(None, ())
-        lines = [f"{each.filename}:{each.lineno} in {each.name}" for each in traceback.extract_stack(frame)]
-        return Culprit(_run_of(asyncio.current_task(self._loop)) or _run_in(frame), tuple(reversed(lines[-LINES:])))
+        run = _run_of(asyncio.current_task(self._loop)) or _run_in(frame)
+        frames = islice(traceback.walk_stack(frame), LINES)  # no source is read: meanwhile the code would go on
+        stack = tuple(f"{each.f_code.co_filename}:{line} in {each.f_code.co_name}" for each, line in frames)
+        return Culprit(run, stack)
 
 
 def _named(culprit: Culprit) -> tuple[str | None, str | None, int | None, str | None]:
     run = culprit.run
     return (None, None, None, None) if run is None else (run.task_id, run.agent_id, run.attempt, run.handler)
+
+
+def _told(culprit: Culprit) -> str:
+    """What has held the loop, in a line; empty where nothing of the user's is on the stack."""
+    for each in culprit.stack:
+        where, _, name = each.rpartition(" in ")
+        filename, _, line = where.rpartition(":")
+        shown = place(filename, int(line), name) if line.isdecimal() else ""
+        if shown:
+            of_task = f" (task {culprit.run.task_id})" if culprit.run is not None else ""
+            return f"{shown} held the event loop{of_task}"
+    return ""
 
 
 def _run_of(task: asyncio.Task[object] | None) -> Run | None:

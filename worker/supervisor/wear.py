@@ -2,15 +2,18 @@
 
 import resource
 import sys
-from collections import deque
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from worker.settings import Settings
 from worker.threads import Call, Threads
-from worker.words.work import WorkerWear
+from worker.words.work import MOST_TROUBLES, TROUBLE_CHARACTERS, WorkerWear
 
 RECENT_TASKS = 5  # that are shown with a worker
+_OWN = Path(__file__).resolve().parents[1]
 _STATM = Path("/proc/self/statm")
 
 
@@ -20,11 +23,15 @@ class Wear:
     Args:
         settings: Its limits.
         pools: Its pools of threads.
+        held: What has held its event loop lately.
     """
 
-    def __init__(self, settings: Settings, pools: Callable[[], Iterable[Threads]]) -> None:
+    def __init__(
+        self, settings: Settings, pools: Callable[[], Iterable[Threads]], held: Callable[[], Iterable[str]]
+    ) -> None:
         self._settings = settings
         self._pools = pools
+        self._held = held
         self.tasks = 0
         """How many runs have ended."""
         self._recent: deque[str] = deque(maxlen=RECENT_TASKS)
@@ -40,7 +47,12 @@ class Wear:
 
     def wear(self) -> WorkerWear:
         """As it is shown with the worker."""
-        return WorkerWear(len(self.hung()), memory(), self.tasks, tuple(dict.fromkeys(self._recent)))
+        hung = self.hung()
+        places = Counter(_place_of(each) for each in hung)
+        told = [f"{where} hangs" + (f" {number} times" if number > 1 else "") for where, number in places.items()]
+        troubles = [each[:TROUBLE_CHARACTERS] for each in (*told, *self._held())]
+        recent = tuple(dict.fromkeys(self._recent))
+        return WorkerWear(len(hung), memory(), self.tasks, recent, tuple(troubles[:MOST_TROUBLES]))
 
     @property
     def is_worn_out(self) -> bool:
@@ -58,6 +70,24 @@ class Wear:
         if settings.max_memory is not None and used > settings.max_memory:
             return f"it uses {used / 2**20:.0f} MiB of memory, which is more than WORKER_MAX_MEMORY"
         return None
+
+
+def _place_of(call: Call) -> str:
+    """Where the code of a thread stands: the innermost line of the user's."""
+    frame = sys._current_frames().get(call.thread or 0)  # noqa: SLF001 - the way that its documentation names
+    lines: list[str] = []
+    with suppress(Exception):  # it goes on meanwhile: what is read of it may be anything
+        frames = traceback.walk_stack(frame) if frame is not None else ()
+        lines = [place(each.f_code.co_filename, line, each.f_code.co_name) for each, line in frames]
+    return next((each for each in lines if each), "a thread")
+
+
+def place(filename: str, line: int, name: str) -> str:
+    """A line of code as it is shown; empty where it is Python's, a library's or this package's own."""
+    path = Path(filename)
+    if "<" in filename or _OWN in path.parents or any(part in ("site-packages", "lib") for part in path.parts):
+        return ""
+    return f"{'/'.join(path.parts[-2:])}:{line} in {name}"
 
 
 def memory() -> int:

@@ -135,7 +135,8 @@ def _write_of_processes(log: Any, notice: notices.Notice) -> None:
         case notices.StandsStill():
             log.warning(
                 "every place of this worker is held by a task that waits for others: if those need this worker, all"
-                " wait for ever; raise WORKER_CONCURRENCY, bound the parents with concurrency=, or run more workers",
+                " wait for ever; wait with context.run_task, which keeps no place, raise WORKER_CONCURRENCY, bound the"
+                " parents with concurrency=, or run more workers",
                 tasks=", ".join(notice.task_ids[:TOLD]),
                 waits_for=", ".join(notice.awaited[:TOLD]),
             )

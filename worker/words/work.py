@@ -105,12 +105,18 @@ class WorkerWear:
         memory: Bytes that its process uses.
         runs: How many runs of handlers have ended.
         recent: The tasks of the last five of them, the newest first.
+        troubles: What hangs, and what has held the event loop lately: where the code stands, in a line each.
     """
 
     hung_threads: int
     memory: int
     runs: int
     recent: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+
+MOST_TROUBLES = 10  # that a worker tells of at once
+TROUBLE_CHARACTERS = 300
 
 
 class Assignment(NamedTuple):

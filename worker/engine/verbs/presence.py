@@ -190,4 +190,5 @@ def _claimant(row: dict[str, Any]) -> Claimant:
 
 def _state(row: dict[str, Any]) -> WorkerState:
     fields: dict[str, Any] = {**row, "agents": tuple(row["agents"]), "recent": tuple(row["recent"])}
+    fields["troubles"] = tuple(row["troubles"])
     return WorkerState(**fields)

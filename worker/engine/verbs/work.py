@@ -48,6 +48,8 @@ from worker.words.statuses import TOLD_ONCE, AgentExecutionStatus
 from worker.words.tasks import NewTask, TaskRecord, with_agents_model
 from worker.words.texts import clean
 from worker.words.work import (
+    MOST_TROUBLES,
+    TROUBLE_CHARACTERS,
     Assignment,
     Delivery,
     DeliveryDemand,
@@ -393,7 +395,8 @@ class EngineWork:
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
         """Say how worn a worker is."""
-        said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent))
+        troubles = [clean(each[:TROUBLE_CHARACTERS]) for each in wear.troubles[:MOST_TROUBLES]]
+        said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent), troubles)
         if not await self._core.rows(sql_workers.REPORT, (*said, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 

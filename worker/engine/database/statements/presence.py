@@ -15,7 +15,7 @@ RENEW_OF = """
 _WORKER = """
     w.id, w.name, w.agents, w.any_agent, w.concurrency, w.is_busy, w.started_at, w.lease_until, w.gone_at,
     w.peer is not null as bare, not w.has_lock as remote, w.is_draining, w.hung_threads,
-    w.memory, w.runs, w.recent,
+    w.memory, w.runs, w.recent, w.troubles,
     greatest(w.heard_at, w.lease_until - make_interval(secs => w.lease_seconds)) as heard_at,
     (select count(*) from worker.tasks t where t.worker_id = w.id and t.status = 'executing') as running
 """
@@ -69,10 +69,10 @@ GUESSED = """
     returning spent
 """
 
-# The count is bounded by the number of workers, which is small.
+# Bounded by the number of workers, which is small.
 HUNG_THREADS = """
-    select coalesce(sum(hung_threads), 0)::bigint as hung from worker.workers
-    where gone_at is null and lease_until > now()
+    select id, hung_threads from worker.workers
+    where gone_at is null and lease_until > now() and hung_threads > 0 order by hung_threads desc, id
 """
 
 LIST_WORKERS = f"""

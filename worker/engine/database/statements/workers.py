@@ -54,7 +54,7 @@ MISSING_RIGHTS = """
 """
 
 REPORT = """
-    update worker.workers set hung_threads = %s, memory = %s, runs = %s, recent = %s
+    update worker.workers set hung_threads = %s, memory = %s, runs = %s, recent = %s, troubles = %s
     where id = %s and organization_id = %s returning 1
 """
 
