@@ -291,10 +291,11 @@ class Story:
             assert paid.keys() == {f"{name} {call}" for call in calls}
             looks = [] if name == "question" else [number for each, number in made.items() if " look " in each]
             assert all(number <= 1 + cut for number in (*paid.values(), *looks)), made
-        rows = await self.engine.core.rows(
+        found = await self.engine.core.rows(
             "select type, data->>'id' as id, data->>'tool_call_id' as call, data->>'tool_name' as tool, task_id"
             " from worker.events where data is not null"
         )
+        rows = [each for each in found if each["task_id"] in self.tasks]
         completed = Counter(
             (row["task_id"], row["tool"], row["call"]) for row in rows if row["type"] == Type.ToolCallResult
         )
