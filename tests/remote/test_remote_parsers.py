@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from worker.remote.addresses import Addresses
 from worker.remote.asking import results_of
-from worker.remote.claiming import assignment_of, delivery_of, entries
 from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.native_presence import is_unknown, told
 from worker.remote.refusals import Subject, body_of, refusal
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable, agent_of, decode, event_of, item_of, task_of
+from worker.wire.deliveries import delivery_of
+from worker.wire.records import Unreadable, agent_of, assignment_of, decode, entries, event_of, item_of, task_of
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.events import TaskUpdateEvent

@@ -14,11 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from tests.remote.test_remote_parsers import ANYTHING, JSONS, TASK, TEXTS, records
 from worker.engine.verbs.keys import digest_of
-from worker.server import bare_deliveries, bodies, forms
+from worker.server import bare_deliveries, bodies
 from worker.server.bare import agent, fit
 from worker.server.event_routes import HIGHEST, _number
 from worker.server.links import Links
 from worker.server.request_bounds import Doors
+from worker.wire import bodies as wire_bodies
+from worker.wire import deliveries, forms, verbs, workers
 from worker.words.agents import AgentRecord
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.ids import is_id
@@ -26,11 +28,12 @@ from worker.words.tasks import NewTask, TaskRecord
 
 FORMS = [
     each
-    for each in vars(forms).values()
+    for module in (verbs, workers, deliveries)
+    for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, forms.Form) and each is not forms.Form
 ]
 BODIES = [
-    bodies.CreateBody,
+    wire_bodies.CreateBody,
     bodies.PushedEvent,
     bodies.ReportBody,
     bodies.MetricsBody,
@@ -69,7 +72,7 @@ def test_a_body_is_read_or_refused(body: type[pydantic.BaseModel], data: st.Data
 @given(records(NewTask).map(lambda fields: {**fields, "input": {"text": "x"}}), TEXTS)
 def test_a_create_body_is_a_wish_or_refused(fields: dict[str, Any], agent_id: str) -> None:
     try:
-        bodies.CreateBody.model_validate(fields).new_task(agent_id, None)
+        wire_bodies.CreateBody.model_validate(fields).new_task(agent_id, None)
     except (pydantic.ValidationError, ModuleException):
         return
 
@@ -153,4 +156,4 @@ def test_a_key_is_any_text(text: str) -> None:
 
 @given(ANYTHING)
 def test_what_is_too_deep_is_refused_and_nothing_else(value: Any) -> None:
-    bodies.check_depth(value)
+    wire_bodies.check_depth(value)

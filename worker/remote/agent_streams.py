@@ -10,7 +10,7 @@ from worker.remote.heartbeats import Beat, Heartbeats
 from worker.remote.refusals import KeyRefused
 from worker.remote.repeating import forever
 from worker.remote.transport import Repeat, Transport
-from worker.remote.wire import Unreadable, decode
+from worker.wire.records import Unreadable, decode
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.texts import encode

@@ -6,7 +6,7 @@ from typing import Any
 from worker.remote.batches import Batches
 from worker.remote.refusals import NOTHING, Subject, refusal
 from worker.remote.transport import Repeat, Transport
-from worker.remote.wire import Unreadable, decode
+from worker.wire.records import Unreadable, decode
 from worker.words.texts import encode
 
 SPARE_SECONDS = 15.0  # for the answer itself

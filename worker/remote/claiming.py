@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -10,11 +10,11 @@ from worker.contracts.lease import OwnLease, now
 from worker.remote.asking import SPARE_SECONDS, Asking, Verb
 from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
 from worker.remote.transport import Repeat
-from worker.remote.wire import Unreadable, event_of, task_of
+from worker.wire.deliveries import delivery_of
+from worker.wire.records import assignment_of, entries
 from worker.words.errors import NotFound
 from worker.words.knowledge import AGENT as KNOWLEDGE
-from worker.words.statuses import TaskUpdateEventType
-from worker.words.work import Assignment, Delivery, DeliveryDemand, Demand, Subscription
+from worker.words.work import Assignment, Delivery, DeliveryDemand, Demand
 
 T = TypeVar("T")
 
@@ -153,49 +153,3 @@ def _limits(wanted: DeliveryDemand) -> list[dict[str, Any]]:
 def lease_of(delivery: Delivery) -> Lease:
     """What a delivery is known by."""
     return delivery.subscription_id, delivery.event.task_id, delivery.claim
-
-
-def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
-    """The objects of a list.
-
-    Raises:
-        Unreadable: It is none of objects.
-    """
-    if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
-        raise Unreadable(what, "it is no list of objects")
-    return answer
-
-
-def assignment_of(data: Mapping[str, Any]) -> Assignment:
-    """Read an assignment.
-
-    Raises:
-        Unreadable: It is none.
-    """
-    attempt = data.get("attempt")
-    if not isinstance(attempt, int):
-        raise Unreadable("an assignment", "it has no attempt")
-    return Assignment(task_of(data.get("task")), attempt)
-
-
-def delivery_of(data: Mapping[str, Any]) -> Delivery:
-    """Read a delivery.
-
-    Raises:
-        Unreadable: It is none, or its event is none that we know.
-    """
-    event, task = event_of(data.get("event")), task_of(data.get("task"))
-    if event is None:
-        raise Unreadable("a delivery", "its event is of no type that is known here")
-    try:
-        asked = data["subscription"]
-        return Delivery(
-            subscription=Subscription(asked["handler"], TaskUpdateEventType(asked["event_type"]), asked["agent_id"]),
-            subscription_id=int(data["subscription_id"]),
-            event=event,
-            task=task,
-            claim=int(data["claim"]),
-            tries=int(data.get("tries", 0)),
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Unreadable("a delivery", f"{type(error).__name__}: {error}") from None

@@ -11,7 +11,7 @@ from worker.remote.dialect import Dialect
 from worker.remote.following import Following
 from worker.remote.refusals import Subject
 from worker.remote.transport import FILE_SECONDS, Repeat, Transport, Unanswered
-from worker.remote.wire import (
+from worker.wire.records import (
     agent_of,
     audit_of,
     conversation_item_of,

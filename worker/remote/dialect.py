@@ -6,7 +6,7 @@ from typing import Any
 from worker.contracts import Capabilities
 from worker.remote.refusals import BUSY, KEY_REFUSED
 from worker.remote.transport import Transport
-from worker.remote.wire import decode
+from worker.wire.records import decode
 from worker.words.errors import ModuleException
 
 BARE = Capabilities(

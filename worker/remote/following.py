@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.remote.dialect import Dialect
 from worker.remote.refusals import BUSY, KEY_REFUSED, Subject
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable, decode, event_of
+from worker.wire.records import Unreadable, decode, event_of
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.events import TaskUpdateEvent
 from worker.words.statuses import TERMINAL, TaskUpdateEventType

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from worker.contracts import Key
 from worker.remote.dialect import Dialect
 from worker.remote.transport import Repeat, Transport
-from worker.remote.wire import decode
+from worker.wire.records import decode
 from worker.words.errors import Unavailable, Unsupported, ValidationError
 from worker.words.roles import Role
 

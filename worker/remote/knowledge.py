@@ -10,7 +10,7 @@ from worker.contracts.knowledge import Embed
 from worker.remote.dialect import Dialect
 from worker.remote.refusals import Subject
 from worker.remote.transport import Repeat, Transport
-from worker.remote.wire import Unreadable, decode, document_of, knowledge_base_of, passage_of
+from worker.wire.records import Unreadable, decode, document_of, knowledge_base_of, passage_of
 from worker.words.knowledge import (
     KnowledgeBaseDocumentItem,
     KnowledgeBaseNotFound,

@@ -18,7 +18,8 @@ from worker.remote.native_presence import NativePresence
 from worker.remote.patience import Patience
 from worker.remote.refusals import Subject
 from worker.remote.transport import Transport
-from worker.remote.wire import Unreadable, message_of, provider_of, task_of
+from worker.wire.deliveries import named
+from worker.wire.records import Unreadable, message_of, provider_of, task_of
 from worker.words.artifacts import Artifact
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
@@ -275,17 +276,10 @@ class NativeWork:
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
         """Move the cursor on, try again later, or set the event aside."""
-        named = {
-            "subscription_id": delivery.subscription_id,
-            "task_id": delivery.event.task_id,
-            "number": delivery.event.number,
-            "claim": delivery.claim,
-            "tries": delivery.tries,
-        }
         subject = Subject(task_id=delivery.event.task_id, attempt=delivery.claim)
         surely = False
         try:
-            verb = Verb({"verb": "settle", "delivery": named, "error": error, "final": final}, subject)
+            verb = Verb({"verb": "settle", "delivery": named(delivery), "error": error, "final": final}, subject)
             set_aside = bool(await self._asking.together(verb))
             surely = True
         except LeaseLost:

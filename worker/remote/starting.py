@@ -9,7 +9,7 @@ from worker.remote.client import RemoteTasks
 from worker.remote.holding import Held, Holding, Waiting
 from worker.remote.local_deliveries import LocalDeliveries
 from worker.remote.refusals import BUSY
-from worker.remote.wire import Unreadable
+from worker.wire.records import Unreadable
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.notices import PlatformTrouble, announce

@@ -17,9 +17,9 @@ from worker.server import bare
 from worker.server.access import Access
 from worker.server.claims import Claims
 from worker.server.feeds import COMMENT
-from worker.server.forms import DeliveryForm
 from worker.server.service import Service
 from worker.server.streaming import frame
+from worker.wire.deliveries import DeliveryForm, named
 from worker.words.answer_links import Told
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
@@ -125,13 +125,7 @@ class BareDeliveries:
             "handler": delivery.subscription.handler,
             "event": links.in_record(event, bare.told(event), organization_id, self.base),
             "task": links.in_task(task, organization_id, self.base),
-            "delivery": {
-                "subscription_id": delivery.subscription_id,
-                "task_id": delivery.event.task_id,
-                "number": delivery.event.number,
-                "claim": delivery.claim,
-                "tries": delivery.tries,
-            },
+            "delivery": named(delivery),
         }
         return frame(told, event="task-event")
 

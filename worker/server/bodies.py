@@ -2,74 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, RootModel
 
+from worker.wire.bodies import Body, Storable
 from worker.words.agents import AgentRecord
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskSettings
-from worker.words.texts import cleaned
+from worker.words.tasks import AgentExecutionInput
 
 VERBS = 512
-
-DEPTH = 100  # levels; a JSON parser of the database's driver gives up at 200, and a task wraps what it is given
-
-
-class Body(BaseModel):
-    """A body whose nulls count for nothing: the public client sends every field it knows."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, value: Any) -> Any:
-        return without_nulls(storable(value))
-
-
-def check_depth(value: Any) -> None:
-    """Refuse what is nested too deep: stored, it could never be read again. Raises: ValueError."""
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > DEPTH:
-            raise ValueError(f"it is nested deeper than {DEPTH} levels")
-        level = [
-            inner
-            for each in level
-            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
-            if isinstance(inner, dict | list)
-        ]
-
-
-def storable(value: Any) -> Any:
-    """A body that can be stored and read again: its texts made clean. Raises: ValueError."""
-    check_depth(value)
-    return cleaned(value)
-
-
-def without_nulls(value: Any) -> Any:
-    """A value without fields that are null."""
-    if isinstance(value, dict):
-        return {name: each for name, each in value.items() if each is not None}
-    return value
-
-
-class CreateBody(TaskSettings):
-    """A task to be created; ``id`` is an existing finished task's, to run it again."""
-
-    input: AgentExecutionInput
-    id: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, value: Any) -> Any:
-        return without_nulls(storable(value))
-
-    def new_task(self, agent_id: str, agent_version: str | None) -> NewTask:
-        """The wish for a task of this agent."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
-        if agent_version is not None:
-            fields["agent_version"] = agent_version
-        fields["agent_id"] = agent_id
-        return NewTask(**fields)
 
 
 class PushedEvent(Body):
@@ -106,38 +45,23 @@ class AllowanceBody(Body):
     api_key: str
 
 
-class Changes(RootModel[dict[str, Any]]):
+class Changes(Storable, RootModel[dict[str, Any]]):
     """Fields of a task, any of them."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
-
-class AgentBody(AgentRecord):
+class AgentBody(Storable, AgentRecord):
     """An agent, whole."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
     def record(self) -> AgentRecord:
         """The agent, as the platform knows it."""
         return AgentRecord.model_validate(self.model_dump())
 
 
-class WorkBody(BaseModel):
+class WorkBody(Storable):
     """Verbs of one worker; those that wait (``assignments``, ``deliveries``) come alone."""
 
     worker_id: str | None = Field(default=None, max_length=128)
     verbs: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=VERBS)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
 
 class WorkerReport(Body):

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
-from worker.server.bodies import Body
 from worker.server.common import Admitted, answers
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
+from worker.wire.bodies import Body
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.statuses import DeliveryState
 

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from worker.server.bodies import DEPTH
+from worker.wire.bodies import DEPTH
 
 VALUES = 200_000  # some 20 MB of Python's objects
 SMALL_BYTES = 64 * 1024  # looked over at once; a larger body beside the event loop

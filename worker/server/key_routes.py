@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from worker.contracts import Key
 from worker.server.access import Access
-from worker.server.bodies import Body
 from worker.server.common import Admitted, answers, service_of
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.server.service import Service
+from worker.wire.bodies import Body
 from worker.words.errors import NotFound, ValidationError
 from worker.words.roles import Role
 

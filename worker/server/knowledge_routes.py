@@ -1,18 +1,18 @@
 """Knowledge bases: the public protocol's routes, for its client and for ours."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field, RootModel, model_validator
+from pydantic import BaseModel, Field, RootModel
 from starlette.responses import Response
 
 from worker.knowledge import embed
 from worker.server.access import Access
-from worker.server.bodies import Body, storable
 from worker.server.common import Admitted, answers, is_native, service_of
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
+from worker.wire.bodies import Body, Storable
 from worker.words.errors import ValidationError
 from worker.words.knowledge import (
     AGENT,
@@ -45,13 +45,8 @@ class DocumentBody(BaseModel):
     document_url: str
 
 
-class DocumentsBody(RootModel[Annotated[list[DocumentBody], Field(max_length=DOCUMENTS)]]):
+class DocumentsBody(Storable, RootModel[Annotated[list[DocumentBody], Field(max_length=DOCUMENTS)]]):
     """Documents to be added."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
 
 class Removal(BaseModel):

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
-from worker.server.bodies import Body, storable
 from worker.server.common import Admitted, answers, base_of, service_of, task_answer
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
+from worker.wire.bodies import Body, Storable
 from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
@@ -43,13 +43,8 @@ async def answer(request: Request, access: Admitted, task_id: str, body: AnswerB
     return task_answer(request, await access.organization.tasks.answer(task_id, body.answers))
 
 
-class SignalBody(NewSignal):
+class SignalBody(Storable, NewSignal):
     """A signal."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
 
 @router.post("/agent-execution/{task_id}/signals", response_model=TaskRecord, responses=documented(404, 409))
@@ -58,13 +53,8 @@ async def signal(request: Request, access: Admitted, task_id: str, body: SignalB
     return task_answer(request, await access.organization.tasks.signal(task_id, body))
 
 
-class MessageBody(NewMessage):
+class MessageBody(Storable, NewMessage):
     """A message."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
 
 @router.post("/agent-execution/{task_id}/messages", response_model=TaskRecord, responses=documented(404, 409))

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from worker.server.access import Access
-from worker.server.bodies import Changes, CreateBody, MetricsBody, ReportBody, without_nulls
+from worker.server.bodies import Changes, MetricsBody, ReportBody
 from worker.server.common import (
     JSON,
     Admitted,
@@ -27,6 +27,7 @@ from worker.server.common import (
 from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.server.new_tasks import check_files, check_new_task
+from worker.wire.bodies import CreateBody, without_nulls
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError

@@ -10,36 +10,28 @@ from worker.contracts import Claimant, HeldDelivery, Scope
 from worker.contracts.access import VERBS as RULES
 from worker.contracts.lease import REMOTE_SECONDS
 from worker.server.access import Access
-from worker.server.bodies import storable
 from worker.server.claims import Claim, Claims
-from worker.server.forms import (
-    AssignmentsForm,
+from worker.server.new_tasks import check_new_task
+from worker.server.service import Service
+from worker.wire.bodies import storable
+from worker.wire.deliveries import DeliveriesForm, SettleForm, delivery_json
+from worker.wire.forms import Form, RunForm, TaskForm, read
+from worker.wire.records import task_json
+from worker.wire.verbs import (
     ChildrenForm,
     CrashedForm,
-    DeliveriesForm,
     EmitForm,
     FinishForm,
-    Form,
     HandBackForm,
     KeepFilesForm,
-    LostForm,
     MakeChildrenForm,
     MessagesForm,
     OutcomeForm,
-    ProviderFailedForm,
-    ProviderForm,
-    RegisterForm,
-    ReportForm,
-    RunForm,
     SaveArtifactsForm,
     SaveForm,
-    SettleForm,
     StoreDocumentForm,
-    TaskForm,
-    read,
 )
-from worker.server.new_tasks import check_new_task
-from worker.server.service import Service
+from worker.wire.workers import AssignmentsForm, LostForm, ProviderFailedForm, ProviderForm, RegisterForm, ReportForm
 from worker.words.artifacts import Artifact
 from worker.words.conversations import ANY_AGENT
 from worker.words.digests import digest
@@ -50,7 +42,6 @@ from worker.words.knowledge import AGENT as KNOWLEDGE
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.providers import ProviderFailure
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import TaskRecord
 from worker.words.texts import clean
 from worker.words.tools import ToolRecord
 from worker.words.unseen import name_of
@@ -198,7 +189,7 @@ class VerbRunner:
         claimant = await self._claims.worker(worker_id)
         own: dict[Claim, Claimant] = {(each.task.id, each.attempt): claimant for each in claimed}
         self._service.claimants.learn(self._organization.organization_id, own)
-        return [{"task": _dump(each.task), "attempt": each.attempt} for each in claimed]
+        return [{"task": task_json(each.task), "attempt": each.attempt} for each in claimed]
 
     async def _recall(self, worker_id: str, held: set[str]) -> None:
         """Queue again what was claimed for this worker in an answer that it never got."""
@@ -226,7 +217,7 @@ class VerbRunner:
         task = await self._organization.tasks.update(
             asked.task_id, await self._whole(asked), attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
         )
-        return _dump(task)
+        return task_json(task)
 
     async def _whole(self, asked: SaveForm | OutcomeForm) -> dict[str, Any]:
         """Changes with the texts that came as files in their places. Raises: FileNotStored."""
@@ -284,7 +275,7 @@ class VerbRunner:
 
     async def children(self, asked: ChildrenForm) -> Any:
         """Read children of a task."""
-        return [_dump(each) for each in await self._organization.work.children(asked.task_id, asked.children)]
+        return [task_json(each) for each in await self._organization.work.children(asked.task_id, asked.children)]
 
     async def providers(self, _asked: Form) -> Any:
         """List the providers whose last call failed."""
@@ -360,7 +351,7 @@ class VerbRunner:
         found = await self._organization.work.deliveries(
             worker_id, lambda: asked.demand(leaving=self.gone or self._service.closing.is_set()), asked.seconds
         )
-        return [_delivery(self._linked(each)) for each in found]
+        return [delivery_json(self._linked(each)) for each in found]
 
     def _linked(self, delivery: Delivery) -> Delivery:
         links, access, base = self._service.answer_links, self._access, self._base
@@ -440,25 +431,5 @@ def _check_unguessable(child_id: str) -> None:
         raise ValidationError("with a key of some agents it is a UUID", field="children.child_id") from None
 
 
-def _dump(task: TaskRecord) -> dict[str, Any]:
-    return task.model_dump(mode="json", warnings="none")
-
-
 def _held(told: dict[str, Any]) -> HeldDelivery:
     return HeldDelivery(told["subscription_id"], told["task"]["id"], told["claim"])
-
-
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    subscription = delivery.subscription
-    return {
-        "subscription": {
-            "handler": subscription.handler,
-            "event_type": subscription.event_type,
-            "agent_id": subscription.agent_id,
-        },
-        "subscription_id": delivery.subscription_id,
-        "event": delivery.event.model_dump(mode="json", warnings="none"),
-        "task": _dump(delivery.task),
-        "claim": delivery.claim,
-        "tries": delivery.tries,
-    }

@@ -19,7 +19,7 @@ from worker.words.requests import OpenRequest
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
 from worker.words.tasks import TaskItem, TaskRecord
 from worker.words.tools import ToolInvocationResult
-from worker.words.work import KeptFile
+from worker.words.work import Assignment, KeptFile
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -56,6 +56,11 @@ def decode(content: bytes | str, what: str) -> Any:
         return from_json(content)
     except (TypeError, ValueError) as error:  # the former of a text that no bytes can carry
         raise Unreadable(what, str(error)) from None
+
+
+def task_json(task: TaskRecord) -> dict[str, Any]:
+    """Put a task into JSON."""
+    return task.model_dump(mode="json", warnings="none")
 
 
 def task_of(data: Any) -> TaskRecord:
@@ -131,6 +136,29 @@ def kept_of(data: Any) -> list[KeptFile]:
         return _KEPT.validate_python(data)
     except pydantic.ValidationError as error:
         raise Unreadable("a list of files", _reasons(error)) from None
+
+
+def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
+    """The objects of a list.
+
+    Raises:
+        Unreadable: It is none of objects.
+    """
+    if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+        raise Unreadable(what, "it is no list of objects")
+    return answer
+
+
+def assignment_of(data: Mapping[str, Any]) -> Assignment:
+    """Read an assignment.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    attempt = data.get("attempt")
+    if not isinstance(attempt, int):
+        raise Unreadable("an assignment", "it has no attempt")
+    return Assignment(task_of(data.get("task")), attempt)
 
 
 def event_of(data: Any, number: int | None = None) -> TaskUpdateEvent | None:

@@ -1,0 +1,123 @@
+"""Deliveries: as a worker asks for them and names them, as a server hands them over, as a worker reads them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from worker.wire.forms import MOST, Attempt, Count, Form, Seconds
+from worker.wire.records import Unreadable, event_of, task_json, task_of
+from worker.words.events import TaskUpdateEvent
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+from worker.words.texts import clean
+from worker.words.work import Delivery, DeliveryDemand, Subscription
+
+
+class HeldForm(Form):
+    """A delivery that a worker knows to be its own."""
+
+    subscription_id: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    task_id: str
+    claim: Attempt
+
+
+class LimitForm(Form):
+    """How many deliveries of one subscription a worker takes."""
+
+    handler: str
+    event_type: TaskUpdateEventType
+    agent_id: str | None = None
+    limit: Annotated[int, Field(ge=0, le=MOST)]
+
+    @property
+    def subscription(self) -> Subscription:
+        """Which."""
+        return Subscription(clean(self.handler), self.event_type, self.agent_id)
+
+
+class DeliveriesForm(Form):
+    """``deliveries``; ``held`` names those that the worker knows to be its own, after an answer that was lost."""
+
+    limit: Count
+    limits: list[LimitForm] = Field(default_factory=list[LimitForm])
+    seconds: Seconds = 0
+    held: list[HeldForm] | None = None
+
+    def demand(self, *, leaving: bool) -> DeliveryDemand:
+        """What the worker wants; one that is leaving, or whose server is, gets nothing more."""
+        return DeliveryDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
+
+
+class DeliveryForm(HeldForm):
+    """A delivery, as the worker that holds it names it."""
+
+    number: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    tries: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+    def of(self, task: TaskRecord) -> Delivery:
+        """The delivery; its event need not be read again to settle it."""
+        event = TaskUpdateEvent.model_construct(
+            type=TaskUpdateEventType.TaskUpdated, task_id=task.id, number=self.number
+        )
+        nobody = Subscription("", TaskUpdateEventType.TaskUpdated)
+        return Delivery(nobody, self.subscription_id, event, task, self.claim, self.tries)
+
+
+class SettleForm(Form):
+    """``settle``."""
+
+    delivery: DeliveryForm
+    error: str | None = None
+    final: bool = False
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """Put a delivery into JSON, as a worker of our own is handed it."""
+    subscription = delivery.subscription
+    return {
+        "subscription": {
+            "handler": subscription.handler,
+            "event_type": subscription.event_type,
+            "agent_id": subscription.agent_id,
+        },
+        "subscription_id": delivery.subscription_id,
+        "event": delivery.event.model_dump(mode="json", warnings="none"),
+        "task": task_json(delivery.task),
+        "claim": delivery.claim,
+        "tries": delivery.tries,
+    }
+
+
+def delivery_of(data: Mapping[str, Any]) -> Delivery:
+    """Read a delivery.
+
+    Raises:
+        Unreadable: It is none, or its event is none that we know.
+    """
+    event, task = event_of(data.get("event")), task_of(data.get("task"))
+    if event is None:
+        raise Unreadable("a delivery", "its event is of no type that is known here")
+    try:
+        asked = data["subscription"]
+        return Delivery(
+            subscription=Subscription(asked["handler"], TaskUpdateEventType(asked["event_type"]), asked["agent_id"]),
+            subscription_id=int(data["subscription_id"]),
+            event=event,
+            task=task,
+            claim=int(data["claim"]),
+            tries=int(data.get("tries", 0)),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Unreadable("a delivery", f"{type(error).__name__}: {error}") from None
+
+
+def named(delivery: Delivery) -> dict[str, Any]:
+    """Put into JSON what a delivery is named by when it is settled: what ``DeliveryForm`` reads."""
+    return {
+        "subscription_id": delivery.subscription_id,
+        "task_id": delivery.event.task_id,
+        "number": delivery.event.number,
+        "claim": delivery.claim,
+        "tries": delivery.tries,
+    }
