@@ -1,10 +1,9 @@
 """The verbs of clients, over the bare routes."""
 
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from worker.contracts.bounds import bounded
 from worker.remote.dialect import Dialect
@@ -33,7 +32,6 @@ from worker.words.conversations import ConversationItem, ConversationQuery, Conv
 from worker.words.digests import digest
 from worker.words.errors import (
     AgentNotFound,
-    FileNotStored,
     ModuleException,
     TaskNotFound,
     TooLarge,
@@ -46,6 +44,7 @@ from worker.words.ids import check_id, new_id
 from worker.words.limits import FILE_BYTES
 from worker.words.messages import NewMessage
 from worker.words.providers import ProviderState
+from worker.words.references import Reference
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
@@ -58,7 +57,6 @@ from worker.words.work import KeptFile, StoredFile
 EXECUTION = "/agent-execution"
 WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until a worker has said its last word
 UNKNOWN_ROUTE = frozenset({404, 405})
-_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?")
 
 SaveOfARun = Callable[[str, Mapping[str, Any], int, str | None], Awaitable[TaskRecord | None]]
 """Called with a task's id, what a run changed of it, the attempt, and the handler; none: it is saved as by anybody."""
@@ -325,15 +323,12 @@ class RemoteTasks:
 
     async def open_file(self, reference: str) -> StoredFile:
         """Download a stored file."""
-        match = _REFERENCE.fullmatch(reference)
-        if match is None:
-            raise FileNotStored(reference)
-        digest, name = match[1], match[2] or match[1][:12]
+        digest, name = Reference.stored(reference)
         answer = await self._transport.call(
-            "GET", f"/files/{digest}/{name}", subject=Subject(reference=reference), seconds=FILE_SECONDS
+            "GET", f"/files/{digest}/{quote(name, safe='')}", subject=Subject(reference=reference), seconds=FILE_SECONDS
         )
         media_type = answer.headers.get("content-type", "application/octet-stream")
-        return StoredFile(reference, unquote(name), media_type, answer.content)
+        return StoredFile(reference, name, media_type, answer.content)
 
     @bounded
     async def kept_files(self, task_id: str) -> list[KeptFile]:

@@ -1,17 +1,15 @@
 """What a request may reach: a role, an organization, perhaps some agents. The table is ``contracts/access.py``."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.contracts import NO_KEY, Organization, Rule, Scope
 from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
 from worker.words.knowledge import KnowledgeBaseNotFound, ingestion_of
+from worker.words.references import Reference
 from worker.words.requests import OfAgents
 from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
-
-_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/|\Z)")
 
 
 class Unauthorized(ModuleException):
@@ -82,8 +80,8 @@ class Access:
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file, and remember that this key did where it reaches some agents only. Raises: as the platform."""
         reference = await self.organization.tasks.store_file(name, media_type, content)
-        if self.agents is not None and (match := _REFERENCE.match(reference)) is not None:
-            await self.organization.uploads.note(match[1], self.key)
+        if self.agents is not None and (stored := Reference.read(reference)) is not None:
+            await self.organization.uploads.note(stored.sha256, self.key)
         return reference
 
     async def check_files(self, references: Iterable[str]) -> None:
@@ -93,7 +91,7 @@ class Access:
         """
         if self.agents is None:
             return
-        named = {match[1]: each for each in references if (match := _REFERENCE.match(each)) is not None}
+        named = {stored.sha256: each for each in references if (stored := Reference.read(each)) is not None}
         found = await self.organization.uploads.within(named, self.key, sorted(self.agents)) if named else named.keys()
         for digest in named.keys() - found:
             raise FileNotStored(named[digest])

@@ -2,23 +2,21 @@
 
 import hashlib
 import hmac
-import re
 import time
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel
 
 from worker.contracts.secrets import Secrets
 from worker.words.activity import AgentActivityThread, AgentActivityThreadMessage
 from worker.words.events import TaskUpdateEvent
+from worker.words.references import Reference
 from worker.words.tasks import TaskRecord
 
 LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
 STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour
 SECRET = "file links"  # noqa: S105 - the name of a secret, not the secret
-
-_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)
 
 
 class Links:
@@ -34,14 +32,14 @@ class Links:
 
     def url(self, reference: str, organization_id: str, base: str) -> str:
         """The URL of an uploaded file; anything else stays as it is."""
-        match = _REFERENCE.fullmatch(reference)
-        if match is None:
+        stored = Reference.read(reference)
+        if stored is None:
             return reference
-        name = unquote(match[2] or match[1][:12])
+        sha256, name = stored
         expires = (int(time.time()) + LINK_SECONDS) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS
-        signature = self._signed(organization_id, match[1], name, expires)[0]
+        signature = self._signed(organization_id, sha256, name, expires)[0]
         query = urlencode({"organization": organization_id, "expires": expires, "signature": signature})
-        return f"{base}/files/{match[1]}/{quote(name, safe='')}?{query}"
+        return f"{base}/files/{sha256}/{quote(name, safe='')}?{query}"
 
     def fits(self, organization_id: str, sha256: str, name: str, expires: int, signature: str) -> bool:
         """Whether a signature is ours and holds."""

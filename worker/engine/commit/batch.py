@@ -11,11 +11,12 @@ from worker.engine.database.columns import TYPES
 from worker.engine.database.payloads import array, encode
 from worker.engine.database.vault import Vault
 from worker.engine.state.families import waiting_parent
-from worker.engine.state.references import FileRow, parts_of
+from worker.engine.state.references import FileRow
 from worker.engine.state.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.state.transitions import moves_turns
 from worker.words.conversations import WAITS_FOR_TURN, Turns
 from worker.words.errors import LeaseLost, ModuleException
+from worker.words.references import Reference
 from worker.words.texts import clean
 from worker.words.work import JournalEntry
 
@@ -217,7 +218,7 @@ class Batch:
 
 
 def _journal_row(task_id: str, entry: JournalEntry) -> dict[str, Any]:
-    sha256 = None if entry.reference is None else parts_of(entry.reference)[0]
+    sha256 = None if entry.reference is None else Reference.stored(entry.reference).sha256
     return {"task_id": task_id, "key": clean(entry.key), "value": clean(entry.value), "sha256": sha256}
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.engine.state.references import FileRow, parts_of
+from worker.engine.state.references import FileRow
 from worker.engine.state.rows import Effect, Row, log, own, put
 from worker.words.artifacts import MOST_ARTIFACTS, Artifact
 from worker.words.errors import ValidationError
+from worker.words.references import Reference
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.texts import plain
 from worker.words.work import url_digest
@@ -41,7 +42,7 @@ class Produce:
 
 def _row(artifact: Artifact) -> FileRow:
     """Its row among the task's files. Raises: ValidationError."""
-    sha256, _ = parts_of(artifact.url)
+    sha256 = Reference.stored(artifact.url).sha256
     if sha256 != artifact.sha256:
         raise ValidationError("sha256 is not that of the file", field="artifacts.sha256")
     return FileRow(url_digest(f"artifact:{artifact.name}:{sha256}"), sha256, artifact.media_type, artifact.name)

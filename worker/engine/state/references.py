@@ -1,15 +1,12 @@
-"""How stored files are named, and the rows that say which of them are a task's. No I/O."""
+"""The rows that say which stored files are a task's. No I/O."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
 
-from worker.words.errors import FileNotStored, ValidationError
+from worker.words.errors import ValidationError
+from worker.words.references import Reference
 from worker.words.texts import clean
 from worker.words.work import KeptFile, url_digest
-
-_REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)
 
 
 class FileRow(NamedTuple):
@@ -21,32 +18,19 @@ class FileRow(NamedTuple):
     name: str = ""
 
 
-def reference_of(sha256: str, name: str) -> str:
-    """What a stored file is named by."""
-    return f"worker:{sha256}/{quote(clean(name) or 'file', safe='')}"
-
-
-def parts_of(reference: str) -> tuple[str, str]:
-    """The digest and the name in a reference. Raises: FileNotStored, where it is none."""
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
-        raise FileNotStored(reference)
-    return match[1], unquote(match[2] or match[1][:12])
-
-
 def uploads(settings: Mapping[str, Any]) -> tuple[FileRow, ...]:
     """The uploaded files that a task's input names: they are its own from its creation on."""
     named = (settings.get("input") or {}).get("files") or ()
-    matches = {each: match for each in named if each.startswith("worker:") and (match := _REFERENCE.fullmatch(each))}
-    return tuple(FileRow(url_digest(each), match[1]) for each, match in matches.items())
+    found = {each: reference for each in named if (reference := Reference.read(each)) is not None}
+    return tuple(FileRow(url_digest(each), reference.sha256) for each, reference in found.items())
 
 
 def kept_rows(files: Sequence[KeptFile]) -> tuple[FileRow, ...]:
     """The rows of files that an attempt keeps. Raises: ValidationError, where one names no stored file."""
     rows: list[FileRow] = []
     for each in files:
-        match = _REFERENCE.fullmatch(each.reference)
-        if match is None:
+        reference = Reference.read(each.reference)
+        if reference is None:
             raise ValidationError("reference is none of a stored file", field="files.reference")
-        rows.append(FileRow(each.url_digest, match[1], clean(each.media_type) or "", clean(each.name) or ""))
+        rows.append(FileRow(each.url_digest, reference.sha256, clean(each.media_type) or "", clean(each.name) or ""))
     return tuple(rows)

@@ -11,9 +11,9 @@ from typing import Any
 
 from worker.engine.core import Core
 from worker.engine.database.statements import files as sql_files
-from worker.engine.state.references import parts_of, reference_of
 from worker.words.errors import FileNotStored, TooLarge, ValidationError
 from worker.words.limits import FILE_BYTES
+from worker.words.references import Reference, reference_of
 from worker.words.texts import clean
 from worker.words.work import KeptFile, StoredFile
 
@@ -53,13 +53,13 @@ class FileStore:
     async def check(self, references: Iterable[str]) -> None:
         """See that files are stored, and have them stay for a while. Raises: FileNotStored."""
         for reference in references:
-            keys = {"organization": self._organization, "sha256": parts_of(reference)[0]}
+            keys = {"organization": self._organization, "sha256": Reference.stored(reference).sha256}
             if not await self._core.read(sql_files.USE_FILE, keys, patient=self._patient):
                 raise FileNotStored(reference)
 
     async def open(self, reference: str) -> StoredFile:
         """Read a file. Raises: FileNotStored, ConfigurationError (it is sealed)."""
-        digest, name = parts_of(reference)
+        digest, name = Reference.stored(reference)
         keys = self._organization, digest
         rows = await self._core.read(sql_files.OPEN_FILE, keys, patient=self._patient, seconds=FILE_SECONDS)
         if not rows:
