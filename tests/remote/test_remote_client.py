@@ -190,7 +190,7 @@ async def test_a_conflict_and_a_broken_answer_are_told_with_the_platforms_words_
         await remote.tasks.retry("t")
     scripted.will_answer((422, {"detail": [{"loc": ["body", "title"], "msg": "no text"}]}))
     with pytest.raises(ValidationError, match="title: no text") as caught:
-        await remote.tasks.update("t", {"title": 5})
+        await remote.tasks.update("t", {"title": "a title"})
     assert caught.value.field == "title"
     scripted.will_answer((200, "<html>"))
     with pytest.raises(ModuleException, match="cannot be read"):
