@@ -136,7 +136,7 @@ class Run:
     """One attempt of a task, or one delivery of an event, while its handler runs.
 
     Args:
-        deadline: ``time.monotonic()`` at which the time limit ends it; none: no limit.
+        deadline: ``time.monotonic()`` at which the time limit ends it; None means no limit.
         origin: The delivery handler's name, where this is a delivery: its saves raise no delivery to itself.
         attempt: The fencing number that every write carries; none in a delivery, which owns no task.
         journal: What earlier attempts completed; none where the platform keeps no journals, or in a delivery.

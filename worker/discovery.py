@@ -145,7 +145,7 @@ class Found:
             yield from _below(self._folder, {self._folder})
 
     def _misnamed(self, name: str, path: Path) -> str | None:
-        """What is wrong with a module's name; none: nothing."""
+        """What is wrong with a module's name; None means nothing."""
         shown = f"{self._folder.name}/{path.relative_to(self._folder)}"
         if "." in path.stem:
             return f"{shown}: the name of a module holds no dot: rename it"

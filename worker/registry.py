@@ -38,12 +38,12 @@ class Handler:
     Args:
         needs: Of a listener: the setting that a task must have for its events to be wanted.
         filling: How it is called with the task, the event and the context.
-        timeout: Seconds that one attempt may take; none: no limit.
-        concurrency: Runs at once in one worker process; none: the worker's own limit.
-        incomplete: What becomes of an answer that is not whole; none: see ``on``.
+        timeout: Seconds that one attempt may take; None means no limit.
+        concurrency: Runs at once in one worker process; None means the worker's own limit.
+        incomplete: What becomes of an answer that is not whole; None means see ``on``.
         required: Whether all that its agents use must be there; see ``on``.
-        model_silence: Seconds for which a model may say nothing; none: ``WORKER_MODEL_SILENCE_SECONDS``.
-        answer_within: Seconds in which a person must answer what a task asks; none: it waits for ever.
+        model_silence: Seconds for which a model may say nothing; None means ``WORKER_MODEL_SILENCE_SECONDS``.
+        answer_within: Seconds in which a person must answer what a task asks; None means it waits for ever.
         unanswered: What becomes of the task otherwise; see ``on``.
         conversation: What becomes of a second task of a conversation; see ``on``.
     """
@@ -226,7 +226,7 @@ def on(
 
     Args:
         event_type: ``TaskCreated`` is the work itself; the others hear of what happened.
-        agent_id: The agent or agents; none: any that no other handler names.
+        agent_id: The agent or agents; None means any that no other handler names.
         timeout: Seconds that one attempt may take.
         retries: Tries in all, or a whole policy; default three, and ten for what hears of events.
         concurrency: Runs at once in one worker process.

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     agent_id: str | None = Field(
         default=None,
         validation_alias="XPANDER_AGENT_ID",
-        description="agent or agents (comma-separated) to serve; none: those of the registered handlers",
+        description="agent or agents (comma-separated) to serve; unset: those of the registered handlers",
     )
     home: Path = Field(
         default=Path(".worker"), validation_alias="WORKER_HOME", description="folder of the embedded PostgreSQL"
@@ -68,13 +68,13 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="WORKER_MAX_TASKS",
         ge=1,
-        description="tasks after which a worker leaves, to be started anew; none: it stays",
+        description="tasks after which a worker leaves, to be started anew; unset: it stays",
     )
     max_memory: ByteSize | None = Field(
         default=None,
         validation_alias="WORKER_MAX_MEMORY",
         gt=0,
-        description="memory of a worker beyond which it leaves, to be started anew, as `1GiB`; none: it stays",
+        description="memory of a worker beyond which it leaves, to be started anew, as `1GiB`; unset: it stays",
     )
     lease_seconds: float = Field(
         default=30.0,  # three missed renewals, one every 10 s
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         validation_alias="WORKER_PUBLIC_URL",
         pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
         description="URL by which clients reach the server, for links to files and to what tasks ask; also for workers"
-        " on a database, whose handlers are told the latter; none: the one of each request",
+        " on a database, whose handlers are told the latter; unset: the one of each request",
     )
     secret: SecretStr | None = Field(
         default=None,
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="WORKER_CORS_ORIGINS",
         description="web pages that may use the server from a browser, with their users' keys: `https://app.example`,"
-        " comma-separated; none: no page of another origin may",
+        " comma-separated; unset: no page of another origin may",
     )
     connections_per_address: int = Field(
         default=1000,
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     log: Literal["json", "logfmt", "console"] | None = Field(
         default=None,
         validation_alias="WORKER_LOG",
-        description="form of log lines: json, logfmt or console; none: console on a terminal, else logfmt",
+        description="form of log lines: json, logfmt or console; unset: console on a terminal, else logfmt",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="WORKER_LOG_LEVEL", description="least level of log lines"
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
         validation_alias="WORKER_METRICS_PORT",
         ge=0,
         le=65535,
-        description="port of a worker's `/metrics`; none: it has none (the server's is on its own port)",
+        description="port of a worker's `/metrics`; unset: it has none (the server's is on its own port)",
     )
     metrics_host: str = Field(
         default="127.0.0.1", validation_alias="WORKER_METRICS_HOST", description="address of a worker's `/metrics`"
@@ -191,13 +191,13 @@ class Settings(BaseSettings):
     model: str | None = Field(
         default=None,
         validation_alias="WORKER_MODEL",
-        description="model of agents that name none, as `provider:name`; none: by the API key that is set",
+        description="model of agents that name none, as `provider:name`; unset: by the API key that is set",
     )
     embedder: str | None = Field(
         default=None,
         validation_alias="WORKER_EMBEDDER",
         description="what makes vectors of the texts of new knowledge bases that do not say it, as `provider:model`;"
-        " none: they are searched by words alone",
+        " unset: they are searched by words alone",
     )
     model_silence_seconds: float = Field(
         default=120.0,  # models that think for longer say so as they go

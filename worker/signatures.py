@@ -97,7 +97,7 @@ class _Filling:
         return bool(self.by_name) or any(what is not None for what, _ in self.by_position)
 
     def add(self, parameter: Parameter, what: str | None) -> None:
-        """Fill a parameter of the function's own; none: it is left to its default."""
+        """Fill a parameter of the function's own; None means it is left to its default."""
         if parameter.kind is Parameter.POSITIONAL_ONLY:
             self.by_position.append((what, parameter.default))
         elif what is None:

@@ -39,7 +39,7 @@ class Call:
 
     Args:
         function: What is called.
-        since: ``time.monotonic()`` since nobody waits for it; none: somebody does.
+        since: ``time.monotonic()`` since nobody waits for it; None means somebody does.
     """
 
     function: Callable[[], Any]

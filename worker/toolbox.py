@@ -24,7 +24,7 @@ class RegisteredTool:
     """A function that agents may call.
 
     Args:
-        description: What models are told of it; none: what its docstring says.
+        description: What models are told of it; None means what its docstring says.
         agent_ids: Whose tool it is; empty: every agent's.
         timeout: Seconds that a call may take.
         resume: How completed calls are resumed; see ``declare_tool``.

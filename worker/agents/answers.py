@@ -174,7 +174,7 @@ class Unreadable(AnswerError):  # noqa: N818 - what became of an answer
 
 
 def unreadable_in(error: BaseException) -> Unreadable | None:
-    """What a client, or Agno, raises of an answer that is none of its provider's; none: it is something else.
+    """What a client, or Agno, raises of an answer that is none of its provider's; None means it is something else.
 
     Some clients pass on a page that a proxy has sent as the text that it is, and Agno looks for an answer's fields in
     it; others hold JSON against a model of their own.

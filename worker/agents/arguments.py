@@ -21,7 +21,7 @@ def agent_arguments(
         record: The agent.
         task: The task it is made for, whose choice of model counts before the agent's. All else that a task asks for
             is applied by ``run``.
-        settings: Where the default model is named; none: read from the environment.
+        settings: Where the default model is named; None means read from the environment.
 
     Returns:
         The arguments; without a ``model`` where nothing says which, so that the caller may add one.

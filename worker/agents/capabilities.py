@@ -95,11 +95,11 @@ def declare_capabilities(
         model_id: How the model's id begins, in any case; of several that fit, the longest counts.
         pdfs: PDF files as they are; else their text is sent.
         images: Images as they are; else a note is sent.
-        prompt_tokens: Tokens that the text of files should stay within; none: half of the context.
+        prompt_tokens: Tokens that the text of files should stay within; None means half of the context.
         audio: Media types of audio that it takes, such as `audio/wav` and `audio/mpeg`, where Agno's class of the model
             sends audio; of other audio a note is sent.
         video: The same of video, such as `video/mp4`.
-        context_tokens: Tokens of its context; none: those of the table where it knows the model, else 32,000.
+        context_tokens: Tokens of its context; None means those of the table where it knows the model, else 32,000.
         tools: Whether it can call tools: it is given some to read the rest of files that were cut.
     """
     _declared[model_id.lower()] = ModelCapabilities(

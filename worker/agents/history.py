@@ -16,7 +16,7 @@ def turns_wanted(agent: Any, given: Any, *, continues: bool) -> int:
 
     Args:
         agent: An Agno Agent, Team or Workflow.
-        given: The ``history`` of ``run_agent``; none: as many as the agent says itself, where it wants its history.
+        given: The ``history`` of ``run_agent``; None: as many as the agent says itself, where it wants its history.
         continues: Whether the task continues a conversation.
 
     Raises:
@@ -31,7 +31,7 @@ def turns_wanted(agent: Any, given: Any, *, continues: bool) -> int:
 
 
 def history_unused(agent: Any, given: Any) -> str | None:
-    """Why a ``history`` that was asked for is not given; none: it is, or nobody asked."""
+    """Why a ``history`` that was asked for is not given; None means it is, or nobody asked."""
     if not given:
         return None
     if hasattr(agent, "steps"):

@@ -20,7 +20,7 @@ NEEDS_TOOLS = frozenset({"Claude", "AwsBedrock"})
 
 
 def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int) -> FinishReason | None:
-    """Why the next answer has to be the last; none: the agent may go on.
+    """Why the next answer has to be the last; None means the agent may go on.
 
     Args:
         messages: What the model is about to be asked.

@@ -173,7 +173,7 @@ def _agnos_default() -> str:
 
 
 def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> str | None:
-    """The name of the model that a task asks for, else its agent; none: neither names one.
+    """The name of the model that a task asks for, else its agent; None means neither names one.
 
     A provider without a name says nothing; a name without a provider is looked for where such names come from.
 

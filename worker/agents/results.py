@@ -34,7 +34,7 @@ class Wanted:
     """The form that a task wants of its result.
 
     Args:
-        format: What the task asks for; none: as the agent likes.
+        format: What the task asks for; None means as the agent likes.
         schema: A JSON Schema, the task's own or else the agent's.
         model: The agent's pydantic class, where no schema of the task takes its place.
     """

@@ -35,7 +35,7 @@ async def fitted(text: str, schema: dict[str, Any] | None) -> tuple[str | None, 
 
     Args:
         text: What should be JSON.
-        schema: What it should fit; none: any JSON will do.
+        schema: What it should fit; None means any JSON will do.
 
     Returns:
         The value as JSON text, or none and what does not fit.
@@ -72,7 +72,7 @@ class Asking:
     """How a model is asked for a schema.
 
     Args:
-        setting: What Agno's ``output_schema`` is set to; none: the instruction alone asks.
+        setting: What Agno's ``output_schema`` is set to; None means the instruction alone asks.
         json_mode: Agno's ``use_json_mode``: it writes the schema into the prompt.
         instruction: What the prompt says besides.
     """

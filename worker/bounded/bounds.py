@@ -54,10 +54,10 @@ def receive(stream: socket.socket, most: int, left: Callable[[], float] | None =
     Args:
         stream: Where from.
         most: Bytes that it may have.
-        left: Seconds that are left for it; none: it may take for ever.
+        left: Seconds that are left for it; None means it may take for ever.
 
     Returns:
-        Its kind and content; none: the other side has ended.
+        Its kind and content; None means the other side has ended.
 
     Raises:
         TimeoutError: The time is up.

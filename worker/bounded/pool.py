@@ -115,7 +115,7 @@ class Pool:
             function: Which, as ``module:function``; named by our own code, never by data.
             arguments: Plain values and bytes.
             bounds: What it may take. A cancelled call takes nothing more.
-            patience: Seconds to wait for a turn; none: as long as it takes.
+            patience: Seconds to wait for a turn; None means as long as it takes.
 
         Returns:
             What it answered: bytes, or a value as JSON has it.

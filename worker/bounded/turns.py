@@ -21,7 +21,7 @@ class Turns(Generic[Item]):
             self._changed.notify()
 
     def take(self, seconds: float) -> Item | None:
-        """The next item; none: none came in so many seconds."""
+        """The next item; None means none came in so many seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._queues), seconds):
                 return None

@@ -33,7 +33,7 @@ def report(error: Exception, *, command: str, with_traceback: bool) -> int | Non
         with_traceback: Whether the reader wants to know where, too.
 
     Returns:
-        The exit code; none: this is a defect of ours, to be raised with all that is known.
+        The exit code; None means this is a defect of ours, to be raised with all that is known.
     """
     if isinstance(error, BrokenPipeError):
         _forget_output()

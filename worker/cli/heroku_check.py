@@ -62,7 +62,7 @@ class Database:
 
     Args:
         limit: Connections that this user may have at once.
-        has_key: Whether it holds a key of the HTTP server; none: it has not been migrated yet.
+        has_key: Whether it holds a key of the HTTP server; None means it has not been migrated yet.
     """
 
     limit: int
@@ -75,8 +75,8 @@ def problems(folder: Path, handlers: Path, *, plan: str | None, web: int | None,
     Args:
         folder: The app's.
         handlers: The folder of the handlers.
-        plan: The database's plan; none: the database is asked.
-        web: Dynos of the server; none: as app.json says, else one.
+        plan: The database's plan; None means the database is asked.
+        web: Dynos of the server; None means as app.json says, else one.
         workers: Dynos of workers; the same.
 
     Returns:

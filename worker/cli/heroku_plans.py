@@ -18,7 +18,7 @@ LARGEST = 500  # of every plan above those listed
 
 
 def connections(plan: str) -> int | None:
-    """How many connections a plan allows at once; none: there is no such plan."""
+    """How many connections a plan allows at once; None means there is no such plan."""
     name = plan.lower().removeprefix("heroku-postgresql:")
     name = _SAME_AS_STANDARD.sub(r"standard-\1", name)
     if name in PLANS:

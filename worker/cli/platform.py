@@ -18,7 +18,7 @@ def read_settings(**changes: Any) -> "Settings":
     """Read the settings of the environment.
 
     Args:
-        changes: What options of the command put in their place; none: as the environment says.
+        changes: What options of the command put in their place; None means as the environment says.
 
     Raises:
         ConfigurationError: One line a setting that does not fit.
@@ -40,7 +40,7 @@ def ask(call: "Callable[[Platform], Awaitable[T]]", *, quiet: bool = False, **ch
     Args:
         call: Gets the platform.
         quiet: Whether to keep to oneself where the platform is, since a program reads the output.
-        changes: What options of the command put in the place of settings; none: as the environment says.
+        changes: What options of the command put in the place of settings; None means as the environment says.
 
     Raises:
         ModuleException: It cannot be reached, or what ``call`` raised.

@@ -11,7 +11,7 @@ _OURS = re.compile(r"(?:^|[\s/])(?:worker|python3? -m worker)\s+(?:--debug\s+)?(
 
 
 def processes(folder: Path) -> dict[str, str] | None:
-    """Process types and their commands; none: there is no Procfile."""
+    """Process types and their commands; None means there is no Procfile."""
     try:
         text = (folder / "Procfile").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -20,7 +20,7 @@ class Audit(Protocol):
     ) -> str:
         """The server; writes down what has happened, and answers the line's id.
 
-        ``actor``: who did it; none: on whose behalf this code runs. ``error``: why it did not happen. ``times``: how
+        ``actor``: who did it; None: on whose behalf this code runs. ``error``: why it did not happen. ``times``: how
         often.
         """
         ...

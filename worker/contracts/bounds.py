@@ -15,7 +15,7 @@ _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
 def left() -> float | None:
-    """Seconds that are left of the client's call in hand; none: there is none."""
+    """Seconds that are left of the client's call in hand; None means there is none."""
     until = _until.get()
     return None if until is None else until - time.monotonic()
 

@@ -33,7 +33,7 @@ class Key:
     """A key of the HTTP server, without the key itself.
 
     Args:
-        agents: The agents it reaches; none: every one of its organization.
+        agents: The agents it reaches; None means every one of its organization.
         role: What it may do with them.
     """
 

@@ -11,7 +11,7 @@ from worker.words.knowledge import (
 )
 
 Embed = Callable[[str, str], Awaitable[Sequence[float] | None]]
-"""Makes a vector of a question, by the name of an embedder; none: this process has no such embedder, or it fails."""
+"""Makes a vector of a question, by the name of an embedder; None: this process has no such embedder, or it fails."""
 
 
 class Knowledge(Protocol):

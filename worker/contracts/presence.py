@@ -20,8 +20,8 @@ class WorkerState:
         heard_at: When it last gave a sign of life.
         is_draining: It said that it leaves: it finishes what it runs, or hands it back, and takes nothing more.
         hung_threads: Threads of it that go on though nobody waits for them.
-        memory: Bytes that its process uses; none: it has not said.
-        runs: How many runs of handlers have ended there; none: it has not said.
+        memory: Bytes that its process uses; None means it has not said.
+        runs: How many runs of handlers have ended there; None means it has not said.
         recent: The tasks of the last few of them, the newest first.
         troubles: What hangs there, and what has held the event loop lately.
     """
@@ -53,7 +53,7 @@ class WorkerSession:
 
     Args:
         key: The key it registered with: its id, ``SERVER_KEY``, or ``NO_KEY``.
-        secret: SHA-256 of a secret that its process made; none: it speaks the bare protocol, or made none.
+        secret: SHA-256 of a secret that its process made; None means it speaks the bare protocol, or made none.
     """
 
     key: str

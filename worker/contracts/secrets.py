@@ -24,7 +24,7 @@ class Secrets:
 
     Args:
         sessions: Answers what keeps random ones.
-        given: What they are derived from, several with spaces between, the newest first; none: they are random.
+        given: What they are derived from, several with spaces between, the newest first; None means they are random.
     """
 
     def __init__(self, sessions: Callable[[], Sessions], given: str | None) -> None:

@@ -12,7 +12,7 @@ class Sessions(Protocol):
         ...
 
     async def find(self, token: str) -> str | None:
-        """The server; what the session's key is known by; none: it has ended, or never began."""
+        """The server; what the session's key is known by; None means it has ended, or never began."""
         ...
 
     async def going_on(self, tokens: Sequence[str]) -> frozenset[str]:

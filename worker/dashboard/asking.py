@@ -50,7 +50,7 @@ class Asking:
     """A request, admitted.
 
     Args:
-        reach: What it may reach; none: it has not signed in (the page of signing in, of errors).
+        reach: What it may reach; None means it has not signed in (the page of signing in, of errors).
         is_new: Whether the visit began with it, so that the browser must be told.
     """
 

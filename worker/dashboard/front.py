@@ -25,7 +25,7 @@ class Reach(Protocol):
 
     @property
     def agents(self) -> frozenset[str] | None:
-        """The agents within reach; none: every one."""
+        """The agents within reach; None means every one."""
         ...
 
     def permit(self, rule: Rule) -> Scope:
@@ -84,7 +84,7 @@ class Front(Protocol):
 
     @property
     def embedder(self) -> str | None:
-        """What makes vectors of the texts of a new knowledge base; none: words alone count."""
+        """What makes vectors of the texts of a new knowledge base; None means words alone count."""
         ...
 
     @property

@@ -19,7 +19,7 @@ _RENDERED = "worker.dashboard.markdown_process:rendered"
 
 
 async def markdown(text: str) -> Markup | None:
-    """Markdown as HTML, with what is harmless alone; none: it is too long, or takes too long."""
+    """Markdown as HTML, with what is harmless alone; None means it is too long, or takes too long."""
     if len(text) > LONGEST_MARKDOWN:
         return None
     try:
@@ -30,7 +30,7 @@ async def markdown(text: str) -> Markup | None:
 
 
 def json_tree(text: str) -> Markup | None:
-    """JSON as a tree to be unfolded; none: it is no JSON, or too large."""
+    """JSON as a tree to be unfolded; None means it is no JSON, or too large."""
     if len(text) > LONGEST_JSON:
         return None
     try:
@@ -41,7 +41,7 @@ def json_tree(text: str) -> Markup | None:
 
 
 def tree(value: Any) -> Markup | None:
-    """A value as a tree to be unfolded; none: it is too large or too deep."""
+    """A value as a tree to be unfolded; None means it is too large or too deep."""
     pieces: list[Markup] = []
     counter = [NODES]
     if not _grow(value, None, 0, pieces, counter):

@@ -37,7 +37,7 @@ class Row:
         kind: Its look: ``created``, ``attempt``, ``text``, ``call``, ``thought``, ``agent``, ``step``, ``note``,
             ``status``, ``finished``, ``other``.
         at: Milliseconds since the task was created.
-        until: When it ended; none: it goes on, or takes no time.
+        until: When it ended; None means it goes on, or takes no time.
         is_running: Whether it goes on.
         facts: What else there is to show.
     """

@@ -25,7 +25,7 @@ class Visit:
 
     Args:
         nonce: Tells it from every other; forms are bound to it.
-        mark: The token of its session; none: it has not signed in.
+        mark: The token of its session; None means it has not signed in.
     """
 
     nonce: str
@@ -48,7 +48,7 @@ class Visits:
         return (await self._front.secrets(SECRET))[::-1]
 
     async def read(self, request: Request) -> Visit | None:
-        """The visit that a request belongs to; none: it has no cookie, or a wrong or an old one."""
+        """The visit that a request belongs to; None means it has no cookie, or a wrong or an old one."""
         text = request.cookies.get(SECURE_NAME if is_secure(request) else NAME)
         if text is None:
             return None

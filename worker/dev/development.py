@@ -46,7 +46,7 @@ class Ready:
         registry: The handlers.
         needs_key: Whether requests need a key.
         seconds: How long it took.
-        other_port: The port that was taken; none: it is the one that was meant.
+        other_port: The port that was taken; None means it is the one that was meant.
     """
 
     url: str
@@ -76,7 +76,7 @@ def develop(
         folder: The handlers.
         greet: Called once when everything is ready.
         host: Address to listen on.
-        started: When this began, on the monotonic clock; none: now.
+        started: When this began, on the monotonic clock; None means now.
         exit_process: Called with the exit code in the end; default ``os._exit``, since a handler's thread that still
             runs would hold an ordinary exit for seconds.
 

@@ -65,7 +65,7 @@ class Core:
     Args:
         url: The database.
         poll: Seconds between looks where nobody hints; tests shorten it.
-        vault: Encrypts what is secret at rest; none: nothing is encrypted.
+        vault: Encrypts what is secret at rest; None means nothing is encrypted.
     """
 
     def __init__(self, url: str, *, poll: float = 1.0, vault: Vault | None = None) -> None:
@@ -138,7 +138,7 @@ class Core:
         """Borrow a connection in autocommit mode.
 
         Args:
-            seconds: What each answer may take; none: ten.
+            seconds: What each answer may take; None means ten.
 
         Raises:
             Unavailable: It cannot be reached, or took longer.
@@ -178,7 +178,7 @@ class Core:
         Args:
             sql: The statement.
             parameters: Its parameters.
-            seconds: How long it may take; none: what is left of the call in hand, ten at the most.
+            seconds: How long it may take; None means what is left of the call in hand, ten at the most.
 
         Raises:
             Unavailable: It took longer, or the database cannot be reached.
@@ -221,7 +221,7 @@ class Core:
             sql: The statement.
             parameters: Its parameters.
             patient: A live attempt asks, which waits as long as the database is away.
-            seconds: How long one try may take; none: what is left of the call in hand, ten at the most.
+            seconds: How long one try may take; None means what is left of the call in hand, ten at the most.
         """
         if patient and seconds is None:
             seconds = CALL_SECONDS
@@ -271,7 +271,7 @@ class Core:
         Args:
             flags: Of the hint.
             task_ids: Tasks that changed.
-            disturbed: Those among them that were changed by others than their own attempt; none: all.
+            disturbed: Those among them that were changed by others than their own attempt; None means all.
         """
         self.wakeups.wake(flags, task_ids, disturbed)
         self._notifier.tell(flags, task_ids, has_waiters=self.wakeups.watches(task_ids))

@@ -61,7 +61,7 @@ class Engine:
     """Tasks, events, leases and journals in PostgreSQL 14 or newer, in the schema ``worker``.
 
     Args:
-        url: The database; none: the embedded PostgreSQL under ``home``, which is migrated by itself.
+        url: The database; None means the embedded PostgreSQL under ``home``, which is migrated by itself.
         home: The folder of the embedded PostgreSQL.
         organization_id: Whose tasks.
         poll: Seconds between looks where nobody hints.
@@ -70,7 +70,7 @@ class Engine:
         audit_days: How long lines of the audit log are kept, 0 for ever.
         encryption_key: One or several keys, with spaces between, that the secrets of tasks are encrypted with.
         encrypt_all: Whether inputs, results, events, journals and files are encrypted with it, too.
-        public_url: The HTTP server's address, which links to requests lead to; none: requests have no links.
+        public_url: The HTTP server's address, which links to requests lead to; None means requests have no links.
         secret: What the server derives its secrets from, where it does.
 
     Raises:

@@ -38,12 +38,12 @@ class Agent(AgentRecord):
 
     @property
     def configuration(self) -> Configuration | None:
-        """Where the agent lives; none: on the default platform."""
+        """Where the agent lives; None means on the default platform."""
         return self._configuration
 
     @property
     def origin(self) -> Configuration | None:
-        """The platform that the agent came from; none: the default one."""
+        """The platform that the agent came from; None means the default one."""
         return self._configuration
 
     @property
@@ -131,8 +131,8 @@ class Agent(AgentRecord):
         """Load an agent.
 
         Args:
-            agent_id: Which; none: that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
-            configuration: Where it lives; none: on the default platform.
+            agent_id: Which; None means that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
+            configuration: Where it lives; None means on the default platform.
             version: The version that is expected.
 
         Raises:

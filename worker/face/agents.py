@@ -8,7 +8,7 @@ class Agents:
     """The agents of a platform.
 
     Args:
-        configuration: Which platform; none: what the environment says.
+        configuration: Which platform; None means what the environment says.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -18,7 +18,7 @@ class Agents:
         """Load an agent.
 
         Args:
-            agent_id: Which; none: that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
+            agent_id: Which; None means that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
             version: The version that is expected.
 
         Raises:

@@ -34,7 +34,7 @@ class Saving:
         run: Its attempt.
         name: What it is called; folders in it are left out.
         data: The file.
-        media_type: Such as ``image/png``; none: told from its name.
+        media_type: Such as ``image/png``; None means told from its name.
 
     Raises:
         Conflict: There is no attempt: whoever handles another event owns no task.

@@ -39,7 +39,7 @@ class Backend:
     """Makes Agno agents of a platform's agents: ``agno.agent.Agent(**backend.get_args())``.
 
     Args:
-        configuration: Which platform; none: what the environment says.
+        configuration: Which platform; None means what the environment says.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -53,7 +53,7 @@ class Backend:
         The hooks have each call of a tool in the task's log, also where the agent is run without ``run_agent``.
 
         Args:
-            agent_id: Which agent; none: the task's, that of the run in hand, the configuration's, ``XPANDER_AGENT_ID``.
+            agent_id: Which agent; None: the task's, that of the run in hand, the configuration's, ``XPANDER_AGENT_ID``.
             agent: An agent that is loaded already, in place of an id.
             options: See ``ArgumentOptions``.
 

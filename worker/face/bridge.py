@@ -117,7 +117,7 @@ async def across(call: Call[T], configuration: Configuration | None = None) -> T
 
     Args:
         call: Gets the platform; it runs on the platform's loop, with the caller's context variables.
-        configuration: Which platform; none: the default one.
+        configuration: Which platform; None means the default one.
 
     Raises:
         Unavailable: The platform cannot be opened; the next call tries again.
@@ -133,7 +133,7 @@ def block(call: Call[T], configuration: Configuration | None = None) -> T:
 
     Args:
         call: Gets the platform; it runs on the platform's loop, with the caller's context variables.
-        configuration: Which platform; none: the default one.
+        configuration: Which platform; None means the default one.
 
     Raises:
         Unavailable: The platform cannot be opened, or was closed meanwhile.
@@ -162,7 +162,7 @@ async def aiterate(source: Source[T], configuration: Configuration | None = None
 
     Args:
         source: Gets the platform, answers an asynchronous iterator.
-        configuration: Which platform; none: the default one.
+        configuration: Which platform; None means the default one.
     """
     home = _bridge.at_home()
     if home is not None:

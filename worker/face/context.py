@@ -50,12 +50,12 @@ class Context:
 
     @property
     def deadline(self) -> float | None:
-        """When the time limit ends this run, on ``time.monotonic()``; none: no limit."""
+        """When the time limit ends this run, on ``time.monotonic()``; None means no limit."""
         return self.run.deadline
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the time limit, at least 0; none: no limit."""
+        """Seconds until the time limit, at least 0; None means no limit."""
         return None if self.run.deadline is None else max(0.0, self.run.deadline - time.monotonic())
 
     @property
@@ -107,9 +107,9 @@ class Context:
 
         Args:
             question: What the person reads.
-            schema: JSON Schema of the answer; none: yes or no.
+            schema: JSON Schema of the answer; None means yes or no.
             choices: What may be chosen from, instead of a schema.
-            timeout: How long to wait, as a ``timedelta`` or in seconds; none: as ``@on_task(answer_within=…)`` says.
+            timeout: How long to wait, as a ``timedelta`` or in seconds; None: as ``@on_task(answer_within=…)`` says.
 
         Returns:
             ``True`` or ``False``; with a schema or choices the value, or None if the person declined. Nobody's answer
@@ -159,8 +159,8 @@ class Context:
 
         Args:
             name: The signal's.
-            timeout: How long, as a ``timedelta`` or in seconds; none: for ever.
-            match: What its data must hold (``{"invoice": 17}``), or a function of it; none: any will do.
+            timeout: How long, as a ``timedelta`` or in seconds; None means for ever.
+            match: What its data must hold (``{"invoice": 17}``), or a function of it; None means any will do.
 
         Returns:
             The signal's data.
@@ -248,7 +248,7 @@ class Context:
         Args:
             name: What it is called.
             data: Bytes, text, or a local file as ``pathlib.Path``.
-            media_type: Such as ``image/png``; none: told from the name.
+            media_type: Such as ``image/png``; None means told from the name.
 
         Returns:
             The artifact: name, type, size, ``sha256`` and ``url``.

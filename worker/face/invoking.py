@@ -56,7 +56,7 @@ class Invocation:
     Args:
         tool: The tool, as hooks are given it.
         payload: Its arguments.
-        task_id: Within which task; none: that of the run in hand, if there is one.
+        task_id: Within which task; None means that of the run in hand, if there is one.
     """
 
     tool: Callee

@@ -85,7 +85,7 @@ class TaskKeeper:
         return kept, refused
 
     async def _store(self, name: str, fetched: "Fetched") -> str | None:
-        """Store a file; none: the platform takes none so large."""
+        """Store a file; None means the platform takes none so large."""
         media_type = fetched.declared.partition(";")[0].strip().lower()
         known = media_type if is_media_type(media_type) else UNKNOWN
         try:

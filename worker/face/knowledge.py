@@ -76,7 +76,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
 
     @property
     def configuration(self) -> Configuration | None:
-        """Where it lives; none: on the default platform."""
+        """Where it lives; None means on the default platform."""
         return self._configuration
 
     async def aadd_documents(
@@ -194,7 +194,7 @@ class KnowledgeBases:
     """The knowledge bases of a platform.
 
     Args:
-        configuration: Which platform; none: what the environment says.
+        configuration: Which platform; None means what the environment says.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -213,9 +213,9 @@ class KnowledgeBases:
         Args:
             name: For people.
             description: What is in it.
-            language: Of all its documents, as PostgreSQL calls it (``german``); none: each one's own is recognized.
+            language: Of all its documents, as PostgreSQL calls it (``german``); None: each one's own is recognized.
             embedder: What makes vectors of its texts: one of Agno's, or ``provider:model``, such as
-                ``openai:text-embedding-3-small``; none: ``WORKER_EMBEDDER``, else it is searched by words alone.
+                ``openai:text-embedding-3-small``; None means ``WORKER_EMBEDDER``, else it is searched by words alone.
 
         Raises:
             ModuleException: 422: the name or the language does not fit.

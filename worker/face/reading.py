@@ -38,7 +38,7 @@ async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper | None")
     Args:
         platform: Where uploaded files are.
         urls: URLs and references, as the task names them.
-        keeper: What earlier attempts kept of them, and where what is fetched now goes; none: nothing is kept.
+        keeper: What earlier attempts kept of them, and where what is fetched now goes; None means nothing is kept.
     """
     return await _reader(platform).read(urls, keeper)
 

@@ -36,7 +36,7 @@ def retriever(bases: Sequence[str], configuration: Configuration | None, agent_i
 
     Args:
         bases: The ids of the knowledge bases.
-        configuration: Where they are; none: on the default platform.
+        configuration: Where they are; None means on the default platform.
         agent_id: In whose name they are searched.
     """
     ours = _Ours(tuple(dict.fromkeys(bases)), configuration, agent_id)

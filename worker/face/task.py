@@ -60,7 +60,7 @@ class Task(TaskRecord):
 
         Args:
             record: A task as the platform answered it.
-            configuration: Which platform that is; none: the default one.
+            configuration: Which platform that is; None means the default one.
         """
         task = cls.__new__(cls)
         task._become(record, configuration)  # noqa: SLF001 - its own class
@@ -96,7 +96,7 @@ class Task(TaskRecord):
 
     @property
     def origin(self) -> Configuration | None:
-        """The platform that the task came from; none: the default one, which in a worker is the worker's own."""
+        """The platform that the task came from; None means the default one, which in a worker is the worker's own."""
         return self._configuration
 
     @bound
@@ -106,7 +106,7 @@ class Task(TaskRecord):
 
         Args:
             task_id: Which.
-            configuration: Where it lives; none: on the default platform, or, asked of a task, where that one lives.
+            configuration: Where it lives; None: on the default platform, or, asked of a task, where that one lives.
 
         Raises:
             ModuleException: 404: there is no such task.
@@ -149,7 +149,7 @@ class Task(TaskRecord):
 
         Args:
             status: The new one.
-            result: What is saved with it; none: nothing.
+            result: What is saved with it; None means nothing.
 
         Raises:
             ModuleException: 422: it is no status; 409: this run no longer owns the task.

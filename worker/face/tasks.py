@@ -73,7 +73,7 @@ class Tasks:
     """The tasks of a platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop.
 
     Args:
-        configuration: Which platform; none: what the environment says.
+        configuration: Which platform; None means what the environment says.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -130,7 +130,7 @@ class Tasks:
         """List tasks, newest first.
 
         Args:
-            agent_id: Of one agent; none: of all.
+            agent_id: Of one agent; None means of all.
             filters: Further filters as a dictionary.
             more: The same by name; see ``TaskFilters``.
         """
@@ -272,7 +272,7 @@ class Tasks:
 
         Args:
             conversation_id: Which; a task that belongs to none and was continued is one under its own id.
-            agent_id: Only this agent's tasks; none: every agent's.
+            agent_id: Only this agent's tasks; None means every agent's.
             limit: How many tasks at the most, 1 to 1,000: the newest.
 
         Raises:
@@ -294,7 +294,7 @@ class Tasks:
         """List conversations, the one with the newest task first.
 
         Args:
-            agent_id: Only with tasks of this agent; none: of any.
+            agent_id: Only with tasks of this agent; None means of any.
             limit: How many at the most, 1 to 1,000.
         """
         query = _conversations(agent_id, limit)
@@ -311,7 +311,7 @@ class Tasks:
         """List what waits for a person, the longest waiting first.
 
         Args:
-            agent_id: Only this agent's tasks'; none: every agent's.
+            agent_id: Only this agent's tasks'; None means every agent's.
             limit: How many tasks at the most, 1 to 1,000.
             after: Page on: the id of the last task of the page before.
         """

@@ -32,7 +32,7 @@ def tool_hook(tools: dict[str, Tool], task_id: str | None) -> Hook:
 
     Args:
         tools: The agent's own, by name.
-        task_id: Whose log has the calls where no run is in hand; none: nobody's.
+        task_id: Whose log has the calls where no run is in hand; None means nobody's.
     """
 
     def around(function_name: str, function_call: Callable[..., Any], arguments: dict[str, Any]) -> Any:

@@ -121,8 +121,8 @@ class ToolsRepository:
     """The tools of an agent: those of this process, and those that workers which serve it have.
 
     Args:
-        configuration: Where the agent lives; none: on the default platform.
-        agent_id: The agent; none: all tools of this process.
+        configuration: Where the agent lives; None means on the default platform.
+        agent_id: The agent; None means all tools of this process.
         announced: What the platform says that workers have.
     """
 
@@ -157,11 +157,11 @@ class ToolsRepository:
         return [each.for_agno(self.agent_id) for each in self.list]
 
     def get_tool_by_id(self, tool_id: str) -> Tool | None:
-        """A tool by its id, which is its name; none: there is no such tool."""
+        """A tool by its id, which is its name; None means there is no such tool."""
         return self.get_tool_by_name(tool_id)
 
     def get_tool_by_name(self, tool_name: str) -> Tool | None:
-        """A tool by its name; none: there is no such tool."""
+        """A tool by its name; None means there is no such tool."""
         return next((each for each in self.list if each.name == tool_name), None)
 
 

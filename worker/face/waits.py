@@ -79,8 +79,8 @@ class Listening:
     Args:
         run: The attempt.
         name: The signal's.
-        timeout: Seconds; none: for ever.
-        match: What its data must hold, or a function that says whether it fits; none: any.
+        timeout: Seconds; None means for ever.
+        match: What its data must hold, or a function that says whether it fits; None means any.
     """
 
     def __init__(self, run: Run, name: str, timeout: float | None, match: Match | None) -> None:

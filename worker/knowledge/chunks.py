@@ -108,7 +108,7 @@ def _lines(text: Text) -> Iterator[str]:
 
 
 def _heading(line: str) -> tuple[int, str] | None:
-    """The level and the words of a heading; none: the line is none. No pattern: lines may be long, and made for it."""
+    """The level and the words of a heading; None: the line is none. No pattern: lines may be long, and made for it."""
     words = line.lstrip("#")
     level = len(line) - len(words)
     if not 0 < level <= LEVELS or not words[:1].isspace():

@@ -88,7 +88,7 @@ def named(embedder: "Embedder | str", name: str | None = None) -> str:
 
 
 async def embed(name: str, text: str) -> Sequence[float] | None:
-    """The vector of a question; none: it cannot be made here and now, which is told in the log."""
+    """The vector of a question; None means it cannot be made here and now, which is told in the log."""
     try:
         async with asyncio.timeout(QUESTION_SECONDS):
             embedder = await _here(name)

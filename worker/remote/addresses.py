@@ -34,7 +34,7 @@ class Addresses:
         """Apply the protocol's rules to a base URL.
 
         Args:
-            base_url: The platform's; none: xpander's cloud.
+            base_url: The platform's; None means xpander's cloud.
             organization_id: Whose tasks.
 
         Raises:

@@ -53,7 +53,7 @@ class AgentStream:
         self.failure: ModuleException | None = None
         self._busy = False
         self._told_busy: bool | None = (
-            False  # as whoever registers is taken to be; none: the report may not have arrived
+            False  # as whoever registers is taken to be; None means the report may not have arrived
         )
         self._following = asyncio.create_task(self._follow(), name=f"assignments of {agent_id}")
 

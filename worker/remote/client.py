@@ -59,7 +59,7 @@ WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until 
 UNKNOWN_ROUTE = frozenset({404, 405})
 
 SaveOfARun = Callable[[str, Mapping[str, Any], int, str | None], Awaitable[TaskRecord | None]]
-"""Called with a task's id, what a run changed of it, the attempt, and the handler; none: it is saved as by anybody."""
+"""Called with a task's id, what a run changed of it, the attempt, and the handler; None: it is saved as by anybody."""
 
 
 class RemoteTasks:

@@ -25,7 +25,7 @@ class Dialect:
 
     @property
     def known(self) -> bool | None:
-        """Whether it is the native one; none: not found out yet."""
+        """Whether it is the native one; None means not found out yet."""
         return self._native
 
     def assume_bare(self) -> None:

@@ -15,7 +15,7 @@ class Remote:
     """Tasks on a server that speaks xpander's protocol: xpander's cloud, ``worker serve``, or any other.
 
     Args:
-        base_url: The platform; none: xpander's cloud.
+        base_url: The platform; None means xpander's cloud.
         api_key: The key for it.
         organization_id: Whose tasks.
 

@@ -145,7 +145,7 @@ class Transport:
             headers: Beside those that every request carries.
             subject: What it is about, for errors.
             repeat: When it may be tried again.
-            seconds: Between two bytes of the answer; none: 15.
+            seconds: Between two bytes of the answer; None means 15.
             redirects: Whether they are followed, within the platform's own hosts.
 
         Raises:

@@ -120,7 +120,7 @@ class RemoteWork:
     async def _save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None
     ) -> TaskRecord | None:
-        """Store what a run changed of its task, among its other writes; none: the platform knows no such writes."""
+        """Store what a run changed of its task, among its other writes; None: the platform knows no such writes."""
         side = await self._chosen()
         return await side.save(task_id, changes, attempt, origin) if isinstance(side, NativeWork) else None
 

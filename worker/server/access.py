@@ -33,8 +33,8 @@ class Access:
         role: What it may do there.
         key: What its key is known by: an id, ``SERVER_KEY`` or ``NO_KEY``.
         name: What its key is for, as whoever made it said.
-        agents: The agents it reaches; none: every one.
-        session: The token of the pages' session that it came with; none: it came with the key itself.
+        agents: The agents it reaches; None means every one.
+        session: The token of the pages' session that it came with; None means it came with the key itself.
     """
 
     organization: Organization

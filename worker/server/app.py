@@ -99,7 +99,7 @@ def create_app(
         platform: What it serves; opened when the application starts, closed when it ends.
         settings: The key, the organization, the limits.
         open_without_key: Whether requests need no key while there is none at all. Only right on loopback.
-        pages: Makes what is served at ``/`` and under ``/ui``; none: nothing is.
+        pages: Makes what is served at ``/`` and under ``/ui``; None means nothing is.
     """
     service = Service(platform, settings, open_without_key=open_without_key)
 

@@ -91,7 +91,7 @@ async def serve(
     Args:
         service: The server.
         stream_client: Who opened it.
-        access: What it may reach; none: the database was away when it came, so that is decided once it is back.
+        access: What it may reach; None means the database was away when it came, so that is decided once it is back.
         admitted: Called with what it may reach, where that is decided late.
     """
     yield COMMENT  # the answer begins at once

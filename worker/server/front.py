@@ -48,7 +48,7 @@ class Front:
 
     @property
     def embedder(self) -> str | None:
-        """What makes vectors of the texts of a new knowledge base; none: words alone count."""
+        """What makes vectors of the texts of a new knowledge base; None means words alone count."""
         return self._service.settings.embedder
 
     @property

@@ -28,8 +28,8 @@ class KeyBody(Body):
 
     name: str = Field(default="", max_length=200, description="what it is for")
     role: Role = Role.Client
-    agents: list[str] | None = Field(default=None, max_length=1000, description="agents it reaches; none: every one")
-    expires_in: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS, description="seconds; none: no end")
+    agents: list[str] | None = Field(default=None, max_length=1000, description="agents it reaches; None: every one")
+    expires_in: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS, description="seconds; None means no end")
 
 
 class KeyRecord(BaseModel):

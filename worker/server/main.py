@@ -77,7 +77,7 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
 
     Args:
         settings: The port, the key, the database.
-        host: Address to listen on; none: every one where the environment gives a port or there is a key, else loopback.
+        host: Address to listen on; None: every one where the environment gives a port or there is a key, else loopback.
         pages: Makes the pages for people.
 
     Returns:

@@ -52,7 +52,7 @@ class Refusals:
         Args:
             scope: The request.
             error: What it was answered.
-            access: By what key it came; none: by none that opens anything.
+            access: By what key it came; None means by none that opens anything.
             door: The way it came.
         """
         if error.status_code not in REFUSED:

@@ -281,7 +281,7 @@ def _statuses(text: str | None) -> tuple[AgentExecutionStatus, ...]:
     try:
         return tuple(AgentExecutionStatus(each) for each in (text or "").lower().split(",") if each)
     except ValueError:
-        raise ValidationError(f"status is none of {', '.join(AgentExecutionStatus)}", field="status") from None
+        raise ValidationError(f"status must be one of {', '.join(AgentExecutionStatus)}", field="status") from None
 
 
 @router.get("/activity/{agent_id}/{task_id}", response_model=AgentActivityThread, responses=documented(404))

@@ -83,7 +83,7 @@ class VerbRunner:
         """Do what a verb says. Raises: ModuleException, its own outcome."""
         name = verb.get("verb")
         if not isinstance(name, str) or name not in VERBS or name not in RULES:
-            raise ValidationError(f"verb is none of {', '.join(VERBS)}", field="verb")
+            raise ValidationError(f"verb must be one of {', '.join(VERBS)}", field="verb")
         form, do = VERBS[name]
         try:
             scope = self._access.permit(RULES[name])

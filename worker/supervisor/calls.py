@@ -48,7 +48,7 @@ class Caller:
             handler: Which.
             run: The attempt in hand, which its code finds by ``run_in_hand``.
             task: The task.
-            event: What it is called for; none: the work of the task itself.
+            event: What it is called for; None means the work of the task itself.
 
         Returns:
             What it returned.

@@ -20,7 +20,7 @@ class Serving:
     Args:
         registry: The handlers, checked.
         settings: Which agents, how many tasks at once.
-        worker_id: The worker's id; none: a new one.
+        worker_id: The worker's id; None means a new one.
     """
 
     def __init__(self, registry: Registry, settings: Settings, worker_id: str | None = None) -> None:
@@ -30,7 +30,7 @@ class Serving:
         self._general = registry.handler_for("")  # no agent has an empty name: the handler for any
 
     def handler_for(self, agent_id: str) -> Handler | None:
-        """The handler of an agent's tasks; none: they are not asked for."""
+        """The handler of an agent's tasks; None means they are not asked for."""
         if agent_id == KNOWLEDGE:
             return READER
         return self._named.get(agent_id) or self._general

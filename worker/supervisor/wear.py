@@ -60,7 +60,7 @@ class Wear:
         return len(self.hung()) > self._settings.hung_threads
 
     def reason(self) -> str | None:
-        """Why the worker should leave; none: it should not."""
+        """Why the worker should leave; None means it should not."""
         settings, hung = self._settings, self.hung()
         if len(hung) > settings.hung_threads:
             return f"{len(hung)} threads hang, which is more than WORKER_HUNG_THREADS={settings.hung_threads}"

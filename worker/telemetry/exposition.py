@@ -36,7 +36,7 @@ class StatsCollector:
 
     Args:
         metrics: Bounds the labels.
-        ask: How the tasks stand; none: the platform does not answer.
+        ask: How the tasks stand; None means the platform does not answer.
     """
 
     def __init__(self, metrics: Metrics, ask: Callable[[], Stats | None]) -> None:
@@ -69,7 +69,7 @@ def text(metrics: Metrics, stats: Stats | None, *, whole: bool = True) -> bytes:
 
     Args:
         metrics: This process's.
-        stats: The platform's; none: it does not answer.
+        stats: The platform's; None means it does not answer.
         whole: With the process's own; else the platform's alone.
     """
     from prometheus_client import CollectorRegistry, generate_latest

@@ -42,7 +42,7 @@ class _Lazily:
 
 
 def _given() -> "TracerProvider | None":
-    """The provider that the program has set up; none: it has not."""
+    """The provider that the program has set up; None means it has not."""
     trace = sys.modules.get("opentelemetry.trace")
     provider = trace.get_tracer_provider() if trace is not None and hasattr(trace, "get_tracer_provider") else None
     if trace is None or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):

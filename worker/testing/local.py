@@ -75,7 +75,7 @@ class LocalPlatform:
         """Run a worker for the length of a block, in the test's own loop; it drains at the block's end.
 
         Args:
-            functions: Handlers, decorated by ``@on`` and its siblings; none: all that are registered.
+            functions: Handlers, decorated by ``@on`` and its siblings; None means all that are registered.
             settings: Settings of the worker, such as ``concurrency=1``.
 
         Raises:

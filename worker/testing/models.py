@@ -23,7 +23,7 @@ class Call:
     Args:
         tool: The tool's name.
         arguments: What it is called with.
-        id: The call's id; none: a new one each time.
+        id: The call's id; None means a new one each time.
     """
 
     tool: str

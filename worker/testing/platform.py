@@ -37,7 +37,7 @@ class StandIn:
 
     Args:
         agents: The ids of the agents it has.
-        key: The key it wants; none: it takes any.
+        key: The key it wants; None means it takes any.
         organization_id: Whose it is.
         comment_seconds: Between two signs of life on a stream.
 

@@ -53,7 +53,7 @@ class HandlerRun:
         task: The task as it stands afterwards, as any client would read it.
         events: All that the task tells, in order.
         error: What the handler raised, if it raised; the worker has made of it what ``task`` says.
-        retry_in: Seconds until the worker would try again; none: this was the last try, and the task is finished.
+        retry_in: Seconds until the worker would try again; None means this was the last try, and the task is finished.
     """
 
     task: Task
@@ -114,8 +114,8 @@ async def run_handler(
         text: The task's text.
         files: The task's files: paths and URLs, or contents by name, as in ``{"sales.csv": "a,b"}``.
         model: What answers in the place of every model that ``run_agent`` meets: a model, or the turns of a script.
-        agent_id: The agent; none: the handler's own, else ``agent``.
-        timeout: Seconds that it may take; none: the handler's own limit.
+        agent_id: The agent; None means the handler's own, else ``agent``.
+        timeout: Seconds that it may take; None means the handler's own limit.
         options: Anything else that a task can be created with, such as ``output_format="json"``.
 
     Returns:

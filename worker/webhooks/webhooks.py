@@ -25,7 +25,7 @@ class Webhooks:
     """Webhooks of finished tasks.
 
     Args:
-        secrets: What signs, the newest first; none: webhooks are off.
+        secrets: What signs, the newest first; None means webhooks are off.
         url: Where all go whose task names no ``webhook_url`` of its own.
         allow_private: Whether a task's own URL may lead to private addresses, and need not be https.
 

@@ -49,7 +49,7 @@ class Actor:
     Args:
         key_id: The key's id, ``server key``, ``no key`` or ``database``.
         name: What the key is for; of a program, its user and machine.
-        role: Of the key; none: it opens nothing.
+        role: Of the key; None means it opens nothing.
         address: Where the request came from; of a program, its machine.
         door: The way it came.
     """
@@ -65,7 +65,7 @@ _acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 
 
 def acting() -> Actor | None:
-    """On whose behalf this code runs; none: on that of its own process."""
+    """On whose behalf this code runs; None means on that of its own process."""
     return _acting.get()
 
 

@@ -42,7 +42,7 @@ class Instructions(Words):
 class AgentRecord(Words):
     """An agent.
 
-    ``model_provider`` and ``model_name`` are Agno's names (``openai``, ``gpt-5``); none: the worker's default model.
+    ``model_provider`` and ``model_name`` are Agno's names (``openai``, ``gpt-5``); None: the worker's default model.
     """
 
     id: str

@@ -18,7 +18,7 @@ class AuditEntry(Words):
         agent_id: Whose task or agent it is.
         key_id: The key's id, ``server key`` (WORKER_API_KEY), ``no key``, or ``database`` for whoever has its URL.
         key_name: What the key is for.
-        error: Why it did not happen; none: it did.
+        error: Why it did not happen; None means it did.
         times: How often within a minute; more than once only of what was refused.
         details: What else is known of it.
     """

@@ -45,5 +45,5 @@ class BareRuns:
         return next((each for each in reversed(self.failures) if str(each) == text), None)
 
     def of_result(self, result: str) -> BareRun | None:
-        """The run whose failure or pause a handler passes off as its result; none: it is a result."""
+        """The run whose failure or pause a handler passes off as its result; None means it is a result."""
         return next((each for each in reversed(self.ended) if each.text and result.endswith(each.text)), None)

@@ -170,7 +170,7 @@ def _of_wrapper(chain: Sequence[BaseException], facts: Sequence[Facts]) -> Class
 
 
 def _of_one(error: BaseException, facts: Facts, *, is_wrapped: bool) -> Classified | None:
-    """What a single exception says by itself; none: it is a defect."""
+    """What a single exception says by itself; None means it is a defect."""
     code = _declared(error) or _code(error, facts, is_wrapped=is_wrapped)
     if code is None:
         return None

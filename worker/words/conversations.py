@@ -38,7 +38,7 @@ class ConversationTurn(Words):
     Args:
         task_id: The task that it is, or was once: a task that was continued is several turns.
         turn: Which of them: 0, 1, 2 …
-        answer: The result; none: there is none yet, or it did not end well.
+        answer: The result; None means there is none yet, or it did not end well.
         asked_at: When the task was made, or continued.
     """
 
@@ -87,8 +87,8 @@ class ConversationQuery(Words):
     """Which conversations to list, the one with the newest task first; or which of the turns of one to tell.
 
     Args:
-        agent_id: Only this agent's tasks; none: any agent's.
-        agents: Only these agents'; none: any agent's.
+        agent_id: Only this agent's tasks; None means any agent's.
+        agents: Only these agents'; None means any agent's.
         user_id: Only tasks done for this user.
         limit: How many at the most, 1 to 1,000: of a conversation, its newest tasks.
         before: Only tasks created earlier. Pages on, given when the newest task of the last one was made.
@@ -105,7 +105,7 @@ class ConversationQuery(Words):
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
-        """The agents that both filters leave; none: all."""
+        """The agents that both filters leave; None means all."""
         if self.agent_id is None:
             return self.agents
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()

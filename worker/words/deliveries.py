@@ -64,7 +64,7 @@ class DeliveryRetry(DeliveryFilter):
     """Which set-aside deliveries to try once more.
 
     Args:
-        ids: These; none: every one that fits the rest.
+        ids: These; None means every one that fits the rest.
         all: That every one is meant where nothing else is given, which would else be taken for a slip.
     """
 

@@ -28,7 +28,7 @@ def tells_credentials(url: str) -> bool:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A host as an address, odd forms (``0xa9fea9fe``, ``169.254.43518``) as C libraries read them; none: a name."""
+    """A host as an address, odd forms (``0xa9fea9fe``, ``169.254.43518``) as C libraries read them; None: a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

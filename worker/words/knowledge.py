@@ -54,8 +54,8 @@ class NewKnowledgeBase(Words):
     Args:
         name: For people.
         description: What is in it; an agent that it is attached to reads this.
-        language: Of all its documents, as PostgreSQL calls it (``german``); none: each document's own is recognized.
-        embedder: What makes vectors of its texts, as ``provider:model``; none: it is searched by words alone.
+        language: Of all its documents, as PostgreSQL calls it (``german``); None: each document's own is recognized.
+        embedder: What makes vectors of its texts, as ``provider:model``; None means it is searched by words alone.
     """
 
     name: str = Field(min_length=1, max_length=NAME_CHARACTERS)
@@ -140,7 +140,7 @@ class Chunk(NamedTuple):
     """A passage of a document, as it is stored.
 
     Args:
-        vector: What the embedder made of it; none: there is no embedder.
+        vector: What the embedder made of it; None means there is no embedder.
     """
 
     content: str
@@ -258,7 +258,7 @@ def new_ingestion(base: KnowledgeBaseRecord, documents: dict[str, str]) -> NewTa
 
 
 def ingestion_of(task: TaskRecord) -> Ingestion | None:
-    """What a task is to read; none: it is no such task."""
+    """What a task is to read; None means it is no such task."""
     asked = getattr(task.input, FIELD, None) if task.source == SOURCE and task.agent_id == AGENT else None
     if not isinstance(asked, dict):
         return None

@@ -38,7 +38,7 @@ class ModelCapabilities:
     Args:
         pdfs: PDF files as they are; else their text is sent.
         images: Images as they are; else a note is sent.
-        prompt_tokens: Tokens that the text of files should stay within; none: half of the context.
+        prompt_tokens: Tokens that the text of files should stay within; None means half of the context.
         pictures: Which images are accepted as they are; others are converted first.
         audio: Media types of audio that may be sent; of other audio, or where there is none, a note is.
         video: The same of video.
@@ -48,7 +48,7 @@ class ModelCapabilities:
         page_tokens: Tokens of a PDF's page besides its text, for the picture of it that most providers make.
         documents: PDF files of one request; Bedrock refuses more than 5.
         document_size: Bytes that one PDF file may have; Bedrock refuses more than 4.5 MB.
-        context: Tokens of its context; none: nobody knows.
+        context: Tokens of its context; None means nobody knows.
         tools: Whether it can call tools.
     """
 

@@ -39,7 +39,7 @@ def new_operation(agent_id: str, tool: str, payload: Mapping[str, Any]) -> NewTa
 
 
 def operation_of(task: TaskRecord) -> Operation | None:
-    """The call that a task is to make; none: it is the agent's."""
+    """The call that a task is to make; None means it is the agent's."""
     asked = getattr(task.input, FIELD, None) if task.source == SOURCE else None
     if not isinstance(asked, dict):
         return None

@@ -27,7 +27,7 @@ class HandBack:
 
     Args:
         delay: Seconds until it may be claimed.
-        error: What went wrong, where a try is charged for it; none: nothing is charged (a drain).
+        error: What went wrong, where a try is charged for it; None means nothing is charged (a drain).
         error_code: The same in one word, see ``ErrorCode``.
         provider_code: What the provider itself calls it.
         waits_for: The provider that is away: it is pending until somebody has been answered there; ``error`` says why.

@@ -21,7 +21,7 @@ class ProviderFailure:
         message: The provider's message.
         provider_code: What the provider calls it.
         opens: Whether tasks are to wait from now on: its quota is used up, its key is refused.
-        wait_seconds: How long tasks wait at the most; none: until a probe or a person says otherwise.
+        wait_seconds: How long tasks wait at the most; None means until a probe or a person says otherwise.
     """
 
     id: str

@@ -161,8 +161,8 @@ class RequestQuery(Words):
     """Which open requests to list, the longest waiting first.
 
     Args:
-        agent_id: Only this agent's tasks'; none: any agent's.
-        agents: Only these agents'; none: any agent's.
+        agent_id: Only this agent's tasks'; None means any agent's.
+        agents: Only these agents'; None means any agent's.
         limit: How many tasks at the most, 1 to 1,000.
         after: Page on: the id of the last task of the page before.
     """
@@ -174,7 +174,7 @@ class RequestQuery(Words):
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
-        """The agents that both filters leave; none: all."""
+        """The agents that both filters leave; None means all."""
         if self.agent_id is None:
             return self.agents
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
@@ -263,7 +263,7 @@ def _check_choice(request: InputRequest, value: Any) -> None:
         raise ValidationError("Choose one.", field="value")
     unknown = next((each for each in chosen if each not in known), None)
     if unknown is not None:
-        raise ValidationError(f"{unknown!r} is none of {', '.join(known)}.", field="value")
+        raise ValidationError(f"{unknown!r} is not among the choices: {', '.join(known)}.", field="value")
 
 
 def _check_arguments(request: InputRequest, answer: InputAnswer) -> None:

@@ -179,7 +179,7 @@ class TaskSettings(Words):
         return self.asked("llm_reasoning_effort") or harder
 
     def asked(self, name: str) -> Any:
-        """What the task itself says of its model, and not its agent; none: nothing."""
+        """What the task itself says of its model, and not its agent; None means nothing."""
         return None if name in getattr(self, "llm_of_agent", ()) else getattr(self, name)
 
     @field_validator("traceparent", mode="before")

@@ -23,7 +23,7 @@ class ToolRecord(Words):
         description: What it does, for a model.
         parameters: What it is called with, as a JSON Schema of an object.
         timeout: Seconds that a call may take.
-        agent_ids: Whose it is; none: every agent's that its worker serves.
+        agent_ids: Whose it is; None means every agent's that its worker serves.
     """
 
     name: str

@@ -18,7 +18,7 @@ class Subscription:
     """A handler's wish for events.
 
     Args:
-        agent_id: Of which agent's tasks; none: any.
+        agent_id: Of which agent's tasks; None means any.
         retries: How often an event is delivered before it is set aside; not part of what tells wishes apart.
         needs: A setting, such as ``webhook_url``; events of a task that has none of it are not wanted.
     """
@@ -86,7 +86,7 @@ class Demand:
         total: In all; 0 means none.
         agents: At most so many of each agent that a handler names.
         others: At most so many of agents that none names.
-        suspects: At most so many, among them, of tasks that ran when their worker died, more than once; none: such a
+        suspects: At most so many, among them, of tasks that ran when their worker died, more than once; None: such a
             task is as any other.
     """
 

@@ -39,7 +39,7 @@ from worker.words.usage import Usage
 
 
 def attempt_in_hand() -> Run | None:
-    """The attempt whose handler makes a run by itself; none: no handler does."""
+    """The attempt whose handler makes a run by itself; None means no handler does."""
     run = run_in_hand.get()
     return None if run is None or run.attempt is None else run
 

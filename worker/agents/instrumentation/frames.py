@@ -207,7 +207,7 @@ def place_of(frame: Frame, turn: Turn | None, call_id: str | None) -> Place:
 
     Args:
         frame: Who calls: the agent or team, or the tool within which code calls another.
-        turn: The answer that asks for it; none: code does.
+        turn: The answer that asks for it; None means code does.
         call_id: Its id.
     """
     owner = next((each for each in frame.path() if each.run_id), frame)

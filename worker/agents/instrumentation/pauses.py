@@ -223,7 +223,7 @@ class Field:
         kind: Its type: Python's, or that type's name.
         description: What it is for.
         value: What it is filled in with already.
-        allowed: What it may hold; none: anything of its type.
+        allowed: What it may hold; None means anything of its type.
         is_needed: Whether it must be filled in.
     """
 

@@ -32,7 +32,7 @@ class HandOff:
         self.is_lost = False  # a transaction was not answered: the worker may hold what it does not know of
         self.changed = asyncio.Event()
         self._demand = demand
-        self._taken: Counter[str | None] = Counter()  # by agent; none: one that no handler names
+        self._taken: Counter[str | None] = Counter()  # by agent; None means one that no handler names
         self._unsettled: dict[str, str | None] = {}  # by task
 
     def takes(self, item: NewRow) -> bool:

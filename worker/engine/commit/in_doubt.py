@@ -27,8 +27,8 @@ class InDoubt:
     Args:
         task_id: Of the event.
         number: Of the event.
-        time: Of the transaction; none: it is not known.
-        attempt: Whose event it is, where the time is not known; none: the task's id is the try's own.
+        time: Of the transaction; None means it is not known.
+        attempt: Whose event it is, where the time is not known; None means the task's id is the try's own.
         data: What it says, as JSON text, where the time is not known.
     """
 
@@ -65,7 +65,7 @@ def note_loss(group: "Sequence[QueuedWrite]", batch: Batch) -> None:
 
 
 def _of_all(group: "Sequence[QueuedWrite]", batch: Batch) -> InDoubt | None:
-    """What shows that a transaction took place; none: it logged nothing, and to do it again changes nothing."""
+    """What shows that a transaction took place; None means it logged nothing, and to do it again changes nothing."""
     if batch.events:
         return InDoubt(batch.events[0].task_id, batch.events[0].number, batch.now)
     new = next((each.item for each in group if isinstance(each.item, NewRow)), None)

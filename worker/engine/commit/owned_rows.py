@@ -59,12 +59,12 @@ class OwnedRows:
             self._claims.popitem(last=False)
 
     def owner(self, item: Item) -> str | None:
-        """Which worker of this process claimed the attempt that an item belongs to; none: no attempt, or none here."""
+        """Which worker of this process claimed the attempt that an item belongs to; None: no attempt, or none here."""
         claim = self._claims.get((item.task_id, getattr(item, "attempt", None) or 0))
         return None if claim is None else claim[0]
 
     def claimed_at(self, task_id: str, attempt: int | None) -> float | None:
-        """When a worker of this process asked for an attempt; none: no attempt, or none here."""
+        """When a worker of this process asked for an attempt; None means no attempt, or none here."""
         claim = self._claims.get((task_id, attempt or 0))
         return None if claim is None else claim[1]
 

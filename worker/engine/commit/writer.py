@@ -280,7 +280,7 @@ class Writer:
             pass
 
     async def _connected(self) -> "AsyncConnection[Any] | None":
-        """The connection, made anew where it broke; none: nobody waits for it any more."""
+        """The connection, made anew where it broke; None means nobody waits for it any more."""
         wait, longest = RECONNECT_SECONDS
         await self._look()
         while self._connection is None or self._connection.closed:

@@ -12,7 +12,7 @@ class AnswerLinks:
 
     Args:
         secrets: The server's own.
-        base: The server's address; none: no links are made.
+        base: The server's address; None means no links are made.
     """
 
     def __init__(self, secrets: Secrets, base: str | None) -> None:

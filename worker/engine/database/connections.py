@@ -102,7 +102,7 @@ async def connect(
         url: The database.
         pooled: A transaction pooler stands between: the session is not ours to set up.
         server: The server that the process is on.
-        vault: Opens what is sealed; none: it is read as it is.
+        vault: Opens what is sealed; None means it is read as it is.
 
     Raises:
         Unavailable: It cannot be reached, or is no server to be on.
@@ -246,7 +246,7 @@ _NO_DATABASE = re.compile(r'FATAL:.*database ".*" does not exist')
 
 
 def translated(error: BaseException) -> ModuleException | None:
-    """What a driver's error means to a caller; none: it is a defect of ours and stays as it is."""
+    """What a driver's error means to a caller; None means it is a defect of ours and stays as it is."""
     import psycopg
     import psycopg_pool
 

@@ -76,7 +76,7 @@ class Vault:
 
     Args:
         keys: ``WORKER_ENCRYPTION_KEY``: one or several with spaces between, of which the first seals and each opens;
-            none: nothing is sealed.
+            None means nothing is sealed.
         everything: Whether all that a task is given, does and results in is sealed, and not its secrets alone.
 
     Raises:
@@ -190,7 +190,7 @@ class Vault:
         return SEALED + self.seal_bytes(_KIND + inside).decode()
 
     def _opened(self, text: str) -> bytes | None:
-        """What is in a sealed text; none: it only looks like one."""
+        """What is in a sealed text; None means it only looks like one."""
         try:
             inside = self.open_bytes(text[len(SEALED) :].encode())
         except ConfigurationError:

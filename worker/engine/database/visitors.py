@@ -21,7 +21,7 @@ def connector(url: str | None, home: Path) -> Callable[[], Any]:
     """Make what connects to the database, when it is wanted, from any thread that may wait.
 
     Args:
-        url: The database; none: the embedded one, which is started if it does not run.
+        url: The database; None means the embedded one, which is started if it does not run.
         home: The folder of the embedded one.
     """
 

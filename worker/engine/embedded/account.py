@@ -136,7 +136,7 @@ def _named(name: str) -> Account | None:
 
 
 def _made() -> Account | None:
-    """Make the server's own account; none: there is no program for it here, or it may not. Two at once make one."""
+    """Make the server's own account; None: there is no program for it here, or it may not. Two at once make one."""
     for program, *options in MAKERS:
         found = shutil.which(program, path=SYSTEM_PATH)
         if found is None:

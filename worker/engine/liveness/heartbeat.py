@@ -45,7 +45,7 @@ class Heartbeat:
     Args:
         url: The database.
         wakeups: Where hints go.
-        on_death: What to do with a worker found dead; none: do not look (a client).
+        on_death: What to do with a worker found dead; None means do not look (a client).
         pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
         server: The server that the process is on.
         lease: The worker's, by its own clock.

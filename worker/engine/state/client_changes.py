@@ -102,7 +102,7 @@ class Renewal:
     columns: dict[str, Any]
     state: dict[str, Any]
     files: Sequence[FileRow] = ()
-    place: int | None = None  # in its conversation's queue; none: it takes no turn
+    place: int | None = None  # in its conversation's queue; None means it takes no turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Retry:
     task_id: str
     renewal: Renewal | None = None
     size: int = 0
-    resumes: bool | None = None  # from what is journaled; none: as suits how it ended
+    resumes: bool | None = None  # from what is journaled; None means as suits how it ended
 
     def decide(self, row: Row) -> Effect:
         """Queue it afresh. Raises: Conflict."""

@@ -153,7 +153,7 @@ def is_repeat(row: Row, attempt: int | None, sequence: int | None) -> bool:
     Args:
         row: The task.
         attempt: The run's.
-        sequence: The write's number: greater than that of every write before it; none: it is never sent again.
+        sequence: The write's number: greater than that of every write before it; None means it is never sent again.
     """
     if attempt is None or sequence is None:
         return False

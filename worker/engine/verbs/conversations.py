@@ -118,7 +118,7 @@ class Conversations:
         return bool(await self._core.read(_WITHIN_TURN, asked))
 
     async def steer(self, new: NewTask) -> str | None:
-        """The task that is to be told what another one of its conversation asks for; none: there is none, or files.
+        """The task that is to be told what another one of its conversation asks for; None: there is none, or files.
 
         Args:
             new: What is asked for.

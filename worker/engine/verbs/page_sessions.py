@@ -26,7 +26,7 @@ class EngineSessions:
         return token
 
     async def find(self, token: str) -> str | None:
-        """The mark of a session that goes on; none: it has ended, or never began."""
+        """The mark of a session that goes on; None means it has ended, or never began."""
         rows = await self._core.read(sql_keys.FIND_SESSION, (_digest(token),))
         return rows[0]["mark"] if rows else None
 

@@ -69,7 +69,7 @@ class EngineTasks:
     Args:
         core: This process's hold on the database.
         organization_id: Whose tasks.
-        links: Makes the links of requests for whoever asks; none: the server does, which knows who that is.
+        links: Makes the links of requests for whoever asks; None means the server does, which knows who that is.
     """
 
     def __init__(self, core: Core, organization_id: str, links: AnswerLinks | None = None) -> None:
@@ -119,7 +119,7 @@ class EngineTasks:
         return task
 
     async def _steered(self, new: NewTask) -> TaskRecord | None:
-        """Say it to the task whose turn it is; none: there is none."""
+        """Say it to the task whose turn it is; None means there is none."""
         while (task_id := await self.conversations.steer(new)) is not None:
             with suppress(Conflict, TaskNotFound):  # it has just ended
                 return await self.send(task_id, NewMessage(text=(new.input.text or "")[:TEXT_CHARACTERS]))

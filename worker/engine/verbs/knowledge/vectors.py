@@ -75,7 +75,7 @@ class Vectors:
         self._making: set[asyncio.Task[None]] = set()
 
     async def place(self) -> str | None:
-        """The schema of pgvector, as SQL writes it; none: there are no vectors here."""
+        """The schema of pgvector, as SQL writes it; None means there are no vectors here."""
         if not self._asked:
             rows = await self._core.read(_PLACE)
             self._place = '"' + rows[0]["place"].replace('"', '""') + '"' if rows else None
@@ -134,7 +134,7 @@ class Vectors:
 
     @asynccontextmanager
     async def _alone(self, base: int, doing: str) -> "AsyncGenerator[AsyncConnection[Any] | None]":
-        """A connection of its own, held alone for a knowledge base; none: another process makes its index just now.
+        """A connection of its own, held alone for a knowledge base; None: another process makes its index just now.
 
         It takes minutes, and the process's own connections are few. Where it fails, vectors are looked at one by one.
         """
