@@ -15,7 +15,8 @@ from worker.engine.engine import Engine
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.testing import Call, Pieces, ScriptedModel
-from worker.words.tasks import NewTask, TaskItem, TaskQuery
+from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.tasks import NewTask
 
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 KEY = "a-key-of-the-browser-tests"

@@ -24,7 +24,8 @@ from worker.words.ids import new_id
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask
 
 __all__ = ["handlers", "no_spare_platform"]
 

@@ -11,7 +11,8 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, User
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask, User
 
 
 async def test_a_created_task_is_pending_and_was_never_tried(platform: Platform) -> None:

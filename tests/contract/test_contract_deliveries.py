@@ -11,7 +11,7 @@ from worker.engine.liveness import heartbeat
 from worker.words.errors import LeaseLost
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.work import Delivery, DeliveryDemand, Subscription, WorkerCard
 
 pytestmark = pytest.mark.needs("deliveries")

@@ -5,7 +5,8 @@ from worker.contracts import Platform
 from worker.words.attempts import Attempt
 from worker.words.outcomes import HandBack
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import TaskQuery, TaskRecord
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import TaskRecord
 
 FAILED = HandBack(error="Too many requests", error_code="rate_limited", provider_code="ThrottlingException")
 

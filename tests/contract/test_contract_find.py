@@ -7,7 +7,8 @@ import pytest
 from tests.contract.steps import claim, create, finish, run, worker
 from worker.contracts import Platform
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, User
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask, User
 
 
 async def found(platform: Platform, **query: Any) -> list[str]:

@@ -10,7 +10,7 @@ from worker.words.errors import AgentNotFound, FileNotStored, TaskNotFound
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.work import JournalEntry, Subscription
 
 

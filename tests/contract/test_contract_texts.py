@@ -16,7 +16,8 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, TaskRecord, TaskSettings, User
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, TaskSettings, User
 from worker.words.work import JournalEntry
 
 HALF = "half \ud83d, nul \0, whole \U0001f600"

@@ -11,7 +11,7 @@ from worker.contracts import Platform
 from worker.words.errors import AgentNotFound, ToolNotFound
 from worker.words.operations import failed, operation_of, told
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.tools import ToolInvocationResult, ToolRecord
 from worker.words.work import Assignment, WorkerCard
 

@@ -7,7 +7,8 @@ from tests.cli.shells import Shell
 from tests.support import wait_until
 from worker.engine.engine import Engine
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask
 
 CHILDREN = 100
 

@@ -23,7 +23,8 @@ from worker.engine.engine import Engine
 from worker.words.requests import InputAnswer, OpenRequest, RequestKind, RequestQuery
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask
 
 __all__ = ["start"]
 

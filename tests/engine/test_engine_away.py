@@ -18,7 +18,7 @@ from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.work import Assignment, JournalEntry
 
 __all__ = ["far", "way"]

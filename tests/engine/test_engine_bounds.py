@@ -24,7 +24,7 @@ from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 __all__ = ["far", "way"]
 

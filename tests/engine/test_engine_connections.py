@@ -20,7 +20,7 @@ from worker.engine.database import migrate
 from worker.engine.database.connections import normal_url, shown, translated
 from worker.engine.engine import Engine
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable, ValidationError
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 PASSWORD = "hunter2-of-the-test"
 

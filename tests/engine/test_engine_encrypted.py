@@ -15,7 +15,8 @@ from worker.words.events import NewEvent
 from worker.words.outcomes import HandBack, Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, TaskQuery
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput
 from worker.words.work import JournalEntry
 
 CANARY = "canary-0123456789"

@@ -308,7 +308,7 @@ async def test_a_worker_taken_for_dead_is_fenced_and_claims_again_once_it_has_re
     by, old = await run(engine)
     second = await create(engine)
     await sql(database_url, "update worker.workers set gone_at = now()")
-    await engine.core.release_orphans()
+    await engine.core.rescue.release_orphans()
     assert (await engine.tasks.get(old.task.id)).suspicions == 1
     with pytest.raises(LeaseLost):
         await finish(engine, old)
@@ -316,7 +316,7 @@ async def test_a_worker_taken_for_dead_is_fenced_and_claims_again_once_it_has_re
     await engine.work.renew(by.id)
     again = await claim(engine, by, 9, seconds=0)
     assert sorted(each.task.id for each in again) == sorted([old.task.id, second.id])
-    assert await engine.core.release_orphans() == 0
+    assert await engine.core.rescue.release_orphans() == 0
 
 
 async def test_behind_a_pooler_leases_alone_decide(
@@ -411,7 +411,7 @@ async def test_a_leaving_worker_is_no_rescuer_of_others(engine: Engine, database
     )
     await engine.work.leave(by.id)
     assert (await engine.tasks.get(dead.id)).status is Status.Executing
-    await engine.core.release_orphans()
+    await engine.core.rescue.release_orphans()
     assert (await engine.tasks.get(dead.id)).suspicions == 1
 
 

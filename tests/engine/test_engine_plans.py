@@ -24,7 +24,7 @@ from worker.engine.liveness import clock, turns
 from worker.engine.verbs import claim_positions, work
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.work import Assignment, JournalEntry, Subscription, WorkerCard
 
 QUIET = (
@@ -126,8 +126,8 @@ async def lives(engine: Engine, by: WorkerCard, count: int) -> None:
         (held,) = await claim(engine, by, agents={"another": 1}, others=1)
         await life(engine, by, held)
         await engine.work.renew(by.id)
-        await engine.core.release_orphans()
-        await engine.core._rescue("", "", "orphans")  # as every second
+        await engine.core.rescue.release_orphans()
+        await engine.core.rescue.rescue("", "", "orphans")  # as every second
         await engine.core.rows(sql_workers.HELD_BY, (by.id,))
         await engine.tasks.find(TaskQuery(limit=5))
         await engine.stats()

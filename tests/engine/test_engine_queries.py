@@ -11,7 +11,7 @@ from worker.engine.engine import Engine
 from worker.engine.verbs import queries
 from worker.words.errors import Unavailable, ValidationError
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 ROWS = 20_000
 FILL: Any = f"""

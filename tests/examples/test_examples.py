@@ -249,7 +249,7 @@ async def test_the_demo_with_a_providers_key_ends_completed_and_leaves_other_dat
 
 
 async def tasks_in(engine: Any) -> list[TaskRecord]:
-    from worker.words.tasks import TaskQuery
+    from worker.words.task_lists import TaskQuery
 
     return await engine.tasks.find(TaskQuery())
 

@@ -29,7 +29,7 @@ from worker.testing import Call, ScriptedModel
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 pytestmark = pytest.mark.usefixtures("place")
 

@@ -20,7 +20,8 @@ from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask
 
 BOUND = 0.3
 SECONDS = 8  # many times the bound; ten processes may share two cores

@@ -27,7 +27,8 @@ from worker.words.errors import (
 from worker.words.events import NewEvent
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask
 
 WISH = NewTask(agent_id="agent", input=AgentExecutionInput(text="a question"))
 

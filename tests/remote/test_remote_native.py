@@ -31,7 +31,7 @@ from worker.words.ids import new_id
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.work import DeliveryDemand, Demand, Subscription, WorkerCard
 
 Serve = Callable[..., AbstractAsyncContextManager[Supervisor]]

@@ -21,7 +21,8 @@ from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.events import TaskUpdateEvent
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.task_lists import TaskItem
+from worker.words.tasks import TaskRecord
 from worker.words.texts import encode
 
 TEXTS = st.text(max_size=12) | st.sampled_from(["", "t1", "pending", "completed", "2026-01-01T00:00:00Z", "\0", "٣"])

@@ -14,7 +14,7 @@ from worker.engine.engine import Engine
 from worker.testing import Call, ScriptedModel
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -23,7 +23,8 @@ from worker.words.ids import check_id, is_id, new_id
 from worker.words.notices import Notice, WorkerStopped, announce, subscribe
 from worker.words.retry import RetryPolicy, is_retryable, retry_after
 from worker.words.statuses import BINDABLE, TERMINAL, AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskQuery, TaskRecord, Tokens, User, check_internal_status
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens, User, check_internal_status
 
 Status = AgentExecutionStatus
 

@@ -16,7 +16,8 @@ from worker.cli.platform import read_settings
 from worker.cli.waiting import Waiting, exit_code, outcome_fields
 from worker.words.errors import ConfigurationError
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import TaskQuery, TaskRecord
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import TaskRecord
 
 if TYPE_CHECKING:
     from worker.contracts import Platform

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from worker.words.artifacts import Artifact
     from worker.words.attempts import Attempt
     from worker.words.requests import InputRequest
-    from worker.words.tasks import TaskItem, TaskRecord
+    from worker.words.task_lists import TaskItem
+    from worker.words.tasks import TaskRecord
 
 SECRET_FIELDS = frozenset({"user_tokens", "user_oidc_token", "webhook_url"})
 """What a task carries for its agent's use, and nobody's screen or log."""

@@ -137,7 +137,7 @@ def list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """List tasks, newest first."""
-    from worker.words.tasks import TaskQuery
+    from worker.words.task_lists import TaskQuery
 
     if paused:
         from worker.cli.answer_command import list_requests

@@ -14,7 +14,8 @@ from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.tasks import NewTask, TaskRecord
 from worker.words.tools import ToolInvocationResult
 from worker.words.work import KeptFile, StoredFile
 

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from worker.dashboard.asking import Asking
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 COUNTED = 20  # agents whose tasks are counted; the others are listed without
 

@@ -8,7 +8,7 @@ from worker.dashboard.asking import Asking
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry
 from worker.words.errors import Conflict, NotFound
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 
 PAGE = 100
 DEAD = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)

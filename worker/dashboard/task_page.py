@@ -13,7 +13,8 @@ from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
 from worker.words.errors import ValidationError
 from worker.words.messages import TEXT_CHARACTERS, NewMessage
 from worker.words.statuses import OutputFormat
-from worker.words.tasks import TaskQuery, TaskRecord
+from worker.words.task_lists import TaskQuery
+from worker.words.tasks import TaskRecord
 
 CHILDREN = 50
 ATTEMPTS_SHOWN = 20

@@ -16,7 +16,7 @@ from worker.words.error_codes import ErrorCode
 from worker.words.errors import NotFound
 from worker.words.finish import FinishReason, is_whole
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskItem, TaskQuery
+from worker.words.task_lists import TaskItem, TaskQuery
 
 PAGE = 50
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from worker.contracts.bounds import CALL_SECONDS, remaining
 from worker.contracts.lease import OwnLease
-from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.writer import Writer
 from worker.engine.database.agent_models import AgentModels
 from worker.engine.database.answer_links import AnswerLinks
@@ -26,7 +25,6 @@ from worker.engine.database.connections import (
 from worker.engine.database.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
 from worker.engine.database.searching import Crowded, Searches
 from worker.engine.database.server_identity import ServerIdentity
-from worker.engine.database.statements import deliveries as sql_deliveries
 from worker.engine.database.statements import keys as sql_keys
 from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.statements import workers as sql_workers
@@ -34,11 +32,10 @@ from worker.engine.database.vault import NO_KEY, PROBE, Vault
 from worker.engine.liveness.heartbeat import Heartbeat, OnDeath
 from worker.engine.liveness.notifier import Notifier
 from worker.engine.liveness.parents import Parents
+from worker.engine.liveness.rescue import Rescue
 from worker.engine.liveness.turns import TurnKeeper
 from worker.engine.liveness.wakeups import Wakeups
-from worker.engine.state.release import Release
-from worker.words.errors import ConfigurationError, ModuleException, Unavailable
-from worker.words.notices import PlatformTrouble, WorkerLost, announce
+from worker.words.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -54,7 +51,6 @@ Rows = TypeVar("Rows")
 POOL_SIZE = 2  # with the writer and the heartbeat four connections a process
 CONNECTIONS = POOL_SIZE + 2
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
-TIDY_SECONDS = 10.0
 
 CLOSE_SECONDS = 2.0  # what connections get to be closed in order
 
@@ -83,14 +79,12 @@ class Core:
         self.wakeups: Wakeups
         self.writer: Writer
         self.heartbeat: Heartbeat
+        self.rescue: Rescue
         self._pool: Pool | None = None
         self.claims = 0
         self.upkeep: list[Upkeep] = []
         self._upkeep: list[asyncio.Task[None]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
-        self._subscriptions: list[int] = []  # of this process's worker
-        self._tidy_at = 0.0
         self._searches = Searches(self.url, self.vault)
         self._has_checked_key = False
 
@@ -112,6 +106,7 @@ class Core:
                 lease=self.lease,
                 vault=self.vault,
             )
+            self.rescue = Rescue(self, self.writer, self.wakeups.loop)
             self.heartbeat = self._new_heartbeat(None)
             self._pool = Pool(self.url, self.server, pooled=self.pooled, size=POOL_SIZE, vault=self.vault)
             await self._pool.open()
@@ -125,7 +120,7 @@ class Core:
                 return
             await self._end_upkeep()
             await asyncio.to_thread(self.heartbeat.stop)
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.rescue.close()
             await self.writer.close()
             await self.turns.close()
             await self._notifier.close()  # by the pool, which is therefore the last to go
@@ -291,19 +286,19 @@ class Core:
             return
         if self.heartbeat.running:
             self.heartbeat.stop()
-        self.heartbeat = self._new_heartbeat(self._on_death)
+        self.heartbeat = self._new_heartbeat(self.rescue.on_death)
         self.heartbeat.start()
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
         """Keep a worker alive, and look for dead ones."""
-        self._subscriptions = subscriptions
+        self.rescue.subscriptions = subscriptions
         self._begin_upkeep()
         if self.heartbeat.running and self.heartbeat.rescues and self.heartbeat.free_for(worker_id):
             self.heartbeat.hold(worker_id, lock_key, lease_seconds)
             return
         if self.heartbeat.running:
             self.heartbeat.stop()
-        self.heartbeat = self._new_heartbeat(self._on_death)
+        self.heartbeat = self._new_heartbeat(self.rescue.on_death)
         self.heartbeat.hold(worker_id, lock_key, lease_seconds)
         self.heartbeat.start()
 
@@ -321,55 +316,9 @@ class Core:
             each.cancel()
         await asyncio.gather(*upkeep, return_exceptions=True)
 
-    def _on_death(self, worker_id: str, name: str, sign: str) -> None:
-        self.wakeups.loop.call_soon_threadsafe(self._start_rescue, worker_id, name, sign)
-
-    def _start_rescue(self, worker_id: str, name: str, sign: str) -> None:
-        if self._pool is None or (not worker_id and self._tasks):  # whoever rescues takes all orphans there are
-            return
-        task = self.wakeups.loop.create_task(self._rescue(worker_id, name, sign), name="rescue")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _rescue(self, worker_id: str, name: str, sign: str) -> None:
-        try:
-            if not worker_id:
-                await self._tidy()
-            if not worker_id and not await self.by_index(sql_workers.LEFTOVERS):
-                return
-            count = await self.release_orphans()
-        except ModuleException as error:  # the next scan finds the same orphans
-            announce(PlatformTrouble(doing="rescuing tasks of a dead worker", error=error, again_in=1.0))
-            return
-        if worker_id or count:
-            announce(WorkerLost(worker_id=worker_id, name=name, sign=sign, tasks=count))
-
     async def check_rights(self) -> None:
         """Refuse a role that cannot do all that a worker does, before it does half. Raises: ConfigurationError."""
         rows = await self.rows(sql_workers.MISSING_RIGHTS)
         missing = rows[0]["missing"] if rows else []
         if missing:
             raise ConfigurationError(f"the database's role lacks {', '.join(sorted(missing))}; {GRANTS}")
-
-    async def _tidy(self) -> None:
-        """What is done beside the renewals, and must not hold them up: other tables, and other workers' rows."""
-        if time.monotonic() < self._tidy_at:
-            return
-        self._tidy_at = time.monotonic() + TIDY_SECONDS
-        if self._subscriptions:
-            await self.rows(sql_deliveries.SEEN_SUBSCRIPTIONS, (self._subscriptions,))
-        await self.rows(sql_deliveries.RETIRE_SUBSCRIPTIONS)
-        await self.rows(sql_workers.FORGET_WORKERS)
-
-    async def release_orphans(self) -> int:
-        """Queue again what workers that are gone still hold; how many tasks that were."""
-        orphans = await self.rows(sql_workers.ORPHANS)
-        releases = [Release.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
-        await asyncio.gather(*(self.writer.write(change) for change in releases))
-        await self.by_index(sql_deliveries.RELEASE_ORPHANED_CURSORS)
-        self.tell(WORK + DELIVERIES, [])
-        return len(orphans)
-
-    async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
-        """Queue tasks again that a living worker holds; nothing is held against them."""
-        await asyncio.gather(*(self.writer.write(Release.of(row, suspected=False)) for row in held))

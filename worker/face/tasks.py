@@ -21,7 +21,8 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.requests import OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskItem, TaskQuery, TaskRecord
+from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.tasks import TaskRecord
 
 
 class UserTaskFilters(TypedDict, total=False):

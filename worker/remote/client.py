@@ -48,7 +48,8 @@ from worker.words.references import Reference
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord
+from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 from worker.words.tools import TOOL_SECONDS, ToolInvocationResult, ToolRecord
 from worker.words.watching import Creation, watched

@@ -33,7 +33,8 @@ from worker.words.attempts import Attempt
 from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
 from worker.words.ids import check_id, new_id
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskItem, TaskQuery, TaskRecord, Tokens, is_traceparent
+from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens, is_traceparent
 from worker.words.texts import encode
 
 router = APIRouter(tags=["tasks"], route_class=JsonRoute)

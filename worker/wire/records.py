@@ -17,7 +17,8 @@ from worker.words.messages import ReceivedMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import OpenRequest
 from worker.words.statuses import WHOLE_TASK, TaskUpdateEventType
-from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.task_lists import TaskItem
+from worker.words.tasks import TaskRecord
 from worker.words.tools import ToolInvocationResult
 from worker.words.work import Assignment, KeptFile
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from worker.words.events import Reasoning
-from worker.words.tasks import User, Words
+from worker.words.records import Words
+from worker.words.tasks import User
 
 
 class AgentActivityThreadMessageContent(Words):

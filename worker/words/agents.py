@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import Field
 
 from worker.words.knowledge import AgentKnowledgeBase
+from worker.words.records import Words
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
-from worker.words.tasks import Words
 from worker.words.tools import ToolRecord
 
 

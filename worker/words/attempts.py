@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 
 class AttemptOutcome(StrEnum):

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from worker.words.actors import AuditAction, Door
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 
 class AuditEntry(Words):

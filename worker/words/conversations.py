@@ -5,8 +5,9 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import Field
 
+from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import User, Words
+from worker.words.tasks import User
 
 Mode = Literal["queue", "parallel", "reject", "replace", "steer"]
 """What becomes of a task while an earlier one of its conversation is not finished."""

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import Field, model_validator
 
+from worker.words.records import Words
 from worker.words.statuses import DeliveryState
-from worker.words.tasks import Words
 
 
 class FailedDelivery(Words):

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.words.messages import ReceivedMessage
+from worker.words.records import Words
 from worker.words.requests import InputRequest, ReceivedAnswer
 from worker.words.signals import ReceivedSignal
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.tasks import Words
 
 
 class Reasoning(Words):

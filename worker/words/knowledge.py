@@ -12,8 +12,9 @@ from pydantic import Field
 
 from worker.words.digests import digest
 from worker.words.errors import NotFound, ValidationError
+from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Words
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 
 AGENT = "worker:knowledge"
 """The agent of the tasks that read documents: every worker serves it, beside its own, and it is listed nowhere."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 TEXT_CHARACTERS = 100_000
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 
 class MCPServerType(StrEnum):

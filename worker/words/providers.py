@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 FAILURES = 3  # in a row, of all workers, until a provider counts as away
 FAILURES_SECONDS = 60.0  # within which the next has to follow

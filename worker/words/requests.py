@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field
 from worker.words.conversations import ConversationQuery
 from worker.words.digests import digest
 from worker.words.errors import Conflict, NotFound, ValidationError
-from worker.words.tasks import TaskQuery, Words
+from worker.words.records import Words
+from worker.words.task_lists import TaskQuery
 from worker.words.texts import plain
 
 REQUESTS = "requests"

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 NAME_CHARACTERS = 200
 DATA_BYTES = 1024 * 1024

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from worker.words.artifacts import Artifact
 from worker.words.errors import ValidationError
 from worker.words.ids import check_id
 from worker.words.model_names import is_address
+from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
-from worker.words.texts import cleaned
 
 WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
 CONVERSATION_CHARACTERS = 400  # 1,600 bytes at most; an index entry of PostgreSQL holds 2,700
@@ -24,16 +24,6 @@ LLM = ("llm_model_provider", "llm_model_name", EFFORT)
 """What a task can say of its model."""
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
-
-
-class Words(BaseModel):
-    """What every record shares: unknown fields are accepted and dropped, since the wire grows."""
-
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-
-    def model_dump_safe(self, **options: Any) -> dict[str, Any]:
-        """Dump it as JSON has it: enumerations as their texts, times as ISO text; options as of ``model_dump``."""
-        return self.model_dump(mode="json", **options)
 
 
 class User(Words):
@@ -297,76 +287,6 @@ def effective(fields: dict[str, Any]) -> dict[str, Any]:
         if fields.get(name) is None and name in LLM:
             fields[name] = value if name != EFFORT else next((e for e in LLMReasoningEffort if e == value), None)
     return fields
-
-
-class TaskItem(Words):
-    """A task as lists show it."""
-
-    id: str
-    agent_id: str
-    organization_id: str
-    status: AgentExecutionStatus
-    internal_status: str | None = None
-    finish_reason: str | None = None
-    user_id: str | None = None
-    parent_task_id: str | None = None
-    triggering_agent_id: str | None = None
-    source_node_type: str | None = None
-    error_code: str | None = None
-    provider_code: str | None = None
-    result: str | None = None
-    title: str | None = None
-    text: str | None = None  # how its input begins
-    created_at: datetime
-    updated_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-    TEXT_CHARACTERS: ClassVar[int] = 200
-
-
-class TaskQuery(Words):
-    """Which tasks to list, newest first. A task fits where every filter that is given does.
-
-    Args:
-        agents: Only these agents'; none given: every one's.
-        statuses: Only tasks in one of these; none given: in any.
-        error_code: Only tasks whose last try failed of this: ``rate_limited``, ``quota``, ``handler`` and so on.
-        finish_reason: Only tasks whose answer ended so: ``length``, ``content_filter``, … (``words.finish``).
-        text: Only tasks with this in their id, title, input, internal status or result, upper case or lower (beyond
-            ASCII as far as the database's locale knows it). The newest 10,000 that the other filters leave (of each
-            status, or agent where several are asked for) are looked through; ``created_before`` looks further back.
-        created_after: Only tasks created then or later; without a zone it is UTC.
-        created_before: Only tasks created earlier.
-        limit: How many at the most, 1 to 1,000.
-        before: Page on: the id of the last task of the page before.
-    """
-
-    agent_id: str | None = None
-    agents: tuple[str, ...] | None = None
-    user_id: str | None = None
-    parent_task_id: str | None = None
-    triggering_agent_id: str | None = None
-    status: AgentExecutionStatus | None = None
-    statuses: tuple[AgentExecutionStatus, ...] = ()
-    internal_status: str | None = None
-    error_code: str | None = None
-    finish_reason: str | None = None
-    text: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    limit: int = Field(default=100, ge=1, le=1000)
-    before: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _clean(cls, value: Any) -> Any:
-        return cleaned(value)  # as what is looked for was stored
-
-    @field_validator("created_after", "created_before")
-    @classmethod
-    def _zoned(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def _url_of(attachment: Any) -> str:

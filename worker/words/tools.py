@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from worker.words.errors import ConfigurationError
-from worker.words.tasks import Words
+from worker.words.records import Words
 
 TOOL_SECONDS = 120.0
 """How long a call may take where its tool says nothing."""

@@ -11,7 +11,8 @@ from worker.words.conversations import WAITS_FOR_TURN
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent, typed_data
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus, TaskUpdateEventType
-from worker.words.tasks import NewTask, TaskItem, TaskRecord, with_agents_model
+from worker.words.task_lists import TaskItem
+from worker.words.tasks import NewTask, TaskRecord, with_agents_model
 from worker.words.texts import plain
 
 Status = AgentExecutionStatus

@@ -11,7 +11,8 @@ from worker.engine.state.records import task_record
 from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord, ConversationTurn
 from worker.words.errors import NotFound
 from worker.words.statuses import TERMINAL, AgentExecutionStatus
-from worker.words.tasks import AgentExecutionInput, TaskItem, TaskRecord
+from worker.words.task_lists import TaskItem
+from worker.words.tasks import AgentExecutionInput, TaskRecord
 from worker.words.texts import clean
 
 _OF = """

@@ -27,7 +27,8 @@ from worker.words.requests import (
 )
 from worker.words.signals import DATA_BYTES, NewSignal
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskItem, TaskRecord
+from worker.words.task_lists import TaskItem
+from worker.words.tasks import TaskRecord
 from worker.words.texts import clean, encode
 
 VALUE_BYTES = 1024 * 1024  # of one value: what a person enters, or a tool's result

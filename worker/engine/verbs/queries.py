@@ -11,7 +11,7 @@ from worker.engine.database.columns import TASK_COLUMNS
 from worker.engine.database.vault import NO_SEARCH
 from worker.words.errors import ValidationError
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import TaskQuery
+from worker.words.task_lists import TaskQuery
 from worker.words.texts import clean
 
 WINDOW = 10_000

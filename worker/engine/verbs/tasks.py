@@ -51,7 +51,8 @@ from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
 from worker.words.statuses import TERMINAL, WHOLE_TASK, AgentExecutionStatus
-from worker.words.tasks import NewTask, TaskItem, TaskQuery, TaskRecord, with_agents_model
+from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.tasks import NewTask, TaskRecord, with_agents_model
 from worker.words.texts import clean
 from worker.words.tools import ToolInvocationResult
 from worker.words.unseen import name_of

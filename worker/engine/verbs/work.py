@@ -231,7 +231,9 @@ class EngineWork:
         try:
             tasks = [assigned(row, self._core.vault) for row in rows]
         except ConfigurationError:
-            await self._core.give_back([{**row, "worker_id": worker_id} for row in rows])  # another worker has the key
+            await self._core.rescue.give_back(
+                [{**row, "worker_id": worker_id} for row in rows]
+            )  # another worker has the key
             raise
         return [
             Assignment(with_agents_model(task, said.get(task.agent_id, {})), row["attempt"])
@@ -254,7 +256,7 @@ class EngineWork:
             return
         held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
         unknown = [row for row in held if self._given.get(row["id"]) != row["attempt"]]
-        await self._core.give_back(unknown)
+        await self._core.rescue.give_back(unknown)
         self._unheard.discard(worker_id)
 
     async def emit(
@@ -411,7 +413,7 @@ class EngineWork:
         It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and suspect.
         """
         held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
-        await self._core.give_back(held)
+        await self._core.rescue.give_back(held)
         await self._core.by_index(sql_deliveries.RELEASE_CURSORS, (worker_id,))
         if worker_id in self._local:
             self._local.discard(worker_id)

@@ -1,0 +1,95 @@
+"""What becomes of the tasks of dead workers: they are queued again, by whoever notices first."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from worker.engine.commit.hints import DELIVERIES, WORK
+from worker.engine.commit.writer import Writer
+from worker.engine.database.access import Access
+from worker.engine.database.statements import deliveries as sql_deliveries
+from worker.engine.database.statements import workers as sql_workers
+from worker.engine.state.release import Release
+from worker.words.errors import ModuleException
+from worker.words.notices import PlatformTrouble, WorkerLost, announce
+
+TIDY_SECONDS = 10.0
+
+
+class Rescue:
+    """Queues the tasks of dead workers again; made and used on the engine's loop, but for ``on_death``.
+
+    Args:
+        access: The database.
+        writer: Commits what becomes of the tasks.
+        loop: The engine's.
+    """
+
+    def __init__(self, access: Access, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+        self._access = access
+        self._writer = writer
+        self._loop = loop
+        self._running: set[asyncio.Task[None]] = set()
+        self._tidy_at = 0.0
+        self._is_closed = False
+        self.subscriptions: list[int] = []  # of this process's worker, which are still wanted
+
+    def on_death(self, worker_id: str, name: str, sign: str) -> None:
+        """Rescue soon what a worker held; called on the heartbeat's thread.
+
+        Args:
+            worker_id: Who died; empty: look for what others that died have left.
+            name: Its name.
+            sign: By what its death was noticed.
+        """
+        self._loop.call_soon_threadsafe(self._start, worker_id, name, sign)
+
+    def _start(self, worker_id: str, name: str, sign: str) -> None:
+        if self._is_closed or (not worker_id and self._running):  # whoever rescues takes all orphans there are
+            return
+        task = self._loop.create_task(self.rescue(worker_id, name, sign), name="rescue")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self) -> None:
+        """Finish what is under way, and begin nothing more."""
+        self._is_closed = True
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def rescue(self, worker_id: str, name: str, sign: str) -> None:
+        """Queue again what dead workers held; arguments as of ``on_death``."""
+        try:
+            if not worker_id:
+                await self._tidy()
+            if not worker_id and not await self._access.by_index(sql_workers.LEFTOVERS):
+                return
+            count = await self.release_orphans()
+        except ModuleException as error:  # the next scan finds the same orphans
+            announce(PlatformTrouble(doing="rescuing tasks of a dead worker", error=error, again_in=1.0))
+            return
+        if worker_id or count:
+            announce(WorkerLost(worker_id=worker_id, name=name, sign=sign, tasks=count))
+
+    async def _tidy(self) -> None:
+        """What is done beside the renewals, and must not hold them up: other tables, and other workers' rows."""
+        if time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + TIDY_SECONDS
+        if self.subscriptions:
+            await self._access.rows(sql_deliveries.SEEN_SUBSCRIPTIONS, (self.subscriptions,))
+        await self._access.rows(sql_deliveries.RETIRE_SUBSCRIPTIONS)
+        await self._access.rows(sql_workers.FORGET_WORKERS)
+
+    async def release_orphans(self) -> int:
+        """Queue again what workers that are gone still hold; how many tasks that were."""
+        orphans = await self._access.rows(sql_workers.ORPHANS)
+        releases = [Release.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
+        await asyncio.gather(*(self._writer.write(change) for change in releases))
+        await self._access.by_index(sql_deliveries.RELEASE_ORPHANED_CURSORS)
+        self._access.tell(WORK + DELIVERIES, [])
+        return len(orphans)
+
+    async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
+        """Queue tasks again that a living worker holds; nothing is held against them."""
+        await asyncio.gather(*(self._writer.write(Release.of(row, suspected=False)) for row in held))
