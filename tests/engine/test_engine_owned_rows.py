@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.steps import claim, create, deliver, finish, hand_back, log, note, numbers, run, snapshot, worker
 from tests.contract.test_contract_update import VALUES
+from worker.engine.commit.transaction import Transaction
 from worker.engine.database.columns import LOCKED
 from worker.engine.engine import Engine
 from worker.engine.state.rows import ERROR, Row
@@ -32,16 +33,16 @@ async def other(engine: Engine, database_url: str) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-def looks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many items each group had that was decided on locked rows."""
     counts: list[int] = []
-    change = engine.core.writer._change
+    change = Transaction._change
 
-    async def counting(connection: Any, group: Any, plan: Any) -> None:
-        counts.append(len(group))
-        await change(connection, group, plan)
+    async def counting(transaction: Transaction) -> None:
+        counts.append(len(transaction._group))
+        await change(transaction)
 
-    monkeypatch.setattr(engine.core.writer, "_change", counting)
+    monkeypatch.setattr(Transaction, "_change", counting)
     return counts
 
 
@@ -259,7 +260,7 @@ async def test_every_field_that_a_save_may_change_is_stored_whichever_way_a_run_
     engine: Engine, monkeypatch: pytest.MonkeyPatch, looks_first: bool, at_the_end: bool
 ) -> None:
     values = {name: value for name, value in VALUES.items() if name not in ERROR or not at_the_end}
-    monkeypatch.setattr("worker.engine.commit.writer.looks_first", lambda: looks_first)
+    monkeypatch.setattr("worker.engine.commit.transaction.looks_first", lambda: looks_first)
     _, assignment = await run(engine)
     if at_the_end:
         await finish(engine, assignment, **values)

@@ -3,9 +3,6 @@
 No waiting window: whatever came while the last group committed is the next group. A group locks its task rows in the
 order of their ids, asks each change for its effect, writes all effects with a handful of statements, commits, and
 only then hints. A group that fails is split until the bad item stands alone, so its neighbours never notice.
-
-What runs write of their own tasks, which is nearly everything, is decided on the rows as this process knows them
-(``owned_rows.py``): one statement, which locks and checks them itself, in place of a look and a wait.
 """
 
 import asyncio
@@ -15,30 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
-from worker.engine.commit.batch import NEVER, Batch, NewRow
+from worker.engine.commit.batch import Batch
 from worker.engine.commit.hand_off import HandOffs
 from worker.engine.commit.hints import DELIVERIES, WORK
-from worker.engine.commit.in_doubt import InDoubt, Logged, note_loss
+from worker.engine.commit.in_doubt import note_loss
 from worker.engine.commit.owned_rows import OwnedRows
 from worker.engine.commit.queue import Item, Queue, QueuedWrite
+from worker.engine.commit.transaction import LARGE_BYTES, Transaction, limit
 from worker.engine.database.bounds import too_late
 from worker.engine.database.connections import (
-    LEAVE_NO_LOCK,
     connect,
     errors,
     is_lost,
     is_passing,
     leaves_server,
-    loads,
     translated,
 )
-from worker.engine.database.payloads import array, encode
 from worker.engine.database.server_identity import ServerIdentity
-from worker.engine.database.statements import files as sql_files
-from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.vault import Vault
-from worker.engine.fault_points import fault, looks_first
-from worker.engine.state.rows import Row
+from worker.engine.fault_points import fault
 from worker.engine.state.run_changes import Append, Save
 from worker.words.conversations import Turns
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
@@ -46,16 +38,11 @@ from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+    from psycopg import AsyncConnection
 
-LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
 RECONNECT_SECONDS = 0.2, 1.0  # first and longest wait between attempts: once it is back, nobody waits longer
 TRY_LATER_SECONDS = 5.0  # before what the database would not take just now is tried again
 LOCK_TRIES = 2  # of a whole group, before it is split to find what is locked
-LIMITS_TRANSACTIONS = 170000  # PostgreSQL 17
-TRANSACTION_LIMIT = "select set_config('transaction_timeout', '10s', %s)"
-"""For a freeze among the statements that follow the locks, where the server does not know that it waits for us."""
-
 BEGUN_TURNS = 3
 """Of the loop, before a create's answer where the task was begun: a short run has its result on its way by then."""
 
@@ -317,7 +304,7 @@ class Writer:
         connection = await connect(self._url, pooled=self._pooled, server=self._server, vault=self._vault)
         if not self._pooled:
             with errors():
-                await _limit(connection, is_local=False)
+                await limit(connection, is_local=False)
         return connection
 
     async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite]) -> Exception | None:
@@ -325,7 +312,11 @@ class Writer:
         items = [waiting.item if waiting.in_doubt else self.hand_offs.place(waiting.item) for waiting in group]
         batch = Batch(items, vault=self._vault)
         try:
-            await self._commit(connection, group, batch)
+            await Transaction(
+                connection, group, batch, owned=self.owned_rows, vault=self._vault, pooled=self._pooled
+            ).commit()
+            self.commits += 1
+            self.items += len(group)
         except Exception as error:  # noqa: BLE001 - the caller decides what it means
             broken = is_lost(connection, error)
             self.hand_offs.settle(batch.items, lost=broken)
@@ -343,154 +334,6 @@ class Writer:
         if batch.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
             self._queue.put_back(group[index] for index in sorted(batch.undecided))
         return None
-
-    async def _commit(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite], batch: Batch) -> None:
-        """One transaction for many items. Raises only where the whole transaction failed."""
-        if all(isinstance(each.item, NewRow) and not each.item.files and each.in_doubt is None for each in group):
-            await self._create(connection, batch)
-        elif self._is_known(group):
-            await self._write_known(connection, group, batch)
-        else:
-            await self._change(connection, group, batch)
-            self.owned_rows.update(batch, {each.item.task_id for each in group})
-        self.commits += 1
-        self.items += len(group)
-
-    async def _create(self, connection: "AsyncConnection[Any]", batch: Batch) -> None:
-        """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
-        for item in batch.items:
-            batch.take(item)
-        await self._note_created(await self._insert(connection, batch), batch)
-
-    async def _insert(self, connection: "AsyncConnection[Any]", batch: Batch) -> "AsyncCursor[dict[str, Any]]":
-        from psycopg.rows import dict_row
-
-        in_turns = any(row["conversation_id"] is not None for row in batch.new)
-        statement = sql_tasks.INSERT_TURNS if in_turns else sql_tasks.INSERT_TASKS
-        return await connection.cursor(row_factory=dict_row).execute(statement, (batch.inserted(),))
-
-    async def _note_created(self, made: "AsyncCursor[dict[str, Any]]", batch: Batch) -> None:
-        rows = await made.fetchall()
-        batch.now = rows[0]["now"]
-        batch.wakes_deliveries |= rows[0]["is_due"]
-        batch.begin([row for row in rows if row["id"] is not None])
-
-    def _is_known(self, group: Sequence[QueuedWrite]) -> bool:
-        """Whether all of a group is what runs write of tasks that are known; what is in doubt is always looked at."""
-        if looks_first():
-            return False
-        return all(
-            each.in_doubt is None and each.size <= LARGE_BYTES and self.owned_rows.covers(each.item, each.owner)
-            for each in group
-        )
-
-    async def _write_known(
-        self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite], batch: Batch
-    ) -> None:
-        """What runs write of their own tasks needs no look at them: one statement, which leaves out what has moved."""
-        self.owned_rows.decide([waiting.item for waiting in group], batch)
-        fault("known.decided", batch.items)
-        written = await connection.execute(sql_tasks.WRITE_OWNED, self.owned_rows.parameters(batch))
-        ((batch.now, ids, due),) = await written.fetchall()
-        fault("known.committed", batch.items)
-        stored = set(ids)
-        self.owned_rows.update(batch, stored)
-        self.owned_rows.doubt(batch.rows.keys() - stored)
-        batch.wakes_deliveries |= due
-        batch.keep(stored)
-
-    async def _change(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite], batch: Batch) -> None:
-        """Lock, decide, store: one pipeline, with one wait in it."""
-        try:
-            async with connection.pipeline() as pipeline:
-                await connection.execute("begin")
-                if self._pooled:
-                    await connection.execute(LEAVE_NO_LOCK, (True,))
-                    await _limit(connection, is_local=True)
-                fault("write.begun", batch.items)
-                await self._decide(connection, pipeline, group, batch)
-                fault("write.decided", batch.items)
-                made, cursors = await self._store(connection, batch)
-                await connection.execute("commit")
-                fault("write.sent", batch.items)
-            fault("write.committed", batch.items)
-        except BaseException:
-            if not connection.closed:
-                await connection.rollback()
-            raise
-        if made is not None:
-            await self._note_created(made, batch)
-        batch.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
-
-    async def _decide(
-        self, connection: "AsyncConnection[Any]", pipeline: "AsyncPipeline", group: Sequence[QueuedWrite], batch: Batch
-    ) -> None:
-        """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for.
-
-        A sync, though the pipeline needs none: the server then knows that it waits for us, and not for ever.
-        """
-        from psycopg.rows import dict_row
-
-        ids = sorted({item.task_id for item in batch.items if not isinstance(item, NewRow)})
-        if ids:
-            renewing = array(item.task_id for item in batch.items if getattr(item, "renewal", None))
-            cursor = connection.cursor(row_factory=dict_row)
-            locked = await cursor.execute(sql_tasks.LOCK_TASKS, {"ids": array(ids), "settings": renewing})
-            await pipeline.sync()
-            batch.rows = {row["id"]: Row(**row) for row in await locked.fetchall()}
-            batch.now = next((row.now for row in batch.rows.values()), NEVER)
-            fault("write.locked", batch.items)
-        committed = await self._committed(connection, group)
-        for waiting, item in zip(group, batch.items, strict=True):
-            if waiting.in_doubt in committed:
-                batch.pass_over(item, committed[waiting.in_doubt])
-            else:
-                batch.take(item, waiting.owner)
-
-    async def _committed(
-        self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite]
-    ) -> dict[InDoubt, datetime]:
-        """Which earlier tries have committed after all, and when: their answers were lost.
-
-        The rows are locked, so those tries have ended: their events are in the log, or never will be.
-        """
-        doubts = list({each.in_doubt for each in group if each.in_doubt is not None})
-        if not doubts:
-            return {}
-        keys = [each.task_id for each in doubts], [each.number for each in doubts]
-        logged = await (await connection.execute(sql_tasks.READ_TIMES, keys)).fetchall()
-        found = {(task_id, number): self._logged(*event) for task_id, number, *event in logged}
-        seen = {each: found.get((each.task_id, each.number)) for each in doubts}
-        return {each: event.time for each, event in seen.items() if event is not None and each.is_settled_by(event)}
-
-    def _logged(self, time: datetime, attempt: int | None, data: str | None) -> Logged:
-        if data is not None and self._vault.has_key:  # each sealing is another text
-            data = encode(self._vault.opened(loads(data)))
-        return Logged(time, attempt, data)
-
-    async def _store(
-        self, connection: "AsyncConnection[Any]", batch: Batch
-    ) -> "tuple[AsyncCursor[dict[str, Any]] | None, AsyncCursor[Any] | None]":
-        """Send what the group writes; the cursors of the statements that say what was created and what is due."""
-        made = cursors = None
-        if batch.new:
-            made = await self._insert(connection, batch)
-        for statement, values, ids in batch.updates():
-            await connection.execute(statement, (values, ids))
-        fault("write.updated", batch.items)
-        if batch.dropped_journals:
-            await connection.execute(sql_tasks.DROP_JOURNAL, (array(batch.dropped_journals),))
-        if batch.journal:
-            await connection.execute(sql_tasks.INSERT_JOURNAL, (batch.noted(),))
-            fault("write.journaled", batch.items)
-        if batch.dropped_files:
-            await connection.execute(sql_files.DROP_TASK_FILES, (batch.dropped_files,))
-        if batch.files:
-            await connection.execute(sql_files.INSERT_TASK_FILES, (encode(batch.files),))
-        if batch.events:
-            cursors = await connection.execute(sql_tasks.INSERT_EVENTS, (batch.logged(),))
-            fault("write.logged", batch.items)
-        return made, cursors
 
     def _tell(self, batch: Batch) -> None:
         """Hint at what was committed."""
@@ -510,11 +353,6 @@ def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: da
         asyncio.get_running_loop().call_soon(_after, turns - 1, tell, outcome)
     else:
         tell(outcome)
-
-
-async def _limit(connection: "AsyncConnection[Any]", *, is_local: bool) -> None:
-    if connection.info.server_version >= LIMITS_TRANSACTIONS:
-        await connection.execute(TRANSACTION_LIMIT, (is_local,))
 
 
 def _locked() -> tuple[type[Exception], ...]:
