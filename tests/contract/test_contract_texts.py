@@ -47,7 +47,8 @@ def _texts(model: type[BaseModel], names: set[str] | frozenset[str]) -> dict[str
     return found
 
 
-SETTINGS = _texts(TaskSettings, set(TaskSettings.model_fields) - TaskRecord.SECRET)
+NAMES = {"llm_model_provider", "llm_model_name"}  # no name of a model holds such characters: they are refused
+SETTINGS = _texts(TaskSettings, set(TaskSettings.model_fields) - TaskRecord.SECRET - NAMES)
 CHANGES = _texts(TaskRecord, MUTABLE)
 
 
