@@ -167,9 +167,19 @@ def vars_of(held: Assignment) -> dict[str, Any]:
     """A claimed task as its row was."""
     task = held.task
     row = {
-        name: getattr(task, name) for name in ("id", "organization_id", "agent_id", "suspicions", "crashes", "errors")
+        name: getattr(task, name)
+        for name in (
+            "id",
+            "organization_id",
+            "agent_id",
+            "suspicions",
+            "crashes",
+            "errors",
+            "internal_status",
+            "result",
+        )
     }
-    return {**row, "status": "executing", "attempt": held.attempt, "state": {}}
+    return {**row, "started_at": task.started_at, "status": "executing", "attempt": held.attempt, "state": {}}
 
 
 async def test_answers_lost_again_and_again_do_nothing_twice(far: Engine, way: Proxy) -> None:
