@@ -33,13 +33,14 @@ async def other(engine: Engine, database_url: str) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many items each group had that was decided on locked rows."""
+def looks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many items each group of this engine had that was decided on locked rows."""
     counts: list[int] = []
     change = Transaction._change
 
     async def counting(transaction: Transaction) -> None:
-        counts.append(len(transaction._group))
+        if transaction._owned is engine.core.writer.owned_rows:
+            counts.append(len(transaction._group))
         await change(transaction)
 
     monkeypatch.setattr(Transaction, "_change", counting)
