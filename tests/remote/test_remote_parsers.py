@@ -1,11 +1,12 @@
 """What a platform sends, however broken: it is read, or refused by one error; nothing else ever comes of it."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from httpx_sse import ServerSentEvent
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from worker.remote.addresses import Addresses
@@ -15,15 +16,23 @@ from worker.remote.following import Following
 from worker.remote.native_presence import is_unknown, told
 from worker.remote.refusals import Subject, body_of, refusal
 from worker.remote.transport import Transport
+from worker.wire import records as wire_records
 from worker.wire.deliveries import delivery_of
 from worker.wire.records import Unreadable, agent_of, assignment_of, decode, entries, event_of, item_of, task_of
 from worker.words.agents import AgentRecord
+from worker.words.audit import AuditEntry
+from worker.words.conversations import ConversationItem, ConversationRecord
 from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.events import TaskUpdateEvent
+from worker.words.knowledge import KnowledgeBaseDocumentItem, KnowledgeBaseRecord, KnowledgeBaseSearchResult
+from worker.words.messages import ReceivedMessage
+from worker.words.providers import ProviderState
+from worker.words.requests import OpenRequest
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.task_lists import TaskItem
 from worker.words.tasks import TaskRecord
 from worker.words.texts import encode
+from worker.words.tools import ToolInvocationResult
 
 TEXTS = st.text(max_size=12) | st.sampled_from(["", "t1", "pending", "completed", "2026-01-01T00:00:00Z", "\0", "٣"])
 JSONS: st.SearchStrategy[Any] = st.recursive(
@@ -61,6 +70,30 @@ def test_an_item_and_an_agent_are_read_or_unreadable(data: Any) -> None:
             read(data)
         except Unreadable:
             continue
+
+
+OTHERS: dict[Callable[[Any], Any], type[Any]] = {
+    wire_records.provider_of: ProviderState,
+    wire_records.request_of: OpenRequest,
+    wire_records.conversation_of: ConversationRecord,
+    wire_records.conversation_item_of: ConversationItem,
+    wire_records.message_of: ReceivedMessage,
+    wire_records.audit_of: AuditEntry,
+    wire_records.tool_result_of: ToolInvocationResult,
+    wire_records.knowledge_base_of: KnowledgeBaseRecord,
+    wire_records.document_of: KnowledgeBaseDocumentItem,
+    wire_records.passage_of: KnowledgeBaseSearchResult,
+}
+
+
+@pytest.mark.parametrize("read", OTHERS, ids=lambda read: read.__name__)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_any_other_record_is_read_or_unreadable(read: Callable[[Any], Any], data: st.DataObject) -> None:
+    try:
+        assert isinstance(read(data.draw(records(OTHERS[read]) | JSONS)), OTHERS[read])
+    except Unreadable:
+        return
 
 
 EVENTS = st.fixed_dictionaries(

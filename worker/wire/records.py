@@ -207,7 +207,7 @@ def _read(model: type[T], data: Any, what: str) -> T:
         return model.model_validate(given)
     except pydantic.ValidationError as error:
         wrong = _fields(error)
-        if wrong & REQUIRED[model] or not wrong:
+        if wrong & REQUIRED.get(model, frozenset()) or not wrong:
             raise Unreadable(what, _reasons(error)) from None
     try:
         return model.model_validate({name: value for name, value in given.items() if name not in wrong})
