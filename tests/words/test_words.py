@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.words import errors
-from worker.words.changes import MUTABLE
+from worker.words.changes import MUTABLE, check_changes
 from worker.words.classification import causes
 from worker.words.errors import ModuleException, ValidationError
 from worker.words.events import NewEvent, SubAgentTrigger, Thought, ToolCallResult, typed_data
@@ -24,7 +24,7 @@ from worker.words.notices import Notice, WorkerStopped, announce, subscribe
 from worker.words.retry import RetryPolicy, is_retryable, retry_after
 from worker.words.statuses import BINDABLE, TERMINAL, AgentExecutionStatus, TaskUpdateEventType
 from worker.words.task_lists import TaskQuery
-from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens, User, check_internal_status
+from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens, User
 
 Status = AgentExecutionStatus
 
@@ -127,13 +127,13 @@ def test_tokens_are_summed_without_the_cached_ones() -> None:
 
 @pytest.mark.parametrize("value", [None, "", "x" * 255, "\N{GRINNING FACE}" * 255])
 def test_an_internal_status_of_up_to_255_characters_is_taken(value: str | None) -> None:
-    assert check_internal_status(value) == value
+    assert check_changes({"internal_status": value}) == {"internal_status": value}
 
 
 @pytest.mark.parametrize("value", ["x" * 256, "\N{GRINNING FACE}" * 256, 5, b"x", ["x"]])
 def test_another_internal_status_is_refused(value: object) -> None:
     with pytest.raises(ValidationError, match="internal_status") as caught:
-        check_internal_status(value)
+        check_changes({"internal_status": value})
     assert caught.value.field == "internal_status"
 
 

@@ -18,12 +18,11 @@ import httpx
 
 from worker.settings import Settings
 from worker.threads import LOOKUPS
-from worker.words.addresses import refusal
+from worker.words.addresses import connect_limit, first_refusal
 from worker.words.hosts import tells_credentials
 
 MOST_BYTES = 128 * 1024 * 1024  # of one; providers take less
 SECONDS = 30.0  # without a byte
-CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
 REDIRECTS = 5
 
 Options = Iterable[Any] | None
@@ -61,7 +60,7 @@ class _Network(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         for address in _checked(host, _resolve(host, port)):
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return self._network.connect_tcp(address, port, _least(timeout), local_address, socket_options)
+                return self._network.connect_tcp(address, port, connect_limit(timeout), local_address, socket_options)
         raise httpcore.ConnectError(f"{host} does not accept connections")
 
 
@@ -80,7 +79,9 @@ class _AsyncNetwork(httpcore.AsyncNetworkBackend):
         found = await asyncio.get_running_loop().run_in_executor(LOOKUPS, _resolve, host, port)
         for address in _checked(host, found):
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._network.connect_tcp(address, port, _least(timeout), local_address, socket_options)
+                return await self._network.connect_tcp(
+                    address, port, connect_limit(timeout), local_address, socket_options
+                )
         raise httpcore.ConnectError(f"{host} does not accept connections")
 
 
@@ -123,11 +124,9 @@ def _resolve(host: str, port: int) -> list[str]:
 def _checked(host: str, addresses: list[str]) -> list[str]:
     """The addresses, if all of them may be connected to. Raises: AddressRefused."""
     allowed = _allows_private(os.environ.get("WORKER_ALLOW_PRIVATE_URLS"))
-    for address in addresses:
-        reason = refusal(address, allow_private=allowed)
-        if reason is not None:
-            setting = "" if allowed else " (WORKER_ALLOW_PRIVATE_URLS)"
-            raise AddressRefused(f"{host} has a {reason} address, which is not allowed{setting}")
+    refused = first_refusal(host, addresses, allow_private=allowed)
+    if refused is not None:
+        raise AddressRefused(refused)
     return addresses
 
 
@@ -135,7 +134,3 @@ def _checked(host: str, addresses: list[str]) -> list[str]:
 def _allows_private(_: str | None) -> bool:
     """Read once for what the environment says."""
     return Settings().allow_private_urls
-
-
-def _least(timeout: float | None) -> float:
-    return CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)

@@ -11,9 +11,8 @@ import httpx
 
 from worker.inputs.addresses import Resolve
 from worker.inputs.causes import UnreadableError
-from worker.words.addresses import refusal
+from worker.words.addresses import connect_limit, first_refusal
 
-CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
 CONNECTIONS = 100  # at one time in a process; over a hundred the machine's sockets, not ours, are the limit
 IDLE_SECONDS = 5.0  # a second file from the same host comes at once or not at all
 
@@ -45,7 +44,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first of the host's addresses that answers, after all of them passed the check."""
         addresses = await self._checked(host, port)
-        limit = CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)
+        limit = connect_limit(timeout)
         for address in addresses:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 stream = await self._network.connect_tcp(address, port, limit, local_address, socket_options)
@@ -68,11 +67,9 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def _checked(self, host: str, port: int) -> list[str]:
         addresses = await self._addresses(host, port)
-        for address in addresses:
-            reason = refusal(address, allow_private=self._allow_private)
-            if reason is not None:
-                setting = "" if self._allow_private else " (WORKER_ALLOW_PRIVATE_URLS)"
-                raise AddressRefusedError(f"{host} has a {reason} address, which is not allowed{setting}")
+        refused = first_refusal(host, addresses, allow_private=self._allow_private)
+        if refused is not None:
+            raise AddressRefusedError(refused)
         return addresses
 
     async def _addresses(self, host: str, port: int) -> list[str]:

@@ -1,8 +1,11 @@
 """Which network addresses may be fetched from: the public ones, and nothing that hides a private one."""
 
 import ipaddress
+from collections.abc import Iterable
 
 from worker.words.hosts import AZURE, tells_credentials
+
+CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -80,3 +83,24 @@ def _own_refusal(address: _Address) -> str | None:
     if address.is_reserved or not address.is_global or any(address in network for network in _NOT_GLOBAL):
         return "reserved"
     return None
+
+
+def first_refusal(host: str, addresses: Iterable[str], *, allow_private: bool) -> str | None:
+    """Why a host is not connected to, in a sentence; None: all its addresses may be.
+
+    Args:
+        host: Its name, as it was given.
+        addresses: All that the name leads to: whoever answers one public address beside a private one is refused.
+        allow_private: As for ``refusal``.
+    """
+    for address in addresses:
+        reason = refusal(address, allow_private=allow_private)
+        if reason is not None:
+            setting = "" if allow_private else " (WORKER_ALLOW_PRIVATE_URLS)"
+            return f"{host} has a {reason} address, which is not allowed{setting}"
+    return None
+
+
+def connect_limit(timeout: float | None) -> float:
+    """Seconds for which one of a host's addresses is tried, of the seconds that a request has in all."""
+    return CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)

@@ -14,7 +14,7 @@ from worker.words.finish import REASON_CHARACTERS
 from worker.words.limits import FILE_BYTES
 from worker.words.requests import REQUESTS
 from worker.words.statuses import AgentExecutionStatus
-from worker.words.tasks import INTERNAL_STATUS_CHARACTERS, DeepPlanning, Tokens, check_internal_status
+from worker.words.tasks import INTERNAL_STATUS_CHARACTERS, DeepPlanning, Tokens
 from worker.words.texts import clean, encode, plain
 
 CODE_CHARACTERS = 200  # of what somebody calls an error
@@ -107,10 +107,6 @@ def _result(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signatur
     return text
 
 
-def _internal_status(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signature for all checks
-    return clean(check_internal_status(value))
-
-
 def _waiting(name: str, value: Any) -> dict[str, Any]:
     """What a task waits for; the links that a reader was told are not kept."""
     found = _object(name, value)
@@ -144,7 +140,7 @@ def _duration(name: str, value: Any) -> float:
 RULES: Mapping[str, Rule] = {
     "status": Rule(_status, {"enum": [*AgentExecutionStatus]}),
     "result": Rule(_result, {}),
-    "internal_status": Rule(_internal_status, {"type": "string", "maxLength": INTERNAL_STATUS_CHARACTERS}),
+    "internal_status": _text(INTERNAL_STATUS_CHARACTERS),
     "error_code": _text(CODE_CHARACTERS),
     "provider_code": _text(CODE_CHARACTERS),
     "title": _text(),

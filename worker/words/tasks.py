@@ -316,21 +316,3 @@ def check_webhook_url(value: str) -> str:
     if not fits or not value.isprintable() or " " in value:
         raise ValueError("webhook_url must be a URL of https without user and password")
     return value
-
-
-def check_internal_status(value: object) -> str | None:
-    """Check a status text of the user's own.
-
-    Raises:
-        ValidationError: It is no text, or longer than 255 characters.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValidationError("internal_status must be text", field="internal_status")
-    if len(value) > INTERNAL_STATUS_CHARACTERS:
-        raise ValidationError(
-            f"internal_status has {len(value)} characters; at most {INTERNAL_STATUS_CHARACTERS} are allowed",
-            field="internal_status",
-        )
-    return value

@@ -177,7 +177,7 @@ class Batch:
         self.wakes_work |= len(rows) < sum(row["worker_id"] is not None for row in self.new)
 
     def keep(self, stored: Collection[str]) -> None:
-        """Keep what was stored of a plan; the other items are still to be decided."""
+        """Keep what was stored of a batch; the other items are still to be decided."""
         self.undecided = {index for index, item in enumerate(self.items) if item.task_id not in stored}
         self.events = [event for event in self.events if event.task_id in stored]
 

@@ -98,7 +98,7 @@ class OwnedRows:
             batch.take(item)
 
     def parameters(self, batch: Batch) -> dict[str, str]:
-        """What the one statement wants of a plan."""
+        """What the one statement wants of a batch."""
         rows = [self._guarded(row, batch.vault) for row in batch.rows.values()]
         return {
             "ids": array(batch.rows),

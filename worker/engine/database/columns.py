@@ -60,7 +60,7 @@ COLUMNS = (
 
 TYPES = {each.name: each.type for each in COLUMNS}
 
-LOCKED = tuple(each.name for each in COLUMNS if each.locked)
+LOCKED: tuple[LiteralString, ...] = tuple(each.name for each in COLUMNS if each.locked)
 """What a change decides on."""
 
 SAVED: tuple[LiteralString, ...] = tuple(each.name for each in COLUMNS if each.saved)
@@ -92,7 +92,7 @@ def typed(names: Iterable[str]) -> LiteralString:
     return _listed(f"{each.name} {each.type}" for each in COLUMNS if each.name in wanted)
 
 
-LOCKED_COLUMNS = _listed(_LOCKED_AS.get(each.name, each.name) for each in COLUMNS if each.locked)
+LOCKED_COLUMNS = _listed(_LOCKED_AS.get(name, name) for name in LOCKED)
 """What is read of a row as it is locked: the fields of ``state.rows.Row``, but for the time."""
 
 TASK_COLUMNS = _listed(_read(each.name) for each in COLUMNS if each.read)
