@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from worker.bounded import (
     TimeUp,
 )
 from worker.bounded import pool as pools
+from worker.bounded.bounds import MEBIBYTE
 from worker.bounded.process import Child
 from worker.bounded.turns import Turns
 
@@ -189,6 +191,14 @@ async def test_how_work_ends_is_said_and_the_next_is_done(pool: Pool, once: bool
 async def test_what_copies_need_is_imported_once(pool: Pool) -> None:
     needed = Bounds(seconds=30, once=True, imports=("colorsys", "no_such_module"))
     assert await pool.run(work("has_imported"), "colorsys", bounds=needed) is bounded.FORKS
+
+
+@pytest.mark.skipif(not bounded.FORKS, reason="only a copy finds what an earlier job had imported")
+async def test_what_a_child_has_imported_takes_no_memory_from_the_next_job(pool: Pool) -> None:
+    bounds = Bounds(seconds=30, memory=200 * MEBIBYTE, once=True, imports=("tests.bounded.a_large_library",))
+    assert len(await pool.run(work("content"), 50 * MEBIBYTE, bounds=replace(bounds, answer=100 * MEBIBYTE))) > 0
+    with pytest.raises(OutOfMemory):
+        await pool.run(work("content"), 300 * MEBIBYTE, bounds=bounds)
 
 
 async def test_it_knows_no_secret_writes_no_file_and_outlives_a_signal_to_all(

@@ -23,7 +23,8 @@ class Bounds:
 
     Args:
         seconds: Of time, from when its function is called.
-        memory: Bytes of address space of the child. Python and its libraries take about 100 MiB of it.
+        memory: Bytes of address space that the job may add to what its process has: a child that has read documents
+            before has their libraries, which take hundreds of mebibytes.
         answer: Bytes of the answer, as JSON where it is no bytes.
         once: Whether the process is used for this job alone, so that data which takes it over sees that of no other
             job. Where ``FORKS``, the child copies itself for the job, which costs a few milliseconds; elsewhere

@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from worker.bounded.bounds import (
@@ -50,6 +51,7 @@ def main() -> None:
             resource.setrlimit(limit, (0, 0))
     with socket.socket(fileno=DESCRIPTOR) as stream, contextlib.suppress(OSError):
         send(stream, READY)
+        taken = _address_space()
         while (frame := receive(stream, MOST_BYTES)) is not None:
             module, name, bounds = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted
             function = getattr(importlib.import_module(module), name)
@@ -57,7 +59,7 @@ def main() -> None:
                 _import(bounds.imports)
                 _do_in_copy(stream, function, bounds)
             else:
-                _do(stream, function, bounds)
+                _do(stream, function, bounds, taken)
 
 
 def _import(modules: tuple[str, ...]) -> None:
@@ -66,15 +68,15 @@ def _import(modules: tuple[str, ...]) -> None:
             importlib.import_module(each)
 
 
-def _do(stream: socket.socket, function: Any, bounds: Bounds) -> None:
-    """Do a job, whose arguments follow its name."""
+def _do(stream: socket.socket, function: Any, bounds: Bounds, taken: int) -> None:
+    """Do a job, whose arguments follow its name; its bound of memory comes on top of the bytes that are taken."""
     frame = receive(stream, MOST_BYTES)
     if frame is None:
         return
     arguments = pickle.loads(frame[1])  # noqa: S301 - from the parent, which is trusted
     del frame
     send(stream, STARTED)
-    _confine(bounds)
+    _confine(bounds, taken)
     send(stream, *_answer(function, arguments, bounds))
     signal.alarm(0)
 
@@ -90,7 +92,7 @@ def _do_in_copy(stream: socket.socket, function: Any, bounds: Bounds) -> None:
         try:
             die_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() == parent:
-                _do(stream, function, bounds)
+                _do(stream, function, bounds, _address_space())
         except BaseException:  # noqa: BLE001 - not a word of it leaves this process
             os._exit(1)
         os._exit(0)
@@ -110,11 +112,19 @@ def _libc() -> Any:
     return ctypes.CDLL(None)
 
 
-def _confine(bounds: Bounds) -> None:
+def _confine(bounds: Bounds, taken: int) -> None:
     """Take no more than is allowed; where a system does not know a limit, the others hold."""
     signal.alarm(math.ceil(bounds.seconds) + ENDING_SECONDS)  # its default ends the process, whatever it computes
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (bounds.memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + bounds.memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _address_space() -> int:
+    """Bytes of it that this process has; 0 where the system does not tell, which knows no such limit either."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()  # proc_pid_statm(5)
+    except (OSError, ValueError):
+        return 0
 
 
 def _answer(function: Any, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
