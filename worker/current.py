@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.contracts import Work
-from worker.contracts.patience import persist
+from worker.contracts.waiting import until_answered
 from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
 from worker.words.messages import ReceivedMessage
@@ -247,7 +247,7 @@ async def asked_by_run(ask: Callable[[], Awaitable[T]], doing: str) -> T:
         ModuleException: The platform answered, and refused. Unavailable: it is away, and no attempt asks.
     """
     run = run_in_hand.get()
-    return await (ask() if run is None or run.attempt is None else persist(ask, doing))
+    return await (ask() if run is None or run.attempt is None else until_answered(ask, doing))
 
 
 def idempotency_key() -> str | None:

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, note, numbers, run, worker
 from tests.support import wait_until
+from worker.contracts.waiting import Backoff
 from worker.engine.commit import queue, writer
 from worker.engine.engine import Engine
 from worker.words.errors import Unavailable
@@ -26,7 +27,7 @@ FREE = "drop function worker.full cascade"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
-    monkeypatch.setattr(writer, "RECONNECT_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(writer, "RECONNECT", Backoff(0.1, 0.1))
     monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
 
 

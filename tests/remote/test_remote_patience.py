@@ -12,10 +12,11 @@ from httpx_sse import ServerSentEvent
 from tests.remote.stories import KEY, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import create
+from worker.contracts.waiting import Backoff
 from worker.engine.liveness import heartbeat
-from worker.remote import following, repeating, transport
+from worker.remote import following, transport
 from worker.remote.transport import Failed, Transport
-from worker.words.errors import ConfigurationError, Unavailable
+from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType as Type
 
@@ -46,38 +47,6 @@ async def test_an_event_stream_is_given_up_after_45_silent_seconds_and_an_answer
     assert [each["read"] for each in asked] == [45.0, 15.0]
 
 
-async def test_pauses_grow_to_a_limit_for_ever_and_begin_anew_after_each_success(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    monkeypatch.setattr(repeating.asyncio, "sleep", sleep)
-    monkeypatch.setattr(repeating.random, "uniform", max)
-    tries = 0
-
-    async def once(well: Any) -> None:
-        nonlocal tries
-        tries += 1
-        if tries == 12:
-            well()  # it was registered, and the stream broke later
-        if tries < 15:
-            raise Unavailable("away")
-
-    await repeating.forever("trying", once)
-    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 15.0, 15.0, 15.0, 15.0, 0.2, 0.4, 0.8]
-
-
-async def test_what_no_further_try_mends_is_raised_at_once() -> None:
-    async def once(_: Any) -> None:
-        raise ConfigurationError("another environment serves this agent")
-
-    with pytest.raises(ConfigurationError):
-        await repeating.forever("trying", once, (ConfigurationError,))
-
-
 @pytest.fixture
 async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
     monkeypatch.setattr(heartbeat, "BEAT", 0.05)
@@ -90,7 +59,7 @@ async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 async def test_whoever_follows_a_task_goes_on_after_the_last_number_however_often_it_is_cut(
     serving: Serving, open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(following, "AGAIN", Backoff(0.01, 0.01))
     remote = await open_remote(serving.base)
     task = await create(remote)  # type: ignore[arg-type] - a platform of the same contract
     await remote.tasks.push(task.id, [NewEvent(type=Type.Chunk, data=str(number)) for number in range(10)])

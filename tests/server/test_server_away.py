@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
+from worker.contracts.waiting import Backoff
 
 
 class Socket:
@@ -38,8 +39,8 @@ class Socket:
 
 @pytest.fixture
 def way(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
-    monkeypatch.setattr("worker.server.service.AWAY_SECONDS", (0.05, 0.05))
-    monkeypatch.setattr("worker.server.bare_assignments.AWAY_SECONDS", 0.05)
+    monkeypatch.setattr("worker.server.service.AWAY_AT_START", Backoff(0.05, 0.05))
+    monkeypatch.setattr("worker.server.bare_assignments.SOON", Backoff(0.05, 0.05))
     monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 1)
     link = tmp_path / "s"
     yield Socket(database_url, link)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from worker.contracts.bounds import CALL_SECONDS, remaining
 from worker.contracts.lease import OwnLease
+from worker.contracts.waiting import SOON
 from worker.engine.commit.writer import Writer
 from worker.engine.database.agent_models import AgentModels
 from worker.engine.database.answer_links import AnswerLinks
@@ -22,7 +23,7 @@ from worker.engine.database.connections import (
     leaves_server,
     normal_url,
 )
-from worker.engine.database.pool import AGAIN_SECONDS, POOL_SECONDS, Pool
+from worker.engine.database.pool import POOL_SECONDS, Pool
 from worker.engine.database.searching import Crowded, Searches
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import keys as sql_keys
@@ -235,13 +236,14 @@ class Core:
 
     async def _again(self, ask: Callable[[], Awaitable[Rows]], *, patient: bool) -> Rows:
         until = time.monotonic() + min(POOL_SECONDS, remaining())
+        pauses = SOON.pauses()
         while True:
             try:
                 return await ask()
             except Unavailable as error:
                 if self._pool is None or (not patient and time.monotonic() >= until) or isinstance(error, Crowded):
                     raise
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(pauses.next())
 
     async def check_key(self) -> None:
         """See whether the encryption key is the one that this database's secrets were written with; asked once.

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from worker.contracts import Platform
-from worker.contracts.patience import persist
+from worker.contracts.waiting import until_answered
 from worker.current import Run
 from worker.face.journaling import work_of
 from worker.settings import Settings
@@ -111,7 +111,9 @@ async def _stored(platform: Platform, name: str, media_type: str, content: bytes
     most = Settings().file_bytes
     if len(content) > most:
         raise TooLarge(f"{name} has {len(content):,} bytes; at most {most:,} are kept (WORKER_FILE_BYTES)")
-    reference = await persist(lambda: platform.tasks.store_file(name, media_type, content), "storing a file of a run")
+    reference = await until_answered(
+        lambda: platform.tasks.store_file(name, media_type, content), "storing a file of a run"
+    )
     digest = sha256(content).hexdigest()
     return Artifact(name=name, media_type=media_type, size=len(content), sha256=digest, url=reference)
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
+from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.heartbeats import Beat, Heartbeats
 from worker.remote.refusals import KeyRefused
-from worker.remote.repeating import forever
 from worker.remote.transport import Repeat, Transport
 from worker.wire.records import Unreadable, decode
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
@@ -79,7 +79,8 @@ class AgentStream:
     async def _follow(self) -> None:
         """Hold the stream open for ever."""
         try:
-            await forever(f"following agent {self.agent_id}", self._once, (ConfigurationError, KeyRefused))
+            final = (ConfigurationError, KeyRefused)
+            await until_done(f"following agent {self.agent_id}", self._once, backoff=STREAMS, give_up=final)
         except ModuleException as error:
             self.failure = error
             await self._registered()

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
+from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.agent_streams import AgentStream
 from worker.remote.client import RemoteTasks
 from worker.remote.flags import WORK, Flags
@@ -17,7 +18,6 @@ from worker.remote.heartbeats import Heartbeats
 from worker.remote.holding import Held, Holding, Waiting
 from worker.remote.local_deliveries import LocalDeliveries
 from worker.remote.metrics import metrics
-from worker.remote.repeating import forever
 from worker.remote.starting import Starting
 from worker.remote.transport import Repeat, Transport
 from worker.words.artifacts import Artifact
@@ -75,7 +75,7 @@ class BareWork:
         for agent_id in card.agents:
             self._open(agent_id)
         if card.any_agent:
-            self._later(forever("asking for agents", self._open_all))
+            self._later(until_done("asking for agents", self._open_all, backoff=STREAMS))
         await self._answered.wait()
         self._raise_failure()
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Collection
 
+from worker.contracts.waiting import within
+
 WORK, DELIVERIES, NUDGE = "work", "deliveries", "nudge"
 
 Wake = Callable[[Collection[str]], None]
@@ -26,11 +28,7 @@ class Flags:
 
     async def flagged(self, flag: str, seconds: float) -> None:
         """Wait for a flag, at most so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._flags[flag].wait()
-        except TimeoutError:
-            pass
+        await within(self._flags[flag], seconds)
 
     def listen(self, wake: Wake) -> Callable[[], None]:
         """Hear of changed tasks; returns the way to end it."""

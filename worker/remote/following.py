@@ -1,13 +1,13 @@
 """Following a task's events: over one connection after another, each number once, until the task is over."""
 
 import asyncio
-import random
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker.contracts.waiting import Backoff
 from worker.remote.dialect import Dialect
 from worker.remote.refusals import BUSY, KEY_REFUSED, Subject
 from worker.remote.transport import Transport
@@ -20,7 +20,7 @@ from worker.words.tasks import TaskRecord
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
-FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds before the stream is opened again, doubling; an event resets it
+AGAIN = Backoff(0.2, 10.0)  # before the stream is opened again; an event resets it
 SILENCE = 2.0  # seconds after which a stream without numbers, asked for what there is now, has said it all
 DIGITS = 18  # of a number; beyond them it is none
 REMEMBERED = 1000  # events without a number, to know one that a new connection repeats
@@ -57,7 +57,7 @@ class Following:
         self._numbered = after > 0
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._before: frozenset[int] = frozenset()  # what earlier connections brought
-        self._wait = FIRST_WAIT
+        self._pauses = AGAIN.pauses()
         self._told_end = False  # the last event that tells the task's state told a terminal one
 
     async def follow(self) -> AsyncGenerator[TaskUpdateEvent]:
@@ -73,7 +73,7 @@ class Following:
                 if isinstance(error, TaskNotFound) or error.status_code in KEY_REFUSED:
                     raise
                 if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
-                    self._wait = max(self._wait, SILENCE)  # the stream is refused: the status is asked now and then
+                    self._pauses.at_least(SILENCE)  # the stream is refused: the status is asked now and then
             finally:
                 await events.aclose()
             ended = await self._ended()
@@ -81,8 +81,7 @@ class Following:
                 if not self._told_end and not self._numbered:
                     yield _finished(ended)
                 return
-            await asyncio.sleep(random.uniform(self._wait / 2, self._wait))  # noqa: S311 - jitter, not a secret
-            self._wait = min(self._wait * 2, LONGEST_WAIT)
+            await asyncio.sleep(self._pauses.next())
 
     async def so_far(self) -> AsyncGenerator[TaskUpdateEvent]:
         """Yield the events that are there now; where the platform cannot say which, those of the first moments."""
@@ -112,7 +111,7 @@ class Following:
             async for each in sent:
                 event = self._new(each)
                 if event is not None:
-                    self._wait = FIRST_WAIT
+                    self._pauses.reset()
                     yield event
 
     def _new(self, sent: "ServerSentEvent") -> TaskUpdateEvent | None:

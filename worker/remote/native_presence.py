@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease, now
+from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.flags import DELIVERIES, WORK, Flags
 from worker.remote.heartbeats import Beat, Heartbeats
-from worker.remote.repeating import forever
 from worker.remote.transport import Transport
 from worker.words.errors import NotFound, Unavailable
 from worker.words.texts import encode
@@ -92,7 +92,7 @@ class NativePresence:
         """The worker was taken for dead: what it ran is others' now, but it can claim anew."""
         if card.id not in self._streams or self._again:
             return
-        task = asyncio.create_task(forever("registering again", lambda _: self._introduce(card)))
+        task = asyncio.create_task(until_done("registering again", lambda _: self._introduce(card), backoff=STREAMS))
         self._again.add(task)
         task.add_done_callback(self._again.discard)
 
@@ -107,7 +107,7 @@ class NativePresence:
                     self._hint(each)
             raise Unavailable("The stream of hints ended.")
 
-        await forever("listening for hints", once)
+        await until_done("listening for hints", once, backoff=STREAMS)
 
     def _hint(self, sent: "ServerSentEvent") -> None:
         match sent.event:

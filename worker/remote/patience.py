@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from worker.words.errors import Unavailable
-from worker.words.notices import PlatformTrouble, announce
+from worker.contracts.waiting import Backoff, until_answered
 
 T = TypeVar("T")
 
-AGAIN_SECONDS = 1.0  # between tries; each is several requests of its own, with pauses that grow
+AGAIN = Backoff(1.0, 1.0)  # between tries; each is several requests of its own, with pauses that grow
 
 
 class Patience:
@@ -37,18 +36,4 @@ class Patience:
         """
         turn = self._turns.setdefault(task_id, asyncio.Lock())
         async with turn:
-            while True:
-                try:
-                    return await once()
-                except Unavailable as error:
-                    if self._is_over.is_set():
-                        raise
-                    announce(PlatformTrouble(doing=doing, error=error, again_in=AGAIN_SECONDS))
-                await self._pause()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(AGAIN_SECONDS):
-                await self._is_over.wait()
-        except TimeoutError:
-            return
+            return await until_answered(once, doing, backoff=AGAIN, closing=self._is_over)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from worker.contracts.waiting import Backoff
 from worker.remote.batches import Batches
 from worker.remote.client import RemoteTasks
 from worker.remote.holding import Held, Holding, Waiting
@@ -19,7 +20,7 @@ from worker.words.work import Assignment
 
 Status = AgentExecutionStatus
 
-AGAIN_SECONDS = 1.0  # before a task is started again whose start the platform did not confirm
+AGAIN = Backoff(1.0, 1.0)  # before a task is started again whose start the platform did not confirm
 
 
 class Starting:
@@ -56,9 +57,10 @@ class Starting:
                 announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=0.0))
                 return None
             waiting.begun = waiting.begun or held is not None
-            waiting.due = time.monotonic() + AGAIN_SECONDS
+            seconds = AGAIN.pauses().next()
+            waiting.due = time.monotonic() + seconds
             self._holding.waiting.setdefault(waiting.task_id, waiting)
-            announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=AGAIN_SECONDS))
+            announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=seconds))
             return None
 
     async def _fail(self, task_id: str, error: ModuleException) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.bare import BareWork
 from worker.remote.client import RemoteTasks
 from worker.remote.dialect import Dialect
@@ -11,7 +12,6 @@ from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
 from worker.remote.heartbeats import Heartbeats
 from worker.remote.native import NativeWork
 from worker.remote.refusals import KeyRefused
-from worker.remote.repeating import forever
 from worker.remote.transport import Transport
 from worker.words.artifacts import Artifact
 from worker.words.errors import ConfigurationError, ValidationError
@@ -60,7 +60,9 @@ class RemoteWork:
             await (await self._chosen()).register(card)
 
         final = (KeyRefused, ConfigurationError, ValidationError)
-        self._registering = asyncio.create_task(forever("registering", once, final), name="registering")
+        self._registering = asyncio.create_task(
+            until_done("registering", once, backoff=STREAMS, give_up=final), name="registering"
+        )
         await asyncio.wait([self._registering], timeout=REGISTER_SECONDS)
         if self._registering.done():
             self._registering.result()

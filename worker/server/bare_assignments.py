@@ -12,6 +12,7 @@ from typing import Any
 
 from worker.contracts import HeldTask, WorkerSession, WorkerState
 from worker.contracts.access import ROUTES
+from worker.contracts.waiting import SOON, within
 from worker.server import bare
 from worker.server.access import Access
 from worker.server.bare_deliveries import BareDeliveries, merged
@@ -31,7 +32,6 @@ RETURN_SECONDS = 5.0  # two heartbeats, of every 2 s, and a little: whoever come
 TOUCH_SECONDS = 5.0
 WAIT_SECONDS = 5.0  # one wait for work; between two the stream is looked after
 LOOK_SECONDS = 1.0  # between looks at what a worker holds where nobody hints
-AWAY_SECONDS = 1.0
 SUBJECTS = {AgentExecutionStatus.Completed, AgentExecutionStatus.Error}
 """Ends that a worker brings about itself; of all others it is told."""
 
@@ -95,6 +95,7 @@ async def serve(
         admitted: Called with what it may reach, where that is decided late.
     """
     yield COMMENT  # the answer begins at once
+    pauses = SOON.pauses()
     while access is None:
         try:
             access = await service.keyring.admit(stream_client.key, stream_client.organization_id)
@@ -105,7 +106,7 @@ async def serve(
         except Unavailable:
             access = None
             yield COMMENT
-            if await service.pause(AWAY_SECONDS):
+            if await service.pause(pauses.next()):
                 return
         except ModuleException as error:
             yield frame({"error": error.description}, event="worker-environment-conflict")
@@ -145,6 +146,7 @@ class BareSession:
     async def work(self) -> AsyncGenerator[bytes]:
         """Register the worker, then give it one task after another."""
         end_listening = self.access.organization.work.on_change(self._hear)
+        pauses = SOON.pauses()
         try:
             while not self.service.closing.is_set():
                 try:
@@ -154,10 +156,12 @@ class BareSession:
                         self.said_at = time.monotonic()
                         yield piece
                 except Unavailable as error:
-                    announce(PlatformTrouble(doing="assigning work", error=error, again_in=AWAY_SECONDS))
+                    seconds = pauses.next()
+                    announce(PlatformTrouble(doing="assigning work", error=error, again_in=seconds))
                     yield COMMENT
-                    await self.service.pause(AWAY_SECONDS)
+                    await self.service.pause(seconds)
                     continue
+                pauses.reset()
                 if self.touch_at < 0:
                     return  # a newer stream has taken this one's place
                 if time.monotonic() - self.said_at >= COMMENT_SECONDS:
@@ -214,9 +218,7 @@ class BareSession:
         for status, task_id in await self._look():
             yield frame({"task_id": task_id, "status": status}, event="task-stop")
         if any(not each.begun for each in self.held.values()):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self.changed.wait()
+            await within(self.changed, LOOK_SECONDS)
             return
         for assignment in await self._next():
             piece = await self._told(assignment)

@@ -13,6 +13,7 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contracts.waiting import SOON
 from worker.server import bare
 from worker.server.access import Access
 from worker.server.claims import Claims
@@ -30,7 +31,6 @@ from worker.words.work import Delivery, DeliveryDemand, Subscription
 OUT = 10  # deliveries that a worker has at once
 WAIT_SECONDS = 5.0  # one wait for an event that is due
 FULL_SECONDS = 1.0  # between looks whether one of those that are out is done; the word of it may reach another process
-AWAY_SECONDS = 1.0
 DONE = "task-event-done"
 
 
@@ -97,14 +97,18 @@ class BareDeliveries:
 
     async def pieces(self) -> AsyncGenerator[bytes]:
         """Every delivery, as it becomes due, while the worker has few enough."""
+        pauses = SOON.pauses()
         while not self.service.closing.is_set():
             try:
                 for delivery in await self._due():
                     yield self._told(delivery)
             except Unavailable as error:
-                announce(PlatformTrouble(doing="delivering events", error=error, again_in=AWAY_SECONDS))
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="delivering events", error=error, again_in=seconds))
                 yield COMMENT
-                await self.service.pause(AWAY_SECONDS)
+                await self.service.pause(seconds)
+            else:
+                pauses.reset()
 
     async def _due(self) -> list[Delivery]:
         free = OUT - len(await self.access.organization.presence.held_deliveries(self.worker_id))

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from itertools import islice
 
 from worker.contracts import Organization
+from worker.contracts.waiting import SOON, within
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent
 
@@ -20,7 +21,6 @@ BYTES_KEPT = 4 * 1024 * 1024
 WRITE_BYTES = 256 * 1024  # one write at the most
 COMMENT_SECONDS = 15.0  # routers cut at 55 s of silence
 COMMENT = b": alive\n\n"
-AWAY_SECONDS = 1.0
 
 Encode = Callable[[TaskUpdateEvent], bytes]
 
@@ -51,14 +51,16 @@ class Feed:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _read(self) -> None:
+        pauses = SOON.pauses()
         while not self.over:
             try:
                 async with aclosing(self.organization.tasks.events(self.task_id, after=self.last)) as events:  # type: ignore[type-var] # every implementation is a generator
                     async for event in events:
+                        pauses.reset()
                         self._keep(self.encode(event))
                 self.over = True
             except Unavailable:  # the database comes back, and the log goes on where it stood
-                await asyncio.sleep(AWAY_SECONDS)
+                await asyncio.sleep(pauses.next())
             except ModuleException:
                 self.over = True
         self._wake()
@@ -101,7 +103,7 @@ class Feed:
                 yield piece
             elif self.over:
                 return
-            elif not await _within(changed, COMMENT_SECONDS):
+            elif not await within(changed, COMMENT_SECONDS):
                 yield COMMENT
 
     async def _catch_up(self, position: int) -> AsyncGenerator[tuple[bytes, int]]:
@@ -128,15 +130,6 @@ async def read(
                 frames, size = [], 0
     if frames:
         yield b"".join(frames), position
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 class Feeds:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from worker.contracts import WorkerState
+from worker.contracts.waiting import within
 from worker.server.access import Access
 from worker.server.bare_assignments import registration
 from worker.server.feeds import COMMENT, COMMENT_SECONDS
@@ -94,9 +95,7 @@ class NativeStream:
             if pieces:
                 said_at = time.monotonic()
                 yield b"".join(pieces)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self.woken.wait()
+            await within(self.woken, LOOK_SECONDS)
 
     async def _taken(self) -> list[bytes]:
         held = self.service.holdings.get(self.worker_id, {})

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.contracts import Host
 from worker.contracts.secrets import Secrets
+from worker.contracts.waiting import Backoff, within
 from worker.server.answer_links import AnswerLinks
 from worker.server.body_memory import Intake
 from worker.server.claims import Claimants
@@ -22,7 +23,7 @@ from worker.telemetry.lag import LoopLag
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
 
-AWAY_SECONDS = 1.0, 15.0  # first and longest wait for a database that is away at the start
+AWAY_AT_START = Backoff(1.0, 15.0)  # for a database that is away as the server starts
 SILENCE_LOOK_SECONDS = 60.0
 REFUSALS_SECONDS = 60.0
 
@@ -83,14 +84,14 @@ class Service:
         await self.keyring.look_after(self.closing)
 
     async def _open_later(self) -> None:
-        wait, longest = AWAY_SECONDS
+        pauses = AWAY_AT_START.pauses()
         while not self.closing.is_set():
             try:
                 await self._open()
             except ModuleException as error:
-                announce(PlatformTrouble(doing="opening the platform", error=error, again_in=wait))
-                await self.pause(wait)
-                wait = min(wait * 2, longest)
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="opening the platform", error=error, again_in=seconds))
+                await self.pause(seconds)
             else:
                 return
 
@@ -109,12 +110,7 @@ class Service:
 
     async def pause(self, seconds: float) -> bool:
         """Wait, but not beyond the server's end; whether that came."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.closing.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await within(self.closing, seconds)
 
     def close(self) -> None:
         """Have every stream and every long poll end."""

@@ -12,7 +12,7 @@ from worker.agents.journal import Journal, not_reused
 from worker.agents.outputs import failed_run, watch_bare_runs
 from worker.bounded import on_behalf_of
 from worker.contracts import Platform, Work
-from worker.contracts.patience import persist
+from worker.contracts.waiting import Backoff, until_answered
 from worker.current import REASON_RETRY, Inbox, Run, run_in_hand
 from worker.face.changes import checked
 from worker.face.task import Task
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from worker.inputs import Attachments
 
 FAILED = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)
-SETTLE_AGAIN = 1.0, 60.0  # seconds: first and longest wait before the end of a run is saved again
+SETTLE_AGAIN = Backoff(1.0, 60.0)  # before the end of a run is saved again
 
 
 @dataclass(slots=True, eq=False)
@@ -161,19 +161,19 @@ class Executor:
             execution: The run.
             cause: Why its own last word was not written.
         """
-        wait, longest = SETTLE_AGAIN
+        pauses = SETTLE_AGAIN.pauses()
         reason = "the run ended without a result" if cause is None else verdict.message(cause)
         code = ErrorCode.ResultInvalid if isinstance(cause, ModuleException) else ErrorCode.Handler
         outcome = Outcome(AgentExecutionStatus.Error, {"result": reason, "error_code": code})
         while not execution.is_settled:
             try:
-                await persist(partial(self._write_once, execution, outcome, cause), "saving the end of a run")
+                await until_answered(partial(self._write_once, execution, outcome, cause), "saving the end of a run")
             except (LeaseLost, NotFound):
                 self._say_taken(execution)
             except Exception as error:  # noqa: BLE001 - the next try may do better
-                announce(PlatformTrouble(doing="saving the end of a run", error=error, again_in=wait))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, longest)
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="saving the end of a run", error=error, again_in=seconds))
+                await asyncio.sleep(seconds)
 
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task
@@ -201,7 +201,7 @@ class Executor:
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
         """Write the last word, however long the platform is away: the result of a run is not given up."""
         try:
-            await persist(partial(self._write_once, execution, decision, error), "saving a result")
+            await until_answered(partial(self._write_once, execution, decision, error), "saving a result")
         except LeaseLost:
             self._say_taken(execution)
         except ModuleException as refused:

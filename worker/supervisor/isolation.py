@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from worker.contracts import Platform
-from worker.contracts.patience import persist
+from worker.contracts.waiting import until_answered
 from worker.registry import Handler
 from worker.settings import Settings
 from worker.supervisor.child import NOT_CHARGED, Child, manner
@@ -105,7 +105,7 @@ class Isolation:
             self._handled(handler)
             self._work.nudge()  # a suspect may be claimed again, which a wait for other tasks does not see
         try:
-            await persist(partial(self._settle, execution, last_word), "saving how a child process ended")
+            await until_answered(partial(self._settle, execution, last_word), "saving how a child process ended")
         except LeaseLost:
             announce(TaskTaken(task.id, task.agent_id, execution.attempt, "lost"))
         except ModuleException as error:

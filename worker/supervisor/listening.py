@@ -3,15 +3,17 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from worker.contracts import Platform
+from worker.contracts.waiting import SOON, until_answered
 from worker.current import Run
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor.calls import Caller
 from worker.supervisor.verdict import message
 from worker.threads import Threads
-from worker.words.errors import GiveUp, LeaseLost, ModuleException, Unavailable
+from worker.words.errors import GiveUp, LeaseLost, ModuleException
 from worker.words.groups import members
 from worker.words.notices import Delivered, DeliveryFailed, PlatformTrouble, announce
 from worker.words.statuses import WHOLE_TASK
@@ -19,7 +21,6 @@ from worker.words.tasks import TaskRecord
 from worker.words.work import Delivery, DeliveryDemand, Subscription
 
 PATIENCE = 5.0  # seconds that one wait for deliveries lasts; a nudge ends it early
-AGAIN = 1.0  # seconds before the platform is asked again after trouble
 
 
 class Listening:
@@ -58,6 +59,7 @@ class Listening:
 
     async def run(self, worker_id: str) -> None:
         """Deliver until the worker drains, or has other handlers."""
+        pauses = SOON.pauses()
         while not self._draining():
             if self._demand().total <= 0:
                 self._freed.clear()
@@ -66,9 +68,11 @@ class Listening:
             try:
                 due = await self._work.deliveries(worker_id, self._demand, PATIENCE)
             except ModuleException as error:
-                announce(PlatformTrouble(doing="asking for deliveries", error=error, again_in=AGAIN))
-                await asyncio.sleep(AGAIN)
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="asking for deliveries", error=error, again_in=seconds))
+                await asyncio.sleep(seconds)
                 continue
+            pauses.reset()
             for delivery in due:
                 self._start(delivery)
 
@@ -117,7 +121,7 @@ class Listening:
         except LeaseLost:
             return  # somebody else delivers it now
         except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended
-            announce(PlatformTrouble(doing="settling a delivery", error=error, again_in=AGAIN))
+            announce(PlatformTrouble(doing="settling a delivery", error=error, again_in=0.0))
             return
         number, handler = delivery.event.number or 0, delivery.subscription.handler
         if failure is None:
@@ -127,12 +131,8 @@ class Listening:
 
     async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:
         """Settle a delivery, however long the platform is away: until then nobody else is given it."""
-        while True:
-            try:
-                return await self._work.settle(delivery, error, final=final)
-            except Unavailable as trouble:
-                announce(PlatformTrouble(doing="settling a delivery", error=trouble, again_in=AGAIN))
-            await asyncio.sleep(AGAIN)
+        settle = partial(self._work.settle, delivery, error, final=final)
+        return await until_answered(settle, "settling a delivery", backoff=SOON)
 
     async def _call(self, delivery: Delivery) -> Exception | None:
         wish = delivery.subscription

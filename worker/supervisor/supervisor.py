@@ -9,6 +9,7 @@ from typing import Any
 
 from worker import threads
 from worker.contracts import Platform
+from worker.contracts.waiting import SOON, within
 from worker.current import REASON_CUT_OFF, REASON_DRAIN
 from worker.face import bridge
 from worker.registry import Handler, Registry
@@ -41,7 +42,6 @@ from worker.words.notices import (
 from worker.words.work import Assignment, Demand, WorkerCard
 
 PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
-AGAIN = 0.5, 1.0  # seconds: first and longest wait before a platform in trouble is asked again: once it is back, claim
 LOOK_AT_WEAR_SECONDS = 1.0
 TELL_SECONDS = 10.0  # between two words of how worn the worker is
 LOOK_FOR_CUT_OFF_SECONDS = 0.25
@@ -253,7 +253,7 @@ class Supervisor:
 
     async def _intake(self) -> None:
         """Claim what can start now, and start it."""
-        wait, longest = AGAIN
+        pauses = SOON.pauses()
         while not self.draining:
             if self._places() <= 0:
                 self._freed.clear()
@@ -261,23 +261,16 @@ class Supervisor:
                 continue
             try:
                 claimed = await self._platform.work.assignments(self.card.id, self._demand, PATIENCE)
-                wait = AGAIN[0]
+                pauses.reset()
             except ConfigurationError:
                 raise  # the platform refuses this worker for good: asking again would only hide it
             except ModuleException as error:
-                announce(PlatformTrouble(doing="asking for tasks", error=error, again_in=wait))
-                await self._pause(wait)
-                wait = min(wait * 2, longest)
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="asking for tasks", error=error, again_in=seconds))
+                await within(self._stop, seconds)
                 continue
             for assignment in claimed:
                 self._start(assignment)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            pass
 
     def _pools(self) -> list[Threads]:
         listening = [pool for each in (self._listening, *self._former.values()) for pool in each.threads]
@@ -336,11 +329,7 @@ class Supervisor:
             while True:
                 self._look.clear()
                 await self._end_lost()
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._look.wait()
-                except TimeoutError:
-                    continue
+                await within(self._look, LOOK_SECONDS)
         finally:
             end_listening()
 
@@ -363,7 +352,7 @@ class Supervisor:
         """Leave once worn out; whoever started this worker starts another."""
         standstill = Standstill(self.card.id)
         while (reason := self._wear.reason()) is None:
-            await self._pause(LOOK_AT_WEAR_SECONDS)
+            await within(self._stop, LOOK_AT_WEAR_SECONDS)
             runs = [each.run for each in self._running.values() if not each.writing]
             standstill.look(runs, is_full=self._places() <= 0)
             signals.keep()

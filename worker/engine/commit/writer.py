@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
+from worker.contracts.waiting import Backoff, within
 from worker.engine.commit.batch import Batch
 from worker.engine.commit.hand_off import HandOffs
 from worker.engine.commit.hints import DELIVERIES, WORK
@@ -40,7 +41,7 @@ from worker.words.notices import PlatformTrouble, announce
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-RECONNECT_SECONDS = 0.2, 1.0  # first and longest wait between attempts: once it is back, nobody waits longer
+RECONNECT = Backoff(0.2, 1.0)  # between attempts: once it is back, nobody waits longer
 TRY_LATER_SECONDS = 5.0  # before what the database would not take just now is tried again
 LOCK_TRIES = 2  # of a whole group, before it is split to find what is locked
 BEGUN_TURNS = 3
@@ -176,14 +177,13 @@ class Writer:
 
     async def _write_alone(self, waiting: QueuedWrite) -> None:
         """Commit one item on a connection of its own; others get their turn while it waits."""
-        wait, longest = RECONNECT_SECONDS
+        pauses = RECONNECT.pauses()
         while True:
             async with self._large:
                 await self._try_alone(waiting)
             if waiting.done.done():
                 return
-            await self._pause(wait)
-            wait = min(wait * 2, longest)
+            await within(self._closing, pauses.next())
 
     async def _try_alone(self, waiting: QueuedWrite) -> None:
         try:
@@ -220,7 +220,7 @@ class Writer:
         elif isinstance(error, _locked()) and min(each.locked for each in group) < LOCK_TRIES:
             for each in group:
                 each.locked += 1
-            await self._again(group, error, RECONNECT_SECONDS[0])
+            await self._again(group, error, RECONNECT.first)
         elif len(group) > 1:
             half = len(group) // 2
             await self._commit_group(connection, group[:half])
@@ -239,7 +239,7 @@ class Writer:
         told = translated(error)
         self._trouble = told if isinstance(told, Unavailable) else None
         self._queue.tell_impatient(told or error)
-        await self._pause(min(seconds, RECONNECT_SECONDS[1]))
+        await within(self._closing, min(seconds, RECONNECT.longest))
 
     def _may_wait(self, waiting: QueuedWrite) -> bool:
         return waiting.may_wait() and not self._closing.is_set()
@@ -254,21 +254,14 @@ class Writer:
         announce(PlatformTrouble(doing="writing", error=translated(error) or error, again_in=seconds))
 
         async def put_back() -> None:
-            await self._pause(seconds)
+            await within(self._closing, seconds)
             self._queue.put_back([waiting])
 
         self._beside(put_back())
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            pass
-
     async def _connected(self) -> "AsyncConnection[Any] | None":
         """The connection, made anew where it broke; None means nobody waits for it any more."""
-        wait, longest = RECONNECT_SECONDS
+        pauses = RECONNECT.pauses()
         await self._look()
         while self._connection is None or self._connection.closed:
             try:
@@ -280,9 +273,9 @@ class Writer:
                 self._queue.tell_impatient(error)
                 if not self._queue:
                     return None
-                announce(PlatformTrouble(doing="connecting to write", error=error, again_in=wait))
-                await self._pause(wait)
-                wait = min(wait * 2, longest)
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="connecting to write", error=error, again_in=seconds))
+                await within(self._closing, seconds)
             except Exception as error:  # noqa: BLE001 - a wrong configuration, say: whoever waits hears of it at once
                 for waiting in self._queue.take():
                     waiting.refuse(error)

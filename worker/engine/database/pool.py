@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from worker.contracts.waiting import SOON
 from worker.engine.database.connections import configure, options, whole_url
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
 
 POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
-AGAIN_SECONDS = 0.5  # between tries of what may be tried again while the database is away
 NEXT_SECONDS = 0.01  # before another connection is taken in the place of one that turned out to be broken
 
 
@@ -52,7 +52,7 @@ class Pool:
             min_size=1,
             max_size=size,
             timeout=POOL_SECONDS,
-            reconnect_timeout=AGAIN_SECONDS,
+            reconnect_timeout=SOON.longest,
             reconnect_failed=self._probe_later,
             open=False,
             name="agno-worker",
@@ -135,7 +135,7 @@ class Pool:
 async def _probe(pool: "AsyncConnectionPool[Any]") -> None:
     import psycopg_pool
 
-    await asyncio.sleep(AGAIN_SECONDS)
+    await asyncio.sleep(SOON.pauses().next())
     with suppress(psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, psycopg_pool.TooManyRequests):
         async with pool.connection():
             pass

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.lease import OwnLease, now
+from worker.contracts.waiting import Backoff
 from worker.engine.database.connections import connect_sync
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import workers as sql_workers
@@ -32,7 +33,7 @@ WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the
 END_WHEN_SILENT = "select set_config('idle_session_timeout', %s, false)"
 """In milliseconds. The server ends the session of a worker that is frozen or cut off when it has been silent for a
 lease, by the server's own timer, and with it goes the lock. No clock that jumps is asked."""
-RECONNECT_SECONDS = 0.2, 1.0
+RECONNECT = Backoff(0.2, 1.0)
 TROUBLE_SECONDS = 10.0  # between two lines about one absence
 
 OnDeath = Callable[[str, str, str], None]
@@ -117,22 +118,22 @@ class Heartbeat:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        wait, longest = RECONNECT_SECONDS
+        pauses = RECONNECT.pauses()
         quiet_until = 0.0
         while not self._stop.is_set():
             try:
                 self._connection = connect_sync(self._url, pooled=self._pooled, server=self._server)
                 born = time.monotonic()
-                wait = RECONNECT_SECONDS[0]
+                pauses.reset()
                 self._beat(self._connection, born)
             except Exception as error:  # noqa: BLE001 - whatever it was, the process must be kept alive
                 self._server.suspect()
                 if not self._stop.is_set():
+                    wait = pauses.next()
                     if time.monotonic() >= quiet_until:
                         quiet_until = time.monotonic() + TROUBLE_SECONDS
                         announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=wait))
                     self._stop.wait(wait)
-                    wait = min(wait * 2, longest)
             finally:
                 self._let_go()
 

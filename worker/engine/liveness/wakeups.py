@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from secrets import token_hex
 
+from worker.contracts.waiting import within
 from worker.engine.commit.hints import DELIVERIES, KEYS, WORK
 
 HINT_BYTES = 7900  # NOTIFY takes 8,000
@@ -89,13 +90,9 @@ class Wakeups:
         event = event or asyncio.Event()
         self._waiting[flag].add(event)
         try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return False
+            return await within(event, seconds)
         finally:
             self._waiting[flag].discard(event)
-        return True
 
     def seen(self, flag: str) -> int:
         """Say that we look now: a wake after this mark is for something newer."""

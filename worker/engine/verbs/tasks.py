@@ -1,12 +1,12 @@
 """The verbs of clients, on PostgreSQL."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from worker.contracts.bounds import bounded
+from worker.contracts.waiting import within
 from worker.engine.commit.batch import NewRow, settings_columns
 from worker.engine.core import Asked, Core
 from worker.engine.database.answer_links import AnswerLinks
@@ -326,7 +326,7 @@ class EngineTasks:
                 if len(rows) < EVENTS_A_READ:
                     if not follow or not rows or _is_over(rows[0], after):
                         return
-                    await _wait(changed, self._core.poll)
+                    await within(changed, self._core.poll)
                 changed.clear()
                 rows = await self._core.read(*log())
 
@@ -471,11 +471,3 @@ class EngineTasks:
 
 def _is_over(row: Mapping[str, Any], seen: int) -> bool:
     return row["status"] in TERMINAL and row["last_event"] <= seen
-
-
-async def _wait(changed: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await changed.wait()
-    except TimeoutError:
-        pass
