@@ -1,8 +1,7 @@
 """Runs that wait for a person: asked once, answered once, and every tool called exactly as often as it was approved."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,91 +11,37 @@ from agno.agent import Agent
 from agno.approval.decorator import approval
 from agno.db.in_memory import InMemoryDb
 from agno.db.sqlite import SqliteDb
-from agno.team import Team
 from agno.tools import tool
 from agno.tools.user_control_flow import UserControlFlowTools
 from agno.tools.user_feedback import UserFeedbackTools
-from agno.workflow import Loop, Parallel, Router, Step, StepOutput, Steps, Workflow
-from agno.workflow.types import HumanReview
+from agno.workflow import Step, StepOutput, Workflow
 
 from tests.agents.attempts import Task
 from tests.agents.runs import flow
-from worker.agents.errors import AgentFailed
-from worker.agents.running import RunResult
-from worker.current import REASON_PAUSE
+from tests.agents.waiting import (
+    CALLS,
+    NO,
+    YES,
+    answer,
+    asked,
+    asks,
+    book,
+    branches,
+    echo,
+    measure,
+    pay,
+    payer,
+    step,
+    team,
+    to_its_end,
+)
 from worker.testing.models import Call, ScriptedModel
-from worker.words.outside_rows import answer_row
-from worker.words.requests import InputAnswer, InputRequest, requests_of
-
-YES = InputAnswer(approve=True)
-NO = InputAnswer(approve=False, note="far too dear")
-
-CALLS: Counter[str] = Counter()
+from worker.words.requests import InputAnswer
 
 
 @pytest.fixture(autouse=True)
 def _count() -> None:
     CALLS.clear()
-
-
-@tool(requires_confirmation=True)
-def pay(amount: int) -> str:
-    """Pay an amount."""
-    CALLS[f"pay {amount}"] += 1
-    return f"paid {amount}"
-
-
-@tool(requires_user_input=True, user_input_fields=["seats"])
-def book(city: str, seats: int) -> str:
-    """Book seats."""
-    CALLS[f"book {city} {seats}"] += 1
-    return f"booked {seats} to {city}"
-
-
-@tool(external_execution=True)
-def measure(what: str) -> str:
-    """Measure something by hand."""
-    raise AssertionError("somebody else does it")
-
-
-def look(what: str) -> str:
-    """Look at something."""
-    CALLS[f"look {what}"] += 1
-    return f"{what} seen"
-
-
-def echo(messages: list[Any]) -> str:
-    """An answer that shows what the model was told of its tools, and by people."""
-    told = [str(each.content) for each in messages if each.role in ("tool", "user")]
-    return " | ".join(told)
-
-
-def asks(*calls: Call, **options: Any) -> dict[str, Any]:
-    """A model that calls tools first, and then says what came of them."""
-
-    def script(messages: list[Any]) -> Any:
-        is_last = not calls or any(each.role == "tool" for each in messages)
-        return echo(messages) if is_last else list(calls)
-
-    return {"model": ScriptedModel(script), **options}
-
-
-def payer(name: str = "payer", amount: int = 5, **options: Any) -> Agent:
-    return Agent(
-        name=name,
-        tools=[pay, look],
-        **asks(Call("look", {"what": name}, f"look-{name}"), Call("pay", {"amount": amount}, f"pay-{name}"), **options),
-    )
-
-
-def branches(*steps: Any) -> Parallel:
-    return Parallel(*steps, name="both")
-
-
-def team(*members: Any, **options: Any) -> Team:
-    names = [each.name for each in members]
-    calls = [Call("delegate_task_to_member", {"member_id": name, "task": "see to it"}, f"to-{name}") for name in names]
-    return Team(name=options.pop("name", "team"), members=list(members), **asks(*calls), **options)
 
 
 def within_a_function() -> Workflow:
@@ -131,51 +76,6 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
     "a function of a workflow": within_a_function,
     "a tool of an agent": as_a_tool,
 }
-
-
-def paused(result: Any) -> list[InputRequest]:
-    assert isinstance(result, RunResult)
-    return requests_of(result.paused)
-
-
-async def asked(task: Task, program: Callable[[], Any]) -> list[InputRequest]:
-    """What an attempt asks; empty: it has ended."""
-    try:
-        result = await task.attempted(lambda run_agent: run_agent(program()))
-    except asyncio.CancelledError:
-        assert task.last_run is not None
-        if task.last_run.stopping.reason != REASON_PAUSE:
-            raise
-        return requests_of(task.last_run.stopping.cause)
-    return paused(result)
-
-
-def answer(task: Task, requests: list[InputRequest], given: Mapping[str, InputAnswer] | InputAnswer = YES) -> None:
-    for each in requests:
-        said = given if isinstance(given, InputAnswer) else given[each.tool_name or ""]
-        row = answer_row(each.id, said.said())
-        task.rows[row.key] = row.value
-
-
-async def to_its_end(task: Task, program: Callable[[], Any], given: Any = YES) -> tuple[RunResult, list[str]]:
-    """Run a program, answering whatever it asks."""
-    tools: list[str] = []
-    for _ in range(5):
-        result = None
-        try:
-            result = await task.attempted(lambda run_agent: run_agent(program()))
-            requests = paused(result)
-        except asyncio.CancelledError:
-            assert task.last_run is not None
-            if task.last_run.stopping.reason != REASON_PAUSE:
-                raise
-            requests = requests_of(task.last_run.stopping.cause)
-        if not requests:
-            assert result is not None
-            return result, tools
-        tools += [each.tool_name or "" for each in requests]
-        answer(task, requests, given)
-    raise AssertionError("it asks on and on")
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
@@ -328,155 +228,6 @@ async def test_an_answer_does_not_fit_another_question() -> None:
     (request,) = await asked(task, unnamed(500))  # a deploy, after which the model is asked anew
     assert request.arguments == {"amount": 500}
     assert not CALLS
-
-
-# workflows that wait by themselves
-
-
-def step(name: str, **review: Any) -> Step:
-    def work(step_input: Any) -> StepOutput:
-        CALLS[name] += 1
-        given = (step_input.additional_data or {}).get("user_input")
-        more = f" with {sorted(given.items())}" if given else ""
-        return StepOutput(content=f"{step_input.previous_step_content or ''}>{name}{more}")
-
-    return Step(name=name, executor=work, human_review=HumanReview(**review) if review else None)
-
-
-FIELD = [{"name": "who", "field_type": "str", "required": True}]
-
-STEPS: dict[str, tuple[Callable[[], Workflow], InputAnswer, str]] = {
-    "confirmation": (
-        lambda: flow(step("one"), step("two", requires_confirmation=True, confirmation_message="go?"), step("three")),
-        YES,
-        ">one>two>three",
-    ),
-    "a rejection that skips": (
-        lambda: flow(step("one"), step("two", requires_confirmation=True, on_reject="skip"), step("three")),
-        NO,
-        ">one>three",
-    ),
-    "input": (
-        lambda: flow(step("one"), step("two", requires_user_input=True, user_input_schema=FIELD), step("three")),
-        InputAnswer(value={"who": "Ann"}),
-        ">one>two with [('who', 'Ann')]>three",
-    ),
-    "output review": (
-        lambda: flow(step("one", requires_output_review=True), step("two")),
-        YES,
-        ">one>two",
-    ),
-    "an edited output": (
-        lambda: flow(step("one", requires_output_review=True), step("two")),
-        InputAnswer(approve=True, value="better"),
-        "better>two",
-    ),
-    "a route": (
-        lambda: flow(
-            step("one"),
-            Router(
-                name="way",
-                choices=[step("left"), step("right")],
-                human_review=HumanReview(requires_user_input=True, user_input_message="which?"),
-            ),
-        ),
-        InputAnswer(value="right"),
-        ">one>right",
-    ),
-    "twice": (
-        lambda: flow(step("one", requires_confirmation=True), step("two", requires_confirmation=True)),
-        YES,
-        ">one>two",
-    ),
-}
-
-
-def nested(*inner: Any) -> Workflow:
-    """A workflow of which one step is a workflow."""
-    return flow(step("one"), Step(name="inner", workflow=flow(*inner)), step("four"))
-
-
-STEPS.update(
-    {
-        "a confirmation within": (
-            lambda: nested(step("two", requires_confirmation=True), step("three")),
-            YES,
-            ">two>three>four",
-        ),
-        "an input within": (
-            lambda: nested(step("two", requires_user_input=True, user_input_schema=FIELD), step("three")),
-            InputAnswer(value={"who": "Ann"}),
-            ">two with [('who', 'Ann')]>three>four",
-        ),
-        "a review deep within": (
-            lambda: nested(Step(name="deep", workflow=flow(step("two", requires_output_review=True))), step("three")),
-            InputAnswer(approve=True, value="better"),
-            "better>three>four",
-        ),
-    }
-)
-
-
-@pytest.mark.parametrize("db", [None, InMemoryDb], ids=["without a database", "with one"])
-@pytest.mark.parametrize(("program", "given", "content"), STEPS.values(), ids=STEPS)
-async def test_a_workflow_goes_on_where_it_waited(
-    program: Callable[[], Workflow], given: InputAnswer, content: str, db: Callable[[], InMemoryDb] | None
-) -> None:
-    kept = None if db is None else db()
-
-    def made() -> Workflow:
-        workflow = program()
-        workflow.db = kept
-        return workflow
-
-    task = Task()
-    if "one" in content or "four" in content:
-        await asked(task, made)
-        assert not CALLS["three"] + CALLS["four"], "what comes after it waits, too"
-    result, _ = await to_its_end(task, made, given)
-    assert result.content == content
-
-
-LATE = InputAnswer(approve=False, note="Nobody has answered within 1 h.", unanswered=True)
-
-
-@pytest.mark.parametrize(
-    ("review", "on_timeout", "content"),
-    [
-        ("requires_confirmation", "approve", ">one>two>three"),
-        ("requires_confirmation", "skip", ">one>three"),
-        ("requires_confirmation", "cancel", None),
-        ("requires_output_review", "approve", ">one>two>three"),
-        ("requires_user_input", "skip", ">one>three"),
-        ("requires_user_input", "approve", None),
-    ],
-)
-async def test_what_nobody_answers_in_time_is_done_as_the_step_says(
-    review: str, on_timeout: str, content: str | None
-) -> None:
-    fields = {"user_input_schema": FIELD} if review == "requires_user_input" else {}
-
-    def program() -> Workflow:
-        two = step("two", timeout=3600, on_timeout=on_timeout, **{review: True}, **fields)
-        return flow(step("one"), two, step("three"))
-
-    task = Task()
-    if content is None:
-        with pytest.raises(AgentFailed, match=r"rejected|declined"):
-            await to_its_end(task, program, LATE)
-        return
-    result, _ = await to_its_end(task, program, LATE)
-    assert result.content == content
-
-
-@pytest.mark.parametrize("around", [Loop, Steps, Parallel])
-async def test_a_step_about_which_agno_asks_nobody_is_noted(around: Any) -> None:
-    task = Task()
-    inner = step("two", requires_confirmation=True)
-    made = branches(inner) if around is Parallel else around(name="g", steps=[inner])
-    result, _ = await to_its_end(task, lambda: flow(made))
-    assert result.content == ">two"
-    assert any("was to wait for a person, and did not" in str(each.data) for _, each in task.log)
 
 
 def plain_agent_in_a_tool() -> Agent:

@@ -96,6 +96,7 @@ class AgentRun:
     _bounds: Bounds | None = None
     asked: dict[str, InputRequest] = field(default_factory=dict[str, InputRequest])
     """What its agents ask of a person, and nobody has answered."""
+    _kept_back: list[Callable[[], Written]] = field(default_factory=list[Callable[[], Written]])
     last_words: str = ""  # of a tool that had the run's own agent stop
     has_streamed: bool = False  # text of an answer that was complete
 
@@ -236,6 +237,16 @@ class AgentRun:
         self.asked.update({each.id: each for each in requests})
         for each in frame.path():
             each.is_paused = True
+        kept_back, self._kept_back = self._kept_back, []
+        for write in kept_back:
+            self.buffer.add(*write())
+
+    def keep_back(self, write: Callable[[], Written]) -> None:
+        """Store something only if the run waits for a person, which it may do already."""
+        if self.asked:
+            self.buffer.add(*write())
+        else:
+            self._kept_back.append(write)
 
     def pause(self) -> asyncio.CancelledError:
         """End the attempt until a person has answered what the run's agents ask; returns what to raise."""

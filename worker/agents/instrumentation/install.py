@@ -511,6 +511,9 @@ BASE = "agno.models.base"
 FUNCTION = "agno.tools.function"
 OWNERS = (("agno.agent.agent", "Agent"), ("agno.team.team", "Team"), ("agno.workflow.workflow", "Workflow"))
 
+EXECUTIONS = ("aexecute", "aexecute_stream", "execute", "execute_stream")
+"""How Agno carries out a step of a workflow, of whatever kind."""
+
 SAVES = (
     ("asave_session", _saving),
     ("asave_run", _saving),
@@ -545,9 +548,11 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.agent._init", "", "set_id", _id, is_shared=True),
     Hook("agno.team._init", "", "set_id", _id, is_shared=True),
     Hook("agno.workflow.workflow", "Workflow", "set_id", _id),
+    *(Hook("agno.workflow.step", "Step", name, _step) for name in EXECUTIONS),
     *(
-        Hook("agno.workflow.step", "Step", name, _step)
-        for name in ("aexecute", "aexecute_stream", "execute", "execute_stream")
+        Hook(f"agno.workflow.{kind.lower()}", kind, name, step_pauses.group)
+        for kind in ("Loop", "Condition", "Steps", "Router", "Parallel")
+        for name in EXECUTIONS
     ),
     Hook("agno.agent._storage", "", "aread_or_create_session", _session, is_shared=True),
     Hook("agno.agent._storage", "", "read_or_create_session", _session_sync, is_shared=True),
@@ -563,8 +568,8 @@ HOOKS: tuple[Hook, ...] = (
         for name, make in SAVES
     ),
     *(Hook("agno.workflow.workflow", "Workflow", name, make) for name, make in SAVES),
-    Hook("agno.workflow.utils.hitl", "", "asave_paused_session", step_pauses.saved, is_shared=True),
-    Hook("agno.workflow.utils.hitl", "", "save_paused_session", step_pauses.saved_sync, is_shared=True),
+    Hook("agno.workflow.workflow", "Workflow", "_apersist_session_and_run", step_pauses.saved),
+    Hook("agno.workflow.workflow", "Workflow", "_persist_session_and_run", step_pauses.saved_sync),
     Hook("agno.workflow.workflow", "Workflow", "aget_session", step_pauses.session),
     Hook("agno.workflow.workflow", "Workflow", "get_session", step_pauses.session_sync),
     Hook("agno.run.approval", "", "acreate_approval_from_pause", _approval, is_shared=True),

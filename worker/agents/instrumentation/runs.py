@@ -10,7 +10,7 @@ from typing import Any
 from worker.agents.call_sites import Place, call_site
 from worker.agents.endings import CANCELLATIONS, ERRORS
 from worker.agents.errors import AgentFailed
-from worker.agents.instrumentation import step_pauses
+from worker.agents.instrumentation import step_functions, step_pauses
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
@@ -87,12 +87,12 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
     if owner.skip_on_failure:  # Agno's words; its result has neither the step's name nor its id
         frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
     scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
-    if (unasked := step_pauses.unasked(frame.owner, owner)) is not None:
-        frame.run.call(frame.run.tell_once, f"unasked {owner.name}", unasked)
+    step_pauses.tell_unasked(frame, owner)
     child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
     key = partial(_key_of_step, child)
     with within(child, key):
-        result = original(_leaving_retries(owner), *arguments, **options)
+        own = step_functions.kept(child, _leaving_retries(owner), options)
+        result = original(own, *arguments, **options)
     return _followed(child, result, key)
 
 

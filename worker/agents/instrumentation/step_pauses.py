@@ -21,6 +21,10 @@ Original = Callable[..., Any]
 Kind = RequestKind
 
 
+REVIEWS = ("requires_confirmation", "requires_user_input", "requires_output_review", "requires_iteration_review")
+"""Settings of a ``HumanReview`` for which Agno pauses."""
+
+
 class Held(NamedTuple):
     """Where a workflow has paused.
 
@@ -34,11 +38,11 @@ class Held(NamedTuple):
 
 
 def saved(original: Original) -> Original:
-    """Agno stores a workflow that pauses."""
+    """Agno stores a workflow, as it does whenever one pauses."""
 
-    async def hook(workflow: Any, session: Any, workflow_run_response: Any) -> None:
-        _hold(session, workflow_run_response)
-        await original(workflow, session, workflow_run_response)
+    async def hook(self: Any, session: Any, run: Any) -> None:
+        _hold(session, run)
+        await original(self, session=session, run=run)
 
     return hook
 
@@ -46,15 +50,15 @@ def saved(original: Original) -> Original:
 def saved_sync(original: Original) -> Original:
     """Do the same for plain code."""
 
-    def hook(workflow: Any, session: Any, workflow_run_response: Any) -> None:
-        _hold(session, workflow_run_response)
-        original(workflow, session, workflow_run_response)
+    def hook(self: Any, session: Any, run: Any) -> None:
+        _hold(session, run)
+        original(self, session=session, run=run)
 
     return hook
 
 
 def _hold(session: Any, output: Any) -> None:
-    frame = frame_in_hand.get()
+    frame = frame_in_hand.get() if output.is_paused else None
     for each in () if frame is None else frame.path():
         if each.run_id == output.run_id:
             each.held = Held(session, output)
@@ -111,21 +115,46 @@ def continued_sync(workflow: Any, frame: Frame, items: Iterator[Any]) -> Iterato
         items = workflow.continue_run(output, stream=True, stream_events=True)
 
 
-def unasked(workflow: Any, step: Any) -> NewEvent | None:
+def group(original: Original) -> Original:
+    """Agno carries out a loop, a condition, a group of steps, a router, or parallel steps."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is not None:
+            tell_unasked(frame, self)
+        return original(self, *arguments, **options)
+
+    return hook
+
+
+def tell_unasked(frame: Frame, step: Any) -> None:
+    """Say that Agno asks nobody about a step that is about to be carried out, if that is so.
+
+    Args:
+        frame: Of the workflow whose step it is.
+        step: Agno's: a single one, or one with others within.
+    """
+    note = _unasked(frame.owner, step)
+    if note is not None:
+        frame.run.call(frame.run.tell_once, note.data["text"], note)
+
+
+def _unasked(workflow: Any, step: Any) -> NewEvent | None:
     """The note that Agno asks nobody about a step: it does for a workflow's own steps alone, not for those within one.
 
     Args:
         workflow: Whose step it is, as it is carried out.
         step: A step that is about to be carried out; None is answered for most.
     """
-    review = step.human_review
-    if not (review.requires_confirmation or review.requires_user_input or review.requires_output_review):
+    review, name = step.human_review, step.name or type(step).__name__
+    if not any(getattr(review, each) for each in REVIEWS):
         return None
     own = workflow.steps if isinstance(workflow.steps, list) else list(getattr(workflow.steps, "steps", None) or ())
-    if not own or any(each is step or getattr(each, "name", None) == step.name for each in own):
+    is_step = hasattr(step, "active_executor")  # of which there are copies
+    if not own or any(each is step or (is_step and getattr(each, "name", None) == name) for each in own):
         return None
     text = (
-        f"Step {step.name!r} was to wait for a person, and did not: Agno asks about a workflow's own steps,"
+        f"Step {name!r} was to wait for a person, and did not: Agno asks about a workflow's own steps,"
         " not about steps within a loop, a condition, a group or a parallel one."
     )
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "unasked"})

@@ -1,0 +1,90 @@
+"""Functions among a workflow's steps: where the workflow waits for a person, what they came to is kept.
+
+Agno goes on behind them once there is an answer. Called again, they might do twice what they do, and say something new:
+then what a person has decided on would not be what is asked any more. Without a pause they run once in each attempt.
+"""
+
+import functools
+import inspect
+from copy import copy
+from functools import partial
+from typing import Any
+
+from worker.agents.event_buffer import plain
+from worker.agents.instrumentation import states
+from worker.agents.instrumentation.frames import Frame
+from worker.agents.values import is_json, packed, unpacked
+from worker.words.digests import digest
+
+MEDIA = ("images", "videos", "audio", "files")
+LEFT = ("content", "stop", "error", *MEDIA)
+"""Fields of a step's output by which what comes after it goes on."""
+
+
+def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
+    """A step whose function is answered from the journal, if an earlier attempt has kept what it came to.
+
+    Args:
+        frame: The step's.
+        step: Agno's, with its function in the async form.
+        options: What Agno carries it out with.
+
+    Returns:
+        A copy; the step itself where it is no function, or yields piece by piece.
+    """
+    function, context = step.active_executor, options.get("run_context")
+    is_function = step.executor_type == "function" and inspect.iscoroutinefunction(function)
+    if not (is_function and context is not None and frame.run.journal.is_kept):
+        return step
+
+    @functools.wraps(function)
+    async def call(step_input: Any, **given: Any) -> Any:
+        match = _match(step_input)
+        entry = frame.run.journal.take(frame.scope, "step", "", match)
+        if entry is not None:
+            frame.run.pass_over(frame.scope, frame.run.count)
+            return _restored(entry.value, context.session_state)
+        before, found = states.copied(context.session_state), states.found(context.session_state)
+        result = await function(step_input, **given)
+        value = _left(result)
+        if value is not None and not frame.is_paused:
+            state = states.copied(context.session_state)
+            if state != before:
+                value |= {"state": state, "same": states.kept(context.session_state, found)}
+            number = frame.run.journal.next_number()
+            what = f"The result of the step {step.name}"
+            write = partial(frame.run.written, frame.scope, "step", "", value, match=match, what=what, number=number)
+            frame.run.keep_back(write)
+        return result
+
+    own = copy(step)
+    own.active_executor = call
+    return own
+
+
+def _match(given: Any) -> str:
+    media = [plain(getattr(given, name, None)) for name in MEDIA]
+    return digest([plain(given.input), plain(given.previous_step_content), plain(given.additional_data), media])
+
+
+def _left(result: Any) -> dict[str, Any] | None:
+    """What a function's step comes to, as JSON has it; None if it has failed, or JSON has no word for it."""
+    from agno.run.agent import RunOutput
+    from agno.run.team import TeamRunOutput
+    from agno.workflow.types import StepOutput
+
+    if isinstance(result, StepOutput):
+        said = {name: each for name in LEFT if (each := getattr(result, name)) is not None}
+        is_whole = result.success and not result.steps
+    else:
+        said = {"content": result.content if isinstance(result, RunOutput | TeamRunOutput) else str(result)}
+        is_whole = True
+    return packed(said) if is_whole and is_json(said.get("content")) else None
+
+
+def _restored(value: dict[str, Any], state: Any) -> Any:
+    from agno.workflow.types import StepOutput
+
+    if "state" in value and isinstance(state, dict):
+        states.restore(state, value["state"], value["same"])
+    return StepOutput(**{name: unpacked(value[name]) for name in LEFT if name in value})
