@@ -22,11 +22,10 @@ _MARKS = (  # longest first: UTF-32's mark begins like UTF-16's
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
 _WESTERN = frozenset({"cp1252", "iso8859-1", "iso8859-15", "ascii"})
 _GUESSED = (  # what the detector may answer, by its own names; others are rare, or mistaken for these
-    *("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"),
     *("cp437", "cp850", "cp852", "cp866", "cp874", "cp932", "cp949"),
     *(f"cp{number}" for number in range(1250, 1259)),
     *(f"iso8859-{number}" for number in (2, 5, 6, 7, 8, 15, 16)),
-    *("koi8-r", "koi8-u", "mac-roman", "gb18030", "big5hkscs", "euc_jis_2004", "iso2022_jp_2"),
+    *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "gb18030", "big5hkscs", "euc_jis_2004", "iso2022_jp_2"),
 )
 # Charsets that may be declared: the ones of the web (WHATWG), by Python's names, and those guessed. Never codecs such
 # as zlib. Each with a wider one that also holds the characters of vendors, which declarations leave out.
@@ -55,6 +54,22 @@ _SAID_BY_ITSELF = (  # XML 1.0, 4.3.3; HTML, `<meta charset>` and its older form
     re.compile(rb"""\A(?:[^\n]{0,200}\n)?[ \t\f]*#[^\n]{0,80}?coding[:=][ \t]*([-\w.]{1,40})"""),
     re.compile(rb"""\A@charset "([\w.:-]{1,40})";"""),
 )
+_WIDE_UNMARKED = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
+_OF_ANY_SCRIPT = re.compile(
+    r"[\t\n\f\r -~\u00a0-\u00bf\u2000-\u206f\u20a0-\u20bf\u2100-\u27bf\u3000-\u303f\ufeff\uff00-\uffef"
+    r"\U0001f000-\U0001ffff]"
+)
+_SCRIPTS = tuple(  # Latin, Greek, Cyrillic, Hebrew, Arabic, those of India, Thai, Chinese and Japanese, Korean
+    re.compile(f"[{each}]")
+    for each in (
+        *("A-Za-z\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff", "\u0370-\u03ff\u1f00-\u1fff", "\u0400-\u052f"),
+        *("\u0590-\u05ff", "\u0600-\u06ff\u0750-\u077f", "\u0900-\u0dff", "\u0e00-\u0e7f"),
+        *("\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff", "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"),
+    )
+)
+LEAST_WIDE = 8  # characters of a text without a blank or a digit: fewer may be of one script by accident
+COHERENT = 0.9  # of a text of two scripts with many emojis, rather more
 _PEOPLES_NAMES = {
     "cp866": "IBM866",
     "cp437": "IBM437",
@@ -70,6 +85,8 @@ _PEOPLES_NAMES = {
 }
 _CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape: colours in a log
 _HIGH = bytes(range(128, 256))
+_STRINGS = re.compile(rb"[A-Za-z_ ]{6,}")
+STRINGS_SHARE = 0.1  # of words in ASCII: programs that hold texts have more, and its pairs are Chinese letters, too
 CONTROL_SHARE = 0.01  # a stray form feed, bell or NUL is still text; compressed data has 10 % of them
 BAD_SHARE = 0.1  # of the characters beyond ASCII: more that are not UTF-8, and it is another encoding
 
@@ -122,16 +139,46 @@ def text_encoding(content: bytes, charset: str = "") -> Encoding | None:
 
 
 def _wide(content: bytes, charset: str) -> Encoding | None:
-    """Two or four bytes a character: half of them are zeros, or another byte that is no letter."""
-    name = _declared_encoding(charset)
-    if name not in _WIDE:
-        name = _detected(content[:_SAMPLE])
-        if name not in _WIDE:
-            return None
-    text = content.decode(name, "replace")
-    odd = sum(ord(character) < ord(" ") and character not in "\t\n\f\r" for character in text)
+    """Two or four bytes a character, in which every other byte or more is none of a letter.
+
+    The detector takes short texts for those of the other order of bytes. In the right order a text is of one script.
+    """
+    if sum(map(len, _STRINGS.findall(content[:_SAMPLE]))) > STRINGS_SHARE * len(content[:_SAMPLE]):
+        return None
+    declared = _declared_encoding(charset)
+    tried = [_Wide.of(content[:_SAMPLE], each) for each in ([declared] if declared in _WIDE else _WIDE_UNMARKED)]
+    best = max(tried, key=lambda each: each.coherence + each.shared)  # pairs of ASCII are Chinese letters, too
+    if best.coherence < COHERENT:
+        return None
+    text = content.decode(best.name, "replace")
+    odd = len(_ODD.findall(text))
     replaced = text.count("\ufffd")
-    return Encoding(name, replaced=replaced) if odd + replaced <= CONTROL_SHARE * len(text) else None
+    return Encoding(best.name, replaced=replaced) if odd + replaced <= CONTROL_SHARE * len(text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wide:
+    """What a text looks like in an encoding of two or four bytes a character.
+
+    Arguments:
+        name: Python's name of the encoding.
+        shared: the share of its characters that all scripts have, such as blanks and digits.
+        coherence: that share, and the share of the commonest script.
+    """
+
+    name: str
+    shared: float
+    coherence: float
+
+    @classmethod
+    def of(cls, sample: bytes, name: str) -> "_Wide":
+        text = sample[: len(sample) // 4 * 4 or len(sample)].decode(name, "replace")
+        left = _OF_ANY_SCRIPT.sub("", text)
+        if not text or len(left) == len(text) < LEAST_WIDE:
+            return cls(name, 0.0, 0.0)
+        common = max(len(left) - len(script.sub("", left)) for script in _SCRIPTS)
+        shared = 1 - len(left) / len(text)
+        return cls(name, shared, shared + common / len(text))
 
 
 def _guessed(content: bytes) -> Encoding | None:
