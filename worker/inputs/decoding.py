@@ -20,7 +20,7 @@ _MARKS = (  # longest first: UTF-32's mark begins like UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
-_WESTERN = frozenset({"cp1252", "iso8859-1", "iso8859-15", "ascii"})
+_WESTERN = frozenset({"cp1252", "iso8859-1", "iso8859-15"})
 _GUESSED = (  # what the detector may answer, by its own names; others are rare, or mistaken for these
     *("cp437", "cp850", "cp852", "cp866", "cp874", "cp932", "cp949"),
     *(f"cp{number}" for number in range(1250, 1259)),
@@ -28,15 +28,15 @@ _GUESSED = (  # what the detector may answer, by its own names; others are rare,
     *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "gb18030", "big5hkscs", "euc_jis_2004", "iso2022_jp_2"),
 )
 # Charsets that may be declared: the ones of the web (WHATWG), by Python's names, and those guessed. Never codecs such
-# as zlib. Each with a wider one that also holds the characters of vendors, which declarations leave out.
+# as zlib, nor ASCII: what is not, does not say what it is. Each with a wider one that also holds the characters of
+# vendors, which declarations leave out.
 _DECLARED = {
     *_GUESSED,
-    *("utf-8", "utf-16", "utf-32", "ascii"),
+    *("utf-8", "utf-16", "utf-32"),
     *(f"iso8859-{number}" for number in (1, 3, 4, 9, 10, 13, 14)),
     *("gbk", "gb2312", "big5", "euc_jp", "shift_jis", "iso2022_jp", "euc_kr", "tis-620", "hz", "mac-cyrillic"),
 }
 _WIDER = {
-    "ascii": "cp1252",
     "iso8859-1": "cp1252",
     "iso8859-9": "cp1254",
     "tis-620": "cp874",
@@ -83,6 +83,8 @@ _PEOPLES_NAMES = {
     "iso2022_jp_2": "ISO-2022-JP",
     "mac-roman": "Mac Roman",
 }
+OF_DOS = ("cp437", "cp850", "cp852", "cp866", "cp932", "cp949", "gb18030", "big5hkscs")
+"""Encodings of names in zip archives, which are those of DOS: Windows still writes them."""
 _CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape: colours in a log
 _HIGH = bytes(range(128, 256))
 _STRINGS = re.compile(rb"[A-Za-z_ ]{6,}")
@@ -114,12 +116,13 @@ class Encoding:
         return _PEOPLES_NAMES.get(name) or name.replace("iso8859", "iso-8859").upper()
 
 
-def text_encoding(content: bytes, charset: str = "") -> Encoding | None:
+def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _GUESSED) -> Encoding | None:
     """Return the encoding in which content is text, None if it is not text.
 
     Arguments:
         content: the whole file.
         charset: what the server or the `data:` URL declared; believed only if the bytes agree.
+        among: encodings of which one is guessed where nothing else says which it is.
     """
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if marked is not None:
@@ -135,7 +138,7 @@ def text_encoding(content: bytes, charset: str = "") -> Encoding | None:
                 return found
     if is_utf8:
         return Encoding("iso2022_jp_2") if _is_iso_2022_jp(content) else Encoding("utf-8")
-    return _fitting(content, "utf-8") or _guessed(content)
+    return _fitting(content, "utf-8") or _guessed(content, among)
 
 
 def _wide(content: bytes, charset: str) -> Encoding | None:
@@ -181,11 +184,11 @@ class _Wide:
         return cls(name, shared, shared + common / len(text))
 
 
-def _guessed(content: bytes) -> Encoding | None:
+def _guessed(content: bytes, among: tuple[str, ...]) -> Encoding | None:
     lines = [line for line in content.splitlines() if line.translate(None, _HIGH) != line]
     sample = b"\n".join(lines)[:_SAMPLE]
-    name = _detected(sample)
-    if name is None and _detected(content[:_SAMPLE], anything=True) is None:
+    name = _detected(sample, among)
+    if name is None and _detected(content[:_SAMPLE], None) is None:
         return None  # it is of no encoding at all: the detector knows many kinds of binary files
     if name is not None and sample.decode(name, "replace") == sample.decode("cp1252", "replace"):
         name = "cp1252"  # the commoner of two that say the same
@@ -195,11 +198,10 @@ def _guessed(content: bytes) -> Encoding | None:
     return None
 
 
-def _detected(sample: bytes, *, anything: bool = False) -> str | None:
+def _detected(sample: bytes, among: tuple[str, ...] | None) -> str | None:
     import chardet
 
-    allowed = None if anything else _GUESSED
-    return chardet.detect(sample, max_bytes=_SAMPLE, compat_names=False, include_encodings=allowed)["encoding"]
+    return chardet.detect(sample, max_bytes=_SAMPLE, compat_names=False, include_encodings=among)["encoding"]
 
 
 def _is_iso_2022_jp(content: bytes) -> bool:

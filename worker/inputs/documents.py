@@ -12,6 +12,7 @@ from worker import bounded
 from worker.bounded import BoundedError, Bounds, NotStarted, Refused, TimeUp
 from worker.inputs.causes import UnreadableError
 from worker.inputs.kinds import TYPES
+from worker.inputs.readers.answer import Inner
 from worker.inputs.threads import examine
 
 SECONDS = 20.0  # for one document; a workbook of 200,000 cells takes 3
@@ -34,7 +35,7 @@ class Document:
         text: as Markdown.
         is_cut: whether there is more.
         notes: what must be said of it, each fit for ``<name>: <note>.``
-        files: the files in it: name and content.
+        files: the files in it.
         missing: whether the library that reads it is not installed; then there is nothing else.
     """
 
@@ -42,7 +43,7 @@ class Document:
     text: str = ""
     is_cut: bool = False
     notes: tuple[str, ...] = ()
-    files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    files: tuple[Inner, ...] = field(default=(), repr=False)
     missing: bool = False
 
     @property
@@ -114,9 +115,10 @@ def _document(answer: bytes) -> Document:
         raise ValueError(media_type)
     if said.get("missing"):
         return Document(media_type, missing=True)
-    files, at = list[tuple[str, bytes]](), 0
+    files, at = list[Inner](), 0
     for each in said["files"]:
-        files.append((str(each["name"]), contents[at : at + int(each["size"])]))
+        content = contents[at : at + int(each["size"])]
+        files.append(Inner(str(each["name"]), content, str(each["declared"])))
         at += int(each["size"])
     notes = [str(each) for each in said["notes"]]
     return Document(media_type, str(said["text"]), bool(said["is_cut"]), tuple(notes), tuple(files))

@@ -17,6 +17,7 @@ from worker.inputs.threads import examine
 BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
 PAGES = frozenset({"html", "xhtml+xml", "xml", "svg+xml", "rfc822", "related"})
 TABLES = frozenset({"csv", "tab-separated-values"})
+OF_ONE_ENCODING = frozenset({HTML})  # documents that are text from their beginning to their end, of any encoding
 LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
 MARKS = 1000  # bytes for what is said before the text of a document
 
@@ -108,14 +109,16 @@ async def _read(file: _File, found: Classified) -> tuple[Attachment, ...]:
     if document.missing:
         how = f"it is {document.words}, and reading those needs `pip install 'agno-worker[files]'`"
         return (_as_it_is(file, replace(found, media_type=document.media_type), how),)
-    read = _converted(file, document)
+    read = _converted(file, found, document)
     return (read, *await _members(file, document, most - read.size + len(content)))
 
 
-def _converted(file: _File, document: Document) -> Attachment:
+def _converted(file: _File, found: Classified, document: Document) -> Attachment:
     text = f"[text extracted from {file.name}]\n\n{document.text}"
     mislabelled = _mislabelled(file.name, document.media_type, file.fetched.declared)
     notes = [f"{file.name}: {each}." for each in document.notes]
+    if document.media_type in OF_ONE_ENCODING:
+        notes += _of_encoding(file.name, found)
     return Attachment(
         url=file.url,
         kind=Kind.TEXT,
@@ -133,10 +136,12 @@ def _converted(file: _File, document: Document) -> Attachment:
 async def _members(file: _File, document: Document, left: int) -> list[Attachment]:
     """The files that are in a file, each as if it were a file of the task."""
     found: list[Attachment] = []
-    for name, content in document.files:
-        member = f"{file.name}/{one_line(name)}"
+    for each in document.files:
+        member = f"{file.name}/{one_line(each.name)}"
         try:
-            inner = replace(file, url=member, name=member, fetched=Fetched(content), most=max(left, 0))
+            inner = replace(
+                file, url=member, name=member, fetched=Fetched(each.content, each.declared), most=max(left, 0)
+            )
             items = await _examined(replace(inner, depth=file.depth + 1))
         except UnreadableError as cause:
             note = f"{member} could not be read: {cause}."

@@ -25,8 +25,8 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
 
     Returns:
         A line of JSON, and the contents of the files in it one after another. The line has ``media_type``, ``text``,
-        ``is_cut``, ``notes``, and ``files``: name and size of each; only ``media_type`` and ``missing`` where the
-        library is not installed.
+        ``is_cut``, ``notes``, and ``files``: name, size and declared type of each; only ``media_type`` and ``missing``
+        where the library is not installed.
 
     Raises:
         Refused: It cannot be read; with the cause.
@@ -51,10 +51,10 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
         "text": text[: limits.characters],
         "is_cut": answer.is_cut or len(text) > limits.characters,
         "notes": answer.notes,
-        "files": [{"name": name, "size": len(data)} for name, data in answer.files],
+        "files": [{"name": each.name, "size": len(each.content), "declared": each.declared} for each in answer.files],
     }
     head = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
-    return b"\n".join([head, b"".join(data for _, data in answer.files)])
+    return b"\n".join([head, b"".join(each.content for each in answer.files)])
 
 
 def _identified(content: bytes, media_type: str) -> str:

@@ -1,6 +1,7 @@
 """What a reader is asked for, and what it answers."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,14 @@ class Limits:
     pictures: int = 0
 
 
+class Inner(NamedTuple):
+    """A file in another one; `declared` is the Content-Type that it has there, of an e-mail for instance."""
+
+    name: str
+    content: bytes
+    declared: str = ""
+
+
 @dataclass
 class Answer:
     """What a file says.
@@ -32,10 +41,10 @@ class Answer:
         text: as Markdown.
         is_cut: whether the reader stopped before the end.
         notes: what must be said of it, each fit for ``<name>: <note>.``
-        files: the files in it: name and content.
+        files: the files in it.
     """
 
     text: str
     is_cut: bool = False
     notes: list[str] = field(default_factory=list[str])
-    files: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    files: list[Inner] = field(default_factory=list[Inner])

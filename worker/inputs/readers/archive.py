@@ -3,20 +3,22 @@
 import gzip
 import io
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable
 
 from worker.bounded import Refused
+from worker.inputs.decoding import OF_DOS, text_encoding
 from worker.inputs.kinds import MOST_MEMBERS
 from worker.inputs.names import file_name, one_line, size_words
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import Answer, Inner, Limits
 from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
 
 LISTED = 200  # names of files; of the others the listing has the number
 RATIO = 200  # how many times larger than packed one file may become; text packs to a fiftieth at best
 LEAST = 1024 * 1024  # bytes that a file may become in any case
 _UNSEEN = ("__MACOSX/", ".DS_Store", "Thumbs.db")
-_FLAG_ENCRYPTED = 1  # of an entry, APPNOTE 4.4.4
+_FLAG_ENCRYPTED, _FLAG_UTF_8 = 1, 0x800  # of an entry, APPNOTE 4.4.4
 _FAULTS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError, zlib.error, tarfile.TarError)
 
 Entry = tuple[str, int, Callable[[int], bytes]]
@@ -27,8 +29,9 @@ def read_zip(content: bytes, limits: Limits) -> Answer:
     """Read a zip archive. Raises: Refused."""
     archive = opened(content)
     infos = [each for each in archive.infolist() if not each.is_dir()]
+    named = _names(infos)
     if infos and all(each.flag_bits & _FLAG_ENCRYPTED for each in infos):
-        names = [(each.filename, each.file_size) for each in infos]
+        names = [(name, each.file_size) for name, each in zip(named, infos, strict=True)]
         return Answer(_listing("zip", names), notes=["its files are encrypted and need a password"])
 
     def reader(info: object) -> Callable[[int], bytes]:
@@ -38,8 +41,20 @@ def read_zip(content: bytes, limits: Limits) -> Answer:
 
         return take
 
-    entries: list[Entry] = [(each.filename, each.file_size, reader(each)) for each in infos]
+    entries: list[Entry] = [(name, each.file_size, reader(each)) for name, each in zip(named, infos, strict=True)]
     return _answer("zip", entries, len(content), limits.most)
+
+
+def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """The names of files: those not marked as UTF-8 are in whatever encoding their maker's system has."""
+    raw = [b"" if each.flag_bits & _FLAG_UTF_8 else each.filename.encode("cp437", "replace") for each in infos]
+    found = text_encoding(b"\n".join(raw), among=OF_DOS)
+    if found is None:
+        return [each.filename for each in infos]
+    return [
+        each.filename if name.isascii() else name.decode(found.name, "replace")
+        for name, each in zip(raw, infos, strict=True)
+    ]
 
 
 def read_tar(content: bytes, limits: Limits) -> Answer:
@@ -51,7 +66,7 @@ def read_tar(content: bytes, limits: Limits) -> Answer:
             if len(entries) >= ENTRIES:
                 raise Refused(f"it holds more than {ENTRIES:,} files")
             if info.isfile():
-                entries.append((info.name, info.size, _member(archive, info)))
+                entries.append((_tar_name(info), info.size, _member(archive, info)))
     except _FAULTS:
         if not entries:
             raise Refused(BROKEN) from None
@@ -74,7 +89,13 @@ def read_gzip(content: bytes, limits: Limits) -> Answer:
     inner = name[: -len(".gz")] if name.lower().endswith(".gz") else f"{name} unpacked"
     if inner.lower().endswith(".tgz"):
         inner = inner[: -len(".tgz")] + ".tar"
-    return Answer(f"a gzip file ({size_words(len(data))} unpacked)", files=[(inner, data)] if data else [])
+    return Answer(f"a gzip file ({size_words(len(data))} unpacked)", files=[Inner(inner, data)] if data else [])
+
+
+def _tar_name(info: tarfile.TarInfo) -> str:
+    raw = info.name.encode("utf-8", "surrogateescape")
+    found = text_encoding(raw)
+    return raw.decode(found.name if found is not None else "utf-8", "replace")
 
 
 def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[int], bytes]:
@@ -101,7 +122,7 @@ def _answer(what: str, entries: list[Entry], packed: int, most: int) -> Answer:
             continue
         left -= len(data)
         if data:
-            answer.files.append((shown, data))
+            answer.files.append(Inner(shown, data))
     if len(seen) > MOST_MEMBERS:
         answer.notes.append(f"only the first {MOST_MEMBERS} of its {len(seen):,} files were read")
     return answer

@@ -5,9 +5,10 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 
-from worker.inputs.kinds import MOST_MEMBERS
+from worker.inputs.decoding import text_encoding
+from worker.inputs.kinds import MOST_MEMBERS, WEB_ARCHIVE
 from worker.inputs.names import file_name, one_line, size_words
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import Answer, Inner, Limits
 from worker.inputs.readers.web import markdown
 
 HEADERS = ("From", "To", "Cc", "Date", "Subject")
@@ -21,18 +22,18 @@ def read(content: bytes, limits: Limits) -> Answer:
     message = BytesParser(policy=policy.default).parsebytes(content)
     answer = Answer("")
     head = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
-    body, attached = _parts_of(message, answer)
-    listing = [f"- {name} ({size_words(len(data))})" for name, data in attached]
+    body, attached = _parts_of(message, answer, limits.media_type == WEB_ARCHIVE)
+    listing = [f"- {each.name} ({size_words(len(each.content))})" for each in attached]
     _take(answer, attached, limits.most)
     sections = ["\n".join(head), body, "\n".join(["Attachments:", *listing]) if listing else ""]
     answer.text = "\n\n".join(each for each in sections if each.strip())
     return answer
 
 
-def _parts_of(message: EmailMessage, answer: Answer) -> tuple[str, list[tuple[str, bytes]]]:
-    """The body, and what is attached."""
+def _parts_of(message: EmailMessage, answer: Answer, is_page: bool) -> tuple[str, list[Inner]]:
+    """The body, and what is attached; beside a saved page stand its styles, scripts and decorations."""
     bodies: dict[str, list[str]] = {each: [] for each in _BODIES}
-    attached: list[tuple[str, bytes]] = []
+    attached: list[Inner] = []
     for number, part in enumerate(_leaves(message)):
         if number >= MOST_PARTS:
             answer.notes.append(f"it has more than {MOST_PARTS:,} parts, and the rest was left out")
@@ -40,11 +41,13 @@ def _parts_of(message: EmailMessage, answer: Answer) -> tuple[str, list[tuple[st
         kind, name = part.get_content_type(), file_name(str(part.get_filename() or ""))
         is_body = kind in bodies and part.get_content_disposition() != "attachment" and not name
         if is_body:
-            bodies[kind].append(_text(part))
+            bodies[kind].append(_text(part, answer))
+        elif is_page and part.get_content_disposition() != "attachment":
+            continue
         elif kind == "message/rfc822":
-            attached.append((name or "message.eml", _inner_message(part)))
+            attached.append(Inner(name or "message.eml", _inner_message(part)))
         elif name or not kind.startswith("image/"):  # pictures without a name decorate a signature
-            attached.append((name or f"part {number + 1}", _bytes(part)))
+            attached.append(Inner(name or f"part {number + 1}", _bytes(part), str(part["Content-Type"] or "")))
     plain = "\n\n".join(each.strip() for each in bodies["text/plain"] if each.strip())
     return plain or "\n\n".join(markdown(each) for each in bodies["text/html"]), attached
 
@@ -60,36 +63,42 @@ def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
             yield part
 
 
-def _take(answer: Answer, attached: list[tuple[str, bytes]], most: int) -> None:
+def _take(answer: Answer, attached: list[Inner], most: int) -> None:
     """Pass on what is attached, within the limits."""
-    for name, data in attached[:MOST_MEMBERS]:
-        if len(data) > most:
-            answer.notes.append(f"{name} in it is larger than is allowed, and was left out")
+    for each in attached[:MOST_MEMBERS]:
+        if len(each.content) > most:
+            answer.notes.append(f"{each.name} in it is larger than is allowed, and was left out")
             continue
-        most -= len(data)
-        if data:
-            answer.files.append((name, data))
+        most -= len(each.content)
+        if each.content:
+            answer.files.append(each)
     if len(attached) > MOST_MEMBERS:
         answer.notes.append(f"only the first {MOST_MEMBERS} of its {len(attached)} attachments were read")
 
 
 def _header(message: EmailMessage, name: str) -> str:
     try:
-        values = message.get_all(name, [])
+        raw = [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
+        values = [_of_bytes(each) or str(message.policy.header_fetch_parse(name, each)) for each in raw]
     except Exception:  # noqa: BLE001 - malformed headers make the parser raise almost anything
         return ""
-    return one_line(", ".join(str(each) for each in values), LONGEST_HEADER)
+    return one_line(", ".join(values), LONGEST_HEADER)
 
 
-def _text(part: EmailMessage) -> str:
-    try:
-        return str(part.get_content())
-    except (LookupError, ValueError):  # an unknown charset
-        from worker.inputs.decoding import text_encoding
+def _of_bytes(raw: str) -> str:
+    """A header that holds bytes beyond ASCII as they are, which RFC 5322 forbids and many programs write."""
+    content = raw.encode("ascii", "surrogateescape") if not raw.isascii() else b""
+    found = text_encoding(content)
+    return content.decode(found.name, "replace") if content and found is not None else ""
 
-        data = _bytes(part)
-        found = text_encoding(data)
-        return data.decode(found.name if found is not None else "utf-8", "replace")
+
+def _text(part: EmailMessage, answer: Answer) -> str:
+    """The text of a part: many do not say their encoding, or say a wrong one."""
+    content = _bytes(part)
+    found = text_encoding(content, part.get_content_charset() or "")
+    if found is not None and found.is_guess:
+        answer.notes.append(f"its text does not say its encoding: it was read as {found.spoken}, which is a guess")
+    return content.decode(found.name if found is not None else "utf-8", "replace")
 
 
 def _bytes(part: EmailMessage) -> bytes:

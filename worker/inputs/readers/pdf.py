@@ -90,8 +90,8 @@ def pictures(content: bytes, wanted: int, most: int) -> bytes:
         raise Refused("its pictures cannot be read")
     answer = Answer("")
     within.take(answer, _pictures(document), wanted, most)
-    said = {"files": [{"name": name, "size": len(data)} for name, data in answer.files], "notes": answer.notes}
-    return json.dumps(said).encode() + b"\n" + b"".join(data for _, data in answer.files)
+    said = {"files": [{"name": each.name, "size": len(each.content)} for each in answer.files], "notes": answer.notes}
+    return json.dumps(said).encode() + b"\n" + b"".join(each.content for each in answer.files)
 
 
 def _pictures(document: Any) -> Iterator[tuple[str, bytes]]:

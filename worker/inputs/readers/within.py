@@ -9,7 +9,7 @@ from itertools import islice
 from PIL import Image
 
 from worker.inputs.names import file_name
-from worker.inputs.readers.answer import Answer
+from worker.inputs.readers.answer import Answer, Inner
 
 LEAST_SIDE = 100  # pixels of the shorter side: icons, lines and bullets have fewer
 MOST_LOOKED_AT = 1_000
@@ -34,7 +34,7 @@ def take(answer: Answer, pictures: Iterable[tuple[str, bytes]], wanted: int, mos
             left_out += 1
             continue
         most -= len(content)
-        answer.files.append((file_name(name) or f"picture {number}", content))
+        answer.files.append(Inner(file_name(name) or f"picture {number}", content))
     if left_out:
         what = "1 picture in it is" if left_out == 1 else f"{left_out:,} pictures in it are"
         answer.notes.append(f"{what} left out{'' if wanted else ' (see WORKER_DOCUMENT_PICTURES)'}")
