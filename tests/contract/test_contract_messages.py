@@ -8,6 +8,8 @@ import pytest
 from agno.agent import Agent
 from agno.models.message import Message
 from agno.team import Team
+from agno.workflow import Step, Workflow
+from pydantic import BaseModel
 
 from tests.contract.steps import AGENT, bring_to, claim, create, log, until, worker
 from tests.supervisor.stories import Handlers
@@ -51,10 +53,12 @@ class Tool:
 
     def __init__(self, say: Callable[[], Awaitable[Any]]) -> None:
         self._say = say
+        self.has_heard = False
 
     async def look(self) -> str:
         """Look something up."""
         await self._say()
+        self.has_heard = True
         return "found"
 
 
@@ -66,16 +70,18 @@ def last_said(messages: list[Message]) -> str:
 async def test_a_running_agent_reads_it_before_its_next_model_call(
     platform: Platform, handlers: Handlers, kind: str
 ) -> None:
+    tools: list[Tool] = []
+
     async def work(task: Task) -> Task:
+        tools.append(Tool(partial(say, platform, task)))
+        look = tools[0].look
+
         def script(messages: list[Message]) -> Any:
             return last_said(messages) if messages[-1].role != "user" or len(messages) > 2 else Call("look", {}, "c")
 
         if kind == "agent":
-            return await run_agent(
-                Agent(model=ScriptedModel(script), tools=[Tool(partial(say, platform, task)).look]), task
-            )
+            return await run_agent(Agent(model=ScriptedModel(script), tools=[look]), task)
         member = Agent(name="member", model=ScriptedModel(["unasked"]))
-        look = Tool(partial(say, platform, task)).look
         return await run_agent(Team(members=[member], model=ScriptedModel(script), tools=[look]), task)
 
     handlers.bind(work, AGENT)
@@ -83,9 +89,57 @@ async def test_a_running_agent_reads_it_before_its_next_model_call(
         task = await create(platform, "How are you?")
         done = await until(platform, task.id, Status.Completed, Status.Error)
     assert done.result == "user: How are you?; user: In French, please."
+    assert [each.has_heard for each in tools] == [True]
     (event,) = [each for each in await log(platform, task.id) if each.type is Type.MessageReceived]
     assert ReceivedMessage.model_validate(event.data).text == "In French, please."
     assert not [each for each in await log(platform, task.id) if each.type is Type.Note]
+
+
+class Greeting(BaseModel):
+    """What is said."""
+
+    text: str
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["at once", "after a retry"])
+@pytest.mark.parametrize("kind", ["agent", "team", "form", "workflow"])
+async def test_what_comes_while_the_model_answers_is_answered_in_its_place(
+    platform: Platform, handlers: Handlers, kind: str, *, fails: bool
+) -> None:
+    def script(messages: list[Message]) -> Any:
+        is_french = messages[-1].content == FRENCH.text
+        text = "Bonjour." if is_french else "Hello."
+        return f'{{"text": "{text}"}}' if kind == "form" else text
+
+    asked: list[int] = []
+
+    async def work(task: Task) -> Task:
+        async def interrupt(messages: list[Message]) -> None:
+            asked.append(len(messages))
+            if len(asked) == 1:
+                await say(platform, task)
+            elif len(asked) == 2 and fails:
+                raise Unavailable("away")
+
+        model = ScriptedModel(script, before=interrupt)
+        agent = Agent(name="a", model=model)
+        if kind == "team":
+            agent = Team(name="t", members=[Agent(name="m", model=ScriptedModel(["unasked"]))], model=model)
+        elif kind == "form":
+            agent = Agent(name="a", model=model, output_schema=Greeting)
+        elif kind == "workflow":
+            agent = Workflow(name="w", steps=[Step(name="s", agent=agent)])
+        return await run_agent(agent, task)
+
+    handlers.bind(work, AGENT)
+    async with working(platform, handlers):
+        task = await create(platform, "How are you?", events_streaming=True)
+        done = await until(platform, task.id, Status.Completed, Status.Error)
+    assert done.result == ('{"text":"Bonjour."}' if kind == "form" else "Bonjour.")
+    assert (done.execution_attempts, len(asked)) == ((2, 3) if fails else (1, 2))
+    said = await log(platform, task.id)
+    kinds = [Note.model_validate(each.data).kind for each in said if each.type is Type.Note]
+    assert kinds == ([] if kind == "form" else ["discard"])
 
 
 async def test_a_task_that_does_not_run_keeps_it(platform: Platform, handlers: Handlers) -> None:

@@ -115,7 +115,7 @@ class NativePresence:
                 self._flags.wake(WORK)
             case "deliveries":
                 self._flags.wake(DELIVERIES)
-            case "task-stop":
+            case "task-stop" | "task-change":
                 task_id = told(sent.data).get("task_id")
                 if isinstance(task_id, str):
                     self._flags.changed(task_id)

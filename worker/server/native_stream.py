@@ -54,14 +54,15 @@ class NativeStream:
     access: Access
     worker_id: str
     hints: set[str] = field(default_factory=set[str])
-    look: bool = False
+    changed: set[str] = field(default_factory=set[str])  # tasks that it holds, of which it has not been told
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, task_ids: Collection[str]) -> None:
         """Take in that tasks changed."""
         held = self.service.holdings.get(self.worker_id, {})
-        if not held.keys().isdisjoint(task_ids):
-            self.look = True
+        changed = held.keys() & set(task_ids)
+        if changed:
+            self.changed |= changed
             self.woken.set()
 
     async def listen(self, name: str, seen: int) -> None:
@@ -75,7 +76,7 @@ class NativeStream:
                 await asyncio.sleep(HINT_SECONDS)
 
     async def attend(self) -> AsyncGenerator[bytes]:
-        """Renew its lease, tell it what was taken, pass hints on, and say something now and then."""
+        """Renew its lease, tell it what was taken or has changed, pass hints on, and say something now and then."""
         renew_at = look_at = 0.0
         said_at = time.monotonic()
         while not self.service.closing.is_set():
@@ -85,9 +86,10 @@ class NativeStream:
                 if time.monotonic() >= renew_at:
                     renew_at = time.monotonic() + RENEW_SECONDS
                     await self.access.organization.work.renew(self.worker_id)
-                if self.look or time.monotonic() >= look_at:
-                    self.look, look_at = False, time.monotonic() + LOOK_SECONDS
-                    pieces += await self._taken()
+                if self.changed or time.monotonic() >= look_at:
+                    changed, self.changed = self.changed, set()
+                    look_at = time.monotonic() + LOOK_SECONDS
+                    pieces += await self._told(changed)
             hints, self.hints = self.hints, set()
             pieces += [frame({}, event=name) for name in sorted(hints)]
             if not pieces and time.monotonic() - said_at >= COMMENT_SECONDS:
@@ -97,9 +99,11 @@ class NativeStream:
                 yield b"".join(pieces)
             await within(self.woken, LOOK_SECONDS)
 
-    async def _taken(self) -> list[bytes]:
+    async def _told(self, changed: set[str]) -> list[bytes]:
+        """What was taken from it, and what else has changed: somebody may have said something to a task."""
         held = self.service.holdings.get(self.worker_id, {})
         lost = await self.access.organization.work.lost(dict(held)) if held else {}
         for task_id in lost:
             held.pop(task_id, None)
-        return [frame({"task_id": task_id, "status": status}, event="task-stop") for task_id, status in lost.items()]
+        taken = [frame({"task_id": task_id, "status": status}, event="task-stop") for task_id, status in lost.items()]
+        return taken + [frame({"task_id": each}, event="task-change") for each in sorted(changed - lost.keys())]

@@ -31,6 +31,7 @@ from worker.agents.instrumentation import (
     refused,
     runs,
     sessions,
+    steering,
     step_pauses,
     tool_calls,
 )
@@ -533,6 +534,7 @@ HOOKS: tuple[Hook, ...] = (
     Hook(BASE, "Model", "_invoke_with_retry", _model_call_sync),
     Hook(BASE, "Model", "_ainvoke_stream_with_retry", _model_stream),
     Hook(BASE, "Model", "_invoke_stream_with_retry", _model_stream_sync),
+    Hook(BASE, "Model", "aresponse_stream", steering.answered),
     Hook(BASE, "Model", "_populate_assistant_message_from_stream_data", _parsed_calls),
     Hook(BASE, "Model", "_get_cached_model_response", _cached_answer),
     Hook("agno.exceptions", "ModelProviderError", "classify", _classified),

@@ -1,15 +1,19 @@
 """Messages that somebody sends to a task: its agent reads them before its next model call, each attempt at that place.
 
 They become messages of the user's in the conversation with the model, behind what is there. A row of the journal says
-which were read where, so that a later attempt reads them there too, and not once more elsewhere.
+which were read where, so that a later attempt reads them there too, and not once more elsewhere. What comes while the
+model gives its last answer has it asked once more, and that answer takes the place of the one before.
 """
 
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 from worker.agents.agent_run import AgentRun
 from worker.agents.conversation import Conversation
-from worker.agents.instrumentation.frames import Frame
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.journal import answers_again
 from worker.current import Run
 from worker.words.errors import ModuleException
 from worker.words.messages import ReceivedMessage
@@ -57,6 +61,47 @@ async def read(frame: Frame, conversation: Conversation, position: int) -> bool:
     return True
 
 
+def answered(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Agno asks a model until it calls no more tools."""
+
+    def hook(self: Any, messages: list[Any], **options: Any) -> AsyncIterator[Any]:
+        made = original(self, messages=messages, **options)
+        frame = frame_in_hand.get()
+        if frame is None or frame.run.attempt is None or not _is_outermost(frame):
+            return made
+
+        def again() -> AsyncIterator[Any]:
+            return original(self, messages=messages, **options)
+
+        return _going_on(frame, messages, self.assistant_message_role, made, again)
+
+    return hook
+
+
+async def _going_on(
+    frame: Frame, messages: list[Any], role: str, made: AsyncIterator[Any], again: Callable[[], AsyncIterator[Any]]
+) -> AsyncIterator[Any]:
+    """Pass on an agent's answer, and ask once more as long as something was said meanwhile."""
+    from agno.models.response import ModelResponse, ModelResponseEvent
+
+    while True:
+        async with aclosing(made):  # pyright: ignore[reportArgumentType] - they are generators
+            async for each in made:
+                yield each
+        conversation = frame.conversations.get(id(messages))
+        last = messages[-1]
+        if conversation is None or last.role != role or last.tool_calls or frame.run.asked:
+            return
+        before, _ = conversation.follow()
+        position, _ = read_again(frame, conversation)
+        if position == before and not await read(frame, conversation, position):
+            return
+        if frame.run.has_streamed:
+            frame.run.emit([answers_again()], conversation.scope)
+        yield ModelResponse(event=ModelResponseEvent.fallback_model_activated.value)  # Agno lets go of the first answer
+        made = again()
+
+
 async def _unread(run: AgentRun, attempt: Run) -> list[ReceivedMessage]:
     inbox = attempt.inbox
     if inbox.is_due(LOOK_SECONDS):
@@ -75,6 +120,10 @@ def _is_read_by(frame: Frame, conversation: Conversation) -> bool:
     """Whether messages are for whoever asks: the outermost agent or team, not its members, helpers or tools."""
     if not conversation.is_agent or conversation.helper is not None:
         return False
+    return _is_outermost(frame)
+
+
+def _is_outermost(frame: Frame) -> bool:
     return not any(each.run_id and not hasattr(each.owner, "steps") for each in frame.path() if each is not frame)
 
 

@@ -6,7 +6,7 @@ goes on (``deferred``). Nothing here knows Agno: values are whatever JSON can sa
 """
 
 from worker.agents.journal.deferred import Deferred
-from worker.agents.journal.journal import Journal, discard_text, not_reused, too_large
+from worker.agents.journal.journal import Journal, answers_again, discard_text, not_reused, too_large
 from worker.agents.journal.order import ReplayOrder
 from worker.agents.journal.rows import VALUE_BYTES, Entry, Kind, Number
 from worker.agents.journal.scopes import CallSite, Identity, Scope
@@ -22,6 +22,7 @@ __all__ = [
     "Number",
     "ReplayOrder",
     "Scope",
+    "answers_again",
     "discard_text",
     "not_reused",
     "too_large",

@@ -437,6 +437,11 @@ def discard_text() -> NewEvent:
     return _note("discard", "Discard the unfinished text: the answer broke off and is given again from the start.")
 
 
+def answers_again() -> NewEvent:
+    """The event that takes back an answer after which somebody has said more, which the agent answers, too."""
+    return _note("discard", "Discard the last answer: somebody has said more, and is answered in its place.")
+
+
 def _note(kind: str, text: str) -> NewEvent:
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": kind})
 
