@@ -48,8 +48,8 @@ async def stream(
     """Open the stream that assigns work; while the database is away it waits, and never answers 503.
 
     Beside `worker-registration`, `agent-execution` and `task-stop` it carries `task-event` to a worker that announced a
-    handler: an event of the agent's tasks, its task, and a `delivery`, of which the worker reports `task-event-done`; and
-    `task-change` to a native one: somebody has changed a task that it runs, or said something to it.
+    handler: an event of the agent's tasks, its task, and a `delivery`, of which the worker reports `task-event-done`. A
+    native one hears `task-change`: somebody has changed a task that it runs, or said something to it.
     """
     check_id(agent_id, "agent_id")
     service = service_of(request)
