@@ -24,7 +24,7 @@ from worker.words.conversations import Mode
 from worker.words.errors import Conflict, TaskNotFound, Unavailable, ValidationError
 from worker.words.events import Note
 from worker.words.ids import new_id
-from worker.words.messages import NewMessage, ReceivedMessage
+from worker.words.messages import TEXT_CHARACTERS, NewMessage, ReceivedMessage
 from worker.words.statuses import TERMINAL
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -222,7 +222,10 @@ async def test_a_second_task_of_a_conversation_steers_the_first(platform: Platfo
     assert second.id == first.id
     (event,) = [each for each in await log(platform, first.id) if each.type is Type.MessageReceived]
     assert ReceivedMessage.model_validate(event.data).text == "In French, please."
+    long = await create(platform, "x" * (TEXT_CHARACTERS + 1), conversation_id="talk")
+    assert (long.id != first.id, long.waiting_for is not None) == (True, True), "more than a message holds is not cut"
     await platform.tasks.stop(first.id)
+    await platform.tasks.stop(long.id)
     assert (await create(platform, "Again.", conversation_id="talk")).id != first.id
 
 

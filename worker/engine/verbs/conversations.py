@@ -8,6 +8,7 @@ from worker.engine.core import Core
 from worker.engine.state.client_changes import Stop
 from worker.words.conversations import ANY_AGENT, PARALLEL, QUEUE, Mode, Turns
 from worker.words.errors import Conflict
+from worker.words.messages import TEXT_CHARACTERS
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 
@@ -118,12 +119,13 @@ class Conversations:
         return bool(await self._core.read(_WITHIN_TURN, asked))
 
     async def steer(self, new: NewTask) -> str | None:
-        """The task that is to be told what another one of its conversation asks for; None: there is none, or files.
+        """The task that is to be told what another one of its conversation asks for; None: there is none.
 
         Args:
-            new: What is asked for.
+            new: What is asked for; files, and more text than a message may have, wait for their turn.
         """
-        if new.conversation_id is None or new.input.files or not new.input.text or new.id is not None:
+        text = new.input.text or ""
+        if new.conversation_id is None or new.id is not None or new.input.files or not 0 < len(text) <= TEXT_CHARACTERS:
             return None
         unfinished = await self.unfinished(new.agent_id, new.conversation_id)
         return unfinished[0].id if unfinished else None

@@ -46,7 +46,7 @@ from worker.words.conversations import (
 from worker.words.errors import AgentNotFound, Conflict, TaskNotFound, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.ids import check_id, new_id
-from worker.words.messages import TEXT_CHARACTERS, NewMessage
+from worker.words.messages import NewMessage
 from worker.words.providers import ProviderState
 from worker.words.requests import InputAnswer, OpenRequest, RequestQuery
 from worker.words.signals import NewSignal
@@ -123,7 +123,7 @@ class EngineTasks:
         """Say it to the task whose turn it is; None means there is none."""
         while (task_id := await self.conversations.steer(new)) is not None:
             with suppress(Conflict, TaskNotFound):  # it has just ended
-                return await self.send(task_id, NewMessage(text=(new.input.text or "")[:TEXT_CHARACTERS]))
+                return await self.send(task_id, NewMessage(text=new.input.text or ""))
         return None
 
     async def _in_conversation(self, new: NewTask) -> NewTask:
