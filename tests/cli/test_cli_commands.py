@@ -4,7 +4,9 @@ import asyncio
 import json
 import subprocess
 import sys
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +17,8 @@ from worker import cli
 from worker.cli.app import app
 from worker.engine.engine import Engine
 from worker.settings import table
+from worker.words.task_options import CREATE, Option
+from worker.words.tasks import TaskRecord
 
 
 @pytest.fixture
@@ -140,6 +144,41 @@ def test_create_takes_all_its_options(typed: CliRunner, environment: Path) -> No
     assert not {"user_tokens", "user_oidc_token"} & task.keys()
 
 
+GIVEN: dict[type, str] = {str: "something", int: "7", bool: "", dict: '{"a": 1}', list: "[{}]"}
+TOLD: dict[type, Any] = {str: "something", int: 7, bool: True, dict: {"a": 1}, list: [{}]}
+OF_ITS_OWN = {
+    "webhook_url": "https://example.com/x",
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+}
+
+
+@pytest.mark.parametrize("option", CREATE, ids=lambda option: option.name)
+def test_each_option_of_a_task_arrives(
+    typed: CliRunner, environment: Path, monkeypatch: pytest.MonkeyPatch, option: Option
+) -> None:
+    monkeypatch.setenv("WORKER_WEBHOOK_SECRET", "a secret of webhooks, long enough")
+    value = OF_ITS_OWN.get(option.name, list(option.kind)[-1].value if issubclass(option.kind, Enum) else None)
+    flag = f"--{option.flag or option.name.replace('_', '-')}"
+    said = [flag] if option.kind is bool else [flag, value or GIVEN[option.kind]]
+    task = json.loads(typed.invoke(app, ["task", "show", created(typed, *said), "--json"]).stdout)
+    if option.name in {*TaskRecord.SECRET, "webhook_url"}:  # nobody is told these again
+        assert option.name not in task
+    else:
+        assert task[option.name] == (value or TOLD[option.kind])
+
+
+def test_json_is_given_itself_or_in_a_file(typed: CliRunner, environment: Path) -> None:
+    (environment / "list.json").write_text("[1]")
+    for given, words in [
+        ("{", "it is not JSON"),
+        ("list.json", "list.json holds no JSON object"),
+        ("[1]", "it holds no JSON object"),
+        ("gone.json", "there is no file 'gone.json', and it is not JSON either"),
+    ]:
+        result = typed.invoke(app, ["task", "create", "--agent", "a", "--text", "x", "--output-schema", given])
+        assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
+
+
 def test_a_finished_task_runs_again_under_its_id(typed: CliRunner, environment: Path) -> None:
     task_id = created(typed)
     busy = typed.invoke(app, ["task", "create", "--agent", "a", "--text", "y", "--id", task_id])
@@ -195,6 +234,15 @@ def test_list_filters_pages_and_is_a_table_of_tabs_for_programs(typed: CliRunner
     assert listed("--limit", "1", "--before", ids[2]) == [ids[1]]
     assert listed("--status", "stopped") == [ids[0]]
     assert listed("--agent", "b") == []
+    assert listed("--agent", "b", "--agent", "a", "--status", "pending", "--status", "stopped") == ids[::-1]
+    assert listed("--text", "NUMBER\t1") == [ids[1]]
+    assert listed("--created-after", "2100-01-01") == []
+    assert listed("--created-before", "2100-01-01", "--user", "nobody") == []
+    part = created(typed, "--parent-execution", ids[0])
+    assert listed("--parent", ids[0]) == [part]
+    typed.invoke(app, ["task", "stop", part])
+    assert listed("--status", "pending") == [ids[2], ids[1]]
+    ids.append(part)
     rows = typed.invoke(app, ["task", "list"]).stdout.splitlines()
     assert [row.split("\t")[0] for row in rows] == ["task", *ids[::-1]]
     assert {len(row.split("\t")) for row in rows} == {5}

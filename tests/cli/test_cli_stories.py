@@ -263,3 +263,19 @@ async def test_a_person_at_a_command_line_answers_what_a_task_asks(here: Shell, 
     assert here.worker("task", "answer", task_id, "--value", '{"copies": 2}').returncode == 0
     await wait_until(lambda: task_in(here, task_id)["status"] == "completed", "it goes on", SECONDS)
     assert task_in(here, task_id)["result"] == '{"copies":2}'
+
+
+def test_a_task_is_tried_with_the_options_and_files_of_any_other(here: Shell) -> None:
+    here.handlers("""
+        from worker import on_task
+
+        @on_task(agent_id="reader")
+        async def read(task):
+            files = [each['content'] for each in task.get_human_readable_files()]
+            return f"{task.title}: {files} {task.output_schema} {task.think_mode.value} {task.source}"
+    """)
+    (here.folder / "figures.csv").write_text("a,b\n1,2\n")
+    tried = here.worker("invoke", "Read it", "--file", "figures.csv", "--title", "Figures", "--think-mode", "harder")
+    assert tried.stdout == "Figures: ['a,b\\n1,2\\n'] None harder invoke\n", tried.stderr
+    wrong = here.worker("invoke", "Read it", "--file", "gone.csv")
+    assert (wrong.returncode, "there is no file 'gone.csv'" in wrong.stderr) == (2, True)

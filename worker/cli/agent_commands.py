@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from worker.cli import output
+from worker.cli.arguments import JSON_OR_FILE, json_or_file
 from worker.cli.platform import ask
-from worker.cli.task_commands import read_schema
 from worker.words.errors import AgentNotFound, Conflict
 from worker.words.statuses import LLMReasoningEffort, OutputFormat
 
@@ -40,8 +40,12 @@ def create(
     reasoning_effort: Annotated[LLMReasoningEffort | None, typer.Option(help="How long its model may think.")] = None,
     output_format: Annotated[OutputFormat | None, typer.Option(help="The form of its results.")] = None,
     output_schema: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="A JSON Schema that its results must fit."),
+        str | None,
+        typer.Option(
+            metavar=JSON_OR_FILE,
+            parser=json_or_file("--output-schema"),
+            help="A JSON Schema that its results must fit.",
+        ),
     ] = None,
     expected_output: Annotated[str | None, typer.Option(help="What a good result is, in words.")] = None,
     knowledge_base: Annotated[
@@ -68,7 +72,7 @@ def create(
         model_name=model_name,
         llm_reasoning_effort=reasoning_effort,
         output_format=output_format,
-        output_schema=read_schema(output_schema),
+        output_schema=cast("dict[str, Any] | None", output_schema),
         expected_output=expected_output,
         knowledge_bases=[AgentKnowledgeBase(id=each) for each in knowledge_base or []],
     )

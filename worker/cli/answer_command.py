@@ -95,11 +95,11 @@ async def _answered(platform: "Platform", task_id: str, given: "InputAnswer") ->
     return await platform.tasks.answer(task_id, named([given], task.hitl_request))
 
 
-def list_requests(agent: str | None, limit: int, after: str | None, *, as_json: bool) -> None:
+def list_requests(agents: Sequence[str] | None, limit: int, after: str | None, *, as_json: bool) -> None:
     """Print what waits for a person, the longest waiting first."""
     from worker.words.requests import RequestQuery
 
-    query = RequestQuery(agent_id=agent, limit=limit, after=after)
+    query = RequestQuery(agents=None if agents is None else tuple(agents), limit=limit, after=after)
     requests: Sequence[OpenRequest] = ask(lambda platform: platform.tasks.requests(query), quiet=as_json)
     if as_json:
         output.print_json(list(requests))

@@ -1,24 +1,35 @@
 """``worker invoke``: one task through one handler, to try it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli import output
-from worker.cli.arguments import object_of
+from worker.cli.arguments import source_of
+from worker.cli.options import takes
 from worker.cli.platform import read_settings
 from worker.cli.worker_commands import HANDLERS, HandlersOption, load
 from worker.words.errors import ConfigurationError, ModuleException
-from worker.words.statuses import OutputFormat
+from worker.words.task_options import CREATE
 
 if TYPE_CHECKING:
     from worker.contracts import Platform
+    from worker.face.uploads import FileSource
     from worker.registry import Handler, Registry
     from worker.settings import Settings
     from worker.words.tasks import NewTask, TaskRecord
 
+    MakeTask = Callable[[Platform], Awaitable[NewTask]]
 
+
+HELD = {"source": "invoke", "run_locally": True, "worker_id": "invoke"}
+"""What keeps its task from workers."""
+
+
+@takes([each for each in CREATE if each.name not in HELD])
 def invoke(
     *,
     prompt: Annotated[str, typer.Argument(metavar="TEXT", help="What is asked.", show_default=False)],
@@ -27,19 +38,19 @@ def invoke(
         typer.Option("--agent", metavar="ID", help="Whose handler. Default: XPANDER_AGENT_ID, or the only one."),
     ] = None,
     handlers: HandlersOption = HANDLERS,
-    output_format: Annotated[OutputFormat | None, typer.Option(help="The form of the result.")] = None,
-    output_schema: Annotated[
-        str | None, typer.Option(metavar="JSON", help="A JSON Schema that the result must fit.")
+    file: Annotated[
+        list[str] | None, typer.Option(metavar="PATH_OR_URL", help="A file to attach; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole task, as JSON.")] = False,
+    options: dict[str, Any],
 ) -> None:
     """Do one task with a handler, in this process, and print its result; no other task is touched."""
     settings = read_settings(agent_id=agent)
     registry = load(handlers)
     registry.check()
     agent_id, handler = _chosen(registry, settings)
-    schema = None if output_schema is None else object_of(output_schema, "--output-schema")
-    task = asyncio.run(_done(settings, registry, handler, _new(agent_id, prompt, output_format, schema)))
+    files = [source_of(each) for each in file or ()]
+    task = asyncio.run(_done(settings, registry, handler, partial(_new, agent_id, prompt, files, options | HELD)))
     if as_json:
         output.print_json(task)
     elif task.status == "completed":
@@ -59,21 +70,15 @@ def _chosen(registry: "Registry", settings: "Settings") -> "tuple[str, Handler]"
     return named[0], handler
 
 
-def _new(agent_id: str, prompt: str, form: OutputFormat | None, schema: dict[str, Any] | None) -> "NewTask":
-    from worker.words.tasks import AgentExecutionInput, NewTask
+async def _new(
+    agent_id: str, prompt: str, files: "Sequence[FileSource]", options: dict[str, Any], platform: "Platform"
+) -> "NewTask":
+    from worker.face.options import new_task
 
-    return NewTask(
-        agent_id=agent_id,
-        input=AgentExecutionInput(text=prompt),
-        output_format=form,
-        output_schema=schema,
-        source="invoke",
-        run_locally=True,
-        worker_id="invoke",
-    )
+    return await new_task(platform, agent_id, prompt, files, options)
 
 
-async def _done(settings: "Settings", registry: "Registry", handler: "Handler", new: "NewTask") -> "TaskRecord":
+async def _done(settings: "Settings", registry: "Registry", handler: "Handler", new: "MakeTask") -> "TaskRecord":
     """Create a task that is nobody else's to do, do it, and say so."""
     from worker import threads, wiring
     from worker.face import bridge
@@ -85,7 +90,7 @@ async def _done(settings: "Settings", registry: "Registry", handler: "Handler", 
     try:
         await platform.open()
         bridge.adopt(asyncio.get_running_loop(), platform)
-        task = await platform.tasks.create(new)
+        task = await platform.tasks.create(await new(platform))
         await hooks.boot()
         return await _carried_out(platform, task, handler)
     finally:

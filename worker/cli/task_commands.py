@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli import artifacts, output
-from worker.cli.arguments import object_of
+from worker.cli.arguments import source_of
+from worker.cli.options import takes
 from worker.cli.platform import ask
 from worker.words.errors import Unsupported
-from worker.words.finish import FinishReason
-from worker.words.statuses import AgentExecutionStatus, OutputFormat
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.task_options import CREATE, FILTERS
 
 if TYPE_CHECKING:
     from worker.contracts import Platform
-    from worker.face.uploads import FileSource
     from worker.words.attempts import Attempt
     from worker.words.tasks import TaskRecord
 
@@ -26,6 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; of events one 
 
 
 @tasks.command()
+@takes(CREATE)
 def create(
     *,
     agent: Annotated[str, typer.Option(metavar="ID", help="The agent it is for.")],
@@ -34,44 +35,27 @@ def create(
         list[str] | None,
         typer.Option(metavar="PATH_OR_URL", help="A file to attach; may be repeated. A local one is uploaded."),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="A title, for lists.")] = None,
-    output_format: Annotated[OutputFormat | None, typer.Option(help="The form the result is wanted in.")] = None,
-    output_schema: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="A JSON Schema that the result must fit."),
-    ] = None,
-    user_id: Annotated[str | None, typer.Option(metavar="ID", help="The user it is done for.")] = None,
     existing: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="A finished task to run again with this input.")
     ] = None,
-    conversation: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The conversation that it belongs to; an agent takes its tasks in turn."),
-    ] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Have the text among the events as it is written.")] = False,
-    webhook_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where its end is posted to, signed, if webhooks are on.")
-    ] = None,
+    user_id: Annotated[str | None, typer.Option(metavar="ID", help="The user it is done for.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit 0 only if it is completed.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="The same, showing events and text live.")] = False,
     as_json: AsJson = False,
+    options: dict[str, Any],
 ) -> None:
     """Create a task, and print its id; with --wait its result instead."""
     from worker.cli.waiting import Waiting
 
-    options: dict[str, Any] = {
-        "title": title,
-        "output_format": output_format,
-        "output_schema": read_schema(output_schema),
+    options = {
+        "source": "cli",
         "user_details": {"id": user_id} if user_id else None,
         "existing_task_id": existing,
-        "conversation_id": conversation,
-        "webhook_url": webhook_url,
-        "events_streaming": stream or follow,
-        "source": "cli",
+        **options,
+        "events_streaming": follow or options.get("events_streaming"),
     }
     prompt = sys.stdin.read() if text == "-" else text
-    files = [_source(each) for each in file or ()]
+    files = [source_of(each) for each in file or ()]
     if not prompt and not files:
         raise typer.BadParameter("give --text, or --file, or both", param_hint="--text")
 
@@ -119,41 +103,27 @@ def show(
 
 
 @tasks.command("list")
+@takes(FILTERS, called="filters", limit=20)
 def list_tasks(
     *,
-    agent: Annotated[str | None, typer.Option(metavar="ID", help="Of one agent.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="Done for one user.")] = None,
-    status: Annotated[AgentExecutionStatus | None, typer.Option(help="In this status.")] = None,
-    internal_status: Annotated[str | None, typer.Option(help="With exactly this internal status.")] = None,
-    error_code: Annotated[str | None, typer.Option(metavar="CODE", help="Failed of this: rate_limited …")] = None,
-    finish_reason: Annotated[
-        FinishReason | None, typer.Option(help="Whose answer ended so: length, content_filter, …")
-    ] = None,
+    agent: Annotated[list[str] | None, typer.Option(metavar="ID", help="Of this agent; may be repeated.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Done for this user.")] = None,
+    status: Annotated[list[AgentExecutionStatus] | None, typer.Option(help="In this status; may be repeated.")] = None,
     paused: Annotated[
         bool, typer.Option("--paused", help="What waits for a person, the longest waiting first, and how to name it.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
-    before: Annotated[str | None, typer.Option(metavar="ID", help="Page on: the last task of the page before.")] = None,
     as_json: AsJson = False,
+    filters: dict[str, Any],
 ) -> None:
     """List tasks, newest first."""
-    from worker.words.task_lists import TaskQuery
+    from worker.face.tasks import query_of
 
     if paused:
         from worker.cli.answer_command import list_requests
 
-        list_requests(agent, limit, before, as_json=as_json)
+        list_requests(agent or None, filters["limit"], filters.get("before"), as_json=as_json)
         return
-    query = TaskQuery(
-        agent_id=agent,
-        user_id=user,
-        status=status,
-        internal_status=internal_status,
-        error_code=error_code,
-        finish_reason=finish_reason,
-        limit=limit,
-        before=before,
-    )
+    query = query_of(filters | {"agents": agent or None, "user_id": user, "statuses": status or ()})
     items = ask(lambda platform: platform.tasks.find(query), quiet=as_json)
     if as_json:
         output.print_json(list(items))
@@ -224,21 +194,3 @@ def retry(
     """Have a finished or paused task done again, where it stood or from its start; a paused one always resumes."""
     task = ask(lambda platform: platform.tasks.retry(task_id, resume=resume), quiet=as_json)
     output.print_state(task, as_json=as_json)
-
-
-def _source(given: str) -> "FileSource":
-    """A file as the platform takes it: a URL as it is, a path as a path."""
-    from worker.face.uploads import SCHEMES
-
-    scheme, colon, _ = given.partition(":")
-    if colon and scheme.lower() in SCHEMES:
-        return given
-    path = Path(given)
-    if not path.is_file():
-        raise typer.BadParameter(f"there is no file {given!r}, and it is no URL either", param_hint="--file")
-    return path
-
-
-def read_schema(path: Path | None) -> dict[str, Any] | None:
-    """Read the file that ``--output-schema`` names. Raises: typer.BadParameter."""
-    return None if path is None else object_of(path.read_bytes(), "--output-schema", what=str(path))

@@ -16,12 +16,11 @@ from worker.words.texts import plain
 
 
 class TaskOptions(TypedDict, total=False):
-    """All options of a new task; what is left out, or none, takes its default.
+    """All options of a new task; what is left out, or None, takes its default.
 
-    ``existing_task_id`` runs a finished task again. ``events_streaming`` sends the text as it is written.
-    ``tool_call_payload_extension`` is another name of ``payload_extension``. ``run_locally`` with a ``worker_id``: the
-    caller does it itself. The ``llm_`` three stand in for the agent's own model. ``webhook_url``: where its end is
-    posted to, if webhooks are on.
+    ``CREATE`` in ``words/task_options.py`` says what each is for. ``existing_task_id`` runs a finished task again with
+    this input; ``user_details`` is whom it is done for; ``tool_call_payload_extension`` is another name of
+    ``payload_extension``.
     """
 
     existing_task_id: str | None
@@ -56,6 +55,7 @@ class TaskOptions(TypedDict, total=False):
     harness_cli: str | None
     permission_mode: str | None
     webhook_url: str | None
+    traceparent: str | None
 
 
 def in_order(

@@ -1,7 +1,8 @@
 """The tasks of a platform: create, look up, change, stop, follow."""
 
 import json
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self, TypedDict, Unpack
 
 import pydantic
@@ -26,25 +27,25 @@ from worker.words.tasks import TaskRecord
 
 
 class UserTaskFilters(TypedDict, total=False):
-    """Which of a user's tasks a list shows; newest first.
+    """Which of a user's tasks a list shows, newest first; see ``FILTERS`` in ``words/task_options.py``."""
 
-    ``error_code``: only tasks whose last try failed of this, see ``ErrorCode``.
-    ``limit``: how many at the most, 1 to 1,000, default 100. ``before``: page on, the id of the last task of the page
-    before.
-    """
-
+    agents: Sequence[str] | None
     parent_task_id: str | None
     triggering_agent_id: str | None
     status: AgentExecutionStatus | str | None
+    statuses: Sequence[AgentExecutionStatus | str] | None
     internal_status: str | None
     error_code: str | None
     finish_reason: str | None
+    text: str | None
+    created_after: datetime | str | None
+    created_before: datetime | str | None
     limit: int | None
     before: str | None
 
 
 class TaskFilters(UserTaskFilters, total=False):
-    """Which tasks a list shows; newest first."""
+    """Which tasks a list shows, newest first."""
 
     user_id: str | None
 
@@ -135,28 +136,28 @@ class Tasks:
             filters: Further filters as a dictionary.
             more: The same by name; see ``TaskFilters``.
         """
-        query = _query({"agent_id": agent_id, **(filters or {}), **more})
+        query = query_of({"agent_id": agent_id, **(filters or {}), **more})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
 
     def list(
         self, agent_id: str | None = None, filters: TaskFilters | None = None, **more: Unpack[TaskFilters]
     ) -> "list_[TasksListItem]":
         """List tasks, as ``alist`` does."""
-        query = _query({"agent_id": agent_id, **(filters or {}), **more})
+        query = query_of({"agent_id": agent_id, **(filters or {}), **more})
         return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
 
     async def alist_user_tasks(
         self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
     ) -> "list_[TasksListItem]":
         """List the tasks done for a user, of all agents, newest first; filters as in ``alist``."""
-        query = _query({**(filters or {}), **more, "user_id": user_id})
+        query = query_of({**(filters or {}), **more, "user_id": user_id})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
 
     def list_user_tasks(
         self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
     ) -> "list_[TasksListItem]":
         """List the tasks done for a user, as ``alist_user_tasks`` does."""
-        query = _query({**(filters or {}), **more, "user_id": user_id})
+        query = query_of({**(filters or {}), **more, "user_id": user_id})
         return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
 
     async def aupdate(self, task_id: str, **changes: Any) -> Task:
@@ -409,7 +410,8 @@ def _conversations(agent_id: str | None, limit: int) -> ConversationQuery:
         raise as_refusal(error) from None
 
 
-def _query(filters: dict[str, Any]) -> TaskQuery:
+def query_of(filters: Mapping[str, Any]) -> TaskQuery:
+    """Put together a question for tasks. Raises: ValidationError (an unknown filter, or a value that does not fit)."""
     given = {name: value for name, value in filters.items() if value is not None}
     unknown = given.keys() - TaskQuery.model_fields.keys()
     if unknown:

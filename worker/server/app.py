@@ -25,7 +25,9 @@ from worker.server import (
     knowledge_routes,
     metrics_route,
     provider_routes,
+    report_routes,
     request_routes,
+    task_list_routes,
     task_routes,
     tool_routes,
     work_route,
@@ -125,7 +127,9 @@ def create_app(
     app.state.service = service
     for router in (
         health,
+        task_list_routes.router,
         task_routes.router,
+        report_routes.router,
         event_routes.router,
         file_routes.router,
         agent_routes.router,

@@ -80,7 +80,7 @@ def _made_true(document: dict[str, Any]) -> dict[str, Any]:
     schemas["RetryBody"]["anyOf"] = MEANT
     schemas["AgentBody"]["properties"]["id"] = ID
     if "webhook_url" in schemas["CreateBody"]["properties"]:
-        schemas["CreateBody"]["properties"]["webhook_url"] = {"anyOf": [WEBHOOK, NULL]}
+        schemas["CreateBody"]["properties"]["webhook_url"]["anyOf"] = [WEBHOOK, NULL]
     for name in ("CreateBody", "ReportBody"):
         schemas[name]["properties"]["id"] = {"anyOf": [ID, NULL]}
     return document
@@ -93,8 +93,14 @@ def _never_null(schema: Schema) -> Schema:
     return {**rest, **kinds[0]} if len(kinds) == 1 else schema
 
 
+SAID = ("title", "description")
+"""What a schema says of a field, whatever the field takes."""
+
+
 def _accept_null(schema: Schema) -> None:
     required = schema.get("required", ())
     for name, each in schema.get("properties", {}).items():
         if name not in required and NULL not in each.get("anyOf", ()) and each:
-            schema["properties"][name] = {"anyOf": [each, NULL]}
+            said = {key: each[key] for key in SAID if key in each}
+            rest = {key: value for key, value in each.items() if key not in SAID}
+            schema["properties"][name] = {"anyOf": [rest, NULL], **said}

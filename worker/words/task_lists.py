@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus
+from worker.words.task_options import FILTERS, described
 from worker.words.texts import cleaned
 
 
@@ -36,30 +37,12 @@ class TaskItem(Words):
     TEXT_CHARACTERS: ClassVar[int] = 200
 
 
-class TaskQuery(Words):
-    """Which tasks to list, newest first. A task fits where every filter that is given does.
+@described(FILTERS)
+class TaskFilter(Words):
+    """What every list of tasks can be filtered by; ``FILTERS`` in ``words/task_options.py`` says what each is for."""
 
-    Args:
-        agents: Only these agents'; none given: every one's.
-        statuses: Only tasks in one of these; none given: in any.
-        error_code: Only tasks whose last try failed of this: ``rate_limited``, ``quota``, ``handler`` and so on.
-        finish_reason: Only tasks whose answer ended so: ``length``, ``content_filter``, … (``words.finish``).
-        text: Only tasks with this in their id, title, input, internal status or result, upper case or lower (beyond
-            ASCII as far as the database's locale knows it). The newest 10,000 that the other filters leave (of each
-            status, or agent where several are asked for) are looked through; ``created_before`` looks further back.
-        created_after: Only tasks created then or later; without a zone it is UTC.
-        created_before: Only tasks created earlier.
-        limit: How many at the most, 1 to 1,000.
-        before: Page on: the id of the last task of the page before.
-    """
-
-    agent_id: str | None = None
-    agents: tuple[str, ...] | None = None
-    user_id: str | None = None
     parent_task_id: str | None = None
     triggering_agent_id: str | None = None
-    status: AgentExecutionStatus | None = None
-    statuses: tuple[AgentExecutionStatus, ...] = ()
     internal_status: str | None = None
     error_code: str | None = None
     finish_reason: str | None = None
@@ -78,3 +61,25 @@ class TaskQuery(Words):
     @classmethod
     def _zoned(cls, value: datetime | None) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class TaskQuery(TaskFilter):
+    """Which tasks to list, newest first. A task fits where every filter that is given does.
+
+    Args:
+        agent_id: Only this agent's.
+        agents: Only these agents'; None means any agent's.
+        user_id: Only those done for this user.
+        status: Only tasks in this status.
+        statuses: Only tasks in one of these; empty means in any.
+
+    The others are those of ``TaskFilter``. By ``text``, the newest 10,000 of each status are looked through, or of each
+    agent where several are asked for; upper and lower case beyond ASCII are the same as far as the database's locale
+    knows them.
+    """
+
+    agent_id: str | None = None
+    agents: tuple[str, ...] | None = None
+    user_id: str | None = None
+    status: AgentExecutionStatus | None = None
+    statuses: tuple[AgentExecutionStatus, ...] = ()

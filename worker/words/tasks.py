@@ -14,6 +14,7 @@ from worker.words.ids import check_id
 from worker.words.model_names import is_address
 from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
+from worker.words.task_options import CREATE, described
 
 WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
 CONVERSATION_CHARACTERS = 400  # 1,600 bytes at most; an index entry of PostgreSQL holds 2,700
@@ -128,8 +129,9 @@ class DeepPlanning(Words):
     tasks: list[PlanStep] = Field(default_factory=list[PlanStep])
 
 
+@described(CREATE)
 class TaskSettings(Words):
-    """What is fixed when a task is created."""
+    """What is fixed when a task is created; ``CREATE`` in ``words/task_options.py`` says what each is for."""
 
     source: str | None = "sdk"
     worker_id: str | None = None
