@@ -30,6 +30,12 @@ def read(content: bytes, limits: Limits) -> Answer:
     return answer
 
 
+def body(content: bytes) -> str:
+    """The text of a message that is a part of a document."""
+    message = BytesParser(policy=policy.default).parsebytes(content)
+    return _parts_of(message, Answer(""), is_page=True)[0]
+
+
 def _parts_of(message: EmailMessage, answer: Answer, is_page: bool) -> tuple[str, list[Inner]]:
     """The body, and what is attached; beside a saved page stand its styles, scripts and decorations."""
     bodies: dict[str, list[str]] = {each: [] for each in _BODIES}

@@ -5,19 +5,22 @@ relationships.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
-from worker.inputs.readers import within
+from worker.inputs.decoding import text_encoding
+from worker.inputs.kinds import EMAIL, WEB_ARCHIVE
+from worker.inputs.names import one_line
+from worker.inputs.readers import charts, mail, web, within
 from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.tables import as_table
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _LINKS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _VML = "{urn:schemas-microsoft-com:vml}"
@@ -30,7 +33,12 @@ _TRANSITIONAL = {  # of ISO/IEC 29500 Strict, by those of its transitional form
     ),
 }
 _DEEPEST_HEADING = 6
-_LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}sdtPr"}
+LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
+MOST_SPANNED = 50  # columns of one cell
+_CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
+_DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
+_LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}sdtPr"}
+_LINK = re.compile(r'\s*HYPERLINK\s+"([^"\n]{1,2000})"')  # 17.16.5.25
 
 
 def read(content: bytes, limits: Limits) -> Answer:
@@ -58,6 +66,7 @@ class _Document:
         self._links = {key: each.target_ref for key, each in main.rels.items() if each.is_external}
         self._headings: dict[str, int] = {}  # levels of styles that are headings
         self._lists: set[str] = set()  # styles whose paragraphs are points of a list
+        self._fields: list[str] = []  # the codes of those that stand around what is read now
         self._read_styles()
 
     def text(self) -> str:
@@ -90,6 +99,11 @@ class _Document:
                     words = " ".join(self._blocks(note)).strip()
                     if words and note.get(f"{_W}type") is None:  # the others are lines that separate
                         yield f"[^{note.get(f'{_W}id')}]: {words}"
+        for part in self._parts("comments"):
+            for comment in part.iter(f"{_W}comment"):
+                words = " ".join(self._blocks(comment)).strip()
+                if words:
+                    yield f"[comment {comment.get(f'{_W}id')}] {comment.get(f'{_W}author') or 'someone'}: {words}"
 
     def _parts(self, kind: str) -> Iterator[Any]:
         for each in self._main.rels.values():
@@ -116,17 +130,19 @@ class _Document:
             if child.tag == f"{_W}p":
                 yield from self._paragraph(child)
             elif child.tag == f"{_W}tbl":
-                yield self._table(child)
+                yield as_table(self._rows(child))
+            elif child.tag == f"{_W}altChunk":
+                yield self._chunk(child)
             elif child.tag not in _LEFT_OUT:
                 yield from self._blocks(child)
 
     def _paragraph(self, paragraph: Any) -> Iterator[str]:
-        boxes: list[Any] = []
-        words = "".join(self._inline(paragraph, boxes)).strip()
+        behind: list[Any] = []
+        words = "".join(self._inline(paragraph, behind)).strip()
         if words:
             yield f"{self._mark(paragraph)}{words}"
-        for box in boxes:
-            yield from (each for each in self._blocks(box) if each.strip())
+        for each in behind:
+            yield from (text for text in ([each] if isinstance(each, str) else self._blocks(each)) if text.strip())
 
     def _mark(self, paragraph: Any) -> str:
         named = paragraph.find(f"{_W}pPr/{_W}pStyle")
@@ -140,35 +156,113 @@ class _Document:
         indent = depth.get(f"{_W}val") if depth is not None else "0"
         return "  " * (int(indent) if str(indent).isdigit() else 0) + "- "
 
-    def _inline(self, element: Any, boxes: list[Any]) -> Iterator[str]:
+    def _inline(self, element: Any, behind: list[Any]) -> Iterator[str]:
+        """The words of a paragraph; what stands in it but has paragraphs of its own comes behind it."""
         for child in element:
             tag = child.tag
             if tag in _LEFT_OUT:
                 continue
-            if tag in {f"{_W}t", f"{_MATH}t"}:
-                yield child.text or ""
-            elif tag == f"{_W}tab":
-                yield "\t"
-            elif tag in {f"{_W}br", f"{_W}cr"}:
-                yield "\n"
-            elif tag == f"{_W}noBreakHyphen":
-                yield "-"
+            if (said := self._leaf(child)) is not None:
+                yield said
             elif tag == f"{_W}txbxContent":
-                boxes.append(child)
-            elif tag in {f"{_W}footnoteReference", f"{_W}endnoteReference"}:
-                yield f"[^{child.get(f'{_W}id')}]"
+                behind.append(child)
+            elif tag in {_CHART, _DIAGRAM}:
+                behind += self._drawn(child)
             elif tag == f"{_W}hyperlink":
-                words, target = "".join(self._inline(child, boxes)), self._links.get(child.get(f"{_LINKS}id"))
+                words, target = "".join(self._inline(child, behind)), self._links.get(child.get(f"{_LINKS}id"))
                 yield f"[{words}]({target})" if target and words.strip() and target != words else words
             else:
-                yield from self._inline(child, boxes)
+                yield from self._inline(child, behind)
 
-    def _table(self, table: Any) -> str:
-        rows = [[self._cell(cell) for cell in row.iter(f"{_W}tc")] for row in table.findall(f".//{_W}tr")]
-        return as_table(rows)
+    def _leaf(self, element: Any) -> str | None:
+        """What an element says that has none within it; None of any other."""
+        match element.tag.rpartition("}")[2]:
+            case "t":
+                return element.text or ""
+            case "tab":
+                return "\t"
+            case "br" | "cr":
+                return "\n"
+            case "noBreakHyphen":
+                return "-"
+            case "footnoteReference" | "endnoteReference":
+                return f"[^{element.get(f'{_W}id')}]"
+            case "commentReference":
+                return f" [comment {element.get(f'{_W}id')}]"
+            case "docPr":
+                words = one_line(element.get("descr") or "", LONGEST_DESCRIPTION)
+                return f"[picture: {words}]" if words else ""
+            case "fldChar":
+                return self._field(str(element.get(f"{_W}fldCharType")))
+            case "instrText":
+                self._fields[-1:] = [each + (element.text or "") for each in self._fields[-1:]]
+                return ""
+            case _:
+                return None
 
-    def _cell(self, cell: Any) -> str:
-        return " ".join(each for each in self._blocks(cell) if each.strip())
+    def _field(self, mark: str) -> str:
+        """A field (17.16.18) has a code and a result, and is shown as its result; of a link the code has the target."""
+        if mark == "begin":
+            self._fields.append("")
+            return ""
+        link = _LINK.match(self._fields[-1]) if self._fields else None
+        if mark == "end" and self._fields:
+            self._fields.pop()
+        if link is None:
+            return ""
+        return "[" if mark == "separate" else f"]({link.group(1)})"
+
+    def _drawn(self, element: Any) -> Iterator[str]:
+        """A chart, or a diagram, which is a part of its own."""
+        relation = self._main.rels.get(element.get(f"{_LINKS}id") or element.get(f"{_LINKS}dm"))
+        if relation is None or relation.is_external:
+            return
+        blob = relation.target_part.blob
+        if element.tag == _CHART:
+            yield charts.chart(ET.fromstring(blob))  # noqa: S314 - expat bounds entities (2.4.1)
+        else:
+            yield from charts.diagram(blob)
+
+    def _chunk(self, element: Any) -> str:
+        """A document of another kind within this one (17.17.2.1): some programs write web pages as Word documents."""
+        relation = self._main.rels.get(element.get(f"{_LINKS}id"))
+        if relation is None or relation.is_external:
+            return ""
+        blob, kind = relation.target_part.blob, str(relation.target_part.content_type).partition(";")[0]
+        if kind in {WEB_ARCHIVE, EMAIL}:
+            return mail.body(blob)
+        found = text_encoding(blob) if kind.startswith("text/") or kind == "application/xhtml+xml" else None
+        words = blob.decode(found.name, "replace") if found is not None else ""
+        return web.markdown(words) if kind != "text/plain" else words
+
+    def _rows(self, table: Any) -> list[list[str]]:
+        return [list(self._cells(row)) for row in _outermost(table, f"{_W}tr")]
+
+    def _cells(self, row: Any) -> Iterator[str]:
+        for cell in _outermost(row, f"{_W}tc"):
+            yield " ".join(each for each in self._within_cell(cell) if each.strip())
+            span = cell.find(f"{_W}tcPr/{_W}gridSpan")
+            wide = str(span.get(f"{_W}val")) if span is not None else "1"
+            yield from [""] * (min(int(wide), MOST_SPANNED) - 1 if wide.isdigit() else 0)
+
+    def _within_cell(self, element: Any) -> Iterator[str]:
+        """A table in a cell is a list there."""
+        for child in element:
+            if child.tag == f"{_W}tbl":
+                yield "; ".join(", ".join(each for each in row if each) for row in self._rows(child))
+            elif child.tag == f"{_W}p":
+                yield from self._paragraph(child)
+            elif child.tag not in _LEFT_OUT:
+                yield from self._within_cell(child)
+
+
+def _outermost(element: Any, tag: str) -> Iterator[Any]:
+    """The elements of a tag that are in no other table, but for content controls around them."""
+    for child in element:
+        if child.tag == tag:
+            yield child
+        elif child.tag not in _LEFT_OUT:
+            yield from _outermost(child, tag)
 
 
 def _parsed(blob: bytes) -> Any:

@@ -1,0 +1,68 @@
+"""Charts and diagrams within office documents: the numbers and the words behind the picture (ECMA-376, part 1, 21)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from worker.inputs.readers.tables import as_table
+
+MOST_POINTS = 10_000  # of one series of a chart
+_CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_TEXT = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
+
+
+def chart(root: Any) -> str:
+    """The numbers behind a chart, of any type, which it keeps beside the picture.
+
+    Args:
+        root: The element ``chartSpace``.
+    """
+    title = title_of(root)
+    series = [_Series.read(each) for each in root.iter(f"{_CHART}ser")]
+    names = max((each.names for each in series), key=len, default=[])
+    count = max([len(names), *(len(each.values) for each in series)], default=0)
+    rows = [["", *(each.title for each in series)]]
+    for place in range(count):
+        name = names[place] if place < len(names) else str(place + 1)
+        rows.append([name, *(each.values[place] if place < len(each.values) else "" for each in series)])
+    return "\n\n".join([f"Chart: {title}" if title else "Chart:", as_table(rows)])
+
+
+def title_of(root: Any) -> str:
+    """What stands above a chart; empty where nothing does."""
+    return "".join(each.text or "" for each in root.findall(f"{_CHART}chart/{_CHART}title//{_TEXT}"))
+
+
+def diagram(blob: bytes) -> Iterator[str]:
+    """The words of SmartArt, as a list; nothing where there are none."""
+    root = ET.fromstring(blob)  # noqa: S314 - expat bounds entities (2.4.1)
+    words = [text for node in root.iter(_TEXT) if (text := (node.text or "").strip())]
+    if words:
+        yield "\n".join(f"- {word}" for word in words)
+
+
+@dataclass
+class _Series:
+    """One series of a chart."""
+
+    title: str
+    names: list[str]
+    values: list[str]
+
+    @classmethod
+    def read(cls, element: Any) -> "_Series":
+        title = " ".join(_cached(element, "tx"))
+        names = _cached(element, "cat") or _cached(element, "xVal")
+        return cls(title, names, _cached(element, "val") or _cached(element, "yVal"))
+
+
+def _cached(element: Any, what: str) -> list[str]:
+    """The values of a reference as the chart keeps them, each at its place."""
+    found: dict[int, str] = {}
+    for each in element.findall(f"{_CHART}{what}//{_CHART}pt"):
+        value = each.find(f"{_CHART}v")
+        place = str(each.get("idx") or "")
+        if value is not None and place.isdigit() and int(place) < MOST_POINTS:
+            found[int(place)] = value.text or ""
+    return [found.get(place, "") for place in range(max(found, default=-1) + 1)]
