@@ -16,7 +16,7 @@ from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.examining import examined
 from worker.inputs.kinds import DEEPEST, MOST_MEMBERS
-from worker.inputs.readers.workbook import displayed
+from worker.inputs.readers.cells import displayed
 
 MOST = 20 * 1024 * 1024
 

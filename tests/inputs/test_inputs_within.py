@@ -44,13 +44,24 @@ def slides() -> bytes:
     return saved(deck)
 
 
+def book() -> bytes:
+    import openpyxl
+    from openpyxl.drawing.image import Image as Placed
+
+    made: Any = openpyxl.Workbook()
+    made.active["A1"] = "Look at these."
+    for shade in (1, 3, 4):
+        made.active.add_image(Placed(io.BytesIO(picture(shade))), f"C{shade}")
+    return saved(made)
+
+
 def page() -> bytes:
     inlined = (base64.b64encode(picture(shade)).decode() for shade in (1, 3, 4))
     pictures = "".join(f'<img alt="" src="data:image/png;base64,{each}">' for each in inlined)
     return f"<!doctype html><html><body><p>Look.</p>{pictures}</body></html>".encode()
 
 
-@pytest.mark.parametrize(("make", "name"), [(word, "a.docx"), (slides, "a.pptx"), (page, "a.html")])
+@pytest.mark.parametrize(("make", "name"), [(word, "a.docx"), (slides, "a.pptx"), (book, "a.xlsx"), (page, "a.html")])
 async def test_as_many_as_are_wanted_become_images_each_once_and_no_icons(make: Any, name: str) -> None:
     content, url = make(), f"https://a.test/{name}"
     document, *pictures = await examined(url, Fetched(content), MOST, pictures=2)

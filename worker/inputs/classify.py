@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from worker.inputs.attachments import Kind
 from worker.inputs.decoding import Encoding, text_encoding
-from worker.inputs.kinds import COMPOUND, EMAIL, GZIP, NOTEBOOK, RTF, TAR, TYPES, WEB_ARCHIVE, ZIP
+from worker.inputs.kinds import COMPOUND, EMAIL, GZIP, NOTEBOOK, OPEN_DOCUMENTS, RTF, TAR, TYPES, WEB_ARCHIVE, ZIP
 from worker.inputs.pictures import picture_type
 from worker.inputs.recordings import recording_type
 
@@ -27,6 +27,7 @@ _STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1
     (b"\x1f\x8b\x08", GZIP),
     (b"{\\rtf", RTF),
 )
+_FLAT = re.compile(rb"""<office:document\s[^<>]{0,16000}?\boffice:mimetype=["']([\w./+-]{1,100})["']""")
 _PACKED = {ZIP, COMPOUND, GZIP, TAR}
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
 # Python's own table, without the system's files, which differ from one machine to the next.
@@ -151,6 +152,9 @@ def _text_type(content: bytes, declared: str, name: str) -> str:
 
 
 def _markup_type(content: bytes) -> str | None:
+    flat = _FLAT.search(content[:_HEADERS])
+    if flat is not None and (found := _flat_type(flat.group(1).decode("ascii"))):
+        return found
     head = content[:_HEAD].replace(b"\0", b"").lstrip(_BLANK + b"\xff\xfe").lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return "text/html"
@@ -159,6 +163,11 @@ def _markup_type(content: bytes) -> str | None:
             return "image/svg+xml"
         return "text/html" if b"<html" in head else "text/xml"
     return None
+
+
+def _flat_type(media_type: str) -> str | None:
+    """An OpenDocument that is one XML file (ISO/IEC 26300-1, 3.1); or a template of one."""
+    return next((each for each in OPEN_DOCUMENTS if media_type.startswith(each)), None)
 
 
 def _is_text_type(media_type: str) -> bool:

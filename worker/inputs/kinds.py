@@ -17,6 +17,8 @@ EXCEL_BINARY = "application/vnd.ms-excel.sheet.binary.macroEnabled.12"
 OPEN_TEXT = f"{_ODF}text"
 OPEN_SPREADSHEET = f"{_ODF}spreadsheet"
 OPEN_PRESENTATION = f"{_ODF}presentation"
+OPEN_DRAWING = f"{_ODF}graphics"
+OPEN_DOCUMENTS = (OPEN_TEXT, OPEN_SPREADSHEET, OPEN_PRESENTATION, OPEN_DRAWING)
 EPUB = "application/epub+zip"
 OLD_WORD = "application/msword"
 OLD_EXCEL = "application/vnd.ms-excel"
@@ -67,12 +69,23 @@ TYPES: dict[str, FileType] = {
         FileType(EXCEL, "an Excel workbook", "workbook:read", "openpyxl", "a table a sheet, cells as they are shown"),
         FileType(POWERPOINT, "a PowerPoint presentation", "slides:read", "pptx", "text, tables, charts, notes a slide"),
         FileType(EXCEL_BINARY, "a binary Excel workbook", "office:read", "kreuzberg", "a table a sheet"),
-        FileType(OPEN_TEXT, "an OpenDocument text", "office:read", "kreuzberg", "Markdown"),
-        FileType(OPEN_SPREADSHEET, "an OpenDocument spreadsheet", "office:read", "kreuzberg", "a table a sheet"),
-        FileType(OPEN_PRESENTATION, "an OpenDocument presentation", "opendocument:read", None, "text a slide"),
+        FileType(OPEN_TEXT, "an OpenDocument text", "opendocument:read", None, "Markdown, as of a Word document"),
+        FileType(
+            OPEN_SPREADSHEET, "an OpenDocument spreadsheet", "opendocument:read", None, "a table a sheet, as shown"
+        ),
+        FileType(
+            OPEN_PRESENTATION, "an OpenDocument presentation", "opendocument:read", None, "text, tables, notes a slide"
+        ),
+        FileType(OPEN_DRAWING, "an OpenDocument drawing", "opendocument:read", None, "text a page"),
         FileType(EPUB, "an e-book", "office:read", "kreuzberg", "Markdown"),
         FileType(OLD_WORD, "a Word document of before 2007", "office:read", "kreuzberg", "text"),
-        FileType(OLD_EXCEL, "an Excel workbook of before 2007", "office:read", "kreuzberg", "a table a sheet"),
+        FileType(
+            OLD_EXCEL,
+            "an Excel workbook of before 2007",
+            "oldbook:read",
+            "xlrd",
+            "a table a sheet, cells as they are shown",
+        ),
         FileType(OLD_POWERPOINT, "a PowerPoint presentation of before 2007", "office:read", "kreuzberg", "text"),
         FileType(OUTLOOK, "an Outlook message", "office:read", "kreuzberg", "headers and body"),
         FileType(RTF, "a rich text", "office:read", "kreuzberg", "Markdown"),

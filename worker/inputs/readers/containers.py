@@ -14,9 +14,7 @@ from worker.inputs.kinds import (
     OLD_EXCEL,
     OLD_POWERPOINT,
     OLD_WORD,
-    OPEN_PRESENTATION,
-    OPEN_SPREADSHEET,
-    OPEN_TEXT,
+    OPEN_DOCUMENTS,
     OUTLOOK,
     POWERPOINT,
     WORD,
@@ -95,7 +93,7 @@ def _document_type(archive: zipfile.ZipFile) -> str:
     declared = _text_of(archive, "mimetype").strip() if "mimetype" in names else ""
     if not declared and "META-INF/manifest.xml" in names:
         declared = _root_of_manifest(archive)
-    for each in (OPEN_TEXT, OPEN_SPREADSHEET, OPEN_PRESENTATION, EPUB):
+    for each in (*OPEN_DOCUMENTS, EPUB):
         if declared.startswith(each):  # templates too
             return each
     return EPUB if "META-INF/container.xml" in names else ZIP

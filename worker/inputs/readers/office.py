@@ -1,12 +1,19 @@
 """Documents that a library for many formats reads: those of before 2007, e-books, rich text, OpenDocument."""
 
 import re
+from collections.abc import Iterator
 
 from worker.bounded import Refused
-from worker.inputs.kinds import OLD_WORD
+from worker.inputs.kinds import EXCEL_BINARY, OLD_EXCEL, OLD_WORD
+from worker.inputs.readers import sheets
 from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.sheets import Sheet
 
+PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 BROKEN = "it is broken, or not what it seems to be"
+_RULE = re.compile(r"\|(?: --- \|)+")
+_BAR = re.compile(r"(?<!\\)\|")
+_MIDNIGHT = re.compile(r"(?<=^\d{4}-\d\d-\d\d) 00:00:00$")
 _LINK = re.compile(r'\bHYPERLINK\s+(?:\\l\s+)?"([^"\n]{1,2000})"\s*')  # ECMA-376, part 1, 17.16.5.25
 
 
@@ -19,7 +26,22 @@ def read(content: bytes, limits: Limits) -> Answer:
         text = kreuzberg.extract_bytes_sync(content, limits.media_type, config=wanted).content
     except Exception as error:  # noqa: BLE001 - a broken document makes it raise almost anything
         raise Refused(_cause(str(error))) from None
+    if limits.media_type in {EXCEL_BINARY, OLD_EXCEL}:
+        return sheets.answer(list(_sheets(text)))
     return Answer(without_codes(text) if limits.media_type == OLD_WORD else text)
+
+
+def _sheets(text: str) -> Iterator[Sheet]:
+    """The sheets of a workbook, of which the library writes every empty row."""
+    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        title, _, rest = part.partition("\n")
+        sheet = Sheet(title.strip())
+        lines = [line for line in rest.splitlines() if line.startswith("|") and not _RULE.fullmatch(line)]
+        for number, line in enumerate(lines, 1):
+            cells = [_MIDNIGHT.sub("", each.strip().replace("\\|", "|")) for each in _BAR.split(line)[1:-1]]
+            filled = {column: each for column, each in enumerate(cells) if each}
+            sheet.rows += [(number, filled)] if filled else []
+        yield sheet
 
 
 def without_codes(text: str) -> str:
@@ -31,5 +53,5 @@ def _cause(message: str) -> str:
     """The library's words as words of ours, which hold nothing of the document."""
     lowered = message.lower()
     if "password" in lowered or "encrypt" in lowered:
-        return "it is encrypted and needs a password"
+        return PASSWORD
     return "it unpacks to more than is allowed" if "limit exceeded" in lowered else BROKEN

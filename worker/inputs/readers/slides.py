@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.bounded import Refused
+from worker.inputs.names import one_line
 from worker.inputs.readers import charts, within
 from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.containers import BROKEN
@@ -12,7 +13,8 @@ from worker.inputs.readers.tables import as_table
 
 _BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
 _EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
-_GROUP, _DIAGRAM_DATA = 6, "diagramData"  # MSO_SHAPE_TYPE.GROUP; the last part of a relationship's type
+LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
+_GROUP, _PICTURE, _DIAGRAM_DATA = 6, 13, "diagramData"  # of MSO_SHAPE_TYPE; the last part of a relationship's type
 
 
 def read(content: bytes, limits: Limits) -> Answer:
@@ -60,6 +62,9 @@ def _shape(shape: Any) -> Iterator[str]:
         yield as_table([[cell.text_frame.text for cell in row.cells] for row in shape.table.rows])
     elif getattr(shape, "has_chart", False):
         yield charts.chart(shape.chart._chartSpace)  # noqa: SLF001 - its plots know but some types of charts
+    elif shape.shape_type == _PICTURE:
+        words = one_line(shape._element._nvXxPr.cNvPr.get("descr") or "", LONGEST_DESCRIPTION)  # noqa: SLF001 - no other way
+        yield f"[picture: {words}]" if words else ""
     elif shape.has_text_frame:
         yield "\n".join(line for each in shape.text_frame.paragraphs if (line := _line(each)))
 

@@ -1,199 +1,157 @@
-"""Excel workbooks: each sheet as a table of its cells as they are shown, without the emptiness between them."""
+"""Excel workbooks of 2007 and later: cells as they are shown, formulas without a result, comments, boxes, pictures."""
 
-import datetime as dt
 import io
 import re
+import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
+from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
+from worker.inputs.names import one_line
+from worker.inputs.readers import charts, sheets, within
 from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.containers import BROKEN
-from worker.inputs.readers.tables import as_table
+from worker.inputs.readers.sheets import Row, Sheet
 
-GAP = 5  # empty columns or more: what comes behind them is beside the table, not a part of it
-_LITERAL = re.compile(r'"([^"]*)"|\[\$([^\]-]*)[^\]]*\]|\\(.)|([€$£¥])')
-_DIGITS = re.compile(r"[#0?][#0?,.]*")
-
-
-@dataclass
-class _Sheet:
-    """A sheet while it is read.
-
-    Arguments:
-        rows: number and cells of each row that holds anything; a cell's place is its column, from 0.
-        is_cut: whether there are more rows than were wanted.
-    """
-
-    rows: list[tuple[int, dict[int, str]]] = field(default_factory=list[tuple[int, dict[int, str]]])
-    is_cut: bool = False
+MOST_REMARKS = 200  # of one sheet
+LONGEST_REMARK = 2_000  # characters
+_PIECE = 1024 * 1024  # bytes of a sheet that are searched at a time,
+_OVERLAP = 256  # and of the one before
+_WITHOUT_RESULT = re.compile(
+    rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f(?: [^<>]*)?/>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></|</(?:\w+:)?c>)"
+)
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_SHAPE = "{http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing}sp"
+_EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
+_THREADED = re.compile(r"\[Threaded comment\].*?(?:Comment|Kommentar|Commentaire):\s*", re.DOTALL)
 
 
 def read(content: bytes, limits: Limits) -> Answer:
     """Read a workbook. Raises: Refused."""
-    import openpyxl
-
     try:
-        book: Any = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        sheets = list(book.worksheets)
-        names = ", ".join(f"{each.title}{'' if each.sheet_state == 'visible' else ' (hidden)'}" for each in sheets)
-        answer = Answer(f"Sheets: {names}" if len(sheets) > 1 else "")
-        room = limits.characters
-        share = max(room // max(len(sheets), 1), 1)
-        parts = [answer.text]
-        for sheet in sheets:
-            last_row = sheet.max_row
-            sheet.reset_dimensions()  # else every row is filled up to the last column of any
-            taken = _taken(sheet, share)
-            answer.is_cut |= taken.is_cut
-            parts.append(_written(sheet.title, taken, last_row))
-    except Refused:
+        return _Workbook(content).read(limits)
+    except (Refused, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a broken workbook makes the library raise almost anything
         raise Refused(BROKEN) from None
-    answer.text = "\n\n".join(each for each in parts if each)
-    return answer if any(parts[1:]) else Answer("")
 
 
-def displayed(value: object, form: str) -> str:
-    """A cell as it is shown.
+class _Workbook:
+    """A workbook while it is read."""
 
-    Args:
-        value: What it holds.
-        form: Its number format (ECMA-376, part 1, 18.8.30).
-    """
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case dt.datetime():
-            return _moment(value, form)
-        case dt.date() | dt.time():
-            return value.isoformat()
-        case dt.timedelta():
-            return str(value)
-        case int() | float():
-            return _number(value, form)
-        case _:
-            return str(value)
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._archive = zipfile.ZipFile(io.BytesIO(content))
+        self._names = set(self._archive.namelist())
+        self._book = self._opened(results=True)
+        self._sheets = list(self._book.worksheets)
+        self._is_uncounted = bool(self._book.calculation and self._book.calculation.fullCalcOnLoad)  # by its maker
+        self._formulas = self._opened(results=False) if self._lacks_results() else None
 
+    def read(self, limits: Limits) -> Answer:
+        share = max(limits.characters // max(len(self._sheets), 1), 1)
+        answer = sheets.answer([self._sheet(each, share) for each in self._sheets])
+        if self._formulas is not None:
+            answer.notes.append("the program that wrote it left out the results of formulas, so the formulas are shown")
+        within.take(answer, self._pictures(), limits.pictures, limits.most)
+        return answer
 
-def _taken(sheet: Any, characters: int) -> _Sheet:
-    taken, length = _Sheet(), 0
-    for number, row in enumerate(sheet.iter_rows(), 1):
-        cells = {
-            column: text
-            for column, each in enumerate(row)
-            if each.value is not None and (text := displayed(each.value, str(each.number_format)).strip())
+    def _opened(self, *, results: bool) -> Any:
+        import openpyxl
+
+        return openpyxl.load_workbook(io.BytesIO(self._content), read_only=True, data_only=results, keep_links=False)
+
+    def _lacks_results(self) -> bool:
+        """Whether formulas are there without what they come to: programs leave that to Excel, or write 0."""
+        for sheet in self._sheets:
+            with self._archive.open(sheet._worksheet_path) as member:  # noqa: SLF001 - the library does not say it elsewhere
+                before = b""
+                while piece := member.read(_PIECE):
+                    if _WITHOUT_RESULT.search(before + piece) or (self._is_uncounted and b"<f>" in before + piece):
+                        return True
+                    before = piece[-_OVERLAP:]
+        return False
+
+    def _sheet(self, sheet: Any, characters: int) -> Sheet:
+        taken = Sheet(sheet.title, is_hidden=sheet.sheet_state != "visible", last_row=sheet.max_row)
+        taken.take(self._rows(sheet), characters)
+        taken.remarks = [one_line(each, LONGEST_REMARK) for each in [*self._comments(sheet), *self._boxes(sheet)]]
+        if len(taken.remarks) > MOST_REMARKS:
+            taken.remarks[MOST_REMARKS:] = [f"[and {len(taken.remarks) - MOST_REMARKS:,} more comments and boxes]"]
+        return taken
+
+    def _rows(self, sheet: Any) -> Iterator[Row]:
+        sheet.reset_dimensions()  # else every row is filled up to the last column of any
+        if self._formulas is None:
+            for number, row in enumerate(sheet.iter_rows(), 1):
+                yield number, dict(_shown(row))
+            return
+        other = self._formulas[sheet.title]
+        other.reset_dimensions()
+        for number, (row, formulas) in enumerate(zip(sheet.iter_rows(), other.iter_rows(), strict=False), 1):
+            yield number, dict(_shown(row)) | dict(self._uncounted(row, formulas))
+
+    def _uncounted(self, row: Any, formulas: Any) -> Iterator[tuple[int, str]]:
+        for column, (cell, each) in enumerate(zip(row, formulas, strict=False)):
+            if each.data_type == "f" and (cell.value is None or (cell.value == 0 and self._is_uncounted)):
+                yield column, str(getattr(each.value, "text", None) or each.value)
+
+    def _comments(self, sheet: Any) -> Iterator[str]:
+        for _, root in self._parts_of(_path(sheet), "comments"):
+            for each in root.iter(f"{_MAIN}comment"):
+                words = _THREADED.sub("", "".join(part.text or "" for part in each.iter(f"{_MAIN}t"))).strip()
+                if words:
+                    yield f"Comment on {each.get('ref')}: {words}"
+
+    def _boxes(self, sheet: Any) -> Iterator[str]:
+        """The words of shapes, and what stands above charts, whose numbers are in the cells."""
+        for path, root in self._parts_of(_path(sheet), "drawing"):
+            for shape in root.iter(_SHAPE):
+                words = " ".join(each.text or "" for each in shape.iter(f"{_DRAWING}t")).strip()
+                if words:
+                    yield f"Text box: {words}"
+            for _, chart in self._parts_of(path, "chart"):
+                if title := charts.title_of(chart):
+                    yield f"Chart: {title}"
+
+    def _pictures(self) -> Iterator[tuple[str, bytes]]:
+        for sheet in self._sheets:
+            for path, root in self._parts_of(_path(sheet), "drawing"):
+                named = self._related(path)
+                for each in root.iter(f"{_DRAWING}blip"):
+                    target = named.get(each.get(_EMBEDDED) or "", ("", ""))[1]
+                    if target in self._names:
+                        yield f"{sheet.title} {target.rpartition('/')[2]}", self._archive.read(target)
+
+    def _parts_of(self, path: str, kind: str) -> Iterator[tuple[str, Any]]:
+        """Parts that one refers to: the path of each, and what it holds."""
+        for found, target in self._related(path).values():
+            if found == kind and target in self._names:
+                yield target, ET.fromstring(self._archive.read(target))  # noqa: S314 - expat bounds entities (2.4.1)
+
+    def _related(self, path: str) -> dict[str, tuple[str, str]]:
+        """The relationships of a part by their ids: what each is, and the path of its target."""
+        from openpyxl.packaging.relationship import get_dependents, get_rels_path
+
+        listed = get_rels_path(path).lstrip("/")
+        if listed not in self._names:
+            return {}
+        found: Any = get_dependents(self._archive, listed)
+        return {
+            str(each.Id): (str(each.Type).rpartition("/")[2], str(each.Target).lstrip("/"))
+            for each in found
+            if each.TargetMode != "External"
         }
-        if not cells:
-            continue
-        if length > characters:
-            taken.is_cut = True
-            break
-        taken.rows.append((number, cells))
-        length += sum(map(len, cells.values())) + 3 * len(cells)
-    return taken
 
 
-def _written(title: str, sheet: _Sheet, last_row: int | None) -> str:
-    if not sheet.rows:
-        return ""
-    columns = _main_columns(sheet)
-    main, beside = _parted(sheet, columns)
-    of_how_many = f" of about {last_row:,}" if last_row else ""
-    lines = [
-        f"## {title}",
-        f"[the first {len(sheet.rows):,} rows{of_how_many}]" if sheet.is_cut else "",
-        "Beside the table: " + "; ".join(beside) if beside else "",
-        as_table(main),
-    ]
-    return "\n\n".join(each for each in lines if each)
+def _path(sheet: Any) -> str:
+    return str(sheet._worksheet_path).lstrip("/")  # noqa: SLF001 - the library does not say it elsewhere
 
 
-def _main_columns(sheet: _Sheet) -> range:
-    """The columns of the table: from the first that holds anything to the first wide gap."""
-    used = sorted({column for _, cells in sheet.rows for column in cells})
-    last = used[0]
-    for column in used:
-        if column - last > GAP:
-            break
-        last = column
-    return range(used[0], last + 1)
-
-
-def _parted(sheet: _Sheet, columns: range) -> tuple[list[list[str]], list[str]]:
-    """The rows of the table, and the cells that are not in it."""
-    main = [[cells.get(column, "") for column in columns] for _, cells in sheet.rows]
-    beside = [
-        f"{_letters(column)}{number} = {text}"
-        for number, cells in sheet.rows
-        for column, text in cells.items()
-        if column not in columns
-    ]
-    return main, beside[:100]
-
-
-def _letters(column: int) -> str:
-    letters = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
-def _moment(value: dt.datetime, form: str) -> str:
-    shows_time = "h" in form.lower() or (value.hour, value.minute, value.second) != (0, 0, 0)
-    return value.isoformat(" ", "seconds" if value.second else "minutes") if shows_time else value.date().isoformat()
-
-
-def _number(value: float, form: str) -> str:
-    shape = _shape_of(_section(value, form))
-    if shape is None:
-        return _plain(value)
-    shown = value * 100 if shape.is_percent else value
-    text = f"{shown:,.{shape.places}f}" if shape.is_grouped else f"{shown:.{shape.places}f}"
-    return f"{shape.before}{text}{'%' if shape.is_percent else ''}{shape.after}"
-
-
-class _Shape(NamedTuple):
-    """How a format writes numbers: decimal places, thousands apart, and what stands around them."""
-
-    places: int
-    is_grouped: bool
-    is_percent: bool
-    before: str
-    after: str
-
-
-@cache
-def _shape_of(section: str) -> _Shape | None:
-    """None for a format that says nothing of it, or more than is known here, such as an exponent."""
-    digits = _DIGITS.search(_LITERAL.sub("", section))
-    if section in {"", "General", "@"} or "E" in section or digits is None:
-        return None
-    whole, _, rest = digits.group().partition(".")
-    before, _, after = section.partition(digits.group())
-    return _Shape(
-        len(rest.replace(",", "")), "," in whole, "%" in section, "".join(_spoken(before)), "".join(_spoken(after))
-    )
-
-
-def _section(value: float, form: str) -> str:
-    """The part of a format that counts for a value: some have one for negative numbers, and one for zero."""
-    positive, _, others = form.partition(";")
-    for_zero = others.partition(";")[2].partition(";")[0]
-    return for_zero if value == 0 and "0" in for_zero else positive  # the sign is written by us
-
-
-def _spoken(part: str) -> Iterator[str]:
-    for quoted, currency, escaped, symbol in _LITERAL.findall(part):
-        yield quoted or currency or escaped or symbol
-
-
-def _plain(value: float) -> str:
-    return str(value) if isinstance(value, int) else format(value, ".15g")
+def _shown(row: Any) -> Iterator[tuple[int, str]]:
+    for column, each in enumerate(row):
+        if each.value is not None and (text := displayed(each.value, str(each.number_format)).strip()):
+            yield column, text

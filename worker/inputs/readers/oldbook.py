@@ -1,0 +1,102 @@
+"""Excel workbooks of before 2007: cells as they are shown, with comments."""
+
+import datetime as dt
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from worker.bounded import Refused
+from worker.inputs.names import one_line
+from worker.inputs.readers import office, sheets
+from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.cells import displayed
+from worker.inputs.readers.sheets import Row, Sheet, letters
+
+MOST_REMARKS = 200  # of one sheet
+LONGEST_REMARK = 2_000  # characters
+
+
+class _Nowhere(io.TextIOBase):
+    """Where the library's log goes: it quotes the document, and is as long as the document likes."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
+def read(content: bytes, limits: Limits) -> Answer:
+    """Read a workbook. Raises: Refused."""
+    try:
+        return _read(content, limits)
+    except (Refused, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - a broken workbook makes the library raise almost anything
+        return office.read(content, limits)  # which takes more, and shows numbers without their formats
+
+
+def _read(content: bytes, limits: Limits) -> Answer:
+    import xlrd
+
+    try:
+        book: Any = xlrd.open_workbook(
+            file_contents=content, logfile=_Nowhere(), formatting_info=True, ragged_rows=True, on_demand=True
+        )
+    except xlrd.biffh.XLRDError as error:
+        if "encrypted" in str(error):
+            raise Refused(office.PASSWORD) from None
+        raise
+    share = max(limits.characters // max(book.nsheets, 1), 1)
+    return sheets.answer([_sheet(book, number, share) for number in range(book.nsheets)])
+
+
+def _sheet(book: Any, number: int, characters: int) -> Sheet:
+    sheet: Any = book.sheet_by_index(number)
+    taken = Sheet(sheet.name, is_hidden=sheet.visibility != 0, last_row=sheet.nrows)
+    taken.take(_rows(book, sheet), characters)
+    for (row, column), note in sorted(sheet.cell_note_map.items())[:MOST_REMARKS]:
+        taken.remarks.append(one_line(f"Comment on {letters(column)}{row + 1}: {note.text}", LONGEST_REMARK))
+    book.unload_sheet(number)
+    return taken
+
+
+def _rows(book: Any, sheet: Any) -> Iterator[Row]:
+    for number in range(sheet.nrows):
+        cells = ((column, _shown(book, each)) for column, each in enumerate(sheet.row(number)))
+        yield number + 1, {column: text for column, text in cells if text}
+
+
+def _shown(book: Any, cell: Any) -> str:
+    """A cell as it is shown ([MS-XLS] 2.4.122, 2.4.353)."""
+    import xlrd
+
+    match cell.ctype:
+        case xlrd.XL_CELL_TEXT:
+            return str(cell.value).strip()
+        case xlrd.XL_CELL_BOOLEAN:
+            return "TRUE" if cell.value else "FALSE"
+        case xlrd.XL_CELL_ERROR:
+            return str(xlrd.error_text_from_code.get(cell.value, "#ERROR"))
+        case xlrd.XL_CELL_NUMBER | xlrd.XL_CELL_DATE:
+            form = _form(book, cell)
+            moment = _moment(book, cell.value, form) if cell.ctype == xlrd.XL_CELL_DATE else None
+            return displayed(cell.value if moment is None else moment, form)
+        case _:
+            return ""
+
+
+def _form(book: Any, cell: Any) -> str:
+    try:
+        return str(book.format_map[book.xf_list[cell.xf_index].format_key].format_str)
+    except (KeyError, IndexError, TypeError):
+        return "General"
+
+
+def _moment(book: Any, value: float, form: str) -> dt.datetime | dt.time | dt.timedelta | None:
+    import xlrd
+
+    if "[h" in form.lower():
+        return dt.timedelta(days=value)
+    try:
+        found = xlrd.xldate.xldate_as_datetime(value, book.datemode)
+    except (ValueError, OverflowError, xlrd.xldate.XLDateError):
+        return None
+    return found.time().replace(microsecond=0) if 0 <= value < 1 else found

@@ -1,0 +1,106 @@
+"""Sheets of a workbook, whatever program made it: each a table, without the emptiness between its cells."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from worker.inputs.readers.answer import Answer
+from worker.inputs.readers.tables import as_table
+
+GAP = 5  # empty columns or more: what comes behind them is beside the table, not a part of it
+MOST_BESIDE = 100  # cells beside the table that are named; of the others, their number
+
+Row = tuple[int, dict[int, str]]
+"""The number of a row, from 1, and its cells that are not empty: column, from 0, and what is shown."""
+
+
+@dataclass
+class Sheet:
+    """A sheet.
+
+    Arguments:
+        title: its name.
+        is_hidden: whether its workbook hides it.
+        rows: those that hold anything, in their order.
+        is_cut: whether there are more rows than were wanted.
+        last_row: the number of its last row, as far as its workbook says so.
+        remarks: what stands around its cells, such as comments and text boxes, a line each.
+    """
+
+    title: str
+    is_hidden: bool = False
+    rows: list[Row] = field(default_factory=list[Row])
+    is_cut: bool = False
+    last_row: int | None = None
+    remarks: list[str] = field(default_factory=list[str])
+
+    def take(self, rows: Iterable[Row], characters: int) -> None:
+        """Take rows, until so many characters are there."""
+        length = 0
+        for number, cells in rows:
+            if not cells:
+                continue
+            if length > characters:
+                self.is_cut = True
+                return
+            self.rows.append((number, cells))
+            length += sum(map(len, cells.values())) + 3 * len(cells)
+
+
+def answer(sheets: list[Sheet]) -> Answer:
+    """A workbook as Markdown: the names of its sheets, and of each that is not empty the table."""
+    names = ", ".join(f"{each.title}{' (hidden)' if each.is_hidden else ''}" for each in sheets)
+    tables = [written for each in sheets if (written := _written(each))]
+    if not tables:
+        return Answer("")
+    parts = [f"Sheets: {names}"] if len(sheets) > 1 else []
+    return Answer("\n\n".join([*parts, *tables]), is_cut=any(each.is_cut for each in sheets))
+
+
+def _written(sheet: Sheet) -> str:
+    if not sheet.rows:
+        return "\n\n".join([f"## {sheet.title}", *sheet.remarks]) if sheet.remarks else ""
+    columns = _main_columns(sheet)
+    main, beside = _parted(sheet, columns)
+    of_how_many = f" of about {sheet.last_row:,}" if sheet.last_row else ""
+    lines = [
+        f"## {sheet.title}",
+        f"[the first {len(sheet.rows):,} rows{of_how_many}]" if sheet.is_cut else "",
+        f"Beside the table: {'; '.join(beside)}" if beside else "",
+        as_table(main),
+        *sheet.remarks,
+    ]
+    return "\n\n".join(each for each in lines if each)
+
+
+def _main_columns(sheet: Sheet) -> range:
+    """The columns of the table: from the first that holds anything to the first wide gap."""
+    used = sorted({column for _, cells in sheet.rows for column in cells})
+    last = used[0]
+    for column in used:
+        if column - last > GAP:
+            break
+        last = column
+    return range(used[0], last + 1)
+
+
+def _parted(sheet: Sheet, columns: range) -> tuple[list[list[str]], list[str]]:
+    """The rows of the table, and the cells that are not in it."""
+    main = [[cells.get(column, "") for column in columns] for _, cells in sheet.rows]
+    beside = [
+        f"{letters(column)}{number} = {text}"
+        for number, cells in sheet.rows
+        for column, text in cells.items()
+        if column not in columns
+    ]
+    more = [f"and {len(beside) - MOST_BESIDE:,} more cells"] if len(beside) > MOST_BESIDE else []
+    return main, [*beside[:MOST_BESIDE], *more]
+
+
+def letters(column: int) -> str:
+    """The name of a column, from 0: `A`, …, `Z`, `AA`."""
+    name = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name
