@@ -21,12 +21,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from worker.engine.embedded import Embedded, folders
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import DEFAULT, Timings
 
 TEMPLATE = "migrated"
 FOREIGN_VARIABLES = ("XPANDER_", "WORKER_", "DATABASE_URL", "OPENAI", "ANTHROPIC", "AGNO_", "PORT")
 LEAVING_SECONDS = 0.5
-BEAT = 0.05  # seconds; the pulse's own quarter of a second would be paid at the end of every test
 
 
 TABLES = (
@@ -231,10 +230,15 @@ def empty_database_url(databases: Databases, postgres_version: int) -> Iterator[
 
 
 @pytest.fixture
-async def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+def timings() -> Timings:
+    """How long engines wait; a test parametrizes ``timings`` to have others."""
+    return DEFAULT
+
+
+@pytest.fixture
+async def engine(database_url: str, timings: Timings) -> AsyncIterator[Engine]:
     """An engine, open, on this test's database."""
-    monkeypatch.setattr(heartbeat, "BEAT", BEAT)
-    engine = Engine(database_url)
+    engine = Engine(database_url, timings=timings)
     await engine.open()
     yield engine
     await engine.close()

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from worker.cli.app import app
-from worker.engine.liveness import heartbeat
 
 
 def worker(*words: str) -> Result:
@@ -18,7 +17,6 @@ def worker(*words: str) -> Result:
 def test_a_knowledge_base_is_made_filled_searched_and_removed(
     environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     base = worker("create", "rules", "--description", "what we may do").stdout.strip()
     (environment / "rules.md").write_text("# Rules\n\n## Food\n\nSoup is served at noon.\n")
     (environment / "empty.txt").write_text(" ")

@@ -13,25 +13,23 @@ import pytest
 from tests.server.serving import Serving
 from worker.contracts import Platform
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 from worker.remote.remote import Remote
-
-BEAT = 0.05  # seconds; the pulse's own quarter of a second would be paid at the end of every test
 
 OpenPlatform = Callable[..., Awaitable[Platform]]
 Sql = Callable[..., Awaitable[list[tuple[object, ...]]]]
 
 
-async def _engine(url: str, organization_id: str, stack: AsyncExitStack) -> Platform:
-    engine = Engine(url, organization_id=organization_id)
+async def _engine(url: str, organization_id: str, timings: Timings, stack: AsyncExitStack) -> Platform:
+    engine = Engine(url, organization_id=organization_id, timings=timings)
     stack.push_async_callback(engine.close)
     await engine.open()
     return engine
 
 
-async def _remote(url: str, organization_id: str, stack: AsyncExitStack) -> Platform:
+async def _remote(url: str, organization_id: str, timings: Timings, stack: AsyncExitStack) -> Platform:
     """Over HTTP: a server of its own on the database, in a thread, and the remote platform in front of it."""
-    serving = Serving(url).start()
+    serving = Serving(url, timings=timings).start()
     stack.callback(serving.stop)
     await serving.started()
     remote = Remote(f"{serving.base}/{organization_id}", organization_id=organization_id)
@@ -41,7 +39,10 @@ async def _remote(url: str, organization_id: str, stack: AsyncExitStack) -> Plat
     return remote
 
 
-OPENERS: dict[str, Callable[[str, str, AsyncExitStack], Awaitable[Platform]]] = {"engine": _engine, "remote": _remote}
+OPENERS: dict[str, Callable[[str, str, Timings, AsyncExitStack], Awaitable[Platform]]] = {
+    "engine": _engine,
+    "remote": _remote,
+}
 """Every platform of the suite: its name, and how it is opened for a database and an organization."""
 
 
@@ -67,17 +68,16 @@ def postgres_version(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(params=sorted(OPENERS))
 async def open_platform(
-    request: pytest.FixtureRequest, database_url: str, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, database_url: str, timings: Timings
 ) -> AsyncIterator[OpenPlatform]:
     """Open one more platform on this test's database, as another process would; all are closed in the end."""
     difference = DIFFERENCES.get(request.param, {}).get(request.node.originalname)
     if difference is not None:
         pytest.skip(f"{request.param}: {difference}")
-    monkeypatch.setattr(heartbeat, "BEAT", BEAT)
     async with AsyncExitStack() as stack:
 
         async def open_one(organization_id: str = "default") -> Platform:
-            return await OPENERS[request.param](database_url, organization_id, stack)
+            return await OPENERS[request.param](database_url, organization_id, timings, stack)
 
         yield open_one
 

@@ -10,7 +10,7 @@ from tests.crash.chance import told
 from tests.crash.fleet import Fleet
 from tests.support import wait_until
 from worker.engine.fault_points import CLAIM, KNOWN, VARIABLE, WRITE, Wish
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 from worker.words.statuses import AgentExecutionStatus as Status
 
 KINDS = ("Append", "Finish", "GiveBack")
@@ -56,17 +56,15 @@ async def all_die(fleet: Fleet, places: list[str]) -> None:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def timings() -> Timings:
     """The test's own engine rescues, and is believed at once: its database does not restart."""
-    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
+    return Timings(trust=0.5)
 
 
-@pytest.mark.usefixtures("quick")
 async def test_a_worker_that_dies_between_two_statements_leaves_nothing_half_done(fleet: Fleet) -> None:
     await all_die(fleet, SOME)
 
 
-@pytest.mark.usefixtures("quick")
 async def test_a_worker_that_dies_of_a_task_it_has_made_and_begun_leaves_it_to_another(fleet: Fleet) -> None:
     """A task made where a worker waits is its own at once; nobody has heard of that yet when it dies."""
     fleet.engine.guard()
@@ -82,7 +80,6 @@ async def test_a_worker_that_dies_of_a_task_it_has_made_and_begun_leaves_it_to_a
     assert {(task["status"], task["crashes"], task["errors"]) for task in tasks} == {(Status.Completed, 0, 0)}
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("place", ["write.decided:Append:1:STOP", "write.sent:Finish:1:STOP"])
 async def test_a_worker_frozen_in_the_middle_of_a_transaction_holds_up_nobody(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, place: str
@@ -108,7 +105,6 @@ def is_frozen(process_id: int) -> bool:
 
 
 @pytest.mark.crash
-@pytest.mark.usefixtures("quick")
 async def test_a_worker_that_dies_between_any_two_statements_leaves_nothing_half_done(fleet: Fleet) -> None:
     await all_die(fleet, PLACES)
 

@@ -16,10 +16,10 @@ from tests.crash.fleet import Fleet, ledger_of
 from tests.support import wait_until
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import DEFAULT
 from worker.words.statuses import AgentExecutionStatus as Status
 
-TRUST = heartbeat.TRUST_SECONDS + 1  # what a rescuer must have lived before it is believed
+TRUST = DEFAULT.trust + 1  # what a rescuer must have lived before it is believed
 NOTICED = 5  # seconds that a death may take to be noticed on a busy machine; two at best
 
 

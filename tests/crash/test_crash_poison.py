@@ -13,7 +13,7 @@ from tests.cli.shells import Running, Shell
 from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 
@@ -75,9 +75,14 @@ MEGABYTES = 300  # resident, from which on a process is a hog; a worker with Agn
 
 
 @pytest.fixture
-async def rescuer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """The test's own engine, which notices deaths, and is believed at once: its database does not restart."""
-    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
+def timings() -> Timings:
+    """It is believed at once: its database does not restart."""
+    return Timings(trust=0.5)
+
+
+@pytest.fixture
+async def rescuer(engine: Engine) -> Engine:
+    """The test's own engine, which notices deaths."""
     engine.guard()
     return engine
 

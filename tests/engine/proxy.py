@@ -11,6 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from worker.engine.engine import Engine
+from worker.engine.timings import Timings
 
 
 class Proxy:
@@ -130,9 +131,9 @@ async def way(database_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def far(way: Proxy) -> AsyncIterator[Engine]:
+async def far(way: Proxy, timings: Timings) -> AsyncIterator[Engine]:
     """An engine whose way to the database can be cut."""
-    engine = Engine(way.url)
+    engine = Engine(way.url, timings=timings)
     await engine.open()
     yield engine
     await engine.close()

@@ -14,6 +14,7 @@ from tests.support import wait_until
 from worker.contracts.lease import now
 from worker.engine.commit import queue
 from worker.engine.engine import Engine
+from worker.engine.timings import Timings
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -233,11 +234,10 @@ async def test_under_a_hail_of_killed_connections_no_event_is_lost_and_none_come
         assert await texts(far, each.task.id) == [str(number) for number in range(150)]
 
 
+@pytest.mark.parametrize("timings", [Timings(away=0.3, reading=0.3)], ids=["quick"])
 async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_told(
     far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
-    monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
     _, held = await run(far)
     await way.take()
     writes = [asyncio.create_task(each) for each in (emit(far, held), save(far, held), emit_large(far, held))]  # pyright: ignore[reportArgumentType] # coroutines, as all verbs
@@ -256,8 +256,8 @@ async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_to
     assert len(await far.core.rows("select id from worker.tasks")) == 1
 
 
+@pytest.mark.parametrize("timings", [Timings(away=0.3)], ids=["quick"])
 async def test_what_nobody_can_know_is_said(far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
     await create(far)  # the writer is connected
     way.cut_at(INSERTED, for_good=True)
     with pytest.raises(Unavailable, match="whether this was stored is not known"):

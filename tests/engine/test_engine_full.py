@@ -10,8 +10,8 @@ from tests.conftest import execute
 from tests.contract.steps import claim, create, finish, note, numbers, run, worker
 from tests.support import wait_until
 from worker.contracts.waiting import Backoff
-from worker.engine.commit import queue, writer
 from worker.engine.engine import Engine
+from worker.engine.timings import Timings
 from worker.words.errors import Unavailable
 from worker.words.statuses import AgentExecutionStatus as Status
 
@@ -24,11 +24,9 @@ FILL = """
 FREE = "drop function worker.full cascade"
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
-    monkeypatch.setattr(writer, "RECONNECT", Backoff(0.1, 0.1))
-    monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
+@pytest.fixture
+def timings() -> Timings:
+    return Timings(away=0.3, reading=0.3, reconnect=Backoff(0.1, 0.1))
 
 
 @pytest.mark.parametrize("table", ["tasks", "events"])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.contract.steps import AGENT, claim, create, finish, run, worker
 from tests.support import wait_until
 from worker.engine import core
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 from worker.words.attempts import AttemptOutcome
 from worker.words.errors import LeaseLost
 from worker.words.notices import Notice, WorkerLost, subscribe
@@ -32,7 +33,6 @@ from worker.engine import core
 from worker.engine.liveness import heartbeat
 from worker.engine.engine import Engine
 from worker.words.work import Demand, WorkerCard
-heartbeat.BEAT = 0.05
 async def main():
     url, what, lease, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
     if what == "pooled":
@@ -77,11 +77,13 @@ async def sql(url: str, statement: str) -> list[tuple[Any, ...]]:
         return await cursor.fetchall() if cursor.description else []
 
 
+QUICK = Timings(trust=0, scan=0.2)
+
+
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rescuer that believes its connection at once and scans often."""
-    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0)
-    monkeypatch.setattr(heartbeat, "SCAN_SECONDS", 0.2)
+def timings() -> Timings:
+    """Of a rescuer that believes its connection at once and scans often."""
+    return QUICK
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ def lost() -> Iterator[list[WorkerLost]]:
 
 
 @pytest.fixture
-async def rescuer(engine: Engine, quick: None) -> Engine:
+async def rescuer(engine: Engine) -> Engine:
     """A worker that serves another agent and so only looks after the others."""
     await worker(engine, "nobody")
     return engine
@@ -182,11 +184,10 @@ async def test_the_death_of_a_worker_is_charged_to_suspects_only_where_it_could_
         assert found.finished_at is not None
 
 
+@pytest.mark.parametrize("timings", [Timings(trust=1.0, scan=0.05)], ids=["quick"])
 async def test_a_free_lock_does_not_count_before_the_rescuers_connection_is_old_enough(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "SCAN_SECONDS", 0.05)
-    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 1.0)
     task = await create(engine)
     with other(database_url) as process:
         await holds(process)
@@ -239,11 +240,11 @@ async def test_a_lease_that_is_renewed_has_not_run_out_whatever_the_clock_says(
         assert (await rescuer.tasks.get(task.id)).status is Status.Executing
 
 
+@pytest.mark.parametrize("timings", [replace(QUICK, spare=0.1)], ids=["quick"])
 async def test_a_lease_that_nobody_renews_runs_out_whatever_the_clock_says(
-    rescuer: Engine, database_url: str, lost: list[WorkerLost], monkeypatch: pytest.MonkeyPatch
+    rescuer: Engine, database_url: str, lost: list[WorkerLost]
 ) -> None:
     """The clock was set back ten minutes: by it, the lease of a worker that has died goes on for as long."""
-    monkeypatch.setattr(heartbeat, "SPARE_SECONDS", 0.1)
     task = await create(rescuer)
     with other(database_url, "pooled", lease=0.6) as process:
         await holds(process)
@@ -320,14 +321,13 @@ async def test_a_worker_taken_for_dead_is_fenced_and_claims_again_once_it_has_re
 
 
 async def test_behind_a_pooler_leases_alone_decide(
-    database_url: str, quick: None, lost: list[WorkerLost], monkeypatch: pytest.MonkeyPatch
+    database_url: str, lost: list[WorkerLost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def pooled(connection: object) -> bool:
         return True
 
     monkeypatch.setattr(core, "is_pooled", pooled)
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
-    engine = Engine(database_url, poll=0.1)
+    engine = Engine(database_url, poll=0.1, timings=QUICK)
     await engine.open()
     try:
         assert "behind a pooler" in engine.description
@@ -417,3 +417,18 @@ async def test_a_leaving_worker_is_no_rescuer_of_others(engine: Engine, database
 
 def test_the_agent_of_the_other_process_is_the_suites() -> None:
     assert AGENT in OTHER
+
+
+async def test_it_takes_and_leaves_its_lock_at_once_however_long_the_beat(database_url: str) -> None:
+    engine = Engine(database_url, timings=Timings(beat=3600, scan=3600))
+    await engine.open()
+    held = "select count(*) from pg_locks where locktype = 'advisory' and classid = 2003792492 and granted"
+
+    async def locks(number: int) -> bool:
+        return await sql(database_url, held) == [(number,)]
+
+    await worker(engine)
+    await wait_until(lambda: locks(1), "the worker holds its lock")
+    engine.core.heartbeat.release()
+    await wait_until(lambda: locks(0), "it has let go of it")
+    await asyncio.wait_for(engine.close(), 20)

@@ -16,7 +16,7 @@ from tests.contract.steps import claim, create, finish, log, note, numbers, work
 from tests.engine.pooler import POOLERS, Pooler
 from tests.support import wait_until
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.work import Assignment
 
@@ -44,9 +44,8 @@ async def pooler(request: pytest.FixtureRequest, database_url: str) -> AsyncIter
 
 
 @pytest.fixture
-async def pooled(pooler: Pooler, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
-    engine = Engine(pooler.url, poll=0.1)
+async def pooled(pooler: Pooler, timings: Timings) -> AsyncIterator[Engine]:
+    engine = Engine(pooler.url, poll=0.1, timings=timings)
     await engine.open()
     yield engine
     await engine.close()
@@ -96,10 +95,10 @@ async def _follow(engine: Engine, task_id: str) -> list[int | None]:
     return [event.number async for event in engine.tasks.events(task_id)]
 
 
+@pytest.mark.parametrize("timings", [Timings(trust=0.5)], ids=["quick"])
 async def test_a_worker_says_so_at_its_start_and_its_death_shows_by_its_lease(
     pooled: Engine, pooler: Pooler, here: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
     here.handlers(HANDLERS)
     environment = {"DATABASE_URL": pooler.url, "WORKER_LEASE_SECONDS": "3"}
     first = here.start("run", **environment)

@@ -18,7 +18,6 @@ from tests.support import wait_until
 from worker.engine.database import migrate
 from worker.engine.database.statements import retention as sql_retention
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
 from worker.engine.verbs import retention
 from worker.engine.verbs.retention import Retention
 from worker.words.audit import AuditQuery
@@ -322,7 +321,6 @@ async def test_a_clean_up_that_is_killed_leaves_nothing_half(
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "FIRST_LOOK_SECONDS", (0.0, 0.05))
     monkeypatch.setattr(retention, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from worker.engine.liveness import heartbeat
 from worker.face import bridge
 
 
 @pytest.fixture
 def place(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current directory of a process whose platform is this test's database."""
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     yield environment
     bridge.close()

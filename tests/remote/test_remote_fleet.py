@@ -17,7 +17,6 @@ from tests.supervisor.stories import Handlers, create, finished
 from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
 from worker.remote.remote import Remote
 from worker.settings import Settings
 from worker.supervisor import Supervisor
@@ -88,7 +87,6 @@ async def test_a_worker_process_does_2000_tasks_of_a_server_process_each_once_an
 
 @pytest.fixture
 async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     serving = Serving(database_url, key=KEY).start()
     await serving.started()
     yield serving

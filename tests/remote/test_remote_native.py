@@ -17,7 +17,6 @@ from tests.workers import working
 from worker import Task
 from worker.contracts import Capabilities
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease
-from worker.engine.liveness import heartbeat
 from worker.remote import heartbeats
 from worker.remote.asking import Asking
 from worker.remote.native import NativeWork
@@ -39,7 +38,6 @@ Serve = Callable[..., AbstractAsyncContextManager[Supervisor]]
 
 @pytest.fixture
 async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     serving = Serving(database_url, key=KEY).start()
     await serving.started()
     yield serving

@@ -13,7 +13,6 @@ from tests.remote.stories import KEY, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import create
 from worker.contracts.waiting import Backoff
-from worker.engine.liveness import heartbeat
 from worker.remote import following, transport
 from worker.remote.transport import Failed, Transport
 from worker.words.errors import Unavailable
@@ -49,7 +48,6 @@ async def test_an_event_stream_is_given_up_after_45_silent_seconds_and_an_answer
 
 @pytest.fixture
 async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     serving = Serving(database_url, key=KEY).start()
     await serving.started()
     yield serving

@@ -9,20 +9,19 @@ import httpx
 import pytest
 
 from tests.server.serving import BareWorker, Serving
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 
 Start = Callable[..., Awaitable[Serving]]
 KEY = "a-key-of-the-tests"
 
 
 @pytest.fixture
-async def start(database_url: str, environment: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+async def start(database_url: str, environment: Path, timings: Timings) -> AsyncIterator[Start]:
     """Start one more server; all are stopped in the end."""
-    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     started: list[Serving] = []
 
     async def one(url: str = database_url, **options: Any) -> Serving:
-        serving = Serving(url, **options).start()
+        serving = Serving(url, timings=timings, **options).start()
         started.append(serving)
         await serving.started()
         return serving

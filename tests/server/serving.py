@@ -11,6 +11,7 @@ import httpx
 
 from worker.dashboard.app import create_pages
 from worker.engine.engine import Engine
+from worker.engine.timings import DEFAULT, Timings
 from worker.server.app import create_app
 from worker.server.main import Server, listen
 from worker.settings import Settings
@@ -25,14 +26,17 @@ class Serving:
         url: The database.
         key: The server's own key; none: it is open.
         port: Where it listens; 0: wherever a port is free.
+        timings: The engine's.
         settings: Other settings.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, port: int = 0, **settings: Any) -> None:
+    def __init__(
+        self, url: str, *, key: str | None = None, port: int = 0, timings: Timings = DEFAULT, **settings: Any
+    ) -> None:
         values = {"server_key": key, **settings}
         self.settings = Settings(_env_file=None).model_copy(update={})  # pyright: ignore[reportCallIssue] # pydantic-settings' own option
         self.settings = Settings.model_validate({**self.settings.model_dump(), **values})
-        self.engine = Engine(url, organization_id=self.settings.organization_id)
+        self.engine = Engine(url, organization_id=self.settings.organization_id, timings=timings)
         self.app = create_app(self.engine, self.settings, pages=create_pages)
         self.service = self.app.state.service
         self._socket = listen("127.0.0.1", port)

@@ -13,6 +13,7 @@ from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
 from worker.contracts.waiting import Backoff
+from worker.engine.timings import Timings
 
 
 class Socket:
@@ -38,10 +39,14 @@ class Socket:
 
 
 @pytest.fixture
+def timings() -> Timings:
+    return Timings(reading=1)
+
+
+@pytest.fixture
 def way(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
     monkeypatch.setattr("worker.server.service.AWAY_AT_START", Backoff(0.05, 0.05))
     monkeypatch.setattr("worker.server.bare_assignments.SOON", Backoff(0.05, 0.05))
-    monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 1)
     link = tmp_path / "s"
     yield Socket(database_url, link)
     link.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
+from worker.engine.timings import Timings
 from worker.engine.verbs.files import FileStore
 from worker.face import bridge
 from worker.words.errors import Unavailable
@@ -172,6 +173,7 @@ async def test_a_store_that_is_away_ends_no_run(
     assert _troubles(notices) == ["keeping a task's files"]
 
 
+@pytest.mark.parametrize("timings", [Timings(reading=0.3)], ids=["quick"])
 async def test_a_run_whose_files_cannot_be_read_since_the_database_is_away_waits_for_it(
     *,
     engine: Engine,
@@ -182,7 +184,6 @@ async def test_a_run_whose_files_cannot_be_read_since_the_database_is_away_waits
     notices: list[Notice],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("worker.engine.core.POOL_SECONDS", 0.3)
     handlers.bind(message)
     reference = await engine.tasks.store_file("figures.csv", "text/csv", CSV)
     real = FileStore.open

@@ -13,7 +13,7 @@ from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import Timings
 from worker.supervisor import watch
 from worker.words.notices import LoopBlocked, LoopFreed, Notice
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -99,11 +99,11 @@ def server(database_url: str) -> Iterator[Serving]:
     serving.stop()
 
 
+@pytest.mark.parametrize("timings", [Timings(trust=0.5)], ids=["quick"])
 async def test_tasks_of_a_blocked_worker_stay_its_own_on_both_platforms(
     here: Shell, engine: Engine, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocked for longer than the lease: three seconds on the database, six over HTTP."""
-    monkeypatch.setattr(heartbeat, "TRUST_SECONDS", 0.5)
     engine.guard()
     await server.started()
     here.handlers(HANDLERS)

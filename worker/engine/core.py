@@ -23,7 +23,7 @@ from worker.engine.database.connections import (
     leaves_server,
     normal_url,
 )
-from worker.engine.database.pool import POOL_SECONDS, Pool
+from worker.engine.database.pool import Pool
 from worker.engine.database.searching import Crowded, Searches
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import keys as sql_keys
@@ -36,6 +36,7 @@ from worker.engine.liveness.parents import Parents
 from worker.engine.liveness.rescue import Rescue
 from worker.engine.liveness.turns import TurnKeeper
 from worker.engine.liveness.wakeups import Wakeups
+from worker.engine.timings import DEFAULT, Timings
 from worker.words.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ class Core:
         url: The database.
         poll: Seconds between looks where nobody hints; tests shorten it.
         vault: Encrypts what is secret at rest; None means nothing is encrypted.
+        timings: How long it waits for what.
     """
 
-    def __init__(self, url: str, *, poll: float = 1.0, vault: Vault | None = None) -> None:
+    def __init__(self, url: str, *, poll: float = 1.0, vault: Vault | None = None, timings: Timings = DEFAULT) -> None:
+        self.timings = timings
         self.url = normal_url(url)
         self.vault = vault or Vault()
         self.poll = poll
@@ -106,10 +109,18 @@ class Core:
                 server=self.server,
                 lease=self.lease,
                 vault=self.vault,
+                timings=self.timings,
             )
             self.rescue = Rescue(self, self.writer, self.wakeups.loop)
             self.heartbeat = self._new_heartbeat(None)
-            self._pool = Pool(self.url, self.server, pooled=self.pooled, size=POOL_SIZE, vault=self.vault)
+            self._pool = Pool(
+                self.url,
+                self.server,
+                pooled=self.pooled,
+                size=POOL_SIZE,
+                vault=self.vault,
+                seconds=self.timings.reading,
+            )
             await self._pool.open()
             self.writer.start()
             return True
@@ -235,7 +246,7 @@ class Core:
             return [await cursor.fetchall() for cursor in cursors]
 
     async def _again(self, ask: Callable[[], Awaitable[Rows]], *, patient: bool) -> Rows:
-        until = time.monotonic() + min(POOL_SECONDS, remaining())
+        until = time.monotonic() + min(self.timings.reading, remaining())
         pauses = SOON.pauses()
         while True:
             try:
@@ -305,7 +316,15 @@ class Core:
         self.heartbeat.start()
 
     def _new_heartbeat(self, on_death: OnDeath | None) -> Heartbeat:
-        return Heartbeat(self.url, self.wakeups, on_death, pooled=self.pooled, server=self.server, lease=self.lease)
+        return Heartbeat(
+            self.url,
+            self.wakeups,
+            on_death,
+            pooled=self.pooled,
+            server=self.server,
+            lease=self.lease,
+            timings=self.timings,
+        )
 
     def _begin_upkeep(self) -> None:
         if not self._upkeep:

@@ -16,6 +16,7 @@ from worker.engine.database.statements import presence as sql_presence
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
+from worker.engine.timings import DEFAULT, Timings
 from worker.engine.verbs.audit import EngineAudit
 from worker.engine.verbs.children import look_after_children, wake_parents
 from worker.engine.verbs.dead_letters import EngineDeadLetters
@@ -72,6 +73,7 @@ class Engine:
         encrypt_all: Whether inputs, results, events, journals and files are encrypted with it, too.
         public_url: The HTTP server's address, which links to requests lead to; None means requests have no links.
         secret: What the server derives its secrets from, where it does.
+        timings: How long it waits for what; tests shorten it.
 
     Raises:
         ConfigurationError: The URL cannot be read, or the encryption key is none.
@@ -90,7 +92,9 @@ class Engine:
         encrypt_all: bool = False,
         public_url: str | None = None,
         secret: str | None = None,
+        timings: Timings = DEFAULT,
     ) -> None:
+        self._timings = timings
         if url is not None:
             check_url(url)
         self._vault = Vault(encryption_key, everything=encrypt_all)
@@ -104,6 +108,7 @@ class Engine:
             encrypt_all=encrypt_all,
             public_url=public_url,
             secret=secret,
+            timings=timings,
         )
         self._links = AnswerLinks(Secrets(lambda: self.sessions, secret), public_url)
         self._url = url
@@ -135,7 +140,7 @@ class Engine:
                 self._knowledge = organization.knowledge
 
     def _made(self, url: str) -> Core:
-        core = Core(url, poll=self._poll, vault=self._vault)
+        core = Core(url, poll=self._poll, vault=self._vault, timings=self._timings)
         core.links = self._links
         days = self._retention_days
         if days is not None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from worker import registry
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
 from worker.face import bridge
 from worker.registry import Registry
 from worker.settings import Settings
@@ -18,7 +17,6 @@ from worker.words.errors import ConfigurationError
 if TYPE_CHECKING:
     from worker.supervisor import Supervisor
 
-BEAT = 0.02  # seconds; the heartbeat's own quarter of a second would be paid at every end
 
 _current: "LocalPlatform | None" = None
 
@@ -121,15 +119,13 @@ def current() -> LocalPlatform | None:
 
 @asynccontextmanager
 async def opened_engine(url: str) -> AsyncGenerator[Engine]:
-    """An engine, open on the running loop; it ends quickly."""
-    engine, beat = Engine(url), heartbeat.BEAT
-    heartbeat.BEAT = BEAT
+    """An engine, open on the running loop."""
+    engine = Engine(url)
     try:
         await engine.open()
         yield engine
     finally:
         await engine.close()
-        heartbeat.BEAT = beat
 
 
 def chosen_handlers(*functions: Callable[..., Any]) -> Registry:

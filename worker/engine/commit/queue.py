@@ -20,7 +20,6 @@ GROUP_ITEMS = 256  # beyond it a commit takes longer than its fsync, and everybo
 GROUP_BYTES = 1024 * 1024
 ROOM_ITEMS = 20_000  # of a process; a worker's runs hold up their models long before
 ROOM_BYTES = 64 * 1024 * 1024
-AWAY_SECONDS = 10.0  # whoever is not patient is told after so long that there is no database, as a read is
 MOST_LOSSES = 30  # connections that broke under one item: it may be what breaks them, and must not go on for ever
 
 
@@ -32,6 +31,7 @@ class QueuedWrite:
     order: int
     size: int
     done: asyncio.Future[datetime]
+    away: float  # seconds after which whoever is not patient is told that there is no database
     since: float = field(default_factory=time.monotonic)
     again: bool = False  # it collided with another transaction once, and may try once more
     losses: int = 0
@@ -54,7 +54,7 @@ class QueuedWrite:
     @property
     def left(self) -> float:
         """Seconds for which whoever is not patient still waits."""
-        return AWAY_SECONDS - (time.monotonic() - self.since)
+        return self.away - (time.monotonic() - self.since)
 
     def give_up(self, error: Exception) -> None:
         """Tell whoever asked that it has taken too long, and try no more."""
@@ -80,7 +80,8 @@ class QueuedWrite:
 class Queue:
     """Items in the order in which they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, away: float) -> None:
+        self._away = away
         self._items: list[QueuedWrite] = []
         self._bytes = 0
         self._orders = count()
@@ -102,7 +103,8 @@ class Queue:
 
     def number(self, item: Item) -> QueuedWrite:
         """Give an item its place in the order of all."""
-        return QueuedWrite(item, next(self._orders), item.size, asyncio.get_running_loop().create_future())
+        done = asyncio.get_running_loop().create_future()
+        return QueuedWrite(item, next(self._orders), item.size, done, self._away)
 
     def put_back(self, group: Iterable[QueuedWrite]) -> None:
         """Take items in, each at its place in the order."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
-from worker.contracts.waiting import Backoff, within
+from worker.contracts.waiting import within
 from worker.engine.commit.batch import Batch
 from worker.engine.commit.hand_off import HandOffs
 from worker.engine.commit.hints import DELIVERIES, WORK
@@ -33,6 +33,7 @@ from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault
 from worker.engine.state.run_changes import Append, Save
+from worker.engine.timings import DEFAULT, Timings
 from worker.words.conversations import Turns
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
 from worker.words.ids import is_id
@@ -41,7 +42,6 @@ from worker.words.notices import PlatformTrouble, announce
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-RECONNECT = Backoff(0.2, 1.0)  # between attempts: once it is back, nobody waits longer
 TRY_LATER_SECONDS = 5.0  # before what the database would not take just now is tried again
 LOCK_TRIES = 2  # of a whole group, before it is split to find what is locked
 BEGUN_TURNS = 3
@@ -69,6 +69,7 @@ class Writer:
         server: The server that the process is on.
         lease: Of this process's worker, by its own clock.
         vault: Seals what is stored, as far as that is wished.
+        timings: How long it waits.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Writer:
         server: ServerIdentity,
         lease: OwnLease,
         vault: Vault,
+        timings: Timings = DEFAULT,
     ) -> None:
+        self._timings = timings
         self._server = server
         self._vault = vault
         self._lease = lease
@@ -92,7 +95,7 @@ class Writer:
         self._ended = ended
         self._parents = parents
         self._pooled = pooled
-        self._queue = Queue()
+        self._queue = Queue(timings.away)
         self._large = asyncio.Semaphore(1)
         self._later: set[asyncio.Task[None]] = set()
         self._connection: AsyncConnection[Any] | None = None
@@ -177,7 +180,7 @@ class Writer:
 
     async def _write_alone(self, waiting: QueuedWrite) -> None:
         """Commit one item on a connection of its own; others get their turn while it waits."""
-        pauses = RECONNECT.pauses()
+        pauses = self._timings.reconnect.pauses()
         while True:
             async with self._large:
                 await self._try_alone(waiting)
@@ -220,7 +223,7 @@ class Writer:
         elif isinstance(error, _locked()) and min(each.locked for each in group) < LOCK_TRIES:
             for each in group:
                 each.locked += 1
-            await self._again(group, error, RECONNECT.first)
+            await self._again(group, error, self._timings.reconnect.first)
         elif len(group) > 1:
             half = len(group) // 2
             await self._commit_group(connection, group[:half])
@@ -239,7 +242,7 @@ class Writer:
         told = translated(error)
         self._trouble = told if isinstance(told, Unavailable) else None
         self._queue.tell_impatient(told or error)
-        await within(self._closing, min(seconds, RECONNECT.longest))
+        await within(self._closing, min(seconds, self._timings.reconnect.longest))
 
     def _may_wait(self, waiting: QueuedWrite) -> bool:
         return waiting.may_wait() and not self._closing.is_set()
@@ -261,7 +264,7 @@ class Writer:
 
     async def _connected(self) -> "AsyncConnection[Any] | None":
         """The connection, made anew where it broke; None means nobody waits for it any more."""
-        pauses = RECONNECT.pauses()
+        pauses = self._timings.reconnect.pauses()
         await self._look()
         while self._connection is None or self._connection.closed:
             try:

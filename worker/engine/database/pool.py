@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg_pool import AsyncConnectionPool
 
-POOL_SECONDS = 10  # how long a verb waits for a connection before the database counts as away
+
 NEXT_SECONDS = 0.01  # before another connection is taken in the place of one that turned out to be broken
 
 
@@ -33,13 +33,17 @@ class Pool:
         pooled: A transaction pooler stands between.
         size: How many there are at the most.
         vault: Opens what is sealed.
+        seconds: How long a verb waits for a connection before the database counts as away.
     """
 
-    def __init__(self, url: str, server: ServerIdentity, *, pooled: bool, size: int, vault: Vault) -> None:
+    def __init__(
+        self, url: str, server: ServerIdentity, *, pooled: bool, size: int, vault: Vault, seconds: float
+    ) -> None:
         from psycopg_pool import AsyncConnectionPool
 
         from worker.engine.database.session_settings import AsyncSession
 
+        self._seconds = seconds
         self._server = server
         self._vault = vault
         self._pooled = pooled
@@ -51,8 +55,8 @@ class Pool:
             configure=self._configure,
             min_size=1,
             max_size=size,
-            timeout=POOL_SECONDS,
-            reconnect_timeout=SOON.longest,
+            timeout=seconds,
+            reconnect_timeout=SOON.first,
             reconnect_failed=self._probe_later,
             open=False,
             name="agno-worker",
@@ -74,7 +78,7 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> "AsyncGenerator[AsyncConnection[Any]]":
         """Borrow a connection that works, as far as is known. Raises: psycopg's errors."""
-        until = time.monotonic() + POOL_SECONDS
+        until = time.monotonic() + self._seconds
         while True:
             connection = await self._got(until - time.monotonic())
             if await self._works(connection):

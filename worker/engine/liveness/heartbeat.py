@@ -4,40 +4,63 @@ It holds the worker's session lock, renews its lease, listens for hints, and loo
 process has one too, once it follows events; it listens alone.
 """
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.lease import OwnLease, now
-from worker.contracts.waiting import Backoff
 from worker.engine.database.connections import connect_sync
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.liveness.wakeups import Wakeups
+from worker.engine.timings import DEFAULT, Timings
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 LOCK_CLASS = 0x776F726C  # "worl": the first half of every worker's session lock; the second is its lock_key
-BEAT = 0.25  # seconds between looks at what is due; also how long a stop may take to be seen
-SCAN_SECONDS = 1.0  # promise 5: two scans at least a second apart
-TRUST_SECONDS = (
-    10.0  # a rescuer's own connection must have lived so long: after a restart a live worker's lock is free too
-)
 RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
-SPARE_SECONDS = 2.0  # beyond a lease, before one that the database's clock does not call over is taken for it
 WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the connection may wait for an answer
 END_WHEN_SILENT = "select set_config('idle_session_timeout', %s, false)"
 """In milliseconds. The server ends the session of a worker that is frozen or cut off when it has been silent for a
 lease, by the server's own timer, and with it goes the lock. No clock that jumps is asked."""
-RECONNECT = Backoff(0.2, 1.0)
 TROUBLE_SECONDS = 10.0  # between two lines about one absence
 
 OnDeath = Callable[[str, str, str], None]
 """Called with id and name of a dead worker, and by what sign it was known."""
+
+
+class Nudge:
+    """Ends a wait for a connection at once, from any thread."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        for each in (self._ours, self._theirs):
+            each.setblocking(False)
+
+    def give(self) -> None:
+        """End the wait, or the next one."""
+        with suppress(OSError):  # it is full: the wait ends anyway; or closed: nobody waits any more
+            self._theirs.send(b"\0")
+
+    def wait(self, descriptor: int, seconds: float) -> None:
+        """Wait until there is something to read, somebody nudges, or the time is up."""
+        with DefaultSelector() as selector:
+            selector.register(descriptor, EVENT_READ)
+            selector.register(self._ours, EVENT_READ)
+            selector.select(seconds)
+        with suppress(BlockingIOError):
+            self._ours.recv(4096)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self._ours.close()
+        self._theirs.close()
 
 
 class Heartbeat:
@@ -50,6 +73,7 @@ class Heartbeat:
         pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
         server: The server that the process is on.
         lease: The worker's, by its own clock.
+        timings: How long it waits.
     """
 
     def __init__(
@@ -61,7 +85,9 @@ class Heartbeat:
         pooled: bool,
         server: ServerIdentity,
         lease: OwnLease | None = None,
+        timings: Timings = DEFAULT,
     ) -> None:
+        self._timings = timings
         self._lease = lease or OwnLease()
         self._server = server
         self._url = url
@@ -71,6 +97,7 @@ class Heartbeat:
         self._stop = threading.Event()
         self._listening = threading.Event()
         self._thread: threading.Thread | None = None
+        self._nudge: Nudge | None = None  # while it beats
         self._connection: Connection[Any] | None = None
         self._worker: tuple[str, int, float] | None = None  # id, lock key, lease in seconds
         self._locked: int | None = None
@@ -81,6 +108,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begin to beat."""
+        self._nudge = Nudge()
         self._thread = threading.Thread(target=self._run, name="worker heartbeat", daemon=True)
         self._thread.start()
 
@@ -105,20 +133,34 @@ class Heartbeat:
     def hold(self, worker_id: str, lock_key: int, lease_seconds: float) -> None:
         """Keep this worker alive from now on."""
         self._worker = (worker_id, lock_key, lease_seconds)
+        self._look_now()
 
     def release(self) -> None:
         """Keep no worker alive any more."""
         self._worker = None
         self._lease.end()
+        self._look_now()
 
     def stop(self) -> None:
-        """End it; returns when the thread has ended, which takes a beat at the most."""
+        """End it; returns when the thread has ended, which is at once unless the database keeps it waiting."""
         self._stop.set()
+        self._look_now()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
 
+    def _look_now(self) -> None:
+        if self._nudge is not None:
+            self._nudge.give()
+
     def _run(self) -> None:
-        pauses = RECONNECT.pauses()
+        try:
+            self._keep_up()
+        finally:
+            if self._nudge is not None:
+                self._nudge.close()
+
+    def _keep_up(self) -> None:
+        pauses = self._timings.reconnect.pauses()
         quiet_until = 0.0
         while not self._stop.is_set():
             try:
@@ -161,23 +203,31 @@ class Heartbeat:
                 self._server.check_sync(connection)
             self._keep(connection)
             if self._on_death is not None and time.monotonic() >= self._scan_at:
-                self._scan_at = time.monotonic() + SCAN_SECONDS
+                self._scan_at = time.monotonic() + self._timings.scan
                 with self._unless_locked():
-                    self._scan(connection, trusted=time.monotonic() - born >= TRUST_SECONDS)
+                    self._scan(connection, trusted=time.monotonic() - born >= self._timings.trust)
             self._listen(connection)
 
     def _listen(self, connection: "Connection[Any]") -> None:
-        if self._pooled:
+        if self._pooled or self._nudge is None:
             self._stop.wait(self._until_next())
             return
-        for notification in connection.notifies(timeout=self._until_next()):
+        if not self._pass_on(connection):
+            self._nudge.wait(connection.fileno(), self._until_next())
+            self._pass_on(connection)
+
+    def _pass_on(self, connection: "Connection[Any]") -> bool:
+        """Pass on the notifications that have come; return whether there were any."""
+        came = list(connection.notifies(timeout=0))
+        for notification in came:
             self._wakeups.hint(notification.payload)
+        return bool(came)
 
     def _until_next(self) -> float:
         """Seconds until there is something to look at; a scan that confirms a death must not come late."""
         if self._on_death is None:
-            return BEAT
-        return min(BEAT, max(0.0, self._scan_at - time.monotonic()))
+            return self._timings.beat
+        return min(self._timings.beat, max(0.0, self._scan_at - time.monotonic()))
 
     def _keep(self, connection: "Connection[Any]") -> None:
         """Hold the session lock and renew the lease, when it is time."""
@@ -211,7 +261,7 @@ class Heartbeat:
         try:
             yield
         except LockNotAvailable as error:
-            announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=SCAN_SECONDS))
+            announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=self._timings.scan))
 
     def _scan(self, connection: "Connection[Any]", *, trusted: bool) -> None:
         """Look for the dead. Neither sign counts until this connection is old enough to be believed.
@@ -229,16 +279,18 @@ class Heartbeat:
             if leases[worker_id][0] != until:
                 leases[worker_id] = until, time.monotonic()
             silent = time.monotonic() - leases[worker_id][1]
-            is_over = silent > lease_seconds + SPARE_SECONDS or (expired and silent > lease_seconds / RENEWALS_A_LEASE)
+            is_over = silent > lease_seconds + self._timings.spare or (
+                expired and silent > lease_seconds / RENEWALS_A_LEASE
+            )
             if has_lock and not locked and not self._pooled:
                 free_now[worker_id] = self._free_before.get(worker_id, time.monotonic())
-            seen_twice = worker_id in free_now and time.monotonic() - free_now[worker_id] >= SCAN_SECONDS
+            seen_twice = worker_id in free_now and time.monotonic() - free_now[worker_id] >= self._timings.scan
             out_of_time = is_over and not (has_lock and locked)
             if trusted and (out_of_time or seen_twice):
                 dead = {"id": worker_id, "certain": seen_twice, "until": until}
                 self._mark_dead(connection, dead, name, "lease" if out_of_time else "lock")
             elif worker_id in free_now and worker_id not in self._free_before:
-                self._scan_at = free_now[worker_id] + SCAN_SECONDS  # the second look, as soon as it counts
+                self._scan_at = free_now[worker_id] + self._timings.scan  # the second look, as soon as it counts
         self._free_before, self._leases = free_now, leases
         if trusted and self._on_death is not None:  # what the dead have left is looked for on the loop's connections
             self._on_death("", "", "orphans")
