@@ -13,16 +13,19 @@ from worker.face import bridge
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor import Supervisor
+from worker.supervisor.timings import DEFAULT, Timings
 from worker.words.notices import Notice, subscribe
 
 
 @asynccontextmanager
-async def working(platform: Platform, handlers: Registry, **settings: Any) -> AsyncGenerator[Supervisor]:
+async def working(
+    platform: Platform, handlers: Registry, timings: Timings = DEFAULT, **settings: Any
+) -> AsyncGenerator[Supervisor]:
     """Have a worker claim for the length of a block; it drains at the block's end.
 
     Raises: what its start ended with.
     """
-    supervisor = Supervisor(platform, handlers, Settings.model_validate({"drain_seconds": 1, **settings}))
+    supervisor = Supervisor(platform, handlers, Settings.model_validate({"drain_seconds": 1, **settings}), timings)
     running = asyncio.create_task(supervisor.run())
     ready = asyncio.create_task(supervisor.ready())
     await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
@@ -41,6 +44,12 @@ def no_spare_platform() -> Iterator[None]:
     """Handlers that call sync twins on the worker's loop open a spare platform; it ends with its test."""
     yield
     bridge.close()
+
+
+@pytest.fixture
+def worker_timings() -> Timings:
+    """How long supervisors wait; a test has others by a fixture of its own, or by parametrizing it."""
+    return DEFAULT
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import pytest
 
 from tests.remote.stories import KEY, OpenRemote, ServeRemote
 from tests.supervisor.stories import Handlers
-from tests.workers import handlers, no_spare_platform, notices, working
+from tests.workers import handlers, no_spare_platform, notices, worker_timings, working
 from worker.remote.remote import Remote
 from worker.supervisor import Supervisor
+from worker.supervisor.timings import Timings
 from worker.testing import StandIn
 
-__all__ = ["handlers", "no_spare_platform", "notices", "open_remote", "platform", "remote", "serve"]
+__all__ = ["handlers", "no_spare_platform", "notices", "open_remote", "platform", "remote", "serve", "worker_timings"]
 
 
 @pytest.fixture
@@ -42,12 +43,12 @@ async def remote(platform: StandIn, open_remote: OpenRemote) -> Remote:
 
 
 @pytest.fixture
-def serve(platform: StandIn, handlers: Handlers, open_remote: OpenRemote) -> ServeRemote:
+def serve(platform: StandIn, handlers: Handlers, open_remote: OpenRemote, worker_timings: Timings) -> ServeRemote:
     """Start a supervisor on the stand-in for the length of a block; it drains at the block's end."""
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncGenerator[Supervisor]:
-        async with working(await open_remote(platform.url), handlers, **settings) as supervisor:
+        async with working(await open_remote(platform.url), handlers, worker_timings, **settings) as supervisor:
             yield supervisor
 
     return start

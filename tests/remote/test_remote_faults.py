@@ -9,7 +9,7 @@ from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
 from worker.remote import transport
-from worker.supervisor import supervisor as supervising
+from worker.supervisor.timings import Timings
 from worker.testing import StandIn
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.notices import Notice, TaskTaken
@@ -17,11 +17,15 @@ from worker.words.statuses import TaskUpdateEventType as Type
 
 
 @pytest.fixture
+def worker_timings() -> Timings:
+    return Timings(lost=0.2)
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed after a second; the stand-in comments five times as often."""
     monkeypatch.setattr(transport, "STREAM_SECONDS", 1.0)
     monkeypatch.setattr(transport, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(supervising, "LOOK_SECONDS", 0.2)
 
 
 async def slow(task: Task) -> str:

@@ -20,7 +20,7 @@ from worker.engine.engine import Engine
 from worker.remote.remote import Remote
 from worker.settings import Settings
 from worker.supervisor import Supervisor
-from worker.supervisor import supervisor as supervising
+from worker.supervisor.timings import DEFAULT, Timings
 
 TASKS = 2_000
 AT_ONCE = 200
@@ -94,10 +94,10 @@ async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @asynccontextmanager
-async def bare_worker(remote: Remote, handlers: Handlers) -> AsyncGenerator[None]:
+async def bare_worker(remote: Remote, handlers: Handlers, timings: Timings = DEFAULT) -> AsyncGenerator[None]:
     """Our worker, speaking the bare protocol alone, for the length of a block."""
     remote.speak_bare()
-    supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 5, "concurrency": 3}))
+    supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 5, "concurrency": 3}), timings)
     running = asyncio.create_task(supervisor.run())
     await supervisor.ready()
     try:
@@ -129,9 +129,8 @@ async def test_our_worker_speaking_the_bare_protocol_does_the_tasks_of_our_own_s
 
 
 async def test_a_stop_that_the_stream_tells_ends_a_bare_run_without_a_look_at_its_status(
-    serving: Serving, handlers: Handlers, open_remote: OpenRemote, monkeypatch: pytest.MonkeyPatch
+    serving: Serving, handlers: Handlers, open_remote: OpenRemote
 ) -> None:
-    monkeypatch.setattr(supervising, "LOOK_SECONDS", 3600.0)
     started, ended = asyncio.Event(), asyncio.Event()
 
     async def work(task: Task) -> None:
@@ -143,7 +142,7 @@ async def test_a_stop_that_the_stream_tells_ends_a_bare_run_without_a_look_at_it
 
     handlers.bind(work)
     client = await open_remote(serving.base)
-    async with bare_worker(await open_remote(serving.base), handlers):
+    async with bare_worker(await open_remote(serving.base), handlers, Timings(lost=3600)):
         task = await create(client)  # type: ignore[arg-type] - a platform of the same contract
         await asyncio.wait_for(started.wait(), SECONDS)
         await client.tasks.stop(task.id)

@@ -6,18 +6,19 @@ from typing import Any
 import pytest
 
 from tests.supervisor.stories import Handlers, Serve
-from tests.workers import handlers, no_spare_platform, notices, working
+from tests.workers import handlers, no_spare_platform, notices, worker_timings, working
 from worker.engine.engine import Engine
 from worker.supervisor import Supervisor
+from worker.supervisor.timings import Timings
 
-__all__ = ["handlers", "no_spare_platform", "notices", "serve"]
+__all__ = ["handlers", "no_spare_platform", "notices", "serve", "worker_timings"]
 
 
 @pytest.fixture
-def serve(engine: Engine, handlers: Handlers) -> Serve:
+def serve(engine: Engine, handlers: Handlers, worker_timings: Timings) -> Serve:
     """Start a supervisor for the length of a block; it drains at the block's end."""
 
     def start(platform: Engine = engine, **settings: Any) -> AbstractAsyncContextManager[Supervisor]:
-        return working(platform, handlers, **settings)
+        return working(platform, handlers, worker_timings, **settings)
 
     return start

@@ -9,15 +9,14 @@ from tests.supervisor.stories import Handlers, Serve, create, done
 from tests.support import wait_until
 from worker import Task, Tasks
 from worker.engine.engine import Engine
-from worker.supervisor import standstill, supervisor
+from worker.supervisor.timings import Timings
 from worker.words.notices import StandsStill
 from worker.words.statuses import AgentExecutionStatus as Status
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "LOOK_AT_WEAR_SECONDS", 0.02)
-    monkeypatch.setattr(standstill, "PATIENCE_SECONDS", 0.2)
+@pytest.fixture
+def worker_timings() -> Timings:
+    return Timings(wear=0.02, standstill=0.2)
 
 
 async def follows(task: Task) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from worker.current import Run
 from worker.words.notices import StandsStill, announce
 
-PATIENCE_SECONDS = 10.0  # for which all places are held so before somebody is told; children that run end sooner
 LOOKED_SECONDS = 10.0  # since a run has last asked how another task stands: after that it does something else
 
 
@@ -15,9 +14,11 @@ class Standstill:
 
     Args:
         worker_id: The worker.
+        seconds: For which all places are held so before somebody is told; children that run end sooner.
     """
 
-    def __init__(self, worker_id: str) -> None:
+    def __init__(self, worker_id: str, seconds: float) -> None:
+        self._seconds = seconds
         self._worker_id = worker_id
         self._since: float | None = None
         self._is_told = False
@@ -36,7 +37,7 @@ class Standstill:
             return
         if self._since is None:
             self._since = now
-        if not self._is_told and now - self._since >= PATIENCE_SECONDS:
+        if not self._is_told and now - self._since >= self._seconds:
             self._is_told = True
             tasks = dict.fromkeys(each for found in awaited for each in found)
             announce(StandsStill(self._worker_id, tuple(run.task_id for run in runs), tuple(tasks)))

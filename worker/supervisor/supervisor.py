@@ -3,51 +3,37 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from worker import threads
 from worker.contracts import Platform
-from worker.contracts.waiting import SOON, within
-from worker.current import REASON_CUT_OFF, REASON_DRAIN
+from worker.current import REASON_DRAIN
 from worker.face import bridge
-from worker.registry import Handler, Registry
+from worker.registry import Registry
 from worker.settings import Settings
-from worker.supervisor import signals
 from worker.supervisor.calls import Caller
-from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
-from worker.supervisor.isolation import Isolation
+from worker.supervisor.intake import PATIENCE, Intake
 from worker.supervisor.listening import Listening
-from worker.supervisor.operations import doing
+from worker.supervisor.lost_runs import LostRuns
+from worker.supervisor.runs import Runs
 from worker.supervisor.serving import Serving
-from worker.supervisor.standstill import Standstill
-from worker.supervisor.verdict import REASON_LOST
+from worker.supervisor.timings import DEFAULT, Timings
 from worker.supervisor.watch import LoopWatch
 from worker.supervisor.wear import Wear
+from worker.supervisor.wear_watch import WearWatch
 from worker.threads import MODEL_CALLS, Threads
-from worker.words.errors import ConfigurationError, ModuleException, Unavailable
+from worker.words.errors import ModuleException, Unavailable
 from worker.words.notices import (
     HandlersReloaded,
     PlatformTrouble,
-    TaskTaken,
-    WorkerCutOff,
     WorkerDraining,
     WorkerStarted,
     WorkerStopped,
-    WorkerWorn,
     announce,
 )
-from worker.words.work import Assignment, Demand, WorkerCard
-
-PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
-LOOK_AT_WEAR_SECONDS = 1.0
-TELL_SECONDS = 10.0  # between two words of how worn the worker is
-LOOK_FOR_CUT_OFF_SECONDS = 0.25
-LOOK_SECONDS = 5.0  # how often the worker asks what it has lost, should a hint not have come
-HOOK_SECONDS = 1.5  # what shutdown hooks get at the least, when the runs have used up all the time
-HAND_BACK_SECONDS = 4.0  # what cancelled runs get to be handed back; Heroku's 30 s less the drain's 24 leave six
+from worker.words.work import WorkerCard
 
 
 class Supervisor:
@@ -57,38 +43,48 @@ class Supervisor:
         platform: Open; whose loop is the one that ``run`` is called on.
         registry: The handlers, checked.
         settings: Concurrency, lease, drain.
+        timings: How long it waits for what.
     """
 
-    def __init__(self, platform: Platform, registry: Registry, settings: Settings) -> None:
+    def __init__(self, platform: Platform, registry: Registry, settings: Settings, timings: Timings = DEFAULT) -> None:
         self._platform = platform
         self._settings = settings
-        self._serving = self._asking = Serving(registry, settings)
+        self._timings = timings
         self._hooks = Hooks(registry.boot_hooks, registry.shutdown_hooks)
         self._caller = Caller(settings.concurrency)
-        self._executor = Executor(platform, self._caller, lambda: self.draining, self._handled)
-        self._isolation = Isolation(platform, settings, self.card.name, lambda: self.draining, self._handled)
-        self._listening = self._listen_with(self._serving)
+        self._runs = Runs(settings.concurrency)
+        self._wear = Wear(settings, self._pools, lambda: self._watch.held() if self._watch is not None else [])
+        self._intake = Intake(
+            platform,
+            settings,
+            Serving(registry, settings),
+            self._runs,
+            self._caller,
+            draining=lambda: self.draining,
+            ended=self._wear.ended,
+        )
+        self._lost_runs = LostRuns(platform, self._runs, timings)
+        self._wear_watch = WearWatch(platform, self.card.id, self._wear, self._runs, timings)
+        self._listening = self._listen_with(self._intake.serving)
         self._former: dict[asyncio.Task[None], Listening] = {}  # what is leaving after a reload, until its runs end
         self._reloaded = asyncio.Event()
-        self._running: dict[tuple[str, int], Execution] = {}
-        self._busy: Counter[tuple[str, str | None]] = Counter()  # handlers at work, which is less than what is in hand
-        self._freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._told = False  # to leave, as known at once: the loop may first hear what the same signal did to a child
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._look = asyncio.Event()
         self._threads: Threads | None = None
-        self._wear = Wear(settings, self._pools, lambda: self._watch.held() if self._watch is not None else [])
-        self.is_worn_out = False
-        """Whether it has left since threads of it hang."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: LoopWatch | None = None
 
     @property
     def card(self) -> WorkerCard:
         """The worker as it introduces itself."""
-        return self._serving.card
+        return self._intake.serving.card
+
+    @property
+    def is_worn_out(self) -> bool:
+        """Whether it has left because threads of it hang."""
+        return self._wear_watch.is_worn_out
 
     @property
     def draining(self) -> bool:
@@ -98,7 +94,7 @@ class Supervisor:
     @property
     def running(self) -> int:
         """How many tasks it has in hand."""
-        return len(self._running)
+        return len(self._runs)
 
     @property
     def loop_lag(self) -> float:
@@ -158,17 +154,17 @@ class Supervisor:
             await hooks.boot()
             await self._platform.work.register(new.card)
         except BaseException:
-            await hooks.shut_down(HOOK_SECONDS)
+            await hooks.shut_down(self._timings.hooks)
             raise
         former, self._hooks = self._hooks, hooks
         listening, self._listening = self._listening, self._listen_with(new)
-        self._serving = new
-        runs = [each.worker for each in self._running.values() if each.worker is not None]
+        self._intake.serving = new
+        runs = self._runs.workers()
         leaving = asyncio.create_task(self._let_go(former, listening, runs), name="handlers before a reload")
         self._former[leaving] = listening
         leaving.add_done_callback(lambda done: self._former.pop(done, None))
         self._reloaded.set()
-        self._freed.set()
+        self._runs.freed.set()
         self._platform.work.nudge()
         announce(HandlersReloaded(self.card.id, _names(registry)))
 
@@ -183,7 +179,7 @@ class Supervisor:
         finally:
             starting.cancel()
             stopped.cancel()
-            await asyncio.wait([starting, stopped], timeout=HOOK_SECONDS)
+            await asyncio.wait([starting, stopped], timeout=self._timings.hooks)
 
     async def _boot(self) -> None:
         loop = asyncio.get_running_loop()
@@ -191,7 +187,7 @@ class Supervisor:
         self._watch = LoopWatch(loop)
         self._watch.start()
         bridge.adopt(loop, self._platform)
-        registry = self._serving.registry
+        registry = self._intake.serving.registry
         await self._hooks.boot()
         self._is_listed = True  # as far as is known: it may be cancelled half-way
         try:
@@ -206,11 +202,11 @@ class Supervisor:
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         return [
-            self._intake(),
-            self._look_for_lost(),
+            self._intake.run(self._stop),
+            self._lost_runs.end_taken(),
             self._deliveries(),
-            self._look_at_wear(),
-            self._look_for_cut_off(),
+            self._wear_watch.run(self._stop),
+            self._lost_runs.end_cut_off(self.card.id),
         ]
 
     def _listen_with(self, serving: Serving) -> Listening:
@@ -218,7 +214,7 @@ class Supervisor:
             self._platform,
             serving.registry.listeners(),
             self._settings.concurrency,
-            lambda: self.draining or self._serving is not serving,
+            lambda: self.draining or self._intake.serving is not serving,
         )
 
     async def _deliveries(self) -> None:
@@ -251,146 +247,10 @@ class Supervisor:
             stopped.cancel()
             self._stop.set()
 
-    async def _intake(self) -> None:
-        """Claim what can start now, and start it."""
-        pauses = SOON.pauses()
-        while not self.draining:
-            if self._places() <= 0:
-                self._freed.clear()
-                await self._freed.wait()
-                continue
-            try:
-                claimed = await self._platform.work.assignments(self.card.id, self._demand, PATIENCE)
-                pauses.reset()
-            except ConfigurationError:
-                raise  # the platform refuses this worker for good: asking again would only hide it
-            except ModuleException as error:
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="asking for tasks", error=error, again_in=seconds))
-                await within(self._stop, seconds)
-                continue
-            for assignment in claimed:
-                self._start(assignment)
-
     def _pools(self) -> list[Threads]:
         listening = [pool for each in (self._listening, *self._former.values()) for pool in each.threads]
         loops = [self._threads] if self._threads is not None else []
         return [self._caller.threads, *listening, *loops, MODEL_CALLS]
-
-    def _places(self) -> int:
-        """How many more handlers may start; results still to be written count once they are as many again."""
-        concurrency = self._settings.concurrency
-        return min(concurrency - self._busy.total(), 2 * concurrency - len(self._running))
-
-    def _demand(self) -> Demand:
-        self._asking = self._serving
-        free = 0 if self.draining else max(0, self._places())
-        return self._serving.demand(free, self._busy, self._isolation.free)
-
-    def _start(self, assignment: Assignment) -> None:
-        agent = assignment.task.agent_id  # claimed for handlers that were replaced in between: those still do it
-        handler = self._serving.handler_for(agent) or self._asking.handler_for(agent)
-        if handler is None:  # the demand names served agents alone
-            raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
-        handler = doing(assignment.task, handler)
-        execution = self._executor.prepare(assignment, handler)
-        key = (assignment.task.id, assignment.attempt)
-        self._running[key] = execution
-        self._busy[handler.key] += 1
-        folder = self._serving.registry.folder
-        if folder is not None and self.card.isolates and self._isolation.wants(assignment):
-            execution.worker = self._isolation.start(execution, folder)
-        else:
-            execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
-        execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
-
-    def _handled(self, handler: Handler) -> None:
-        self._busy[handler.key] -= 1
-        self._freed.set()
-        if handler.concurrency is not None:
-            self._platform.work.nudge()  # its own limit has room again, which a wait for other agents does not see
-
-    def _ended(self, key: tuple[str, int], execution: Execution, done: asyncio.Task[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is not None:
-            announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
-        if not execution.is_settled and not execution.is_apart and not self.draining:
-            execution.worker = asyncio.create_task(self._executor.settle(execution, error), name=f"end of {key[0]}")
-            execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
-            return
-        self._running.pop(key, None)
-        self._wear.ended(key[0])
-        self._freed.set()
-
-    async def _look_for_lost(self) -> None:
-        """End runs whose attempt owns its task no longer: stopped, taken, or gone."""
-        end_listening = self._platform.work.on_change(self._changed)
-        try:
-            while True:
-                self._look.clear()
-                await self._end_lost()
-                await within(self._look, LOOK_SECONDS)
-        finally:
-            end_listening()
-
-    async def _look_for_cut_off(self) -> None:
-        """End runs that were held when the lease ran out by this process's own clock; the platform need not be asked.
-
-        Each hands itself back once the platform answers again, which is refused where it was taken.
-        """
-        while True:
-            held = dict(self._running.keys())
-            cut = [self._running[task_id, held[task_id]] for task_id in self._platform.work.cut_off(held)]
-            runs = [each for each in cut if not each.writing and not each.run.stopping]
-            if runs:
-                announce(WorkerCutOff(self.card.id, len(runs)))
-            for execution in runs:
-                execution.cancel(REASON_CUT_OFF)
-            await asyncio.sleep(LOOK_FOR_CUT_OFF_SECONDS)
-
-    async def _look_at_wear(self) -> None:
-        """Leave once worn out; whoever started this worker starts another."""
-        standstill = Standstill(self.card.id)
-        while (reason := self._wear.reason()) is None:
-            await within(self._stop, LOOK_AT_WEAR_SECONDS)
-            runs = [each.run for each in self._running.values() if not each.writing]
-            standstill.look(runs, is_full=self._places() <= 0)
-            signals.keep()
-            await self._tell_of_wear()
-            if self.draining:
-                return
-        self.is_worn_out = self._wear.is_worn_out
-        announce(WorkerWorn(self.card.id, reason, self.is_worn_out))
-        self._stop.set()
-
-    async def _tell_of_wear(self) -> None:
-        """Have it shown with the worker: soon where threads hang, else every ten seconds."""
-        wear, now = self._wear.wear(), time.monotonic()
-        if now < self._tells_next and wear.hung_threads == self._told_hung:
-            return
-        self._tells_next, self._told_hung = now + TELL_SECONDS, wear.hung_threads
-        with contextlib.suppress(ModuleException):  # said again in time
-            await self._platform.work.report(self.card.id, wear)
-
-    def _changed(self, task_ids: Collection[str]) -> None:
-        changed = [each for (task_id, _), each in self._running.items() if task_id in task_ids]
-        for execution in changed:
-            execution.run.inbox.waits = True  # somebody may have said something to it
-        if changed:
-            self._look.set()
-
-    async def _end_lost(self) -> None:
-        held = dict(self._running.keys())
-        try:
-            lost = await self._platform.work.lost(held)
-        except ModuleException:
-            return  # asked again in time; a write of the run would be refused anyway
-        for task_id, status in lost.items():
-            execution = self._running.get((task_id, held[task_id]))
-            if execution is not None and not execution.writing:
-                if not execution.is_apart:  # a child says so itself, unless it was its own last word that ended it
-                    announce(TaskTaken(task_id, execution.task.agent_id, execution.attempt, str(status)))
-                execution.cancel(REASON_LOST)
 
     async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
         """Claim nothing more, let what runs finish, hand back the rest.
@@ -398,11 +258,11 @@ class Supervisor:
         One deadline over all of it: WORKER_DRAIN_SECONDS, 24 by default, since Heroku kills at 30.
         """
         deadline = time.monotonic() + self._settings.drain_seconds
-        self._leave_by = deadline + HAND_BACK_SECONDS
-        announce(WorkerDraining(self.card.id, len(self._running), self._settings.drain_seconds))
-        self._isolation.drain()
+        self._leave_by = deadline + self._timings.hand_back
+        announce(WorkerDraining(self.card.id, len(self._runs), self._settings.drain_seconds))
+        self._intake.isolation.drain()
         self._platform.work.nudge()
-        self._freed.set()
+        self._runs.freed.set()
         telling = asyncio.create_task(self._tell_of_drain())
         intake, lookout, *_ = loops
         await asyncio.wait([intake], timeout=PATIENCE)
@@ -423,10 +283,9 @@ class Supervisor:
     async def _wait_for_runs(self, deadline: float) -> None:
         hurry = asyncio.create_task(self._hurry.wait())
         try:
-            while self._running and not hurry.done() and time.monotonic() < deadline:
-                runs = [each.worker for each in self._running.values() if each.worker is not None]
+            while self._runs and not hurry.done() and time.monotonic() < deadline:
                 await asyncio.wait(
-                    [hurry, *runs],
+                    [hurry, *self._runs.workers()],
                     timeout=deadline - time.monotonic(),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
@@ -435,18 +294,18 @@ class Supervisor:
 
     async def _hand_back_rest(self) -> int:
         """Cancel what still runs; each hands itself back as it ends. Sync work cannot be ended: ``leave`` frees it."""
-        rest = list(self._running.values())
+        rest = self._runs.all()
         for execution in rest:
             execution.cancel(REASON_DRAIN)
         workers = [each.worker for each in rest if each.worker is not None]
         if workers:
-            await asyncio.wait(workers, timeout=HAND_BACK_SECONDS)
+            await asyncio.wait(workers, timeout=self._timings.hand_back)
         return len(rest)
 
     async def _leave(self) -> None:
         """Say goodbye: hooks first, then the last write, which frees whatever is still held."""
         if self._former:
-            await asyncio.wait(self._former, timeout=HAND_BACK_SECONDS)
+            await asyncio.wait(self._former, timeout=self._timings.hand_back)
         await self._hooks.shut_down(self._hook_seconds)
         if self._is_listed:
             try:
@@ -463,11 +322,11 @@ class Supervisor:
 
     @property
     def _hook_seconds(self) -> float:
-        return HOOK_SECONDS if self._hurry.is_set() else max(HOOK_SECONDS, self._leave_by - time.monotonic())
+        return (
+            self._timings.hooks if self._hurry.is_set() else max(self._timings.hooks, self._leave_by - time.monotonic())
+        )
 
     _handed_back = 0
-    _tells_next = 0.0  # time.monotonic() at which its wear is told again
-    _told_hung = 0
     _is_listed = False
     _leave_by = 0.0  # time.monotonic() by which hooks should have ended
 

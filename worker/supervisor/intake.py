@@ -1,0 +1,110 @@
+"""Claims tasks, and has each carried out by the handler that serves its agent."""
+
+import asyncio
+from collections.abc import Callable
+
+from worker.contracts import Platform
+from worker.contracts.waiting import SOON, within
+from worker.registry import Handler
+from worker.settings import Settings
+from worker.supervisor.calls import Caller
+from worker.supervisor.executor import Execution, Executor
+from worker.supervisor.isolation import Isolation
+from worker.supervisor.operations import doing
+from worker.supervisor.runs import Key, Runs
+from worker.supervisor.serving import Serving
+from worker.words.errors import ConfigurationError, ModuleException
+from worker.words.notices import PlatformTrouble, announce
+from worker.words.work import Assignment, Demand
+
+PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
+
+
+class Intake:
+    """What claims and starts.
+
+    Args:
+        platform: Where tasks come from.
+        settings: The worker's.
+        serving: The handlers that there are.
+        runs: What is in hand.
+        caller: Calls handlers.
+        draining: Whether the worker claims nothing more.
+        ended: Called with the task of each run that has ended.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        settings: Settings,
+        serving: Serving,
+        runs: Runs,
+        caller: Caller,
+        *,
+        draining: Callable[[], bool],
+        ended: Callable[[str], None],
+    ) -> None:
+        self._platform = platform
+        self._runs = runs
+        self._draining = draining
+        self._task_ended = ended
+        self.serving = self._asking = serving
+        """The handlers; a reload puts others in their place."""
+        self.isolation = Isolation(platform, settings, serving.card.name, draining, self._handled)
+        self._executor = Executor(platform, caller, draining, self._handled)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Claim what can start now, and start it, until the worker drains."""
+        pauses = SOON.pauses()
+        while not self._draining():
+            if self._runs.places() <= 0:
+                self._runs.freed.clear()
+                await self._runs.freed.wait()
+                continue
+            try:
+                claimed = await self._platform.work.assignments(self.serving.card.id, self._demand, PATIENCE)
+                pauses.reset()
+            except ConfigurationError:
+                raise  # the platform refuses this worker for good: asking again would only hide it
+            except ModuleException as error:
+                seconds = pauses.next()
+                announce(PlatformTrouble(doing="asking for tasks", error=error, again_in=seconds))
+                await within(stop, seconds)
+                continue
+            for assignment in claimed:
+                self._start(assignment)
+
+    def _demand(self) -> Demand:
+        self._asking = self.serving
+        free = 0 if self._draining() else max(0, self._runs.places())
+        return self.serving.demand(free, self._runs.busy, self.isolation.free)
+
+    def _start(self, assignment: Assignment) -> None:
+        agent = assignment.task.agent_id  # claimed for handlers that were replaced in between: those still do it
+        handler = self.serving.handler_for(agent) or self._asking.handler_for(agent)
+        if handler is None:  # the demand names served agents alone
+            raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
+        execution = self._executor.prepare(assignment, doing(assignment.task, handler))
+        key = self._runs.add(execution)
+        folder = self.serving.registry.folder
+        if folder is not None and self.serving.card.isolates and self.isolation.wants(assignment):
+            execution.worker = self.isolation.start(execution, folder)
+        else:
+            execution.worker = asyncio.create_task(self._executor.execute(execution), name=f"task {assignment.task.id}")
+        execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
+
+    def _handled(self, handler: Handler) -> None:
+        self._runs.handled(handler)
+        if handler.concurrency is not None:
+            self._platform.work.nudge()  # its own limit has room again, which a wait for other agents does not see
+
+    def _ended(self, key: Key, execution: Execution, done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
+        if not execution.is_settled and not execution.is_apart and not self._draining():
+            execution.worker = asyncio.create_task(self._executor.settle(execution, error), name=f"end of {key[0]}")
+            execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))
+            return
+        self._runs.drop(key)
+        self._task_ended(key[0])
