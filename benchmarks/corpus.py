@@ -208,6 +208,8 @@ def hostile() -> dict[str, bytes]:
         "60,000 by 60,000.png": wide,
         "one line of 15 MB.txt": b"x" * 15_000_000,
         "deep.html": b"<html>" + b"<div>" * 200_000,
+        "a picture of four million parts.jpg": b"\xff\xd8" + b"\xff\xfe\0\2" * 4_000_000,
+        "15 MB of cp1251.txt": (RUSSIAN * 160_000).encode("cp1251")[:15_000_000],
         "many cells.xlsx": _many_cells(),
     }
 

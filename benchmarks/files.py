@@ -24,19 +24,25 @@ TAKES = ModelCapabilities(context=1_000_000)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False, context=200_000)
 
 
-class _Watch:
-    """How late the event loop is, and how much memory this process and its children have at most."""
+class Watch:
+    """How late the event loop is, and how much memory this process and its children have at most.
+
+    On a busy machine it is late since others have the processor. `held` is how late it is through this process: no
+    more than the processor's time that it took meanwhile.
+    """
 
     def __init__(self) -> None:
         self.lags: list[float] = []
+        self.held: list[float] = []
         self.own = self.child = 0
 
     async def look(self) -> None:
         """Look until it is cancelled."""
         while True:
-            due = time.perf_counter() + TICK
+            due, taken = time.perf_counter() + TICK, time.process_time()
             await asyncio.sleep(TICK)
             self.lags.append(max(0.0, time.perf_counter() - due))
+            self.held.append(min(self.lags[-1], time.process_time() - taken))
             if len(self.lags) % 10 == 0:
                 self.own = max(self.own, _resident(os.getpid()))
                 self.child = max([self.child, *map(_resident, _descendants(os.getpid()))])
@@ -44,9 +50,12 @@ class _Watch:
     @property
     def said(self) -> str:
         """Lag and memory, in words."""
-        ordered = sorted(self.lags) or [0.0]
-        late = f"{ordered[int(len(ordered) * 0.99)] * 1000:.0f} / {ordered[-1] * 1000:.0f} ms"
-        return f"lag p99 / worst {late}, worker {self.own / 2**20:.0f} MiB, a child {self.child / 2**20:.0f} MiB"
+        late, held = (
+            f"{ordered[int(len(ordered) * 0.99)] * 1000:.0f} / {ordered[-1] * 1000:.0f} ms"
+            for ordered in (sorted(self.lags) or [0.0], sorted(self.held) or [0.0])
+        )
+        memory = f"worker {self.own / 2**20:.0f} MiB, a child {self.child / 2**20:.0f} MiB"
+        return f"lag p99 / worst {late}, of it by this process {held}, {memory}"
 
 
 async def files(engine: Engine, count: int) -> LINES:
@@ -59,7 +68,7 @@ async def files(engine: Engine, count: int) -> LINES:
 
 
 async def _figures(made: list[tuple[str, bytes]], takes: ModelCapabilities, what: str) -> tuple[str, str]:
-    watch, times = _Watch(), list[float]()
+    watch, times = Watch(), list[float]()
     async with _reading(dict(made)) as read:
         with _watched(watch):
             for name, _ in made[: max(20, len(made) // 3)]:
@@ -86,7 +95,7 @@ async def _several(read: "_Read", names: Iterable[str], takes: ModelCapabilities
 async def _hostile(traps: dict[str, bytes]) -> LINES:
     lines: LINES = []
     for name, content in traps.items():
-        watch = _Watch()
+        watch = Watch()
         async with _reading({name: content, "small.csv": b"a,b\n1,2\n"}) as read:
             with _watched(watch):
                 began = time.perf_counter()
@@ -133,7 +142,7 @@ class _reading:  # noqa: N801 - a context manager, as a function would be
 
 
 @contextmanager
-def _watched(watch: _Watch) -> Generator[None]:
+def _watched(watch: Watch) -> Generator[None]:
     looking = asyncio.create_task(watch.look())
     try:
         yield

@@ -3,13 +3,17 @@
 import base64
 import binascii
 import re
-from urllib.parse import unquote, unquote_to_bytes
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
 
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import TooLargeError, UnreadableError
 from worker.inputs.names import file_name
 
-_SPACE = re.compile(r"\s+")
+_PIECE = 256 * 1024  # characters
+_SPACE = re.compile(rb"\s+")
+_FOR_URLS = bytes.maketrans(b"-_", b"+/")  # RFC 4648, 5
+_INVALID = "its base64 is not valid"
 
 
 def read_data_url(url: str, most: int) -> Fetched:
@@ -20,7 +24,7 @@ def read_data_url(url: str, most: int) -> Fetched:
     media_type, *parameters = [part.strip() for part in head.split(";")]
     is_base64 = bool(parameters) and parameters[-1].lower() == "base64"
     _check_length(len(body) * 3 // 4 - 2 if is_base64 else len(body) // 3, most)
-    content = _decode_base64(body) if is_base64 else unquote_to_bytes(body.encode("utf-8", "replace"))
+    content = _decode_base64(body) if is_base64 else b"".join(_unescaped(body))
     _check_length(len(content), most)
     named = dict(_pair(parameter) for parameter in parameters)
     charset = named.get("charset", "")
@@ -38,10 +42,31 @@ def _pair(parameter: str) -> tuple[str, str]:
     return key.lower(), unquote_to_bytes(value.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
+def _unescaped(body: str) -> Iterator[bytes]:
+    """Yield what percent-encoding stands for, in pieces: all of a large file would hold the interpreter too long."""
+    rest = ""
+    for start in range(0, len(body), _PIECE):
+        piece = rest + body[start : start + _PIECE]
+        cut = piece.rfind("%", -2)  # an escape that may go on in the next piece
+        piece, rest = (piece[:cut], piece[cut:]) if cut >= 0 else (piece, "")
+        yield unquote_to_bytes(piece.encode("utf-8", "replace"))
+    yield unquote_to_bytes(rest)
+
+
 def _decode_base64(body: str) -> bytes:
-    plain = unquote(body, "latin-1") if "%" in body else body  # a large file is not copied for nothing
-    digits = _SPACE.sub("", plain).rstrip("=").replace("-", "+").replace("_", "/")
+    decoded, left, is_padded = list[bytes](), b"", False
     try:
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+        for piece in _unescaped(body):
+            digits = _SPACE.sub(b"", piece)
+            padded = digits.rstrip(b"=")
+            if is_padded and padded:
+                raise UnreadableError(_INVALID)
+            is_padded = is_padded or len(padded) < len(digits)
+            left += padded.translate(_FOR_URLS)
+            whole = len(left) // 4 * 4
+            decoded.append(base64.b64decode(left[:whole], validate=True))
+            left = left[whole:]
+        decoded.append(base64.b64decode(left + b"=" * (-len(left) % 4), validate=True))
     except (binascii.Error, ValueError):
-        raise UnreadableError("its base64 is not valid") from None
+        raise UnreadableError(_INVALID) from None
+    return b"".join(decoded)

@@ -7,9 +7,10 @@ declaration proves nothing, while other text is hardly ever valid UTF-8 by accid
 
 import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-_PIECE = 64 * 1024  # bytes decoded at a time, so that a large file is not held twice
+_PIECE = 256 * 1024  # bytes looked at a time: a large file is not held twice, and others' threads get their turn
 _SAMPLE = 64 * 1024  # bytes of lines with other letters than ASCII's that the detector sees; more adds nothing
 _HEAD = 4096  # bytes in which a file says its own encoding; browsers look at 1024, some pages begin with comments
 _MARKS = (  # longest first: UTF-32's mark begins like UTF-16's
@@ -70,6 +71,10 @@ _SCRIPTS = tuple(  # Latin, Greek, Cyrillic, Hebrew, Arabic, those of India, Tha
 )
 LEAST_WIDE = 8  # characters of a text without a blank or a digit: fewer may be of one script by accident
 COHERENT = 0.9  # of a text of two scripts with many emojis, rather more
+_ODD_IN_WORDS = re.compile(
+    r"[A-Za-z][\u0370-\u06ff]|[\u0370-\u06ff][A-Za-z]|[^\W\d_][\u00a1-\u00b6\u00b8-\u00bf\u2190-\u27ff](?=[^\W\d_])"
+)
+ODD_SHARE = 0.2  # of the characters beyond ASCII
 _PEOPLES_NAMES = {
     "cp866": "IBM866",
     "cp437": "IBM437",
@@ -86,7 +91,7 @@ _PEOPLES_NAMES = {
 OF_DOS = ("cp437", "cp850", "cp852", "cp866", "cp932", "cp949", "gb18030", "big5hkscs")
 """Encodings of names in zip archives, which are those of DOS: Windows still writes them."""
 _CONTROLS = bytes(sorted({*range(32), 127} - {*b"\t\n\f\r\x1b"}))  # escape: colours in a log
-_HIGH = bytes(range(128, 256))
+_HIGH = re.compile(rb"[\x80-\xff]")
 _STRINGS = re.compile(rb"[A-Za-z_ ]{6,}")
 STRINGS_SHARE = 0.1  # of words in ASCII: programs that hold texts have more, and its pairs are Chinese letters, too
 CONTROL_SHARE = 0.01  # a stray form feed, bell or NUL is still text; compressed data has 10 % of them
@@ -153,10 +158,12 @@ def _wide(content: bytes, charset: str) -> Encoding | None:
     best = max(tried, key=lambda each: each.coherence + each.shared)  # pairs of ASCII are Chinese letters, too
     if best.coherence < COHERENT:
         return None
-    text = content.decode(best.name, "replace")
-    odd = len(_ODD.findall(text))
-    replaced = text.count("\ufffd")
-    return Encoding(best.name, replaced=replaced) if odd + replaced <= CONTROL_SHARE * len(text) else None
+    odd = replaced = length = 0
+    for text in decoded(content, best.name):
+        odd += len(_ODD.findall(text))
+        replaced += text.count("\ufffd")
+        length += len(text)
+    return Encoding(best.name, replaced=replaced) if odd + replaced <= CONTROL_SHARE * length else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +192,7 @@ class _Wide:
 
 
 def _guessed(content: bytes, among: tuple[str, ...]) -> Encoding | None:
-    lines = [line for line in content.splitlines() if line.translate(None, _HIGH) != line]
-    sample = b"\n".join(lines)[:_SAMPLE]
+    sample = _lines_beyond_ascii(content)
     name = _detected(sample, among)
     if name is None and _detected(content[:_SAMPLE], None) is None:
         return None  # it is of no encoding at all: the detector knows many kinds of binary files
@@ -198,14 +204,41 @@ def _guessed(content: bytes, among: tuple[str, ...]) -> Encoding | None:
     return None
 
 
+def _lines_beyond_ascii(content: bytes) -> bytes:
+    """The first lines in which there are other letters than ASCII's, as much as the detector sees of them."""
+    lines, length, at = list[bytes](), 0, 0
+    while length < _SAMPLE and at < len(content):
+        found = _HIGH.search(content, at, at + _PIECE)
+        if found is None:
+            at += _PIECE
+            continue
+        start = max(content.rfind(b"\n", at, found.start()) + 1, at, found.start() - _SAMPLE)
+        end = content.find(b"\n", found.start(), found.start() + _SAMPLE)
+        at = end + 1 if end >= 0 else min(found.start() + _SAMPLE, len(content))
+        lines.append(content[start:at].rstrip(b"\r\n"))
+        length += len(lines[-1])
+    return b"\n".join(lines)[:_SAMPLE]
+
+
 def _detected(sample: bytes, among: tuple[str, ...] | None) -> str | None:
     import chardet
 
-    return chardet.detect(sample, max_bytes=_SAMPLE, compat_names=False, include_encodings=among)["encoding"]
+    found = chardet.detect_all(
+        sample, ignore_threshold=True, max_bytes=_SAMPLE, compat_names=False, include_encodings=among
+    )
+    names = [each["encoding"] for each in found if each["encoding"] is not None]
+    plausible = (each for each in names if among is None or _is_plausible(sample.decode(each, "replace")))
+    return next(plausible, names[0] if names else None)
+
+
+def _is_plausible(text: str) -> bool:
+    """Whether its words are of one script each, and without signs within them, as those of a wrong guess often are."""
+    odd = len(_ODD_IN_WORDS.findall(text))
+    return odd <= ODD_SHARE * (len(text) - len(text.encode("ascii", "ignore")))
 
 
 def _is_iso_2022_jp(content: bytes) -> bool:
-    return b"\x1b$B" in content or b"\x1b$@" in content
+    return b"\x1b" in content and (b"\x1b$B" in content or b"\x1b$@" in content)  # the first alone is quick
 
 
 def _said_by_itself(content: bytes) -> str:
@@ -223,7 +256,20 @@ def _declared_encoding(charset: str) -> str | None:
 
 
 def _share(content: bytes, chosen: bytes) -> float:
-    return 1 - len(content.translate(None, chosen)) / len(content) if content else 0.0
+    left = sum(len(piece.translate(None, chosen)) for piece in pieces(content))
+    return 1 - left / len(content) if content else 0.0
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    """Yield content piece by piece: work on all of a large file at once would hold the interpreter too long."""
+    return (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
+
+
+def decoded(content: bytes, name: str) -> Iterator[str]:
+    """Yield a text piece by piece; what cannot be read is U+FFFD."""
+    decoder = codecs.getincrementaldecoder(name)("replace")
+    yield from (decoder.decode(piece) for piece in pieces(content))
+    yield decoder.decode(b"", final=True)
 
 
 def _fitting(content: bytes, name: str) -> Encoding | None:
@@ -231,9 +277,8 @@ def _fitting(content: bytes, name: str) -> Encoding | None:
     replaced = _misfits(content, name)
     if not replaced:
         return Encoding(name)
-    good = len(content.decode(name, "replace").encode("ascii", "ignore"))
-    beyond_ascii = len(content.decode(name, "replace")) - good - replaced
-    return Encoding(name, replaced=replaced) if replaced <= BAD_SHARE * beyond_ascii else None
+    beyond_ascii = sum(len(text) - len(text.encode("ascii", "ignore")) for text in decoded(content, name))
+    return Encoding(name, replaced=replaced) if replaced <= BAD_SHARE * (beyond_ascii - replaced) else None
 
 
 def _misfits(content: bytes, name: str) -> int:
@@ -243,11 +288,11 @@ def _misfits(content: bytes, name: str) -> int:
     at the end of ASCII is rather one of an older encoding.
     """
     decoder = codecs.getincrementaldecoder(name)()
-    view = memoryview(content)
     try:
-        for start in range(0, len(view), _PIECE):
-            decoder.decode(view[start : start + _PIECE])
+        for piece in pieces(content):
+            decoder.decode(piece)
     except UnicodeError:
-        return max(1, content.decode(name, "replace").count("\ufffd") - content.count("\ufffd".encode()))
+        replaced = sum(text.count("\ufffd") for text in decoded(content, name))
+        return max(1, replaced - sum(piece.count("\ufffd".encode()) for piece in pieces(content)))
     cut_off = decoder.getstate()[0]
     return 1 if cut_off and content[: -len(cut_off)].isascii() else 0

@@ -6,6 +6,7 @@ from worker.inputs import documents
 from worker.inputs.attachments import Attachment, Fetched, Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import Classified, claims, classify, type_of_name
+from worker.inputs.decoding import pieces
 from worker.inputs.documents import Document
 from worker.inputs.kinds import DEEPEST, HTML
 from worker.inputs.names import STORED_SCHEME, is_data_url, labels, name_of, one_line
@@ -72,13 +73,18 @@ async def _examined(file: _File) -> tuple[Attachment, ...]:
         return await _read(file, found)
     if found.kind is Kind.PDF:
         return (replace(_attachment(file, found), pages=await check_pdf(fetched.content)),)
-    if found.kind is Kind.IMAGE and not is_complete(fetched.content, found.media_type):
-        raise UnreadableError("it is truncated: its end is missing")
-    if found.kind in {Kind.AUDIO, Kind.VIDEO} and not has_its_tracks(fetched.content):
-        raise UnreadableError("it is truncated: its table of contents is missing")
-    if found.kind is Kind.TEXT and not fetched.content.translate(None, BLANK):
-        raise UnreadableError("it is empty: there is nothing in it but blanks")
+    await examine(lambda: _check(fetched.content, found))
     return (replace(_attachment(file, found), note=_remarks(file, found)),)
+
+
+def _check(content: bytes, found: Classified) -> None:
+    """Raises UnreadableError: it is not whole, or there is nothing in it."""
+    if found.kind is Kind.IMAGE and not is_complete(content, found.media_type):
+        raise UnreadableError("it is truncated: its end is missing")
+    if found.kind in {Kind.AUDIO, Kind.VIDEO} and not has_its_tracks(content):
+        raise UnreadableError("it is truncated: its table of contents is missing")
+    if found.kind is Kind.TEXT and not any(piece.strip(BLANK) for piece in pieces(content)):
+        raise UnreadableError("it is empty: there is nothing in it but blanks")
 
 
 def _attachment(file: _File, found: Classified) -> Attachment:

@@ -108,8 +108,9 @@ def _name_of_stored(reference: str) -> str:
 
 
 def _display_data(url: str) -> str:
-    head, _, body = url.partition(",")
+    comma = url.find(",")
+    head, length = (url[:comma], len(url) - comma - 1) if comma >= 0 else (url, 0)  # the rest, which may be megabytes
     media_type = one_line(head[5:].partition(";")[0], 80) or "text/plain"
     is_base64 = head.lower().rstrip().endswith(";base64")
-    size = len(body) * 3 // 4 - body[-2:].count("=") if is_base64 else len(body)
+    size = length * 3 // 4 - url[-min(2, length) :].count("=") if is_base64 and length else length
     return f"data:{media_type} ({size_words(size)})"

@@ -24,6 +24,7 @@ _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # sizes of the headers that BMP e
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers that carry no length
 _START_OF_SCAN = 0xDA
+MOST_PARTS = 100_000  # of a picture that are looked at: who adds more, wants that it takes long
 
 
 def picture_type(content: bytes) -> str | None:
@@ -177,21 +178,25 @@ def is_complete(content: bytes, media_type: str) -> bool:
 
 def _png_ends(content: bytes) -> bool:
     position = len(_PNG_START)
-    while position + 12 <= len(content):  # a chunk: length, name, data, checksum
+    for _ in range(MOST_PARTS):
+        if position + 12 > len(content):  # a chunk: length, name, data, checksum
+            return False
         if content[position + 4 : position + 8] == b"IEND":
             return True
         position += 12 + int.from_bytes(content[position : position + 4], "big")
-    return False
+    return True
 
 
 def _jpeg_ends(content: bytes) -> bool:
     """Look for the end marker behind the first scan: a thumbnail before it has an end of its own."""
     position = 2
-    while position + 4 <= len(content) and content[position] == 0xFF:  # noqa: PLR2004 - 0xFF begins every marker
+    for _ in range(MOST_PARTS):
+        if position + 4 > len(content) or content[position] != 0xFF:  # noqa: PLR2004 - 0xFF begins every marker
+            return False
         marker = content[position + 1]
         if marker == _START_OF_SCAN:
             return content.find(b"\xff\xd9", position) != -1
         alone = marker in _JPEG_ALONE or marker == 0xFF  # noqa: PLR2004 - a fill byte before a marker
         length = 0 if alone else int.from_bytes(content[position + 2 : position + 4], "big")
         position += 1 if marker == 0xFF else 2 + length  # noqa: PLR2004 - the same fill byte
-    return False
+    return True
