@@ -2,7 +2,7 @@
 
 from tests.cli.conftest import elsewhere, here, shells
 from tests.server.conftest import client, serving, start
-from tests.supervisor.conftest import handlers, no_spare_platform, notices, serve
+from tests.supervisor.conftest import handlers, no_spare_platform, notices, serve, worker_timings
 
 __all__ = [
     "client",
