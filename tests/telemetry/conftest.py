@@ -15,4 +15,5 @@ __all__ = [
     "serving",
     "shells",
     "start",
+    "worker_timings",
 ]
