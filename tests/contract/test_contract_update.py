@@ -5,7 +5,7 @@ import pytest
 from tests.contract.steps import bring_to, claim, create, finish, hand_back, log, run, snapshot, worker
 from worker.contracts import Platform
 from worker.words.changes import MUTABLE
-from worker.words.errors import LeaseLost, TaskNotFound, TooLarge, ValidationError
+from worker.words.errors import Conflict, LeaseLost, TaskNotFound, TooLarge, ValidationError
 from worker.words.statuses import TERMINAL
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -138,7 +138,8 @@ async def test_a_run_that_ended_its_task_may_still_say_what_came_of_it(platform:
     await platform.tasks.update(task_id, {"status": "completed"}, attempt=attempt)
     saved = await platform.tasks.update(task_id, {"result": "R", "title": "T"}, attempt=attempt)
     assert (saved.status, saved.result, saved.title) == (Status.Completed, "R", "T")
-    await platform.tasks.update(task_id, {"result": "another"}, attempt=attempt)  # what was said stands
+    with pytest.raises(Conflict, match="with another result"):
+        await platform.tasks.update(task_id, {"result": "another"}, attempt=attempt)
     await finish(platform, assignment, result="another", used_tools=["search"])
     task = await platform.tasks.get(task_id)
     assert (task.result, task.used_tools) == ("R", ["search"])

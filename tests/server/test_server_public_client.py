@@ -105,6 +105,8 @@ async def test_its_name_of_a_payload_extension_is_one_in_a_save_too(client: http
     sent = {"tool_call_payload_extension": {"b": 2}, "payload_extension": None, "status": None}
     saved = (await client.patch(f"/agent-execution/{task['id']}/update", json=sent)).json()
     assert saved["payload_extension"] == {"a": 1, "b": 2}
+    refused = await client.patch(f"/agent-execution/{task['id']}/update", json={"tool_call_payload_extension": "b"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "tool_call_payload_extension")
 
 
 HOSTILE: list[Any] = [{"a": 1}, ["a"], [{"a": None}], "x", -1, True]

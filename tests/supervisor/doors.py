@@ -181,6 +181,30 @@ def cancel_itself() -> str:
     return "was cancelled"
 
 
+async def cancel_all() -> str:
+    """As many programs do when they end."""
+    tasks = asyncio.all_tasks()
+    for each in tasks:
+        each.cancel()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    return f"cancelled {len(tasks)}"
+
+
+async def alarm() -> str:
+    """As a library does that limits the time of a call, and whose signal comes when other code runs."""
+
+    def late(*_: Any) -> None:
+        raise Panic("too late")
+
+    try:
+        signal.signal(signal.SIGALRM, late)
+    except ValueError:
+        return "this is not the main thread"
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    await asyncio.sleep(0.2)
+    return "was not hurt"
+
+
 def endless_tuple() -> dict[str, Any]:
     value: dict[str, Any] = {}
     value["itself"] = value
@@ -226,6 +250,8 @@ WAYS: dict[str, Way] = {
     "closes the output": closed_output,
     "stops the loop": stop_the_loop,
     "cancels itself": cancel_itself,
+    "cancels all": cancel_all,
+    "is alarmed": alarm,
     "takes signals": takes_signals,
     "hangs": lambda: time.sleep(8),
     "lock": threading.Lock,
@@ -368,4 +394,5 @@ def told_sync(task: Task) -> Any:
 
 @on_task(agent_id="neighbour")
 async def neighbour(task: Task) -> str:
+    await asyncio.to_thread(time.sleep, 0.3)  # it runs while the others leave, and needs the loop and its threads
     return "fine"

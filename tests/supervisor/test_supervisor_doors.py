@@ -24,7 +24,15 @@ __all__ = ["here", "shells"]
 KEY = "k" * 24
 SECONDS = 60.0  # for all ways of a place; a busy machine does them in a fourth of it
 SPECIAL = [name for name in doors.WAYS if name.removeprefix("group of ") not in doors.LANGUAGE]
-COMPLETES = {"forks", "terminates a child", "stops the loop", "cancels itself", "takes signals"}
+COMPLETES = {
+    "forks",
+    "terminates a child",
+    "stops the loop",
+    "cancels itself",
+    "cancels all",
+    "takes signals",
+    "is alarmed",
+}
 """Ways after which the code goes on, and answers."""
 
 ENDS = {Status.Error, Status.Failed}

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
 from worker.contracts.waiting import STREAMS, until_done
@@ -345,6 +346,6 @@ class BareWork:
         return self._flags.listen(wake)
 
     def _later(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
-        task = asyncio.create_task(work, name=name)
+        task = asyncio.create_task(work, name=name, context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +43,7 @@ class Batches(Generic[T]):
         waiting = _Waiting(item, self._size(item))
         self._waiting.append(waiting)
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._run(), name="batches")
+            self._sending = asyncio.create_task(self._run(), name="batches", context=Context())
         return await waiting.done
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -47,7 +48,7 @@ class LocalDeliveries:
         """Follow a task that this worker starts, to its end."""
         wanted = [each for each in self._subscriptions if _is_about(each, task)]
         if wanted and task.id not in self._watching:
-            watching = asyncio.create_task(self._watch(task), name=f"events of {task.id}")
+            watching = asyncio.create_task(self._watch(task), name=f"events of {task.id}", context=Context())
             self._watching[task.id] = watching
             watching.add_done_callback(lambda _: self._watching.pop(task.id, None))
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease, now
@@ -92,7 +93,8 @@ class NativePresence:
         """The worker was taken for dead: what it ran is others' now, but it can claim anew."""
         if card.id not in self._streams or self._again:
             return
-        task = asyncio.create_task(until_done("registering again", lambda _: self._introduce(card), backoff=STREAMS))
+        again = until_done("registering again", lambda _: self._introduce(card), backoff=STREAMS)
+        task = asyncio.create_task(again, context=Context())
         self._again.add(task)
         task.add_done_callback(self._again.discard)
 

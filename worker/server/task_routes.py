@@ -164,11 +164,13 @@ async def update(
 
 
 def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes with the public client's own name of ``payload_extension``."""
+    """Changes with the public client's own name of ``payload_extension``. Raises: ValidationError."""
     rest = dict(changes)
     extension = rest.pop("tool_call_payload_extension", None)
-    if not isinstance(extension, dict):
+    if extension is None:
         return rest
+    if not isinstance(extension, dict):
+        raise ValidationError("tool_call_payload_extension must be an object", field="tool_call_payload_extension")
     other = rest.get("payload_extension") or {}
     return {**rest, "payload_extension": {**other, **extension} if isinstance(other, dict) else other}
 

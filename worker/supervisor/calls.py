@@ -13,6 +13,7 @@ from worker.current import REASON_CUT_OFF, REASON_DRAIN, Run, position, run_in_h
 from worker.face.context import Context
 from worker.face.task import Task
 from worker.registry import Handler
+from worker.supervisor import signals
 from worker.supervisor.answers import whole
 from worker.supervisor.overdue import GRACE_SECONDS, overdue
 from worker.threads import Threads, end_forked
@@ -108,6 +109,7 @@ class Caller:
             raise Escaped(error) from error
         finally:
             end_forked(process)
+            signals.keep()  # it may have taken them
 
     async def _in_thread(self, run: Run, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()

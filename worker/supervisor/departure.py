@@ -14,6 +14,8 @@ FAILED = 1
 
 T = TypeVar("T")
 
+Errors = type[BaseException] | tuple[type[BaseException], ...]
+
 
 def run_to_exit(
     work: Coroutine[Any, Any, int],
@@ -34,7 +36,7 @@ def run_to_exit(
     """
     with asyncio.Runner() as runner:
         try:
-            code = run_on(runner.get_loop(), work)
+            code = run_on(runner.get_loop(), work, passes=BaseException)
         except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never come
             failed(error)
             code = FAILED
@@ -45,16 +47,29 @@ def run_to_exit(
     return code
 
 
-def run_on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+def run_on(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], *, passes: Errors = (SystemExit, RuntimeError)
+) -> T:
     """Run the loop until the work is done, whatever other tasks on it do.
 
-    A task that leaves by SystemExit or KeyboardInterrupt takes the loop along; so does code that stops the loop. Who
-    awaits such a task has what it raised, and everything else goes on where it was.
+    A task that leaves by SystemExit or KeyboardInterrupt takes the loop along; so does code that stops the loop, and a
+    handler of signals that raises, such as one that a library has for SIGALRM. Who awaits such a task has what it
+    raised, and everything else goes on where it was.
+
+    Args:
+        loop: Which does not run yet.
+        work: Whose answer is returned.
+        passes: What does not end it, as long as the work has not ended. In a test, Ctrl-C and a time limit do end it.
     """
     main = loop.create_task(work, name="main")
     while True:
         try:
             return loop.run_until_complete(main)
-        except (SystemExit, KeyboardInterrupt, RuntimeError):
-            if main.done() or loop.is_closed():
+        except passes as error:
+            if main.done() or loop.is_closed() or _is_of_the_loop(error):
                 raise
+
+
+def _is_of_the_loop(error: BaseException) -> bool:
+    """Whether the system refuses what the loop asks of it: to wait for descriptors that are closed, say."""
+    return isinstance(error, OSError) and error.errno is not None

@@ -32,6 +32,7 @@ from worker.supervisor.executor import Execution, Executor
 from worker.supervisor.hooks import Hooks
 from worker.supervisor.operations import READER, doing
 from worker.supervisor.orders import AWAY, BEGUN, DRAIN, END, UNFIT, Order, line
+from worker.supervisor.shared_loop import share
 from worker.supervisor.verdict import message
 from worker.supervisor.watch import LoopWatch
 from worker.telemetry import logs
@@ -135,6 +136,7 @@ class Isolated:
         threading.Thread(target=self._listen, args=(loop,), name="worker link", daemon=True).start()
         LoopWatch(loop).start()
         threads.serve(loop, 1)
+        share(loop)
         platform = wiring.choose(self._settings)
         try:
             await platform.open()

@@ -48,7 +48,7 @@ def keep() -> None:
     if _hearing is None or threading.current_thread() is not threading.main_thread():
         return
     for number in _hearing.numbers:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.SIG_IGN, None):  # what else handles it may go on
+        if signal.getsignal(number) in _PYTHONS_OWN:  # what else handles it may go on
             signal.signal(number, _noted)
     woken = signal.set_wakeup_fd(_hearing.descriptor, warn_on_full_buffer=False)
     if woken not in (-1, _hearing.descriptor):
@@ -78,6 +78,10 @@ class _Hearing:
 
 
 _hearing: _Hearing | None = None
+
+_PYTHONS_OWN = (signal.SIG_DFL, signal.SIG_IGN, None, signal.default_int_handler)
+"""Handlers that no library has chosen, or that ignore a signal. The last one raises KeyboardInterrupt in whatever code
+runs: Ctrl-C would end a task, and not the worker."""
 
 
 def _noted(number: int, frame: FrameType | None) -> None:

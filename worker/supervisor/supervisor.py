@@ -19,6 +19,7 @@ from worker.supervisor.listening import Listening
 from worker.supervisor.lost_runs import LostRuns
 from worker.supervisor.runs import Runs
 from worker.supervisor.serving import Serving
+from worker.supervisor.shared_loop import share
 from worker.supervisor.timings import DEFAULT, Timings
 from worker.supervisor.watch import LoopWatch
 from worker.supervisor.wear import Wear
@@ -184,6 +185,7 @@ class Supervisor:
     async def _boot(self) -> None:
         loop = asyncio.get_running_loop()
         self._threads = threads.serve(loop, self._settings.concurrency)
+        share(loop)
         self._watch = LoopWatch(loop)
         self._watch.start()
         bridge.adopt(loop, self._platform)

@@ -7,6 +7,7 @@ only then hints. A group that fails is split until the bad item stands alone, so
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextvars import Context
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,7 @@ class Writer:
         waiting.give_up(error)
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="a write beside the groups")
+        task = asyncio.create_task(work, name="a write beside the groups", context=Context())
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from worker.contracts.waiting import SOON
@@ -122,7 +123,8 @@ class Pool:
 
     def drain(self) -> None:
         """Have idle connections closed and made anew; those in use are once they are given back."""
-        draining = asyncio.get_running_loop().create_task(self._pool.drain(), name="closing connections")
+        loop = asyncio.get_running_loop()
+        draining = loop.create_task(self._pool.drain(), name="closing connections", context=Context())
         self._probes.add(draining)
         draining.add_done_callback(self._probes.discard)
 
@@ -131,7 +133,7 @@ class Pool:
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
         """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""
-        probe = asyncio.get_running_loop().create_task(_probe(pool), name="looking for the database")
+        probe = asyncio.get_running_loop().create_task(_probe(pool), name="looking for the database", context=Context())
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)
 

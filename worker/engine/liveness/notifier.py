@@ -6,6 +6,7 @@ looks by himself in time.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 from worker.engine.liveness.wakeups import hint
 from worker.words.errors import ModuleException
@@ -39,7 +40,7 @@ class Notifier:
         self._flags = "".join(sorted({*self._flags, *flags}))
         self._ids.update(dict.fromkeys(task_ids))
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._send(TURNS if has_waiters else 0), name="hints")
+            self._task = asyncio.create_task(self._send(TURNS if has_waiters else 0), name="hints", context=Context())
 
     async def close(self) -> None:
         """Send what is left."""

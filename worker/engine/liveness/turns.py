@@ -7,6 +7,7 @@ gone. Whoever looks takes a lock for that moment alone: nothing is locked while 
 
 import asyncio
 from collections.abc import Collection
+from contextvars import Context
 
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.database.access import Access
@@ -98,7 +99,7 @@ class TurnKeeper:
         """See soon whose turn it is in these conversations."""
         self._due |= set(turns)
         if self._due and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._run(), name="turns in conversations")
+            self._task = asyncio.create_task(self._run(), name="turns in conversations", context=Context())
 
     async def _run(self) -> None:
         while self._due:

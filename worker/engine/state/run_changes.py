@@ -107,7 +107,7 @@ class Save:
         return text_size(self.changes)
 
     def decide(self, row: Row) -> Effect:
-        """Store what is new. Raises: LeaseLost."""
+        """Store what is new. Raises: LeaseLost, Conflict."""
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         changes = dict(self.changes)
@@ -116,8 +116,7 @@ class Save:
             return self._outsider(row, changes, status)
         if row.is_terminal and row.attempt == self.attempt and status in (None, row.status):
             if row.state.get(ENDED) == self.attempt:
-                put(row, left_open(row, changes))
-                return Effect()
+                return _added(row, changes, is_repeat=status is not None)
             if status is not None:
                 return Effect()  # a repeat of what ended it: answered with the task as it stands
         if row.status == Status.Stopped and row.attempt == self.attempt and status is None and changes.keys() <= USED:
@@ -151,6 +150,15 @@ class Save:
         if not delta:
             return Effect()
         return Effect(events=[log(row, TaskUpdateEventType.TaskUpdated, delta, None, self.origin)])
+
+
+def _added(row: Row, changes: dict[str, Any], *, is_repeat: bool) -> Effect:
+    """Store what a run adds that has ended its task itself. Raises: Conflict."""
+    kept = left_open(row, changes)
+    if changes.get("result") is not None and "result" not in kept and not is_repeat:
+        raise Conflict(f"Task {row.id!r} is {row.status} with another result, which stands.")
+    put(row, kept)
+    return Effect()
 
 
 def _addable(row: Row) -> tuple[str, ...]:
