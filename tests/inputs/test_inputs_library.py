@@ -8,6 +8,7 @@ import pytest
 from tests.inputs.servers import pdf
 from worker.inputs import Attachment, Attachments, Kind
 from worker.inputs.library import ANSWER_CHARACTERS, Library
+from worker.inputs.recognition import NOT_INSTALLED
 
 URL = "https://a.test/server.log?key=1"
 LINES = "".join(f"line {number}\n" for number in range(10_000))
@@ -94,7 +95,7 @@ async def test_a_pdf_is_read_as_text_and_a_scan_has_a_cause() -> None:
     assert "[page 3 of 3]\nThis is page 3." in await files.read("a.pdf", 0, None)
     assert "has it at 1 place" in await files.search("a.pdf", "page 2.")
     assert await of("").read("a.pdf", 0, None) == (
-        "[a.pdf could not be read: there is no text in it (it may be a scan).]"
+        f"[a.pdf could not be read: there is no text in it (it may be a scan); {NOT_INSTALLED}.]"
     )
 
 

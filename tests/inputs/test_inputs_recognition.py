@@ -10,6 +10,7 @@ from tests.inputs.servers import picture
 from worker.inputs import Attachment, Attachments, Kind, adapt, recognition
 from worker.inputs.causes import UnreadableError
 from worker.inputs.library import Library
+from worker.inputs.pdf_words import words_of_pdf
 from worker.words.models import ModelCapabilities
 
 TEXT_ONLY = ModelCapabilities(pdfs=False, images=False)
@@ -65,6 +66,59 @@ async def test_a_scan_becomes_text_page_by_page_and_a_page_without_any_is_left_o
     assert item.text == f"[text recognized in the PDF scan.pdf]\n\n{pages}"
     assert item.note == "scan.pdf is included as the text that was recognized in it, which may have errors."
     assert pages in await Library(["https://a.test/scan.pdf"], attachments).read("scan.pdf", 0, None)
+
+
+def mixed(*, stamp: str = "") -> bytes:
+    """Pages of text, of a scan, and with nothing on them."""
+    document = FPDF()
+    document.set_font("Helvetica")
+    for each in ("Pages one and five are text.", letters(LINES[0]), None, letters(LINES[1]), "This is the last."):
+        document.add_page()
+        if isinstance(each, Image.Image):
+            document.image(each, x=0, y=0, w=210, h=290)
+            document.text(5, 295, stamp)
+        elif each:
+            document.text(20, 20, each)
+    return bytes(document.output())
+
+
+@needs_tesseract
+@pytest.mark.parametrize("stamp", ["", "Scanned 7"])
+async def test_of_a_pdf_with_scanned_pages_each_of_them_is_recognized(stamp: str) -> None:
+    attachments = Attachments((scan_file(mixed(stamp=stamp)),))
+    (item,) = (await adapt(attachments, TEXT_ONLY)).items
+    said = item.text or ""
+    assert said.startswith("[text extracted from the PDF scan.pdf]\n\n[page 1 of 5]\nPages one and five are text.")
+    for number, words in ((2, LINES[0]), (4, LINES[1]), (5, "This is the last.")):
+        assert f"[page {number} of 5]\n{words}" in said
+    assert "[page 3 of 5]" not in said
+    assert item.note == (
+        "scan.pdf: pages 2 and 4 of its 5 are included as the text that was recognized in them, which may have errors."
+    )
+    assert LINES[1] in await Library(["https://a.test/scan.pdf"], attachments).read("scan.pdf", 0, None)
+
+
+@pytest.mark.usefixtures("no_tesseract")
+async def test_scanned_pages_that_nobody_recognizes_are_a_note_that_says_which() -> None:
+    (item,) = (await adapt(Attachments((scan_file(mixed()),)), TEXT_ONLY)).items
+    assert "This is the last." in (item.text or "")
+    assert item.note == (
+        f"scan.pdf: pages 2 and 4 of its 5 have no text in them (a scan, perhaps); {recognition.NOT_INSTALLED}."
+    )
+    assert not item.is_cut
+
+
+@needs_tesseract
+async def test_scanned_pages_beyond_the_time_are_counted() -> None:
+    document = FPDF()
+    document.set_font("Helvetica")
+    for number in range(1, 13):
+        document.add_page()
+        document.image(letters(*LINES * 2), x=0, y=0, w=210, h=290) if number > 1 else document.text(20, 20, "Text.")
+    found = await words_of_pdf(bytes(document.output()), 100_000, scan_seconds=2)
+    looked_at = len(found.recognized)
+    assert 0 < looked_at < 11
+    assert found.notes[-1] == f"of its 11 pages without text the first {looked_at} were looked at"
 
 
 @needs_tesseract

@@ -6,7 +6,6 @@ from worker.knowledge import Text
 
 if TYPE_CHECKING:
     from worker.inputs import Attachment
-    from worker.inputs.pdfs import PdfText
 
 PDF_CHARACTERS = 4_000_000  # of the text of one PDF: some 2,000 pages
 PDF_SECONDS = 120.0
@@ -37,19 +36,14 @@ async def text_of(item: "Attachment") -> tuple[Text | None, list[str]]:
 
 async def _of_pdf(item: "Attachment") -> tuple[Text | None, list[str]]:
     """Raises: UnreadableError."""
-    from worker.inputs import recognition
     from worker.inputs.causes import UnreadableError
-    from worker.inputs.pdfs import pdf_text
+    from worker.inputs.pdf_words import words_of_pdf
 
-    read: PdfText = await pdf_text(item.content, PDF_CHARACTERS, PDF_SECONDS)
-    notes: list[str] = []
-    if not read.text:
-        if not recognition.is_installed():
-            raise UnreadableError(f"there is no text in it (it may be a scan); {recognition.NOT_INSTALLED}")
-        read = await recognition.scan_text(item.content, PDF_CHARACTERS, PDF_SECONDS)
-        notes.append(_recognized(item.name))
-    if not read.text:
-        raise UnreadableError("there is no text in it, and none could be recognized")
+    found = await words_of_pdf(item.content, PDF_CHARACTERS, PDF_SECONDS, PDF_SECONDS)
+    read = found.read
+    if not read.texts:
+        raise UnreadableError(f"there is no text in it (it may be a scan){found.why_none}")
+    notes = [_recognized(item.name)] if found.is_scan else [f"{item.name}: {each}." for each in found.notes]
     if read.read < read.pages:
         notes.append(f"{item.name}: its first {read.read:,} pages of {read.pages:,} can be found, and no more.")
     return Text(read.text, has_pages=True, is_markdown=False), notes

@@ -11,6 +11,7 @@ from worker.inputs.budget import MOST_CHARACTERS, most_characters
 from worker.inputs.causes import UnreadableError
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
+from worker.inputs.pdf_words import words_of_pdf
 from worker.inputs.pdfs import fit_pdf, fit_pdf_blocking, has_end, is_protected, pdf_pictures, pdf_text
 from worker.inputs.pictures import Fitted, Picture, fit_pictures, fit_pictures_blocking
 from worker.inputs.request_capacity import SENT, RequestCapacity, page_words
@@ -179,26 +180,15 @@ def _with_picture(item: Attachment, fitted: Fitted) -> Attachment:
 async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachment:
     """A PDF as its text; why it is not sent as it is, is said where that is not just how its model is."""
     try:
-        read = await pdf_text(item.content, most)
+        found = await words_of_pdf(item.content, most)
     except UnreadableError as cause:
         return _as_note(item, f"{why}, and its text could not be extracted: {cause}")
-    how = None
-    if not read.text:
-        scan = f"{why}, and this one has no text in it (it may be a scan)"
-        if not recognition.is_installed():
-            return _as_note(item, f"{scan}; {recognition.NOT_INSTALLED}")
-        try:
-            read = await recognition.scan_text(item.content, most)
-        except UnreadableError as cause:
-            return _as_note(item, f"{scan}, and {cause}")
-        if not read.text:
-            return _as_note(item, f"{scan}; none could be recognized, either")
-        how = _recognized(item.name)
-    notes = [item.note, None if why == _NO_PDFS else f"{item.name} is included as text: {why}.", how]
-    text = _text(
-        item, f"[text {'recognized in' if how else 'extracted from'} the PDF {item.name}]\n\n{read.text}", notes
-    )
-    return replace(text, is_cut=read.read < read.pages)
+    if not found.read.texts:
+        return _as_note(item, f"{why}, and this one has no text in it (it may be a scan){found.why_none}")
+    begun = f"[text {'recognized in' if found.is_scan else 'extracted from'} the PDF {item.name}]"
+    how = None if why == _NO_PDFS else f"{item.name} is included as text: {why}."
+    said = [_recognized(item.name)] if found.is_scan else [f"{item.name}: {each}." for each in found.notes]
+    return replace(_text(item, f"{begun}\n\n{found.read.text}", [item.note, how, *said]), is_cut=found.is_cut)
 
 
 async def _as_words(item: Attachment) -> Attachment:

@@ -122,7 +122,7 @@ def _form_of(item: Attachment, length: Length) -> Callable[[_Whole], _Cut]:
 
 
 def _beginning(whole: _Whole) -> _Cut:
-    text = _to_line_end(whole.head)
+    text = _to_line_end(whole.head) if len(whole.head) < whole.length.characters else whole.head
     return _Cut(text, f"its first {len(text):,} of {whole.of_how_many} characters")
 
 

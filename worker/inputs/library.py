@@ -7,13 +7,12 @@ piece by piece, so a large file is not held twice, and nobody waits long for the
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from worker.inputs import recognition
 from worker.inputs.attachments import Attachment, Attachments, Kind
 from worker.inputs.budget import pieces
 from worker.inputs.causes import UnreadableError
 from worker.inputs.documents import CHARACTERS
 from worker.inputs.names import labels, one_line
-from worker.inputs.pdfs import pdf_text
+from worker.inputs.pdf_words import words_of_pdf
 from worker.inputs.threads import examine
 
 ANSWER_CHARACTERS = 20_000  # of one answer: some 5,000 tokens
@@ -105,12 +104,10 @@ class Library:
     async def _of_pdf(self, item: Attachment) -> tuple[str, bool]:
         """The text of a PDF: that of the last one asked for is kept, as it is rarely asked for once."""
         if self._last_pdf is None or self._last_pdf[0] != item.url:
-            read = await pdf_text(item.content, CHARACTERS)
-            if not read.text and recognition.is_installed():
-                read = await recognition.scan_text(item.content, CHARACTERS)
-            if not read.text:
-                raise UnreadableError("there is no text in it (it may be a scan)")
-            self._last_pdf = item.url, read.text, read.read == read.pages
+            found = await words_of_pdf(item.content, CHARACTERS)
+            if not found.read.texts:
+                raise UnreadableError(f"there is no text in it (it may be a scan){found.why_none}")
+            self._last_pdf = item.url, found.read.text, not found.is_cut
         return self._last_pdf[1:]
 
     def _unknown(self, name: str) -> str:

@@ -35,24 +35,33 @@ async def check_pdf(content: bytes, seconds: float = PDF_SECONDS) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PdfText:
-    """The text of a PDF's pages, page by page, each under its number.
+    """The text of a PDF's pages.
 
     Arguments:
-        text: empty if no page has text, as in a scan.
+        texts: numbers of pages, from 1, and the text of each that has any; none in a scan.
         pages: how many the PDF has.
         read: how many of them were looked at.
+        scans: numbers of pages that are pictures, with no more text than a stamp.
     """
 
-    text: str
+    texts: tuple[tuple[int, str], ...]
     pages: int
     read: int
+    scans: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Page by page, each under its number; empty if no page has text."""
+        return "\n\n".join(f"[page {number} of {self.pages}]\n{text}" for number, text in self.texts)
 
     @classmethod
     def of(cls, answer: Any) -> "PdfText":
         """Read what a child process has answered. Raises UnreadableError: it is none."""
         try:
-            return cls(str(answer["text"]), int(answer["pages"]), int(answer["read"]))
-        except (TypeError, KeyError, ValueError):  # a PDF has taken the process over
+            texts = tuple((int(number), str(text)) for number, text in answer["texts"])
+            scans = tuple(int(number) for number in answer.get("scans", ()))
+            return cls(texts, int(answer["pages"]), int(answer["read"]), scans)
+        except (TypeError, KeyError, ValueError, AttributeError):  # a PDF has taken the process over
             raise UnreadableError("it is not a valid PDF") from None
 
 

@@ -39,9 +39,14 @@ async def picture_text(content: bytes, seconds: float = SECONDS) -> str:
     return str(await _ask("picture", content, *_found(), seconds * READING_SHARE, seconds=seconds))
 
 
-async def scan_text(content: bytes, characters: int, seconds: float = SECONDS) -> PdfText:
-    """Return the text of a PDF of pictures, as ``pdfs.pdf_text`` does. Raises UnreadableError with the cause."""
-    asked = (*_found(), characters, seconds * READING_SHARE)
+async def scan_text(
+    content: bytes, characters: int, seconds: float = SECONDS, numbers: tuple[int, ...] = ()
+) -> PdfText:
+    """Return the text of a PDF of pictures, as ``pdfs.pdf_text`` does; of some of its pages, or of all.
+
+    Raises UnreadableError with the cause.
+    """
+    asked = (_found(), characters, seconds * READING_SHARE, numbers)
     return PdfText.of(await _ask("scan", content, *asked, seconds=seconds))
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
@@ -23,6 +24,9 @@ pypdfium2: Any = import_module("pypdfium2") if find_spec("pypdfium2") is not Non
 LONGEST_VALUE = 2_000  # characters of one form field or annotation
 MOST_FIELDS = 500
 _DECORATIONS = {"/Link", "/Popup", "/Widget"}  # annotations that say nothing, or whose value is a field's
+STAMP = 80  # characters: scanners put a line of text on their pages, or a number
+COVERED = 0.5  # of a page, by one picture
+LEAST_DRAWN, MOST_DRAWN = 200, 1_000  # outlines of a page whose letters are drawn; objects that are looked at
 _TAIL = 2048  # bytes; readers look for the end marker in the last 1024, and some writers pad
 _END = b"%%EOF"
 _WRITTEN_AT = re.compile(rb"(?<=/CreationDate\(D:)\d{14}[+-]\d\d'\d\d'(?=\)/Creator\(PDFium\))")
@@ -43,7 +47,7 @@ def check(content: bytes) -> int:
 
 
 def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
-    """Return the text of a PDF, page by page, each under its number, up to about `characters`.
+    """Return the text of a PDF, page by page, up to about `characters`.
 
     A page that cannot be read loses only itself. Values of form fields and annotations follow their page's text.
 
@@ -53,23 +57,26 @@ def text(content: bytes, characters: int, seconds: float) -> dict[str, Any]:
         seconds: After which none is, either.
 
     Returns:
-        ``text``, ``pages`` (how many it has), and ``read`` (how many of them were looked at).
+        ``texts`` (number and text of each page that has any), ``pages`` (how many it has), ``read`` (how many of them
+        were looked at), and ``scans`` (the numbers of those that are pictures).
 
     Raises:
         Refused: It is encrypted, broken, or has no pages.
     """
     total, until = check(content), time.monotonic() + seconds
-    parts: list[str] = []
+    texts, scans = list[tuple[int, str]](), list[int]()
     length = number = 0
     pages = _Pages(content)
     for number in range(1, total + 1):
         found = "\n".join(each for each in (pages.text(number - 1), *pages.remarks(number - 1)) if each)
         if found:
-            parts.append(f"[page {number} of {total}]\n{found}")
+            texts.append((number, found))
             length += len(found)
+        if len(found) < STAMP and pages.is_picture(number - 1):
+            scans.append(number)
         if length > characters or time.monotonic() > until:
             break
-    return {"text": "\n\n".join(parts), "pages": total, "read": number}
+    return {"texts": texts, "pages": total, "read": number, "scans": scans}
 
 
 def pictures(content: bytes, wanted: int, most: int) -> bytes:
@@ -212,6 +219,21 @@ class _Pages:
             except Exception:  # noqa: BLE001, S112 - a broken page loses only itself
                 continue
         return ""
+
+    def is_picture(self, number: int) -> bool:
+        """Whether a picture covers most of a page, or its words are drawn: whether it is a scan."""
+        if self._document is None:
+            return False
+        raw = pypdfium2.raw
+        with suppress(Exception):  # a broken page
+            page = self._document[number]
+            width, height = page.get_size()
+            objects = list(islice(page.get_objects(max_depth=3), MOST_DRAWN))
+            covered = (each.get_bounds() for each in objects if each.type == raw.FPDF_PAGEOBJ_IMAGE)
+            if any((right - left) * (top - bottom) >= COVERED * width * height for left, bottom, right, top in covered):
+                return True
+            return sum(each.type == raw.FPDF_PAGEOBJ_PATH for each in objects) >= LEAST_DRAWN
+        return False
 
     def remarks(self, number: int) -> Iterator[str]:
         """What stands in its form fields, and what people have written on it."""

@@ -32,15 +32,17 @@ def picture(content: bytes, folder: str, languages: str, seconds: float) -> str:
         return _Reader(folder, languages).text(_enlarged(upright(opened(content), SIDE)), seconds)
 
 
-def scan(content: bytes, folder: str, languages: str, characters: int, seconds: float) -> dict[str, Any]:
+def scan(
+    content: bytes, data: tuple[str, str], characters: int, seconds: float, numbers: tuple[int, ...] = ()
+) -> dict[str, Any]:
     """Return the text of a PDF whose pages are pictures, as ``readers.pdf.text`` does.
 
     Args:
         content: The PDF.
-        folder: Where Tesseract's data is.
-        languages: Of the text, in Tesseract's words.
+        data: Where Tesseract's data is, and of which languages, in Tesseract's words.
         characters: After which no further page is read.
         seconds: After which none is, either.
+        numbers: Of the pages that are wanted; none: all.
 
     Raises:
         Refused: It cannot be opened.
@@ -48,21 +50,23 @@ def scan(content: bytes, folder: str, languages: str, characters: int, seconds: 
     document, until = opened_by_pdfium(content), time.monotonic() + seconds
     if document is None:
         raise Refused("it cannot be opened")
-    reader, parts, total = _Reader(folder, languages), list[str](), len(document)
-    length = number = 0
-    for number in range(1, total + 1):
+    reader, texts, total = _Reader(*data), list[tuple[int, str]](), len(document)
+    length = read = 0
+    for number in numbers or range(1, total + 1):
         left = until - time.monotonic()
         found = ""
         with suppress(Exception):  # a broken page loses only itself
             page = document[number - 1]
             scale = min(SCALE, SIDE / max(page.get_size()))
             found = reader.text(page.render(scale=scale, grayscale=True).to_pil(), left)
+        is_late = time.monotonic() > until
+        read += bool(found) or not is_late  # else it was given up
         if found:
-            parts.append(f"[page {number} of {total}]\n{found}")
+            texts.append((number, found))
             length += len(found)
-        if length > characters or time.monotonic() > until:
+        if length > characters or is_late:
             break
-    return {"text": "\n\n".join(parts), "pages": total, "read": number}
+    return {"texts": texts, "pages": total, "read": read}
 
 
 class _Reader:

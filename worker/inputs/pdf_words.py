@@ -1,0 +1,91 @@
+"""The words of a PDF for who takes no PDFs: the text of its pages; of those that are pictures, what is recognized."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from worker.inputs import recognition
+from worker.inputs.causes import UnreadableError
+from worker.inputs.pdfs import PDF_SECONDS, PdfText, pdf_text
+
+MOST_NAMED = 10  # pages whose numbers a note has; of more it has the first
+
+
+@dataclass(frozen=True, slots=True)
+class PdfWords:
+    """What was read of a PDF.
+
+    Arguments:
+        read: the text, which may be empty.
+        recognized: the numbers of pages whose text was recognized in pictures.
+        notes: what must be said, each fit for ``<name>: <note>.``
+        is_cut: whether it has more pages than were looked at.
+        why_none: where there is no text, why, as the end of a sentence.
+    """
+
+    read: PdfText
+    recognized: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_cut: bool = False
+    why_none: str = ""
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether all of its text was recognized."""
+        return bool(self.recognized) and {number for number, _ in self.read.texts} == set(self.recognized)
+
+
+async def words_of_pdf(
+    content: bytes, characters: int, seconds: float = PDF_SECONDS, scan_seconds: float = recognition.SECONDS
+) -> PdfWords:
+    """Return the words of a PDF's first pages, up to about `characters`, and as many as can be read in the time.
+
+    Raises UnreadableError with the cause: it cannot be opened.
+    """
+    read = await pdf_text(content, characters, seconds)
+    is_cut = read.read < read.pages
+    if read.texts and not read.scans:
+        return PdfWords(read, is_cut=is_cut)
+    lacking = f"{_pages(read.scans, read.pages)} no text in {_it(read.scans)} (a scan, perhaps)"
+    if not recognition.is_installed():
+        return _without(read, f"; {recognition.NOT_INSTALLED}", lacking)
+    try:
+        found = await recognition.scan_text(content, characters, scan_seconds, read.scans if read.texts else ())
+    except UnreadableError as cause:
+        return _without(read, f", and {cause}", lacking)
+    better = {number: text for number, text in found.texts if len(text) > len(dict(read.texts).get(number, ""))}
+    if not read.texts:
+        return PdfWords(found, tuple(better), (), found.read < found.pages, "; none could be recognized, either")
+    texts = tuple(sorted((dict(read.texts) | better).items()))
+    notes = [_of_recognized(tuple(better), read.pages)] if better else []
+    if found.read < len(read.scans):
+        notes.append(f"of its {len(read.scans):,} pages without text the first {found.read:,} were looked at")
+    return PdfWords(replace(read, texts=texts), tuple(better), tuple(notes), is_cut)
+
+
+def _without(read: PdfText, why: str, lacking: str) -> PdfWords:
+    if not read.texts:
+        return PdfWords(read, is_cut=read.read < read.pages, why_none=why)
+    return PdfWords(read, notes=(f"{lacking}{why}",), is_cut=read.read < read.pages)
+
+
+def _of_recognized(numbers: Sequence[int], total: int) -> str:
+    be = "is" if len(numbers) == 1 else "are"
+    how = f"as the text that was recognized in {_it(numbers)}, which may have errors"
+    return f"{_named(numbers, total)} {be} included {how}"
+
+
+def _pages(numbers: Sequence[int], total: int) -> str:
+    return f"{_named(numbers, total)} {'has' if len(numbers) == 1 else 'have'}"
+
+
+def _it(numbers: Sequence[int]) -> str:
+    return "it" if len(numbers) == 1 else "them"
+
+
+def _named(numbers: Sequence[int], total: int) -> str:
+    """`page 3 of its 7`, `pages 2, 3 and 5 of its 7`."""
+    if len(numbers) == 1:
+        return f"page {numbers[0]} of its {total:,}"
+    if len(numbers) > MOST_NAMED:
+        return f"{len(numbers):,} pages of its {total:,} ({', '.join(map(str, numbers[:MOST_NAMED]))}, …)"
+    return f"pages {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} of its {total:,}" if numbers else "it"
