@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pydantic
@@ -37,6 +38,15 @@ async def test_a_created_task_survives_the_process_that_created_it(open_platform
     task = await create(first)
     await first.close()
     assert await (await open_platform()).tasks.get(task.id) == task
+
+
+async def test_a_wish_with_a_key_makes_one_task_for_its_agent(platform: Platform) -> None:
+    new = NewTask(agent_id="analyst", input=AgentExecutionInput(text="x"))
+    made = await asyncio.gather(*(platform.tasks.create(new, key="order-17") for _ in range(4)))
+    assert len({each.id for each in made}) == 1
+    other = new.model_copy(update={"agent_id": "writer"})
+    assert (await platform.tasks.create(other, key="order-17")).id != made[0].id
+    assert (await platform.tasks.create(new, key="order-18")).id != made[0].id
 
 
 async def test_creating_logs_task_created_with_the_whole_task(platform: Platform) -> None:

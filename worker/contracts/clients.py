@@ -23,9 +23,10 @@ from worker.words.work import KeptFile, StoredFile
 class Tasks(Protocol):
     """What clients ask for. Every verb sees its own organization alone; another's task is not found."""
 
-    async def create(self, new: NewTask) -> TaskRecord:
+    async def create(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
         """Anyone; stores a pending task and ``task_created``; durable on return; a known id runs a finished task again.
 
+        With a ``key`` the same task is made once, and answered to whoever asks for it again.
         Of a conversation an agent takes one task at a time, in order of creation, unless its handler says otherwise.
         Raises: NotFound (``id`` unknown where the platform makes ids), Conflict (that task is not finished, or the
         conversation is busy and its agent rejects others), ValidationError.

@@ -114,7 +114,7 @@ class NamedTasks(Tasks, Protocol):
         """The server; as ``Tasks.update``. A run's carries a ``sequence``, as its other writes do."""
         ...
 
-    async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
+    async def create(self, new: NewTask, *, under: str | None = None, key: str | None = None) -> TaskRecord:
         """The server; ``under`` is the id of a task that does not exist yet. Raises: Conflict (it does)."""
         ...
 

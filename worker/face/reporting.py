@@ -1,10 +1,12 @@
 """Tasks that were done elsewhere, told to the platform: it keeps them as it keeps its own."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypedDict
 
 from worker.contracts import Platform
 from worker.face.changes import checked
+from worker.words.errors import TaskNotFound
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens
 
@@ -15,7 +17,8 @@ NO_INPUT = "(a run reported without its input)"
 class Report(TypedDict, total=False):
     """What can be told of a task that was done elsewhere.
 
-    ``id``: a task that there is already; default: a new one. ``input``: what was asked. ``result``: what came of it;
+    ``id``: of a task that there is already, or of the run where it was done: reported again it is the same task; the
+    task has an id of its own. ``input``: what was asked. ``result``: what came of it;
     default: ``llm_response``. ``duration`` in seconds.
     """
 
@@ -33,7 +36,7 @@ async def report(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
     """Have the platform know of a task that was done elsewhere.
 
     Raises:
-        ModuleException: 404: there is no task of that id; 422: a value does not fit.
+        ModuleException: 422: a value does not fit.
     """
     succeeded = told.get("is_success")
     said = told.get("result") if told.get("result") is not None else told.get("llm_response")
@@ -41,9 +44,16 @@ async def report(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
     given: dict[str, Any] = {"status": status, "result": said, "duration": told.get("duration") or None}
     given |= {"tokens": told.get("tokens"), "used_tools": list(told.get("used_tools") or ()) or None}
     changes = checked({name: value for name, value in given.items() if value is not None})
-    task_id = told.get("id")
-    if task_id is None:
-        text = AgentExecutionInput(text=told.get("input") or NO_INPUT)
-        new = NewTask(agent_id=agent_id, input=text, run_locally=True, worker_id=REPORTED, source=REPORTED)
-        task_id = (await platform.tasks.create(new)).id
-    return await platform.tasks.update(task_id, changes)
+    return await platform.tasks.update((await _reported(platform, agent_id, told)).id, changes)
+
+
+async def _reported(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
+    known = told.get("id")
+    if known is not None:
+        with suppress(TaskNotFound):
+            task = await platform.tasks.get(known)
+            if task.agent_id == agent_id:
+                return task
+    text = AgentExecutionInput(text=told.get("input") or NO_INPUT)
+    new = NewTask(agent_id=agent_id, input=text, run_locally=True, worker_id=REPORTED, source=REPORTED)
+    return await platform.tasks.create(new, key=known)

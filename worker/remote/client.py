@@ -73,8 +73,8 @@ class RemoteTasks:
         self.save_of_a_run: SaveOfARun
 
     @bounded
-    async def create(self, new: NewTask) -> TaskRecord:
-        """Store a pending task.
+    async def create(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
+        """Store a pending task; with a ``key`` once, on a platform that knows such keys.
 
         The request is repeated where the platform surely did not act on it; where it may have, only on a platform that
         knows the idempotency key that goes with it.
@@ -82,12 +82,12 @@ class RemoteTasks:
         with watched(Creation(agent_id=new.agent_id, task_id=new.id, traceparent=new.traceparent)) as creation:
             if creation.traceparent != new.traceparent:
                 new = new.model_copy(update={"traceparent": creation.traceparent})
-            task = await self._create_once(new)
+            task = await self._create_once(new, key)
             creation.task_id = task.id
             return task
 
-    async def _create_once(self, new: NewTask) -> TaskRecord:
-        headers = {"idempotency-key": new_id()}
+    async def _create_once(self, new: NewTask, key: str | None) -> TaskRecord:
+        headers = {"idempotency-key": key or new_id()}
         if new.agent_version is not None and new.agent_version.isascii():  # the body has it, too
             headers["x-agent-version"] = new.agent_version
         try:

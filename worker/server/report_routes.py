@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from worker.server.failures import documented
 from worker.server.json_bodies import JsonRoute
 from worker.server.new_tasks import check_files
 from worker.wire.bodies import without_nulls
-from worker.words.errors import Conflict, TaskNotFound, TooLarge, ValidationError
+from worker.words.errors import TaskNotFound, TooLarge, ValidationError
 from worker.words.ids import check_id
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, Tokens
 
@@ -46,15 +45,12 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
     A new one is never under the reported id, which would tell whether that is free where this key does not reach. Its
     id is made of it instead: the same each time that the run is reported.
     """
-    own = None
     if body.id is not None:
         check_id(body.id)
-        own = str(uuid5(NAMESPACE_URL, f"{access.organization.organization_id} {agent_id} {body.id}"))
-        for each in (body.id, own):
-            with suppress(TaskNotFound):
-                task = await access.task(each)
-                if task.agent_id == agent_id:
-                    return task
+        with suppress(TaskNotFound):
+            task = await access.task(body.id)
+            if task.agent_id == agent_id:
+                return task
     given = (
         AgentExecutionInput(text=body.input or "(a run reported without its input)")
         if not isinstance(body.input, AgentExecutionInput)
@@ -62,10 +58,7 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
     )
     await check_files(access, given)
     new = NewTask(agent_id=agent_id, input=given, run_locally=True, worker_id="report", source="report")
-    try:
-        return await access.organization.tasks.create(new, under=own)
-    except Conflict:
-        return await access.task(own or "")  # another report of it at the same moment has made it
+    return await access.organization.tasks.create(new, key=body.id)
 
 
 def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:

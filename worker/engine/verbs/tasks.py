@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from worker.contracts.bounds import bounded
 from worker.contracts.waiting import within
@@ -82,19 +83,35 @@ class EngineTasks:
         self._audit = EngineAudit(core, organization_id)
 
     @bounded
-    async def create(self, new: NewTask, *, under: str | None = None) -> TaskRecord:
+    async def create(self, new: NewTask, *, under: str | None = None, key: str | None = None) -> TaskRecord:
         """Store a pending task; a known id runs a finished task again with the new input.
 
         Args:
             new: The wish.
             under: The id of a task that does not exist yet, where the caller had to know it beforehand.
+            key: What its id is made of instead: a second wish with it is answered with the task of the first.
         """
+        if key is not None and new.id is None:
+            under = str(uuid5(NAMESPACE_URL, f"{self._organization} {new.agent_id} {key}"))
+            if (made := await self._found(under)) is not None:
+                return made
         with watched(Creation(agent_id=new.agent_id, task_id=new.id or under, traceparent=new.traceparent)) as creation:
             if creation.traceparent != new.traceparent:
                 new = new.model_copy(update={"traceparent": creation.traceparent})
-            task = await self._create(new, under)
+            try:
+                task = await self._create(new, under)
+            except Conflict:  # another wish with the same key may have made it at the same moment
+                made = await self._found(under) if key is not None and under is not None else None
+                if made is None:
+                    raise
+                task = made
             creation.task_id = task.id
             return task
+
+    async def _found(self, task_id: str) -> TaskRecord | None:
+        with suppress(TaskNotFound):
+            return await self.get(task_id)
+        return None
 
     async def _create(self, new: NewTask, under: str | None) -> TaskRecord:
         has_secrets = new.user_tokens is not None or new.user_oidc_token is not None
