@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from worker.face.knowledge import KnowledgeBase, KnowledgeBaseDocumentItem, KnowledgeBases
     from worker.face.listening import Events, on_auth_event
     from worker.face.running import run_agent, run_agent_sync
+    from worker.face.schema_models import build_model_from_schema
     from worker.face.task import Task
     from worker.face.tasks import Tasks, TasksListItem
     from worker.face.tools import Tool, ToolsRepository
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         KnowledgeBaseSearchResult,
         KnowledgeBaseType,
     )
+    from worker.words.plans import MAX_PLAN_RETRIES, PROMISE_CONTINUATION_NUDGE, is_promise_only_answer
     from worker.words.protocol import (
         AgentDeploymentType,
         MCPServerAuthType,
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
     from worker.words.tools import ToolInvocationResult
 
 __all__ = [
+    "MAX_PLAN_RETRIES",
+    "PROMISE_CONTINUATION_NUDGE",
     "Agent",
     "AgentActivityThread",
     "AgentActivityThreadAuth",
@@ -155,8 +159,10 @@ __all__ = [
     "User",
     "ValidationError",
     "agno_db",
+    "build_model_from_schema",
     "declare_tool",
     "idempotency_key",
+    "is_promise_only_answer",
     "on",
     "on_auth_event",
     "on_boot",

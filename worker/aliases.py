@@ -30,6 +30,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.decorators": ("on_tool_after", "on_tool_before", "on_tool_error", "register_tool", "tool"),
     "worker.current": ("idempotency_key",),
     "worker.face.running": ("run_agent", "run_agent_sync"),
+    "worker.face.schema_models": ("build_model_from_schema",),
     "worker.registry": ("on", "on_boot", "on_shutdown", "on_task"),
     "worker.words.retry": ("RetryPolicy",),
     "worker.words.statuses": (
@@ -61,6 +62,7 @@ PLACES: dict[str, tuple[str, ...]] = {
         "AgentActivityThreadToolCall",
     ),
     "worker.words.agents": ("Instructions",),
+    "worker.words.plans": ("MAX_PLAN_RETRIES", "PROMISE_CONTINUATION_NUDGE", "is_promise_only_answer"),
     "worker.words.knowledge": (
         "AgentKnowledgeBase",
         "KnowledgeBaseSearchResult",
@@ -128,7 +130,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "modules.backend.decorators.on_auth_event": ("on_auth_event",),
     "modules.events": ("Events", *DECORATORS),
     "modules.events.decorators": DECORATORS,
-    "modules.events.events_module": ("Events",),
+    "modules.events.events_module": ("MAX_PLAN_RETRIES", "Events"),
     "modules.events.decorators.on_boot": ("on_boot",),
     "modules.events.decorators.on_shutdown": ("on_shutdown",),
     "modules.events.decorators.on_task": ("on_task",),
@@ -167,6 +169,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "modules.tools_repository.sub_modules": (),
     "modules.tools_repository.sub_modules.tool": ("Tool",),
     "modules.tools_repository.tools_repository_module": ("ToolsRepository",),
+    "modules.tools_repository.utils": (),
+    "modules.tools_repository.utils.schemas": ("build_model_from_schema",),
+    "utils": (),
+    "utils.answer_guards": ("PROMISE_CONTINUATION_NUDGE", "is_promise_only_answer"),
 }
 """Alias module below ``worker`` → the public names it offers."""
 

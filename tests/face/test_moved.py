@@ -3,7 +3,10 @@
 import inspect
 from typing import Any
 
+import pydantic
 import pytest
+from agno.agent import Agent as AgnoAgent
+from agno.db import SessionType
 
 from worker import (
     Agents,
@@ -22,6 +25,8 @@ from worker import (
     ToolsRepository,
     Unavailable,
     User,
+    build_model_from_schema,
+    is_promise_only_answer,
     on_auth_event,
     on_boot,
     on_shutdown,
@@ -31,6 +36,7 @@ from worker import (
 from worker import registry as registries
 from worker.face import bridge
 from worker.registry import Registry
+from worker.testing import ScriptedModel
 from worker.words.agents import AgentRecord, Instructions
 from worker.words.errors import Unsupported, ValidationError
 
@@ -152,6 +158,66 @@ async def test_a_task_that_was_done_elsewhere_is_reported(sync: bool) -> None:
     assert len({each.id for each in elsewhere}) == 1, "the same run again is the same task"
     known = await Backend().areport_external_task(agent_id="ann", id=elsewhere[0].id, result="x")
     assert known.id == elsewhere[0].id
+
+
+def test_a_schema_becomes_a_model() -> None:
+    schema: dict[str, Any] = {
+        "description": "An order.",
+        "properties": {
+            "number": {"type": "integer", "description": "Its number."},
+            "state": {"enum": ["open", "paid"], "default": "open"},
+            "lines": {"type": "array", "items": {"properties": {"text": {"type": "string"}}, "required": ["text"]}},
+            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "discount": {"type": ["number", "null"]},
+            "more": {"type": "object"},
+        },
+        "required": ["number", "note"],
+    }
+    model: Any = build_model_from_schema("Order", schema)
+    order = model(number=1, note=None, lines=[{"text": "a chair"}])
+    assert (order.state, order.lines[0].text, order.discount, order.more) == ("open", "a chair", None, None)
+    assert set(model.model_json_schema()["required"]) == {"number", "note"}
+    for wrong in ({"note": None}, {"number": 1}, {"number": 1, "note": None, "state": "lost"}):
+        with pytest.raises(pydantic.ValidationError):
+            model(**wrong)
+    bare: Any = build_model_from_schema("Bare", {}, with_defaults=True)
+    assert bare().model_dump() == {"body_params": {}, "query_params": {}, "path_params": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "expected"),
+    [
+        ("I will read the file and then answer.", 0, True),
+        ("I will read the file and then answer.", 2, False),
+        ("Now generating the report…", 3, True),
+        ("The report is done: 6 lines.", 0, False),
+        ("Shall I go on? I will then read the file.", 0, False),
+        ("I will say it at length. " * 40, 0, False),
+        (None, 0, False),
+    ],
+)
+def test_a_mere_promise_is_told_from_an_answer(text: str | None, calls: int, expected: bool) -> None:
+    assert is_promise_only_answer(text, calls) is expected
+
+
+async def test_an_agents_sessions_are_in_agnos_storage() -> None:
+    agent = await Agents().aget("ann")
+    assert agent.is_active
+    assert not agent.has_knowledge_bases
+    model = ScriptedModel(["Hello.", "Hello again."])
+    for session, user, who in (("s1", "u1", "ann"), ("s2", "u2", "ann"), ("s3", "u1", "bob")):
+        await AgnoAgent(id=who, model=model, db=await agent.aget_db()).arun("Hi", session_id=session, user_id=user)
+    (session,) = await agent.aget_user_sessions("u1")
+    assert (session.session_id, [each.session_id for each in agent.get_user_sessions("u2")]) == ("s1", ["s2"])
+    found = await agent.aget_session("s1")
+    assert found.runs[0].content == "Hello."
+    assert agent.get_session("s3") is None, "it is another agent's"
+    await agent.adelete_session("s3")
+    await agent.adelete_session("s1")
+    assert (await agent.aget_session("s1"), agent.get_db().get_session("s3", SessionType.AGENT) is None) == (
+        None,
+        False,
+    )
 
 
 async def test_decorators_are_taken_as_before(registry: Registry) -> None:

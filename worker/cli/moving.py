@@ -118,7 +118,9 @@ def table() -> str:
     rows = [("| In xpander-sdk | Here | |"), "|---|---|---|"]
     for names in (NAMES, {f".{name}": entry for name, entry in MEMBERS.items()}):
         for verdict in (Verdict.Differs, Verdict.Missing):
-            chosen = sorted(name for name, entry in names.items() if entry.verdict is verdict)
-            rows += [f"| `{name}` | {verdict} | {names[name].note} |" for name in chosen]
+            alike: dict[str, list[str]] = {}
+            for name in sorted(name for name, entry in names.items() if entry.verdict is verdict):
+                alike.setdefault(names[name].note, []).append(f"`{name}`")
+            rows += [f"| {', '.join(chosen)} | {verdict} | {note} |" for note, chosen in alike.items()]
     same = ", ".join(f"`{name}`" for name, entry in sorted(NAMES.items()) if entry.verdict is Verdict.Works)
     return "\n".join([*rows, "", f"The same: {same}."])

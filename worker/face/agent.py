@@ -9,6 +9,7 @@ from pydantic import PrivateAttr
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge
+from worker.face.agent_sessions import AgentSessions
 from worker.face.binding import bound
 from worker.face.configuration import Configuration
 from worker.face.knowledge import KnowledgeBase, KnowledgeBases
@@ -21,10 +22,11 @@ from worker.face.uploads import FileSource
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, Unsupported, ValidationError
 from worker.words.knowledge import AgentKnowledgeBase
+from worker.words.protocol import AgentDeploymentType
 from worker.words.tools import ToolInvocationResult
 
 
-class Agent(AgentRecord):
+class Agent(AgentSessions, AgentRecord):
     """An agent of a platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
@@ -71,6 +73,21 @@ class Agent(AgentRecord):
     def search_knowledge(self) -> bool:
         """Whether it searches any knowledge base."""
         return bool(self.knowledge_bases)
+
+    @property
+    def has_knowledge_bases(self) -> bool:
+        """The same."""
+        return self.search_knowledge
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may be given tasks, as far as its record says."""
+        return self.status == "ACTIVE"
+
+    @property
+    def deployment_type(self) -> AgentDeploymentType:
+        """Where it runs: in workers."""
+        return AgentDeploymentType.Container
 
     def attach_knowledge_base(
         self, knowledge_base: KnowledgeBase | None = None, knowledge_base_id: str | None = None

@@ -164,6 +164,14 @@ class ToolsRepository:
         """A tool by its name; None means there is no such tool."""
         return next((each for each in self.list if each.name == tool_name), None)
 
+    def should_sync_local_tools(self) -> bool:
+        """Whether tools of this process are to be told to the platform by hand: workers do that by themselves."""
+        return False
+
+    def get_local_tools_for_sync(self) -> "list_[Tool]":
+        """Those that are: there are none."""
+        return []
+
 
 list_ = list  # within the class above ``list`` is its property
 

@@ -1,0 +1,1 @@
+from worker.face.schema_models import build_model_from_schema as build_model_from_schema

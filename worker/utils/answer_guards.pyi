@@ -1,0 +1,2 @@
+from worker.words.plans import PROMISE_CONTINUATION_NUDGE as PROMISE_CONTINUATION_NUDGE
+from worker.words.plans import is_promise_only_answer as is_promise_only_answer
