@@ -1,6 +1,6 @@
 import pytest
 
-from worker.remote.addresses import Addresses
+from worker.remote.http.addresses import Addresses
 from worker.words.errors import ConfigurationError
 
 

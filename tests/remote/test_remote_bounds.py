@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from worker.contracts import bounds
-from worker.remote import transport
-from worker.remote.client import RemoteTasks
+from worker.remote.clients.tasks import RemoteTasks
+from worker.remote.http import transport
 from worker.remote.remote import Remote
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditQuery

@@ -8,8 +8,8 @@ import pytest
 
 from tests.remote.stories import KEY, SECONDS, OpenRemote
 from tests.support import wait_until
-from worker.remote import following
-from worker.remote.refusals import KeyRefused
+from worker.remote.clients import following
+from worker.remote.http.refusals import KeyRefused
 from worker.remote.remote import Remote
 from worker.testing import StandIn
 from worker.testing.http import Answer, Request, Server

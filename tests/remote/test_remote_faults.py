@@ -8,7 +8,7 @@ from tests.remote.stories import SECONDS, OpenRemote, ServeRemote, all_end, none
 from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
-from worker.remote import transport
+from worker.remote.http import transport
 from worker.supervisor.timings import Timings
 from worker.testing import StandIn
 from worker.words.events import NewEvent, TaskUpdateEvent

@@ -17,11 +17,11 @@ from tests.workers import working
 from worker import Task
 from worker.contracts import Capabilities
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease
-from worker.remote import heartbeats
-from worker.remote.asking import Asking
-from worker.remote.native import NativeWork
+from worker.remote.http import heartbeats
+from worker.remote.http.transport import Failed, Transport, Unanswered
+from worker.remote.native.asking import Asking
+from worker.remote.native.work import NativeWork
 from worker.remote.remote import Remote
-from worker.remote.transport import Failed, Transport, Unanswered
 from worker.server import verbs
 from worker.supervisor import Supervisor
 from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError

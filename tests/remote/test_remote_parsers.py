@@ -9,13 +9,13 @@ from httpx_sse import ServerSentEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.remote.addresses import Addresses
-from worker.remote.asking import results_of
-from worker.remote.dialect import Dialect
-from worker.remote.following import Following
-from worker.remote.native_presence import is_unknown, told
-from worker.remote.refusals import Subject, body_of, refusal
-from worker.remote.transport import Transport
+from worker.remote.clients.dialect import Dialect
+from worker.remote.clients.following import Following
+from worker.remote.http.addresses import Addresses
+from worker.remote.http.refusals import Subject, body_of, refusal
+from worker.remote.http.transport import Transport
+from worker.remote.native.asking import results_of
+from worker.remote.native.presence import is_unknown, told
 from worker.wire import records as wire_records
 from worker.wire.deliveries import delivery_of
 from worker.wire.records import Unreadable, agent_of, assignment_of, decode, entries, event_of, item_of, task_of

@@ -13,8 +13,9 @@ from tests.remote.stories import KEY, OpenRemote
 from tests.server.serving import Serving
 from tests.supervisor.stories import create
 from worker.contracts.waiting import Backoff
-from worker.remote import following, transport
-from worker.remote.transport import Failed, Transport
+from worker.remote.clients import following
+from worker.remote.http import transport
+from worker.remote.http.transport import Failed, Transport
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType as Type

@@ -9,8 +9,8 @@ from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
 from worker.contracts import Capabilities
-from worker.remote import heartbeats
-from worker.remote.refusals import KeyRefused
+from worker.remote.http import heartbeats
+from worker.remote.http.refusals import KeyRefused
 from worker.remote.remote import Remote
 from worker.settings import Settings
 from worker.supervisor import Supervisor

@@ -1,7 +1,7 @@
 """Waiting: pauses that grow between tries, an event within a bound, and asking until there is an answer.
 
 Everything that tries again takes its pauses from here, so that a fleet whose database restarts does not come back in
-step. A request of the remote client has its own rules (see remote/transport.py), since the server may name a time.
+step. A request of the remote client has its own rules (see remote/http/transport.py), since the server may name a time.
 """
 
 import asyncio

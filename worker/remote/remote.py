@@ -1,13 +1,13 @@
 """The platform over HTTP."""
 
 from worker.contracts import Capabilities
-from worker.remote.addresses import Addresses
-from worker.remote.client import RemoteTasks
-from worker.remote.deliveries import RemoteDeliveries
-from worker.remote.dialect import Dialect
-from worker.remote.keys import RemoteKeys
-from worker.remote.knowledge import RemoteKnowledge
-from worker.remote.transport import Transport
+from worker.remote.clients.deliveries import RemoteDeliveries
+from worker.remote.clients.dialect import Dialect
+from worker.remote.clients.keys import RemoteKeys
+from worker.remote.clients.knowledge import RemoteKnowledge
+from worker.remote.clients.tasks import RemoteTasks
+from worker.remote.http.addresses import Addresses
+from worker.remote.http.transport import Transport
 from worker.remote.working import RemoteWork
 
 

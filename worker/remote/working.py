@@ -5,14 +5,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from worker.contracts.waiting import STREAMS, until_done
-from worker.remote.bare import BareWork
-from worker.remote.client import RemoteTasks
-from worker.remote.dialect import Dialect
+from worker.remote.bare.work import BareWork
+from worker.remote.clients.dialect import Dialect
+from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
-from worker.remote.heartbeats import Heartbeats
-from worker.remote.native import NativeWork
-from worker.remote.refusals import KeyRefused
-from worker.remote.transport import Transport
+from worker.remote.http.heartbeats import Heartbeats
+from worker.remote.http.refusals import KeyRefused
+from worker.remote.http.transport import Transport
+from worker.remote.native.work import NativeWork
 from worker.words.artifacts import Artifact
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.events import NewEvent

@@ -6,8 +6,8 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from worker.contracts import Key
-from worker.remote.dialect import Dialect
-from worker.remote.transport import Repeat, Transport
+from worker.remote.clients.dialect import Dialect
+from worker.remote.http.transport import Repeat, Transport
 from worker.wire.records import decode
 from worker.words.errors import Unavailable, Unsupported, ValidationError
 from worker.words.roles import Role

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from worker.contracts.lease import OwnLease, now
-from worker.remote.asking import SPARE_SECONDS, Asking, Verb
 from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
-from worker.remote.transport import Repeat
+from worker.remote.http.transport import Repeat
+from worker.remote.native.asking import SPARE_SECONDS, Asking, Verb
 from worker.wire.deliveries import delivery_of
 from worker.wire.records import assignment_of, entries
 from worker.words.errors import NotFound

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from worker.contracts.waiting import STREAMS, until_done
-from worker.remote.heartbeats import Beat, Heartbeats
-from worker.remote.refusals import KeyRefused
-from worker.remote.transport import Repeat, Transport
+from worker.remote.http.heartbeats import Beat, Heartbeats
+from worker.remote.http.refusals import KeyRefused
+from worker.remote.http.transport import Repeat, Transport
 from worker.wire.records import Unreadable, decode
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce

@@ -12,15 +12,15 @@ from contextvars import Context
 from typing import Any
 
 from worker.contracts.waiting import STREAMS, until_done
-from worker.remote.agent_streams import AgentStream
-from worker.remote.client import RemoteTasks
+from worker.remote.bare.agent_streams import AgentStream
+from worker.remote.bare.holding import Held, Holding, Waiting
+from worker.remote.bare.local_deliveries import LocalDeliveries
+from worker.remote.bare.metrics import metrics
+from worker.remote.bare.starting import Starting
+from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.flags import WORK, Flags
-from worker.remote.heartbeats import Heartbeats
-from worker.remote.holding import Held, Holding, Waiting
-from worker.remote.local_deliveries import LocalDeliveries
-from worker.remote.metrics import metrics
-from worker.remote.starting import Starting
-from worker.remote.transport import Repeat, Transport
+from worker.remote.http.heartbeats import Heartbeats
+from worker.remote.http.transport import Repeat, Transport
 from worker.words.artifacts import Artifact
 from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, Unsupported, ValidationError
 from worker.words.events import NewEvent

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from worker.contracts.bounds import bounded
 from worker.contracts.knowledge import Embed
-from worker.remote.dialect import Dialect
-from worker.remote.refusals import Subject
-from worker.remote.transport import Repeat, Transport
+from worker.remote.clients.dialect import Dialect
+from worker.remote.http.refusals import Subject
+from worker.remote.http.transport import Repeat, Transport
 from worker.wire.records import Unreadable, decode, document_of, knowledge_base_of, passage_of
 from worker.words.knowledge import (
     KnowledgeBaseDocumentItem,

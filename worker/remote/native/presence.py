@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease, now
 from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.flags import DELIVERIES, WORK, Flags
-from worker.remote.heartbeats import Beat, Heartbeats
-from worker.remote.transport import Transport
+from worker.remote.http.heartbeats import Beat, Heartbeats
+from worker.remote.http.transport import Transport
 from worker.words.errors import NotFound, Unavailable
 from worker.words.texts import encode
 from worker.words.work import WorkerCard

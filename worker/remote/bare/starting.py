@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 
 from worker.contracts.waiting import Backoff
-from worker.remote.batches import Batches
-from worker.remote.client import RemoteTasks
-from worker.remote.holding import Held, Holding, Waiting
-from worker.remote.local_deliveries import LocalDeliveries
-from worker.remote.refusals import BUSY
+from worker.remote.bare.holding import Held, Holding, Waiting
+from worker.remote.bare.local_deliveries import LocalDeliveries
+from worker.remote.clients.tasks import RemoteTasks
+from worker.remote.http.batches import Batches
+from worker.remote.http.refusals import BUSY
 from worker.wire.records import Unreadable
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.events import NewEvent

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from worker.contracts import Capabilities
-from worker.remote.refusals import BUSY, KEY_REFUSED
-from worker.remote.transport import Transport
+from worker.remote.http.refusals import BUSY, KEY_REFUSED
+from worker.remote.http.transport import Transport
 from worker.wire.records import decode
 from worker.words.errors import ModuleException
 

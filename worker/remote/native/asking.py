@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worker.remote.batches import Batches
-from worker.remote.refusals import NOTHING, Subject, refusal
-from worker.remote.transport import Repeat, Transport
+from worker.remote.http.batches import Batches
+from worker.remote.http.refusals import NOTHING, Subject, refusal
+from worker.remote.http.transport import Repeat, Transport
 from worker.wire.records import Unreadable, decode
 from worker.words.texts import encode
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from worker.contracts import bounds
 from worker.contracts.bounds import left
-from worker.remote.addresses import Addresses
-from worker.remote.certificates import trusted
-from worker.remote.refusals import AGAIN, NOTHING, Subject, body_of, refusal
+from worker.remote.http.addresses import Addresses
+from worker.remote.http.certificates import trusted
+from worker.remote.http.refusals import AGAIN, NOTHING, Subject, body_of, refusal
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.texts import clean, encode
 

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from worker.remote.transport import Transport
+from worker.remote.http.transport import Transport
 from worker.wire.records import decode
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 from worker.words.errors import ModuleException, Unsupported

@@ -8,7 +8,7 @@ from contextvars import Context
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from worker.remote.client import RemoteTasks
+from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.flags import DELIVERIES, Flags
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.notices import PlatformTrouble, announce

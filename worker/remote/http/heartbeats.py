@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.remote.certificates import trusted
-from worker.remote.transport import REDIRECTS, next_request
+from worker.remote.http.certificates import trusted
+from worker.remote.http.transport import REDIRECTS, next_request
 
 if TYPE_CHECKING:
     import httpx

@@ -9,15 +9,15 @@ from itertools import count
 from typing import Any, cast
 
 from worker.contracts.values import NULL, put_aside, put_back
-from worker.remote.asking import Asking, Verb
-from worker.remote.claiming import Claiming
-from worker.remote.client import RemoteTasks
+from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.flags import Flags
-from worker.remote.heartbeats import Heartbeats
-from worker.remote.native_presence import NativePresence
-from worker.remote.patience import Patience
-from worker.remote.refusals import Subject
-from worker.remote.transport import Transport
+from worker.remote.http.heartbeats import Heartbeats
+from worker.remote.http.refusals import Subject
+from worker.remote.http.transport import Transport
+from worker.remote.native.asking import Asking, Verb
+from worker.remote.native.claiming import Claiming
+from worker.remote.native.patience import Patience
+from worker.remote.native.presence import NativePresence
 from worker.wire.deliveries import named
 from worker.wire.records import Unreadable, message_of, provider_of, task_of
 from worker.words.artifacts import Artifact

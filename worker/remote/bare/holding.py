@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from worker.remote.batches import Batches
+from worker.remote.http.batches import Batches
 from worker.words.errors import LeaseLost
 from worker.words.events import NewEvent
 from worker.words.statuses import AgentExecutionStatus

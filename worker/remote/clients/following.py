@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.contracts.waiting import Backoff
-from worker.remote.dialect import Dialect
-from worker.remote.refusals import BUSY, KEY_REFUSED, Subject
-from worker.remote.transport import Transport
+from worker.remote.clients.dialect import Dialect
+from worker.remote.http.refusals import BUSY, KEY_REFUSED, Subject
+from worker.remote.http.transport import Transport
 from worker.wire.records import Unreadable, decode, event_of
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.events import TaskUpdateEvent

@@ -1,0 +1,124 @@
+"""Agents, their tools and model providers over HTTP, and the audit log."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from worker.contracts.bounds import bounded
+from worker.remote.clients.verbs import UNKNOWN_ROUTE, Verbs, in_path
+from worker.remote.http.refusals import Subject
+from worker.remote.http.transport import Repeat
+from worker.wire.records import agent_of, audit_of, decode, provider_of, tool_result_of
+from worker.words.agents import AgentRecord
+from worker.words.audit import AuditEntry, AuditQuery
+from worker.words.digests import digest
+from worker.words.errors import AgentNotFound, ModuleException, ToolNotFound
+from worker.words.ids import check_id, new_id
+from worker.words.providers import ProviderState
+from worker.words.tools import TOOL_SECONDS, ToolInvocationResult, ToolRecord
+
+WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until a worker has said its last word
+
+
+class AgentVerbs(Verbs):
+    """Agents and what goes with them."""
+
+    @bounded
+    async def get_agent(self, agent_id: str) -> AgentRecord:
+        """Read an agent."""
+        if not agent_id:
+            raise AgentNotFound(agent_id)
+        answer = await self._transport.call("GET", f"/agents/{in_path(agent_id)}", subject=Subject(agent_id=agent_id))
+        return agent_of(decode(answer.content, "an agent"))
+
+    @bounded
+    async def list_agents(self) -> list[AgentRecord]:
+        """Read all agents."""
+        rows = decode((await self._transport.call("GET", "/agents/list")).content, "a list of agents")
+        return [agent_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    @bounded
+    async def save_agent(self, agent: AgentRecord) -> AgentRecord:
+        """Store an agent under its next version."""
+        check_id(agent.id, "id")
+        try:
+            answer = await self._transport.call("PUT", f"/agents/{in_path(agent.id)}", body=agent)
+        except ModuleException as error:
+            if error.status_code in UNKNOWN_ROUTE:
+                raise self._unsupported("save agents") from None
+            raise
+        return agent_of(decode(answer.content, "an agent"))
+
+    @bounded
+    async def delete_agent(self, agent_id: str) -> AgentRecord:
+        """Take an agent off the list."""
+        if not agent_id:
+            raise AgentNotFound(agent_id)
+        subject = Subject(agent_id=agent_id)
+        try:
+            answer = await self._transport.call(
+                "DELETE", f"/agents/{in_path(agent_id)}", subject=subject, repeat=Repeat.UNSENT
+            )
+        except ModuleException as error:
+            if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
+                raise
+            await self.get_agent(agent_id)
+            raise self._unsupported("delete agents") from None
+        return agent_of(decode(answer.content, "an agent"))
+
+    async def invoke_tool(
+        self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
+    ) -> ToolInvocationResult:
+        """Have a worker call a tool of an agent."""
+        native = await self._dialect.native()
+        seconds = TOOL_SECONDS if not native else (await self._tool(agent_id, tool)).timeout
+        answer = await self._transport.call(
+            "POST",
+            f"/agents/{in_path(agent_id)}/operations/{in_path(tool)}",
+            body=dict(payload),
+            headers={"idempotency-key": new_id() if key is None else digest(key)},
+            subject=Subject(agent_id=agent_id),
+            seconds=seconds + WAIT_MARGIN_SECONDS,
+            repeat=Repeat.ALWAYS if native else Repeat.UNSENT,
+        )
+        said = decode(answer.content, "the result of a tool") if answer.content else None
+        if native:
+            return tool_result_of(said)
+        return ToolInvocationResult(tool_id=tool, payload=dict(payload), result=said, is_success=True)
+
+    async def _tool(self, agent_id: str, name: str) -> ToolRecord:
+        """A tool of an agent. Raises: AgentNotFound, ToolNotFound."""
+        agent = await self.get_agent(agent_id)
+        found = next((each for each in agent.announced_tools if each.name == name), None)
+        if found is None:
+            raise ToolNotFound(agent_id, name)
+        return found
+
+    @bounded
+    async def providers(self) -> list[ProviderState]:
+        """List the providers whose last call failed."""
+        rows = await self._of_providers("GET", "")
+        return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    @bounded
+    async def resume_provider(self, provider_id: str) -> ProviderState:
+        """Have the tasks that wait for a provider tried at once."""
+        return provider_of(await self._of_providers("POST", f"/{in_path(provider_id)}/resume"))
+
+    @bounded
+    async def fail_provider(self, provider_id: str) -> ProviderState:
+        """End the tasks that wait for a provider."""
+        return provider_of(await self._of_providers("POST", f"/{in_path(provider_id)}/fail"))
+
+    async def _of_providers(self, method: str, path: str) -> Any:
+        if not await self._dialect.native():
+            raise self._unsupported("look after providers of models")
+        return decode((await self._transport.call(method, f"/providers{path}")).content, "a provider")
+
+    @bounded
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """List the lines of the audit log that fit, the newest first."""
+        if not await self._dialect.native():
+            raise self._unsupported("tell what is in an audit log")
+        asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
+        rows = decode((await self._transport.call("GET", "/audit", params=asked)).content, "an audit log")
+        return [audit_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]

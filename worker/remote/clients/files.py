@@ -1,0 +1,55 @@
+"""Files over HTTP."""
+
+from urllib.parse import quote
+
+from worker.contracts.bounds import bounded
+from worker.remote.clients.verbs import UNKNOWN_ROUTE, Verbs, task_path
+from worker.remote.http.refusals import Subject
+from worker.remote.http.transport import FILE_SECONDS
+from worker.wire.records import decode, kept_of
+from worker.words.errors import ModuleException, TooLarge, ValidationError
+from worker.words.limits import FILE_BYTES
+from worker.words.references import Reference
+from worker.words.work import KeptFile, StoredFile
+
+
+class FileVerbs(Verbs):
+    """Files that are stored, and those of a task."""
+
+    async def store_file(self, name: str, media_type: str, content: bytes) -> str:
+        """Upload a file."""
+        if not content:
+            raise ValidationError(f"{name} is empty", field="file")
+        if len(content) > FILE_BYTES:
+            raise TooLarge(f"{name} has {len(content)} bytes; at most {FILE_BYTES} are taken")
+        try:
+            answer = await self._transport.call(
+                "POST",
+                "/files",
+                params={"name": name},
+                headers={"content-type": media_type},
+                content=content,
+                seconds=FILE_SECONDS,
+            )
+        except ModuleException as error:
+            if error.status_code in UNKNOWN_ROUTE:
+                raise self._unsupported("store files; give a URL instead") from None
+            raise
+        return str(decode(answer.content, "a reference")["reference"])
+
+    async def open_file(self, reference: str) -> StoredFile:
+        """Download a stored file."""
+        digest, name = Reference.stored(reference)
+        answer = await self._transport.call(
+            "GET", f"/files/{digest}/{quote(name, safe='')}", subject=Subject(reference=reference), seconds=FILE_SECONDS
+        )
+        media_type = answer.headers.get("content-type", "application/octet-stream")
+        return StoredFile(reference, name, media_type, answer.content)
+
+    @bounded
+    async def kept_files(self, task_id: str) -> list[KeptFile]:
+        """Which of a task's files are stored; none on a platform that keeps none."""
+        if not await self._dialect.native():
+            return []
+        answer = await self._transport.call("GET", f"{task_path(task_id)}/files", subject=Subject(task_id=task_id))
+        return kept_of(decode(answer.content, "a list of files"))

@@ -1,0 +1,121 @@
+"""Lists of tasks, conversations and requests over HTTP."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from worker.contracts.bounds import bounded
+from worker.remote.clients.agents import AgentVerbs
+from worker.remote.clients.verbs import EXECUTION, in_path
+from worker.wire.records import conversation_item_of, conversation_of, decode, item_of, request_of
+from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
+from worker.words.requests import OpenRequest, RequestQuery
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.task_lists import TaskItem, TaskQuery
+
+
+class ListVerbs(AgentVerbs):
+    """Lists, the newest first; a bare platform knows fewer filters, so the others are applied here."""
+
+    @bounded
+    async def find(self, query: TaskQuery) -> list[TaskItem]:
+        """List tasks, newest first; what the platform does not filter is filtered here."""
+        history = f"{EXECUTION}/executions/history"
+        if _is_nobodys(query):
+            return []
+        if query.agent_id is not None:
+            items = await self._history(f"{history}/{in_path(query.agent_id)}", query)
+        elif query.user_id is not None:
+            items = await self._history(f"{history}/user/{in_path(query.user_id)}", query)
+        elif await self._dialect.native():
+            items = await self._history(history, query, agents=query.agents)
+        else:
+            agents = query.agents if query.agents is not None else [agent.id for agent in await self.list_agents()]
+            items = [item for agent in agents for item in await self._history(f"{history}/{in_path(agent)}", query)]
+        return _page(items, query)
+
+    @bounded
+    async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
+        """Count tasks by status."""
+        if not await self._dialect.native():
+            raise self._unsupported("count tasks")
+        if _is_nobodys(query):
+            return dict.fromkeys(AgentExecutionStatus, 0)
+        agents = query.agents if query.agent_id is None else [query.agent_id]
+        params = _params(query, agents=agents)
+        answer = await self._transport.call("GET", f"{EXECUTION}/executions/counts", params=params)
+        told = decode(answer.content, "counts")
+        return {status: int(told.get(status, 0)) for status in AgentExecutionStatus}
+
+    async def _history(self, path: str, query: TaskQuery, agents: Sequence[str] | None = None) -> list[TaskItem]:
+        answer = await self._transport.call("GET", path, params=_params(query, agents=agents))
+        rows = decode(answer.content, "a list of tasks")
+        return [item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    @bounded
+    async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
+        """Tell a conversation."""
+        content = await self._conversations(f"/{in_path(conversation_id)}", query)
+        return conversation_of(decode(content, "a conversation"))
+
+    @bounded
+    async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
+        """List conversations, the one with the newest task first."""
+        rows = decode(await self._conversations("", query), "a list of conversations")
+        return [conversation_item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+    async def _conversations(self, path: str, query: ConversationQuery) -> bytes:
+        if not await self._dialect.native():
+            raise self._unsupported("tell conversations")
+        asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
+        return (await self._transport.call("GET", f"/conversations{path}", params=asked)).content
+
+    @bounded
+    async def requests(self, query: RequestQuery) -> list[OpenRequest]:
+        """List what waits for a person."""
+        if not await self._dialect.native():
+            raise self._unsupported("list what waits for a person")
+        asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
+        rows = decode((await self._transport.call("GET", "/requests", params=asked)).content, "a list of requests")
+        return [request_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
+
+
+def _is_nobodys(query: TaskQuery) -> bool:
+    """Whether no agent's task can fit."""
+    return (query.agents is not None and query.agent_id not in (None, *query.agents)) or query.agents == ()
+
+
+def _params(query: TaskQuery, *, agents: Sequence[str] | None) -> dict[str, Any]:
+    """A query as the address carries it."""
+    params = query.model_dump(mode="json", exclude={"agent_id", "agents", "status", "statuses"})
+    statuses = [query.status] if query.status is not None else query.statuses
+    return params | {"status": ",".join(statuses) or None, "agent_id": ",".join(agents or ()) or None}
+
+
+def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
+    """Do what a platform that knows neither limit nor order nor some filter has left undone."""
+    items = sorted(items, key=lambda item: (item.created_at, item.id), reverse=True)
+    place = next((place for place, item in enumerate(items) if item.id == query.before), None)
+    if place is not None:
+        items = items[place + 1 :]
+    return [item for item in items if _fits(item, query)][: query.limit]
+
+
+def _fits(item: TaskItem, query: TaskQuery) -> bool:
+    """Whether an item is wanted; what it does not tell is taken to be as the platform was asked for it."""
+    told = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
+    told["finish_reason"] = item.finish_reason
+    return (
+        all(getattr(query, name) in (None, value) for name, value in told.items())
+        and (query.agents is None or item.agent_id in query.agents)
+        and (not query.statuses or item.status in query.statuses)
+        and query.error_code in (None, item.error_code)
+        and (query.created_after is None or item.created_at >= query.created_after)
+        and (query.created_before is None or item.created_at < query.created_before)
+        and _has_text(item, query.text or "")
+    )
+
+
+def _has_text(item: TaskItem, text: str) -> bool:
+    """Whether an item has a text; one that shows its input comes from a server of ours, which has looked itself."""
+    told = (item.id, item.internal_status, item.title, item.text, item.result)
+    return item.text is not None or any(text.lower() in each.lower() for each in told if each)

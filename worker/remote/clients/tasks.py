@@ -1,0 +1,201 @@
+"""The verbs of clients, over the bare routes."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from worker.contracts.bounds import bounded
+from worker.remote.clients.files import FileVerbs
+from worker.remote.clients.following import Following
+from worker.remote.clients.lists import ListVerbs
+from worker.remote.clients.verbs import EXECUTION, UNKNOWN_ROUTE, in_path, task_path
+from worker.remote.http.refusals import Subject
+from worker.remote.http.transport import Repeat, Unanswered
+from worker.wire.records import decode, task_of
+from worker.words.activity import AgentActivityThread
+from worker.words.attempts import Attempt
+from worker.words.changes import check_changes
+from worker.words.errors import ModuleException
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.ids import new_id
+from worker.words.messages import NewMessage
+from worker.words.requests import InputAnswer
+from worker.words.signals import NewSignal
+from worker.words.tasks import NewTask, TaskRecord
+from worker.words.watching import Creation, watched
+
+SaveOfARun = Callable[[str, Mapping[str, Any], int, str | None], Awaitable[TaskRecord | None]]
+"""Called with a task's id, what a run changed of it, the attempt, and the handler; None: it is saved as by anybody."""
+
+
+class RemoteTasks(ListVerbs, FileVerbs):
+    """What clients ask for, over HTTP."""
+
+    save_of_a_run: SaveOfARun
+
+    @bounded
+    async def create(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
+        """Store a pending task; with a ``key`` once, on a platform that knows such keys.
+
+        The request is repeated where the platform surely did not act on it; where it may have, only on a platform that
+        knows the idempotency key that goes with it.
+        """
+        with watched(Creation(agent_id=new.agent_id, task_id=new.id, traceparent=new.traceparent)) as creation:
+            if creation.traceparent != new.traceparent:
+                new = new.model_copy(update={"traceparent": creation.traceparent})
+            task = await self._create_once(new, key)
+            creation.task_id = task.id
+            return task
+
+    async def _create_once(self, new: NewTask, key: str | None) -> TaskRecord:
+        headers = {"idempotency-key": key or new_id()}
+        if new.agent_version is not None and new.agent_version.isascii():  # the body has it, too
+            headers["x-agent-version"] = new.agent_version
+        try:
+            return await self._create(new, headers, Repeat.UNSENT)
+        except Unanswered:
+            if not await self._dialect.native():
+                raise
+            return await self._create(new, headers, Repeat.ALWAYS)
+
+    async def _create(self, new: NewTask, headers: Mapping[str, str], repeat: Repeat) -> TaskRecord:
+        subject = Subject(task_id=new.id) if new.id is not None else Subject(agent_id=new.agent_id)
+        body = new.model_dump(exclude={"agent_id"})
+        answer = await self._transport.call(
+            "POST", f"{EXECUTION}/{in_path(new.agent_id)}", body=body, headers=headers, subject=subject, repeat=repeat
+        )
+        return task_of(decode(answer.content, "a task"))
+
+    @bounded
+    async def get(self, task_id: str) -> TaskRecord:
+        """Read a task."""
+        return await self._task("GET", task_id, "/status")
+
+    @bounded
+    async def update(
+        self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
+    ) -> TaskRecord:
+        """Store changed fields; answers the task as it stands then."""
+        changes = check_changes(changes)
+        if None in changes.values() and not await self._dialect.native():
+            raise self._unsupported("clear a field of a task: there null means unchanged")
+        if attempt is not None:
+            saved = await self.save_of_a_run(task_id, changes, attempt, origin)
+            if saved is not None:
+                return saved
+        headers = {"x-attempt": None if attempt is None else str(attempt), "x-origin": origin}
+        return await self._task(
+            "PATCH",
+            task_id,
+            "/update",
+            body=changes,
+            headers={name: value for name, value in headers.items() if value is not None},
+            subject=Subject(task_id=task_id, attempt=attempt),
+        )
+
+    @bounded
+    async def stop(self, task_id: str) -> TaskRecord:
+        """End a task as stopped."""
+        return await self._task("DELETE", task_id)
+
+    @bounded
+    async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
+        """Queue a finished or paused task again, from its start or where it stood."""
+        try:
+            wish = "" if resume is None else f"?resume={str(resume).lower()}"
+            return await self._task("POST", task_id, f"/retry{wish}", repeat=Repeat.UNSENT)
+        except ModuleException as error:
+            if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
+                raise
+        await self.get(task_id)
+        raise self._unsupported("retry a task")
+
+    @bounded
+    async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
+        """Answer what a paused task asks."""
+        if not await self._dialect.native():
+            raise self._unsupported("answer a paused task")
+        body = {"answers": [each.model_dump(mode="json", exclude_none=True) for each in answers]}
+        is_safe = all(each.id is not None for each in answers)  # else a repeat may meet another request
+        repeat = Repeat.ALWAYS if is_safe else Repeat.UNSENT
+        return await self._task("POST", task_id, "/answer", body=body, repeat=repeat)
+
+    @bounded
+    async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
+        """Tell a task something by name."""
+        if not await self._dialect.native():
+            raise self._unsupported("take signals")
+        body = signal.model_dump(mode="json")
+        return await self._task("POST", task_id, "/signals", body=body, repeat=Repeat.UNSENT)
+
+    @bounded
+    async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
+        """Say something to a task's agent."""
+        if not await self._dialect.native():
+            raise self._unsupported("take messages to tasks")
+        body = message.model_dump(mode="json")
+        return await self._task("POST", task_id, "/messages", body=body, repeat=Repeat.UNSENT)
+
+    @bounded
+    async def skip(self, task_id: str) -> TaskRecord:
+        """Have the others of a task's conversation go on without it."""
+        if not await self._dialect.native():
+            raise self._unsupported("keep conversations in order")
+        return await self._task("POST", task_id, "/skip", repeat=Repeat.UNSENT)
+
+    @bounded
+    async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
+        """Append events."""
+        if not events:
+            return
+        time = datetime.now(UTC)
+        body = [
+            {
+                "type": each.type,
+                "task_id": task_id,
+                "organization_id": self._organization,
+                "time": time,
+                "data": each.data,
+            }
+            for each in events
+        ]
+        await self._transport.call(
+            "POST",
+            f"{task_path(task_id)}/events/push",
+            body=body,
+            headers={} if attempt is None else {"x-attempt": str(attempt)},
+            subject=Subject(task_id=task_id, attempt=attempt),
+            repeat=Repeat.UNSENT,  # twice would be two events
+        )
+
+    async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
+        """Read a task's events from a number on, and wait for more."""
+        if not after and not follow:
+            await self.get(task_id)  # an unknown task is not found, also where a stream would just be empty
+        following = Following(self._transport, self._dialect, task_path(task_id), task_id, get=self.get, after=after)
+        events = following.follow() if follow else following.so_far()
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    @bounded
+    async def activity(self, task_id: str) -> AgentActivityThread:
+        """Read the activity log."""
+        task = await self.get(task_id)
+        path = f"/activity/{in_path(task.agent_id)}/{in_path(task_id)}"
+        answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
+        return AgentActivityThread.model_validate(decode(answer.content, "an activity log"))
+
+    @bounded
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """Read the attempts."""
+        path = f"{task_path(task_id)}/attempts"
+        try:
+            answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
+        except ModuleException as error:
+            if error.status_code not in UNKNOWN_ROUTE or await self._dialect.native():
+                raise
+            raise self._unsupported("tell of a task's attempts") from None
+        return [Attempt.model_validate(each) for each in cast("list[Any]", decode(answer.content, "attempts"))]

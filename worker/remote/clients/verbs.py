@@ -1,0 +1,68 @@
+"""What the verbs of clients share: paths, and how a task is asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from worker.remote.clients.dialect import Dialect
+from worker.remote.http.refusals import Subject
+from worker.remote.http.transport import Repeat, Transport
+from worker.wire.records import decode, task_of
+from worker.words.errors import TaskNotFound, Unsupported
+from worker.words.tasks import TaskRecord
+from worker.words.texts import clean
+
+EXECUTION = "/agent-execution"
+UNKNOWN_ROUTE = frozenset({404, 405})
+
+
+class Verbs:
+    """A base of the verbs of clients, over the bare routes.
+
+    Args:
+        transport: Where requests go.
+        dialect: What the platform speaks.
+        organization_id: Whose tasks.
+    """
+
+    def __init__(self, transport: Transport, dialect: Dialect, organization_id: str) -> None:
+        self._transport = transport
+        self._dialect = dialect
+        self._organization = organization_id
+
+    async def _task(
+        self,
+        method: str,
+        task_id: str,
+        path: str = "",
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        subject: Subject | None = None,
+        repeat: Repeat = Repeat.ALWAYS,
+    ) -> TaskRecord:
+        answer = await self._transport.call(
+            method,
+            task_path(task_id) + path,
+            body=body,
+            headers=headers,
+            subject=subject or Subject(task_id=task_id),
+            repeat=repeat,
+        )
+        return task_of(decode(answer.content, "a task"))
+
+    def _unsupported(self, what: str) -> Unsupported:
+        return Unsupported(what, self._transport.addresses.shown)
+
+
+def task_path(task_id: str) -> str:
+    """Return the path of a task. Raises: TaskNotFound (there is no id)."""
+    if not task_id:
+        raise TaskNotFound(task_id)
+    return f"{EXECUTION}/{in_path(task_id)}"
+
+
+def in_path(text: str) -> str:
+    """One segment of a path; dots alone would be taken for a way up."""
+    quoted = quote(clean(text), safe="")
+    return quoted.replace(".", "%2E") if quoted.strip(".") == "" else quoted

@@ -1,0 +1,1 @@
+"""The verbs of our own worker on our own server: batches, claims, presence."""
