@@ -310,7 +310,24 @@ CASES: list[tuple[Any, ModelCapabilities]] = [
 
 @pytest.mark.parametrize(("model", "takes"), CASES, ids=lambda value: getattr(value, "id", ""))
 def test_what_a_model_takes(model: Any, takes: ModelCapabilities) -> None:
-    assert replace(capabilities(Agent(model=model), task()), context=takes.context) == takes
+    found = capabilities(Agent(model=model), task())
+    pictures = replace(found.pictures, tokens=takes.pictures.tokens)
+    assert replace(found, context=takes.context, pictures=pictures) == takes
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),  # of a picture of 2,000 by 1,500 pixels
+    [
+        (Claude(id="claude-sonnet-4-5"), 1_600),
+        (Claude(id="claude-sonnet-5-5"), 3_888),
+        (OpenAIChat(id="gpt-4o"), 2_500),
+        (OpenAIResponses(id="gpt-5.5"), 3_554),
+        (Gemini(id="gemini-3-pro-preview"), 1_120),
+    ],
+    ids=lambda value: getattr(value, "id", ""),
+)
+def test_how_many_tokens_a_picture_takes(model: Any, tokens: int) -> None:
+    assert capabilities(Agent(model=model), task()).pictures.tokens.of((2_000, 1_500)) == tokens
 
 
 CONTEXTS: list[tuple[Any, int | None, bool]] = [

@@ -3,6 +3,7 @@
 import io
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from worker.inputs import pictures as fitting
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import classify
 from worker.inputs.pictures import Picture, fit_pictures
-from worker.words.models import ModelCapabilities, PictureLimits
+from worker.words.models import ModelCapabilities, PictureLimits, PictureTokens
 
 ANTHROPIC = ModelCapabilities()
 PROVIDERS = {"anthropic": ANTHROPIC, "openai": OPENAI, "gemini": GEMINI}
@@ -189,8 +190,37 @@ async def test_pictures_of_one_task_share_a_process_and_one_that_ends_it_takes_n
     Image.new("L", (9_000, 9_000)).save(large, "PNG")
     given = [Picture(broken, "image/tiff"), Picture(large.getvalue(), "image/png"), fine]
     found = await fit_pictures(given, PictureLimits())
-    assert found[2] == fine
+    assert found[2] == replace(fine, pixels=(40, 30))
     assert [str(each) for each in found[:2]] == [
         "it is damaged, or of a kind that cannot be read",
         "reading it takes too long, or too much memory",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "pixels", "count"),
+    [
+        (PictureTokens(), (1_000, 1_000), 36 * 36),
+        (PictureTokens(), (8_000, 8_000), 4_784),
+        (PictureTokens(), (1, 1), 1),
+        (PictureTokens(32, 1.62, 2_500), (1_024, 1_024), 1_659),
+        (PictureTokens(), None, 4_784),
+    ],
+)
+def test_the_tokens_of_a_picture_are_those_of_its_patches(
+    tokens: PictureTokens, pixels: tuple[int, int] | None, count: int
+) -> None:
+    assert tokens.of(pixels) == count
+
+
+async def test_pictures_count_against_the_context_by_their_size() -> None:
+    large, small = io.BytesIO(), io.BytesIO()
+    Image.new("L", (2_000, 2_000)).save(large, "PNG")
+    Image.new("L", (200, 200)).save(small, "PNG")
+    pictures = [("a", large), ("b", large), ("c", large), ("d", small)]
+    items = (
+        Attachment(f"https://a.test/{name}", Kind.IMAGE, "image/png", name, of.getvalue()) for name, of in pictures
+    )
+    fitting = await adapt(Attachments(tuple(items)), ModelCapabilities(context=12_000))
+    assert [each.kind for each in fitting.items] == [Kind.IMAGE, Kind.IMAGE, Kind.OTHER, Kind.IMAGE]
+    assert fitting.notes == ("c could not be attached: with it the files are larger than the model's context.",)

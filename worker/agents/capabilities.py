@@ -1,9 +1,10 @@
 """What may be sent to a model: by provider and model, from a small table that users can add to.
 
 The figures are the providers' own: platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support,
-platform.openai.com/docs/guides/images-vision and …/pdf-files, ai.google.dev/gemini-api/docs/image-understanding and
-…/document-processing, docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html and
-API_runtime_DocumentBlock.html. Where they differ over time, the smaller one stands here.
+platform.openai.com/docs/guides/images-vision and …/pdf-files, ai.google.dev/gemini-api/docs/image-understanding,
+…/media-resolution and …/document-processing, and at docs.aws.amazon.com/bedrock/latest/APIReference
+API_runtime_ImageBlock.html and API_runtime_DocumentBlock.html. Where they differ over time, the smaller one stands
+here; of tokens the larger one.
 """
 
 import ipaddress
@@ -14,22 +15,32 @@ from urllib.parse import urlsplit
 
 from worker.agents.contexts import context_of, is_hosted
 from worker.agents.models import default_model, named_model, shared_model, stand_in
-from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimits
+from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimits, PictureTokens
 from worker.words.tasks import TaskRecord
 
 EVERYTHING = ModelCapabilities()
 OPENAI = ModelCapabilities(  # no moving GIF
-    pictures=PictureLimits(size=15 * 1024 * 1024, number=500, few=500), page_tokens=1_000
+    pictures=PictureLimits(
+        size=15 * 1024 * 1024,
+        number=500,
+        few=500,
+        tokens=PictureTokens(32, 1.62, 2_500),  # 1,536 patches; those of tiles of 512 pixels take less
+    ),
+    page_tokens=1_000,
 )
 GEMINI = ModelCapabilities(
     pictures=PictureLimits(
-        COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"}, size=10 * 1024 * 1024, number=3_000, few=3_000
+        COMMON_PICTURES - {"image/gif"} | {"image/heic", "image/heif"},
+        size=10 * 1024 * 1024,
+        number=3_000,
+        few=3_000,
+        tokens=PictureTokens(most=1_120),
     ),
     audio=frozenset(f"audio/{each}" for each in ("wav", "mpeg", "aac", "aiff", "flac", "mp4", "ogg")),
     video=frozenset(f"video/{each}" for each in ("mp4", "mpeg", "quicktime", "webm", "x-msvideo", "x-flv", "3gpp")),
     request=14_000_000,  # of 20 MB a request, with everything in it as base64
     pdf_pages=1_000,
-    page_tokens=260,
+    page_tokens=560,
 )
 BEDROCK = ModelCapabilities(
     pictures=PictureLimits(number=20), documents=5, document_size=4_500_000
@@ -74,6 +85,15 @@ MODELS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("gpt-audio", OPENAI_AUDIO),
 )
 """Models that take other than their provider's rest, by how their id begins."""
+
+_FEWER = PictureTokens(most=1_600)  # 1,568 pixels of the longer side
+PICTURE_TOKENS: tuple[tuple[str, PictureTokens], ...] = (
+    *((f"claude-{each}", _FEWER) for each in ("2", "3", "haiku-4", "sonnet-4", "opus-4-0", "opus-4-1", "opus-4-2025")),
+    *((f"claude-{each}", _FEWER) for each in ("opus-4-5", "opus-4-6")),
+    ("gpt-5.5", PictureTokens(32, 1.2, 12_000)),  # 10,000 patches
+    ("gpt-6", PictureTokens(32, 1.2, 75_000)),  # as many as there are: measured, since it is not published
+)
+"""Models that look at pictures more closely than their provider's rest, or less, by a part of their ids."""
 
 _declared: dict[str, ModelCapabilities] = {}
 
@@ -132,6 +152,9 @@ def of_model(model: Any) -> ModelCapabilities:
         return replace(takes, context=context_of(known), tools=True)
     if takes.context is None:
         takes = replace(takes, context=context_of(known))
+    tokens = next((each for part, each in PICTURE_TOKENS if part in known.lower()), takes.pictures.tokens)
+    if tokens != takes.pictures.tokens:
+        takes = replace(takes, pictures=replace(takes.pictures, tokens=tokens))
     if takes.pdf_pages < MORE_PAGES and (takes.context or 0) >= MILLION and _is_anthropics(model):
         return replace(takes, pdf_pages=MORE_PAGES)
     return takes

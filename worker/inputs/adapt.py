@@ -172,9 +172,9 @@ def _with_picture(item: Attachment, fitted: Fitted) -> Attachment:
     if isinstance(fitted, UnreadableError):
         return _as_note(item, str(fitted))
     if not fitted.changes:
-        return item
+        return replace(item, pixels=fitted.pixels)
     note = _and(item.note, f"{item.name}: the model is given a picture {', '.join(fitted.changes)}.")
-    return replace(item, media_type=fitted.media_type, content=fitted.content, note=note)
+    return replace(item, media_type=fitted.media_type, content=fitted.content, pixels=fitted.pixels, note=note)
 
 
 async def _as_text(item: Attachment, most: int, why: str = _NO_PDFS) -> Attachment:

@@ -68,6 +68,7 @@ class Attachment:
         encoding: how the bytes of a text are decoded; None for anything else.
         note: one line on why it could not be attached, or what is odd about it; names file and cause.
         pages: how many a PDF has.
+        pixels: width and height of a picture, once it was looked at.
         original: the bytes of a document that was converted, for who computes on a workbook himself; else None.
         source: of a text that a document was converted to, the document's own media type.
         is_cut: whether there is more of a text than `content` holds.
@@ -81,6 +82,7 @@ class Attachment:
     encoding: str | None = None
     note: str | None = None
     pages: int | None = None
+    pixels: tuple[int, int] | None = None
     original: bytes | None = field(default=None, repr=False)
     source: str = ""
     is_cut: bool = False

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from worker import bounded
@@ -56,11 +56,13 @@ class Picture:
         content: its bytes.
         media_type: what it is.
         changes: what was done to it, in words; none if nothing had to be.
+        pixels: its width and height, where it was looked at.
     """
 
     content: bytes
     media_type: str
     changes: tuple[str, ...] = ()
+    pixels: tuple[int, int] | None = None
 
 
 Fitted = Picture | UnreadableError
@@ -147,12 +149,15 @@ def _fitted(answer: bytes, batch: Sequence[Picture]) -> list[Fitted]:
         for picture, said in zip(batch, json.loads(head), strict=True):
             if "refused" in said:
                 fitted.append(UnreadableError(str(said["refused"])))
-            elif said["changes"]:
+                continue
+            width, height = said["pixels"]
+            pixels = (int(width), int(height))
+            if said["changes"]:
                 content = contents[at : at + int(said["size"])]
-                fitted.append(Picture(content, str(said["type"]), tuple(map(str, said["changes"]))))
+                fitted.append(Picture(content, str(said["type"]), tuple(map(str, said["changes"])), pixels))
                 at += len(content)
             else:
-                fitted.append(picture)
+                fitted.append(replace(picture, pixels=pixels))
     except (ValueError, KeyError, TypeError):
         raise bounded.Crashed("it is no answer") from None
     return fitted

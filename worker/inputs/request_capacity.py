@@ -9,7 +9,6 @@ from worker.words.models import ModelCapabilities
 SENT = frozenset({Kind.PDF, Kind.IMAGE, Kind.AUDIO, Kind.VIDEO})  # as they are, apart from the message
 LEAST_PDF = 500  # bytes; no page fits into fewer
 CONTEXT_SHARE = 0.95  # of the context may be for what is sent as it is
-PICTURE_TOKENS = 1_600  # of a picture of more than a million pixels; Anthropic scales larger ones down to that
 DENSE_TEXT = 1_500  # tokens of the text of a dense page
 CHARACTERS_A_TOKEN = 3  # of a PDF's text, rather fewer than English has
 LEAST_TEXT = 1_000  # tokens that texts may have in any case
@@ -56,6 +55,8 @@ class RequestCapacity:
         taken, provider = "the model's provider takes no more than", "in one request"
         if item.kind is Kind.IMAGE and not self._pictures:
             return f"{taken} {self._takes.pictures.number:,} pictures {provider}"
+        if item.kind is Kind.IMAGE and self._tokens_of(item) > self.tokens:
+            return "with it the files are larger than the model's context"
         if item.kind is Kind.PDF and not self._documents:
             return f"{taken} {self._takes.documents:,} PDFs {provider}"
         if item.kind is Kind.PDF and not self.pages:
@@ -65,10 +66,13 @@ class RequestCapacity:
             return f"with it the files are larger than the {total} that the model's provider takes {provider}"
         return None
 
+    def _tokens_of(self, picture: Attachment) -> int:
+        return self._takes.pictures.tokens.of(picture.pixels)
+
     def take(self, item: Attachment) -> None:
         """Count a file that is sent, but for the tokens of a PDF, which depend on what is in it."""
         self.bytes -= len(item.content) if item.kind in SENT else 0
-        self.tokens -= PICTURE_TOKENS if item.kind is Kind.IMAGE else 0
+        self.tokens -= self._tokens_of(item) if item.kind is Kind.IMAGE else 0
         self._pictures -= item.kind is Kind.IMAGE
         self._documents -= item.kind is Kind.PDF
         self.pages -= item.pages or 0 if item.kind is Kind.PDF else 0

@@ -1,9 +1,35 @@
 """What a model can take."""
 
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 UNKNOWN_CONTEXT = 32_000  # tokens; hosted models have had more for years
 COMMON_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTokens:
+    """How many tokens a picture takes: one for each patch of it, or a few more or less, up to a number.
+
+    Larger pictures are scaled down by their provider. The defaults are Anthropic's, which has the largest patches of
+    those that are known, and of its models those that look the closest.
+
+    Args:
+        patch: Pixels of the side of a patch.
+        each: Tokens of a patch.
+        most: Tokens of a picture, however large.
+    """
+
+    patch: int = 28
+    each: float = 1.0
+    most: int = 4_784
+
+    def of(self, pixels: tuple[int, int] | None) -> int:
+        """Tokens of a picture of so many pixels, width and height; None: nobody knows."""
+        if pixels is None:
+            return self.most
+        width, height = (-(-side // self.patch) for side in pixels)
+        return min(ceil(width * height * self.each), self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +43,7 @@ class PictureLimits:
         number: Pictures of one request.
         few: How many may have that side; where there are more, `side_of_many` holds for all.
         side_of_many: Pixels of the longest side then: Anthropic refuses more than 2,000.
+        tokens: How many each takes.
     """
 
     types: frozenset[str] = COMMON_PICTURES
@@ -25,6 +52,7 @@ class PictureLimits:
     number: int = 100
     few: int = 20
     side_of_many: int = 2_000
+    tokens: PictureTokens = field(default_factory=PictureTokens)
 
     def of(self, number: int) -> "PictureLimits":
         """What holds for each of so many pictures of one request."""

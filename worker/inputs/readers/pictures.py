@@ -33,27 +33,31 @@ def fit(pictures: list[tuple[bytes, str]], accepted: PictureLimits) -> bytes:
 
     Returns:
         A line of JSON, and the new pictures one after another. The line has of each ``type``, ``changes`` (what was
-        done, in words) and ``size`` of the new one, which has no bytes if the old one is fine as it is; or ``refused``,
-        with the cause, where it cannot be read or made to fit.
+        done, in words), ``pixels`` (width and height) and ``size`` of the new one, which has no bytes if the old one is
+        fine as it is; or ``refused``, with the cause, where it cannot be read or made to fit.
     """
     said, contents = list[dict[str, Any]](), list[bytes]()
     for content, media_type in pictures:
         try:
-            fitted, changes, new = _fit(content, media_type, accepted)
+            fitted, changes, new, pixels = _fit(content, media_type, accepted)
         except Refused as cause:
             said.append({"refused": str(cause)})
         else:
-            said.append({"type": fitted, "changes": changes, "size": len(new)})
+            said.append({"type": fitted, "changes": changes, "size": len(new), "pixels": pixels})
             contents.append(new)
     return json.dumps(said).encode() + b"\n" + b"".join(contents)
 
 
-def _fit(content: bytes, media_type: str, accepted: PictureLimits) -> tuple[str, list[str], bytes]:
+_Fitted = tuple[str, list[str], bytes, tuple[int, int]]
+"""What it is, what was done to it, its content where that is new, and its pixels."""
+
+
+def _fit(content: bytes, media_type: str, accepted: PictureLimits) -> _Fitted:
     with readable():
         picture = opened(content)
         changes = _changes(picture, content, media_type, accepted)
         if not changes:
-            return media_type, [], b""
+            return media_type, [], b"", picture.size
         return _fitting(upright(picture, accepted.side), changes, accepted.size)
 
 
@@ -110,18 +114,18 @@ def upright(picture: Any, side: int) -> Any:
     return picture
 
 
-def _fitting(picture: Any, changes: list[str], size: int) -> tuple[str, list[str], bytes]:
+def _fitting(picture: Any, changes: list[str], size: int) -> _Fitted:
     """Write it: without loss where that is small enough and it is a drawing, else as JPEG; smaller until it fits."""
     is_drawing = picture.mode in {"1", "RGBA", "L"} or picture.getcolors(4096) is not None
     while True:
         if is_drawing:
             content = _written(picture, "PNG", optimize=False)
             if len(content) <= size:
-                return "image/png", changes, content
+                return "image/png", changes, content, picture.size
         for quality in QUALITIES:
             content = _written(_opaque(picture), "JPEG", quality=quality)
             if len(content) <= size:
-                return "image/jpeg", changes, content
+                return "image/jpeg", changes, content, picture.size
         side = int(max(picture.size) * SMALLER)
         if side < LEAST_SIDE:
             raise Refused(f"it cannot be made to fit {size:,} bytes")
