@@ -9,6 +9,7 @@ from agno.agent import Agent as AgnoAgent
 from agno.db import SessionType
 
 from worker import (
+    AgentDeploymentType,
     Agents,
     Backend,
     Configuration,
@@ -204,6 +205,8 @@ async def test_an_agents_sessions_are_in_agnos_storage() -> None:
     agent = await Agents().aget("ann")
     assert agent.is_active
     assert not agent.has_knowledge_bases
+    assert (agent.mcp_servers, agent.graph, agent.llm_credentials) == ([], None, None)
+    assert agent.deployment_type is AgentDeploymentType.Container
     model = ScriptedModel(["Hello.", "Hello again."])
     for session, user, who in (("s1", "u1", "ann"), ("s2", "u2", "ann"), ("s3", "u1", "bob")):
         await AgnoAgent(id=who, model=model, db=await agent.aget_db()).arun("Hi", session_id=session, user_id=user)

@@ -36,7 +36,7 @@ def missing(note: str) -> Entry:
     return Entry(Verdict.Missing, note)
 
 
-NO_MCP = missing("give Agno's MCPTools to the agent: workers connect to no server that a task names")
+NO_MCP = differs("an agent names none: give Agno's MCPTools to it; a task's are not connected to, and a note says so")
 MCP = differs("workers connect to no server that a task names, and a note says so: give Agno's MCPTools to the agent")
 SESSIONS = differs("Agno's, in the platform's own database, if the agent was run with `db=agno_db()` and its id")
 CLOUD = missing("a setting of xpander's cloud, which nothing here reads")
@@ -45,7 +45,7 @@ PLANS = missing("task.deep_planning has the plan")
 STREAMING = missing("task.aevents() follows any task")
 DATABASE = missing("agent.get_db() is Agno's storage in the platform's own database")
 TOOL_GRAPH = missing("tools are functions of workers, and nothing is checked before they are called but their payload")
-NO_GRAPH = missing("agents here are no graphs")
+NO_GRAPH = differs("it is None: agents here are no graphs")
 
 NAMES: dict[str, Entry] = {
     "Agent": WORKS,
@@ -132,7 +132,7 @@ MEMBERS: dict[str, Entry] = {
     "is_omni": CLOUD,
     "is_orchestration": CLOUD,
     "live_surface_sharing_enabled": CLOUD,
-    "llm_credentials": CLOUD,
+    "llm_credentials": differs("it is None: they are in the worker's environment"),
     "mark_served_model": CLOUD,
     "max_self_schedules": CLOUD,
     "must_deep_plan": CLOUD,

@@ -85,6 +85,19 @@ class Agent(AgentSessions, AgentRecord):
         return self.status == "ACTIVE"
 
     @property
+    def mcp_servers(self) -> "list_[Any]":
+        """MCP servers that it names: there are none, since Agno's ``MCPTools`` are given to the agent itself."""
+        return []
+
+    @property
+    def graph(self) -> None:
+        """Its graph: agents here have none."""
+
+    @property
+    def llm_credentials(self) -> None:
+        """Credentials of its model: they are in the worker's environment."""
+
+    @property
     def deployment_type(self) -> AgentDeploymentType:
         """Where it runs: in workers."""
         return AgentDeploymentType.Container
