@@ -78,7 +78,7 @@ TYPES: dict[str, FileType] = {
         ),
         FileType(OPEN_DRAWING, "an OpenDocument drawing", "opendocument:read", None, "text a page"),
         FileType(EPUB, "an e-book", "office:read", "kreuzberg", "Markdown"),
-        FileType(OLD_WORD, "a Word document of before 2007", "office:read", "kreuzberg", "text"),
+        FileType(OLD_WORD, "a Word document of before 2007", "oldword:read", None, "Markdown, as of later ones"),
         FileType(
             OLD_EXCEL,
             "an Excel workbook of before 2007",

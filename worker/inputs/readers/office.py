@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from worker.bounded import Refused
 from worker.inputs.kinds import EXCEL_BINARY, OLD_EXCEL, OLD_WORD
@@ -19,6 +20,8 @@ _LINK = re.compile(r'\bHYPERLINK\s+(?:\\l\s+)?"([^"\n]{1,2000})"\s*')  # ECMA-37
 
 def read(content: bytes, limits: Limits) -> Answer:
     """Read a document as Markdown. Raises: Refused."""
+    if find_spec("kreuzberg") is None:  # a reader of its own was tried before
+        raise Refused(BROKEN)
     import kreuzberg
 
     wanted = kreuzberg.ExtractionConfig(output_format="markdown", use_cache=False, enable_quality_processing=False)
