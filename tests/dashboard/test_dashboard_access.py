@@ -128,7 +128,7 @@ async def test_a_visit_ends_after_its_time_and_with_its_key(
     browser = await browse(serving)
     await browser.sign_in(text)
     await browser.look("/")
-    monkeypatch.setattr("worker.server.keyring.KEY_SECONDS", 0.0)
+    monkeypatch.setattr("worker.server.identity.keyring.KEY_SECONDS", 0.0)
     serving.service.keyring.forget()
     engine = Engine(serving.engine.core.url)
     await engine.open()

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from worker.agents.journal.rows import Kind
-from worker.server.verbs import VERBS
+from worker.server.verbs.runner import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "internals").glob("*.md"))

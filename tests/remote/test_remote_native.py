@@ -22,7 +22,7 @@ from worker.remote.http.transport import Failed, Transport, Unanswered
 from worker.remote.native.asking import Asking
 from worker.remote.native.work import NativeWork
 from worker.remote.remote import Remote
-from worker.server import verbs
+from worker.server.verbs import runner as verbs
 from worker.supervisor import Supervisor
 from worker.words.errors import LeaseLost, TaskNotFound, Unavailable, ValidationError
 from worker.words.events import NewEvent, TaskUpdateEvent

@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from worker.engine.engine import Engine
-from worker.server import keyring
+from worker.server.identity import keyring
 from worker.server.main import is_loopback, serve
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError

@@ -12,7 +12,7 @@ from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.contracts.access import PAGES, ROUTES
 from worker.engine.engine import Engine
-from worker.server import refusals
+from worker.server.identity import refusals
 from worker.words.audit import AuditEntry, AuditQuery
 from worker.words.roles import Role
 

@@ -46,7 +46,7 @@ def timings() -> Timings:
 @pytest.fixture
 def way(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
     monkeypatch.setattr("worker.server.service.AWAY_AT_START", Backoff(0.05, 0.05))
-    monkeypatch.setattr("worker.server.bare_assignments.SOON", Backoff(0.05, 0.05))
+    monkeypatch.setattr("worker.server.streams.bare_assignments.SOON", Backoff(0.05, 0.05))
     link = tmp_path / "s"
     yield Socket(database_url, link)
     link.unlink(missing_ok=True)
@@ -93,7 +93,7 @@ async def test_while_the_database_is_away_requests_are_told_so_and_worker_stream
 async def test_a_stream_outlives_an_absence_of_the_database(
     start: Start, way: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.server.keyring.KEY_SECONDS", 0)
+    monkeypatch.setattr("worker.server.identity.keyring.KEY_SECONDS", 0)
     way.give()
     serving = await start(url=way.url, key=KEY)
     async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:

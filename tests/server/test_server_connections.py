@@ -9,8 +9,8 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from tests.support import wait_until
-from worker.server import body_memory, connections
-from worker.server.body_memory import Intake
+from worker.server.limits import body_memory, connections
+from worker.server.limits.body_memory import Intake
 from worker.words.errors import Unavailable
 
 MEGABYTE = 1024 * 1024

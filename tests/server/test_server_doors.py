@@ -12,8 +12,8 @@ from tests.server.conftest import Start
 from worker.contracts import RESERVED_ORGANIZATIONS
 from worker.engine.engine import Engine
 from worker.server.app import create_app
+from worker.server.limits.request_bounds import CONTROLLER, ROOTS
 from worker.server.main import serve
-from worker.server.request_bounds import CONTROLLER, ROOTS
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.roles import Role

@@ -124,7 +124,7 @@ async def _until_comments(response: httpx.Response, count: int) -> AsyncIterator
 async def test_a_reader_that_takes_nothing_is_dropped_and_can_resume(
     serving: Serving, client: httpx.AsyncClient, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("worker.server.streaming.SLOW_SECONDS", 0.5)
+    monkeypatch.setattr("worker.server.streams.streaming.SLOW_SECONDS", 0.5)
     task_id = await create(client)
     slow = socket.create_connection(("127.0.0.1", serving.port))
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -8,7 +8,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from worker.contracts.access import ROUTES
-from worker.server.json_bodies import VALUES, check
+from worker.server.limits.json_bodies import VALUES, check
 
 MANY = 3 * VALUES
 HOSTILE = {

@@ -36,7 +36,8 @@ from worker.contracts import Rule, Scope
 from worker.contracts.access import PAGES, ROUTES, VERBS
 from worker.dashboard import app as pages
 from worker.engine.engine import Engine
-from worker.server import verbs
+from worker.server.verbs import runner as verbs
+from worker.server.verbs import workers as worker_verbs
 from worker.words.ids import new_id
 from worker.words.roles import Role
 
@@ -218,7 +219,7 @@ def _of_verb(name: str, rule: Rule, holder: Holder, target: str) -> tuple[int | 
 async def test_a_worker_writes_what_its_own_session_claimed_and_nobody_else_does(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "REMOTE_SECONDS", 600.0)  # nobody sends heartbeats here
+    monkeypatch.setattr(worker_verbs, "REMOTE_SECONDS", 600.0)  # nobody sends heartbeats here
     workers = [each for each in world.with_keys() if each.role in (Role.Worker, Role.Admin)]
     for holder in workers:
         assert "value" in await world.register(holder)
@@ -298,7 +299,7 @@ async def test_a_worker_is_its_own_sessions(world: World) -> None:
 async def test_a_claim_is_what_lets_a_worker_change_its_task_by_the_bare_protocol(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "REMOTE_SECONDS", 600.0)
+    monkeypatch.setattr(worker_verbs, "REMOTE_SECONDS", 600.0)
     worker = next(each for each in world.with_keys() if each.role is Role.Worker and not each.is_narrow)
     client_of = next(each for each in world.with_keys() if each.role is Role.Client)
     await world.register(worker)

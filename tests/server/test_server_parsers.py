@@ -14,11 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from tests.remote.test_remote_parsers import ANYTHING, JSONS, TASK, TEXTS, records
 from worker.engine.verbs.keys import digest_of
-from worker.server import bare_deliveries, bodies
 from worker.server.bare import agent, fit
-from worker.server.event_routes import HIGHEST, _number
-from worker.server.links import Links
-from worker.server.request_bounds import Doors
+from worker.server.identity.links import Links
+from worker.server.limits.request_bounds import Doors
+from worker.server.routes import bodies
+from worker.server.routes.events import HIGHEST, _number
+from worker.server.streams import bare_deliveries
 from worker.wire import bodies as wire_bodies
 from worker.wire import deliveries, forms, verbs, workers
 from worker.words.agents import AgentRecord

@@ -224,7 +224,7 @@ async def test_an_uploaded_file_is_a_signed_url_on_the_wire(serving: Serving, cl
 
 
 async def test_a_signed_url_expires(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.server.links.LINK_SECONDS", -10_000)
+    monkeypatch.setattr("worker.server.identity.links.LINK_SECONDS", -10_000)
     stored = (await client.post("/files?name=a", content=b"x")).json()
     assert (await client.get(stored["url"])).status_code == 401
 

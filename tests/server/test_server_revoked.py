@@ -12,7 +12,7 @@ from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.engine.engine import Engine
 from worker.engine.verbs import page_sessions
-from worker.server import keyring
+from worker.server.identity import keyring
 from worker.words import notices
 from worker.words.roles import Role
 

@@ -12,7 +12,7 @@ from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
 from worker.engine.timings import Timings
-from worker.server import bare_assignments
+from worker.server.streams import bare_assignments
 
 OpenWorker = Callable[..., Awaitable[BareWorker]]
 

@@ -13,32 +13,14 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from worker.contracts import Host
-from worker.server import (
-    agent_routes,
-    audit_routes,
-    conversation_routes,
-    delivery_routes,
-    event_routes,
-    failures,
-    file_routes,
-    key_routes,
-    knowledge_routes,
-    metrics_route,
-    provider_routes,
-    report_routes,
-    request_routes,
-    task_list_routes,
-    task_routes,
-    tool_routes,
-    work_route,
-    worker_routes,
-)
 from worker.server.authorization import Gate
-from worker.server.common import service_of
 from worker.server.document import Application
 from worker.server.front import Front
 from worker.server.head_requests import Heads
-from worker.server.request_bounds import METHODS, Doors
+from worker.server.limits import failures
+from worker.server.limits.request_bounds import METHODS, Doors
+from worker.server.routes import ROUTERS
+from worker.server.routes.common import service_of
 from worker.server.service import Service
 from worker.settings import Settings
 
@@ -125,26 +107,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
-    for router in (
-        health,
-        task_list_routes.router,
-        task_routes.router,
-        report_routes.router,
-        event_routes.router,
-        file_routes.router,
-        agent_routes.router,
-        tool_routes.router,
-        knowledge_routes.router,
-        delivery_routes.router,
-        provider_routes.router,
-        request_routes.router,
-        conversation_routes.router,
-        key_routes.router,
-        audit_routes.router,
-        worker_routes.router,
-        metrics_route.router,
-        work_route.router,
-    ):
+    for router in (health, *ROUTERS):
         app.include_router(router)
     if pages is not None:
         made = pages(Front(service))

@@ -14,14 +14,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from worker.contracts import Rule
 from worker.contracts import Scope as Subject
 from worker.contracts.access import NATIVE_STREAM, ROUTES
-from worker.server.access import Access, Unauthorized
-from worker.server.body_memory import FREE_BYTES
-from worker.server.claims import HEADER, SECRET_CHARACTERS, Claims
-from worker.server.failures import response
-from worker.server.headers import address_of, header, key_of
-from worker.server.origin import check_own, check_program
-from worker.server.refusals import actor_of
-from worker.server.request_bounds import announced_by, leads, most_of
+from worker.server.identity.access import Access, Unauthorized
+from worker.server.identity.claims import HEADER, SECRET_CHARACTERS, Claims
+from worker.server.identity.origin import check_own, check_program
+from worker.server.identity.refusals import actor_of
+from worker.server.limits.body_memory import FREE_BYTES
+from worker.server.limits.failures import response
+from worker.server.limits.headers import address_of, header, key_of
+from worker.server.limits.request_bounds import announced_by, leads, most_of
 from worker.server.service import Service
 from worker.words.actors import as_actor
 from worker.words.errors import ModuleException, NotFound, Unavailable

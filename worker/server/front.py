@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from worker.contracts import SERVER_KEY, Key
-from worker.server.access import Access, Unauthorized
-from worker.server.headers import address_of
-from worker.server.key_routes import KeyBody, keys_within, make_key, revoke_key
-from worker.server.refusals import actor_of
-from worker.server.request_bounds import FORM_BYTES
+from worker.server.identity.access import Access, Unauthorized
+from worker.server.identity.refusals import actor_of
+from worker.server.limits.headers import address_of
+from worker.server.limits.request_bounds import FORM_BYTES
+from worker.server.routes.keys import KeyBody, keys_within, make_key, revoke_key
 from worker.server.service import Service
-from worker.server.streaming import EventStream
+from worker.server.streams.streaming import EventStream
 from worker.words.actors import AuditAction, Door, as_actor
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.limits import FILE_BYTES

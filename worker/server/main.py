@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from worker import wiring
 from worker.contracts import Host, check_organization
 from worker.server.app import Pages, create_app
-from worker.server.connections import bounded
+from worker.server.limits.connections import bounded
 from worker.server.service import Service
 from worker.settings import Settings
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError

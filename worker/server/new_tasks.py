@@ -1,6 +1,6 @@
 """What the server checks of a task that somebody wants to be made, over whichever way it comes."""
 
-from worker.server.access import Access
+from worker.server.identity.access import Access
 from worker.server.service import Service
 from worker.words.errors import ValidationError
 from worker.words.tasks import AgentExecutionInput, NewTask

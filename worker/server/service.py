@@ -7,15 +7,15 @@ from typing import Any
 from worker.contracts import Host
 from worker.contracts.secrets import Secrets
 from worker.contracts.waiting import Backoff, within
-from worker.server.answer_links import AnswerLinks
-from worker.server.body_memory import Intake
-from worker.server.claims import Claimants
 from worker.server.feeds import Feeds
-from worker.server.keyring import Keyring
-from worker.server.links import Links
+from worker.server.identity.answer_links import AnswerLinks
+from worker.server.identity.claims import Claimants
+from worker.server.identity.keyring import Keyring
+from worker.server.identity.links import Links
+from worker.server.identity.refusals import Refusals
+from worker.server.identity.wrong_keys import Guesses
+from worker.server.limits.body_memory import Intake
 from worker.server.queues import Queues
-from worker.server.refusals import Refusals
-from worker.server.wrong_keys import Guesses
 from worker.settings import Settings
 from worker.telemetry import metrics
 from worker.telemetry.exposition import StatsCache

@@ -1,0 +1,107 @@
+"""Attempts that were refused, for the audit log: the first of a kind at once, those that follow counted."""
+
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Scope
+
+from worker.contracts import NO_KEY, Host
+from worker.server.identity.access import Access
+from worker.server.limits.headers import address_of, key_of
+from worker.words.actors import Actor, AuditAction, Door
+from worker.words.errors import ModuleException
+from worker.words.notices import PlatformTrouble, announce
+
+WINDOW_SECONDS = 300.0  # one line for each kind: whoever tries a million times fills no table
+KINDS = 500  # within that time; beyond it, and by whomever, one line of others
+WRONG_KEY = "wrong key"
+REFUSED = frozenset({401, 403, 404, 429})
+"""What a refusal is answered: not to be found is how others' tasks and agents are refused."""
+
+
+@dataclass(slots=True)
+class _Kind:
+    organization_id: str
+    subject: str
+    actor: Actor
+    error: str
+    since: float
+    more: int = 0
+
+
+class Refusals:
+    """Notes what was refused.
+
+    Args:
+        host: Has the audit logs.
+        organization_id: Whose an attempt is that names no organization.
+        beside: Does something beside the requests.
+    """
+
+    def __init__(self, host: Host, organization_id: str, beside: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        self._host = host
+        self._organization = organization_id
+        self._beside = beside
+        self._kinds: dict[tuple[str, ...], _Kind] = {}
+
+    def note(self, scope: Scope, error: ModuleException, access: Access | None, door: Door = Door.Api) -> None:
+        """Note that a request was refused; it waits for nothing.
+
+        Args:
+            scope: The request.
+            error: What it was answered.
+            access: By what key it came; None means by none that opens anything.
+            door: The way it came.
+        """
+        if error.status_code not in REFUSED:
+            return
+        organization_id = (
+            access.organization.organization_id
+            if access is not None
+            else scope.get("organization_id") or self._organization
+        )
+        actor = actor_of(scope, access, door)
+        asked = f"{scope['method']} {scope['path']}"
+        name = (organization_id, actor.key_id, actor.address, str(scope.get("row") or scope["path"].split("/")[1]))
+        name += (str(error.status_code),)
+        known = self._kinds.get(name)
+        if known is None and len(self._kinds) >= KINDS:
+            name, asked = ("others",), "(others)"
+            actor = Actor(actor.key_id, "", None, "(several)", door)
+            known = self._kinds.get(name)
+        if known is not None and time.monotonic() < known.since + WINDOW_SECONDS:
+            known.more += 1
+            return
+        if known is not None and known.more:
+            self._write(known, known.more)
+        kind = _Kind(organization_id, asked, actor, error.description, time.monotonic())
+        self._kinds[name] = kind
+        self._write(kind, 1)
+
+    def settle(self, *, closing: bool = False) -> None:
+        """Write down how often what was counted was refused, where its time is over, or all is."""
+        now = time.monotonic()
+        for name, kind in list(self._kinds.items()):
+            if closing or now >= kind.since + WINDOW_SECONDS:
+                del self._kinds[name]
+                if kind.more:
+                    self._write(kind, kind.more)
+
+    def _write(self, kind: _Kind, times: int) -> None:
+        self._beside(self._written(kind, times))
+
+    async def _written(self, kind: _Kind, times: int) -> None:
+        audit = self._host.organization(kind.organization_id).audit
+        try:
+            await audit.write(AuditAction.Refused, kind.subject, actor=kind.actor, error=kind.error, times=times)
+        except ModuleException as error:
+            announce(PlatformTrouble(doing="writing the audit log", error=error, again_in=0.0))
+
+
+def actor_of(scope: Scope, access: Access | None, door: Door = Door.Api) -> Actor:
+    """Who makes a request."""
+    if access is None:
+        return Actor(WRONG_KEY if key_of(scope) else NO_KEY, "", None, address_of(scope), door)
+    return Actor(access.key, access.name, str(access.role), address_of(scope), door)

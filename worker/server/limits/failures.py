@@ -1,0 +1,137 @@
+"""Errors as the wire tells them: one JSON shape."""
+
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from worker.server.limits.request_bounds import allowed
+from worker.words.errors import ConfigurationError, ModuleException
+
+RETRY_SECONDS = 5  # where an error that passes does not say itself when to come again
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """An error."""
+
+    status_code: int
+    description: str
+    kind: str = Field(description="the name of the error, such as TaskNotFound or LeaseLost")
+    field: str | None = None
+    errors: list[FieldError] | None = None
+
+
+_MEANINGS = {
+    401: "no key, or a wrong one",
+    404: "there is no such thing in this organization",
+    409: "it is not in a state in which this can be done, or the attempt is stale",
+    413: "the body is too large",
+    416: "the file has no such part",
+    422: "a value does not fit; the field is named",
+    424: "the tool was called and failed, or is gone; the call is not to be repeated",
+    429: "the agent's queue is full; come again after Retry-After seconds",
+    503: "the database is away; come again after Retry-After seconds",
+    504: "the tool took too long",
+}
+
+
+def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for the OpenAPI document; every route may answer 401, 413, 422 and 503."""
+    return {code: {"model": ErrorBody, "description": _MEANINGS[code]} for code in sorted({401, 413, 422, 503, *codes})}
+
+
+def install(app: FastAPI) -> None:
+    """Have every error answered in the one shape."""
+    app.add_exception_handler(ModuleException, _module)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _defect)
+
+
+def told(error: ModuleException) -> dict[str, Any]:
+    """An error as JSON."""
+    body: dict[str, Any] = {
+        "status_code": status_of(error),
+        "description": error.description.encode("utf-8", "replace").decode(),
+        "kind": type(error).__name__,
+    }
+    field = getattr(error, "field", None)
+    if field:
+        body |= {"field": field, "errors": [{"field": field, "message": body["description"]}]}
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        body["retry_after"] = retry_after
+    return body
+
+
+def status_of(error: ModuleException) -> int:
+    """The status of an error; a server that is not set up cannot serve now, which is not its client's mistake."""
+    return 503 if isinstance(error, ConfigurationError) else error.status_code
+
+
+def response(error: ModuleException) -> JSONResponse:
+    """An error as an answer."""
+    body = told(error)
+    headers: dict[str, str] = {}
+    if body["status_code"] in (429, 503):
+        headers["Retry-After"] = str(math.ceil(body.get("retry_after") or RETRY_SECONDS))
+    if body["status_code"] == 401:  # noqa: PLR2004 - HTTP: unauthorized
+        headers["WWW-Authenticate"] = "ApiKey"
+    return JSONResponse(body, body["status_code"], headers)
+
+
+async def _module(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ModuleException)  # noqa: S101 - it is registered for this class alone
+    return response(error)
+
+
+async def _validation(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for this class alone
+    found = [{"field": _place(each["loc"]), "message": _readable(str(each["msg"]))} for each in error.errors()]
+    first = found[0] if found else {"field": "body", "message": "it cannot be read"}
+    description = f"{first['field']}: {first['message']}"
+    body = {"status_code": 422, "description": description, "kind": "ValidationError", "field": first["field"]}
+    return JSONResponse({**body, "errors": found}, 422)
+
+
+def _place(where: Any) -> str:
+    """The field's name without the part of the request that it stands in."""
+    parts = [str(part) for part in where]
+    named = parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path", "header") else parts
+    return _readable(".".join(named)) or "body"
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()[:500]
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class alone
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP: the framework names the methods of one route at that address
+        error.headers = {"allow": ", ".join(allowed(request.app.routes, dict(request.scope)))}
+    if error.status_code == 400:  # noqa: PLR2004 - the framework's answer to a body that it cannot even parse
+        error = HTTPException(422, error.detail)
+    kinds = {422: "ValidationError", 404: "NotFound", 413: "TooLarge"}
+    body = {
+        "status_code": error.status_code,
+        "description": str(error.detail),
+        "kind": kinds.get(error.status_code, "ModuleException"),
+    }
+    return JSONResponse(body, error.status_code, headers=dict(error.headers or {}))
+
+
+async def _defect(_: Request, error: Exception) -> JSONResponse:
+    del error  # the log has it, with its traceback; the wire does not
+    body = {"status_code": 500, "description": "The server made a mistake.", "kind": "ModuleException"}
+    return JSONResponse(body, 500)

@@ -1,0 +1,77 @@
+"""Agents and what clients ask about themselves."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from worker.server import bare
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.bodies import AgentBody, AllowanceBody
+from worker.server.routes.common import Admitted, answers, is_native, service_of
+from worker.words.agents import AgentRecord
+from worker.words.errors import Conflict
+
+router = APIRouter(tags=["agents"], route_class=JsonRoute)
+
+
+def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
+    """An agent as the wire tells it: to all but ours with what the public client cannot do without."""
+    record = agent.model_dump(mode="json")
+    tools = record["announced_tools"]
+    if not is_native(request):
+        del record["announced_tools"]
+        record = bare.agent(record, service_of(request).settings.model)
+    return {
+        **record,
+        "environment_id": agent.organization_id,
+        "agno_settings": {"session_storage": False},  # else the client asks for a database of the agent's own
+        "graph": [],
+        "tools": [bare.tool(each, agent.id) for each in tools],
+    }
+
+
+def _answer(request: Request, agent: AgentRecord) -> Response:
+    return answers(dict[str, Any], told(request, agent))
+
+
+@router.get("/agents/list", response_model=list[AgentRecord], responses=documented())
+async def list_agents(request: Request, access: Admitted) -> Response:
+    """List the agents within reach, by name."""
+    agents = await access.organization.tasks.list_agents()
+    return answers(list[dict[str, Any]], [told(request, agent) for agent in agents if access.reaches(agent.id)])
+
+
+@router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
+async def get(request: Request, access: Admitted, agent_id: str) -> Response:
+    """Read an agent."""
+    return _answer(request, await access.organization.tasks.get_agent(agent_id))
+
+
+@router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404, 409))
+async def save(request: Request, access: Admitted, agent_id: str, body: AgentBody) -> Response:
+    """Make an agent, or change it under the next version."""
+    agent = body.record()
+    if agent.id != agent_id:
+        raise Conflict(f"The agent's id is {agent.id[:128]!r}, and the address names {agent_id[:128]!r}.")
+    return _answer(request, await access.organization.tasks.save_agent(agent))
+
+
+@router.delete("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
+async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
+    """Take an agent off the list; its tasks stay, and a worker that serves it announces it anew."""
+    return _answer(request, await access.organization.tasks.delete_agent(agent_id))
+
+
+@router.post("/metadata/api_key_allowance", responses=documented())
+async def allowance(request: Request, access: Admitted, body: AllowanceBody) -> dict[str, Any]:
+    """Say which agents a key may call; a wrong one none."""
+    return {"api_key": body.api_key, "agent_ids": await service_of(request).keyring.allowance(body.api_key, access)}
+
+
+@router.get("/metadata/default_llm_extra_headers", responses=documented())
+async def extra_headers(access: Admitted) -> dict[str, str]:
+    """Headers for model calls: none."""
+    del access
+    return {}

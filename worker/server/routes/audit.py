@@ -1,0 +1,46 @@
+"""The audit log over HTTP."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.common import Admitted, answers
+from worker.words.audit import AuditEntry, AuditQuery
+
+router = APIRouter(tags=["audit"], route_class=JsonRoute)
+
+Text = Annotated[str | None, Query(max_length=500)]
+
+
+@router.get("/audit", response_model=list[AuditEntry], responses=documented())
+async def audit(
+    *,
+    access: Admitted,
+    action: Annotated[str | None, Query(max_length=500, description="such as key.create, task.stop, refused")] = None,
+    subject: Annotated[str | None, Query(max_length=500, description="a row's kind and id, or its id alone")] = None,
+    key: Annotated[str | None, Query(max_length=500, description="a key's id or name")] = None,
+    address: Text = None,
+    after: Annotated[datetime | None, Query(description="then or later")] = None,
+    until: Annotated[datetime | None, Query(description="earlier")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[
+        str | None, Query(max_length=200, description="the id of the last line of the page before")
+    ] = None,
+) -> Response:
+    """List who did what to which row, when, and from where: the newest first."""
+    query = AuditQuery(
+        action=action or None,
+        subject=subject or None,
+        key=key or None,
+        address=address or None,
+        after=after,
+        until=until,
+        agents=None if access.agents is None else sorted(access.agents),
+        limit=limit,
+        before=before or None,
+    )
+    return answers(list[AuditEntry], await access.organization.tasks.audit(query))

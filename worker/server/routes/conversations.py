@@ -1,0 +1,40 @@
+"""Conversations over HTTP."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.common import Admitted, answers
+from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
+
+router = APIRouter(tags=["conversations"], route_class=JsonRoute)
+
+
+def _filters(
+    agent_id: Annotated[str | None, Query(description="only this agent's tasks")] = None,
+    user_id: Annotated[str | None, Query(description="only tasks done for this user")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[datetime | None, Query(description="only tasks created earlier")] = None,
+) -> ConversationQuery:
+    """What conversations can be asked for."""
+    return ConversationQuery(agent_id=agent_id or None, user_id=user_id or None, limit=limit, before=before)
+
+
+Filters = Annotated[ConversationQuery, Depends(_filters)]
+
+
+@router.get("/conversations", response_model=list[ConversationItem], responses=documented())
+async def conversations(access: Admitted, query: Filters) -> Response:
+    """List conversations, the one with the newest task first, among the newest 10,000 tasks of any."""
+    return answers(list[ConversationItem], await access.organization.tasks.find_conversations(access.within(query)))
+
+
+@router.get("/conversations/{conversation_id:path}", response_model=ConversationRecord, responses=documented(404))
+async def conversation(access: Admitted, conversation_id: str, query: Filters) -> Response:
+    """Read what was asked and answered in a conversation, the first turn first; of its newest tasks."""
+    told = await access.organization.tasks.conversation(conversation_id, access.within(query))
+    return answers(ConversationRecord, told)

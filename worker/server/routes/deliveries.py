@@ -1,0 +1,92 @@
+"""Deliveries that failed, over HTTP: list them, try them once more."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, model_validator
+from starlette.responses import Response
+
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.common import Admitted, answers
+from worker.wire.bodies import Body
+from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
+from worker.words.statuses import DeliveryState
+
+router = APIRouter(tags=["deliveries"], route_class=JsonRoute)
+
+Text = Annotated[str | None, Query(max_length=500)]
+DELIVERY = r"^[0-9]{1,18}\.[0-9]{1,18}\.[A-Za-z0-9._:-]{1,128}$"
+Before = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="the id of the last one of the page before",
+        json_schema_extra={"pattern": DELIVERY},
+    ),
+]
+
+
+class RetryBody(Body):
+    """Which set-aside deliveries are meant: by their ids, or all that fit the rest."""
+
+    ids: list[Annotated[str, Field(max_length=200, json_schema_extra={"pattern": DELIVERY})]] | None = Field(
+        default=None, max_length=10_000
+    )
+    handler: Annotated[str, Field(max_length=500)] | None = None
+    task_id: Annotated[str, Field(max_length=500)] | None = None
+    agent_id: Annotated[str, Field(max_length=500)] | None = None
+    all: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _something(self) -> "RetryBody":
+        self.wish(None)
+        return self
+
+    def wish(self, agents: frozenset[str] | None) -> DeliveryRetry:
+        """The wish, within reach of a key."""
+        reach = None if agents is None else sorted(agents)
+        return DeliveryRetry(
+            ids=self.ids,
+            handler=self.handler,
+            task_id=self.task_id,
+            agent_id=self.agent_id,
+            all=self.all,
+            agents=reach,
+        )
+
+
+class Retried(BaseModel):
+    """How many deliveries are tried once more."""
+
+    retried: int
+
+
+@router.get("/deliveries", response_model=list[FailedDelivery], responses=documented())
+async def deliveries(
+    *,
+    access: Admitted,
+    state: DeliveryState | None = None,
+    handler: Text = None,
+    task_id: Text = None,
+    agent_id: Text = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Before = None,
+) -> Response:
+    """List deliveries that failed: those that wait for another try and those set aside, of the newest tasks first."""
+    query = DeliveryQuery(
+        state=state,
+        handler=handler or None,
+        task_id=task_id or None,
+        agent_id=agent_id or None,
+        limit=limit,
+        before=before,
+        agents=None if access.agents is None else sorted(access.agents),
+    )
+    return answers(list[FailedDelivery], await access.organization.deliveries.find(query))
+
+
+@router.post("/deliveries/retry", responses=documented())
+async def retry(access: Admitted, body: RetryBody) -> Retried:
+    """Have set-aside deliveries tried once more; what is no longer set aside is passed over."""
+    return Retried(retried=await access.organization.deliveries.retry(body.wish(access.agents)))

@@ -1,0 +1,129 @@
+"""A task's events over HTTP: followed as a stream, and pushed."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from worker.contracts import Organization
+from worker.server.feeds import read
+from worker.server.identity.answer_links import ANSWER
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.bodies import PushedEvent
+from worker.server.routes.common import Admitted, base_of, check_attempt, is_native, sent, service_of
+from worker.server.service import Service
+from worker.server.streams.streaming import EventStream, frame, framed
+from worker.words.events import NewEvent, TaskUpdateEvent
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.tasks import TaskRecord
+
+router = APIRouter(tags=["events"], route_class=JsonRoute)
+
+STREAM = {
+    200: {
+        "description": "server-sent events: `connected` first, then each event with its number as `id:`",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {name: {"type": "string"} for name in ("data", "event", "id")},
+                    "required": ["data"],
+                }
+            }
+        },
+    }
+}
+HIGHEST = 2**53  # no log is longer; beyond it a number is a mistake
+
+
+@router.get("/agent-execution/{task_id}/events", response_class=Response, responses={**STREAM, **documented(404)})
+async def follow(
+    *,
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    after: Annotated[int, Query(ge=0, le=HIGHEST, description="only events numbered above this")] = 0,
+    last_event_id: Annotated[str | None, Header(description="the number of the last event seen")] = None,
+    follow: Annotated[bool, Query(description="wait for more until the task is finished")] = True,
+) -> Response:
+    """Follow a task's events: each once, in order; resumes after the number that was seen last."""
+    task = await access.task(task_id)
+    service = service_of(request)
+    start = max(after, _number(last_event_id))
+    reader = access.key if access.allows(ANSWER) else ""  # who may answer is told links, which are bound to his key
+    told_as = f"{'' if is_native(request) else base_of(request)} {reader}"
+    encode = _encoder(request)
+    reading = Reading(access.organization, task, start, told_as, encode)
+    return EventStream(service, _followed(service, reading) if follow else _there(reading), access)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Who reads what: a task's log after a number, told by one address to one kind of reader."""
+
+    organization: Organization
+    task: TaskRecord
+    after: int
+    told_as: str
+    encode: Callable[[TaskUpdateEvent], bytes]
+
+
+def _number(text: str | None) -> int:
+    return min(int(text[:20]), HIGHEST) if text and text.isascii() and text.isdigit() else 0
+
+
+def _encoder(request: Request) -> Callable[[TaskUpdateEvent], bytes]:
+    def encode(event: TaskUpdateEvent) -> bytes:
+        return framed(sent(request, event, event.organization_id), number=event.number)
+
+    return encode
+
+
+def connected(task: TaskRecord) -> bytes:
+    """What comes first on every stream; it is no event of the task, so it has no number."""
+    return frame(
+        {
+            "type": TaskUpdateEventType.Connected,
+            "task_id": task.id,
+            "organization_id": task.organization_id,
+            "time": datetime.now(UTC).isoformat(),
+            "data": {},
+        }
+    )
+
+
+async def _followed(service: Service, reading: Reading) -> AsyncGenerator[bytes]:
+    organization, task, after = reading.organization, reading.task, reading.after
+    yield connected(task)
+    async with service.feeds.share(organization, task.id, after, reading.told_as, reading.encode) as feed:
+        async for piece in feed.follow(after):
+            yield piece
+
+
+async def _there(reading: Reading) -> AsyncGenerator[bytes]:
+    yield connected(reading.task)
+    async for piece, _ in read(reading.organization, reading.task.id, reading.after, reading.encode):
+        yield piece
+
+
+@router.post("/agent-execution/{task_id}/events/push", responses=documented(404, 409))
+async def push(
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    events: list[PushedEvent],
+    x_attempt: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
+) -> dict[str, int]:
+    """Append events; types that are not known here are passed over. Answers how many were kept."""
+    await check_attempt(request, access, task_id, x_attempt)
+    known = {str(kind) for kind in TaskUpdateEventType} - {str(TaskUpdateEventType.Connected)}
+    kept = [NewEvent(type=TaskUpdateEventType(each.type), data=each.data) for each in events if each.type in known]
+    if kept:
+        await access.organization.tasks.push(task_id, kept, attempt=x_attempt)
+    else:
+        await access.task(task_id)
+    return {"kept": len(kept)}

@@ -1,0 +1,113 @@
+"""Keys over HTTP: made, listed and revoked by whoever has an admin's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from worker.contracts import Key
+from worker.server.identity.access import Access
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.common import Admitted, answers, service_of
+from worker.server.service import Service
+from worker.wire.bodies import Body
+from worker.words.errors import NotFound, ValidationError
+from worker.words.roles import Role
+
+router = APIRouter(tags=["keys"], route_class=JsonRoute)
+
+LONGEST_SECONDS = 100 * 365 * 86_400.0
+
+
+class KeyBody(Body):
+    """A key to be made."""
+
+    name: str = Field(default="", max_length=200, description="what it is for")
+    role: Role = Role.Client
+    agents: list[str] | None = Field(default=None, max_length=1000, description="agents it reaches; None: every one")
+    expires_in: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS, description="seconds; None means no end")
+
+
+class KeyRecord(BaseModel):
+    """A key, without the key itself."""
+
+    id: str
+    organization_id: str
+    name: str
+    role: Role
+    agents: list[str] | None = None
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class NewKey(KeyRecord):
+    """A key that was made: ``key`` is told this once."""
+
+    key: str
+
+
+@router.get("/keys", response_model=list[KeyRecord], responses=documented())
+async def list_keys(request: Request, access: Admitted) -> Response:
+    """List the keys of the organization, the expired and revoked too; never what they are."""
+    found = await keys_within(service_of(request), access)
+    return answers(list[KeyRecord], [_record(key) for key in found])
+
+
+@router.post("/keys", response_model=NewKey, responses=documented())
+async def create(request: Request, access: Admitted, body: KeyBody) -> Response:
+    """Make a key of the organization. It is in the answer, this once: only its digest is stored."""
+    text, key = await make_key(service_of(request), access, body)
+    return answers(NewKey, NewKey(key=text, **_record(key).model_dump()))
+
+
+@router.post("/keys/{key_id}/revoke", response_model=KeyRecord, responses=documented(404))
+async def revoke(request: Request, access: Admitted, key_id: Annotated[str, Field(max_length=200)]) -> Response:
+    """Have a key open nothing any more: streams, sessions and workers that came with it end."""
+    return answers(KeyRecord, _record(await revoke_key(service_of(request), access, key_id)))
+
+
+async def keys_within(service: Service, access: Access) -> Sequence[Key]:
+    """The keys that open nothing beyond what this one does."""
+    return [key for key in await service.host.keys.list(access.organization.organization_id) if _is_within(key, access)]
+
+
+async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str, Key]:
+    """Make a key that opens nothing beyond what this one does. Raises: ValidationError."""
+    agents = sorted(set(wish.agents or ()))
+    if access.agents is not None and not (agents and access.agents.issuperset(agents)):
+        reached = ", ".join(sorted(access.agents))
+        raise ValidationError(f"this key makes keys for its own agents alone: name some of {reached}", field="agents")
+    return await service.host.keys.create(
+        access.organization.organization_id, role=wish.role, name=wish.name, agents=agents, seconds=wish.expires_in
+    )
+
+
+async def revoke_key(service: Service, access: Access, key_id: str) -> Key:
+    """Revoke a key that opens nothing beyond what this one does. Raises: NotFound."""
+    if not any(key.id == key_id for key in await keys_within(service, access)):
+        raise NotFound(f"There is no key {key_id!r}.")
+    key = await service.host.keys.revoke(key_id)
+    service.keyring.forget()  # the next request finds it closed; other processes are told
+    return key
+
+
+def _is_within(key: Key, access: Access) -> bool:
+    return access.agents is None or (key.agents is not None and access.agents.issuperset(key.agents))
+
+
+def _record(key: Key) -> KeyRecord:
+    return KeyRecord(
+        id=key.id,
+        organization_id=key.organization_id,
+        name=key.name,
+        role=key.role,
+        agents=None if key.agents is None else list(key.agents),
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+    )

@@ -1,0 +1,219 @@
+"""Tasks over HTTP: create, get, change, stop, retry. Lists are in ``task_lists.py``."""
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from worker.server.identity.access import Access
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.new_tasks import check_new_task
+from worker.server.routes.bodies import Changes
+from worker.server.routes.common import (
+    JSON,
+    Admitted,
+    admit,
+    answers,
+    check_attempt,
+    is_native,
+    sent,
+    service_of,
+    task_answer,
+)
+from worker.wire.bodies import CreateBody, without_nulls
+from worker.words.activity import AgentActivityThread
+from worker.words.attempts import Attempt
+from worker.words.errors import Conflict, ModuleException, TaskNotFound, TooLarge, ValidationError
+from worker.words.ids import new_id
+from worker.words.statuses import TERMINAL
+from worker.words.tasks import NewTask, TaskRecord, is_traceparent
+from worker.words.texts import encode
+
+router = APIRouter(tags=["tasks"], route_class=JsonRoute)
+
+
+class SavingRoute(JsonRoute):
+    """Ends the task of a worker without attempts whose save was too large to be read: it would say no other."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's own handling, watched."""
+        handle = super().get_route_handler()
+
+        async def watched(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except HTTPException as refused:
+                if refused.status_code == TooLarge.status and "x-attempt" not in request.headers:
+                    access = await admit(request)
+                    task_id = request.path_params["task_id"]
+                    await access.check_task(task_id)
+                    await access.organization.presence.end_refused(task_id, refused.detail)
+                raise
+
+        return watched
+
+
+saving = APIRouter(tags=["tasks"], route_class=SavingRoute)
+
+
+Writing = Annotated[int | None, Header(ge=0, le=2**31 - 1, description="the attempt that writes; stale: 409")]
+Origin = Annotated[str | None, Header(description="the delivery handler that saves")]
+Trace = Annotated[str | None, Header(description="the trace that the task belongs to, as W3C writes it")]
+Text = Annotated[str | None, Query()]
+Key = Annotated[
+    str | None,
+    Header(
+        description="the same key and body make one task; another body: 409",
+        json_schema_extra={"maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    ),
+]
+
+
+@router.post("/agent-execution/{agent_id}", response_model=TaskRecord, responses=documented(404, 409, 429))
+async def create(
+    *,
+    request: Request,
+    access: Admitted,
+    agent_id: str,
+    body: CreateBody,
+    x_agent_version: Annotated[str | None, Header()] = None,
+    idempotency_key: Key = None,
+    traceparent: Trace = None,
+) -> Response:
+    """Create a task; an existing finished task's ``id`` runs it again with this input."""
+    new = body.new_task(agent_id, x_agent_version)
+    if new.traceparent is None and is_traceparent(traceparent):
+        new = new.model_copy(update={"traceparent": traceparent})
+    await check_new_task(service_of(request), access, new)
+    if new.id is not None:
+        await access.check_task(new.id)
+    await service_of(request).queues.enter(access.organization, agent_id)
+    if idempotency_key is None:
+        return task_answer(request, await access.organization.tasks.create(new))
+    return task_answer(request, await _create_once(request, access, new, idempotency_key))
+
+
+async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
+    """Create under an id that is kept beforehand: whoever repeats the wish finds the same task, or makes it."""
+    keys = service_of(request).host.keys
+    key = scoped(key, new.agent_id)
+    organization_id, tasks = access.organization.organization_id, access.organization.tasks
+    digest = hashlib.sha256(encode(new.model_dump(exclude={"traceparent"}))).hexdigest()
+    task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
+    if not first:
+        with suppress(TaskNotFound):  # then whoever came first broke off before it was made
+            known = await access.task(task_id)
+            if new.id is None or known.input == new.input or not known.status.is_terminal:
+                return known
+    try:
+        return await tasks.create(new, under=None if new.id else task_id)
+    except ModuleException as error:
+        if new.id is None and isinstance(error, Conflict):
+            with suppress(TaskNotFound):  # then its conversation is busy
+                return await tasks.get(task_id)  # a repeat at the same moment made it
+        if new.id is not None:
+            await keys.release(organization_id, key, task_id)
+        raise
+
+
+def scoped(key: str, agent_id: str) -> str:
+    """An Idempotency-Key within its agent: it tells nobody what others have created.
+
+    Raises:
+        ValidationError: The key is none.
+    """
+    if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the length that others allow too
+        raise ValidationError("Idempotency-Key must be 1 to 255 printable characters", field="Idempotency-Key")
+    return f"{agent_id} {key}"
+
+
+@router.get("/agent-execution/{task_id}/status", response_model=TaskRecord, responses=documented(404))
+async def get(request: Request, access: Admitted, task_id: str) -> Response:
+    """Read a task."""
+    return task_answer(request, await access.task(task_id))
+
+
+@saving.patch("/agent-execution/{task_id}/update", response_model=TaskRecord, responses=documented(404, 409))
+async def update(
+    *,
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    body: Changes,
+    x_attempt: Writing = None,
+    x_origin: Origin = None,
+) -> Response:
+    """Save fields of a task, or a whole one; what is fixed at create is ignored, and null means unchanged.
+
+    From a client of ours, which sends what was changed alone, null clears a field.
+    """
+    await check_attempt(request, access, task_id, x_attempt)
+    changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
+    try:
+        task = await access.organization.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
+    except (TooLarge, ValidationError) as refused:
+        if x_attempt is None and str(changes.get("status")) in TERMINAL:  # it may be anything
+            await access.organization.presence.end_refused(task_id, refused.description)
+        raise
+    return task_answer(request, task)
+
+
+def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes with the public client's own name of ``payload_extension``. Raises: ValidationError."""
+    rest = dict(changes)
+    extension = rest.pop("tool_call_payload_extension", None)
+    if extension is None:
+        return rest
+    if not isinstance(extension, dict):
+        raise ValidationError("tool_call_payload_extension must be an object", field="tool_call_payload_extension")
+    other = rest.get("payload_extension") or {}
+    return {**rest, "payload_extension": {**other, **extension} if isinstance(other, dict) else other}
+
+
+router.include_router(saving)
+
+
+@router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
+async def stop(request: Request, access: Admitted, task_id: str) -> Response:
+    """Stop a task; a finished one stays as it is."""
+    return task_answer(request, await access.organization.tasks.stop(task_id))
+
+
+@router.post("/agent-execution/{task_id}/retry", response_model=TaskRecord, responses=documented(404, 409))
+async def retry(
+    request: Request,
+    access: Admitted,
+    task_id: str,
+    *,
+    resume: Annotated[
+        bool | None,
+        Query(
+            description="go on from what is journaled (true), or begin from the start (false); by default a completed"
+            " task begins from its start, any other goes on"
+        ),
+    ] = None,
+) -> Response:
+    """Have a finished or paused task done again, where it stood or from its start; a paused one always resumes."""
+    return task_answer(request, await access.organization.tasks.retry(task_id, resume=resume))
+
+
+@router.get("/agent-execution/{task_id}/attempts", response_model=list[Attempt], responses=documented(404))
+async def attempts(access: Admitted, task_id: str) -> Response:
+    """List who ran a task when, and how that ended: the first attempt first."""
+    return answers(list[Attempt], await access.organization.tasks.attempts(task_id))
+
+
+@router.get("/activity/{agent_id}/{task_id}", response_model=AgentActivityThread, responses=documented(404))
+async def activity(request: Request, access: Admitted, agent_id: str, task_id: str) -> Response:
+    """Read the activity log of a task."""
+    task = await access.task(task_id)
+    if task.agent_id != agent_id:
+        raise TaskNotFound(task_id)
+    return Response(
+        sent(request, await access.organization.tasks.activity(task_id), task.organization_id), media_type=JSON
+    )

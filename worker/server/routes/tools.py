@@ -1,0 +1,127 @@
+"""Tools of agents, called from outside: by the public client, by ours, by anybody with a key."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response
+
+from worker.agents.tool_events import request_event, result_event
+from worker.contracts import Scope
+from worker.contracts.access import SAVE
+from worker.server.identity.access import Access
+from worker.server.limits.failures import documented
+from worker.server.limits.json_bodies import JsonRoute
+from worker.server.routes.common import Admitted, answers, is_native, service_of
+from worker.server.routes.tasks import Key
+from worker.server.service import Service
+from worker.words.errors import ModuleException, Unavailable, ValidationError
+from worker.words.events import NewEvent
+from worker.words.ids import new_id
+from worker.words.tools import ToolInvocationResult
+
+router = APIRouter(tags=["tools"], route_class=JsonRoute)
+
+CLOSING_SECONDS = 2
+
+RAISED = 424
+"""For a tool that raised: the call is not to be repeated, and the server is well."""
+
+
+class ToolFailed(ModuleException):
+    """The tool did not answer."""
+
+
+@router.post("/agents/{agent_id}/operations/{tool_id}", responses=documented(404, 424, 429, 504))
+async def invoke(
+    *,
+    request: Request,
+    access: Admitted,
+    agent_id: str,
+    tool_id: str,
+    x_preflight_check: Annotated[str | None, Header(description="true: may the caller make the call itself?")] = None,
+    x_execution_id: Annotated[str | None, Header(description="the task whose log the call belongs in")] = None,
+    idempotency_key: Key = None,
+) -> Response:
+    """Have a worker call a tool; the body is the object of its arguments. It is a task of the agent, with its log.
+
+    The answer is what the tool answered. It is called at most once for a key. A tool that raises, or does not take the
+    arguments, answers an error. ``x-preflight-check: true`` asks whether the caller may make the call itself: it may.
+    """
+    access.check(agent_id)
+    if x_preflight_check == "true":
+        return answers(dict[str, Any], {})
+    payload = await _arguments(request)
+    await service_of(request).queues.enter(access.organization, agent_id)
+    call = _Told(access, x_execution_id, tool_id, payload)
+    await call.begins()
+    result = await _unless_closing(
+        service_of(request), access.organization.tasks.invoke_tool(agent_id, tool_id, payload, key=idempotency_key)
+    )
+    await call.ended(result)
+    if is_native(request):
+        return answers(ToolInvocationResult, result)
+    if not result.is_success:
+        raise ToolFailed(RAISED if result.status_code == 500 else result.status_code, result.error)  # noqa: PLR2004
+    return answers(Any, result.result)
+
+
+@router.patch("/agents/{agent_id}/sync_local_tools", responses=documented(404))
+async def sync_local_tools(access: Admitted, agent_id: str) -> dict[str, list[Any]]:
+    """Take notice of the tools that the public client's worker has; they are its own, and no graph is kept of them."""
+    access.check(agent_id)
+    return {"graph": []}
+
+
+async def _unless_closing(service: Service, call: Coroutine[Any, Any, ToolInvocationResult]) -> ToolInvocationResult:
+    """Wait for a call, but not beyond the server's end: it goes on, and the same key finds it. Raises: Unavailable."""
+    calling, closing = asyncio.create_task(call), asyncio.create_task(service.closing.wait())
+    try:
+        await asyncio.wait([calling, closing], return_when=asyncio.FIRST_COMPLETED)
+        if calling.done():
+            return calling.result()
+    finally:
+        calling.cancel()
+        closing.cancel()
+    raise Unavailable("the server is closing; ask again under the same idempotency-key", retry_after=CLOSING_SECONDS)
+
+
+async def _arguments(request: Request) -> dict[str, Any]:
+    try:
+        given = await request.json() if await request.body() else {}
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise ValidationError("the body must be the object of the tool's arguments", field="body")
+    return given
+
+
+class _Told:
+    """A call as the log of the caller's task has it; without a task, or with one that is over, nobody's has."""
+
+    def __init__(self, access: Access, task_id: str | None, tool: str, payload: dict[str, Any]) -> None:
+        self._access = access
+        self._task_id = task_id
+        self._tool = tool
+        self._payload = payload
+        self._id = f"call_{new_id()}"
+
+    async def begins(self) -> None:
+        """It is asked for. Raises: TaskNotFound."""
+        if self._task_id is not None:
+            await self._access.check_task(self._task_id)
+            if self._access.permit(SAVE) is not Scope.Task:  # a worker's key writes what its claims own, by /work
+                self._task_id = None
+            await self._push(request_event(self._id, self._tool, self._payload))
+
+    async def ended(self, result: ToolInvocationResult) -> None:
+        """It has been answered."""
+        failed = not result.is_success
+        await self._push(result_event(self._id, self._tool, self._payload, result.result, is_error=failed))
+
+    async def _push(self, event: NewEvent) -> None:
+        if self._task_id is not None:
+            with suppress(ModuleException):
+                await self._access.organization.tasks.push(self._task_id, [event])

@@ -1,0 +1,1 @@
+"""Event streams: of tasks, of workers, of the bare protocol."""

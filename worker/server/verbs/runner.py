@@ -1,0 +1,134 @@
+"""The verbs of a native worker, from JSON to the platform and back."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from worker.contracts import HeldDelivery, Scope
+from worker.contracts.access import VERBS as RULES
+from worker.server.identity.access import Access
+from worker.server.identity.claims import Claims
+from worker.server.service import Service
+from worker.server.verbs.runs import RunVerbs
+from worker.server.verbs.workers import PresenceVerbs, ProviderVerbs
+from worker.wire.deliveries import DeliveriesForm, SettleForm
+from worker.wire.forms import Form, RunForm, TaskForm, read
+from worker.wire.verbs import (
+    ChildrenForm,
+    CrashedForm,
+    EmitForm,
+    FinishForm,
+    HandBackForm,
+    KeepFilesForm,
+    MakeChildrenForm,
+    MessagesForm,
+    SaveArtifactsForm,
+    SaveForm,
+    StoreDocumentForm,
+)
+from worker.wire.workers import AssignmentsForm, LostForm, ProviderFailedForm, ProviderForm, RegisterForm, ReportForm
+from worker.words.errors import ModuleException, ValidationError
+from worker.words.outcomes import HandBack
+
+POLLS = frozenset({"assignments", "deliveries"})
+"""Verbs that wait."""
+
+
+class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
+    """Carries out one worker's verbs.
+
+    Args:
+        service: The server.
+        access: What the worker may reach.
+        claims: What it may call its own; it names the worker, if that has registered.
+        refused: Told of each verb that the key's role does not allow.
+        base: The address by which clients reach the server.
+    """
+
+    def __init__(
+        self, service: Service, access: Access, claims: Claims, refused: Callable[[ModuleException], None], base: str
+    ) -> None:
+        super().__init__(service, access, claims, base)
+        self._refused = refused
+
+    def leave(self) -> None:
+        """Note that the client has gone."""
+        self.gone = True
+        self._organization.work.nudge()
+
+    async def carry_out(self, verb: dict[str, Any]) -> Any:
+        """Do what a verb says. Raises: ModuleException, its own outcome."""
+        name = verb.get("verb")
+        if not isinstance(name, str) or name not in VERBS or name not in RULES:
+            raise ValidationError(f"verb must be one of {', '.join(VERBS)}", field="verb")
+        form, do = VERBS[name]
+        try:
+            scope = self._access.permit(RULES[name])
+        except ModuleException as error:
+            self._refused(error)
+            raise
+        asked = read(form, verb)
+        await self._check(scope, asked)
+        return await do(self, asked)
+
+    async def _check(self, scope: Scope, asked: Form) -> None:
+        """Let pass only what is about what the table says."""
+        match asked:
+            case SettleForm():
+                given = asked.delivery
+                await self._access.check_task(given.task_id)
+                await self._claims.delivery(given.task_id, given.subscription_id, given.claim)
+            case RunForm() | SaveForm() if asked.attempt is not None:
+                await self._access.check_task(asked.task_id)
+                await self._claims.attempt(asked.task_id, asked.attempt, scope)
+            case TaskForm():
+                await self._access.check_task(asked.task_id)
+                if scope is Scope.Claim:
+                    await self._claims.task_or_event(asked.task_id)
+            case _:
+                if scope is Scope.Worker and not isinstance(asked, RegisterForm):
+                    await self._worker()
+
+    async def take_back(self, result: dict[str, Any]) -> None:
+        """Queue again what was claimed for somebody who has gone."""
+        given = result.get("value") or ()
+        with suppress(ModuleException):
+            held_deliveries = [each for each in given if "claim" in each]
+            await self._organization.presence.give_back_deliveries([_held(each) for each in held_deliveries])
+        for each in given:
+            if "attempt" in each:
+                with suppress(ModuleException):
+                    await self._organization.work.hand_back(each["task"]["id"], each["attempt"], HandBack())
+
+
+VERBS: dict[str, tuple[type[Form], Callable[[VerbRunner, Any], Awaitable[Any]]]] = {
+    "register": (RegisterForm, VerbRunner.register),
+    "assignments": (AssignmentsForm, VerbRunner.assignments),
+    "emit": (EmitForm, VerbRunner.emit),
+    "keep_files": (KeepFilesForm, VerbRunner.keep_files),
+    "store_document": (StoreDocumentForm, VerbRunner.store_document),
+    "save": (SaveForm, VerbRunner.save),
+    "journal": (TaskForm, VerbRunner.journal),
+    "told": (RunForm, VerbRunner.told),
+    "messages": (MessagesForm, VerbRunner.messages),
+    "finish": (FinishForm, VerbRunner.finish),
+    "hand_back": (HandBackForm, VerbRunner.hand_back),
+    "make_children": (MakeChildrenForm, VerbRunner.make_children),
+    "children": (ChildrenForm, VerbRunner.children),
+    "save_artifacts": (SaveArtifactsForm, VerbRunner.save_artifacts),
+    "crashed": (CrashedForm, VerbRunner.crashed),
+    "providers": (Form, VerbRunner.providers),
+    "provider_failed": (ProviderFailedForm, VerbRunner.provider_failed),
+    "provider_answered": (ProviderForm, VerbRunner.provider_answered),
+    "lost": (LostForm, VerbRunner.lost),
+    "deliveries": (DeliveriesForm, VerbRunner.deliveries),
+    "settle": (SettleForm, VerbRunner.settle),
+    "renew": (Form, VerbRunner.renew),
+    "report": (ReportForm, VerbRunner.report),
+    "drain": (Form, VerbRunner.drain),
+    "leave": (Form, VerbRunner.leave_platform),
+}
+
+
+def _held(told: dict[str, Any]) -> HeldDelivery:
+    return HeldDelivery(told["subscription_id"], told["task"]["id"], told["claim"])

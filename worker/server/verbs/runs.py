@@ -1,0 +1,152 @@
+"""The verbs of a run: what it emits, saves and reads, and how it ends."""
+
+from collections.abc import Awaitable
+from dataclasses import fields, replace
+from typing import Any
+from uuid import UUID
+
+from worker.server.new_tasks import check_new_task
+from worker.server.verbs.verbs import WorkerVerbs
+from worker.wire.bodies import storable
+from worker.wire.forms import RunForm, TaskForm
+from worker.wire.records import task_json
+from worker.wire.verbs import (
+    ChildrenForm,
+    CrashedForm,
+    EmitForm,
+    FinishForm,
+    HandBackForm,
+    KeepFilesForm,
+    MakeChildrenForm,
+    MessagesForm,
+    OutcomeForm,
+    SaveArtifactsForm,
+    SaveForm,
+    StoreDocumentForm,
+)
+from worker.words.artifacts import Artifact
+from worker.words.errors import LeaseLost, ModuleException, TaskNotFound, ValidationError
+from worker.words.events import NewEvent
+from worker.words.outcomes import HandBack, Outcome
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.work import JournalEntry
+
+
+class RunVerbs(WorkerVerbs):
+    """Of a run that this worker has claimed."""
+
+    async def emit(self, asked: EmitForm) -> None:
+        """Append events and journal entries."""
+        events = [NewEvent(type=_type(each.type), data=each.data) for each in asked.events]
+        journal = [JournalEntry(*entry) for entry in asked.journal]
+        await self._access.check_files(each.reference for each in journal if each.reference is not None)
+        await self._organization.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
+
+    async def keep_files(self, asked: KeepFilesForm) -> None:
+        """Keep with a task what was read of its files."""
+        await self._access.check_files(each.reference for each in asked.files)
+        await self._organization.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
+
+    async def store_document(self, asked: StoreDocumentForm) -> None:
+        """Store passages of a document that a task reads."""
+        await self._organization.work.store_document(asked.task_id, asked.attempt, asked.part())
+
+    async def save(self, asked: SaveForm) -> Any:
+        """Store changed fields."""
+        task = await self._organization.tasks.update(
+            asked.task_id, await self._whole(asked), attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
+        )
+        return task_json(task)
+
+    async def _whole(self, asked: SaveForm | OutcomeForm) -> dict[str, Any]:
+        """Changes with the texts that came as files in their places. Raises: FileNotStored."""
+        await self._access.check_files(asked.files.values())
+        read = {name: await self._organization.tasks.open_file(reference) for name, reference in asked.files.items()}
+        return {**asked.changes, **{name: file.content.decode("utf-8", "replace") for name, file in read.items()}}
+
+    async def journal(self, asked: TaskForm) -> dict[str, Any]:
+        """Read a task's journal; a large value is named by its reference."""
+        return {
+            key: value if reference is None else {"reference": reference}
+            for key, value, reference in await self._organization.work.entries(asked.task_id)
+        }
+
+    async def messages(self, asked: MessagesForm) -> list[dict[str, Any]]:
+        """Read what was said to a task."""
+        found = await self._organization.work.messages(asked.task_id, asked.after)
+        return [each.model_dump(mode="json") for each in found]
+
+    async def told(self, asked: RunForm) -> list[str]:
+        """Read what earlier attempts have told."""
+        return await self._organization.work.told(asked.task_id, asked.attempt)
+
+    async def finish(self, asked: FinishForm) -> None:
+        """Write an attempt's last word."""
+        last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome), asked.outcome.taken)
+        write = self._organization.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
+        await self._ending(asked, write)
+
+    async def hand_back(self, asked: HandBackForm) -> None:
+        """Queue a task again."""
+        back = HandBack(**{each.name: getattr(asked, each.name) for each in fields(HandBack)})
+        if back.waits_for is not None:
+            back = replace(back, waits_for=self._kept_as(back.waits_for))
+        write = self._organization.work.hand_back(asked.task_id, asked.attempt, back, sequence=asked.sequence)
+        await self._ending(asked, write)
+
+    async def make_children(self, asked: MakeChildrenForm) -> None:
+        """Make the children of a run."""
+        if self._access.agents is not None:
+            for each in asked.children:
+                _check_unguessable(each.child_id)
+        made = {each.child_id: each.new_task(each.agent_id, None) for each in asked.children}
+        for new in made.values():
+            self._access.check(new.agent_id)
+            await check_new_task(self._service, self._access, new)
+            await self._service.queues.enter(self._organization, new.agent_id)
+        await self._organization.work.make_children(asked.task_id, asked.attempt, made)
+
+    async def save_artifacts(self, asked: SaveArtifactsForm) -> None:
+        """Note files that a run has made."""
+        made = [Artifact.model_validate(storable(each.model_dump())) for each in asked.artifacts]
+        await self._access.check_files(each.url for each in made)
+        await self._organization.work.save_artifacts(asked.task_id, asked.attempt, made)
+
+    async def children(self, asked: ChildrenForm) -> Any:
+        """Read children of a task."""
+        return [task_json(each) for each in await self._organization.work.children(asked.task_id, asked.children)]
+
+    async def crashed(self, asked: CrashedForm) -> None:
+        """Charge a task with the death of the process that ran it alone."""
+        write = self._organization.work.crashed(
+            asked.task_id, asked.attempt, asked.reason, asked.delay, sequence=asked.sequence
+        )
+        await self._ending(asked, write)
+
+    async def _ending(self, run: RunForm, last_word: Awaitable[None]) -> None:
+        holdings = self._service.holdings.get(self._claims.worker_id or "", {})
+        known = holdings.pop(run.task_id, None)  # it ends by its own word, so it need not be told
+        try:
+            await last_word
+        except ModuleException as error:
+            if known is not None and not isinstance(error, LeaseLost | TaskNotFound):
+                holdings[run.task_id] = known
+            raise
+
+
+def _type(text: str) -> TaskUpdateEventType:
+    try:
+        return TaskUpdateEventType(text)
+    except ValueError:
+        raise ValidationError("an event's type is not known", field="events.type") from None
+
+
+def _check_unguessable(child_id: str) -> None:
+    """Let pass a UUID alone: an id of another form could be guessed, and a refusal would tell whether it is taken.
+
+    Raises: ValidationError.
+    """
+    try:
+        UUID(child_id)
+    except ValueError:
+        raise ValidationError("with a key of some agents it is a UUID", field="children.child_id") from None
