@@ -6,7 +6,20 @@ from dataclasses import dataclass
 
 from worker.inputs.attachments import Kind
 from worker.inputs.decoding import Encoding, text_encoding
-from worker.inputs.kinds import COMPOUND, EMAIL, GZIP, NOTEBOOK, OPEN_DOCUMENTS, RTF, TAR, TYPES, WEB_ARCHIVE, ZIP
+from worker.inputs.kinds import (
+    BZIP2,
+    COMPOUND,
+    EMAIL,
+    GZIP,
+    NOTEBOOK,
+    OPEN_DOCUMENTS,
+    RTF,
+    TAR,
+    TYPES,
+    WEB_ARCHIVE,
+    XZ,
+    ZIP,
+)
 from worker.inputs.pictures import picture_type
 from worker.inputs.recordings import recording_type
 
@@ -20,15 +33,17 @@ _HEADER = re.compile(
     rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|Received|Return-Path|Delivered-To|Snapshot-Content-Location):",
     re.IGNORECASE | re.MULTILINE,
 )
-_STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1
+_STARTS = (  # APPNOTE 4.3.7 and 4.3.16; [MS-CFB] 2.2; RFC 1952; RTF 1.9.1; bzip2 and xz, 2.1.1.1
     (b"PK\x03\x04", ZIP),
     (b"PK\x05\x06", ZIP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", COMPOUND),
     (b"\x1f\x8b\x08", GZIP),
+    *((b"BZh%d1AY&SY" % size, BZIP2) for size in range(1, 10)),
+    (b"\xfd7zXZ\0", XZ),
     (b"{\\rtf", RTF),
 )
 _FLAT = re.compile(rb"""<office:document\s[^<>]{0,16000}?\boffice:mimetype=["']([\w./+-]{1,100})["']""")
-_PACKED = {ZIP, COMPOUND, GZIP, TAR}
+_PACKED = {ZIP, COMPOUND, GZIP, BZIP2, XZ, TAR}
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
 # Python's own table, without the system's files, which differ from one machine to the next.
 _PYTHONS = mimetypes.MimeTypes(filenames=())

@@ -32,6 +32,8 @@ WEB_ARCHIVE = "multipart/related"
 ZIP = "application/zip"
 TAR = "application/x-tar"
 GZIP = "application/gzip"
+BZIP2 = "application/x-bzip2"
+XZ = "application/x-xz"
 COMPOUND = "application/x-ole-storage"
 
 ENCRYPTED = "application/encrypted"
@@ -77,7 +79,7 @@ TYPES: dict[str, FileType] = {
             OPEN_PRESENTATION, "an OpenDocument presentation", "opendocument:read", None, "text, tables, notes a slide"
         ),
         FileType(OPEN_DRAWING, "an OpenDocument drawing", "opendocument:read", None, "text a page"),
-        FileType(EPUB, "an e-book", "office:read", "kreuzberg", "Markdown"),
+        FileType(EPUB, "an e-book", "ebook:read", None, "Markdown, as of a web page"),
         FileType(OLD_WORD, "a Word document of before 2007", "oldword:read", None, "Markdown, as of later ones"),
         FileType(
             OLD_EXCEL,
@@ -95,7 +97,9 @@ TYPES: dict[str, FileType] = {
         FileType(WEB_ARCHIVE, "a saved web page", "mail:read", None, "Markdown"),
         FileType(ZIP, "a zip archive", "archive:read_zip", None, "a listing; its files as files of their own"),
         FileType(TAR, "a tar archive", "archive:read_tar", None, "a listing; its files as files of their own"),
-        FileType(GZIP, "a gzip file", "archive:read_gzip", None, "the file in it"),
+        FileType(GZIP, "a gzip file", "archive:read_packed", None, "the file in it"),
+        FileType(BZIP2, "a bzip2 file", "archive:read_packed", None, "the file in it"),
+        FileType(XZ, "an xz file", "archive:read_packed", None, "the file in it"),
         FileType(COMPOUND, "an OLE file of an unknown program", None),
     )
 }

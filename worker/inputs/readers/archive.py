@@ -1,7 +1,9 @@
 """Archives: a listing of what is in them, and the files themselves, within limits on number, size and ratio."""
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -9,17 +11,43 @@ from collections.abc import Callable
 
 from worker.bounded import Refused
 from worker.inputs.decoding import OF_DOS, text_encoding
-from worker.inputs.kinds import MOST_MEMBERS
+from worker.inputs.kinds import BZIP2, GZIP, MOST_MEMBERS, TYPES, XZ
 from worker.inputs.names import file_name, one_line, size_words
 from worker.inputs.readers.answer import Answer, Inner, Limits
 from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
 
 LISTED = 200  # names of files; of the others the listing has the number
 RATIO = 200  # how many times larger than packed one file may become; text packs to a fiftieth at best
+MEMORY = 256 * 1024 * 1024  # that unpacking may take
 LEAST = 1024 * 1024  # bytes that a file may become in any case
 _UNSEEN = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 _FLAG_ENCRYPTED, _FLAG_UTF_8 = 1, 0x800  # of an entry, APPNOTE 4.4.4
-_FAULTS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError, zlib.error, tarfile.TarError)
+_FAULTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    KeyError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+)
+
+
+def _of_xz(content: bytes, most: int) -> bytes:
+    unpacker = lzma.LZMADecompressor(memlimit=MEMORY)
+    data = unpacker.decompress(content, most)
+    if len(data) < most and not unpacker.eof:
+        raise EOFError
+    return data
+
+
+_PACKERS: dict[str, tuple[Callable[[bytes, int], bytes], str, str]] = {  # with the endings of their files' names
+    GZIP: (lambda content, most: gzip.GzipFile(fileobj=io.BytesIO(content)).read(most), ".gz", ".tgz"),
+    BZIP2: (lambda content, most: bz2.BZ2File(io.BytesIO(content)).read(most), ".bz2", ".tbz2"),
+    XZ: (_of_xz, ".xz", ".txz"),
+}
 
 Entry = tuple[str, int, Callable[[int], bytes]]
 """A file in an archive: its path, its size, and what reads at most so many bytes of it."""
@@ -73,12 +101,12 @@ def read_tar(content: bytes, limits: Limits) -> Answer:
     return _answer("tar", entries, len(content), limits.most)
 
 
-def read_gzip(content: bytes, limits: Limits) -> Answer:
-    """Read what is packed by gzip: a tar archive, or one file. Raises: Refused."""
+def read_packed(content: bytes, limits: Limits) -> Answer:
+    """Read what is packed by gzip, bzip2 or xz: a tar archive, or one file. Raises: Refused."""
+    unpacked, ending, short = _PACKERS[limits.media_type]
     most = min(limits.most, max(LEAST, RATIO * len(content)))
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
-            data = packed.read(most + 1)
+        data = unpacked(content, most + 1)
     except _FAULTS:
         raise Refused(BROKEN) from None
     if len(data) > most:
@@ -86,10 +114,13 @@ def read_gzip(content: bytes, limits: Limits) -> Answer:
     if data[257:262] == b"ustar":
         return read_tar(data, limits)
     name = file_name(limits.name)
-    inner = name[: -len(".gz")] if name.lower().endswith(".gz") else f"{name} unpacked"
-    if inner.lower().endswith(".tgz"):
-        inner = inner[: -len(".tgz")] + ".tar"
-    return Answer(f"a gzip file ({size_words(len(data))} unpacked)", files=[Inner(inner, data)] if data else [])
+    inner = name[: -len(ending)] if name.lower().endswith(ending) else f"{name} unpacked"
+    if name.lower().endswith(short):
+        inner = name[: -len(short)] + ".tar"
+    return Answer(
+        f"{TYPES[limits.media_type].words} ({size_words(len(data))} unpacked)",
+        files=[Inner(inner, data)] if data else [],
+    )
 
 
 def _tar_name(info: tarfile.TarInfo) -> str:

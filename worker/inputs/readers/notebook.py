@@ -17,14 +17,17 @@ def read(content: bytes, _: Limits) -> Answer:
     try:
         notebook = json.loads(content)
         language = notebook.get("metadata", {}).get("kernelspec", {}).get("language") or ""
-        parts = [part for cell in notebook["cells"] for part in _parts(cell, str(language))]
+        cells = notebook.get("cells") or [
+            cell for sheet in notebook["worksheets"] for cell in sheet["cells"]
+        ]  # before 4
+        parts = [part for cell in cells for part in _parts(cell, str(language))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Refused(BROKEN) from None
     return Answer("\n\n".join(part for part in parts if part.strip()))
 
 
 def _parts(cell: dict[str, Any], language: str) -> Iterator[str]:
-    source = _joined(cell.get("source", ""))
+    source = _joined(cell.get("source") or cell.get("input") or "")
     if cell.get("cell_type") != "code":
         yield source
         return

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, cast
 
 from bs4 import BeautifulSoup
+from bs4.element import CData, PreformattedString
 from bs4.exceptions import ParserRejectedMarkup
 from markdownify import MarkdownConverter
 
@@ -17,6 +18,8 @@ from worker.inputs.readers.answer import Answer, Limits
 
 MOST_PICTURES = 100  # of a page that are looked at
 _HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
+_TABLE_TAGS = ("caption", "thead", "tbody", "tfoot", "tr", "td", "th")
+_EMPTY_ROW = re.compile(r"\|[\s|]*\|")
 CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
 _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
 
@@ -40,17 +43,20 @@ def _pictures(content: bytes) -> Iterator[tuple[str, bytes]]:
             yield f"picture {number}.{found.group(1).decode()}", base64.b64decode(found.group(2))
 
 
-def markdown(markup: str) -> str:
+def markdown(markup: str, *, titled: bool = True) -> str:
     """HTML as Markdown: title, headings, lists, tables, links; pictures by their alternative text."""
     try:
         page: Any = BeautifulSoup(markup, "html.parser")
     except (ParserRejectedMarkup, RecursionError):
         return markup
-    title = page.title.get_text(" ", strip=True) if page.title is not None else ""
+    title = page.title.get_text(" ", strip=True) if titled and page.title is not None else ""
     for unseen in page.find_all(_is_unseen):
         unseen.decompose()
+    for unsaid in page.find_all(string=_is_no_text):
+        unsaid.extract()
     _describe_pictures(page)
-    converter: Any = MarkdownConverter(heading_style="ATX", bullets="-", wrap=False)
+    _lay_out(page)
+    converter: Any = _Converter(heading_style="ATX", bullets="-", wrap=False, table_infer_header=True)
     try:
         text = cast("str", converter.convert_soup(page))
     except RecursionError:  # nested deeper than any page that people write
@@ -59,11 +65,39 @@ def markdown(markup: str) -> str:
     return text if not title or f"# {title}" in text else f"# {title}\n\n{text}"
 
 
+_Base: Any = MarkdownConverter
+
+
+class _Converter(_Base):
+    """The library's, with bars in cells that are no ends of cells."""
+
+    def convert_td(self, element: Any, text: str, parent_tags: Any) -> str:
+        return str(super().convert_td(element, text.replace("|", "\\|"), parent_tags))
+
+    def convert_th(self, element: Any, text: str, parent_tags: Any) -> str:
+        return str(super().convert_th(element, text.replace("|", "\\|"), parent_tags))
+
+
+def _lay_out(page: Any) -> None:
+    """Take tables for what they are that only place things on the page: those that hold others, or a single cell."""
+    for table in page.find_all("table"):
+        if table.find("table") is not None or len(table.find_all(["td", "th"], limit=2)) < 2:  # noqa: PLR2004 - a single one
+            for each in table.find_all(_TABLE_TAGS):
+                if each.find_parent("table") is table:
+                    each.name = "div"
+            table.name = "div"
+
+
 def _is_unseen(tag: Any) -> bool:
     if tag.name in _UNSEEN or tag.has_attr("hidden"):
         return True
     style = str(tag.get("style") or "").replace(" ", "").lower()
     return "display:none" in style or "visibility:hidden" in style
+
+
+def _is_no_text(words: Any) -> bool:
+    """Whether it is an instruction or a declaration, such as those with which XML begins."""
+    return isinstance(words, PreformattedString) and not isinstance(words, CData)
 
 
 def _describe_pictures(page: Any) -> None:
@@ -82,7 +116,10 @@ def _words(page: Any) -> str:
 
 def _without_gaps(text: str) -> str:
     lines: list[str] = []
-    for line in text.splitlines():
+    given = text.splitlines()
+    for line, following in zip_longest(given, given[1:], fillvalue=""):
+        if _EMPTY_ROW.fullmatch(line) and not following.startswith("| ---"):
+            continue
         if line.strip() or (lines and lines[-1]):
             lines.append(line.rstrip())
     return "\n".join(lines).strip()

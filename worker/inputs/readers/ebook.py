@@ -1,0 +1,92 @@
+"""E-books: the chapters in their order, as the web pages that they are (EPUB 3.3)."""
+
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+from worker.bounded import Refused
+from worker.inputs.decoding import text_encoding
+from worker.inputs.names import one_line
+from worker.inputs.readers import office, web
+from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.containers import UNPACKED_BYTES, opened
+
+_CONTAINER = "META-INF/container.xml"
+_PAGES = ("application/xhtml+xml", "text/html")
+
+
+def read(content: bytes, limits: Limits) -> Answer:
+    """Read an e-book. Raises: Refused."""
+    try:
+        book = _Book(opened(content))
+        answer = book.read(limits.characters)
+        if find_spec("PIL") is not None:
+            from worker.inputs.readers import within
+
+            within.take(answer, book.pictures(), limits.pictures, limits.most)
+    except (Refused, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - a broken book makes the parsers raise almost anything
+        return office.read(content, limits)  # which mends some
+    return answer
+
+
+class _Book:
+    """A book while it is read."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._names = {unquote(each): each for each in archive.namelist()}
+        container = self._parsed(_CONTAINER)
+        self._package = next(str(each.get("full-path")) for each in _elements(container, "rootfile"))
+        self._root = self._parsed(self._package)
+        self._items = {str(each.get("id")): each for each in _elements(self._root, "item")}
+
+    def read(self, characters: int) -> Answer:
+        """Its title and author, and its chapters, until so many characters are there."""
+        named = {what: next(_elements(self._root, what), None) for what in ("title", "creator")}
+        said = [one_line(each.text) for each in named.values() if each is not None and each.text]
+        parts, length, is_cut = [f"# {', by '.join(said)}"] if said else list[str](), 0, False
+        for reference in _elements(self._root, "itemref"):
+            if length > characters:
+                is_cut = True
+                break
+            text = self._chapter(self._items.get(str(reference.get("idref"))))
+            parts += [text] if text.strip() else []
+            length += len(text)
+        return Answer("\n\n".join(parts), is_cut=is_cut)
+
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        """The pictures in it."""
+        for item in self._items.values():
+            name = self._name(item)
+            if str(item.get("media-type")).startswith("image/") and name is not None:
+                yield name, self._bytes(name)
+
+    def _chapter(self, item: Any) -> str:
+        name = self._name(item) if item is not None and item.get("media-type") in _PAGES else None
+        if name is None:
+            return ""
+        content = self._bytes(name)
+        found = text_encoding(content)
+        return web.markdown(content.decode(found.name, "replace"), titled=False) if found is not None else ""
+
+    def _name(self, item: Any) -> str | None:
+        """The name in the archive of what the package refers to, from where it is, with percent-encoding."""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(self._package), unquote(str(item.get("href")))))
+        return self._names.get(path)
+
+    def _parsed(self, name: str) -> Any:
+        return ET.fromstring(self._bytes(name))  # noqa: S314 - expat bounds entities (2.4.1), and follows none elsewhere
+
+    def _bytes(self, name: str) -> bytes:
+        with self._archive.open(name) as member:
+            return member.read(UNPACKED_BYTES)
+
+
+def _elements(root: Any, name: str) -> Iterator[Any]:
+    return (each for each in root.iter() if str(each.tag).rpartition("}")[2] == name)
