@@ -217,10 +217,10 @@ class Run:
 
     def account(self) -> dict[str, Any]:
         """What the attempt has used so far, and earlier ones for nothing, as fields of the task."""
-        if not self.used:
+        spent = [0] * 4 if self.journal is None else self.journal.spent
+        if not self.used and not any(spent):
             return {}
-        spent = [] if self.journal is None else [self.journal.spent]
-        tokens = sum_of([*(each.counted() for each in self.used), *spent])
+        tokens = sum_of([*(each.counted() for each in self.used), spent])
         found = {"tokens": tokens, "used_tools": list(dict.fromkeys(name for each in self.used for name in each.tools))}
         reason = next((each.finish for each in reversed(self.used) if each.finish is not None), None)
         return found if reason is None else {**found, "finish_reason": reason}

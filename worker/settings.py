@@ -213,7 +213,7 @@ class Settings(BaseSettings):
         description="times that the same tool call may give the same result until its agent has to answer; 0: no limit",
     )
     tool_calls: int = Field(
-        default=1_000,
+        default=200,  # several times what other frameworks allow; a loop with other arguments each time ends there
         validation_alias="WORKER_TOOL_CALLS",
         ge=1,
         description="tool calls of one run of an agent, where neither it nor the task has a `tool_call_limit`",

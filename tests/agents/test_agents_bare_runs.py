@@ -70,6 +70,24 @@ async def test_after_its_limit_of_tool_calls_an_agent_answers_and_ends(way: Way)
     assert any("is not whole" in each for each in run.notes)
 
 
+@pytest.mark.parametrize(("own", "calls"), [(None, 3), (5, 5)])
+async def test_the_setting_bounds_agents_without_a_limit_of_their_own(
+    way: Way, monkeypatch: pytest.MonkeyPatch, own: int | None, calls: int
+) -> None:
+    monkeypatch.setenv("WORKER_TOOL_CALLS", "3")
+    seen: list[int] = []
+
+    def seek(x: int) -> str:
+        """Seek."""
+        seen.append(x)
+        return f"not at {x}"
+
+    model = ScriptedModel([*[Call("seek", {"x": n}) for n in range(calls)], "Nowhere."])
+    run = await ran(way, Agent(model=model, tools=[seek], tool_call_limit=own))
+    assert (run.status, len(seen)) == ("completed", calls), run.result
+    assert run.task.finish_reason == ("tool_limit" if own is None else "stop")
+
+
 async def test_one_that_calls_tools_even_then_is_an_error(way: Way) -> None:
     model = ScriptedModel(lambda _: Call("look", {"x": 1}))
     run = await ran(way, Agent(model=model, tools=[look], tool_call_limit=2))
@@ -82,6 +100,41 @@ async def test_one_that_turns_in_a_circle_has_to_answer(way: Way, monkeypatch: p
     model = ScriptedModel([*[Call("look", {"x": 1})] * 3, "Nothing."])
     run = await ran(way, Agent(model=model, tools=[look]))
     assert (run.status, run.task.finish_reason) == ("completed", "tool_loop"), run.result
+
+
+async def test_what_it_uses_is_on_the_task(way: Way) -> None:
+    run = await ran(way, Agent(model=ScriptedModel([Call("look", {"x": 1}), "done"]), tools=[look]))
+    tokens = run.task.tokens
+    assert tokens is not None
+    assert (tokens.prompt_tokens, tokens.completion_tokens) == (20, 10)
+    assert (run.task.used_tools, run.task.finish_reason) == (["look"], "stop")
+
+
+async def test_a_run_that_its_reader_leaves_early_has_not_said_how_it_ended() -> None:
+    agent = Agent(model=ScriptedModel([Call("look", {"x": 1}), "done"]), tools=[look])
+
+    async def reading(_: Agent) -> str:
+        async for each in agent.arun("go", stream=True, stream_events=True):
+            if getattr(each, "event", None) == "ToolCallCompleted":
+                break
+        return "left"
+
+    run = await ran(reading, agent)
+    assert (run.result, run.task.used_tools, run.task.finish_reason) == ("left", ["look"], None)
+
+
+async def test_a_tools_result_that_is_too_long_for_its_model_is_cut(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_TOOL_RESULT_CHARACTERS", "100")
+
+    def fetch() -> str:
+        """Fetch."""
+        return "x" * 1_000
+
+    model = ScriptedModel([Call("fetch", {}), "done"])
+    run = await ran(way, Agent(model=model, tools=[fetch]))
+    (result,) = [each.content for each in model.requests[-1].messages if each.role == "tool"]
+    assert str(result).startswith("x" * 100 + "\n[Cut here: these are the first 100 of 1,000 characters.")
+    assert any("too long for its model" in each for each in run.notes)
 
 
 async def test_calls_that_agno_refuses_are_in_the_log(way: Way) -> None:

@@ -205,6 +205,34 @@ async def test_an_agent_that_goes_on_asking_for_a_tool_beyond_its_limit_has_to_a
     assert "the limit on tool calls was reached (tool_limit)" in running.log.data("note")[-1]["text"]
 
 
+async def test_one_whose_arguments_differ_each_time_has_to_answer_too(running: Runner) -> None:
+    def seek(x: int) -> str:
+        """Seek."""
+        return f"not at {x}"
+
+    def turn(messages: list[Any]) -> Any:
+        return Call("seek", {"x": len(messages)}) if model.requests[-1].tools else "Nowhere."
+
+    model = ScriptedModel(turn)
+    ran = await running(Agent(model=model, tools=[seek]))
+    assert ran.content == "Nowhere."
+    assert len(model.requests) == 200 + 1
+    assert "the limit on tool calls was reached" in running.log.data("note")[-1]["text"]
+
+
+async def test_its_own_limit_counts_before_the_settings(running: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_TOOL_CALLS", "2")
+    model = ScriptedModel([*[Call("seek", {"x": n}) for n in range(4)], "done"])
+
+    def seek(x: int) -> str:
+        """Seek."""
+        return f"not at {x}"
+
+    await running(Agent(model=model, tools=[seek], tool_call_limit=4))
+    assert len(model.requests) == 5
+    assert not running.log.data("note")
+
+
 async def test_each_run_of_an_agent_has_the_limit_for_itself(running: Runner) -> None:
     def count(number: int) -> str:
         """Count."""

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from worker.current import Run
 from worker.settings import Settings
@@ -15,7 +16,7 @@ class Bounds:
     Args:
         silence: Seconds for which a model may say nothing.
         tool_repeats: How often the same tool call may give the same result in one run of an agent; 0: without end.
-        tool_calls: Tool calls of one run of an agent, where neither it nor the task says fewer.
+        tool_calls: Tool calls of one run of an agent, where neither it nor the task has a limit.
         tool_result: Characters of a tool's result that a model is given; 0: all; None: as many as suit the model.
     """
 
@@ -23,6 +24,10 @@ class Bounds:
     tool_repeats: int
     tool_calls: int
     tool_result: int | None
+
+    def calls_of(self, owner: Any) -> int | None:
+        """How many tool calls we allow an agent or team; None where it has a limit, which Agno keeps."""
+        return self.tool_calls if getattr(owner, "tool_call_limit", None) is None else None
 
 
 def bounds_of(attempt: Run | None) -> Bounds:

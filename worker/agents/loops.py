@@ -19,13 +19,13 @@ NEEDS_TOOLS = frozenset({"Claude", "AwsBedrock"})
 """Models whose providers refuse a conversation with tool calls in it that names no tools."""
 
 
-def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int) -> FinishReason | None:
+def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int | None) -> FinishReason | None:
     """Why the next answer has to be the last; None means the agent may go on.
 
     Args:
         messages: What the model is about to be asked.
         repeats: How often the same call may give the same result; 0: as often as it likes.
-        calls: How many calls one agent may make, where neither it nor the task says fewer.
+        calls: How many calls the agent may make; None: that is not for us to say.
     """
     latest = _latest(messages)
     if not latest:
@@ -33,7 +33,7 @@ def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int) -> Finis
     results = [each for each in messages if _is_result(each) and not each.from_history]
     if any(each.tool_call_error and str(each.content).startswith(REFUSED) for each in latest):
         return FinishReason.ToolLimit
-    if len(results) >= calls:
+    if calls is not None and len(results) >= calls:
         return FinishReason.ToolLimit
     if all(_is_beyond(each) for each in latest) and sum(map(_is_beyond, results)) >= MOST_BEYOND:
         return FinishReason.ToolLimit

@@ -196,7 +196,16 @@ class Executor:
 
     async def _call(self, execution: Execution) -> object:
         watch_bare_runs()
-        return await self._caller.call(execution.handler, execution.run, execution.task, None)
+        try:
+            return await self._caller.call(execution.handler, execution.run, execution.task, None)
+        finally:
+            await self._read_spent(execution.run)
+
+    async def _read_spent(self, run: Run) -> None:
+        """Know what earlier attempts have used for nothing; whoever reads the journal has read it there."""
+        if run.journal is not None:
+            with suppress(ModuleException):  # without it the task has less in its account
+                await run.journal.load(self._work)
 
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
         """Write the last word, however long the platform is away: the result of a run is not given up."""
@@ -215,7 +224,7 @@ class Executor:
                 await self._account(execution)
             case HandBack():
                 with suppress(CutOff):  # stored, if it could be
-                    await self._note_bare_runs(execution)
+                    await self._note_bare_runs(execution, goes_on=True)
                 with suppress(CutOff):
                     await self._note_for_the_next(execution, error)
                 await self._work.hand_back(task.id, attempt, decision)
@@ -238,14 +247,20 @@ class Executor:
             with suppress(ModuleException):
                 await self._platform.tasks.update(execution.task.id, used, attempt=execution.attempt)
 
-    async def _note_bare_runs(self, execution: Execution) -> None:
-        """Have the log say what became of the runs that the handler has made by itself."""
-        bare = execution.run.bare
+    async def _note_bare_runs(self, execution: Execution, *, goes_on: bool = False) -> None:
+        """Have the log say what became of the runs that the handler has made by itself.
+
+        Another attempt, if there is one, repeats them: what they have cost is spent.
+        """
+        bare, journal = execution.run.bare, execution.run.journal
         notes = [*bare.notes, *(failed_run(each.name, each.text) for each in bare.ended if each.output is None)]
+        used = bare.usage.counted() if goes_on and bare.usage is not None else []
+        row = journal.row(journal.root, "spent", "", used) if journal is not None and any(used) else None
         bare.ended.clear()
         bare.notes.clear()
-        if notes:
-            await self._work.emit(execution.task.id, execution.attempt, notes)
+        bare.usage = None
+        if notes or row is not None:
+            await self._work.emit(execution.task.id, execution.attempt, notes, [] if row is None else [row])
 
     async def _note_the_end(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> None:
         """A last answer need not be noted where no attempt follows, as behind a pause, or maybe an error."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from worker.agents import providers
-from worker.agents.agent_run import missing, no_users
+from worker.agents.agent_run import no_users
 from worker.agents.answers import AnswerError, Reading, read_answers_of, reading_in_hand
 from worker.agents.bounds import bounds_of
 from worker.agents.completeness import (
@@ -24,24 +24,17 @@ from worker.agents.completeness import (
 from worker.agents.endings import ERRORS, PAUSES
 from worker.agents.errors import give_words, is_gate, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
+from worker.agents.instrumentation.bare_notes import failed, usage_of
 from worker.agents.instrumentation.frames import is_covered
 from worker.agents.instrumentation.identities import name_of
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
 from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.overrides import without_users
-from worker.agents.tool_events import request_event, result_event
-from worker.current import Run, run_in_hand
+from worker.current import Run
 from worker.threads import waited
 from worker.words.bare_runs import BareRun
 from worker.words.finish import FinishReason, is_whole
 from worker.words.providers import ProviderState
-from worker.words.usage import Usage
-
-
-def attempt_in_hand() -> Run | None:
-    """The attempt whose handler makes a run by itself; None means no handler does."""
-    run = run_in_hand.get()
-    return None if run is None or run.attempt is None else run
 
 
 class BareCall:
@@ -116,7 +109,8 @@ class BareCall:
         except AnswerError as error:
             usage_of(self.run).finish = error.reason or usage_of(self.run).finish
             raise
-        usage_of(self.run).finish = reason
+        if reason is not FinishReason.ToolCalls:  # of one answer: the run goes on, or whoever reads it has left
+            usage_of(self.run).finish = reason
         if not is_whole(reason):
             self.run.bare.note(cut_short(reason, "the answer"))
 
@@ -151,8 +145,8 @@ class BareCall:
         """Why this has to be its agent's last answer; None: it may call more tools."""
         if not self._is_answer or not arguments.get("tools"):
             return None
-        bounds = self._bounds
-        return reason_to_end(arguments["messages"], repeats=bounds.tool_repeats, calls=bounds.tool_calls)
+        bounds, owner = self._bounds, next(reversed(_owners.get()), None)
+        return reason_to_end(arguments["messages"], repeats=bounds.tool_repeats, calls=bounds.calls_of(owner))
 
     def _wait_for(self, state: ProviderState, error: Exception | None = None) -> None:
         """Wait for a provider, unless the user has said what follows, which Agno does then."""
@@ -171,14 +165,6 @@ def drops_calls() -> bool:
     """Whether the tool calls of the answer that has just come do not count."""
     call = _call_in_hand.get()
     return call is not None and call.drops_calls
-
-
-def usage_of(run: Run) -> Usage:
-    """What the bare runs of an attempt use, together."""
-    if run.bare.usage is None:
-        run.bare.usage = Usage()
-        run.used.append(run.bare.usage)
-    return run.bare.usage
 
 
 def _on_loop(run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -262,27 +248,6 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
         call.note(error)
         raise
     _on_loop(run, call.answered)
-
-
-def answered(run: Run, message: Any, arguments: Any) -> None:
-    """Note a tool call that Agno has answered instead of making it."""
-    call_id, name = str(message.tool_call_id or ""), str(message.tool_name or "")
-    result = result_event(call_id, name, arguments, str(message.content), is_error=True)
-    run.bare.note(request_event(call_id, name, arguments), result)
-
-
-def failed(error: BaseException) -> None:
-    """Have an error known that a handler's own run may tell of by its text alone."""
-    run = attempt_in_hand()
-    if run is not None:
-        run.bare.failures.append(error)
-
-
-def go_without(what: str, error: BaseException) -> None:
-    """Note what a run has to do without, if it is a handler's own."""
-    run = attempt_in_hand()
-    if run is not None:
-        run.bare.note(missing(what, error))
 
 
 def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from worker.agents.instrumentation import bare
+from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.current import run_in_hand
 from worker.words.errors import Unavailable
@@ -188,7 +188,7 @@ async def _see_to(toolkit: Any, run_context: Any) -> None:
         error = Unavailable(f"{name} cannot be reached; the log says why.")
         frame = frame_in_hand.get()
         if frame is None:
-            bare.go_without(name, error)
+            bare_notes.go_without(name, error)
         else:
             frame.run.failures.append(error)
             frame.run.go_without(name, error, is_covered=frame.is_covered())

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from worker.agents.instrumentation import (
     bare,
+    bare_notes,
     connections,
     exits,
     knowledge,
@@ -144,7 +145,7 @@ def _model_call(original: Original) -> Original:
         if arguments.get("retry_with_guidance"):  # that call is part of one
             return await original(self, **arguments)
         if frame is None:
-            attempt = bare.attempt_in_hand()
+            attempt = bare_notes.attempt_in_hand()
             made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
             return await made
         return await model_calls.whole(ModelCall(frame, self, arguments, is_streamed=False), original)
@@ -159,7 +160,7 @@ def _model_call_sync(original: Original) -> Original:
         if arguments.get("retry_with_guidance"):
             return original(self, **arguments)
         if frame is None:
-            attempt = bare.attempt_in_hand()
+            attempt = bare_notes.attempt_in_hand()
             if attempt is None:
                 return original(self, **arguments)
             return bare.whole_sync(attempt, original, self, arguments)
@@ -172,7 +173,7 @@ def _model_stream(original: Original) -> Original:
     async def hook(self: Any, **arguments: Any) -> Any:
         media.check_googles(self)
         frame = frame_in_hand.get()
-        attempt = bare.attempt_in_hand()
+        attempt = bare_notes.attempt_in_hand()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             items: Any = original(self, **arguments)
         elif frame is None:
@@ -191,7 +192,7 @@ def _model_stream_sync(original: Original) -> Original:
     def hook(self: Any, **arguments: Any) -> Any:
         media.check_googles(self)
         frame = frame_in_hand.get()
-        attempt = bare.attempt_in_hand()
+        attempt = bare_notes.attempt_in_hand()
         if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
             yield from original(self, **arguments)
             return
@@ -252,9 +253,6 @@ def _tool_call(original: Original) -> Original:
     async def hook(self: Any, function_call: Any) -> Any:
         frame = frame_in_hand.get()
         if frame is None:
-            attempt = bare.attempt_in_hand()
-            if attempt is not None:
-                bare.usage_of(attempt).tools[function_call.function.name] = None
             with exits.held():
                 success, timer, call, outcome = await original(self, function_call)
         else:
@@ -269,6 +267,8 @@ def _tool_call(original: Original) -> Original:
 def _tool_execution(original: Original) -> Original:
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
+        if frame is None:
+            bare_notes.called(self.function)
         if frame is None or tool_calls.is_in_hand(self):
             return await original(self, *arguments, **options)
         return await tool_calls.executed(frame, original, self)
@@ -279,6 +279,8 @@ def _tool_execution(original: Original) -> Original:
 def _tool_execution_sync(original: Original) -> Original:
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
+        if frame is None:
+            bare_notes.called(self.function)
         if frame is None or tool_calls.is_in_hand(self):
             return original(self, *arguments, **options)
         return tool_calls.executed_sync(frame, original, self)
@@ -290,7 +292,7 @@ def _run(original: Original) -> Original:
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
         if frame is None:
-            attempt = bare.attempt_in_hand()
+            attempt = bare_notes.attempt_in_hand()
             if attempt is None:
                 return original(self, *arguments, **options)
             return exits.held_in(bare.made(attempt, original, self, arguments, options), with_cancelled=False)

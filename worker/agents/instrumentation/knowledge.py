@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import give_words
-from worker.agents.instrumentation import bare
+from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import frame_in_hand
 from worker.current import run_in_hand
 
@@ -65,7 +65,7 @@ def _go_without(what: str, error: Exception) -> None:
     frame = frame_in_hand.get()
     if frame is None:
         give_words(error)
-        bare.go_without(what, error)
+        bare_notes.go_without(what, error)
         return
     if any(each is error for each in frame.run.failures):
         return

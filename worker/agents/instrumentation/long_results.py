@@ -8,8 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from worker.agents.bounds import bounds_of
 from worker.agents.capabilities import of_model
+from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
+from worker.current import Run
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import TaskUpdateEventType
 
@@ -22,12 +25,14 @@ def for_the_model(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def hook(self: Any, function_call: Any, *arguments: Any, **options: Any) -> Any:
         message = original(self, function_call, *arguments, **options)
-        frame = frame_in_hand.get()
+        frame, attempt = frame_in_hand.get(), bare_notes.attempt_in_hand()
         ends_run = function_call.function.stop_after_tool_call  # and is its answer, for which there is no limit
-        if frame is not None and isinstance(message.content, str) and not ends_run:
-            budget = budget_of(self, frame.run.bounds.tool_result)
+        is_ours = frame is not None or attempt is not None
+        if is_ours and isinstance(message.content, str) and not ends_run:
+            bounds = frame.run.bounds if frame is not None else bounds_of(attempt)
+            budget = budget_of(self, bounds.tool_result)
             if budget and len(message.content) > budget:
-                _cut(frame, message, budget)
+                _cut(frame, attempt, message, budget)
         return message
 
     return hook
@@ -48,18 +53,22 @@ def budget_of(model: Any, set_to: int | None) -> int:
     return min(CHARACTERS, takes.text_tokens * CHARACTERS_PER_TOKEN)
 
 
-def _cut(frame: Frame, message: Any, budget: int) -> None:
+def _cut(frame: Frame | None, attempt: Run | None, message: Any, budget: int) -> None:
     size = len(message.content)
     shown = f"the first {budget:,} of {size:,} characters"
-    tools = frame.run.file_tools
+    tools = frame.run.file_tools if frame is not None else None
     how = "Ask for less, or for another part."
     if tools is not None:
         name = tools.files.keep(f"result of {message.tool_name}", message.content)
         how = f"{tools.read}(name={name!r}, from={budget}) reads on."
     message.content = f"{message.content[:budget]}\n[Cut here: these are {shown}. {how}]"
+    text = f"The result of {message.tool_name} is too long for its model, which was given {shown}."
+    if frame is None:
+        if attempt is not None:
+            attempt.bare.note(_note(text))
+        return
     place = place_of(frame, turn_in_hand.get(), message.tool_call_id)
     at = f"{place.home.key}/{place.at}"
-    text = f"The result of {message.tool_name} is too long for its model, which was given {shown}."
     frame.run.call(partial(frame.run.tell_once, at, _note(text), place.home))
 
 

@@ -318,8 +318,8 @@ class ModelCall:
         if not self.arguments.get("tools"):
             return None
         bounds = self._run.bounds
-        messages = self._conversation.messages
-        return reason_to_end(messages, repeats=bounds.tool_repeats, calls=bounds.tool_calls)
+        messages, calls = self._conversation.messages, bounds.calls_of(self._frame.owner)
+        return reason_to_end(messages, repeats=bounds.tool_repeats, calls=calls)
 
     def _end(self, reason: FinishReason) -> None:
         """Take note of why the answer ended; that it is not whole is in the log too."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import give_words
-from worker.agents.instrumentation import bare
+from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import frame_in_hand
 from worker.threads import own_process
 
@@ -39,9 +39,9 @@ def _tell(function: Callable[..., Any], error: Exception, *, is_passed_over: boo
     frame = frame_in_hand.get()
     if frame is None:
         give_words(error)
-        bare.failed(error)
+        bare_notes.failed(error)
         if is_passed_over and not _decides(error):
-            bare.go_without(_name(function), error)
+            bare_notes.go_without(_name(function), error)
         return
     give_words(error)
     run = frame.run

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.agents.errors import give_words
-from worker.agents.instrumentation import bare
+from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import frame_in_hand
 
 _TOLD = "_agno_worker_told"  # on an error that has been told: it may be logged on its way up once more
@@ -39,7 +39,7 @@ def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
                 setattr(error, _TOLD, True)
             give_words(error)
             if frame is None:
-                bare.go_without(_what(str(message)), error)
+                bare_notes.go_without(_what(str(message)), error)
             else:
                 frame.run.go_without(_what(str(message)), error, is_covered=frame.is_covered())
         return logged

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from worker.agents.instrumentation import bare
+from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, place_of, turn_in_hand
 from worker.agents.tool_events import request_event, result_event
 from worker.words.digests import digest
@@ -45,11 +45,11 @@ def over_the_limit(original: Original) -> Original:
 
 def _tell(message: Any, arguments: Any) -> None:
     """Put a call that was answered into the log of the task whose agent asked for it."""
-    frame, attempt = frame_in_hand.get(), bare.attempt_in_hand()
+    frame, attempt = frame_in_hand.get(), bare_notes.attempt_in_hand()
     if frame is not None:
         answered(frame, message, arguments)
     elif attempt is not None:
-        bare.answered(attempt, message, arguments)
+        bare_notes.answered(attempt, message, arguments)
 
 
 def answered(frame: Frame, message: Any, arguments: Any, *, is_error: bool = True) -> None:
