@@ -83,7 +83,7 @@ async def outcome(engine: Engine, name: str, task_id: str) -> BaseException:
 
 def test_every_verb_of_clients_is_tried() -> None:
     waits = {"events", "event", "store_file", "open_file", "invoke_tool"}  # these have bounds of their own
-    verbs = {name for name in vars(EngineTasks) if not name.startswith("_")} - waits
+    verbs = {name for name in dir(EngineTasks) if not name.startswith("_")} - waits
     assert verbs <= set(CALLS)
 
 

@@ -65,7 +65,7 @@ async def silent() -> AsyncIterator[str]:
 
 def test_every_verb_of_clients_is_tried() -> None:
     waits = {"events", "store_file", "open_file", "invoke_tool"}  # these have bounds of their own
-    verbs = {name for name in vars(RemoteTasks) if not name.startswith("_")} - waits
+    verbs = {name for name in dir(RemoteTasks) if not name.startswith("_")} - waits
     assert verbs <= set(CALLS)
 
 

@@ -7,7 +7,7 @@ told after a while, and may ask again. Whoever comes when there is no more room 
 import asyncio
 import time
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -163,3 +163,11 @@ class Queue:
     def _left(self, group: list[QueuedWrite]) -> None:
         self._bytes -= sum(each.size for each in group)
         self._room.set()
+
+
+def later(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
+    """Tell an outcome so many turns of the loop later."""
+    if turns:
+        asyncio.get_running_loop().call_soon(later, turns - 1, tell, outcome)
+    else:
+        tell(outcome)

@@ -15,11 +15,12 @@ from worker.contracts.bounds import remaining
 from worker.contracts.lease import OwnLease
 from worker.contracts.waiting import within
 from worker.engine.commit.batch import Batch
+from worker.engine.commit.collisions import collisions, locked
 from worker.engine.commit.hand_off import HandOffs
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.in_doubt import note_loss
 from worker.engine.commit.owned_rows import OwnedRows
-from worker.engine.commit.queue import Item, Queue, QueuedWrite
+from worker.engine.commit.queue import Item, Queue, QueuedWrite, later
 from worker.engine.commit.transaction import LARGE_BYTES, Transaction, limit
 from worker.engine.database.bounds import too_late
 from worker.engine.database.connections import (
@@ -221,7 +222,7 @@ class Writer:
             self._server.suspect()
             await connection.close()
             await self._again(group, error, LOSS_SECONDS * 2 ** max(each.losses for each in group))
-        elif isinstance(error, _locked()) and min(each.locked for each in group) < LOCK_TRIES:
+        elif isinstance(error, locked()) and min(each.locked for each in group) < LOCK_TRIES:
             for each in group:
                 each.locked += 1
             await self._again(group, error, self._timings.reconnect.first)
@@ -229,7 +230,7 @@ class Writer:
             half = len(group) // 2
             await self._commit_group(connection, group[:half])
             await self._commit_group(connection, group[half:])
-        elif not group[0].again and (group[0].in_doubt is not None or isinstance(error, _collisions())):
+        elif not group[0].again and (group[0].in_doubt is not None or isinstance(error, collisions())):
             group[0].again = True
             await self._commit_group(connection, group)
         elif self._is_tried_again(group[0], error):
@@ -325,7 +326,7 @@ class Writer:
         turns = BEGUN_TURNS if batch.begun else 0
         for index, (waiting, outcome) in enumerate(zip(group, batch.outcomes(), strict=True)):
             if index not in batch.undecided:
-                _after(turns, waiting.settle, outcome)
+                later(turns, waiting.settle, outcome)
         self._tell(batch)
         fault("write.told", batch.items)
         if batch.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
@@ -342,25 +343,3 @@ class Writer:
             self._ended(batch.turns)
         if batch.parents:
             self._parents(batch.parents)
-
-
-def _after(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
-    """Tell an outcome so many turns of the loop later."""
-    if turns:
-        asyncio.get_running_loop().call_soon(_after, turns - 1, tell, outcome)
-    else:
-        tell(outcome)
-
-
-def _locked() -> tuple[type[Exception], ...]:
-    """Errors that come of a lock which somebody else holds for long, as a migration does, or an administrator."""
-    from psycopg import errors
-
-    return errors.LockNotAvailable, errors.QueryCanceled
-
-
-def _collisions() -> tuple[type[Exception], ...]:
-    """Errors that come of what somebody else did at the same moment, such as giving up a subscription."""
-    from psycopg import errors
-
-    return errors.DeadlockDetected, errors.SerializationFailure, errors.ForeignKeyViolation
