@@ -11,7 +11,7 @@ from agno.agent import Agent as AgnoAgent
 from agno.knowledge.document import Document
 from agno.knowledge.embedder.base import Embedder
 from fpdf import FPDF
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from worker import (
     Agent,
@@ -24,6 +24,7 @@ from worker import (
     Tasks,
 )
 from worker.face import bridge
+from worker.inputs import recognition
 from worker.knowledge import embedders, named
 from worker.testing import Call, ScriptedModel
 from worker.words.agents import AgentRecord
@@ -265,6 +266,27 @@ async def test_a_picture_says_why_it_cannot_be_found(monkeypatch: pytest.MonkeyP
         ModuleException, match=r"picture\.png could not be read: it is a picture; to have the text in it"
     ):
         await base.aadd_documents([Path("picture.png")])
+
+
+@pytest.mark.skipif(not recognition.is_installed(), reason="needs the extra ocr and Tesseract's data")
+@pytest.mark.parametrize("name", ["letter.png", "letter.pdf"])
+async def test_a_picture_and_a_scan_are_found_by_the_text_in_them(name: str) -> None:
+    drawn = Image.new("RGB", (1240, 400), "white")
+    font = ImageFont.load_default(56)
+    for number, line in enumerate(("Invoice of the harbour office", "Total due on Tuesday")):
+        ImageDraw.Draw(drawn).text((60, 80 + 120 * number), line, "black", font)
+    if name.endswith("png"):
+        await asyncio.to_thread(drawn.save, name)
+    else:
+        scan = FPDF()
+        scan.add_page()
+        scan.image(drawn, w=190)
+        await asyncio.to_thread(Path(name).write_bytes, bytes(scan.output()))
+    base = await KnowledgeBases().acreate("letters")
+    (document,) = await base.aadd_documents([Path(name)])
+    assert "recognized" in (document.note or "")
+    (best,) = await base.asearch("harbour invoice")
+    assert (best.document_name, "harbour" in best.content) == (name, True)
 
 
 async def test_a_file_in_an_archive_is_found_under_its_own_name() -> None:
