@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import hashlib
+import io
 import json
 import re
 import time
+import wave
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -129,6 +131,14 @@ async def test_html_is_shown_in_a_box_in_which_nothing_runs(api: httpx.AsyncClie
     assert "frame-ancestors 'self'" in policy
 
 
+def recording() -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as made:
+        made.setparams((1, 2, 8000, 0, "NONE", "NONE"))
+        made.writeframes(b"\0\0" * 800)
+    return out.getvalue()
+
+
 async def test_a_file_is_shown_by_what_it_is_and_never_as_a_page(browser: Browser) -> None:
     await browser.look("/ui/new")
     evil = f"{EVIL}.html"
@@ -137,19 +147,27 @@ async def test_a_file_is_shown_by_what_it_is_and_never_as_a_page(browser: Browse
         ("files", ("x.png", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "image/png")),
         ("files", ("x.png", PNG, "text/html")),
         ("files", ("a.pdf", b"%PDF-1.4 x", "application/pdf")),
+        ("files", ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "image/svg+xml")),
+        ("files", ("a.wav", recording(), "audio/wav")),
     ]
     response = await browser.send("/ui/new", {"agent": "a", "text": "x"}, files=files)
     location = response.headers["location"].partition("?")[0]
-    assert not FORBIDDEN.search(await browser.look(location))
-    answers = [await browser.client.get(f"{location}/files/{number}") for number in range(4)]
+    page = await browser.look(location)
+    assert not FORBIDDEN.search(page)
+    assert f'<img src="{location}/files/4"' in page
+    assert f'<audio controls preload="none" src="{location}/files/5"' in page
+    answers = [await browser.client.get(f"{location}/files/{number}") for number in range(6)]
     kinds = [(each.headers["content-type"], each.headers["content-disposition"].partition(";")[0]) for each in answers]
     assert kinds == [
         ("application/octet-stream", "attachment"),
         ("application/octet-stream", "attachment"),
         ("image/png", "inline"),
         ("application/pdf", "inline"),
+        ("image/svg+xml", "inline"),
+        ("audio/wav", "inline"),
     ]
-    assert (await browser.client.get(f"{location}/files/4")).status_code == 404
+    assert answers[4].headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert (await browser.client.get(f"{location}/files/6")).status_code == 404
     assert (
         (await browser.client.get(f"{location}/files/2?save")).headers["content-disposition"].startswith("attachment")
     )

@@ -9,6 +9,7 @@ from tests.server.serving import Serving
 from worker.engine.engine import Engine
 from worker.words.messages import ReceivedMessage
 from worker.words.roles import Role
+from worker.words.signals import ReceivedSignal
 
 
 async def test_a_conversation_is_listed_and_read(engine: Engine, browser: Browser) -> None:
@@ -51,6 +52,32 @@ async def test_a_waiting_task_is_skipped_and_spoken_to(engine: Engine, browser: 
     assert "In French, please." in await browser.look(f"/ui/tasks/{first.id}")
 
 
+async def test_an_answer_in_markdown_looks_like_it(engine: Engine, browser: Browser) -> None:
+    await create(engine, "How?", conversation_id="talk-1", output_format="markdown")
+    (given,) = await claim(engine, await worker(engine))
+    await finish(engine, given, result="**Well.** <script>alert(1)</script>")
+    page = await browser.look("/ui/conversations/talk-1")
+    assert "<strong>Well.</strong>" in page
+    assert "<script>alert" not in page
+
+
+async def test_a_task_is_told_by_a_signal(engine: Engine, browser: Browser) -> None:
+    task = await create(engine)
+    address = f"/ui/tasks/{task.id}/signal"
+    assert address in await browser.look(f"/ui/tasks/{task.id}")
+    for wrong in ({"name": ""}, {"name": "paid", "data": "{"}):
+        assert (await browser.send(address, wrong)).status_code == 422
+    assert (await browser.send(address, {"name": "invoice.paid", "data": '{"order": 17}'})).status_code == 303
+    (sent,) = [each async for each in engine.tasks.events(task.id, follow=False) if each.type == "signal_received"]
+    received = ReceivedSignal.model_validate(sent.data)
+    assert (received.name, received.data) == ("invoice.paid", {"order": 17})
+    page = await browser.look(f"/ui/tasks/{task.id}")
+    assert "Signal invoice.paid" in page
+    await engine.tasks.stop(task.id)
+    assert address not in await browser.look(f"/ui/tasks/{task.id}")
+    assert (await browser.send(address, {"name": "invoice.paid"})).status_code == 409
+
+
 async def test_a_viewer_is_offered_neither(engine: Engine, serving: Serving, browse: Browse) -> None:
     key, _ = await engine.keys.create("default", role=Role.Viewer)
     viewer = await browse(serving)
@@ -61,3 +88,4 @@ async def test_a_viewer_is_offered_neither(engine: Engine, serving: Serving, bro
     page = await viewer.look(f"/ui/tasks/{task.id}")
     assert "/skip" not in page
     assert "/send" not in page
+    assert "/signal" not in page

@@ -42,6 +42,7 @@ WRITTEN = {
     "POST /agent-execution/{task_id}/skip",
     "POST /agent-execution/{task_id}/messages",
     "POST /ui/tasks/{task_id}/send",
+    "POST /ui/tasks/{task_id}/signal",
     "POST /ui/tasks/{task_id}/skip",
     "POST /ui/tasks/{task_id}/answer",
     "POST /ui/answer",

@@ -221,6 +221,7 @@ PAGES: Mapping[str, Rule] = MappingProxyType(
         "POST /ui/tasks/{task_id}/retry": _write(Scope.Task),
         "POST /ui/tasks/{task_id}/answer": _write(Scope.Task),
         "POST /ui/tasks/{task_id}/send": _write(Scope.Task),
+        "POST /ui/tasks/{task_id}/signal": _write(Scope.Task),
         "POST /ui/tasks/{task_id}/skip": _write(Scope.Task),
         "GET /ui/inbox": _read(Scope.Listed),
         "GET /ui/conversations": _read(Scope.Listed),

@@ -43,7 +43,7 @@ from worker.words.ids import is_id
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
-    "; object-src 'self'"  # PDFs among a task's files
+    "; object-src 'self'; media-src 'self'"  # PDFs and recordings among a task's files
     "; frame-src 'self'"  # results in HTML, in a sandbox of their own
 )
 HEADERS = {
@@ -96,6 +96,7 @@ SERVED: dict[str, Page] = {
     "POST /ui/tasks/{task_id}/retry": task_page.retry,
     "POST /ui/tasks/{task_id}/answer": requests_page.answer,
     "POST /ui/tasks/{task_id}/send": task_page.send,
+    "POST /ui/tasks/{task_id}/signal": task_page.signal,
     "POST /ui/tasks/{task_id}/skip": task_page.skip,
     "GET /ui/inbox": requests_page.inbox,
     "GET /ui/conversations": conversations_page.conversations,

@@ -25,6 +25,7 @@ TOLD = {
     "created": "Created. It is picked up as soon as a worker is free.",
     "stopped": "Stopped.",
     "sent": "The agent reads it before its next model call.",
+    "signalled": "The task has the signal.",
     "skipped": "The others of its conversation go on without it.",
     "retried": "It is queued again, from its start.",
     "answered": "Answered.",

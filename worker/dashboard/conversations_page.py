@@ -1,11 +1,15 @@
 """Conversations: a list of them, and each as what was asked and answered, turn by turn."""
 
+import asyncio
 from datetime import datetime
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from worker.dashboard.asking import Asking
-from worker.words.conversations import ConversationQuery
+from worker.dashboard.results import markdown
+from worker.words.conversations import ConversationQuery, ConversationTurn
+from worker.words.statuses import OutputFormat
 
 SHOWN = 50
 
@@ -27,7 +31,14 @@ async def conversation(asking: Asking) -> Response:
     conversation_id = asking.request.path_params["conversation_id"]
     query = asking.may.within(ConversationQuery(limit=SHOWN))
     told = await asking.may.organization.tasks.conversation(conversation_id, query)
-    return await asking.page("conversation.html", conversation=told, is_cut=len(told.turns) >= SHOWN)
+    answers = await asyncio.gather(*(_answer(each) for each in told.turns))
+    return await asking.page("conversation.html", conversation=told, answers=answers, is_cut=len(told.turns) >= SHOWN)
+
+
+async def _answer(turn: ConversationTurn) -> Markup | None:
+    """An answer in Markdown, as it looks; None: it is shown as the text that it is."""
+    is_markdown = turn.answer is not None and turn.output_format is OutputFormat.Markdown
+    return await markdown(turn.answer or "") if is_markdown else None
 
 
 def _moment(text: str) -> datetime | None:

@@ -21,6 +21,9 @@ from worker.words.work import KeptFile, url_digest
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"})
 """What an <img> shows and cannot run anything."""
 
+DRAWING = "image/svg+xml"
+"""What an <img> shows, too; opened by itself it is in a box in which its scripts do not run."""
+
 TEXT_BYTES = 256 * 1024  # a text file up to that size is shown on the page
 TEXT_CHARACTERS = 20_000
 TEXTS_SHOWN = 10
@@ -37,7 +40,8 @@ class Attachment:
 
     Args:
         number: Its place among the task's files.
-        look: ``picture``, ``pdf``, ``text``, ``download`` (it is stored here), ``link`` (it is elsewhere), ``plain``.
+        look: ``picture``, ``pdf``, ``audio``, ``video``, ``text``, ``download`` (it is stored here), ``link`` (it is
+            elsewhere), ``plain``.
         url: Where it is, for a link.
         text: How a text begins.
     """
@@ -104,8 +108,10 @@ def _scheme(url: str) -> str:
 def _look(media_type: str, name: str) -> str:
     """How a file is likely shown; what it is in truth decides when it is fetched."""
     claimed = claims(media_type, name)
-    if claimed in PICTURES:
+    if claimed in PICTURES or claimed == DRAWING:
         return "picture"
+    if claimed.startswith(("audio/", "video/")):
+        return claimed.partition("/")[0]
     if claimed == "application/pdf":
         return "pdf"
     if claimed.startswith("text/") or claimed in ("application/json", "application/yaml", "application/jsonl"):
@@ -168,14 +174,16 @@ async def artifact(asking: Asking) -> Response:
 def _answer(asking: Asking, name: str, content: bytes, declared: str) -> Response:
     found = classify(content, declared, name)
     is_pdf = found.kind is Kind.PDF
-    seen = is_pdf or found.media_type in PICTURES
+    is_drawing = found.media_type == DRAWING and DRAWING in (claims(declared, name), claims("", name))
+    media_type = DRAWING if is_drawing else found.media_type
+    seen = is_pdf or is_drawing or media_type in PICTURES or media_type.startswith(("audio/", "video/"))
     disposition = "inline" if seen and "save" not in asking.request.query_params else "attachment"
     headers = {
         "content-disposition": f"{disposition}; filename*=UTF-8''{quote(name, safe='')}",
         "content-security-policy": PDF_CSP if is_pdf else BOX_CSP,
         "cache-control": "private, max-age=300",
     }
-    return Response(content, 200, headers, found.media_type if seen else "application/octet-stream")
+    return Response(content, 200, headers, media_type if seen else "application/octet-stream")
 
 
 async def result(asking: Asking) -> Response:

@@ -1,8 +1,10 @@
 """One task: what it was given, what happens, what came of it, and what can be done about it."""
 
+import json
 from contextlib import aclosing
 from typing import Any
 
+import pydantic
 from starlette.responses import Response
 
 from worker.dashboard.asking import Asking, task_of, text_of
@@ -12,6 +14,7 @@ from worker.dashboard.results import json_tree, markdown
 from worker.dashboard.timeline import EVENTS_SHOWN, Timeline
 from worker.words.errors import ValidationError
 from worker.words.messages import TEXT_CHARACTERS, NewMessage
+from worker.words.signals import NewSignal
 from worker.words.statuses import OutputFormat
 from worker.words.task_lists import TaskQuery
 from worker.words.tasks import TaskRecord
@@ -96,6 +99,21 @@ async def send(asking: Asking) -> Response:
         raise ValidationError(f"A message has 1 to {TEXT_CHARACTERS:,} characters.", field="text")
     await asking.may.organization.tasks.send(task.id, NewMessage(text=text))
     return await asking.go(f"/ui/tasks/{task.id}", told="sent")
+
+
+async def signal(asking: Asking) -> Response:
+    """Tell a task that something has happened."""
+    form = await asking.form()
+    task = await task_of(asking)
+    said = text_of(form, "data").strip()
+    try:
+        sent = NewSignal(name=text_of(form, "name").strip(), data=json.loads(said) if said else None)
+    except pydantic.ValidationError as error:
+        raise ValidationError(error.errors()[0]["msg"], field="name") from None
+    except (ValueError, RecursionError):
+        raise ValidationError("The data of a signal is JSON.", field="data") from None
+    await asking.may.organization.tasks.signal(task.id, sent)
+    return await asking.go(f"/ui/tasks/{task.id}", told="signalled")
 
 
 async def skip(asking: Asking) -> Response:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from worker.words.events import (
     CustomData,
     Note,
@@ -21,6 +23,7 @@ from worker.words.events import (
 )
 from worker.words.messages import ReceivedMessage
 from worker.words.requests import InputRequest, ReceivedAnswer
+from worker.words.signals import ReceivedSignal
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
@@ -98,6 +101,7 @@ class Timeline:
             Type.InputRequested: self._asked,
             Type.InputReceived: self._answered,
             Type.MessageReceived: self._message,
+            Type.SignalReceived: self._signal,
             Type.TaskCreated: self._whole,
             Type.TaskUpdated: self._whole,
             Type.TaskFinished: self._whole,
@@ -234,7 +238,7 @@ class Timeline:
         said = "no" if answer.approve is False else "yes" if answer.value is None else "answered"
         who = f" by {answer.answered_by}" if answer.answered_by else ""
         title = f"{answer.tool_name or answer.kind.replace('_', ' ').capitalize()}: {said}{who}"
-        return self._add(event, "note", title, text=answer.note or "")
+        return self._add(event, "note", title, text=answer.note or "", payload=answer.value)
 
     def _message(self, event: TaskUpdateEvent) -> list[Change]:
         message = event.data
@@ -243,8 +247,16 @@ class Timeline:
         title = f"Message from {message.sent_by}" if message.sent_by else "Message"
         return self._add(event, "note", title, text=message.text)
 
+    def _signal(self, event: TaskUpdateEvent) -> list[Change]:
+        signal = event.data
+        if not isinstance(signal, ReceivedSignal):
+            return self._other(event)
+        return self._add(event, "note", f"Signal {signal.name}", payload=signal.data)
+
     def _other(self, event: TaskUpdateEvent) -> list[Change]:
-        return self._add(event, "other", event.type.replace("_", " "), payload=event.data)
+        data: Any = event.data
+        said = data.model_dump(mode="json") if isinstance(data, BaseModel) else data
+        return self._add(event, "other", event.type.replace("_", " "), payload=said)
 
     def _whole(self, event: TaskUpdateEvent) -> list[Change]:
         """An event that tells the task as it stood: only what changed is a row."""

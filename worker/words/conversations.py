@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 from pydantic import Field
 
 from worker.words.records import Words
-from worker.words.statuses import AgentExecutionStatus
+from worker.words.statuses import AgentExecutionStatus, OutputFormat
 from worker.words.tasks import User
 
 Mode = Literal["queue", "parallel", "reject", "replace", "steer"]
@@ -51,6 +51,7 @@ class ConversationTurn(Words):
     files: list[str] = Field(default_factory=list[str])
     user: User | None = None
     answer: str | None = None
+    output_format: OutputFormat | None = None
     error_code: str | None = None
     waiting_for: str | None = None
     asked_at: datetime

@@ -131,6 +131,7 @@ def _turn(
         files=given.files or [],
         user=given.user,
         answer=stood.get("result") if status is AgentExecutionStatus.Completed else None,
+        output_format=task.output_format,
         error_code=stood.get("error_code"),
         waiting_for=task.waiting_for if number == task.turn else None,
         asked_at=times[0],
