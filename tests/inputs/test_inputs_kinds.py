@@ -15,7 +15,7 @@ from worker.inputs import Attachment, Kind
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.examining import examined
-from worker.inputs.kinds import DEEPEST, MOST_MEMBERS
+from worker.inputs.kinds import DEEPEST, MOST_IN_ALL, MOST_MEMBERS
 from worker.inputs.readers.cells import displayed
 
 MOST = 20 * 1024 * 1024
@@ -287,3 +287,14 @@ async def test_an_encrypted_zip_is_listed() -> None:
 async def test_an_ole_file_is_called_what_it_is() -> None:
     with pytest.raises(UnreadableError, match="truncated or broken"):
         await read_all(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2000, "a.doc")
+
+
+async def test_archives_in_archives_have_a_number_of_files_in_all() -> None:
+    inner = documents.zipped({f"{number}.txt": b"hello" for number in range(MOST_MEMBERS)})
+    outer = documents.zipped({f"{number}.zip": inner for number in range(MOST_MEMBERS)})
+    found = await read_all(documents.zipped({f"{number}.zip": outer for number in range(MOST_MEMBERS)}), "a.zip")
+    read = [each for each in found if each.kind is Kind.TEXT]
+    assert len(read) == MOST_IN_ALL + 1
+    assert "a.zip/0.zip/1.zip: 47 of the 50 files in it were read: a file, with those in it, may have 100." in [
+        each.note for each in found
+    ]

@@ -1,6 +1,6 @@
 """From the bytes of a file to attachments: what it is, whether it is whole, what is in it, and what must be said."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from worker.inputs import documents
 from worker.inputs.attachments import Attachment, Fetched, Kind
@@ -8,7 +8,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import Classified, claims, classify, type_of_name
 from worker.inputs.decoding import pieces
 from worker.inputs.documents import Document
-from worker.inputs.kinds import DEEPEST, HTML
+from worker.inputs.kinds import DEEPEST, HTML, MOST_IN_ALL
 from worker.inputs.names import STORED_SCHEME, is_data_url, labels, name_of, one_line
 from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
@@ -34,6 +34,7 @@ class _File:
         most: bytes that it and what is in it may take.
         depth: how many files it is in.
         pictures: how many pictures within a document are wanted.
+        inner: files that were found in the outermost one, so far.
     """
 
     url: str
@@ -42,6 +43,7 @@ class _File:
     most: int
     depth: int = 0
     pictures: int = 0
+    inner: list[str] = field(default_factory=list[str])
 
 
 async def examined(
@@ -142,8 +144,14 @@ def _converted(file: _File, found: Classified, document: Document) -> Attachment
 async def _members(file: _File, document: Document, left: int) -> list[Attachment]:
     """The files that are in a file, each as if it were a file of the task."""
     found: list[Attachment] = []
-    for each in document.files:
+    for number, each in enumerate(document.files):
         member = f"{file.name}/{one_line(each.name)}"
+        if len(file.inner) >= MOST_IN_ALL:
+            read = f"{number:,} of the {len(document.files):,} files in it were read"
+            note = f"{file.name}: {read}: a file, with those in it, may have {MOST_IN_ALL:,}."
+            found.append(Attachment(member, Kind.UNREADABLE, "", member, note=note))
+            break
+        file.inner.append(member)
         try:
             inner = replace(
                 file, url=member, name=member, fetched=Fetched(each.content, each.declared), most=max(left, 0)

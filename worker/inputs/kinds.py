@@ -108,5 +108,8 @@ TYPES: dict[str, FileType] = {
 MOST_MEMBERS = 50
 """Files of one archive or e-mail that become files of their own; of the others the listing has the names."""
 
+MOST_IN_ALL = 100
+"""Files in a file, and in the files in it, that become files of their own."""
+
 DEEPEST = 3
 """How deep archives, e-mails and what is attached to them may be nested."""

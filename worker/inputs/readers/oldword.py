@@ -18,7 +18,7 @@ from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.tables import as_table
 
 MOST_CHARACTERS = 8_000_000  # of all parts together: pieces may be the same text many times
-MOST_PAGES = 20_000  # of formatting
+MOST_PAGES = 5_000  # of formatting, each of some 50 paragraphs
 _WORD, _ENCRYPTED, _SECOND_TABLE, _WORD_97 = 0xA5EC, 0x0100, 0x0200, 0x00C1  # 2.5.2
 _LENGTHS = (0x4C, 0x50, 0x54, 0x58, 0x5C, 0x60, 0x64, 0x68)  # of the parts, in their order, 2.5.4
 _STYLES = range(1, 10)  # of headings, whatever their names are, 2.4.6.5
@@ -80,6 +80,7 @@ class _Document:
                 raise Refused(office.PASSWORD)
             self._table: bytes = storage.openstream("1Table" if flags & _SECOND_TABLE else "0Table").read()
         self._pieces = list(self._read_pieces())
+        self._beginnings = [each.start for each in self._pieces]
         self._paragraphs = sorted(self._runs(13, self._paragraph_properties))
         self._starts = [each.start for each in self._paragraphs]
         self._letters = self._read_text()
@@ -178,8 +179,7 @@ class _Document:
 
     def _of_paragraph(self, place: int) -> _Run:
         """What is kept of the paragraph in which a character stands."""
-        number = bisect_right([each.start for each in self._pieces], place) - 1
-        piece = self._pieces[number]
+        piece = self._pieces[bisect_right(self._beginnings, place) - 1]
         offset = piece.offset + (place - piece.start) * piece.width
         found = bisect_right(self._starts, offset) - 1
         return self._paragraphs[found] if found >= 0 else _Run(0, 0, 0, {})

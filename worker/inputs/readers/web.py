@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from itertools import islice, zip_longest
 from typing import Any, cast
 
 from bs4 import BeautifulSoup
-from bs4.element import CData, PreformattedString
+from bs4.element import CData, PreformattedString, Tag
 from bs4.exceptions import ParserRejectedMarkup
 from markdownify import MarkdownConverter
 
@@ -18,7 +19,7 @@ from worker.inputs.readers.answer import Answer, Limits
 
 MOST_PICTURES = 100  # of a page that are looked at
 _HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
-_TABLE_TAGS = ("caption", "thead", "tbody", "tfoot", "tr", "td", "th")
+_TABLE_TAGS = ("table", "caption", "thead", "tbody", "tfoot", "tr", "td", "th")
 _EMPTY_ROW = re.compile(r"\|[\s|]*\|")
 CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
 _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
@@ -79,13 +80,27 @@ class _Converter(_Base):
 
 
 def _lay_out(page: Any) -> None:
-    """Take tables for what they are that only place things on the page: those that hold others, or a single cell."""
-    for table in page.find_all("table"):
-        if table.find("table") is not None or len(table.find_all(["td", "th"], limit=2)) < 2:  # noqa: PLR2004 - a single one
-            for each in table.find_all(_TABLE_TAGS):
-                if each.find_parent("table") is table:
-                    each.name = "div"
-            table.name = "div"
+    """Take tables for what they are that only place things on the page: those that hold others, or a single cell.
+
+    One walk for all: the library's own searches take a time that grows with depth.
+    """
+    placing, cells = set[int](), Counter[int]()
+    parts: list[tuple[Any, int]] = []  # of tables, with the table that each is of
+    waiting: list[tuple[Any, int]] = [(page, 0)]
+    while waiting:
+        element, table = waiting.pop()
+        for child in (each for each in element.children if isinstance(each, Tag)):
+            of = table
+            if child.name == "table":
+                placing.add(table)
+                of = id(child)
+            if child.name in _TABLE_TAGS:
+                parts.append((child, of))
+                cells[of] += child.name in {"td", "th"}
+            waiting.append((child, of))
+    for part, table in parts:
+        if table in placing or cells[table] <= 1:
+            part.name = "div"
 
 
 def _is_unseen(tag: Any) -> bool:
