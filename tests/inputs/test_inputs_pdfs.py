@@ -7,6 +7,7 @@ import pypdf
 import pytest
 from fpdf import FPDF
 from PIL import Image
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
 from tests.inputs.recordings import wav
 from tests.inputs.servers import pdf, picture
@@ -14,7 +15,7 @@ from worker.inputs import Attachment, Attachments, Kind, adapt, to_agno_files
 from worker.inputs.attachments import Fetched
 from worker.inputs.causes import UnreadableError
 from worker.inputs.examining import examined
-from worker.inputs.pdfs import fit_pdf
+from worker.inputs.pdfs import fit_pdf, pdf_text
 from worker.inputs.readers import pdf as reading
 from worker.inputs.recognition import NOT_INSTALLED
 from worker.words.models import ModelCapabilities
@@ -168,3 +169,37 @@ async def test_pages_count_against_the_context_too_by_how_much_text_they_have() 
     fitting = await adapt(both, small)
     assert fitting.notes[0] == item.note
     assert len(fitting.items[1].content) < 3_000
+
+
+async def test_what_is_written_on_a_page_is_said_and_a_cut_says_how_much_there_is() -> None:
+    document, longest = FPDF(), reading.LONGEST_VALUE
+    document.set_font("Helvetica")
+    document.add_page()
+    document.text(20, 20, "Please check.")
+    document.text_annotation(10, 10, "y" * (longest + 7))
+    for number in range(reading.MOST_FIELDS + 2):
+        document.text_annotation(10, 10, f"Remark {number}")
+    said = (await pdf_text(bytes(document.output()), 1_000_000)).text
+    assert "[annotation] Remark 498\n[and 3 more fields and annotations]" in said
+    assert f"y [cut here: this is its first {longest:,} of {longest + 7:,} characters]" in said
+
+
+async def test_the_values_of_a_form_are_said_with_the_names_of_their_fields() -> None:
+    writer = pypdf.PdfWriter(pypdf.PdfReader(io.BytesIO(pdf("Order"))))
+    parent = DictionaryObject({NameObject("/T"): TextStringObject("city"), NameObject("/V"): TextStringObject("Łódź")})
+    fields = [
+        {"/T": TextStringObject("name"), "/V": TextStringObject("Ann")},
+        {"/Parent": writer._add_object(parent)},
+        {"/T": TextStringObject("paid"), "/V": NameObject("/Off")},
+    ]
+    widgets = ArrayObject()
+    for field in fields:
+        entries = {NameObject(key): value for key, value in field.items()}
+        entries[NameObject("/Subtype")] = NameObject("/Widget")
+        widgets.append(writer._add_object(DictionaryObject(entries)))
+    writer.pages[0][NameObject("/Annots")] = widgets
+    target = io.BytesIO()
+    writer.write(target)
+    assert (
+        await pdf_text(target.getvalue(), 1_000)
+    ).text == "[page 1 of 1]\nOrder\n[field name] Ann\n[field city] Łódź"

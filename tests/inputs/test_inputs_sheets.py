@@ -135,3 +135,9 @@ def test_of_a_binary_workbook_the_empty_rows_are_left_out() -> None:
     assert sheets.answer(list(office._sheets(markdown))).text == (
         "Sheets: Figures, Leer\n\n## Figures\n\n| Name | Date |\n| --- | --- |\n| a \\| b | 2024-03-05 |"
     )
+
+
+def test_of_many_comments_their_number_is_said() -> None:
+    sheet = sheets.Sheet("A", rows=[(1, {0: "x"})], remarks=[f"Comment on A{number}: y" for number in range(500)])
+    said = sheets.answer([sheet]).text
+    assert said.endswith("Comment on A199: y\n\n[and 300 more comments and boxes]")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from worker.inputs.names import size_words
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -48,3 +50,8 @@ class Answer:
     is_cut: bool = False
     notes: list[str] = field(default_factory=list[str])
     files: list[Inner] = field(default_factory=list[Inner])
+
+
+def too_large(size: int, left: int) -> str:
+    """What must be said of a file that is left out, behind its name."""
+    return f"has {size_words(size)}, more than the {size_words(left)} that there was room for, and was left out"

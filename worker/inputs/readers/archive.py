@@ -13,7 +13,7 @@ from worker.bounded import Refused
 from worker.inputs.decoding import OF_DOS, text_encoding
 from worker.inputs.kinds import BZIP2, GZIP, MOST_MEMBERS, TYPES, XZ
 from worker.inputs.names import file_name, one_line, size_words
-from worker.inputs.readers.answer import Answer, Inner, Limits
+from worker.inputs.readers.answer import Answer, Inner, Limits, too_large
 from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
 
 LISTED = 200  # names of files; of the others the listing has the number
@@ -149,7 +149,7 @@ def _answer(what: str, entries: list[Entry], packed: int, most: int) -> Answer:
             answer.notes.append(f"{shown} in it could not be unpacked")
             continue
         if data is None or len(data) > left:
-            answer.notes.append(f"{shown} in it is larger than is allowed, and was left out")
+            answer.notes.append(f"{shown} in it {too_large(size, left)}")
             continue
         left -= len(data)
         if data:

@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from worker.inputs.decoding import text_encoding
 from worker.inputs.kinds import MOST_MEMBERS, WEB_ARCHIVE
 from worker.inputs.names import file_name, one_line, size_words
-from worker.inputs.readers.answer import Answer, Inner, Limits
+from worker.inputs.readers.answer import Answer, Inner, Limits, too_large
 from worker.inputs.readers.web import markdown
 
 HEADERS = ("From", "To", "Cc", "Date", "Subject")
@@ -73,7 +73,7 @@ def _take(answer: Answer, attached: list[Inner], most: int) -> None:
     """Pass on what is attached, within the limits."""
     for each in attached[:MOST_MEMBERS]:
         if len(each.content) > most:
-            answer.notes.append(f"{each.name} in it is larger than is allowed, and was left out")
+            answer.notes.append(f"{each.name} in it {too_large(len(each.content), most)}")
             continue
         most -= len(each.content)
         if each.content:

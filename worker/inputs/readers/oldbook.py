@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.bounded import Refused
-from worker.inputs.names import one_line
 from worker.inputs.readers import office, sheets
 from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.sheets import Row, Sheet, letters
-
-MOST_REMARKS = 200  # of one sheet
-LONGEST_REMARK = 2_000  # characters
 
 
 class _Nowhere(io.TextIOBase):
@@ -52,8 +48,8 @@ def _sheet(book: Any, number: int, characters: int) -> Sheet:
     sheet: Any = book.sheet_by_index(number)
     taken = Sheet(sheet.name, is_hidden=sheet.visibility != 0, last_row=sheet.nrows)
     taken.take(_rows(book, sheet), characters)
-    for (row, column), note in sorted(sheet.cell_note_map.items())[:MOST_REMARKS]:
-        taken.remarks.append(one_line(f"Comment on {letters(column)}{row + 1}: {note.text}", LONGEST_REMARK))
+    for (row, column), note in sorted(sheet.cell_note_map.items()):
+        taken.remarks.append(f"Comment on {letters(column)}{row + 1}: {note.text}")
     book.unload_sheet(number)
     return taken
 

@@ -18,8 +18,7 @@ from worker.inputs.readers.sheets import Row, Sheet, letters
 from worker.inputs.readers.tables import as_table
 
 MOST_COLUMNS = 16_384  # of a spreadsheet; a cell may say that it is repeated more often
-MOST_REMARKS = 200  # of one sheet
-LONGEST_REMARK = 2_000  # characters
+LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
 DEEPEST_HEADING = 6
 
 
@@ -208,7 +207,7 @@ class _Document:
 
     def _described(self, shape: Any) -> Iterator[str]:
         said = (shape.find(each) for each in _DESCRIPTIONS) if shape.tag == _FRAME else ()
-        words = next((one_line(each.text, LONGEST_REMARK) for each in said if each is not None and each.text), "")
+        words = next((one_line(each.text, LONGEST_DESCRIPTION) for each in said if each is not None and each.text), "")
         if words:
             yield f"[picture: {words}]"
 
@@ -267,8 +266,7 @@ class _Document:
         title = str(table.get(_name("table", "name")) or "")
         taken = Sheet(title, is_hidden=table.get(_name("table", "style-name")) in hidden)
         taken.take(self._rows_of_sheet(table, characters, taken.remarks), characters)
-        taken.remarks += [one_line(each, LONGEST_REMARK) for each in self._boxes(table)]
-        del taken.remarks[MOST_REMARKS:]
+        taken.remarks += self._boxes(table)
         return taken
 
     def _boxes(self, table: Any) -> Iterator[str]:
@@ -290,9 +288,9 @@ class _Document:
             for cell in _outermost(row, _CELL, _COVERED):
                 times = _times(cell, _REPEATED_COLUMNS, MOST_COLUMNS)
                 comment = cell.find(_ANNOTATION)
-                if comment is not None and len(remarks) < MOST_REMARKS:
+                if comment is not None:
                     words = " ".join("".join(each.itertext()) for each in comment.iter(_P))
-                    remarks.append(one_line(f"Comment on {letters(column)}{number}: {words}", LONGEST_REMARK))
+                    remarks.append(f"Comment on {letters(column)}{number}: {words}")
                 shown = _shown(cell) if cell.tag == _CELL else ""
                 for place in range(column, column + times) if shown else ():
                     cells[place] = shown

@@ -275,6 +275,7 @@ def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
     try:
         annotations: Any = reader.pages[number].get("/Annots") or []
         listed = [each.get_object() for each in annotations[:MOST_FIELDS]]
+        more = len(annotations) - len(listed)
     except Exception:  # noqa: BLE001 - a broken page makes pypdf raise almost anything
         return
     for each in listed:
@@ -282,6 +283,8 @@ def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
             yield from _remark(each)
         except Exception:  # noqa: BLE001, S112 - the same; the others are still worth reading
             continue
+    if more:
+        yield f"[and {more:,} more fields and annotations]"
 
 
 def _remark(annotation: Any) -> Iterator[str]:
@@ -314,4 +317,6 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     words = " ".join(str(value).split()) if value is not None else ""
-    return words.removeprefix("/")[:LONGEST_VALUE]
+    words = words.removeprefix("/")
+    cut = f" [cut here: this is its first {LONGEST_VALUE:,} of {len(words):,} characters]"
+    return words if len(words) <= LONGEST_VALUE else words[:LONGEST_VALUE] + cut

@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from worker.inputs.names import one_line
 from worker.inputs.readers.answer import Answer
 from worker.inputs.readers.tables import as_table
 
 GAP = 5  # empty columns or more: what comes behind them is beside the table, not a part of it
+MOST_REMARKS = 200  # comments and boxes of one sheet; of the others, their number
+LONGEST_REMARK = 2_000  # characters
 MOST_BESIDE = 100  # cells beside the table that are named; of the others, their number
 
 Row = tuple[int, dict[int, str]]
@@ -57,8 +60,11 @@ def answer(sheets: list[Sheet]) -> Answer:
 
 
 def _written(sheet: Sheet) -> str:
+    remarks = [one_line(each, LONGEST_REMARK) for each in sheet.remarks[:MOST_REMARKS]]
+    if len(sheet.remarks) > MOST_REMARKS:
+        remarks.append(f"[and {len(sheet.remarks) - MOST_REMARKS:,} more comments and boxes]")
     if not sheet.rows:
-        return "\n\n".join([f"## {sheet.title}", *sheet.remarks]) if sheet.remarks else ""
+        return "\n\n".join([f"## {sheet.title}", *remarks]) if remarks else ""
     columns = _main_columns(sheet)
     main, beside = _parted(sheet, columns)
     of_how_many = f" of about {sheet.last_row:,}" if sheet.last_row else ""
@@ -67,7 +73,7 @@ def _written(sheet: Sheet) -> str:
         f"[the first {len(sheet.rows):,} rows{of_how_many}]" if sheet.is_cut else "",
         f"Beside the table: {'; '.join(beside)}" if beside else "",
         as_table(main),
-        *sheet.remarks,
+        *remarks,
     ]
     return "\n\n".join(each for each in lines if each)
 

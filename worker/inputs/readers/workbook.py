@@ -8,15 +8,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
-from worker.inputs.names import one_line
 from worker.inputs.readers import charts, sheets, within
 from worker.inputs.readers.answer import Answer, Limits
 from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.sheets import Row, Sheet
 
-MOST_REMARKS = 200  # of one sheet
-LONGEST_REMARK = 2_000  # characters
 _PIECE = 1024 * 1024  # bytes of a sheet that are searched at a time,
 _OVERLAP = 256  # and of the one before
 _WITHOUT_RESULT = re.compile(
@@ -78,9 +75,7 @@ class _Workbook:
     def _sheet(self, sheet: Any, characters: int) -> Sheet:
         taken = Sheet(sheet.title, is_hidden=sheet.sheet_state != "visible", last_row=sheet.max_row)
         taken.take(self._rows(sheet), characters)
-        taken.remarks = [one_line(each, LONGEST_REMARK) for each in [*self._comments(sheet), *self._boxes(sheet)]]
-        if len(taken.remarks) > MOST_REMARKS:
-            taken.remarks[MOST_REMARKS:] = [f"[and {len(taken.remarks) - MOST_REMARKS:,} more comments and boxes]"]
+        taken.remarks = [*self._comments(sheet), *self._boxes(sheet)]
         return taken
 
     def _rows(self, sheet: Any) -> Iterator[Row]:
