@@ -21,7 +21,8 @@ from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.off_loop import has_plain_database
-from worker.agents.instrumentation.runs import begin, end, name_members
+from worker.agents.instrumentation.run_outcomes import begin, end
+from worker.agents.instrumentation.runs import name_members
 from worker.agents.instrumentation.step_pauses import continued
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
 from worker.agents.overrides import Overrides, kind_of, without_users, workflow_input

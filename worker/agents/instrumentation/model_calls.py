@@ -1,66 +1,36 @@
 """Model calls: answered from the journal if an earlier attempt has the answer, and stored when they complete."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from worker.agents.agent_run import FailedCall
-from worker.agents.answers import (
-    AnswerError,
-    Reading,
-    read_answers_of,
-    reading_in_hand,
-)
-from worker.agents.clients import leave_retries, prepare_client
-from worker.agents.completeness import (
-    Answered,
-    asked,
-    asked_sync,
-    cut_short,
-    provider_error,
-    says_something,
-    settled,
-    tokens_of,
-)
-from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
+from worker.agents.answers import AnswerError, Reading, read_answers_of
+from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.errors import give_words
-from worker.agents.event_buffer import Written, plain
+from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering
-from worker.agents.instrumentation.askers import Asker, asker_of
+from worker.agents.instrumentation.askers import Asker
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
-from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
-from worker.agents.journal import Identity
+from worker.agents.instrumentation.model_answers import (
+    MADE_ANEW,
+    NOT_IN_PIECES,
+    ParsedCall,
+    ReplayedText,
+    as_asked,
+    failure_of,
+    pack,
+)
+from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
 from worker.agents.journal.rows import Number
 from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.models import stand_in
 from worker.agents.providers import provider_of
-from worker.agents.values import packed, said_by, unpacked
-from worker.words.digests import as_it_is, digest
+from worker.agents.values import packed, unpacked
 from worker.words.finish import FinishReason, is_whole
 from worker.words.watching import ModelCall as Stretch
-from worker.words.watching import watched
-
-MADE_ANEW = frozenset({"created_at", "event"})
-"""Fields of an answer that are made again when it is given again."""
-
-NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
-"""And those that are put together from all pieces of a stream."""
 
 WHAT = "An answer of the model"
-
-
-class ReplayedText(str):
-    """Text from the journal: whoever streams knows it by its class, and does not emit it again."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return self  # Agno does this to results of tools that it shows
-
-
-class ParsedCall(dict[str, Any]):
-    """A tool call as it stands in the conversation, where a provider's stream would have pieces of one."""
 
 
 class ModelCall:
@@ -83,7 +53,7 @@ class ModelCall:
         self._frame = frame
         self.arguments = arguments
         self._is_streamed = is_streamed
-        self._conversation = _conversation(frame, self.model, arguments, asker)
+        self._conversation = conversation_of(frame, self.model, arguments, asker)
         self._position, self._said = steering.read_again(frame, self._conversation)
         self._last = self._reason_to_end()
         if self._last is not None and not keeps_tools(self.model):
@@ -130,7 +100,7 @@ class ModelCall:
         self._is_known = self.stretch.replayed = True
         await run.turn(scope, entry)
         if entry.is_failure:
-            raise _failure(entry.value["failure"])
+            raise failure_of(entry.value["failure"])
         if not entry.is_counted:
             entry.is_counted = True
             self._count(entry.value["usage"])
@@ -145,7 +115,7 @@ class ModelCall:
         await self._run.provider_answered(self._provider)
         self._conversation.give_ids(answer.tool_calls or [], self._position)
         await self._run.turn(self._conversation.scope)
-        self._note([_pack(answer, MADE_ANEW)], has_calls=bool(answer.tool_calls))
+        self._note([pack(answer, MADE_ANEW)], has_calls=bool(answer.tool_calls))
 
     def check(self, answer: Any) -> None:
         """See whether what has come in one piece is an answer.
@@ -170,7 +140,7 @@ class ModelCall:
         self._pieces += delta.tool_calls or []
         self._holds = self._holds or says_something(delta)
         self._add_usage(delta)
-        said = _pack(delta, NOT_IN_PIECES)
+        said = pack(delta, NOT_IN_PIECES)
         last = self._deltas[-1] if self._deltas else None
         if last is not None and said.keys() == last.keys() == {"role", "content"} and said["role"] == last["role"]:
             last["content"] += said["content"]
@@ -246,7 +216,7 @@ class ModelCall:
     def _match(self) -> str:
         """Digest of what is asked, made when it is wanted: a first attempt that ends with this answer never does."""
         if not self._digest:
-            head = [self.model.id, _tool_names(self.arguments.get("tools"))]
+            head = [self.model.id, tool_names(self.arguments.get("tools"))]
             self._digest = self._conversation.digest.of(head, self._said)
         return self._digest
 
@@ -344,238 +314,11 @@ class ModelCall:
         if known.get("tool_calls"):
             known["tool_calls"] = [ParsedCall(each) for each in known["tool_calls"]]
         if known.get("parsed") is not None:
-            known["parsed"] = _parsed(known["parsed"], self.arguments.get("response_format"))
+            known["parsed"] = as_asked(known["parsed"], self.arguments.get("response_format"))
         return ModelResponse(**known)
-
-
-async def whole(call: ModelCall, original: Any) -> Any:
-    """Make a call whose answer comes in one piece."""
-    with watched(call.stretch):
-        try:
-            known = await call.known()
-            if known is not None:
-                return known[0]
-            prepare_client(call.model)
-            leave_retries(call.model, "async_client")
-            token = reading_in_hand.set(call.reading)
-            try:
-                answer = await within(asked(original, call.model, call.arguments), call.silence * AT_ONCE)
-            finally:
-                reading_in_hand.reset(token)
-            call.check(answer)
-        except Exception as error:
-            await call.tell_failed(error)
-            call.failed(error)
-            raise
-        await call.answered(answer)
-        return answer
-
-
-def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
-    """Make it from plain code."""
-    with watched(call.stretch):
-        try:
-            known = run.on_loop(call.known)
-            if known is not None:
-                return known[0]
-            leave_retries(call.model, "client")
-            token = reading_in_hand.set(call.reading)
-            try:
-                answer = _asked_sync(call, original, run)
-            finally:
-                reading_in_hand.reset(token)
-            run.call(call.check, answer)
-        except Exception as error:
-            run.on_loop(partial(call.tell_failed, error))
-            run.call(call.failed, error)
-            raise
-        run.on_loop(partial(call.answered, answer))
-        return answer
-
-
-def _asked_sync(call: ModelCall, original: Any, run: Any) -> Any:
-    ask = partial(asked_sync, original, call.model, call.arguments)
-    return within_sync(ask, call.silence * AT_ONCE, run.check)
-
-
-async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
-    """Make a call whose answer comes piece by piece."""
-    stream: Any = None
-    is_complete = False
-    with watched(call.stretch):
-        try:
-            known = await call.known()
-            if known is not None:
-                for delta in known:
-                    yield delta
-                is_complete = True
-                return
-            prepare_client(call.model)
-            leave_retries(call.model, "async_client")
-            stream = original(call.model, **call.arguments)
-            async with aclosing(heard_within(stream, call.reading, call.silence)) as pieces:
-                async for delta in pieces:
-                    call.hear(delta)
-                    yield delta
-            call.check_whole()
-            is_complete = True
-        except Exception as error:
-            await call.tell_failed(error)
-            call.failed(error)
-            raise
-        finally:
-            if not is_complete:
-                call.broke_off()
-            if stream is not None:
-                await stream.aclose()  # a cancelled run must let go of the connection now, not when it is collected
-        await call.heard()
-
-
-def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
-    """Make it from plain code."""
-    is_complete = False
-    with watched(call.stretch):
-        try:
-            known = run.on_loop(call.known)
-            if known is not None:
-                yield from known
-                is_complete = True
-                return
-            leave_retries(call.model, "client")
-            stream = original(call.model, **call.arguments)
-            for delta in heard_within_sync(stream, call.reading, call.silence, run.check):
-                call.hear(delta)
-                yield delta
-            run.call(call.check_whole)
-            is_complete = True
-        except Exception as error:
-            run.on_loop(partial(call.tell_failed, error))
-            run.call(call.failed, error)
-            raise
-        finally:
-            if not is_complete:
-                call.broke_off()
-        run.on_loop(call.heard)
 
 
 def drops_calls() -> bool:
     """Whether the tool calls of the answer that has just come do not count."""
     turn = turn_in_hand.get()
     return turn is not None and turn.drops_calls
-
-
-def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
-    """Tool calls of a stream, as they stand in the conversation.
-
-    Args:
-        model: Whose pieces they are.
-        pieces: Those of the journal are whole already.
-    """
-    whole_already = all(isinstance(each, ParsedCall) for each in pieces)
-    calls = [dict(each) for each in pieces] if whole_already else model.parse_tool_calls(pieces)
-    turn = turn_in_hand.get()
-    if turn is not None:
-        turn.conversation.give_ids(calls, turn.position)
-    return calls
-
-
-def _conversation(frame: Frame, model: Any, arguments: dict[str, Any], asker: Asker | None) -> Conversation:
-    """The conversation that a call belongs to: the one with this very list of messages, else a new one."""
-    messages = arguments["messages"]
-    known = frame.conversations.get(id(messages))
-    if known is None:
-        asker = asker or asker_of(arguments)
-        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments, asker)
-    return known
-
-
-def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any], asker: Asker) -> Conversation:
-    run = frame.run
-    if asker.is_agent:
-        frame.response = arguments.get("run_response")
-    scope = run.journal.open(frame.scope, _identity(asker, model, messages, arguments, frame), asker.label)
-    if scope.is_known and scope.opening is not None:
-        _begin_again(messages, scope.opening, with_system=asker.helper is not None or frame.scope.is_unchanged)
-        if asker.is_agent:
-            frame.response.references = None
-            frame.restore_references(scope.opening["references"])
-    else:
-        scope.opening = {
-            "system": [as_it_is(each) for each in system_text(messages)],
-            "asked": [_own_words(each, frame.given) for each in messages if counts(each)],
-            "references": frame.new_references() if asker.is_agent else None,
-        }
-    role = model.assistant_message_role
-    return Conversation(messages, scope, role, run.contents, asker.helper, is_agent=asker.is_agent)
-
-
-def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:
-    """What tells a conversation from others of its agent: it has one of its own; helpers may have several."""
-    if asker.is_agent:
-        return Identity("conversation", asker.label, str, str)
-    contents = frame.run.contents
-    form = [model.id, _tool_names(arguments.get("tools")), _form_name(arguments.get("response_format"))]
-    asked = [*form, [said_in(each, contents) for each in messages if counts(each)]]
-    strict = [*form, [plain(each) for each in system_text(messages)]]
-    return Identity(
-        "conversation", asker.label, partial(digest, strict), partial(digest, asked), is_pinned=asker.helper is not None
-    )
-
-
-def _own_words(message: Any, given: Any) -> Any:
-    """What a conversation began with, as JSON has it; None where it is the very input of the run."""
-    content = message.content
-    return None if isinstance(content, str) and content == given else as_it_is(content)
-
-
-def _begin_again(messages: list[Any], opening: dict[str, list[Any]], *, with_system: bool) -> None:
-    """Begin with what the first attempt was asked: what Agno adds to it from elsewhere may have changed since.
-
-    Args:
-        messages: What is asked now; changed in place.
-        opening: What was asked.
-        with_system: Whether that counts for the system's messages too: unless a deploy has changed them.
-    """
-    asked = [each for each in messages if counts(each)]
-    if len(asked) == len(opening["asked"]):
-        for message, content in zip(asked, opening["asked"], strict=True):
-            if content is not None and message.content != content:
-                message.content = content
-    if with_system and system_text(messages) != opening["system"]:
-        role = next((each.role for each in messages if is_system(each)), "system")
-        others = [each for each in messages if not is_system(each)]
-        messages[:] = [*(type(messages[0])(role=role, content=each) for each in opening["system"]), *others]
-
-
-def _pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:
-    """The fields of a ModelResponse that say something."""
-    fields = said_by(answer) or {}
-    return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
-
-
-def _parsed(value: Any, form: Any) -> Any:
-    """A parsed answer, in the class that it was asked for in; what does not fit is parsed by Agno again."""
-    from pydantic import BaseModel, ValidationError
-
-    if not (isinstance(form, type) and issubclass(form, BaseModel)):
-        return value
-    try:
-        return form.model_validate(value)
-    except ValidationError:
-        return None
-
-
-def _failure(failure: dict[str, Any]) -> Exception:
-    from agno.exceptions import ModelProviderError
-
-    if failure["provider"] and failure["status_code"]:
-        return ModelProviderError(failure["text"], failure["status_code"])
-    return RuntimeError(failure["text"])
-
-
-def _tool_names(tools: Any) -> list[str]:
-    return sorted(str((each.get("function") or each).get("name")) for each in tools or () if isinstance(each, dict))
-
-
-def _form_name(form: Any) -> str:
-    return form.__qualname__ if isinstance(form, type) else digest(form) if form else ""

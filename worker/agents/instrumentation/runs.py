@@ -8,12 +8,19 @@ from functools import partial
 from typing import Any
 
 from worker.agents.call_sites import Place, call_site
-from worker.agents.endings import CANCELLATIONS, ERRORS
-from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation import step_functions, step_pauses
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
+from worker.agents.instrumentation.run_outcomes import (
+    RunOutcome,
+    begin,
+    ended,
+    has_failed,
+    is_output,
+    pause,
+    tell_cancelled,
+)
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
 from worker.agents.overrides import for_run_within, is_of_workflow, without_users
@@ -52,7 +59,7 @@ def run(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], opt
         try:
             result = original(own, *arguments, **given)
         except Exception:
-            _ended(child, failed=True)
+            ended(child, failed=True)
             raise
     return _followed(child, _continued(own, child, result))
 
@@ -139,20 +146,6 @@ class Inheriting:
         return getattr(self._executor, name)
 
 
-def begin(run_id: str) -> None:
-    """A run begins: Agno does not store it as cancelled when it is, since it is to be taken up again."""
-    from agno.run.concurrency import mark_worker_managed
-
-    mark_worker_managed(run_id)
-
-
-def end(run_id: str) -> None:
-    """It has ended."""
-    from agno.run.concurrency import unmark_worker_managed
-
-    unmark_worker_managed(run_id)
-
-
 def _opened(
     frame: Frame, owner: Any, given: Any, options: dict[str, Any], site: Callable[[], CallSite] | None
 ) -> Frame:
@@ -217,9 +210,9 @@ def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -
         return _iterated_sync(child, result, key)
     if hasattr(result, "__await__"):
         return _awaited(child, result, key)
-    child.run.call(partial(_ended, child, failed=_failed(child, result)))
-    _pause(child)
-    _tell_cancelled(child, result)
+    child.run.call(partial(ended, child, failed=has_failed(child, result)))
+    pause(child)
+    tell_cancelled(child, result)
     return result
 
 
@@ -228,29 +221,29 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
     try:
         with within(child, key):
             answer = await result
-        failed = _failed(child, answer)
+        failed = has_failed(child, answer)
     finally:
-        _ended(child, failed=failed)
-    _pause(child)
-    _tell_cancelled(child, answer)
+        ended(child, failed=failed)
+    pause(child)
+    tell_cancelled(child, answer)
     return answer
 
 
 async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
     failed, output = True, None
     try:
-        outcome = _Outcome(child)
+        outcome = RunOutcome(child)
         async for item in streamed(items, child, key):
             outcome.take(item)
-            if _is_output(item, child):
+            if is_output(item, child):
                 output = item
             else:
                 yield item
         failed = outcome.failed
     finally:
-        _ended(child, failed=failed)
-    _pause(child)
-    _tell_cancelled(child, outcome.cancelled)
+        ended(child, failed=failed)
+    pause(child)
+    tell_cancelled(child, outcome.cancelled)
     if output is not None:
         yield output
 
@@ -258,118 +251,20 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
 def _iterated_sync(child: Frame, items: Iterator[Any], key: Callable[[], str] | None) -> Iterator[Any]:
     failed, output = True, None
     try:
-        outcome = _Outcome(child)
+        outcome = RunOutcome(child)
         for item in streamed_sync(items, child, key):
             outcome.take(item)
-            if _is_output(item, child):
+            if is_output(item, child):
                 output = item
             else:
                 yield item
         failed = outcome.failed
     finally:
-        child.run.call(partial(_ended, child, failed=failed))
-    _pause(child)
-    _tell_cancelled(child, outcome.cancelled)
+        child.run.call(partial(ended, child, failed=failed))
+    pause(child)
+    tell_cancelled(child, outcome.cancelled)
     if output is not None:
         yield output
-
-
-def _is_output(item: Any, child: Frame) -> bool:
-    """Whether it is the output of a run, which is the last that it yields.
-
-    Agno's steps stop reading there. The run must have ended by then: closed in the middle, it would count as cancelled.
-    """
-    return bool(child.run_id) and getattr(item, "run_id", None) == child.run_id and not hasattr(item, "event")
-
-
-def _pause(child: Frame) -> None:
-    """Go no further with what has made a run that waits for a person, where it would go on without.
-
-    That is code of the user's; and a step of Agno's that is a workflow: the steps after it would be carried out.
-
-    Raises: CancelledError.
-    """
-    if child.is_paused and (child.is_users or (child.run_id and hasattr(child.owner, "steps"))):
-        raise child.run.call(child.run.pause)
-
-
-def _tell_cancelled(child: Frame, ended: Any) -> None:
-    """Say that a run within another was cancelled by code of its own, after which Agno goes on without a word.
-
-    Args:
-        child: Of the run.
-        ended: Its output or event that says so, if it was.
-
-    Raises:
-        CancelledError: Nothing goes on without it: the attempt ends.
-    """
-    if ended is None or not child.run_id or not _is_cancelled(ended) or child.run.is_over:
-        return
-    reason = str(getattr(ended, "reason", None) or getattr(ended, "content", None) or "no reason given")
-    error = AgentFailed(f"it was cancelled by code within it: {reason}")
-    child.run.call(partial(child.run.go_without, child.member or name_of(child.owner) or "an agent", error))
-
-
-def _is_cancelled(ended: Any) -> bool:
-    status = str(getattr(getattr(ended, "status", None), "value", ""))
-    return status == "CANCELLED" or getattr(ended, "event", None) in CANCELLATIONS
-
-
-def _failed(child: Frame, answer: Any) -> bool:
-    """Whether a run or step that answers in one piece has failed."""
-    outcome = _Outcome(child)
-    outcome.take(answer)
-    return outcome.failed
-
-
-class _Outcome:
-    """Whether a run or step has failed, as far as its output or events say.
-
-    A run's are its own: others' events say nothing of it. A step's code may pass on the events of runs that it makes:
-    if the last of them has failed, so has the step, for whose output Agno takes the text that came before the error.
-
-    Args:
-        child: Of the run or step.
-    """
-
-    def __init__(self, child: Frame) -> None:
-        self.failed = False
-        self.cancelled: Any = None  # what says that it was
-        self._run_id = child.run_id
-        self._passed_on: Any = None  # the error of a run that a step has passed on
-
-    def take(self, item: Any) -> None:
-        """Look at what it yields or answers."""
-        if not self._run_id:
-            self._take_of_step(item)
-        elif getattr(item, "run_id", None) == self._run_id and not self.failed:
-            self.cancelled = item if _is_cancelled(item) else self.cancelled
-            status = str(getattr(getattr(item, "status", None), "value", ""))
-            self.failed = status == "ERROR" or getattr(item, "event", None) in ERRORS
-
-    def _take_of_step(self, item: Any) -> None:
-        event = getattr(item, "event", None)
-        if event in ERRORS:
-            self._passed_on = item
-        elif self._passed_on is not None and type(item).__name__ == "StepOutput":
-            if item.success:
-                item.success, item.error = False, str(getattr(self._passed_on, "content", None) or "")
-        elif event:  # another run, or another try
-            self._passed_on = None
-        if hasattr(item, "success"):
-            self.failed = not item.success
-
-
-def _ended(child: Frame, *, failed: bool) -> None:
-    run = child.run
-    run.journal.end(child.scope, failed=failed)
-    if child.run_id:
-        end(child.run_id)
-        run.journal.run_ids.add(child.run_id)
-    if not failed:
-        run.drop_replaced(child.scope)
-    elif getattr(child.owner, "skip_on_failure", False):
-        run.settle_failures(child.scope)
 
 
 def _key_of_step(child: Frame) -> str:

@@ -1,40 +1,25 @@
 """Tool calls: answered from the journal if an earlier attempt completed them, and stored when they complete."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from copy import copy
-from functools import cache, partial
+from functools import partial
 from typing import Any
-
-from pydantic import BaseModel
 
 from worker.agents.errors import failed_tool
 from worker.agents.instrumentation import states
-from worker.agents.instrumentation.frames import (
-    UNKNOWN,
-    Frame,
-    frame_in_hand,
-    place_of,
-    streamed,
-    streamed_sync,
-    turn_in_hand,
-    within,
-)
-from worker.agents.instrumentation.in_time import TookTooLong, in_time, in_time_sync, until, until_sync
+from worker.agents.instrumentation.frames import UNKNOWN, Frame, place_of, streamed, streamed_sync, turn_in_hand
+from worker.agents.instrumentation.in_time import until, until_sync
 from worker.agents.instrumentation.model_calls import ReplayedText
-from worker.agents.instrumentation.off_loop import stepped
+from worker.agents.instrumentation.tool_outcomes import RAISED, is_to_come, pack_outcome, pack_result
+from worker.agents.instrumentation.tool_texts import ToolText, each_of
 from worker.agents.journal import Entry, Identity, Scope
 from worker.agents.loops import BEYOND
 from worker.agents.tool_events import is_emitted, request_event, result_event
 from worker.agents.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
-from worker.agents.values import is_json, packed, unpacked
+from worker.agents.values import unpacked
 from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent
-from worker.words.watching import ToolCalled, watched
-
-RAISED = ("user_message", "agent_message", "messages", "stop_execution")
-"""What an exception that steers an agent says, besides its text."""
 
 
 class ToolCall:
@@ -148,7 +133,7 @@ class ToolCall:
             plain: Whether plain code takes the result.
         """
         call = self.call
-        if _is_to_come(call.result):
+        if is_to_come(call.result):
             call.result = self._followed_sync(call.result) if plain else self._followed(call.result)
             outcome.result = call.result
             return
@@ -157,7 +142,7 @@ class ToolCall:
         self._stops(success)
         has_failed = success is not True
         result = call.error if has_failed else call.result
-        self._note(_pack_outcome(success, call, outcome), result, has_failed=has_failed)
+        self._note(pack_outcome(success, call, outcome), result, has_failed=has_failed)
 
     def _stops(self, success: Any) -> None:
         """Keep what a tool says that has its agent stop: it is the answer, if there is no other."""
@@ -173,8 +158,8 @@ class ToolCall:
     def cut(self) -> None:
         """The run was cancelled; a tool in a thread may have ended at that very moment."""
         result = self.call.result
-        if result is not None and not _is_to_come(result):
-            self._note(_pack_result(result), result)
+        if result is not None and not is_to_come(result):
+            self._note(pack_result(result), result)
 
     def answer(self, entry: Entry) -> tuple[Any, Any]:
         """Set on the call what an entry has; returns Agno's success and outcome."""
@@ -223,9 +208,9 @@ class ToolCall:
 
     async def _followed(self, source: Any) -> AsyncIterator[Any]:
         """Pass on what a tool yields; the text that Agno makes of it is the result."""
-        text = _Text(self._said)
+        text = ToolText(self._said)
         try:
-            items = _each(source)
+            items = each_of(source)
             if self._deadline is not None:
                 items = until(self._deadline, items, self.too_long)
             async for item in streamed(items, self.frame, self.key):
@@ -240,7 +225,7 @@ class ToolCall:
 
     def _followed_sync(self, source: Iterator[Any]) -> Iterator[Any]:
         """Do the same for plain code."""
-        text = _Text(self._said)
+        text = ToolText(self._said)
         try:
             if self._deadline is not None:
                 source = until_sync(self._deadline, source, self.too_long, self._run.loop, self._run.thread)
@@ -254,7 +239,7 @@ class ToolCall:
         if rest:
             yield rest
 
-    def _rest_of(self, text: "_Text") -> str:
+    def _rest_of(self, text: "ToolText") -> str:
         """What a call has still to yield for its result to be what it was; what is new is noted."""
         if text.before is None or self.frame.is_live:
             self._note({"result": text.passed + text.held}, text.passed + text.held)
@@ -339,230 +324,3 @@ class ToolCall:
         if toolkit in self._run.answered_toolkits:
             self._run.answered_toolkits.discard(toolkit)
             self._run.emit([lost_state(toolkit)])
-
-
-async def called(frame: Frame, original: Any, model: Any, function_call: Any) -> Any:
-    """Make a tool call as ``Model.arun_function_call`` does: success, timer, call and outcome."""
-    frame.run.check()
-    tool = ToolCall(frame, function_call)
-    with within(tool.frame, tool.key), watched(ToolCalled(tool=tool.name, call_id=str(function_call.call_id))) as seen:
-        entry = await tool.known()
-        if entry is not None:
-            seen.replayed = True
-            success, outcome = tool.answer(entry)
-            seen.failed = success is not True
-            return success, _no_time(), function_call, outcome
-        await tool.begins()
-        try:
-            success, timer, function_call, outcome = await _made(tool, original, model, function_call)
-            seen.failed = success is not True
-            tool.completed(success, outcome)
-        except asyncio.CancelledError:
-            tool.cut()
-            raise
-        except Exception as error:
-            tool.broke(error)
-            raise
-        return success, timer, function_call, outcome
-
-
-async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
-    """Make it within its limits."""
-    if tool.is_beyond:
-        return False, _no_time(), function_call, tool.refused()
-    try:
-        return await in_time(tool.seconds, original(model, function_call))
-    except TookTooLong:
-        outcome = tool.took_too_long()
-        return False, _no_time(), tool.call, outcome
-
-
-async def _outcome(tool: ToolCall, original: Any, function_call: Any) -> Any:
-    """Execute it within its limits."""
-    if tool.is_beyond:
-        return tool.refused()
-    try:
-        return await in_time(tool.seconds, original(function_call))
-    except TookTooLong:
-        return tool.took_too_long()
-
-
-def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
-    """The same from plain code."""
-    if tool.is_beyond:
-        return tool.refused()
-    run = tool.frame.run
-    try:
-        return in_time_sync(tool.seconds, partial(original, function_call), run.loop, run.thread)
-    except TookTooLong:
-        return tool.took_too_long()
-
-
-async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
-    """Make a tool call as ``FunctionCall.aexecute`` does: its outcome."""
-    frame.run.check()
-    tool = ToolCall(frame, function_call)
-    with within(tool.frame, tool.key):
-        entry = await tool.known()
-        if entry is not None:
-            return _raised_or(*tool.answer(entry))
-        await tool.begins()
-        try:
-            outcome = await _outcome(tool, original, function_call)
-            tool.completed(outcome.status == "success", outcome)
-        except _stopping() as raised:
-            tool.completed(raised, _failure())
-            raise
-        except Exception as error:
-            tool.broke(error)
-            raise
-        return outcome
-
-
-def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
-    """Make it from plain code."""
-    run = frame.run
-    run.check()
-    tool = ToolCall(frame, function_call)
-    with within(tool.frame, tool.key):
-        entry = run.on_loop(tool.known)
-        if entry is not None:
-            return _raised_or(*tool.answer(entry))
-        run.on_loop(tool.begins)
-        try:
-            outcome = _outcome_sync(tool, original, function_call)
-            run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
-        except _stopping() as raised:
-            run.call(tool.completed, raised, _failure())
-            raise
-        except Exception as error:
-            run.call(tool.broke, error)
-            raise
-        return outcome
-
-
-def is_in_hand(function_call: Any) -> bool:
-    """Whether a call is the one that is being made: Agno makes it through several of the methods that we hook."""
-    frame = frame_in_hand.get()
-    return frame is not None and frame.owner is function_call
-
-
-@cache
-def _stopping() -> type[Exception]:
-    """What a tool raises to steer its agent: to have it stop, or try again."""
-    from agno.exceptions import AgentRunException
-
-    return AgentRunException
-
-
-def _failure() -> Any:
-    from agno.tools.function import FunctionExecutionResult
-
-    return FunctionExecutionResult(status="failure")
-
-
-def _raised_or(success: Any, outcome: Any) -> Any:
-    if isinstance(success, Exception):
-        raise success
-    return outcome
-
-
-def _is_to_come(result: Any) -> bool:
-    return isinstance(result, AsyncIterator | Iterator)
-
-
-def _pack_outcome(success: Any, call: Any, outcome: Any) -> dict[str, Any]:
-    """What a finished call leaves: its result, or its failure, and whatever media Agno merges back."""
-    if success is True:
-        value = _pack_result(call.result)
-    elif success is False:
-        value: dict[str, Any] = {"error": call.error}
-    else:
-        value = {"error": call.error, "raised": _pack_raised(success)}
-    media = {name: each for name in ("images", "videos", "audios", "files") if (each := getattr(outcome, name))}
-    return value | ({"media": packed(media)} if media else {})
-
-
-def _pack_result(result: Any) -> dict[str, Any]:
-    if isinstance(result, _tool_result()):
-        return {"agno": packed(result)}
-    # the model is told the result as text: what JSON would give back in another form is kept as that text
-    return {"result": result if is_json(result) else str(result)}
-
-
-@cache
-def _tool_result() -> type:
-    from agno.tools.function import ToolResult
-
-    return ToolResult
-
-
-def _pack_raised(raised: Any) -> dict[str, Any]:
-    return {"exc": str(raised), **{name: packed(getattr(raised, name)) for name in RAISED}}
-
-
-def _no_time() -> Any:
-    from agno.utils.timer import Timer
-
-    timer = Timer()
-    timer.start()
-    timer.stop()
-    return timer
-
-
-class _Text:
-    """The text of what a tool yields.
-
-    Of a call that is made again, events of others' runs are passed on as long as they say what was said before, so
-    that those around the call see them as they did. All else is held back to the end: pieces of several members' texts
-    may come in another order this time, and the text of the tool itself has been emitted.
-
-    Args:
-        said: What came of the call before, if it is made again.
-    """
-
-    def __init__(self, said: Entry | None) -> None:
-        before = None if said is None else said.value.get("result")
-        self.before = before if isinstance(before, str) else None
-        self.passed = ""
-        self.held = ""
-        self._is_again = said is not None
-
-    def takes(self, item: Any) -> bool:
-        """Add what was yielded; whether it is passed on now."""
-        text = _text_of(item)
-        if not text or not self._is_again or self._goes_on(item, text):
-            self.passed += text
-            return True
-        self.held += text
-        return False
-
-    def _goes_on(self, item: Any, text: str) -> bool:
-        return self.before is not None and _is_event(item) and self.before.startswith(text, len(self.passed))
-
-
-def _is_event(item: Any) -> bool:
-    from agno.run.agent import CustomEvent
-    from agno.run.base import BaseRunOutputEvent
-
-    return isinstance(item, BaseRunOutputEvent) and not isinstance(item, CustomEvent)
-
-
-def _text_of(item: Any) -> str:
-    """What Agno adds to a tool's result for something that the tool yields: the text of other agents' answers too."""
-    from agno.run.agent import CustomEvent, RunContentEvent
-    from agno.run.base import BaseRunOutputEvent
-    from agno.run.team import RunContentEvent as TeamRunContentEvent
-
-    if isinstance(item, RunContentEvent | TeamRunContentEvent):
-        return item.content.model_dump_json() if isinstance(item.content, BaseModel) else str(item.content or "")
-    return str(item) if isinstance(item, CustomEvent) or not isinstance(item, BaseRunOutputEvent) else ""
-
-
-async def _each(source: Any) -> AsyncIterator[Any]:
-    if isinstance(source, AsyncIterator):
-        async for item in source:
-            yield item
-        return
-    async for item in stepped(source):
-        yield item

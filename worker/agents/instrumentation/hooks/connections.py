@@ -1,0 +1,53 @@
+"""Hooks at MCP servers, databases of tools, and look-ups."""
+
+from typing import Any
+
+from worker.agents.instrumentation import connections, knowledge, off_loop
+from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.hooks.places import Original
+
+
+def connect_servers(original: Original) -> Original:
+    """Make the hook for the connecting of MCP servers."""
+
+    async def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        connections.watch_sessions()
+        await (original(owner) if frame is None else connections.connect_servers(frame, owner))
+
+    return hook
+
+
+def disconnect_servers(original: Original) -> Original:
+    """Make the hook for their disconnecting."""
+
+    async def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        await (original(owner) if frame is None else connections.disconnect_servers(frame))
+
+    return hook
+
+
+def connect_databases(original: Original) -> Original:
+    """Make the hook for the connecting of tools that hold a connection."""
+
+    def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        _ = original(owner) if frame is None else connections.connect_databases(frame, owner)
+
+    return hook
+
+
+def disconnect_databases(original: Original) -> Original:
+    """Make the hook for their disconnecting."""
+
+    def hook(owner: Any) -> None:
+        frame = frame_in_hand.get()
+        _ = original(owner) if frame is None else connections.disconnect_databases(frame)
+
+    return hook
+
+
+def lookup(original: Original) -> Original:
+    """Make the hook for an agent that looks something up in its knowledge."""
+    return knowledge.lookup(off_loop.attributes("knowledge_retriever", is_passed_over=True)(original))

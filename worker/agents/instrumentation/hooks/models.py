@@ -1,0 +1,143 @@
+"""Hooks at model calls."""
+
+import functools
+from contextlib import aclosing
+from typing import Any, cast
+
+from worker.agents.instrumentation import bare, bare_notes, media, model_answers, model_asking, model_calls
+from worker.agents.instrumentation.askers import asker_of
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.hooks.places import Original
+from worker.agents.instrumentation.model_calls import ModelCall
+from worker.agents.models import stand_in
+
+
+def model_call(original: Original) -> Original:
+    """Make the hook for a model call whose answer comes in one piece."""
+
+    async def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
+        frame = frame_in_hand.get()
+        if arguments.get("retry_with_guidance"):  # that call is part of one
+            return await original(self, **arguments)
+        if frame is None:
+            attempt = bare_notes.attempt_in_hand()
+            made = original(self, **arguments) if attempt is None else bare.whole(attempt, original, self, arguments)
+            return await made
+        return await model_asking.whole(ModelCall(frame, self, arguments, is_streamed=False), original)
+
+    return hook
+
+
+def model_call_sync(original: Original) -> Original:
+    """Make the hook for the same call by plain code."""
+
+    def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
+        frame = frame_in_hand.get()
+        if arguments.get("retry_with_guidance"):
+            return original(self, **arguments)
+        if frame is None:
+            attempt = bare_notes.attempt_in_hand()
+            if attempt is None:
+                return original(self, **arguments)
+            return bare.whole_sync(attempt, original, self, arguments)
+        return model_asking.whole_sync(_call_of(frame, self, arguments, is_streamed=False), original, frame.run)
+
+    return hook
+
+
+def model_stream(original: Original) -> Original:
+    """Make the hook for a model call whose answer comes piece by piece."""
+
+    async def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
+        frame = frame_in_hand.get()
+        attempt = bare_notes.attempt_in_hand()
+        if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
+            items: Any = original(self, **arguments)
+        elif frame is None:
+            items = bare.streamed(cast("Any", attempt), original, self, arguments)
+        else:
+            call = ModelCall(frame, self, arguments, is_streamed=True)
+            items = model_asking.streamed(call, original)
+        async with aclosing(items):
+            async for item in items:
+                yield item
+
+    return hook
+
+
+def model_stream_sync(original: Original) -> Original:
+    """Make the hook for the same call by plain code."""
+
+    def hook(self: Any, **arguments: Any) -> Any:
+        media.check_googles(self)
+        frame = frame_in_hand.get()
+        attempt = bare_notes.attempt_in_hand()
+        if arguments.get("retry_with_guidance") or (frame is None and attempt is None):
+            yield from original(self, **arguments)
+            return
+        if frame is None:
+            yield from bare.streamed_sync(cast("Any", attempt), original, self, arguments)
+            return
+        yield from model_asking.streamed_sync(_call_of(frame, self, arguments, is_streamed=True), original, frame.run)
+
+    return hook
+
+
+def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> ModelCall:
+    """A call of plain code: made on the run's loop, but who asks shows here, and what follows is called from here."""
+    asker = asker_of(arguments)
+    call = frame.run.call(functools.partial(ModelCall, frame, model, arguments, is_streamed=is_streamed, asker=asker))
+    call.in_hand()
+    return call
+
+
+def parsed_calls(original: Original) -> Original:
+    """Tool calls of a stream: those of the journal are whole already, and those of a stand-in are in its own form."""
+
+    def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
+        calls = stream_data.response_tool_calls
+        if model_calls.drops_calls() if frame_in_hand.get() is not None else bare.drops_calls():
+            stream_data.response_tool_calls = calls = None
+            assistant_message.tool_calls = None
+        if frame_in_hand.get() is None or not calls:
+            return original(self, assistant_message, stream_data)
+        stream_data.response_tool_calls = None
+        try:
+            original(self, assistant_message, stream_data)
+        finally:
+            stream_data.response_tool_calls = calls
+        assistant_message.tool_calls = model_answers.parsed(stand_in.get() or self, calls)
+        return None
+
+    return hook
+
+
+def cached_answer(original: Original) -> Original:
+    """Agno's cache of answers lies above the journal, which answers what an earlier attempt completed."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is not None and frame.run.journal.is_replayed:
+            return None
+        found = original(self, *arguments, **options)
+        if found is not None and frame is not None:
+            frame.run.call(frame.run.take_back)  # what an earlier attempt has told of it: no row says that it was whole
+            frame.run.begin_stream(frame.run_id)
+        return found
+
+    return hook
+
+
+def classified(original: Any) -> Any:
+    """Agno raises a provider's error as one of its own kinds, and forgets what it was made of: status, headers."""
+
+    def hook(cls: Any, error: Any) -> Any:
+        made = original.__func__(cls, error)
+        if made is not error and made.__cause__ is None:
+            made.__cause__ = error
+        return made
+
+    return classmethod(hook)

@@ -1,0 +1,96 @@
+"""Hooks at runs, steps, members, and what they are known by."""
+
+from typing import Any
+
+from worker.agents.instrumentation import bare, bare_notes, exits, off_loop, runs
+from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.hooks.places import Original
+from worker.agents.instrumentation.identities import character_of
+from worker.agents.instrumentation.stable_ids import give_id, remember
+from worker.current import run_in_hand
+
+
+def run(original: Original) -> Original:
+    """Make the hook for a run of an agent, team or workflow."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            attempt = bare_notes.attempt_in_hand()
+            if attempt is None:
+                return original(self, *arguments, **options)
+            return exits.held_in(bare.made(attempt, original, self, arguments, options), with_cancelled=False)
+        if frame.owner is self:  # the run of ours itself
+            return original(self, *arguments, **options)
+        return exits.held_in(runs.run(frame, original, self, arguments, options), with_cancelled=False)
+
+    return hook
+
+
+def own_id(original: Original) -> Original:
+    """Make the hook where Agno makes up the id of an agent without name and id."""
+
+    def hook(self: Any) -> None:
+        if self.id is not None or self.name:
+            original(self)
+        elif frame_in_hand.get() is not None:
+            give_id(self, character_of(self))
+        else:
+            original(self)
+            remember(str(self.id))
+
+    return hook
+
+
+def step(original: Original) -> Original:
+    """Make the hook for a step of a workflow, of whatever kind."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        own = self
+        if original.__name__.startswith("aexecute") and run_in_hand.get() is not None:
+            own = off_loop.with_forms(self, "active_executor")
+        if frame is None:
+            result = original(own, *arguments, **options)
+        else:
+            result = runs.step(frame, original, own, arguments, options)
+        return exits.held_in(result)
+
+    return hook
+
+
+def members(original: Original) -> Original:
+    """Make the hook for members that a function of the user has made."""
+
+    async def hook(entity: Any, run_context: Any) -> None:
+        await original(entity, run_context)
+        _copy_members(entity, run_context)
+
+    return hook
+
+
+def members_sync(original: Original) -> Original:
+    """Make the hook for the same by plain code."""
+
+    def hook(entity: Any, run_context: Any) -> None:
+        original(entity, run_context)
+        _copy_members(entity, run_context)
+
+    return hook
+
+
+def _copy_members(team: Any, run_context: Any) -> None:
+    """Have a team run copies of the members that a function has given it: Agno writes to them."""
+    frame = frame_in_hand.get()
+    if frame is not None and callable(getattr(team, "members", None)) and run_context.members:
+        run_context.members = frame.run.overrides.members_of(team, run_context.members)
+
+
+def background(original: Any) -> Any:
+    """The threads in which Agno makes memories of a plain run: they inherit the frame in hand."""
+
+    def hook(self: Any) -> Any:
+        executor = original.fget(self)
+        return executor if frame_in_hand.get() is None else runs.Inheriting(executor)
+
+    return property(hook)

@@ -1,0 +1,104 @@
+"""Hooks at what Agno stores: sessions, runs, approvals, long results."""
+
+from typing import Any
+
+from worker.agents.instrumentation import off_loop, records, sessions
+from worker.agents.instrumentation.frames import frame_in_hand
+from worker.agents.instrumentation.hooks.places import Original
+
+
+def session(original: Original) -> Original:
+    """Make the hook for the reading of a session."""
+
+    async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        is_found = frame is None or off_loop.has_plain_database(owner)  # by the hook of the plain twin
+        session = await off_loop.stored(original, owner, arguments, options)
+        return session if frame is None or is_found else sessions.as_found(frame, owner, session)
+
+    return hook
+
+
+def session_sync(original: Original) -> Original:
+    """Make the hook for the same by plain code."""
+
+    def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        session = original(owner, *arguments, **options)
+        frame = frame_in_hand.get()
+        return session if frame is None else frame.run.call(sessions.as_found, frame, owner, session)
+
+    return hook
+
+
+def saving(original: Original) -> Original:
+    """Agno stores a session, or a run in it; a run that is over is taken up again, and leaves nothing more behind."""
+
+    async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is not None:
+            if frame.run.is_over:
+                return None
+            await sessions.before_saving(frame)
+        return await off_loop.stored(original, owner, arguments, options)
+
+    return hook
+
+
+def saving_sync(original: Original) -> Original:
+    """Make the hook for the same by plain code."""
+
+    def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return original(owner, *arguments, **options)
+        if frame.run.is_over:
+            return None
+        sessions.before_saving_sync(frame)
+        return original(owner, *arguments, **options)
+
+    return hook
+
+
+def approval(original: Original) -> Original:
+    """Make the hook for the record of an approval that is asked for."""
+
+    async def hook(db: Any, run_response: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return await original(db, run_response, **options)
+        return await records.acreate_approval(frame, original, db, run_response, options)
+
+    return hook
+
+
+def approval_sync(original: Original) -> Original:
+    """Make the hook for the same by plain code."""
+
+    def hook(db: Any, run_response: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            return original(db, run_response, **options)
+        return records.create_approval(frame, original, db, run_response, options)
+
+    return hook
+
+
+def free_id(original: Original) -> Original:
+    """Make the hook for the id under which a long result is put aside."""
+
+    async def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
+        frame = frame_in_hand.get()
+        found = None if frame is None else records.free_call_id(frame, call_id)
+        return await original(self, session_id, run_id, call_id) if found is None else found
+
+    return hook
+
+
+def free_id_sync(original: Original) -> Original:
+    """Make the hook for the same by plain code."""
+
+    def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
+        frame = frame_in_hand.get()
+        return original(self, session_id, run_id, call_id) if frame is None else records.free_call_id(frame, call_id)
+
+    return hook

@@ -1,0 +1,64 @@
+"""Hooks at tool calls, and at hooks of the user's."""
+
+from typing import Any
+
+from worker.agents.instrumentation import bare_notes, exits, tool_making
+from worker.agents.instrumentation.frames import Frame, frame_in_hand
+from worker.agents.instrumentation.hooks.places import Original
+
+
+def tool_call(original: Original) -> Original:
+    """Make the hook for a tool call that a model has asked for."""
+
+    async def hook(self: Any, function_call: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            with exits.held():
+                success, timer, call, outcome = await original(self, function_call)
+        else:
+            with exits.held():
+                success, timer, call, outcome = await tool_making.called(frame, original, self, function_call)
+        call.result = exits.held_apart(call.result)
+        return success, timer, call, outcome
+
+    return hook
+
+
+def tool_execution(original: Original) -> Original:
+    """Make the hook for a tool that is carried out, whoever calls it."""
+
+    async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            bare_notes.called(self.function)
+        if frame is None or tool_making.is_in_hand(self):
+            return await original(self, *arguments, **options)
+        return await tool_making.executed(frame, original, self)
+
+    return hook
+
+
+def tool_execution_sync(original: Original) -> Original:
+    """Make the hook for the same by plain code."""
+
+    def hook(self: Any, *arguments: Any, **options: Any) -> Any:
+        frame = frame_in_hand.get()
+        if frame is None:
+            bare_notes.called(self.function)
+        if frame is None or tool_making.is_in_hand(self):
+            return original(self, *arguments, **options)
+        return tool_making.executed_sync(frame, original, self)
+
+    return hook
+
+
+def hook_arguments(original: Original) -> Original:
+    """Called right before a hook of the user's is: from here on, its idempotency key is in hand."""
+
+    def hook(function: Any, all_arguments: Any) -> Any:
+        frame: Frame | None = frame_in_hand.get()
+        if frame is not None:
+            frame.hook_begins(getattr(function, "__name__", type(function).__name__))
+        return original(function, all_arguments)
+
+    return hook

@@ -1,0 +1,123 @@
+"""Makes a model call: whole or piece by piece, on the loop or from plain code."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from worker.agents.answers import reading_in_hand
+from worker.agents.clients import leave_retries, prepare_client
+from worker.agents.completeness import asked, asked_sync
+from worker.agents.instrumentation.model_calls import ModelCall
+from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
+from worker.words.watching import watched
+
+
+async def whole(call: ModelCall, original: Any) -> Any:
+    """Make a call whose answer comes in one piece."""
+    with watched(call.stretch):
+        try:
+            known = await call.known()
+            if known is not None:
+                return known[0]
+            prepare_client(call.model)
+            leave_retries(call.model, "async_client")
+            token = reading_in_hand.set(call.reading)
+            try:
+                answer = await within(asked(original, call.model, call.arguments), call.silence * AT_ONCE)
+            finally:
+                reading_in_hand.reset(token)
+            call.check(answer)
+        except Exception as error:
+            await call.tell_failed(error)
+            call.failed(error)
+            raise
+        await call.answered(answer)
+        return answer
+
+
+def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
+    """Make it from plain code."""
+    with watched(call.stretch):
+        try:
+            known = run.on_loop(call.known)
+            if known is not None:
+                return known[0]
+            leave_retries(call.model, "client")
+            token = reading_in_hand.set(call.reading)
+            try:
+                answer = _asked_sync(call, original, run)
+            finally:
+                reading_in_hand.reset(token)
+            run.call(call.check, answer)
+        except Exception as error:
+            run.on_loop(partial(call.tell_failed, error))
+            run.call(call.failed, error)
+            raise
+        run.on_loop(partial(call.answered, answer))
+        return answer
+
+
+def _asked_sync(call: ModelCall, original: Any, run: Any) -> Any:
+    ask = partial(asked_sync, original, call.model, call.arguments)
+    return within_sync(ask, call.silence * AT_ONCE, run.check)
+
+
+async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
+    """Make a call whose answer comes piece by piece."""
+    stream: Any = None
+    is_complete = False
+    with watched(call.stretch):
+        try:
+            known = await call.known()
+            if known is not None:
+                for delta in known:
+                    yield delta
+                is_complete = True
+                return
+            prepare_client(call.model)
+            leave_retries(call.model, "async_client")
+            stream = original(call.model, **call.arguments)
+            async with aclosing(heard_within(stream, call.reading, call.silence)) as pieces:
+                async for delta in pieces:
+                    call.hear(delta)
+                    yield delta
+            call.check_whole()
+            is_complete = True
+        except Exception as error:
+            await call.tell_failed(error)
+            call.failed(error)
+            raise
+        finally:
+            if not is_complete:
+                call.broke_off()
+            if stream is not None:
+                await stream.aclose()  # a cancelled run must let go of the connection now, not when it is collected
+        await call.heard()
+
+
+def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
+    """Make it from plain code."""
+    is_complete = False
+    with watched(call.stretch):
+        try:
+            known = run.on_loop(call.known)
+            if known is not None:
+                yield from known
+                is_complete = True
+                return
+            leave_retries(call.model, "client")
+            stream = original(call.model, **call.arguments)
+            for delta in heard_within_sync(stream, call.reading, call.silence, run.check):
+                call.hear(delta)
+                yield delta
+            run.call(call.check_whole)
+            is_complete = True
+        except Exception as error:
+            run.on_loop(partial(call.tell_failed, error))
+            run.call(call.failed, error)
+            raise
+        finally:
+            if not is_complete:
+                call.broke_off()
+        run.on_loop(call.heard)

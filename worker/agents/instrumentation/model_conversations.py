@@ -1,0 +1,88 @@
+"""Which conversation a model call belongs to, and what that began with."""
+
+from functools import partial
+from typing import Any
+
+from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
+from worker.agents.event_buffer import plain
+from worker.agents.instrumentation.askers import Asker, asker_of
+from worker.agents.instrumentation.frames import Frame
+from worker.agents.journal import Identity
+from worker.words.digests import as_it_is, digest
+
+
+def conversation_of(frame: Frame, model: Any, arguments: dict[str, Any], asker: Asker | None) -> Conversation:
+    """The conversation that a call belongs to: the one with this very list of messages, else a new one."""
+    messages = arguments["messages"]
+    known = frame.conversations.get(id(messages))
+    if known is None:
+        asker = asker or asker_of(arguments)
+        known = frame.conversations[id(messages)] = _opened(frame, model, messages, arguments, asker)
+    return known
+
+
+def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, Any], asker: Asker) -> Conversation:
+    run = frame.run
+    if asker.is_agent:
+        frame.response = arguments.get("run_response")
+    scope = run.journal.open(frame.scope, _identity(asker, model, messages, arguments, frame), asker.label)
+    if scope.is_known and scope.opening is not None:
+        _begin_again(messages, scope.opening, with_system=asker.helper is not None or frame.scope.is_unchanged)
+        if asker.is_agent:
+            frame.response.references = None
+            frame.restore_references(scope.opening["references"])
+    else:
+        scope.opening = {
+            "system": [as_it_is(each) for each in system_text(messages)],
+            "asked": [_own_words(each, frame.given) for each in messages if counts(each)],
+            "references": frame.new_references() if asker.is_agent else None,
+        }
+    role = model.assistant_message_role
+    return Conversation(messages, scope, role, run.contents, asker.helper, is_agent=asker.is_agent)
+
+
+def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:
+    """What tells a conversation from others of its agent: it has one of its own; helpers may have several."""
+    if asker.is_agent:
+        return Identity("conversation", asker.label, str, str)
+    contents = frame.run.contents
+    form = [model.id, tool_names(arguments.get("tools")), _form_name(arguments.get("response_format"))]
+    asked = [*form, [said_in(each, contents) for each in messages if counts(each)]]
+    strict = [*form, [plain(each) for each in system_text(messages)]]
+    return Identity(
+        "conversation", asker.label, partial(digest, strict), partial(digest, asked), is_pinned=asker.helper is not None
+    )
+
+
+def _own_words(message: Any, given: Any) -> Any:
+    """What a conversation began with, as JSON has it; None where it is the very input of the run."""
+    content = message.content
+    return None if isinstance(content, str) and content == given else as_it_is(content)
+
+
+def _begin_again(messages: list[Any], opening: dict[str, list[Any]], *, with_system: bool) -> None:
+    """Begin with what the first attempt was asked: what Agno adds to it from elsewhere may have changed since.
+
+    Args:
+        messages: What is asked now; changed in place.
+        opening: What was asked.
+        with_system: Whether that counts for the system's messages too: unless a deploy has changed them.
+    """
+    asked = [each for each in messages if counts(each)]
+    if len(asked) == len(opening["asked"]):
+        for message, content in zip(asked, opening["asked"], strict=True):
+            if content is not None and message.content != content:
+                message.content = content
+    if with_system and system_text(messages) != opening["system"]:
+        role = next((each.role for each in messages if is_system(each)), "system")
+        others = [each for each in messages if not is_system(each)]
+        messages[:] = [*(type(messages[0])(role=role, content=each) for each in opening["system"]), *others]
+
+
+def tool_names(tools: Any) -> list[str]:
+    """Return the names of the tools that a model is offered, sorted."""
+    return sorted(str((each.get("function") or each).get("name")) for each in tools or () if isinstance(each, dict))
+
+
+def _form_name(form: Any) -> str:
+    return form.__qualname__ if isinstance(form, type) else digest(form) if form else ""

@@ -1,0 +1,117 @@
+"""Makes a tool call, on the loop or from plain code."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from worker.agents.instrumentation.frames import Frame, frame_in_hand, within
+from worker.agents.instrumentation.in_time import TookTooLong, in_time, in_time_sync
+from worker.agents.instrumentation.tool_calls import ToolCall
+from worker.agents.instrumentation.tool_outcomes import failure, no_time, raised_or, stopping
+from worker.words.watching import ToolCalled, watched
+
+
+async def called(frame: Frame, original: Any, model: Any, function_call: Any) -> Any:
+    """Make a tool call as ``Model.arun_function_call`` does: success, timer, call and outcome."""
+    frame.run.check()
+    tool = ToolCall(frame, function_call)
+    with within(tool.frame, tool.key), watched(ToolCalled(tool=tool.name, call_id=str(function_call.call_id))) as seen:
+        entry = await tool.known()
+        if entry is not None:
+            seen.replayed = True
+            success, outcome = tool.answer(entry)
+            seen.failed = success is not True
+            return success, no_time(), function_call, outcome
+        await tool.begins()
+        try:
+            success, timer, function_call, outcome = await _made(tool, original, model, function_call)
+            seen.failed = success is not True
+            tool.completed(success, outcome)
+        except asyncio.CancelledError:
+            tool.cut()
+            raise
+        except Exception as error:
+            tool.broke(error)
+            raise
+        return success, timer, function_call, outcome
+
+
+async def _made(tool: ToolCall, original: Any, model: Any, function_call: Any) -> Any:
+    """Make it within its limits."""
+    if tool.is_beyond:
+        return False, no_time(), function_call, tool.refused()
+    try:
+        return await in_time(tool.seconds, original(model, function_call))
+    except TookTooLong:
+        outcome = tool.took_too_long()
+        return False, no_time(), tool.call, outcome
+
+
+async def _outcome(tool: ToolCall, original: Any, function_call: Any) -> Any:
+    """Execute it within its limits."""
+    if tool.is_beyond:
+        return tool.refused()
+    try:
+        return await in_time(tool.seconds, original(function_call))
+    except TookTooLong:
+        return tool.took_too_long()
+
+
+def _outcome_sync(tool: ToolCall, original: Any, function_call: Any) -> Any:
+    """The same from plain code."""
+    if tool.is_beyond:
+        return tool.refused()
+    run = tool.frame.run
+    try:
+        return in_time_sync(tool.seconds, partial(original, function_call), run.loop, run.thread)
+    except TookTooLong:
+        return tool.took_too_long()
+
+
+async def executed(frame: Frame, original: Any, function_call: Any) -> Any:
+    """Make a tool call as ``FunctionCall.aexecute`` does: its outcome."""
+    frame.run.check()
+    tool = ToolCall(frame, function_call)
+    with within(tool.frame, tool.key):
+        entry = await tool.known()
+        if entry is not None:
+            return raised_or(*tool.answer(entry))
+        await tool.begins()
+        try:
+            outcome = await _outcome(tool, original, function_call)
+            tool.completed(outcome.status == "success", outcome)
+        except stopping() as raised:
+            tool.completed(raised, failure())
+            raise
+        except Exception as error:
+            tool.broke(error)
+            raise
+        return outcome
+
+
+def executed_sync(frame: Frame, original: Any, function_call: Any) -> Any:
+    """Make it from plain code."""
+    run = frame.run
+    run.check()
+    tool = ToolCall(frame, function_call)
+    with within(tool.frame, tool.key):
+        entry = run.on_loop(tool.known)
+        if entry is not None:
+            return raised_or(*tool.answer(entry))
+        run.on_loop(tool.begins)
+        try:
+            outcome = _outcome_sync(tool, original, function_call)
+            run.call(partial(tool.completed, outcome.status == "success", outcome, plain=True))
+        except stopping() as raised:
+            run.call(tool.completed, raised, failure())
+            raise
+        except Exception as error:
+            run.call(tool.broke, error)
+            raise
+        return outcome
+
+
+def is_in_hand(function_call: Any) -> bool:
+    """Whether a call is the one that is being made: Agno makes it through several of the methods that we hook."""
+    frame = frame_in_hand.get()
+    return frame is not None and frame.owner is function_call
