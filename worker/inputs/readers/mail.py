@@ -24,7 +24,7 @@ def read(content: bytes, limits: Limits) -> Answer:
     head = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
     body, attached = _parts_of(message, answer, limits.media_type == WEB_ARCHIVE)
     listing = [f"- {each.name} ({size_words(len(each.content))})" for each in attached]
-    _take(answer, attached, limits.most)
+    take(answer, attached, limits.most)
     sections = ["\n".join(head), body, "\n".join(["Attachments:", *listing]) if listing else ""]
     answer.text = "\n\n".join(each for each in sections if each.strip())
     return answer
@@ -69,7 +69,7 @@ def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
             yield part
 
 
-def _take(answer: Answer, attached: list[Inner], most: int) -> None:
+def take(answer: Answer, attached: list[Inner], most: int) -> None:
     """Pass on what is attached, within the limits."""
     for each in attached[:MOST_MEMBERS]:
         if len(each.content) > most:
