@@ -75,6 +75,8 @@ _ODD_IN_WORDS = re.compile(
     r"[A-Za-z][\u0370-\u06ff]|[\u0370-\u06ff][A-Za-z]|[^\W\d_][\u00a1-\u00b6\u00b8-\u00bf\u2190-\u27ff](?=[^\W\d_])"
 )
 ODD_SHARE = 0.2  # of the characters beyond ASCII
+_SHIFTED = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
+LEAST_SHIFTED = 2  # of UTF-7: one may be a sum
 _PEOPLES_NAMES = {
     "cp866": "IBM866",
     "cp437": "IBM437",
@@ -142,7 +144,7 @@ def text_encoding(content: bytes, charset: str = "", among: tuple[str, ...] = _G
             if found is not None:
                 return found
     if is_utf8:
-        return Encoding("iso2022_jp_2") if _is_iso_2022_jp(content) else Encoding("utf-8")
+        return _of_seven_bits(content)
     return _fitting(content, "utf-8") or _guessed(content, among)
 
 
@@ -235,6 +237,27 @@ def _is_plausible(text: str) -> bool:
     """Whether its words are of one script each, and without signs within them, as those of a wrong guess often are."""
     odd = len(_ODD_IN_WORDS.findall(text))
     return odd <= ODD_SHARE * (len(text) - len(text.encode("ascii", "ignore")))
+
+
+def _of_seven_bits(content: bytes) -> Encoding:
+    if _is_iso_2022_jp(content):
+        return Encoding("iso2022_jp_2")
+    return Encoding("utf-7", is_guess=True) if _is_utf_7(content) else Encoding("utf-8")
+
+
+def _is_utf_7(content: bytes) -> bool:
+    """Whether every plus sign begins letters in base64 (RFC 2152), all of one script."""
+    head = content[:_SAMPLE].rpartition(b"\n")[0] if len(content) > _SAMPLE else content
+    runs, rest = _SHIFTED.findall(head), _SHIFTED.sub(b"", head)
+    if len(runs) < LEAST_SHIFTED or b"+" in rest.replace(b"+-", b"") or not content.isascii():
+        return False
+    try:
+        beyond_ascii = "".join(each for each in head.decode("utf-7") if not each.isascii())
+    except UnicodeError:
+        return False
+    left = _OF_ANY_SCRIPT.sub("", beyond_ascii)
+    scripts = _SCRIPTS if len(beyond_ascii) >= 2 * len(runs) else _SCRIPTS[:1]  # single ones are accents
+    return bool(left) and any(not script.sub("", left) for script in scripts)
 
 
 def _is_iso_2022_jp(content: bytes) -> bool:
