@@ -1,6 +1,7 @@
 """Workbooks: cells as they are shown, formulas that nobody has worked out, comments and boxes, and no emptiness."""
 
 import datetime as dt
+import struct
 from typing import Any
 
 import openpyxl
@@ -127,7 +128,7 @@ async def test_an_old_workbook_that_is_damaged_is_a_note() -> None:
         await read_all(content[:start] + b"\xff" * 2000 + content[start + 2000 :], "a.xls")
 
 
-def test_of_a_binary_workbook_the_empty_rows_are_left_out() -> None:
+def test_of_a_workbook_that_another_library_reads_the_empty_rows_are_left_out() -> None:
     markdown = (
         "## Figures\n\n| Name | Date |\n| --- | --- |\n|  |  |\n| a \\| b | 2024-03-05 00:00:00 |\n|  |  |\n\n"
         "## Leer\n\n|  |\n| --- |\n"
@@ -141,3 +142,72 @@ def test_of_many_comments_their_number_is_said() -> None:
     sheet = sheets.Sheet("A", rows=[(1, {0: "x"})], remarks=[f"Comment on A{number}: y" for number in range(500)])
     said = sheets.answer([sheet]).text
     assert said.endswith("Comment on A199: y\n\n[and 300 more comments and boxes]")
+
+
+def record(kind: int, content: bytes = b"") -> bytes:
+    """A record of a binary workbook ([MS-XLSB] 2.1.4)."""
+    number = bytes([kind]) if kind < 0x80 else bytes([kind & 0x7F | 0x80, kind >> 7])
+    return number + bytes([len(content)]) + content
+
+
+def string(text: str) -> bytes:
+    return len(text).to_bytes(4, "little") + text.encode("utf-16-le")
+
+
+def binary_book() -> bytes:
+    styles = (
+        record(44, (164).to_bytes(2, "little") + string("[h]:mm"))
+        + record(617)
+        + b"".join(record(47, b"\0\0" + form.to_bytes(2, "little") + bytes(12)) for form in (0, 9, 14, 164))
+        + record(618)
+    )
+
+    def cell(kind: int, column: int, value: bytes, style: int = 0) -> bytes:
+        return record(kind, struct.pack("<II", column, style) + value)
+
+    def row(number: int, *cells: bytes) -> bytes:
+        return record(0, struct.pack("<I", number) + bytes(21)) + b"".join(cells)
+
+    figures = record(145) + row(
+        0, cell(7, 0, struct.pack("<I", 1)), cell(6, 1, string("Share")), cell(6, 2, string("Date"))
+    )
+    figures += row(
+        1, cell(4, 0, b"\1"), cell(5, 1, struct.pack("<d", 0.52), 1), cell(2, 2, struct.pack("<I", 45356 << 2 | 2), 2)
+    )
+    figures += row(
+        70_000,
+        cell(3, 0, b"\7"),
+        cell(2, 1, struct.pack("<I", 1234 << 2 | 3)),
+        cell(9, 2, struct.pack("<d", 26.5 / 24), 3),
+    )
+    sheets_ = (("rId1", "Figures", 0), ("rId2", "Empty", 0), ("rId3", "Old", 1))
+    book = b"".join(
+        record(156, struct.pack("<II", state, 1) + string(key) + string(name)) for key, name, state in sheets_
+    )
+    related = "".join(f'<Relationship Id="rId{number}" Target="worksheets/sheet{number}.bin"/>' for number in (1, 2, 3))
+    kind = "application/vnd.ms-excel.sheet.binary.macroEnabled.main"
+    declared = f'<Override PartName="/xl/workbook.bin" ContentType="{kind}"/>'
+    main = '<Relationship Type="x/officeDocument" Target="xl/workbook.bin"/>'
+    return documents.zipped(
+        {
+            "[Content_Types].xml": f"<Types>{declared}</Types>".encode(),
+            "_rels/.rels": f"<Relationships>{main}</Relationships>".encode(),
+            "xl/workbook.bin": record(153, bytes(12)) + book,
+            "xl/_rels/workbook.bin.rels": f"<Relationships>{related}</Relationships>".encode(),
+            "xl/styles.bin": styles,
+            "xl/sharedStrings.bin": record(19, b"\0" + string("other")) + record(19, b"\0" + string("Größe")),
+            "xl/worksheets/sheet1.bin": figures,
+            "xl/worksheets/sheet2.bin": record(145),
+            "xl/worksheets/sheet3.bin": row(0, cell(8, 0, string("x"))),
+        }
+    )
+
+
+async def test_a_binary_workbook_is_shown_in_the_same_way() -> None:
+    said = await text(binary_book(), "a.xlsb")
+    assert said.partition("\n\n")[2] == (
+        "Sheets: Figures, Empty, Old (hidden)\n\n"
+        "## Figures\n\n"
+        "| Größe | Share | Date |\n| --- | --- | --- |\n| TRUE | 52% | 2024-03-05 |\n| #DIV/0! | 12.34 | 26:30 |\n\n"
+        "## Old\n\n| x |\n| --- |"
+    )

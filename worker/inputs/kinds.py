@@ -70,7 +70,13 @@ TYPES: dict[str, FileType] = {
         FileType(WORD, "a Word document", "word:read", "docx", "Markdown: headings, lists, tables, boxes, footnotes"),
         FileType(EXCEL, "an Excel workbook", "workbook:read", "openpyxl", "a table a sheet, cells as they are shown"),
         FileType(POWERPOINT, "a PowerPoint presentation", "slides:read", "pptx", "text, tables, charts, notes a slide"),
-        FileType(EXCEL_BINARY, "a binary Excel workbook", "office:read", "kreuzberg", "a table a sheet"),
+        FileType(
+            EXCEL_BINARY,
+            "a binary Excel workbook",
+            "binarybook:read",
+            "openpyxl",
+            "a table a sheet, cells as they are shown",
+        ),
         FileType(OPEN_TEXT, "an OpenDocument text", "opendocument:read", None, "Markdown, as of a Word document"),
         FileType(
             OPEN_SPREADSHEET, "an OpenDocument spreadsheet", "opendocument:read", None, "a table a sheet, as shown"
