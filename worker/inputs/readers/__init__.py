@@ -8,9 +8,10 @@ import json
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
+from zipfile import BadZipFile
 
 from worker.bounded import Refused
-from worker.inputs.kinds import COMPOUND, ENCRYPTED, TYPES, ZIP
+from worker.inputs.kinds import COMPOUND, ENCRYPTED, EXCEL, POWERPOINT, TYPES, WORD, ZIP
 from worker.inputs.readers.answer import Answer, Limits
 
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
@@ -42,7 +43,7 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
         return json.dumps({"media_type": found, "missing": kind.library}).encode()
     module, _, function = kind.reader.partition(":")
     reader = getattr(import_module(f"{__name__}.{module}"), function)
-    answer: Answer = reader(content, replace(limits, media_type=found))
+    answer: Answer = reader(_prepared(content, found), replace(limits, media_type=found))
     text = answer.text.strip("\n")
     if not text.strip() and not answer.files:
         raise Refused(", and ".join(["it has no text in it", *answer.notes]))
@@ -55,6 +56,17 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
     }
     head = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
     return b"\n".join([head, b"".join(each.content for each in answer.files)])
+
+
+def _prepared(content: bytes, media_type: str) -> bytes:
+    if media_type not in {WORD, EXCEL, POWERPOINT}:
+        return content
+    from worker.inputs.readers import containers
+
+    try:
+        return containers.transitional(content)
+    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, BadZipFile):
+        raise Refused(containers.BROKEN) from None
 
 
 def _identified(content: bytes, media_type: str) -> str:

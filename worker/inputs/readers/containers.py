@@ -1,6 +1,7 @@
 """What a zip archive or an OLE file is, by its table of contents: never by searching its bytes."""
 
 import io
+import re
 import zipfile
 from xml.etree import ElementTree as ET
 
@@ -44,6 +45,7 @@ _STREAMS = {  # [MS-DOC], [MS-XLS], [MS-PPT], [MS-OXMSG], [MS-OFFCRYPTO]
     "powerpoint document": OLD_POWERPOINT,
     "__properties_version1.0": OUTLOOK,
 }
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _ALL_FAULTS = (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
 
 
@@ -72,6 +74,21 @@ def zip_type(content: bytes) -> str:
     if sum(each.file_size for each in entries) > UNPACKED_BYTES:
         raise Refused("it unpacks to more than is allowed")
     return found
+
+
+def transitional(content: bytes) -> bytes:
+    """An Office document in its common form, if it is of the strict one (ISO/IEC 29500-1), which no library knows."""
+    archive = opened(content)
+    if b"purl.oclc.org" not in _bytes_of(archive, "_rels/.rels"):
+        return content
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as written:
+        for entry in archive.infolist():
+            part = archive.read(entry)
+            if entry.filename.endswith((".xml", ".rels")):
+                part = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/\2", part)
+            written.writestr(entry.filename, part)
+    return target.getvalue()
 
 
 def compound_type(content: bytes) -> str:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.names import one_line
@@ -44,7 +45,7 @@ def _slide(number: int, slide: Any) -> str:
     title = slide.shapes.title
     heading = " ".join(title.text_frame.text.split()) if title is not None else ""
     said = [text for shape in slide.shapes if shape != title for text in _shape(shape) if text.strip()]
-    said += _diagrams(slide)
+    said += [*_diagrams(slide), *_comments(slide)]
     notes = slide.notes_slide.notes_text_frame.text.strip() if _has_notes(slide) else ""
     parts = [f"## Slide {number}: {heading}" if heading else f"## Slide {number}", *said]
     return "\n\n".join([*parts, f"Notes: {notes}"] if notes else parts)
@@ -72,6 +73,18 @@ def _shape(shape: Any) -> Iterator[str]:
 def _line(paragraph: Any) -> str:
     words = "".join(run.text for run in paragraph.runs) or paragraph.text
     return f"{'  ' * paragraph.level}- {words}" if words.strip() and paragraph.level else words.strip()
+
+
+def _comments(slide: Any) -> Iterator[str]:
+    """What people have remarked on it: of both forms that there are (19.4, and [MS-PPTX] 2.16)."""
+    for each in slide.part.rels.values():
+        if each.is_external or each.reltype.rpartition("/")[2] != "comments":
+            continue
+        root = ET.fromstring(each.target_part.blob)  # noqa: S314 - expat bounds entities (2.4.1)
+        for comment in (node for node in root.iter() if node.tag.rpartition("}")[2] == "cm"):
+            parts = (node.text or "" for node in comment.iter() if node.tag.rpartition("}")[2] in {"text", "t"})
+            if words := " ".join(" ".join(parts).split()):
+                yield f"Comment: {words}"
 
 
 def _diagrams(slide: Any) -> Iterator[str]:

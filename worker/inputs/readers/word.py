@@ -24,14 +24,6 @@ _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _LINKS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _VML = "{urn:schemas-microsoft-com:vml}"
-_TRANSITIONAL = {  # of ISO/IEC 29500 Strict, by those of its transitional form
-    b"http://purl.oclc.org/ooxml/wordprocessingml/main": (
-        b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-    ),
-    b"http://purl.oclc.org/ooxml/officeDocument/relationships": (
-        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    ),
-}
 _DEEPEST_HEADING = 6
 LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
 MOST_SPANNED = 50  # columns of one cell
@@ -266,6 +258,4 @@ def _outermost(element: Any, tag: str) -> Iterator[Any]:
 
 
 def _parsed(blob: bytes) -> Any:
-    for strict, transitional in _TRANSITIONAL.items():
-        blob = blob.replace(strict, transitional)
     return ET.fromstring(blob)  # noqa: S314 - expat bounds entities (2.4.1), and follows none to elsewhere
