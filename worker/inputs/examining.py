@@ -8,7 +8,7 @@ from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import Classified, claims, classify, type_of_name
 from worker.inputs.decoding import pieces
 from worker.inputs.documents import Document
-from worker.inputs.kinds import DEEPEST, HTML, MOST_IN_ALL
+from worker.inputs.kinds import DEEPEST, HTML, MOST_IN_ALL, OLD_EXCEL, OLD_WORD
 from worker.inputs.names import STORED_SCHEME, is_data_url, labels, name_of, one_line
 from worker.inputs.pdfs import check_pdf
 from worker.inputs.pictures import is_complete
@@ -17,6 +17,9 @@ from worker.inputs.threads import examine
 
 BLANK = b" \t\r\n\f\v\0\xef\xbb\xbf\xfe\xff"  # with what makes up the marks and the second halves of wider encodings
 PAGES = frozenset({"html", "xhtml+xml", "xml", "svg+xml", "rfc822", "related"})
+EXPORTED = frozenset(
+    {OLD_EXCEL, OLD_WORD}
+)  # programs give tables and reports these names, so that Excel and Word open them
 TABLES = frozenset({"csv", "tab-separated-values"})
 OF_ONE_ENCODING = frozenset({HTML})  # documents that are text from their beginning to their end, of any encoding
 LEAST_TEXT = 64 * 1024  # bytes that the text of a document may have, however large the document is
@@ -197,10 +200,8 @@ def _of_encoding(name: str, found: Classified) -> list[str]:
 def _mislabelled(name: str, media_type: str, declared: str) -> str | None:
     claimed, named = claims(declared, name), type_of_name(name)
     if media_type == HTML and _is_no_page(named):
-        return (
-            f"{name} is not {named} as its name says: it holds text/html, a page such as those of signing in or of an"
-            " error, which is included as text."
-        )
+        often = "" if named in EXPORTED else " a page such as those of signing in or of an error,"
+        return f"{name} is not {named} as its name says: it holds text/html,{often} which is included as text."
     if media_type != claimed and _claims_binary(claimed):
         return f"{name} is not {claimed} as it claims to be: it holds {media_type}, which is included as text."
     return None

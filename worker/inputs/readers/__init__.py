@@ -64,7 +64,7 @@ def _prepared(content: bytes, media_type: str) -> bytes:
     from worker.inputs.readers import containers
 
     try:
-        return containers.transitional(content)
+        return containers.plain(content)
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, BadZipFile):
         raise Refused(containers.BROKEN) from None
 

@@ -46,6 +46,18 @@ _STREAMS = {  # [MS-DOC], [MS-XLS], [MS-PPT], [MS-OXMSG], [MS-OFFCRYPTO]
     "__properties_version1.0": OUTLOOK,
 }
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
+_TYPES = "[Content_Types].xml"
+_RARE = re.compile(
+    rb"(?<=[.-])((?:presentationml|powerpoint)\.(?:slideshow|template)|excel\.addin)(?=\.(?:main|macroEnabled))"
+)
+_COMMON = {
+    b"excel.addin": b"excel.sheet",
+    **{
+        b"%b.%b" % (each, kind): b"%b.presentation" % each
+        for each in (b"presentationml", b"powerpoint")
+        for kind in (b"slideshow", b"template")
+    },
+}
 _ALL_FAULTS = (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
 
 
@@ -59,6 +71,10 @@ def opened(content: bytes) -> zipfile.ZipFile:
         raise Refused("it is empty: there is no file in it" if content.startswith(b"PK\x05\x06") else BROKEN)
     if len(archive.infolist()) > ENTRIES:
         raise Refused(f"it holds more than {ENTRIES:,} files")
+    for each in archive.infolist():
+        if "\\" in each.filename:  # which APPNOTE 4.4.17 forbids
+            each.filename = each.filename.replace("\\", "/")
+            archive.NameToInfo[each.filename] = each
     return archive
 
 
@@ -76,17 +92,25 @@ def zip_type(content: bytes) -> str:
     return found
 
 
-def transitional(content: bytes) -> bytes:
-    """An Office document in its common form, if it is of the strict one (ISO/IEC 29500-1), which no library knows."""
+def plain(content: bytes) -> bytes:
+    """An Office document in the form that libraries know.
+
+    That is neither the strict one (ISO/IEC 29500-1), nor a slide show, a template or an add-in, nor with backslashes in
+    the names of its parts, as some programs write them.
+    """
     archive = opened(content)
-    if b"purl.oclc.org" not in _bytes_of(archive, "_rels/.rels"):
+    types = _bytes_of(archive, _TYPES)
+    is_strict = b"purl.oclc.org" in _bytes_of(archive, "_rels/.rels")
+    if not is_strict and not _RARE.search(types) and not any("\\" in each.orig_filename for each in archive.infolist()):
         return content
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as written:
         for entry in archive.infolist():
             part = archive.read(entry)
-            if entry.filename.endswith((".xml", ".rels")):
+            if is_strict and entry.filename.endswith((".xml", ".rels")):
                 part = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/\2", part)
+            if entry.filename == _TYPES:
+                part = _RARE.sub(lambda found: _COMMON[found.group(1)], part)
             written.writestr(entry.filename, part)
     return target.getvalue()
 
@@ -105,7 +129,7 @@ def compound_type(content: bytes) -> str:
 
 def _document_type(archive: zipfile.ZipFile) -> str:
     names = set(archive.namelist())
-    if "[Content_Types].xml" in names:
+    if _TYPES in names:
         return _open_package(archive) or ZIP
     declared = _text_of(archive, "mimetype").strip() if "mimetype" in names else ""
     if not declared and "META-INF/manifest.xml" in names:
@@ -135,7 +159,7 @@ def _open_package(archive: zipfile.ZipFile) -> str | None:
 
 
 def _types(archive: zipfile.ZipFile, name: str) -> list[ET.Element]:
-    return _elements(archive, "[Content_Types].xml", name)
+    return _elements(archive, _TYPES, name)
 
 
 def _root_of_manifest(archive: zipfile.ZipFile) -> str:
