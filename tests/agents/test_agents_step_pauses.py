@@ -6,13 +6,28 @@ from typing import Any
 import pytest
 from agno.agent import Agent
 from agno.db.in_memory import InMemoryDb
-from agno.run import RunContext
-from agno.workflow import Condition, Loop, Parallel, Router, Step, StepOutput, Steps, Workflow
+from agno.workflow import Condition, Loop, Router, Step, StepOutput, Workflow
 from agno.workflow.types import HumanReview
 
 from tests.agents.attempts import Task
 from tests.agents.runs import flow
-from tests.agents.waiting import CALLS, NO, YES, answer, asked, asks, branches, look, payer, step, to_its_end
+from tests.agents.waiting import (
+    CALLS,
+    FIELD,
+    LATE,
+    NO,
+    REVIEW,
+    YES,
+    answer,
+    asked,
+    asks,
+    branches,
+    counted,
+    look,
+    payer,
+    step,
+    to_its_end,
+)
 from worker.agents.errors import AgentFailed
 from worker.testing.models import Call
 from worker.words.requests import InputAnswer
@@ -22,9 +37,6 @@ from worker.words.requests import InputAnswer
 def _count() -> None:
     CALLS.clear()
 
-
-REVIEW = {"requires_output_review": True}
-FIELD = [{"name": "who", "field_type": "str", "required": True}]
 
 STEPS: dict[str, tuple[Callable[[], Workflow], InputAnswer, str]] = {
     "confirmation": (
@@ -171,9 +183,6 @@ async def test_a_workflow_goes_on_where_it_waited(
     assert result.content == content
 
 
-LATE = InputAnswer(approve=False, note="Nobody has answered within 1 h.", unanswered=True)
-
-
 @pytest.mark.parametrize(
     ("review", "on_timeout", "content"),
     [
@@ -201,50 +210,6 @@ async def test_what_nobody_answers_in_time_is_done_as_the_step_says(
         return
     result, _ = await to_its_end(task, program, LATE)
     assert result.content == content
-
-
-CONFIRMED = HumanReview(requires_confirmation=True)
-
-
-def choose(step_input: Any) -> Any:
-    """Agno takes a name, too, though its types do not say so."""
-    del step_input
-    return "two"
-
-
-@pytest.mark.parametrize(
-    "inner",
-    [
-        lambda: step("two", requires_confirmation=True),
-        lambda: Loop(name="two", steps=[step("two")], max_iterations=1, human_review=CONFIRMED),
-        lambda: Condition(name="two", steps=[step("two")], human_review=CONFIRMED),
-        lambda: Steps(name="two", steps=[step("two")], human_review=CONFIRMED),
-        lambda: Router(name="two", selector=choose, choices=[step("two")], human_review=CONFIRMED),
-    ],
-    ids=["a step", "a loop", "a condition", "a group", "a router"],
-)
-@pytest.mark.parametrize("around", [Loop, Steps, Parallel, Condition])
-async def test_a_step_about_which_agno_asks_nobody_is_noted(around: Any, inner: Callable[[], Any]) -> None:
-    task = Task()
-    made = branches(inner()) if around is Parallel else around(name="g", steps=[inner()])
-    result, _ = await to_its_end(task, lambda: flow(made))
-    assert ">two" in str(result.content)
-    notes = [each.data["text"] for each in task.events if each.type == "note"]
-    assert [each for each in notes if "'two' was to wait for a person, and did not" in each] == notes[:1] != []
-
-
-def counted(name: str, **review: Any) -> Step:
-    """A step whose function says something else whenever it is called, and counts in the state, too."""
-
-    def work(step_input: Any, run_context: RunContext) -> StepOutput:
-        CALLS[name] += 1
-        state = run_context.session_state
-        assert state is not None
-        state["counts"] = [*state.get("counts", []), name]
-        return StepOutput(content=f"{step_input.previous_step_content or ''}>{name} {CALLS[name]} {state['counts']}")
-
-    takes_two: Any = work
-    return Step(name=name, executor=takes_two, human_review=HumanReview(**review) if review else None)
 
 
 def mixed_step() -> Step:

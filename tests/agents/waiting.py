@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agno.agent import Agent
+from agno.run import RunContext
 from agno.team import Team
 from agno.tools import tool
 from agno.workflow import Parallel, Step, StepOutput
@@ -20,6 +21,10 @@ from worker.words.requests import InputAnswer, InputRequest, requests_of
 
 YES = InputAnswer(approve=True)
 NO = InputAnswer(approve=False, note="far too dear")
+
+REVIEW = {"requires_output_review": True}
+FIELD = [{"name": "who", "field_type": "str", "required": True}]
+LATE = InputAnswer(approve=False, note="Nobody has answered within 1 h.", unanswered=True)
 
 CALLS: Counter[str] = Counter()
 
@@ -137,3 +142,17 @@ def step(name: str, **review: Any) -> Step:
         return StepOutput(content=f"{step_input.previous_step_content or ''}>{name}{more}")
 
     return Step(name=name, executor=work, human_review=HumanReview(**review) if review else None)
+
+
+def counted(name: str, **review: Any) -> Step:
+    """A step whose function says something else whenever it is called, and counts in the state, too."""
+
+    def work(step_input: Any, run_context: RunContext) -> StepOutput:
+        CALLS[name] += 1
+        state = run_context.session_state
+        assert state is not None
+        state["counts"] = [*state.get("counts", []), name]
+        return StepOutput(content=f"{step_input.previous_step_content or ''}>{name} {CALLS[name]} {state['counts']}")
+
+    takes_two: Any = work
+    return Step(name=name, executor=takes_two, human_review=HumanReview(**review) if review else None)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEPT_FAILURES = 20  # of a run that fails over and over; the last ones explain its end
+TURNS = 5  # of the event loop
 ENDING_SECONDS = 1.0  # what a cancelled run's members get to end; a stop is to be felt within a second
 
 
@@ -96,6 +97,10 @@ class AgentRun:
     _bounds: Bounds | None = None
     asked: dict[str, InputRequest] = field(default_factory=dict[str, InputRequest])
     """What its agents ask of a person, and nobody has answered."""
+    steps: "set[Frame]" = field(default_factory=set["Frame"])
+    """Steps of workflows that go on."""
+    _held_up: "set[Frame]" = field(default_factory=set["Frame"])  # of these, by a person who has not answered yet
+    _step_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _kept_back: list[Callable[[], Written]] = field(default_factory=list[Callable[[], Written]])
     last_words: str = ""  # of a tool that had the run's own agent stop
     has_streamed: bool = False  # text of an answer that was complete
@@ -240,6 +245,23 @@ class AgentRun:
         kept_back, self._kept_back = self._kept_back, []
         for write in kept_back:
             self.buffer.add(*write())
+
+    async def others_end(self, frame: "Frame") -> None:
+        """Wait for the workflow's steps beside a frame that waits for a person: cut off, they would be made again."""
+        for _ in range(TURNS):  # those that Agno starts at the same time begin one after another
+            await asyncio.sleep(0)
+        around = {*frame.path()}
+        self._held_up.update(each for each in around if each in self.steps)
+        self._step_ended.set()
+        while self.steps - self._held_up:
+            self._step_ended.clear()
+            await self._step_ended.wait()
+
+    def step_ends(self, frame: "Frame") -> None:
+        """A workflow's step has ended."""
+        self.steps.discard(frame)
+        self._held_up.discard(frame)
+        self._step_ended.set()
 
     def keep_back(self, write: Callable[[], Written]) -> None:
         """Store something only if the run waits for a person, which it may do already."""

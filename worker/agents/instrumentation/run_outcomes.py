@@ -70,14 +70,17 @@ def is_output(item: Any, child: Frame) -> bool:
 
 
 def pause(child: Frame) -> None:
-    """Go no further with what has made a run that waits for a person, where it would go on without.
+    """Go no further with what has made a run that waits for a person. Raises: CancelledError."""
+    if holds_up(child):
+        raise child.run.call(child.run.pause)
+
+
+def holds_up(child: Frame) -> bool:
+    """Whether what has made a run that waits for a person would go on without.
 
     That is code of the user's; and a step of Agno's that is a workflow: the steps after it would be carried out.
-
-    Raises: CancelledError.
     """
-    if child.is_paused and (child.is_users or (child.run_id and hasattr(child.owner, "steps"))):
-        raise child.run.call(child.run.pause)
+    return child.is_paused and bool(child.is_users or (child.run_id and hasattr(child.owner, "steps")))
 
 
 def tell_cancelled(child: Frame, ended: Any) -> None:
@@ -109,10 +112,18 @@ def has_failed(child: Frame, answer: Any) -> bool:
     return outcome.failed
 
 
+def begun(child: Frame) -> None:
+    """Note that a step goes on."""
+    if not child.run_id:
+        child.run.steps.add(child)
+
+
 def ended(child: Frame, *, failed: bool) -> None:
     """Note that a run within a run has ended."""
     run = child.run
     run.journal.end(child.scope, failed=failed)
+    if not child.run_id:
+        run.step_ends(child)
     if child.run_id:
         end(child.run_id)
         run.journal.run_ids.add(child.run_id)

@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any
 
 from worker.agents.call_sites import Place, call_site
-from worker.agents.instrumentation import step_functions, step_pauses
+from worker.agents.instrumentation import step_functions, step_pauses, step_reviews
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
 from worker.agents.instrumentation.identities import character_of, config_of, input_of, model_of, name_of
 from worker.agents.instrumentation.run_outcomes import (
     RunOutcome,
     begin,
+    begun,
     ended,
     has_failed,
+    holds_up,
     is_output,
     pause,
     tell_cancelled,
@@ -94,12 +96,11 @@ def step(frame: Frame, original: Any, owner: Any, arguments: tuple[Any, ...], op
     if owner.skip_on_failure:  # Agno's words; its result has neither the step's name nor its id
         frame.run.skipped_steps.add(f"Step {owner.name} failed but skipped")
     scope = frame.run.call(frame.run.journal.open, frame.scope, identity, owner.name or "step")
-    step_pauses.tell_unasked(frame, owner)
     child = Frame(frame.run, owner, lambda: scope, frame, given=frame.given)
     key = partial(_key_of_step, child)
     with within(child, key):
         own = step_functions.kept(child, _leaving_retries(owner), options)
-        result = original(own, *arguments, **options)
+        result = step_reviews.carried_out(child, partial(original, own), original.__name__, arguments, options)
     return _followed(child, result, key)
 
 
@@ -218,12 +219,15 @@ def _followed(child: Frame, result: Any, key: Callable[[], str] | None = None) -
 
 async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> Any:
     failed = True
+    begun(child)
     try:
         with within(child, key):
             answer = await result
         failed = has_failed(child, answer)
     finally:
         ended(child, failed=failed)
+    if holds_up(child):
+        await child.run.others_end(child)
     pause(child)
     tell_cancelled(child, answer)
     return answer
@@ -231,10 +235,13 @@ async def _awaited(child: Frame, result: Any, key: Callable[[], str] | None) -> 
 
 async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], str] | None) -> AsyncIterator[Any]:
     failed, output = True, None
+    begun(child)
     try:
         outcome = RunOutcome(child)
         async for item in streamed(items, child, key):
             outcome.take(item)
+            if hasattr(item, "success"):  # a step's output: whoever reads it may stop here
+                child.run.step_ends(child)
             if is_output(item, child):
                 output = item
             else:
@@ -242,6 +249,8 @@ async def _iterated(child: Frame, items: AsyncIterator[Any], key: Callable[[], s
         failed = outcome.failed
     finally:
         ended(child, failed=failed)
+    if holds_up(child):
+        await child.run.others_end(child)
     pause(child)
     tell_cancelled(child, outcome.cancelled)
     if output is not None:

@@ -42,7 +42,8 @@ def kept(frame: Frame, step: Any, options: dict[str, Any]) -> Any:
         match = _match(step_input)
         entry = frame.run.journal.take(frame.scope, "step", "", match)
         if entry is not None:
-            frame.run.pass_over(frame.scope, frame.run.count)
+            for each in frame.scope.children:  # the step's own rows may be of another try
+                frame.run.pass_over(each, frame.run.count)
             return _restored(entry.value, context.session_state)
         before, found = states.copied(context.session_state), states.found(context.session_state)
         result = await function(step_input, **given)

@@ -134,30 +134,29 @@ def tell_unasked(frame: Frame, step: Any) -> None:
         frame: Of the workflow whose step it is.
         step: Agno's: a single one, or one with others within.
     """
-    note = _unasked(frame.owner, step)
-    if note is not None:
-        frame.run.call(frame.run.tell_once, note.data["text"], note)
+    if not is_unasked(frame.owner, step):
+        return
+    text = (
+        f"Step {step.name or type(step).__name__!r} was to wait for a person, and did not: within a loop, a condition,"
+        " a group or parallel steps people are asked about single steps alone."
+    )
+    note = NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "unasked"})
+    frame.run.call(frame.run.tell_once, text, note)
 
 
-def _unasked(workflow: Any, step: Any) -> NewEvent | None:
-    """The note that Agno asks nobody about a step: it does for a workflow's own steps alone, not for those within one.
+def is_unasked(workflow: Any, step: Any) -> bool:
+    """Whether a step is to wait for a person, and Agno asks nobody: it asks about a workflow's own steps alone.
 
     Args:
         workflow: Whose step it is, as it is carried out.
-        step: A step that is about to be carried out; None is answered for most.
+        step: Agno's: a single one, or one with others within.
     """
     review, name = step.human_review, step.name or type(step).__name__
     if not any(getattr(review, each) for each in REVIEWS):
-        return None
+        return False
     own = workflow.steps if isinstance(workflow.steps, list) else list(getattr(workflow.steps, "steps", None) or ())
     is_step = hasattr(step, "active_executor")  # of which there are copies
-    if not own or any(each is step or (is_step and getattr(each, "name", None) == name) for each in own):
-        return None
-    text = (
-        f"Step {name!r} was to wait for a person, and did not: Agno asks about a workflow's own steps,"
-        " not about steps within a loop, a condition, a group or a parallel one."
-    )
-    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "unasked"})
+    return bool(own) and not any(each is step or (is_step and getattr(each, "name", None) == name) for each in own)
 
 
 def _with_output(event: Any, output: Any) -> Any:
@@ -216,10 +215,16 @@ def _asked(frame: Frame, output: Any) -> Iterator[tuple[InputRequest, Apply]]:
         yield InputRequest.asked(where, Kind.Confirmation, **what), partial(_decide, each)
     for each in (output.step_requirements or ())[-1:]:  # earlier ones are history
         if not each.requires_executor_input and not each.is_resolved:
-            yield from _of_step(where, each)
+            yield from requests_of_step(where, each)
 
 
-def _of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Apply]]:
+def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputRequest, Apply]]:
+    """What Agno's ``StepRequirement`` asks, and how each answer is set.
+
+    Args:
+        where: Its place in the journal.
+        step: The requirement.
+    """
     what: dict[str, Any] = {"agent": step.step_name, "answer_by": step.timeout_at}
     if step.requires_output_review:
         shown = {"output": getattr(step.step_output, "content", None)}
