@@ -11,7 +11,7 @@ from datetime import datetime
 from benchmarks.processes import create_many, started
 from benchmarks.scenarios import LINES, fresh
 from worker.engine.engine import Engine
-from worker.engine.liveness import heartbeat
+from worker.engine.timings import DEFAULT
 
 HELD = "select worker_id, array_agg(id) as ids from worker.tasks where status = 'executing' group by worker_id"
 HERE = "select id from worker.workers where gone_at is null order by started_at"
@@ -27,7 +27,7 @@ async def rescue(engine: Engine, count: int) -> LINES:
     await fresh(engine)
     with ExitStack() as stack:
         stack.enter_context(started("work"))
-        await asyncio.sleep(heartbeat.TRUST_SECONDS)  # until it is believed, as one that has been there for a while
+        await asyncio.sleep(DEFAULT.trust)  # until it is believed, as one that has been there for a while
         seconds = [await _once(engine, stack) for _ in range(count)]
     ordered = sorted(seconds)
     return [
@@ -40,7 +40,7 @@ async def rescue(engine: Engine, count: int) -> LINES:
 async def _once(engine: Engine, stack: ExitStack) -> float:
     victim = stack.enter_context(started("work"))
     ids = await _held_by_newest(engine)
-    await asyncio.sleep(random.uniform(0, heartbeat.SCAN_SECONDS))  # noqa: S311 - any moment between two looks
+    await asyncio.sleep(random.uniform(0, DEFAULT.scan))  # noqa: S311 - any moment between two looks
     killed = time.time()
     victim.send_signal(signal.SIGKILL)
     begun: datetime | None = None

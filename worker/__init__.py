@@ -10,7 +10,17 @@ from worker import aliases as _aliases
 if TYPE_CHECKING:
     from worker.agents.tools import declare_tool
     from worker.current import idempotency_key
-    from worker.decorators import on_tool_after, on_tool_before, on_tool_error, register_tool, tool
+    from worker.decorators import (
+        on,
+        on_boot,
+        on_shutdown,
+        on_task,
+        on_tool_after,
+        on_tool_before,
+        on_tool_error,
+        register_tool,
+        tool,
+    )
     from worker.face.agent import Agent, AgentsListItem
     from worker.face.agents import Agents
     from worker.face.agno_db import agno_db
@@ -22,9 +32,9 @@ if TYPE_CHECKING:
     from worker.face.running import run_agent, run_agent_sync
     from worker.face.schema_models import build_model_from_schema
     from worker.face.task import Task
-    from worker.face.tasks import Tasks, TasksListItem
+    from worker.face.task_lists import TasksListItem
+    from worker.face.tasks import Tasks
     from worker.face.tools import Tool, ToolsRepository
-    from worker.registry import on, on_boot, on_shutdown, on_task
     from worker.words.activity import (
         AgentActivityThread,
         AgentActivityThreadAuth,
@@ -57,11 +67,7 @@ if TYPE_CHECKING:
         ToolCallRequest,
         ToolCallResult,
     )
-    from worker.words.knowledge import (
-        AgentKnowledgeBase,
-        KnowledgeBaseSearchResult,
-        KnowledgeBaseType,
-    )
+    from worker.words.knowledge import AgentKnowledgeBase, KnowledgeBaseSearchResult, KnowledgeBaseType
     from worker.words.plans import MAX_PLAN_RETRIES, PROMISE_CONTINUATION_NUDGE, is_promise_only_answer
     from worker.words.protocol import (
         AgentDeploymentType,

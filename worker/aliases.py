@@ -16,7 +16,8 @@ from typing import Any
 
 PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.task": ("Task",),
-    "worker.face.tasks": ("Tasks", "TasksListItem"),
+    "worker.face.task_lists": ("TasksListItem",),
+    "worker.face.tasks": ("Tasks",),
     "worker.face.agent": ("Agent", "AgentsListItem"),
     "worker.face.agents": ("Agents",),
     "worker.face.agno_db": ("agno_db",),
@@ -27,11 +28,20 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.listening": ("Events", "on_auth_event"),
     "worker.face.tools": ("Tool", "ToolsRepository"),
     "worker.agents.tools": ("declare_tool",),
-    "worker.decorators": ("on_tool_after", "on_tool_before", "on_tool_error", "register_tool", "tool"),
+    "worker.decorators": (
+        "on",
+        "on_boot",
+        "on_shutdown",
+        "on_task",
+        "on_tool_after",
+        "on_tool_before",
+        "on_tool_error",
+        "register_tool",
+        "tool",
+    ),
     "worker.current": ("idempotency_key",),
     "worker.face.running": ("run_agent", "run_agent_sync"),
     "worker.face.schema_models": ("build_model_from_schema",),
-    "worker.registry": ("on", "on_boot", "on_shutdown", "on_task"),
     "worker.words.retry": ("RetryPolicy",),
     "worker.words.statuses": (
         "AgentExecutionStatus",

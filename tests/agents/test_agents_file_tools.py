@@ -7,7 +7,7 @@ from agno.agent import Agent
 
 from tests.agents.attempts import Task
 from worker.agents.file_tools import FileTools
-from worker.agents.running import Material
+from worker.agents.material import Material
 from worker.inputs import Attachment, Attachments, Kind
 from worker.inputs.library import Library
 from worker.testing import Call, ScriptedModel

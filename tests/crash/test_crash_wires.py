@@ -7,7 +7,7 @@ from tests.providers.plots import PROGRAMS, SILENT, leftovers, plots_of, wrongs_
 from tests.providers.standin import WIRES
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers
-from worker.agents.instrumentation import bare, model_calls
+from worker.agents.instrumentation import bare, model_asking
 from worker.engine.engine import Engine
 
 __all__ = ["handlers", "leftovers"]
@@ -36,7 +36,7 @@ async def test_a_model_may_fall_silent_at_every_event(
     engine: Engine, handlers: Handlers, wire: str, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKER_MODEL_SILENCE_SECONDS", SILENCE_SECONDS)
-    for module in (bare, model_calls):
+    for module in (bare, model_asking):
         monkeypatch.setattr(module, "AT_ONCE", 1)
     plots = [each for each in plots_of(wire, program) if each.kind in SILENT]
     assert not await wrongs_of(plots, engine, handlers, at_once=SILENT_AT_ONCE)

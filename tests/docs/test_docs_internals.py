@@ -38,3 +38,11 @@ def test_every_promise_has_tests() -> None:
     for _, paths in rows:
         for path in re.findall(r"`([\w./]+)`", paths):
             assert (ROOT / "tests" / path).exists(), path
+
+
+def test_no_module_has_more_than_350_lines() -> None:
+    """What grows beyond that has two subjects; see ``docs/internals/style.md``."""
+    lines = {
+        path.relative_to(ROOT): path.read_text(encoding="utf-8").count("\n") for path in ROOT.glob("worker/**/*.py")
+    }
+    assert {str(path): count for path, count in lines.items() if count > 350} == {}

@@ -17,7 +17,7 @@ import pytest
 from tests.examples.conftest import ROOT, Done, Load
 from tests.examples.provider import answering
 from tests.support import wait_until
-from worker import registry, run_agent
+from worker import decorators, registry, run_agent
 from worker.face.task import Task
 from worker.testing import Call, ScriptedModel
 from worker.words.statuses import TaskUpdateEventType
@@ -156,7 +156,7 @@ async def test_the_team_hands_work_to_both_members(load: Load, serving: Serving,
 
     registry.default.handlers.clear()
 
-    @registry.on_task(agent_id="team")
+    @decorators.on_task(agent_id="team")
     async def with_scripted_model(task: Task) -> Task:  # pyright: ignore[reportUnusedFunction] - the registry has it
         return await run_agent(team.make_team(ScriptedModel(turn)), task)
 

@@ -11,7 +11,7 @@ from worker.discovery import discover
 from worker.registry import Registry
 from worker.words.errors import ConfigurationError
 
-HANDLER = "from worker.registry import on_task\n\n\n@on_task(agent_id=__name__)\ndef work(task): ...\n"
+HANDLER = "from worker.decorators import on_task\n\n\n@on_task(agent_id=__name__)\ndef work(task): ...\n"
 MINE = ("served", "billing", "app", "things")
 
 
@@ -94,7 +94,7 @@ def test_somebody_elses_package_of_that_name_is_not_taken_for_it(
 def test_the_current_folder_may_be_the_folder(folder: Path, registry: Registry) -> None:
     here = folder.parent
     write(here, "app.py", source="import things\n" + HANDLER)
-    write(here, "things.py", source="from worker.registry import on_task\n@on_task\ndef work(task): ...\n")
+    write(here, "things.py", source="from worker.decorators import on_task\n@on_task\ndef work(task): ...\n")
     write(here, "served/broken.py", source="1 / 0\n")
     assert discover(Path()) == ["app", "things"]
     assert [handler.name for handler in registry.handlers] == ["things.work", "app.work"]

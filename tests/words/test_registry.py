@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from worker import registry as registries
-from worker.registry import Handler, Registry, on, on_boot, on_shutdown, on_task
+from worker.decorators import on, on_boot, on_shutdown, on_task
+from worker.registry import Handler, Registry
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
 from worker.words.retry import RetryPolicy

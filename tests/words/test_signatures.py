@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.words.test_registry import called, problem, registry, serve
-from worker.registry import Registry, on, on_boot, on_shutdown, on_task
+from worker.decorators import on, on_boot, on_shutdown, on_task
+from worker.registry import Registry
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 

@@ -12,7 +12,7 @@ from worker.cli.invoke_command import HELD
 from worker.cli.task_commands import tasks
 from worker.engine.engine import Engine
 from worker.face.options import TaskOptions
-from worker.face.tasks import TaskFilters
+from worker.face.task_lists import TaskFilters
 from worker.server.app import create_app
 from worker.settings import Settings
 from worker.words.task_lists import TaskFilter, TaskQuery

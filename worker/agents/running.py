@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self
 
@@ -15,8 +14,7 @@ from worker.agents.clients import close_clients
 from worker.agents.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_ending
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
-from worker.agents.file_tools import FileTools
-from worker.agents.history import session_of, with_history
+from worker.agents.history import with_history
 from worker.agents.instrumentation import Frame, installed, within
 from worker.agents.instrumentation.connections import close_servers
 from worker.agents.instrumentation.identities import config_of, input_of, model_of, name_of
@@ -25,88 +23,23 @@ from worker.agents.instrumentation.run_outcomes import begin, end
 from worker.agents.instrumentation.runs import name_members
 from worker.agents.instrumentation.step_pauses import continued
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
-from worker.agents.overrides import Overrides, kind_of, without_users, workflow_input
-from worker.agents.produced import Produced, produced
-from worker.agents.results import Unfit, Wanted, as_text, repair_request, wanted
+from worker.agents.material import Material, Produce, RunResult
+from worker.agents.overrides import Overrides, kind_of, without_users
+from worker.agents.produced import produced
+from worker.agents.requests import repair_of, request_of
+from worker.agents.results import Unfit, Wanted, as_text, wanted
 from worker.agents.translation import Translation
 from worker.agents.workflow_steps import Said
 from worker.current import Run, run_in_hand
 from worker.threads import in_thread
 from worker.words.classification import message_of
-from worker.words.conversations import ConversationTurn
 from worker.words.digests import digest
 from worker.words.errors import ModuleException
 from worker.words.events import NewEvent
 from worker.words.finish import FinishReason
 from worker.words.statuses import TaskUpdateEventType
-from worker.words.tasks import TaskRecord, Tokens
+from worker.words.tasks import TaskRecord
 from worker.words.usage import Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """A task's input as an agent takes it.
-
-    Args:
-        message: The text.
-        files: Agno ``File`` objects.
-        images: Agno ``Image`` objects.
-        audio: Agno ``Audio`` objects.
-        videos: Agno ``Video`` objects.
-        given: A structured input, in place of the text.
-        options: Other keywords of the agent's own ``arun``.
-        streams: Whether its text may be streamed, where the task wants that.
-        file_tools: Tools by which it reads on in the files.
-        history: Earlier turns of the conversation.
-    """
-
-    message: str
-    files: Sequence[Any] = ()
-    images: Sequence[Any] = ()
-    audio: Sequence[Any] = ()
-    videos: Sequence[Any] = ()
-    given: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    streams: bool = True
-    file_tools: FileTools | None = None
-    history: Sequence[ConversationTurn] = ()
-
-    @property
-    def input(self) -> Any:
-        """What Agno takes as the input."""
-        return self.message if self.given is None else self.given
-
-    @property
-    def media(self) -> dict[str, Sequence[Any]]:
-        """What goes with the message, by the names of ``arun``."""
-        return {"images": self.images, "files": self.files, "audio": self.audio, "videos": self.videos}
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What came of a run.
-
-    Args:
-        content: The result as text, JSON text where JSON was wanted; None where the run is paused.
-        tokens: Of all models that took part: members', helpers' and a repair's included.
-        used_tools: Names in order of first use, members' included, Agno's own delegation tools left out.
-        paused: The task's ``hitl_request`` if the run waits for a person.
-        run_id: Agno's id of the run.
-        duration: Seconds.
-        output: Agno's own output of the run; None where an earlier attempt has finished it.
-    """
-
-    content: str | None
-    tokens: Tokens = field(default_factory=Tokens)
-    used_tools: list[str] = field(default_factory=list[str])
-    paused: dict[str, Any] | None = None
-    run_id: str = ""
-    duration: float = 0.0
-    output: Any = None
-
-
-Produce = Callable[[Sequence[Produced]], Awaitable[None]]
-"""Keeps what a run has made beside text. Raises: LeaseLost."""
 
 
 async def run(
@@ -217,7 +150,7 @@ class _Going:
         """Run the agent to its end."""
         self._is_workflow = kind == "workflow"
         started = time.perf_counter()
-        request = _request(agent, kind, self._run.record, self._material, self._want)
+        request = request_of(agent, kind, self._run.record, self._material, self._want)
         applied = self._overrides.applied(agent, kind)
         with_history(applied, self._material.history)
         own = without_users(applied, request["user_id"])
@@ -359,7 +292,7 @@ class _Going:
         repairer = self._overrides.repairer()
         if repairer is None:
             raise ResultInvalid(problem, as_text(content))
-        said = _conversation(as_text(self._material.input), as_text(content), problem)
+        said = repair_of(as_text(self._material.input), as_text(content), problem)
         request = {"input": said, "yield_run_output": True}
         mending = self._frame_of(repairer, frame)
         self._run.journal.mending = mending.scope
@@ -388,33 +321,6 @@ class _Going:
         run = self._run
         scope = run.journal.open(run.scope, Identity("agent", "repair", str, str, is_pinned=True), "repair")
         return Frame(run, repairer, lambda: scope, frame, run_id=run.id_of(scope))
-
-
-def _request(agent: Any, kind: str, record: TaskRecord, material: Material, want: Wanted) -> dict[str, Any]:
-    """What ``arun`` is given besides the run's id."""
-    user = record.input.user
-    request: dict[str, Any] = {
-        "input": material.input,
-        "session_id": session_of(agent, record),
-        "user_id": user.id if user else None,
-        **{name: list(media) or None for name, media in material.media.items()},
-        **material.options,
-    }
-    if kind == "workflow":
-        request["input"] = workflow_input(material.input, record, want)
-    else:
-        request["yield_run_output"] = True
-    return request
-
-
-def _conversation(message: str, answer: str, problem: str) -> list[Any]:
-    from agno.models.message import Message
-
-    return [
-        Message(role="user", content=message),
-        Message(role="assistant", content=answer),
-        Message(role="user", content=repair_request(problem)),
-    ]
 
 
 def _nothing() -> None:

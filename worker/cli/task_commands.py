@@ -116,7 +116,7 @@ def list_tasks(
     filters: dict[str, Any],
 ) -> None:
     """List tasks, newest first."""
-    from worker.face.tasks import query_of
+    from worker.face.task_lists import query_of
 
     if paused:
         from worker.cli.answer_command import list_requests

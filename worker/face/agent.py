@@ -15,7 +15,8 @@ from worker.face.configuration import Configuration
 from worker.face.knowledge import KnowledgeBase, KnowledgeBases
 from worker.face.options import TaskOptions
 from worker.face.retrieving import Retriever, retriever
-from worker.face.task import Task, Verb
+from worker.face.task import Task
+from worker.face.task_saving import Verb
 from worker.face.tasks import Tasks
 from worker.face.tools import InvocationOptions, Tool, ToolsRepository
 from worker.face.uploads import FileSource

@@ -1,14 +1,16 @@
 """What a person answers, as user code says it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import pydantic
 
-from worker.face.changes import as_refusal
+from worker.face.changes import as_json, as_refusal
 from worker.words.errors import ValidationError
 from worker.words.messages import NewMessage
 from worker.words.requests import InputAnswer, open_requests
+from worker.words.signals import NewSignal
 
 Given = InputAnswer | Mapping[str, Any]
 
@@ -71,3 +73,11 @@ def named(answers: Sequence[InputAnswer], hitl_request: Mapping[str, Any] | None
     if len(waits) != 1:
         return list(answers)
     return [each if each.id is not None else each.model_copy(update={"id": waits[0].id}) for each in answers]
+
+
+def signal_of(name: str, data: Any) -> NewSignal:
+    """Put together a signal. Raises: ValidationError."""
+    try:
+        return NewSignal(name=name, data=json.loads(as_json(data, "data")))
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None

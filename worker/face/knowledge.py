@@ -13,7 +13,7 @@ from worker.current import run_in_hand
 from worker.face import bridge
 from worker.face.configuration import Configuration
 from worker.face.ingesting import ingest_here
-from worker.face.task import Verb
+from worker.face.task_saving import Verb
 from worker.face.uploads import FileSource, references
 from worker.knowledge import embed, named
 from worker.words.errors import ModuleException, Unavailable, ValidationError

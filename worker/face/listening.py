@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from worker.decorators import on_boot, on_shutdown, on_task
 from worker.face.configuration import Configuration
-from worker.registry import on_boot, on_shutdown, on_task
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Any
 from worker.agents.call_sites import Place, call_site
 from worker.contracts import Platform
 from worker.current import REASON_PAUSE, Run, asked_by_run, run_in_hand
-from worker.face import bridge, reading
-from worker.face.artifacts import keep_produced
+from worker.face import bridge
+from worker.face.emitter import Emitter
+from worker.face.material import material_of
 from worker.face.task import Task
 from worker.words.conversations import ConversationQuery
 from worker.words.errors import NotFound, Unavailable, Unsupported, ValidationError
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.usage import Usage
-from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
-    from worker.agents.file_tools import FileTools
-    from worker.agents.produced import Produced
-    from worker.agents.running import Material, Produce
-    from worker.inputs import Attachments
+    from worker.agents.material import Material
     from worker.words.conversations import ConversationTurn
-    from worker.words.models import ModelCapabilities
 
 IGNORED = {
     "mcp_servers": "a worker connects to the servers that its own agents name, and to none that a task brings.",
@@ -162,14 +158,14 @@ async def _perform(
     bridge.before_closing(close_shared)
     ordinal = _next_ordinal(task, run)
     saved = {name: getattr(task, name) for name in SAVED}
-    emitter = _Emitter(task.id)
+    emitter = Emitter(task.id)
     given = dict(given)
     wants_tools: bool | None = given.pop("file_tools", None if given.get("input") is None else False)
     wanted_history = given.pop("history", None)
     history = await _history(agent, task, wanted_history)
     if given:
         _check(agent, given)
-    material, notes = await _material(agent, task, wants_tools)
+    material, notes = await material_of(agent, task, wants_tools)
     material = replace(_with(material, given), history=history)
     if (unused := history_unused(agent, wanted_history)) is not None:
         await emitter.tell([NewEvent(type=TaskUpdateEventType.Note, data=_note(unused, "option"))])
@@ -262,98 +258,6 @@ def _with(material: "Material", given: Mapping[str, Any]) -> "Material":
     elif said is not None:
         own["given"] = said
     return replace(material, **own, options=rest)
-
-
-class _Emitter:
-    """Where events go: to the log of the task, in the name of its attempt; nowhere without one."""
-
-    def __init__(self, task_id: str) -> None:
-        run = run_in_hand.get()
-        self._run = run if run is not None and run.task_id == task_id and run.attempt is not None else None
-
-    async def emit(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
-        """Append events, and rows of the journal with them. Raises: LeaseLost."""
-        if self._run is not None and self._run.attempt is not None:
-            await self._run.work.emit(self._run.task_id, self._run.attempt, events, rows)
-
-    def producing(self, platform: Platform | None) -> "Produce | None":
-        """Keeps what the run makes beside text with the task; none where no attempt owns it."""
-        run = self._run
-        if run is None or platform is None:
-            return None
-
-        async def keep(made: "Sequence[Produced]") -> None:
-            await self.tell(await keep_produced(platform, run, made))
-
-        return keep
-
-    async def tell(self, events: Sequence[NewEvent]) -> None:
-        """Append events, but for those that an earlier attempt has told. Raises: LeaseLost."""
-        journal = self._run.journal if self._run is not None else None
-        if self._run is not None and journal is not None:
-            await journal.load(self._run.work)
-            events = journal.unemitted(events)
-        if events:
-            await self.emit(events)
-
-
-async def _material(agent: Any, task: Task, wants_tools: bool | None) -> "tuple[Material, Sequence[str]]":
-    """Turn a task's input into what its agent's model can take; with notes on what could not be taken along."""
-    from worker.agents.running import Material
-
-    if not task.input.files:
-        return Material(task.input.text or ""), ()
-    from worker.agents.capabilities import capabilities
-    from worker.inputs import (
-        Attachments,
-        adapt,
-        compose_message,
-        to_agno_audio,
-        to_agno_files,
-        to_agno_images,
-        to_agno_videos,
-    )
-    from worker.inputs.threads import examine
-
-    text, urls = task.input.text or "", task.input.files
-    takes = capabilities(agent, task)
-    if task.disable_attachment_injection:  # the agent is told where they are, and fetches what it wants with its tools
-        whole = await task.aread_attachments() if wants_tools else Attachments()
-        tools = _file_tools(agent, urls, whole, takes, is_cut=False, wanted=wants_tools)
-        return Material(compose_message(text, urls, Attachments()), file_tools=tools), ()
-    whole = await task.aread_attachments()
-    fitting: Attachments = await adapt(whole, takes, reading.limits())
-    tools = _file_tools(agent, urls, whole, takes, is_cut=fitting.are_cut, wanted=wants_tools)
-    how = tools.how_to_read if tools is not None else None
-    material = Material(
-        await examine(lambda: compose_message(text, urls, fitting, how_to_read=how)),
-        files=to_agno_files(fitting),
-        images=to_agno_images(fitting),
-        audio=to_agno_audio(fitting),
-        videos=to_agno_videos(fitting),
-        file_tools=tools,
-    )
-    return material, fitting.notes
-
-
-def _file_tools(
-    agent: Any,
-    urls: Sequence[str],
-    whole: "Attachments",
-    takes: "ModelCapabilities",
-    *,
-    is_cut: bool,
-    wanted: bool | None,
-) -> "FileTools | None":
-    """Tools to read on in the task's files, if they are wanted, or by default where there is something to read on."""
-    from worker.agents.file_tools import file_tools, has_tools
-    from worker.inputs.library import Library
-
-    can_call = takes.tools or has_tools(agent)
-    is_wanted = is_cut and can_call if wanted is None else wanted
-    if not is_wanted or callable(getattr(agent, "tools", None)):  # a function that makes tools is asked by Agno alone
-        return None
-    return file_tools(agent, Library(urls, whole, takes.text_tokens))
 
 
 def _next_ordinal(task: Task, run: Run | None) -> int:

@@ -1,52 +1,33 @@
 """A task as user code holds it: read its fields, change them, save; follow its events; read its files."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from pydantic import PrivateAttr
 
 from worker.contracts import Platform
-from worker.current import run_in_hand
-from worker.face import artifacts, bridge, reading
+from worker.face import artifacts, bridge
 from worker.face.answers import Said, answers_of, message_of, named
 from worker.face.awaiting import following, saw
 from worker.face.binding import bound
-from worker.face.changes import Snapshot, changed, checked, pending, sendable, snapshot
+from worker.face.changes import snapshot
 from worker.face.configuration import Configuration
-from worker.face.kept_files import TaskKeeper
 from worker.face.reporting import Report, report
+from worker.face.task_saving import SavedTask, Verb, loading
 from worker.words.activity import AgentActivityThread
 from worker.words.attempts import Attempt
-from worker.words.changes import MUTABLE
 from worker.words.events import TaskUpdateEvent, typed_data
-from worker.words.statuses import WHOLE_TASK, AgentExecutionStatus
+from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord, effective
 
-if TYPE_CHECKING:
-    from worker.inputs import Attachments
 
-T = TypeVar("T")
-Verb = Callable[[Platform], Awaitable[T]]
-
-
-class Task(TaskRecord):
+class Task(SavedTask):
     """A task with its platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop.
 
     ``result`` may be set to text, or to a model, dictionary or list, which is saved as JSON text.
     """
 
-    result: Any = None
-
-    MUTABLE: ClassVar[frozenset[str]] = MUTABLE
-    """What a save may change; all else is fixed when the task is created."""
-
-    _configuration: Configuration | None = PrivateAttr(default=None)
-    _saved: Snapshot = PrivateAttr(default_factory=dict)
-    _attachments: Any = PrivateAttr(default=None)
-    _fitted: Any = PrivateAttr(default=None)  # those, with pictures that any provider accepts
-    _agent_runs: int = PrivateAttr(default=0)
     _run_output: Any = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
@@ -89,16 +70,6 @@ class Task(TaskRecord):
             object.__setattr__(self, name, value)
         self._saved = snapshot(self)
 
-    @property
-    def configuration(self) -> Configuration:
-        """Where the task lives; what the environment says, if it came from the default platform."""
-        return self._configuration or Configuration()
-
-    @property
-    def origin(self) -> Configuration | None:
-        """The platform that the task came from; None means the default one, which in a worker is the worker's own."""
-        return self._configuration
-
     @bound
     @classmethod
     async def aload(cls, task_id: str, configuration: Configuration | None = None) -> Self:
@@ -111,23 +82,23 @@ class Task(TaskRecord):
         Raises:
             ModuleException: 404: there is no such task.
         """
-        return cls.of(_seen(await bridge.across(_get(task_id), configuration)), configuration)
+        return cls.of(_seen(await bridge.across(loading(task_id), configuration)), configuration)
 
     @bound
     @classmethod
     def load(cls, task_id: str, configuration: Configuration | None = None) -> Self:
         """Load a task, as ``aload`` does."""
-        return cls.of(_seen(bridge.block(_get(task_id), configuration)), configuration)
+        return cls.of(_seen(bridge.block(loading(task_id), configuration)), configuration)
 
     async def areload(self) -> Self:
         """Become what the platform has now; what was changed and not saved is given up."""
-        record = await bridge.across(_get(self.id), self._configuration)
+        record = await bridge.across(loading(self.id), self._configuration)
         self._become(_seen(record), self._configuration)
         return self
 
     def reload(self) -> Self:
         """Become what the platform has now, as ``areload`` does."""
-        self._become(_seen(bridge.block(_get(self.id), self._configuration)), self._configuration)
+        self._become(_seen(bridge.block(loading(self.id), self._configuration)), self._configuration)
         return self
 
     async def aread_artifact(self, name: str) -> bytes:
@@ -143,50 +114,6 @@ class Task(TaskRecord):
         """Read a file that a run has made, as ``aread_artifact`` does."""
         artifact = artifacts.named(self.artifacts, name)
         return bridge.block(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
-
-    async def aset_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
-        """Change the status, and that alone: other changes stay unsaved.
-
-        Args:
-            status: The new one.
-            result: What is saved with it; None means nothing.
-
-        Raises:
-            ModuleException: 422: it is no status; 409: this run no longer owns the task.
-        """
-        changes = _status_and(status, result)
-        sending, before = self._sending(checked(changes)), self._now(*changes)
-        self._absorb(await bridge.across(sending, self._configuration), before)
-
-    def set_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
-        """Change the status, as ``aset_status`` does."""
-        changes = _status_and(status, result)
-        sending, before = self._sending(checked(changes)), self._now(*changes)
-        self._absorb(bridge.block(sending, self._configuration), before)
-
-    async def asave(self, with_deep_plan_update: bool | None = False) -> Self:
-        """Save what was changed since the task was loaded or last saved, and nothing else.
-
-        ``with_deep_plan_update`` has no meaning: a plan that was changed is saved as all that was.
-
-        Within a run of this task the save carries the run's attempt, also where the task was loaded afresh.
-
-        Returns:
-            This task, as the platform has it now.
-
-        Raises:
-            ModuleException: 422: a value does not fit (``internal_status`` has at most 255 characters) or a field is
-                fixed at create, nothing was sent; 409: this run no longer owns the task.
-        """
-        del with_deep_plan_update
-        sent = self._pending()
-        return self._absorb(await bridge.across(self._saving(sent), self._configuration), sent)
-
-    def save(self, with_deep_plan_update: bool | None = False) -> Self:
-        """Save what was changed, as ``asave`` does."""
-        del with_deep_plan_update
-        sent = self._pending()
-        return self._absorb(bridge.block(self._saving(sent), self._configuration), sent)
 
     async def astop(self) -> Self:
         """Stop the task: its run is ended, and nothing overwrites ``stopped``. A finished one stays as it is.
@@ -365,83 +292,6 @@ class Task(TaskRecord):
         return bridge.block(lambda platform: platform.tasks.attempts(self.id), self._configuration)
 
     @property
-    def attachments(self) -> "Attachments":
-        """The task's files. A worker has read them before its handler starts; elsewhere they are read at first use."""
-        if self._attachments is None:
-            self._attachments = bridge.block(self._reading, self._configuration)
-            self._attachments.release()  # the allowance is the worker's; what a caller holds is the caller's own choice
-        return self._attachments
-
-    async def aread_attachments(self) -> "Attachments":
-        """Read the task's files, once; they count against the process's allowance until they are released."""
-        if self._attachments is None:
-            self._attachments = await bridge.across(self._reading, self._configuration)
-        return self._attachments
-
-    def get_files(self) -> list[Any]:
-        """Answer the PDFs among the files, as Agno ``File`` objects that any provider accepts."""
-        from worker.inputs import to_agno_files
-
-        return list(to_agno_files(self._for_anyone())) if self.input.files else []
-
-    def get_images(self) -> list[Any]:
-        """Answer the pictures among the files, as Agno ``Image`` objects that any provider accepts."""
-        from worker.inputs import to_agno_images
-
-        return list(to_agno_images(self._for_anyone())) if self.input.files else []
-
-    def _for_anyone(self) -> "Attachments":
-        from worker.inputs import fit_blocking
-
-        if self._fitted is None:
-            self._fitted = fit_blocking(self.attachments)
-        return self._fitted
-
-    def get_audio(self) -> list[Any]:
-        """Answer the sound recordings among the files, as Agno ``Audio`` objects, whatever their format."""
-        from worker.inputs import to_agno_audio
-
-        return list(to_agno_audio(self.attachments)) if self.input.files else []
-
-    def get_audios(self) -> list[Any]:
-        """Answer the sound recordings among the files, as ``get_audio`` does."""
-        return self.get_audio()
-
-    def get_videos(self) -> list[Any]:
-        """Answer the films among the files, as Agno ``Video`` objects, whatever their format."""
-        from worker.inputs import to_agno_videos
-
-        return list(to_agno_videos(self.attachments)) if self.input.files else []
-
-    def get_human_readable_files(self) -> list[dict[str, str]]:
-        """Answer the text files, each as ``{"url", "content"}``, cut to what most models have room for."""
-        from worker.inputs import fit_texts, human_readable
-
-        return human_readable(fit_texts(self.attachments, limits=reading.limits())) if self.input.files else []
-
-    def to_message(self, retry_count: int = 0, with_timestamp: bool = False) -> str:
-        """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read.
-
-        The model is not known here, so contents are cut to what most models have room for; ``run_agent`` knows it.
-
-        Args:
-            retry_count: Taken, and without meaning: a retry resumes, and is told nothing.
-            with_timestamp: Whether the message begins with the time; by default it is the same for every attempt,
-                which is how a retry finds what was answered.
-        """
-        del retry_count
-        message = self._message()
-        return f"[{datetime.now(UTC).isoformat(timespec='seconds')}]\n{message}" if with_timestamp else message
-
-    def _message(self) -> str:
-        text = self.input.text or ""
-        if not self.input.files:
-            return text
-        from worker.inputs import compose_message, fit_texts
-
-        return compose_message(text, self.input.files, fit_texts(self.attachments, limits=reading.limits()))
-
-    @property
     def run_output(self) -> Any:
         """Agno's own output of the last ``run_agent`` of this attempt: state, metrics, messages.
 
@@ -458,44 +308,6 @@ class Task(TaskRecord):
         self._agent_runs += 1
         return self._agent_runs - 1
 
-    def unsaved(self, *, by_handler: bool = False) -> dict[str, Any]:
-        """Answer what was changed and not saved yet, in the form in which it would be sent.
-
-        Args:
-            by_handler: Whether a handler has done so, which may change the input for its runs.
-
-        Raises:
-            ValidationError: A changed field is fixed at create, or its value does not fit.
-        """
-        found = self._pending()
-        if by_handler:
-            found.pop("input", None)
-        return sendable(self, found)
-
-    def _pending(self) -> Snapshot:
-        """What was changed and not saved yet, as it stands; what a handler makes of the input is for its runs alone."""
-        found, run = pending(self, self._saved), run_in_hand.get()
-        if self._agent_runs or (run is not None and run.task_id == self.id):
-            found.pop("input", None)
-        return found
-
-    def _now(self, *names: str) -> Snapshot:
-        now = snapshot(self)
-        return {name: now[name] for name in names}
-
-    def _saving(self, sent: Snapshot) -> Verb[TaskRecord]:
-        """Check what is to be saved, here and now, and answer the call that sends it."""
-        return self._sending(sendable(self, sent)) if sent else _get(self.id)
-
-    def _sending(self, changes: Mapping[str, Any]) -> Verb[TaskRecord]:
-        attempt, origin = writer_of(self.id)
-
-        async def send(platform: Platform) -> TaskRecord:
-            await _store_held(self.id)
-            return await platform.tasks.update(self.id, changes, attempt=attempt, origin=origin)
-
-        return send
-
     async def _stopping(self, platform: Platform) -> TaskRecord:
         return await platform.tasks.stop(self.id)
 
@@ -505,24 +317,6 @@ class Task(TaskRecord):
     def _answering(self, request_id: str | None, said: Said) -> Verb[TaskRecord]:
         answers = named(answers_of(request_id, said), self.hitl_request)
         return lambda platform: platform.tasks.answer(self.id, answers)
-
-    async def _reading(self, platform: Platform) -> "Attachments":
-        return await reading.read(platform, self.input.files or [], TaskKeeper(platform, self.id))
-
-    def _absorb(self, record: TaskRecord, before: Snapshot) -> Self:
-        """Become what the platform answered; what was not sent, or was changed since it was, stays changed.
-
-        Args:
-            record: The answer.
-            before: What the answer takes the place of, as it stood when it was sent.
-        """
-        pending = self._pending()
-        kept = {name: vars(self)[name] for name in changed(pending, before)}
-        kept |= {name: vars(self)[name] for name in TaskRecord.SECRET if getattr(record, name) is None}
-        vars(self).update(effective(dict(vars(record))))
-        self._saved = snapshot(self)
-        vars(self).update(kept)
-        return self
 
     def _event(self, event: TaskUpdateEvent) -> TaskUpdateEvent:
         return event.model_copy(update={"data": self._event_data(event)})
@@ -538,24 +332,3 @@ class Task(TaskRecord):
 def _seen(record: TaskRecord) -> TaskRecord:
     saw(record)
     return record
-
-
-def writer_of(task_id: str) -> tuple[int | None, str | None]:
-    """Attempt and origin that a save of a task carries: those of the run in hand, where it is of this task."""
-    run = run_in_hand.get()
-    return (run.attempt, run.origin) if run is not None and run.task_id == task_id else (None, None)
-
-
-async def _store_held(task_id: str) -> None:
-    """What the run in hand has yet to note comes before what it saves."""
-    run = run_in_hand.get()
-    if run is not None and run.task_id == task_id and run.journal is not None:
-        await run.journal.deferred.store()
-
-
-def _status_and(status: AgentExecutionStatus, result: Any) -> dict[str, Any]:
-    return {"status": status} if result is None else {"status": status, "result": result}
-
-
-def _get(task_id: str) -> Verb[TaskRecord]:
-    return lambda platform: platform.tasks.get(task_id)

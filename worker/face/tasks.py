@@ -1,74 +1,30 @@
 """The tasks of a platform: create, look up, change, stop, follow."""
 
-import json
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Self, TypedDict, Unpack
-
-import pydantic
-from pydantic import PrivateAttr
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import Any, Unpack
 
 from worker.contracts import Platform
 from worker.face import bridge
-from worker.face.answers import Said, answers_of, message_of, named
-from worker.face.changes import as_json, as_refusal, checked
+from worker.face.answers import Said, answers_of, message_of, named, signal_of
+from worker.face.changes import checked
 from worker.face.configuration import Configuration
 from worker.face.options import TaskOptions, in_order, new_task
-from worker.face.task import Task, Verb, writer_of
+from worker.face.task import Task
+from worker.face.task_lists import (
+    TaskFilters,
+    TasksListItem,
+    UserTaskFilters,
+    conversations_query,
+    query_of,
+    requests_query,
+)
+from worker.face.task_saving import Verb, writer_of
 from worker.face.uploads import FileSource, upload
-from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
-from worker.words.errors import ValidationError
+from worker.words.conversations import ConversationItem, ConversationRecord
 from worker.words.events import TaskUpdateEvent
-from worker.words.requests import OpenRequest, RequestQuery
-from worker.words.signals import NewSignal
-from worker.words.statuses import AgentExecutionStatus
-from worker.words.task_lists import TaskItem, TaskQuery
+from worker.words.requests import OpenRequest
+from worker.words.task_lists import TaskItem
 from worker.words.tasks import TaskRecord
-
-
-class UserTaskFilters(TypedDict, total=False):
-    """Which of a user's tasks a list shows, newest first; see ``FILTERS`` in ``words/task_options.py``."""
-
-    agents: Sequence[str] | None
-    parent_task_id: str | None
-    triggering_agent_id: str | None
-    status: AgentExecutionStatus | str | None
-    statuses: Sequence[AgentExecutionStatus | str] | None
-    internal_status: str | None
-    error_code: str | None
-    finish_reason: str | None
-    text: str | None
-    created_after: datetime | str | None
-    created_before: datetime | str | None
-    limit: int | None
-    before: str | None
-
-
-class TaskFilters(UserTaskFilters, total=False):
-    """Which tasks a list shows, newest first."""
-
-    user_id: str | None
-
-
-class TasksListItem(TaskItem):
-    """A task as lists show it; ``aload`` answers it whole."""
-
-    _configuration: Configuration | None = PrivateAttr(default=None)
-
-    @classmethod
-    def of(cls, item: TaskItem, configuration: Configuration | None) -> Self:
-        """Bind an item to its platform."""
-        bound = cls.model_construct(item.model_fields_set, **item.__dict__)
-        bound._configuration = configuration  # noqa: SLF001 - its own class
-        return bound
-
-    async def aload(self, configuration: Configuration | None = None) -> Task:
-        """Load the whole task; it lives where the list came from, unless a configuration says otherwise."""
-        return await Task.aload(self.id, configuration or self._configuration)
-
-    def load(self, configuration: Configuration | None = None) -> Task:
-        """Load the whole task, as ``aload`` does."""
-        return Task.load(self.id, configuration or self._configuration)
 
 
 class Tasks:
@@ -226,13 +182,13 @@ class Tasks:
         Raises:
             ModuleException: 404: there is no such task; 409: it has ended; 422: there is no name, or too much data.
         """
-        signal = _signal(name, data)
+        signal = signal_of(name, data)
         record = await bridge.across(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
         return Task.of(record, self.configuration)
 
     def signal(self, task_id: str, name: str, data: Any = None) -> Task:
         """Tell a task something by name, as ``asignal`` does."""
-        signal = _signal(name, data)
+        signal = signal_of(name, data)
         record = bridge.block(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
         return Task.of(record, self.configuration)
 
@@ -280,7 +236,7 @@ class Tasks:
         Raises:
             ModuleException: 404: no task of it is there.
         """
-        query = _conversations(agent_id, limit)
+        query = conversations_query(agent_id, limit)
         return await bridge.across(
             lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration
         )
@@ -289,7 +245,7 @@ class Tasks:
         self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
     ) -> ConversationRecord:
         """Read a conversation, as ``aconversation`` does."""
-        query = _conversations(agent_id, limit)
+        query = conversations_query(agent_id, limit)
         return bridge.block(lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration)
 
     async def aconversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
@@ -299,12 +255,12 @@ class Tasks:
             agent_id: Only with tasks of this agent; None means of any.
             limit: How many at the most, 1 to 1,000.
         """
-        query = _conversations(agent_id, limit)
+        query = conversations_query(agent_id, limit)
         return await bridge.across(lambda platform: platform.tasks.find_conversations(query), self.configuration)
 
     def conversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
         """List conversations, as ``aconversations`` does."""
-        query = _conversations(agent_id, limit)
+        query = conversations_query(agent_id, limit)
         return bridge.block(lambda platform: platform.tasks.find_conversations(query), self.configuration)
 
     async def arequests(
@@ -317,14 +273,14 @@ class Tasks:
             limit: How many tasks at the most, 1 to 1,000.
             after: Page on: the id of the last task of the page before.
         """
-        query = _requests(agent_id, limit, after)
+        query = requests_query(agent_id, limit, after)
         return await bridge.across(lambda platform: platform.tasks.requests(query), self.configuration)
 
     def requests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
     ) -> "list_[OpenRequest]":
         """List what waits for a person, as ``arequests`` does."""
-        query = _requests(agent_id, limit, after)
+        query = requests_query(agent_id, limit, after)
         return bridge.block(lambda platform: platform.tasks.requests(query), self.configuration)
 
     async def aevents(self, task_id: str, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
@@ -387,36 +343,3 @@ def _answering(task_id: str, request_id: str | None, said: Said) -> Verb[TaskRec
         return await platform.tasks.answer(task_id, named(answers, record.hitl_request))
 
     return answer
-
-
-def _signal(name: str, data: Any) -> NewSignal:
-    try:
-        return NewSignal(name=name, data=json.loads(as_json(data, "data")))
-    except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
-
-
-def _requests(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:
-    try:
-        return RequestQuery(agent_id=agent_id, limit=limit, after=after)
-    except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
-
-
-def _conversations(agent_id: str | None, limit: int) -> ConversationQuery:
-    try:
-        return ConversationQuery(agent_id=agent_id, limit=limit)
-    except pydantic.ValidationError as error:
-        raise as_refusal(error) from None
-
-
-def query_of(filters: Mapping[str, Any]) -> TaskQuery:
-    """Put together a question for tasks. Raises: ValidationError (an unknown filter, or a value that does not fit)."""
-    given = {name: value for name, value in filters.items() if value is not None}
-    unknown = given.keys() - TaskQuery.model_fields.keys()
-    if unknown:
-        raise ValidationError(f"tasks cannot be filtered by {min(unknown)!r}", field=min(unknown))
-    try:
-        return TaskQuery.model_validate(given)
-    except pydantic.ValidationError as error:
-        raise as_refusal(error) from None

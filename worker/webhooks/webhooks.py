@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from worker import registry
+from worker import decorators, registry
 from worker.settings import Settings
 from worker.webhooks import messages, signing
 from worker.webhooks.posting import SECONDS, Post
@@ -79,7 +79,7 @@ class Webhooks:
                 retries=DAY,
                 needs=None if self.url else "webhook_url",
             )
-            registry.on_shutdown(self.close)
+            decorators.on_shutdown(self.close)
         return function
 
     async def post(self, event: TaskUpdateEvent) -> None:

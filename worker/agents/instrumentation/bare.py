@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from worker.agents import providers
-from worker.agents.agent_run import no_users
-from worker.agents.answers import AnswerError, Reading, read_answers_of, reading_in_hand
+from worker.agents.answer_errors import AnswerError
+from worker.agents.answers import Reading, read_answers_of, reading_in_hand
 from worker.agents.bounds import bounds_of
 from worker.agents.completeness import (
     Answered,
@@ -30,6 +30,7 @@ from worker.agents.instrumentation.identities import name_of
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
 from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.overrides import without_users
+from worker.agents.run_troubles import no_users
 from worker.current import Run
 from worker.threads import waited
 from worker.words.bare_runs import BareRun

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.agent_run import missing
+from worker.agents.run_troubles import missing
 from worker.agents.tool_events import request_event, result_event
 from worker.agents.tools import runs_others
 from worker.current import Run, run_in_hand

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from worker.agents.agent_run import FailedCall
-from worker.agents.answers import AnswerError, Reading, read_answers_of
+from worker.agents.answer_errors import AnswerError
+from worker.agents.answers import Reading, read_answers_of
 from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
 from worker.agents.errors import give_words
 from worker.agents.event_buffer import Written
@@ -26,6 +26,7 @@ from worker.agents.journal.rows import Number
 from worker.agents.loops import keeps_tools, reason_to_end
 from worker.agents.models import stand_in
 from worker.agents.providers import provider_of
+from worker.agents.run_state import FailedCall
 from worker.agents.values import packed, unpacked
 from worker.words.finish import FinishReason, is_whole
 from worker.words.watching import ModelCall as Stretch

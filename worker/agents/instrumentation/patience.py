@@ -9,7 +9,8 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from worker.agents.answers import Reading, SilentModel, reading_in_hand, unreadable_in
+from worker.agents.answer_errors import SilentModel, unreadable_in
+from worker.agents.answers import Reading, reading_in_hand
 from worker.agents.completeness import says_something
 from worker.threads import MODEL_CALLS, waited
 

@@ -6,7 +6,8 @@ goes on (``deferred``). Nothing here knows Agno: values are whatever JSON can sa
 """
 
 from worker.agents.journal.deferred import Deferred
-from worker.agents.journal.journal import Journal, answers_again, discard_text, not_reused, too_large
+from worker.agents.journal.journal import Journal
+from worker.agents.journal.notes import answers_again, discard_text, not_reused, too_large
 from worker.agents.journal.order import ReplayOrder
 from worker.agents.journal.rows import VALUE_BYTES, Entry, Kind, Number
 from worker.agents.journal.scopes import CallSite, Identity, Scope

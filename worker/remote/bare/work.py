@@ -1,7 +1,7 @@
 """The verbs of workers on a platform that speaks the bare protocol: no attempts, no journal, no hints.
 
-What such a platform cannot do is made up for where that is possible: assignments are deduplicated by task id, a task's
-status is asked before it starts, while it runs and before its result is written, and retries happen in this process.
+What such a platform cannot do is made up for: assignments are deduplicated by task id, a task's status is asked before
+it starts, while it runs and before its result is written, and retries happen in this process.
 """
 
 import asyncio
@@ -43,7 +43,6 @@ from worker.words.work import (
 )
 
 Status = AgentExecutionStatus
-
 POLL = 1.0  # seconds between looks for a task whose time to be tried again has come
 AGENTS_SECONDS = 30.0  # how often a worker for any agent asks which agents there are
 ASKED_AT_ONCE = 8  # statuses

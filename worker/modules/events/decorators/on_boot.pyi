@@ -1,1 +1,1 @@
-from worker.registry import on_boot as on_boot
+from worker.decorators import on_boot as on_boot

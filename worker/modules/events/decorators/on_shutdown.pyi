@@ -1,1 +1,1 @@
-from worker.registry import on_shutdown as on_shutdown
+from worker.decorators import on_shutdown as on_shutdown

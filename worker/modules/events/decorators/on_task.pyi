@@ -1,1 +1,1 @@
-from worker.registry import on_task as on_task
+from worker.decorators import on_task as on_task

@@ -1,1 +1,1 @@
-from worker.face.tasks import TasksListItem as TasksListItem
+from worker.face.task_lists import TasksListItem as TasksListItem

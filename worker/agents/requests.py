@@ -1,0 +1,37 @@
+"""What Agno is asked: a run, and the repair of an answer that does not fit."""
+
+from typing import Any
+
+from worker.agents.history import session_of
+from worker.agents.material import Material
+from worker.agents.overrides import workflow_input
+from worker.agents.results import Wanted, repair_request
+from worker.words.tasks import TaskRecord
+
+
+def request_of(agent: Any, kind: str, record: TaskRecord, material: Material, want: Wanted) -> dict[str, Any]:
+    """What ``arun`` is given besides the run's id."""
+    user = record.input.user
+    request: dict[str, Any] = {
+        "input": material.input,
+        "session_id": session_of(agent, record),
+        "user_id": user.id if user else None,
+        **{name: list(media) or None for name, media in material.media.items()},
+        **material.options,
+    }
+    if kind == "workflow":
+        request["input"] = workflow_input(material.input, record, want)
+    else:
+        request["yield_run_output"] = True
+    return request
+
+
+def repair_of(message: str, answer: str, problem: str) -> list[Any]:
+    """What a model is asked whose answer does not fit: what it was asked, what it said, and what is wrong with that."""
+    from agno.models.message import Message
+
+    return [
+        Message(role="user", content=message),
+        Message(role="assistant", content=answer),
+        Message(role="user", content=repair_request(problem)),
+    ]

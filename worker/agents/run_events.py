@@ -1,0 +1,151 @@
+"""What a run emits, and what it has in the journal."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.agents.event_buffer import Written
+from worker.agents.journal import Entry, Scope, discard_text, not_reused, too_large
+from worker.agents.journal.rows import Kind, Number
+from worker.agents.run_state import RunState
+from worker.words.events import NewEvent
+from worker.words.work import JournalEntry
+
+
+@dataclass(slots=True, eq=False)
+class RunEvents(RunState):
+    """A run that emits events and keeps rows."""
+
+    def emit(self, events: Sequence[NewEvent], scope: Scope | None = None, *, at_once: bool = False) -> None:
+        """Emit events, except those that an earlier attempt has emitted.
+
+        Args:
+            events: The events.
+            scope: What they belong to. What no earlier attempt has opened, none has emitted anything of.
+            at_once: Whether they are to be stored now, rather than with what comes next.
+        """
+        fresh = self.journal.unemitted(events, is_new=scope is not None and not scope.is_known)
+        if fresh:
+            (self.buffer.add if at_once else self.buffer.add_soon)(fresh)
+
+    def note(
+        self, scope: Scope, kind: Kind, at: str, value: Any, *, match: str, what: str, events: Sequence[NewEvent] = ()
+    ) -> None:
+        """Store what was completed, in one transaction with the events about it."""
+        if self.journal.is_kept:
+            self.buffer.add(*self.written(scope, kind, at, value, match=match, what=what, events=events))
+        elif events:
+            self.buffer.add_soon(events)
+
+    def written(
+        self,
+        scope: Scope,
+        kind: Kind,
+        at: str,
+        value: Any,
+        *,
+        match: str,
+        what: str,
+        events: Sequence[NewEvent] = (),
+        closes: bool = False,
+        number: Number | None = None,
+    ) -> Written:
+        """Make what is to be stored of a completed call: its events and its row."""
+        for each in scope.path():
+            each.failed_in_model = False
+        if not self.journal.is_kept:
+            return events, ()
+        row = self.journal.row(scope, kind, at, value, match=match, closes=closes, number=number)
+        return ([*events, *([] if row else [too_large(what)])], [row] if row else ())
+
+    def tell_once(self, what: str, event: NewEvent, scope: Scope | None = None) -> None:
+        """Emit an event, unless this attempt has done so, or an earlier one.
+
+        Args:
+            what: What it tells.
+            event: The event.
+            scope: What it belongs to.
+        """
+        if what not in self._told:
+            self._told.add(what)
+            self.emit([event], scope)
+
+    async def turn(self, scope: Scope, entry: Entry | None = None) -> None:
+        """Wait until it is an answer's turn; plain code that blocks the loop cannot wait."""
+        if not self.blocks_the_loop:
+            await self.journal.order.turn(scope, entry)
+        elif entry is not None:
+            self.journal.order.forget([entry])
+
+    def pass_over(self, scope: Scope, count: Callable[[Entry], None] | None = None) -> None:
+        """Pass over what was done below a call that is answered as a whole: it is not to be done again.
+
+        Args:
+            scope: Of the call.
+            count: Counts an entry, where the answer itself does not say what was used.
+        """
+        for inner in scope.below():
+            self.journal.run_ids.add(self.id_of(inner))
+            for entry in inner.all_entries():
+                if entry.is_dropped:
+                    continue
+                if not entry.is_used:
+                    entry.is_used = True
+                    self.journal.order.forget([entry])
+                if not entry.is_counted and count is not None:
+                    count(entry)
+                entry.is_counted = True
+
+    def count(self, entry: Entry) -> None:
+        """Count what an entry has used."""
+        if entry.kind == "model" and not entry.is_failure:
+            self.usage.add(entry.value["usage"])
+        elif entry.kind == "tool" and entry.value.get("tool"):
+            self.usage.tools[entry.value["tool"]] = None
+
+    def spend(self, scope: Scope, usage: Sequence[int]) -> None:
+        """Count what a call has cost that failed all the same."""
+        if not self.journal.is_kept:
+            self.usage.add(usage)
+            return
+        self.journal.spend(usage)
+        row = self.journal.row(scope, "spent", "", list(usage))
+        self.buffer.add((), [row] if row else [])
+
+    def drop_outdated(self, scope: Scope) -> None:
+        """A model is asked anew: give up its earlier answers, if there are any."""
+        row = self.journal.outdated(scope)
+        if row is not None:
+            self.buffer.add([not_reused()], [row])
+
+    def drop_replaced(self, scope: Scope) -> None:
+        """A scope was new: give up what an earlier attempt did in its place, if it did."""
+        row = self.journal.replaced(scope)
+        if row is not None:
+            self.buffer.add([not_reused()], [row])
+
+    def opens(self, run_id: str) -> list[JournalEntry]:
+        """The row that goes with the first text of an answer that is not complete yet."""
+        if self._streams.get(run_id) is not False:
+            return []
+        self._streams[run_id] = True
+        row = self.journal.row(self.scope, "open", "")
+        return [row] if row else []
+
+    def take_back(self) -> None:
+        """Say that text was emitted whose answer was never completed, if that is so."""
+        if self._broken_off:
+            self._broken_off = False
+            row = self.journal.row(self.scope, "discard", "")
+            self.buffer.add([discard_text()], [row] if row else [])
+
+    def begin_stream(self, run_id: str) -> None:
+        """An answer is about to stream."""
+        self._streams[run_id] = False
+
+    def end_stream(self, run_id: str, *, complete: bool) -> bool:
+        """It has ended; whether text of it was emitted."""
+        emitted = self._streams.pop(run_id, False)
+        self._broken_off |= emitted and not complete
+        self.has_streamed |= emitted and complete
+        return emitted

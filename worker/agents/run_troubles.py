@@ -1,0 +1,158 @@
+"""What failed in a run: model calls without an answer, providers that are away, what it goes on without."""
+
+import asyncio
+from dataclasses import dataclass
+
+from worker.agents import providers
+from worker.agents.errors import AgentFailed, is_gate, provider_is_away
+from worker.agents.journal import Scope
+from worker.agents.run_events import RunEvents
+from worker.agents.run_state import FailedCall
+from worker.current import REASON_RETRY
+from worker.words.classification import classify, message_of
+from worker.words.events import NewEvent
+from worker.words.statuses import TaskUpdateEventType
+from worker.words.work import JournalEntry
+
+
+@dataclass(slots=True, eq=False)
+class RunTroubles(RunEvents):
+    """A run that knows what failed in it."""
+
+    async def check_provider(self, provider_id: str, *, is_covered: bool) -> None:
+        """Do not ask a provider that is away: wait for it, or have Agno turn to another model, where it has one.
+
+        Raises:
+            CancelledError: The task waits for it.
+            ProviderIsAway: Agno has another model, or what to do.
+        """
+        if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop:
+            return
+        state = await providers.away(self.attempt, provider_id)
+        if state is None:
+            return
+        if is_covered:
+            raise provider_is_away(state)
+        raise providers.wait_for(self.attempt, state)
+
+    async def provider_failed(self, provider_id: str, error: BaseException, *, is_covered: bool) -> None:
+        """Tell of a failed call. Raises: CancelledError (the task waits for the provider)."""
+        if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop or is_gate(error):
+            return
+        state = await providers.failed(self.attempt, provider_id, error)
+        if state is not None and not is_covered:
+            raise providers.wait_for(self.attempt, state) from error
+
+    async def provider_answered(self, provider_id: str) -> None:
+        """Tell of an answer."""
+        if self.attempt is not None and self.attempt.attempt is not None and not self.blocks_the_loop:
+            await providers.answered(self.attempt, provider_id)
+
+    def may_go_without(self, error: BaseException) -> bool:
+        """Whether Agno may go on without what failed: nothing is required, and another attempt would not reach it."""
+        if self.attempt is None:
+            return True
+        return not self.attempt.required and not (self.attempt.has_tries and classify(error).is_retryable)
+
+    def give_up(self, who: str, error: BaseException) -> asyncio.CancelledError:
+        """End the attempt for an error that Agno would go on without; returns what to raise.
+
+        Args:
+            who: What failed.
+            error: How.
+        """
+        if self.attempt is not None:
+            is_final = self.attempt.required and not classify(error).is_retryable
+            cause = AgentFailed(required_failed(who, error), error) if is_final else error
+            self.attempt.stopping.set(REASON_RETRY, cause)
+        return asyncio.CancelledError(REASON_RETRY)
+
+    def go_without(self, who: str, error: BaseException, *, is_covered: bool = False) -> None:
+        """Say that the run goes on without something that failed.
+
+        Args:
+            who: What failed.
+            error: How.
+            is_covered: Whether the user has said what follows: another model, or retries of Agno's.
+
+        Raises:
+            CancelledError: It does not: the attempt ends.
+        """
+        if not is_covered and not self.may_go_without(error):
+            raise self.give_up(who, error) from error
+        self.call(self.emit, [missing(who, error)])
+
+    def failure(self, text: str) -> BaseException | None:
+        """The exception whose text Agno reports, the latest first."""
+        for each in reversed(self.failures):
+            if str(each) == text:
+                return each
+        return next((each for each in reversed(self.failures) if str(each) and str(each) in text), None)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether calls have failed that are not settled."""
+        return bool(self._failed)
+
+    def failed(self, call: FailedCall) -> None:
+        """A model call gave no answer."""
+        self.failures.append(call.error)
+        self._failed.append(call)
+        for each in call.scope.path():
+            each.failed_in_model = True
+
+    def settle_failures(self, scope: Scope, at: str = "", match: str = "") -> None:
+        """Note failed calls that Agno goes on after, so that a later attempt goes on after them too.
+
+        Args:
+            scope: What goes on: calls that failed in it, or below it.
+            at: Where the call is that is made now, and
+            match: what it asks: the same call once more takes the place of the one that failed.
+        """
+        settled = [each for each in self._failed if each.scope.is_within(scope)]
+        if not settled:
+            return
+        self._failed = [each for each in self._failed if each not in settled]
+        others = [each for each in settled if (each.scope, each.at, each.match) != (scope, at, match)]
+        self.emit([missing(each.who, each.error) for each in others])
+        rows = [row for each in others if (row := self._row_of_failure(each)) is not None]
+        self.buffer.add((), rows)
+
+    def _row_of_failure(self, call: FailedCall) -> JournalEntry | None:
+        code = getattr(call.error, "status_code", None)
+        is_provider = type(call.error).__module__.startswith("agno.")
+        failure = {"text": str(call.error), "status_code": code, "provider": is_provider}
+        return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
+
+    def remembers_nobody(self, name: str | None) -> None:
+        """Say that an agent does without its memories of users: once a run.
+
+        Args:
+            name: The agent's.
+        """
+        who = name or "the agent"
+        self.tell_once(f"no users {who}", no_users(who))
+
+
+def no_users(who: str) -> NewEvent:
+    """The note that a run is of no user, and does without what its agent remembers of users."""
+    text = (
+        f"The task names no user, so {who} neither reads nor keeps memories of users: all such tasks would share them."
+    )
+    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "memory"})
+
+
+def missing(who: str, error: BaseException) -> NewEvent:
+    """The note that a run went on without something.
+
+    Args:
+        who: What failed.
+        error: How.
+    """
+    text = f"{who} failed, and the run went on without it: {message_of(error)[:1000]}"
+    return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
+
+
+def required_failed(who: str, error: BaseException) -> str:
+    """The same where the handler requires all that its agents use."""
+    return f"{who} failed, and is required: {message_of(error)[:1000]}"

@@ -1,0 +1,47 @@
+"""Where the events of a run go."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from worker.contracts import Platform
+from worker.current import run_in_hand
+from worker.face.artifacts import keep_produced
+from worker.words.events import NewEvent
+from worker.words.work import JournalEntry
+
+if TYPE_CHECKING:
+    from worker.agents.material import Produce
+    from worker.agents.produced import Produced
+
+
+class Emitter:
+    """Where events go: to the log of the task, in the name of its attempt; nowhere without one."""
+
+    def __init__(self, task_id: str) -> None:
+        run = run_in_hand.get()
+        self._run = run if run is not None and run.task_id == task_id and run.attempt is not None else None
+
+    async def emit(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
+        """Append events, and rows of the journal with them. Raises: LeaseLost."""
+        if self._run is not None and self._run.attempt is not None:
+            await self._run.work.emit(self._run.task_id, self._run.attempt, events, rows)
+
+    def producing(self, platform: Platform | None) -> "Produce | None":
+        """Keeps what the run makes beside text with the task; none where no attempt owns it."""
+        run = self._run
+        if run is None or platform is None:
+            return None
+
+        async def keep(made: "Sequence[Produced]") -> None:
+            await self.tell(await keep_produced(platform, run, made))
+
+        return keep
+
+    async def tell(self, events: Sequence[NewEvent]) -> None:
+        """Append events, but for those that an earlier attempt has told. Raises: LeaseLost."""
+        journal = self._run.journal if self._run is not None else None
+        if self._run is not None and journal is not None:
+            await journal.load(self._run.work)
+            events = journal.unemitted(events)
+        if events:
+            await self.emit(events)

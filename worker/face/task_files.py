@@ -1,0 +1,115 @@
+"""The files of a task, as its handler and Agno take them."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr
+
+from worker.contracts import Platform
+from worker.face import bridge, reading
+from worker.face.configuration import Configuration
+from worker.face.kept_files import TaskKeeper
+from worker.words.tasks import TaskRecord
+
+if TYPE_CHECKING:
+    from worker.inputs import Attachments
+
+
+class TaskFiles(TaskRecord):
+    """A task with its files, which are read once."""
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    _attachments: Any = PrivateAttr(default=None)
+
+    _fitted: Any = PrivateAttr(default=None)  # those, with pictures that any provider accepts
+
+    @property
+    def configuration(self) -> Configuration:
+        """Where the task lives; what the environment says, if it came from the default platform."""
+        return self._configuration or Configuration()
+
+    @property
+    def origin(self) -> Configuration | None:
+        """The platform that the task came from; None means the default one, which in a worker is the worker's own."""
+        return self._configuration
+
+    @property
+    def attachments(self) -> "Attachments":
+        """The task's files. A worker has read them before its handler starts; elsewhere they are read at first use."""
+        if self._attachments is None:
+            self._attachments = bridge.block(self._reading, self._configuration)
+            self._attachments.release()  # the allowance is the worker's; what a caller holds is the caller's own choice
+        return self._attachments
+
+    async def aread_attachments(self) -> "Attachments":
+        """Read the task's files, once; they count against the process's allowance until they are released."""
+        if self._attachments is None:
+            self._attachments = await bridge.across(self._reading, self._configuration)
+        return self._attachments
+
+    def get_files(self) -> list[Any]:
+        """Answer the PDFs among the files, as Agno ``File`` objects that any provider accepts."""
+        from worker.inputs import to_agno_files
+
+        return list(to_agno_files(self._for_anyone())) if self.input.files else []
+
+    def get_images(self) -> list[Any]:
+        """Answer the pictures among the files, as Agno ``Image`` objects that any provider accepts."""
+        from worker.inputs import to_agno_images
+
+        return list(to_agno_images(self._for_anyone())) if self.input.files else []
+
+    def _for_anyone(self) -> "Attachments":
+        from worker.inputs import fit_blocking
+
+        if self._fitted is None:
+            self._fitted = fit_blocking(self.attachments)
+        return self._fitted
+
+    def get_audio(self) -> list[Any]:
+        """Answer the sound recordings among the files, as Agno ``Audio`` objects, whatever their format."""
+        from worker.inputs import to_agno_audio
+
+        return list(to_agno_audio(self.attachments)) if self.input.files else []
+
+    def get_audios(self) -> list[Any]:
+        """Answer the sound recordings among the files, as ``get_audio`` does."""
+        return self.get_audio()
+
+    def get_videos(self) -> list[Any]:
+        """Answer the films among the files, as Agno ``Video`` objects, whatever their format."""
+        from worker.inputs import to_agno_videos
+
+        return list(to_agno_videos(self.attachments)) if self.input.files else []
+
+    def get_human_readable_files(self) -> list[dict[str, str]]:
+        """Answer the text files, each as ``{"url", "content"}``, cut to what most models have room for."""
+        from worker.inputs import fit_texts, human_readable
+
+        return human_readable(fit_texts(self.attachments, limits=reading.limits())) if self.input.files else []
+
+    def to_message(self, retry_count: int = 0, with_timestamp: bool = False) -> str:
+        """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read.
+
+        The model is not known here, so contents are cut to what most models have room for; ``run_agent`` knows it.
+
+        Args:
+            retry_count: Taken, and without meaning: a retry resumes, and is told nothing.
+            with_timestamp: Whether the message begins with the time; by default it is the same for every attempt,
+                which is how a retry finds what was answered.
+        """
+        del retry_count
+        message = self._message()
+        return f"[{datetime.now(UTC).isoformat(timespec='seconds')}]\n{message}" if with_timestamp else message
+
+    def _message(self) -> str:
+        text = self.input.text or ""
+        if not self.input.files:
+            return text
+        from worker.inputs import compose_message, fit_texts
+
+        return compose_message(text, self.input.files, fit_texts(self.attachments, limits=reading.limits()))
+
+    async def _reading(self, platform: Platform) -> "Attachments":
+        return await reading.read(platform, self.input.files or [], TaskKeeper(platform, self.id))

@@ -1,0 +1,90 @@
+"""Lists of tasks, requests and conversations: what they can be filtered by, and their items."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self, TypedDict
+
+import pydantic
+from pydantic import PrivateAttr
+
+from worker.face.changes import as_refusal
+from worker.face.configuration import Configuration
+from worker.face.task import Task
+from worker.words.conversations import ConversationQuery
+from worker.words.errors import ValidationError
+from worker.words.requests import RequestQuery
+from worker.words.statuses import AgentExecutionStatus
+from worker.words.task_lists import TaskItem, TaskQuery
+
+
+class UserTaskFilters(TypedDict, total=False):
+    """Which of a user's tasks a list shows, newest first; see ``FILTERS`` in ``words/task_options.py``."""
+
+    agents: Sequence[str] | None
+    parent_task_id: str | None
+    triggering_agent_id: str | None
+    status: AgentExecutionStatus | str | None
+    statuses: Sequence[AgentExecutionStatus | str] | None
+    internal_status: str | None
+    error_code: str | None
+    finish_reason: str | None
+    text: str | None
+    created_after: datetime | str | None
+    created_before: datetime | str | None
+    limit: int | None
+    before: str | None
+
+
+class TaskFilters(UserTaskFilters, total=False):
+    """Which tasks a list shows, newest first."""
+
+    user_id: str | None
+
+
+class TasksListItem(TaskItem):
+    """A task as lists show it; ``aload`` answers it whole."""
+
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, item: TaskItem, configuration: Configuration | None) -> Self:
+        """Bind an item to its platform."""
+        bound = cls.model_construct(item.model_fields_set, **item.__dict__)
+        bound._configuration = configuration  # noqa: SLF001 - its own class
+        return bound
+
+    async def aload(self, configuration: Configuration | None = None) -> Task:
+        """Load the whole task; it lives where the list came from, unless a configuration says otherwise."""
+        return await Task.aload(self.id, configuration or self._configuration)
+
+    def load(self, configuration: Configuration | None = None) -> Task:
+        """Load the whole task, as ``aload`` does."""
+        return Task.load(self.id, configuration or self._configuration)
+
+
+def query_of(filters: Mapping[str, Any]) -> TaskQuery:
+    """Put together a question for tasks. Raises: ValidationError (an unknown filter, or a value that does not fit)."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    unknown = given.keys() - TaskQuery.model_fields.keys()
+    if unknown:
+        raise ValidationError(f"tasks cannot be filtered by {min(unknown)!r}", field=min(unknown))
+    try:
+        return TaskQuery.model_validate(given)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
+
+
+def requests_query(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:
+    """Put together a question for open requests. Raises: ValidationError."""
+    try:
+        return RequestQuery(agent_id=agent_id, limit=limit, after=after)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
+
+
+def conversations_query(agent_id: str | None, limit: int) -> ConversationQuery:
+    """Put together a question for conversations. Raises: ValidationError."""
+    try:
+        return ConversationQuery(agent_id=agent_id, limit=limit)
+    except pydantic.ValidationError as error:
+        raise as_refusal(error) from None
