@@ -58,6 +58,15 @@ async def test_a_picture_becomes_the_text_in_it_and_says_so() -> None:
 
 
 @needs_tesseract
+async def test_of_a_fax_each_page_is_recognized() -> None:
+    out = io.BytesIO()
+    letters(LINES[0]).save(out, "TIFF", save_all=True, append_images=[letters(), letters(LINES[1])])
+    fax = Attachment("https://a.test/a.tiff", Kind.IMAGE, "image/tiff", "a.tiff", out.getvalue())
+    (item,) = (await adapt(Attachments((fax,)), TEXT_ONLY)).items
+    assert (item.text or "").endswith(f"[page 1 of 3]\n{LINES[0]}\n\n[page 3 of 3]\n{LINES[1]}")
+
+
+@needs_tesseract
 async def test_a_scan_becomes_text_page_by_page_and_a_page_without_any_is_left_out() -> None:
     content = scan(letters(LINES[0]), letters(), letters(LINES[1]))
     attachments = Attachments((scan_file(content),))
@@ -110,15 +119,17 @@ async def test_scanned_pages_that_nobody_recognizes_are_a_note_that_says_which()
 
 @needs_tesseract
 async def test_scanned_pages_beyond_the_time_are_counted() -> None:
-    document = FPDF()
+    document, picture_of_all = FPDF(), letters(*LINES * 2)
     document.set_font("Helvetica")
-    for number in range(1, 13):
+    document.add_page()
+    document.text(20, 20, "Text.")
+    for _ in range(200):
         document.add_page()
-        document.image(letters(*LINES * 2), x=0, y=0, w=210, h=290) if number > 1 else document.text(20, 20, "Text.")
-    found = await words_of_pdf(bytes(document.output()), 100_000, scan_seconds=2)
+        document.image(picture_of_all, x=0, y=0, w=210, h=290)
+    found = await words_of_pdf(bytes(document.output()), 100_000, scan_seconds=4)
     looked_at = len(found.recognized)
-    assert 0 < looked_at < 11
-    assert found.notes[-1] == f"of its 11 pages without text the first {looked_at} were looked at"
+    assert 0 < looked_at < 200
+    assert found.notes[-1] == f"of its 200 pages without text the first {looked_at} were looked at"
 
 
 @needs_tesseract

@@ -17,7 +17,7 @@ SMALLEST = 1_000  # pixels of the longest side: a smaller picture is enlarged, s
 
 
 def picture(content: bytes, folder: str, languages: str, seconds: float) -> str:
-    """Return the text in a picture; empty if there is none to be made out.
+    """Return the text in a picture; empty if there is none to be made out. A fax is a picture of several pages.
 
     Args:
         content: The picture.
@@ -28,8 +28,21 @@ def picture(content: bytes, folder: str, languages: str, seconds: float) -> str:
     Raises:
         Refused: It cannot be read.
     """
+    until = time.monotonic() + seconds
     with readable():
-        return _Reader(folder, languages).text(_enlarged(upright(opened(content), SIDE)), seconds)
+        image, reader = opened(content), _Reader(folder, languages)
+        total = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        if total == 1:
+            return reader.text(_enlarged(upright(image, SIDE)), seconds)
+        parts: list[str] = []
+        for number in range(1, total + 1):
+            left = until - time.monotonic()
+            if left <= 0:
+                return "\n\n".join([*parts, f"[the pages from {number} to {total} were not looked at]"])
+            image.seek(number - 1)
+            found = reader.text(_enlarged(upright(image.copy(), SIDE)), left)
+            parts += [f"[page {number} of {total}]\n{found}"] if found else []
+        return "\n\n".join(parts)
 
 
 def scan(
