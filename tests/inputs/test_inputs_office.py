@@ -243,7 +243,9 @@ def test_a_damaged_document_is_a_text_or_has_a_cause(name: str, cuts: list[tuple
     found = classify(bytes(content), "", name)
     assert found.kind is not Kind.DOCUMENT or found.media_type in TYPES
     with contextlib.suppress(UnreadableError):
-        assert asyncio.run(read(bytes(content), name)).kind in {Kind.TEXT, Kind.OTHER}
+        read_as = asyncio.run(read(bytes(content), name)).kind
+        assert read_as in {Kind.TEXT, Kind.OTHER, found.kind}  # with another beginning it may be a recording, or so
+        assert read_as is not Kind.DOCUMENT
 
 
 def test_every_kind_of_document_has_a_name() -> None:
