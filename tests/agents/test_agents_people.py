@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.agents.waiting import (
     book,
     branches,
     echo,
+    look,
     measure,
     pay,
     payer,
@@ -118,6 +120,23 @@ async def test_a_question_is_the_same_in_every_attempt_and_another_call_is_anoth
     first, second = await asked(task, payer), await asked(task, payer)
     assert [each.id for each in first] == [each.id for each in second]
     assert (await asked(Task(), lambda: payer(amount=6)))[0].id != first[0].id
+
+
+async def test_what_was_refused_is_not_done_though_a_deploy_asks_nobody_any_more() -> None:
+    def deployed() -> Agent:
+        own, free = payer(), copy(pay)
+        free.requires_confirmation = False
+        own.tools = [look, free]
+        return own
+
+    task = Task()
+    answer(task, await asked(task, payer), NO)
+    result = await task.attempted(lambda run_agent: run_agent(deployed()))
+    assert "far too dear" in result.content
+    assert not [each for each in CALLS if each.startswith("pay")]
+    again = Task()
+    assert not await asked(again, deployed)
+    assert CALLS["pay 5"] == 1
 
 
 def caller(*calls: Call, tools: Any = None) -> Callable[[], Agent]:

@@ -103,7 +103,7 @@ class _Batch:
     def answered(self) -> Iterator[Any]:
         """Take the answers that are there; yields what Agno yields for a call that is over."""
         for call in self._asked:
-            requests = self._frame.run.call(partial(requests_of, self._frame, call))
+            requests = self._frame.run.call(partial(_requests, self._frame, call))
             if not requests:
                 self.calls.append(call)
                 continue
@@ -177,6 +177,16 @@ class _Batch:
         self._results[self._before :] = sorted(fresh, key=lambda each: order.get(each.tool_call_id, len(order)))
 
 
+def _requests(frame: Frame, call: Any) -> list[InputRequest]:
+    """What a person is asked before a call, or has refused by now: a deploy may ask nobody any more."""
+    requests = requests_of(frame, call)
+    if requests or not frame.run.journal.has_answers:
+        return requests
+    asked = _asker(frame, call)(Kind.Confirmation, question=_first_line(call.function.description))
+    answer = frame.run.journal.answer(asked.id)
+    return [asked] if answer is not None and answer.approve is False else []
+
+
 def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
     """What a person is asked before a tool is called; empty for most tools."""
     function = call.function
@@ -184,14 +194,7 @@ def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
     is_questions = function.name == QUESTIONS and bool((call.arguments or {}).get("questions"))
     if not (is_form or is_questions or any(getattr(function, each, False) for each in WAITS)):
         return []
-    place = place_of(frame, turn_in_hand.get(), call.call_id)
-    who = getattr(place.owner.owner, "name", None) or getattr(place.owner.owner, "id", None)
-    where = [place.home.key, place.at]
-    what: dict[str, Any] = {"agent": who, "tool_name": function.name, "arguments": call.arguments or {}}
-
-    def asked(kind: RequestKind, **more: Any) -> InputRequest:
-        return InputRequest.asked(where, kind, **what, **more)
-
+    asked = _asker(frame, call)
     found: list[InputRequest] = []
     if function.requires_confirmation:
         found.append(asked(Kind.Confirmation, question=_first_line(function.description)))
@@ -213,6 +216,19 @@ def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
     if function.external_execution:
         found.append(asked(Kind.ExternalExecution, question=_first_line(function.description)))
     return found
+
+
+def _asker(frame: Frame, call: Any) -> Callable[..., InputRequest]:
+    """Makes requests about a call, at its place."""
+    place = place_of(frame, turn_in_hand.get(), call.call_id)
+    who = getattr(place.owner.owner, "name", None) or getattr(place.owner.owner, "id", None)
+    what: dict[str, Any] = {"agent": who, "tool_name": call.function.name, "arguments": call.arguments or {}}
+    where = [place.home.key, place.at]
+
+    def asked(kind: RequestKind, **more: Any) -> InputRequest:
+        return InputRequest.asked(where, kind, **what, **more)
+
+    return asked
 
 
 class Field:

@@ -137,6 +137,11 @@ class Journal(StoredJournal):
             self._lately.clear()
         return made
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether people have answered anything."""
+        return bool(self._answers)
+
     def answer(self, request_id: str) -> InputAnswer | None:
         """What a person has answered; None: nothing yet."""
         return self._answers.get(request_id)
