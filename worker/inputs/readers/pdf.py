@@ -274,6 +274,7 @@ def _remarks(reader: "PdfReader", number: int) -> Iterator[str]:
     """What stands in a page's form fields, and what people have written on it."""
     try:
         annotations: Any = reader.pages[number].get("/Annots") or []
+        annotations = annotations.get_object() if hasattr(annotations, "get_object") else annotations
         listed = [each.get_object() for each in annotations[:MOST_FIELDS]]
         more = len(annotations) - len(listed)
     except Exception:  # noqa: BLE001 - a broken page makes pypdf raise almost anything
