@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import tarfile
 from collections.abc import Callable
 from io import BytesIO
@@ -70,6 +71,17 @@ async def test_a_table_without_a_head_is_a_table_and_one_that_lays_out_a_page_is
     said = await text(page.encode(), "a.html")
     assert said.partition("\n\n")[2] == (
         "# News\n\nHello.\n\n| Name | Boxes |\n| --- | --- |\n| a\\|b | 37 |\n\nBeside"
+    )
+
+
+async def test_a_table_with_a_small_one_in_a_cell_stays_a_table() -> None:
+    inner = "<table><tr><td>in</td><td>it</td></tr></table>"
+    rows = "".join(f"<tr><td>City {number}</td><td>{number} boxes</td></tr>" for number in range(2))
+    table = f"<table><colgroup width=8></colgroup><col>{rows}<tr><td>Both</td><td>{inner}</td></tr></table>"
+    page = f"<html><body>{table}</body></html>"
+    said = await text(page.encode(), "a.html")
+    assert re.sub(r" +", " ", said.partition("\n\n")[2]) == (
+        "| City 0 | 0 boxes |\n| --- | --- |\n| City 1 | 1 boxes |\n| Both | in it |"
     )
 
 

@@ -3,9 +3,9 @@
 import base64
 import binascii
 import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import islice, zip_longest
 from typing import Any, cast
@@ -20,6 +20,7 @@ from worker.inputs.readers.answer import Answer, Limits
 MOST_PICTURES = 100  # of a page that are looked at
 _HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
 _TABLE_TAGS = ("table", "caption", "thead", "tbody", "tfoot", "tr", "td", "th")
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _EMPTY_ROW = re.compile(r"\|[\s|]*\|")
 CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people attach have 2 million, mostly script
 _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
@@ -79,28 +80,64 @@ class _Converter(_Base):
         return str(super().convert_th(element, text.replace("|", "\\|"), parent_tags))
 
 
-def _lay_out(page: Any) -> None:
-    """Take tables for what they are that only place things on the page: those that hold others, or a single cell.
+@dataclass(eq=False)
+class _Table:
+    """A table of a page: where it is, its parts, its cells, and the characters in it, and in the tables in it."""
 
-    One walk for all: the library's own searches take a time that grows with depth.
+    outer: "_Table | None"
+    parts: list[Any] = field(default_factory=list[Any])
+    cells: int = 0
+    own: int = 0
+    inner: int = 0
+    has_headings: bool = False
+    is_data: bool = False
+    is_within_data: bool = False
+
+    def take(self, part: Any) -> None:
+        """Take a tag that stands in it, and in no table in it."""
+        self.has_headings |= part.name in _HEADINGS
+        self.cells += part.name in {"td", "th"}
+        if part.name in _TABLE_TAGS:
+            self.parts.append(part)
+
+
+def _lay_out(page: Any) -> None:
+    """Take tables for what they are that only place things: one cell, or headings, or tables with most of the words.
+
+    What stands in a cell of another one is no table, either.
     """
-    placing, cells = set[int](), Counter[int]()
-    parts: list[tuple[Any, int]] = []  # of tables, with the table that each is of
-    waiting: list[tuple[Any, int]] = [(page, 0)]
+    for each in page.find_all(["col", "colgroup"]):
+        each.unwrap()
+    tables = _tables(page)
+    for each in reversed(tables):
+        if each.outer is not None:
+            each.outer.inner += each.own + each.inner
+    for each in tables:
+        each.is_within_data = each.outer is not None and (each.outer.is_data or each.outer.is_within_data)
+        places = each.cells <= 1 or each.inner > each.own or (each.inner > 0 and each.has_headings)
+        each.is_data = not places and not each.is_within_data
+        for part in each.parts if not each.is_data else ():
+            part.name = "div"
+
+
+def _tables(page: Any) -> list[_Table]:
+    """The tables of a page, outer ones first. One walk for all: the library's own searches take longer with depth."""
+    tables: list[_Table] = []
+    waiting: list[tuple[Any, _Table | None]] = [(page, None)]
     while waiting:
         element, table = waiting.pop()
-        for child in (each for each in element.children if isinstance(each, Tag)):
+        for child in element.children:
             of = table
-            if child.name == "table":
-                placing.add(table)
-                of = id(child)
-            if child.name in _TABLE_TAGS:
-                parts.append((child, of))
-                cells[of] += child.name in {"td", "th"}
-            waiting.append((child, of))
-    for part, table in parts:
-        if table in placing or cells[table] <= 1:
-            part.name = "div"
+            if isinstance(child, Tag):
+                if child.name == "table":
+                    of = _Table(table)
+                    tables.append(of)
+                if of is not None:
+                    of.take(child)
+                waiting.append((child, of))
+            elif of is not None:
+                of.own += len(str(child).strip())
+    return tables
 
 
 def _is_unseen(tag: Any) -> bool:
