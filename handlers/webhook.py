@@ -1,12 +1,15 @@
-"""Tell another service of every finished task: WORKER_WEBHOOK_SECRET switches it on, see docs/guides/webhooks.md."""
+"""Tell another service of finished tasks, and of what tasks ask of people; see docs/guides/webhooks.md.
 
-from worker import TaskUpdateEvent
+WORKER_WEBHOOK_SECRET switches it on.
+"""
+
+from worker import Task, TaskUpdateEvent
 from worker.webhooks import Webhooks
 
 webhooks = Webhooks.of_environment()
 
 
 @webhooks.listener
-async def post_finished_task(event: TaskUpdateEvent) -> None:
-    """Post the end of a task; what is raised has the delivery tried again later."""
-    await webhooks.post(event)
+async def post_finished_task(event: TaskUpdateEvent, task: Task) -> None:
+    """Post the end of a task, or its question; what is raised has the delivery tried again later."""
+    await webhooks.post(event, task)

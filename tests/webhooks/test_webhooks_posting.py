@@ -14,6 +14,7 @@ from worker.webhooks import DAY, Webhooks, posting, signing
 from worker.webhooks.posting import WebhookRefused
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
+from worker.words.requests import InputRequest, RequestKind
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
@@ -64,6 +65,24 @@ async def test_a_finished_task_is_posted_signed_and_without_what_is_secret() -> 
     assert (message.told["type"], message.told["timestamp"]) == ("task.finished", "2026-01-02T03:04:05Z")
     assert (message.told["data"]["id"], message.told["data"]["result"]) == ("task-1", "42 ✓")
     assert b"canary" not in message.body
+
+
+async def test_a_question_is_posted_with_its_link_to_the_operators_url_alone() -> None:
+    asked = InputRequest.asked(["here"], RequestKind.Question, question="May it?").model_copy(
+        update={"answer_url": "https://worker.example/ui/answer?token=canary", "asked_at": NOW}
+    )
+    event = TaskUpdateEvent(type=Type.InputRequested, task_id="task-1", number=5, time=NOW, data=asked)
+    async with receiving() as receiver, receiving() as own:
+        for hooks, url in ((webhooks(receiver.url()), None), (webhooks(allow_private=True), own.url())):
+            await hooks.post(event, TaskRecord.model_validate({**ended().data.model_dump(), "webhook_url": url}))
+            await hooks.close()
+    (to_operator,), (to_client,) = receiver.messages, own.messages
+    assert is_signed_with(to_operator, OLD)
+    assert to_operator.told["type"] == to_client.told["type"] == "task.input_requested"
+    assert to_operator.told["data"]["task"]["id"] == "task-1"
+    assert to_operator.told["data"]["request"]["question"] == to_client.told["data"]["request"]["question"] == "May it?"
+    assert "answer_url" in to_operator.told["data"]["request"]
+    assert b"canary" not in to_client.body
 
 
 async def test_every_secret_in_use_signs_while_one_replaces_another() -> None:

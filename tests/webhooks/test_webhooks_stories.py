@@ -9,6 +9,7 @@ from tests.cli.shells import SECONDS, Shell
 from tests.support import wait_until
 from tests.webhooks.receivers import is_signed_with, receiving
 from worker.engine.engine import Engine
+from worker.words.requests import InputAnswer
 from worker.words.tasks import AgentExecutionInput, NewTask
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -19,6 +20,15 @@ HANDLERS = """
     async def greet(task: Task) -> str:
         task.internal_status = "greeted"
         return f"Hello, {task.input.text}!"
+"""
+
+
+ASKING = """
+    from worker import Context, Task, on_task
+
+    @on_task(agent_id="letters")
+    async def letters(task: Task, context: Context) -> str:
+        return str(await context.ask("May it be sent?"))
 """
 
 
@@ -52,6 +62,29 @@ async def test_every_finished_task_is_posted_until_it_is_taken(
     data = taken.told["data"]
     assert (data["status"], data["result"], data["internal_status"]) == ("completed", "Hello, Ada!", "greeted")
     assert "canary" not in running.log
+
+
+async def test_a_question_reaches_who_may_answer_it(
+    here: Shell, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.handlers(ASKING)
+    source = (Path(__file__).parents[2] / "handlers" / "webhook.py").read_text()
+    (here.folder / "handlers" / "webhook.py").write_text(source)
+    monkeypatch.setenv("WORKER_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("WORKER_PUBLIC_URL", "https://worker.example")
+    async with receiving() as receiver:
+        monkeypatch.setenv("WORKER_WEBHOOK_URL", receiver.url("/hook"))
+        running = here.start("run")
+        await running.says("worker ready")
+        task = await engine.tasks.create(NewTask(agent_id="letters", input=AgentExecutionInput(text="Ada")))
+        await wait_until(lambda: receiver.messages, "the question was posted", SECONDS)
+        await engine.tasks.answer(task.id, [InputAnswer(approve=True)])
+        await wait_until(lambda: len(receiver.messages) > 1, "the end was posted", SECONDS)
+        assert running.end() == 0
+    question, end = (each.told for each in receiver.messages)
+    assert (question["type"], end["type"]) == ("task.input_requested", "task.finished")
+    assert question["data"]["task"]["id"] == end["data"]["id"] == task.id
+    assert question["data"]["request"]["answer_url"].startswith("https://worker.example/ui/answer?token=")
 
 
 async def test_a_tasks_own_webhook_is_checked_given_up_and_retried_by_hand(

@@ -1,5 +1,6 @@
-"""Telling another service of finished tasks: where to, how often, and in whose name."""
+"""Telling another service of finished tasks, and of questions: where to, how often, and in whose name."""
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from worker.webhooks import messages, signing
 from worker.webhooks.posting import SECONDS, Post
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
+from worker.words.requests import InputRequest
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -17,7 +19,10 @@ from worker.words.tasks import TaskRecord
 DAY = RetryPolicy(attempts=23, base=5.0, cap=7200.0)
 """Tries over about a day: after 5 s, 10 s, 20 s and so on, and from the third hour on every two hours."""
 
-Listener = Callable[[TaskUpdateEvent], Awaitable[None]]
+FINISHES = (TaskUpdateEventType.TaskFinished,)
+TOLD = (*FINISHES, TaskUpdateEventType.InputRequested)
+
+Listener = Callable[..., Awaitable[None]]
 
 
 @dataclass
@@ -31,14 +36,14 @@ class Webhooks:
 
     In ``handlers/``::
 
-        from worker import TaskUpdateEvent
+        from worker import Task, TaskUpdateEvent
         from worker.webhooks import Webhooks
 
         webhooks = Webhooks.of_environment()
 
         @webhooks.listener
-        async def post_finished_task(event: TaskUpdateEvent) -> None:
-            await webhooks.post(event)
+        async def tell(event: TaskUpdateEvent, task: Task) -> None:
+            await webhooks.post(event, task)
     """
 
     secrets: list[bytes] = field(repr=False)
@@ -68,34 +73,39 @@ class Webhooks:
     def listener(self, function: Listener) -> Listener:
         """Have a function called for every finished task that has somewhere to go; without a secret never.
 
-        Where only tasks' own URLs count, tasks without one cost nothing.
+        One that takes the ``task``, too, is called for what tasks ask of people as well. Where only tasks' own URLs
+        count, tasks without one cost nothing.
         """
         if self.secrets:
-            registry.default.add(
-                function,
-                TaskUpdateEventType.TaskFinished,
-                None,
-                timeout=2 * SECONDS,
-                retries=DAY,
-                needs=None if self.url else "webhook_url",
-            )
+            needs = None if self.url else "webhook_url"
+            for kind in FINISHES if "task" not in inspect.signature(function).parameters else TOLD:
+                registry.default.add(function, kind, None, timeout=2 * SECONDS, retries=DAY, needs=needs)
             decorators.on_shutdown(self.close)
         return function
 
-    async def post(self, event: TaskUpdateEvent) -> None:
-        """Post the end of a task, signed; a task's own URL comes first.
+    async def post(self, event: TaskUpdateEvent, task: TaskRecord | None = None) -> None:
+        """Post the end of a task, or what it asks of a person, signed; a task's own URL comes first.
+
+        The link by which whoever has it may answer goes to the operator's URL alone.
+
+        Args:
+            event: What has happened.
+            task: Whose event it is; the end of a task has it with it.
 
         Raises:
             WebhookRefused: It was not taken; the delivery is tried again.
             GiveUp: It never will be.
         """
-        task = event.data
-        if not isinstance(task, TaskRecord):
-            raise TypeError(f"an event of the type {event.type} holds no task")
+        task = event.data if isinstance(event.data, TaskRecord) else task
+        if task is None:
+            raise TypeError(f"an event of the type {event.type} holds no task: give it")
         url, post = (task.webhook_url, self._untrusted) if task.webhook_url else (self.url, self._trusted)
         if url is None:
             return
-        body = messages.body_of(task)
+        if isinstance(event.data, InputRequest):
+            body = messages.question_of(task, event, with_link=post is self._trusted)
+        else:
+            body = messages.body_of(task)
         signed = signing.headers(messages.message_id(event), int(time.time()), body, self.secrets)
         await post.send(url, {"content-type": "application/json", **signed}, body)
 
