@@ -248,14 +248,23 @@ async def test_a_worker_gone_for_a_minute_loses_its_task(
     await wait_until(pending, "its task is pending again")
 
 
+def nested(levels: int) -> list[Any]:
+    """Lists within lists."""
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "reason"),
     [
         ({"result": "y" * 11_000_000}, 413, "larger than 10,485,760 bytes"),
+        ({"result": nested(101)}, 422, "nested deeper than 100 levels"),
         ({"internal_status": "y" * 256}, 422, "internal_status has 256 characters"),
         ({"tokens": {"prompt_tokens": "many"}}, 422, "tokens is not of its form"),
     ],
-    ids=["too large", "too long", "of another form"],
+    ids=["too large", "too deep", "too long", "of another form"],
 )
 async def test_a_last_word_that_is_refused_ends_the_task_with_the_reason(
     client: httpx.AsyncClient, bare_worker: OpenWorker, changes: dict[str, Any], status: int, reason: str

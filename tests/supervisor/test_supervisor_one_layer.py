@@ -1,5 +1,6 @@
 """One layer retries: the worker. What Agno, its steps and the providers' clients do by default does not multiply it."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,46 @@ async def test_a_rate_limit_costs_a_request_a_try(
         task = await outcome(engine, handlers, serve, lambda: Agent(model=kept))
         assert (task.status, task.error_code) == (Status.Error, "rate_limited")
         assert len(server.requests) == (6 if options else 3)
+
+
+async def awaited(agent: Agent) -> Any:
+    return await agent.arun("go")
+
+
+async def streamed(agent: Agent) -> Any:
+    return "".join([str(getattr(each, "content", None)) async for each in agent.arun("go", stream=True)])
+
+
+async def plain(agent: Agent) -> Any:
+    return await asyncio.to_thread(agent.run, "go")
+
+
+async def plain_stream(agent: Agent) -> Any:
+    return await asyncio.to_thread(
+        lambda: "".join(str(getattr(each, "content", None)) for each in agent.run("go", stream=True))
+    )
+
+
+@pytest.mark.parametrize("way", [awaited, streamed, plain, plain_stream])
+@pytest.mark.parametrize(("options", "requests"), [({}, 3), ({"max_retries": 1}, 6)], ids=["default", "configured"])
+async def test_nor_do_clients_where_a_handler_runs_its_agent_itself(
+    engine: Engine, handlers: Handlers, serve: Serve, *, way: Any, options: dict[str, int], requests: int
+) -> None:
+    with StandIn(WIRES["openai-chat"], refusing(429, headers={"retry-after": "0"})) as server:
+        model = openai(server, **options)
+
+        async def handler(task: Task) -> Any:
+            return await way(Agent(model=model))
+
+        handlers.bind(handler, retries=AGAIN)
+        async with serve():
+            task = await done(engine)
+            if model.async_client is not None:
+                await model.async_client.close()
+            if model.client is not None:
+                model.client.close()
+    assert (task.status, task.error_code) == (Status.Error, "rate_limited")
+    assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize("streaming", [True, False])

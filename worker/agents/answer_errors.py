@@ -1,5 +1,6 @@
 """Answers of models that are no answers: broken off, empty, withheld, unreadable, an error in place of one."""
 
+from json import JSONDecodeError
 from typing import Any
 
 from pydantic import ValidationError
@@ -108,6 +109,8 @@ def unreadable_in(error: BaseException) -> Unreadable | None:
             return Unreadable(each.obj)
         if isinstance(each, ValidationError) and "Request" not in each.title and _is_of_client(each):
             return Unreadable(None, each)
+        if isinstance(each, JSONDecodeError) and _is_of_client(each):
+            return Unreadable(each.doc or None, each)
     return None
 
 

@@ -11,6 +11,7 @@ from worker.agents import providers
 from worker.agents.answer_errors import AnswerError
 from worker.agents.answers import Reading, read_answers_of, reading_in_hand
 from worker.agents.bounds import bounds_of
+from worker.agents.clients import leave_retries, prepare_client
 from worker.agents.completeness import (
     Answered,
     asked,
@@ -178,6 +179,8 @@ async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) 
     """Make a call whose answer comes in one piece."""
     call = BareCall(run, model, arguments, is_streamed=False)
     await call.begins()
+    prepare_client(model)
+    leave_retries(model, "async_client")
     token = reading_in_hand.set(call.reading)
     try:
         answer = await within(asked(original, model, call.arguments), call.silence * AT_ONCE)
@@ -196,6 +199,7 @@ def whole_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -
     """Make it from plain code."""
     call = BareCall(run, model, arguments, is_streamed=False)
     _on_loop(run, call.begins)
+    leave_retries(model, "client")
     token = reading_in_hand.set(call.reading)
     try:
         answer = within_sync(
@@ -223,6 +227,8 @@ async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any
     """Make a call whose answer comes piece by piece."""
     call = BareCall(run, model, arguments, is_streamed=True)
     await call.begins()
+    prepare_client(model)
+    leave_retries(model, "async_client")
     try:
         async for delta in heard_within(original(model, **call.arguments), call.reading, call.silence):
             call.hear(delta)
@@ -238,6 +244,7 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
     """Make it from plain code."""
     call = BareCall(run, model, arguments, is_streamed=True)
     _on_loop(run, call.begins)
+    leave_retries(model, "client")
     try:
         stream = original(model, **call.arguments)
         for delta in heard_within_sync(stream, call.reading, call.silence, call.check_run):

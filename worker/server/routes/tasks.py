@@ -37,8 +37,12 @@ from worker.words.texts import encode
 router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 
+_UNREAD = (TooLarge.status, ValidationError.status)
+"""Refusals of a whole body; those of its fields are errors of other classes."""
+
+
 class SavingRoute(JsonRoute):
-    """Ends the task of a worker without attempts whose save was too large to be read: it would say no other."""
+    """Ends the task of a worker without attempts whose save was too large, or too deep, to be read: no other comes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's own handling, watched."""
@@ -48,7 +52,7 @@ class SavingRoute(JsonRoute):
             try:
                 return await handle(request)
             except HTTPException as refused:
-                if refused.status_code == TooLarge.status and "x-attempt" not in request.headers:
+                if refused.status_code in _UNREAD and "x-attempt" not in request.headers:
                     access = await admit(request)
                     task_id = request.path_params["task_id"]
                     await access.check_task(task_id)
