@@ -3,14 +3,14 @@
 import pytest
 
 from tests.crash.chance import told
-from tests.providers.plots import PROGRAMS, SILENT, leftovers, plots_of, wrongs_of
+from tests.providers.plots import PROGRAMS, SILENT, plots_of, wrongs_of
 from tests.providers.standin import WIRES
+from tests.providers.surroundings import leftovers, short_silence
 from tests.supervisor.stories import Handlers
 from tests.workers import handlers
-from worker.agents.instrumentation import bare, model_asking
 from worker.engine.engine import Engine
 
-__all__ = ["handlers", "leftovers"]
+__all__ = ["handlers", "leftovers", "short_silence"]
 
 pytestmark = [
     pytest.mark.crash,
@@ -23,7 +23,6 @@ pytestmark = [
 
 AT_ONCE = 16
 SILENT_AT_ONCE = 24  # they mostly wait
-SILENCE_SECONDS = "6"  # of which an answer that comes needs none
 
 
 async def test_every_trouble_meets_every_event(engine: Engine, handlers: Handlers, wire: str, program: str) -> None:
@@ -32,12 +31,10 @@ async def test_every_trouble_meets_every_event(engine: Engine, handlers: Handler
     told(f"{len(plots)} troubles of {wire} in {program}")
 
 
+@pytest.mark.usefixtures("short_silence")
 async def test_a_model_may_fall_silent_at_every_event(
-    engine: Engine, handlers: Handlers, wire: str, program: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, handlers: Handlers, wire: str, program: str
 ) -> None:
-    monkeypatch.setenv("WORKER_MODEL_SILENCE_SECONDS", SILENCE_SECONDS)
-    for module in (bare, model_asking):
-        monkeypatch.setattr(module, "AT_ONCE", 1)
     plots = [each for each in plots_of(wire, program) if each.kind in SILENT]
     assert not await wrongs_of(plots, engine, handlers, at_once=SILENT_AT_ONCE)
     told(f"{len(plots)} silences of {wire} in {program}")

@@ -1,7 +1,6 @@
 """Programs whose provider gets into one trouble, at any event of any answer; each is a task of a real worker."""
 
 import asyncio
-import gc
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -9,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import pytest
 from agno.agent import Agent
 from agno.team import Team
 from agno.tools.function import Function
@@ -212,13 +210,6 @@ class Plot:
                 return Says(says.text[:1], calls=says.calls, finish=finish)
             case _:
                 return Says(says.text, calls=says.calls, fault=Fault(self.kind, at=self.at, seconds=0.05))
-
-
-@pytest.fixture
-def leftovers() -> Iterator[None]:
-    """What clients leave open whose connections were cut is collected with the test that cut them."""
-    yield
-    gc.collect()
 
 
 def plots_of(wire: str, program: str) -> Iterator[Plot]:
