@@ -106,6 +106,28 @@ def test_texts_are_read_right_whatever_they_are_written_in_and_a_wrong_guess_say
     assert {each: right[each] / tried[each] for each in tried if right[each] < 0.9 * tried[each]} == {}
 
 
+@pytest.mark.parametrize(
+    ("label", "encoding", "text"),
+    [
+        ("windows-31j", "cp932", "第三四半期①"),
+        ("x-sjis", "cp932", "売上"),
+        ("x-cp1251", "cp1251", "Да"),
+        ("win-1250", "cp1250", "Łódź"),
+        ("iso-8859-8-i", "iso8859-8", "שלום"),
+        ("Windows-874", "cp874", "ยอด"),
+        ("x-gbk", "gbk", "人人"),
+        ("koi8-ru", "koi8-u", "є"),
+        ("utf-16le", "utf-16-le", "ab"),
+        ("utf-7", "utf-7", "Größe"),
+    ],
+)
+def test_the_names_of_encodings_are_those_of_the_web(label: str, encoding: str, text: str) -> None:
+    content = text.encode(encoding)
+    found = classify(content, f"text/plain; charset={label}", "a.txt").encoding
+    assert found is not None
+    assert (content.decode(found.name), found.is_guess) == (text, False)
+
+
 @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize(
     "text",

@@ -33,7 +33,7 @@ _GUESSED = (  # what the detector may answer, by its own names; others are rare,
 # vendors, which declarations leave out.
 _DECLARED = {
     *_GUESSED,
-    *("utf-8", "utf-16", "utf-32"),
+    *("utf-8", "utf-7", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
     *(f"iso8859-{number}" for number in (1, 3, 4, 9, 10, 13, 14)),
     *("gbk", "gb2312", "big5", "euc_jp", "shift_jis", "iso2022_jp", "euc_kr", "tis-620", "hz", "mac-cyrillic"),
 }
@@ -48,6 +48,23 @@ _WIDER = {
     "euc_kr": "cp949",
     "euc_jp": "euc_jis_2004",
     "iso2022_jp": "iso2022_jp_2",
+}
+_WINDOWS = re.compile(r"(?:x-cp|win-?|cp-)(\d{3,4})")
+_LABELS = {  # of WHATWG, *Encoding*, 4.2, and some that programs write: those that Python does not know
+    **dict.fromkeys(("windows-31j", "x-sjis"), "cp932"),
+    **dict.fromkeys(("windows-874", "dos-874", "iso-8859-11"), "cp874"),
+    **dict.fromkeys(("iso-8859-8-i", "iso-8859-8-e", "logical", "visual"), "iso8859-8"),
+    **dict.fromkeys(("x-mac-cyrillic", "x-mac-ukrainian"), "mac-cyrillic"),
+    **dict.fromkeys(("x-x-big5", "cn-big5"), "big5"),
+    **dict.fromkeys(("koi", "koi8"), "koi8-r"),
+    "koi8-ru": "koi8-u",
+    "x-mac-roman": "mac-roman",
+    "windows-949": "cp949",
+    "x-gbk": "gbk",
+    "gb_2312-80": "gb2312",
+    "x-euc-jp": "euc_jp",
+    "unicode": "utf-16",
+    "unicode-1-1-utf-8": "utf-8",
 }
 _SAID_BY_ITSELF = (  # XML 1.0, 4.3.3; HTML, `<meta charset>` and its older form; PEP 263; CSS Syntax, 3.2
     re.compile(rb"""\A\s*<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""", re.IGNORECASE),
@@ -271,8 +288,10 @@ def _said_by_itself(content: bytes) -> str:
 
 
 def _declared_encoding(charset: str) -> str | None:
+    said = charset.strip().strip("\"'").lower()
+    windows = _WINDOWS.fullmatch(said)
     try:
-        name = codecs.lookup(charset.strip().strip("\"'")).name
+        name = codecs.lookup(f"cp{windows[1]}" if windows else _LABELS.get(said, said)).name
     except (LookupError, ValueError):
         return None
     return name if name in _DECLARED else None
