@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ from agno.agent import Agent
 from agno.team import Team
 from agno.workflow import Parallel, Step
 
+from tests.agents.attempts import Task
 from tests.agents.runs import Runner, flow
 from worker.agents.errors import AgentFailed
 from worker.testing import Call, Pieces, ScriptedModel
@@ -129,6 +131,23 @@ async def test_a_step_within_a_container_fails_the_workflow_too(running: Runner)
     both = Parallel(*steps, name="both")
     with pytest.raises(AgentFailed, match="bad"):
         await running(flow(both))
+
+
+async def test_steps_beside_each_other_are_joined_in_their_own_order_though_none_has_a_name() -> None:
+    has_ended = asyncio.Event()
+
+    async def wait(_: Any) -> None:
+        await has_ended.wait()
+
+    async def end(_: Any) -> None:
+        asyncio.get_running_loop().call_later(0.05, has_ended.set)
+
+    steps: list[Any] = [
+        Agent(model=ScriptedModel(["first"], before=wait)),
+        Agent(model=ScriptedModel(["second"], before=end)),
+    ]
+    result = await Task().attempted(lambda run_agent: run_agent(flow(Parallel(*steps, name="both"))))
+    assert result.content == "second", "what a workflow ends with is what its last step says, not the slowest"
 
 
 async def test_a_workflows_own_steps_stay_as_they_are(running: Runner) -> None:

@@ -113,8 +113,13 @@ def joined(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def hook(self: Any, outputs: list[Any]) -> Any:
         if run_in_hand.get() is not None:
-            places = {getattr(each, "name", None): place for place, each in reversed([*enumerate(self.steps)])}
-            outputs.sort(key=lambda each: places.get(each.step_name, len(places)))  # in place: an event tells of them
+            placed = [*enumerate(self.steps)]
+            names = {getattr(each, "name", None): place for place, each in reversed(placed)}
+            ids = {getattr(each, "step_id", None): place for place, each in placed}  # several may have no name
+            last = len(placed)
+            outputs.sort(
+                key=lambda each: ids.get(each.step_id, names.get(each.step_name, last))
+            )  # in place, for events
         return original(self, outputs)
 
     return hook
