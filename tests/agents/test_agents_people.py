@@ -193,13 +193,18 @@ async def test_a_model_asks_for_a_form_by_itself() -> None:
 
 
 async def test_a_model_asks_questions_with_choices() -> None:
-    question = {"question": "Where?", "header": "Place", "options": [{"label": "here"}, {"label": "there"}]}
+    question = {
+        "question": "Where?",
+        "header": "Place",
+        "options": [{"label": "here", "description": "at home"}, {"label": "there"}],
+    }
     tools = [UserFeedbackTools()]
     program = caller(Call("ask_user", {"questions": [question]}, "ask-1"), tools=tools)
     (request,) = await asked(Task(), program)
     assert request.kind == "user_feedback"
     assert request.value_schema is not None
     assert request.value_schema["properties"]["Where?"]["items"]["enum"] == ["here", "there"]
+    assert request.value_schema["properties"]["Where?"]["description"] == "Place\nhere: at home"
     expected = 'User feedback received: [{"question": "Where?", "selected": ["there"]}]'
     assert expected in await said(program, InputAnswer(value={"Where?": ["there"]}))
 

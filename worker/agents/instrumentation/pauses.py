@@ -276,7 +276,7 @@ def _questions(questions: Any) -> dict[str, Any]:
     for each in questions:
         labels = [str(option.get("label", "")) for option in each.get("options") or ()]
         item: dict[str, Any] = {"type": "string", **({"enum": labels} if labels else {})}
-        said = {"type": "array", "items": item, "minItems": 1, "description": each.get("header")}
+        said = {"type": "array", "items": item, "minItems": 1, "description": _explained(each) or None}
         if not each.get("multi_select"):
             said["maxItems"] = 1
         properties[str(each.get("question", ""))] = {name: value for name, value in said.items() if value is not None}
@@ -286,6 +286,13 @@ def _questions(questions: Any) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+def _explained(question: Any) -> str:
+    """What a question is about, and what its options mean, as far as the model says."""
+    options = [each for each in question.get("options") or () if each.get("description")]
+    meanings = [f"{each.get('label', '')}: {each['description']}" for each in options]
+    return "\n".join([*filter(None, [question.get("header")]), *meanings])
 
 
 def _chosen(value: Any) -> list[dict[str, Any]]:

@@ -116,10 +116,8 @@ def joined(original: Callable[..., Any]) -> Callable[..., Any]:
             placed = [*enumerate(self.steps)]
             names = {getattr(each, "name", None): place for place, each in reversed(placed)}
             ids = {getattr(each, "step_id", None): place for place, each in placed}  # several may have no name
-            last = len(placed)
-            outputs.sort(
-                key=lambda each: ids.get(each.step_id, names.get(each.step_name, last))
-            )  # in place, for events
+            # in place: an event tells of them
+            outputs.sort(key=lambda each: ids.get(each.step_id, names.get(each.step_name, len(placed))))
         return original(self, outputs)
 
     return hook
