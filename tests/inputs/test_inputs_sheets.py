@@ -84,6 +84,24 @@ def test_hours_are_summed_up_beyond_a_day(value: dt.timedelta, form: str, shown:
     assert displayed(value, form) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "form", "shown"),
+    [
+        (0.5, "# ?/?", "0.5"),
+        (1_234_567, '#,##0,"k"', "1,235k"),
+        (1_234_567, '0.0,,"M"', "1.2M"),
+        (12_345, "0.00E+00", "12345"),
+        (1234.5, '#,##0.00 "EUR"', "1,234.50 EUR"),
+        (0.575, "0%", "58%"),
+        (2.5, "0", "3"),
+        (-2.5, "0", "-3"),
+        (1e300, "0.00", "1e+300"),
+    ],
+)
+def test_a_number_is_shown_as_its_format_says_or_as_it_is(value: float, form: str, shown: str) -> None:
+    assert displayed(value, form) == shown
+
+
 def old_book() -> bytes:
     made: Any = xlwt.Workbook()
     sheet = made.add_sheet("Zahlen")

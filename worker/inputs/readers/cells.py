@@ -3,10 +3,12 @@
 import datetime as dt
 import re
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
 from typing import NamedTuple
 
-_LITERAL = re.compile(r'"([^"]*)"|\[\$([^\]-]*)[^\]]*\]|\\(.)|([€$£¥])')
+_LITERAL = re.compile(r'"([^"]*)"|\[\$([^\]-]*)[^\]]*\]|\\(.)|([€$£¥])|(?<![*_])( )')
+_UNKNOWN = re.compile(r"E[+-]|[#0?] ?/")  # exponents and fractions
 _DIGITS = re.compile(r"[#0?][#0?,.]*")
 
 
@@ -51,15 +53,19 @@ def _number(value: float, form: str) -> str:
     shape = _shape_of(_section(value, form))
     if shape is None:
         return _plain(value)
-    shown = value * 100 if shape.is_percent else value
-    text = f"{shown:,.{shape.places}f}" if shape.is_grouped else f"{shown:.{shape.places}f}"
-    return f"{shape.before}{text}{'%' if shape.is_percent else ''}{shape.after}"
+    try:  # in decimals, since half of the last place is rounded up there
+        shown = Decimal(str(value)).scaleb(shape.power).quantize(Decimal(1).scaleb(-shape.places), ROUND_HALF_UP)
+    except InvalidOperation:  # of hundreds of digits
+        return _plain(value)
+    text = f"{shown:,f}" if shape.is_grouped else f"{shown:f}"
+    return f"{shape.before}{text}{'%' if shape.is_percent else ''}{shape.after}".strip()
 
 
 class _Shape(NamedTuple):
-    """How a format writes numbers: decimal places, thousands apart, and what stands around them."""
+    """How a format writes numbers: decimal places, times a power of ten, thousands apart, and what stands around."""
 
     places: int
+    power: int
     is_grouped: bool
     is_percent: bool
     before: str
@@ -68,15 +74,17 @@ class _Shape(NamedTuple):
 
 @cache
 def _shape_of(section: str) -> _Shape | None:
-    """None for a format that says nothing of it, or more than is known here, such as an exponent."""
-    digits = _DIGITS.search(_LITERAL.sub("", section))
-    if section in {"", "General", "@"} or "E" in section or digits is None:
+    """None for a format that says nothing of it, or more than is known here, such as an exponent or a fraction."""
+    bare = _LITERAL.sub("", section)
+    digits = _DIGITS.search(bare)
+    if section in {"", "General", "@"} or digits is None or _UNKNOWN.search(bare):
         return None
-    whole, _, rest = digits.group().partition(".")
+    thousands = len(digits.group()) - len(digits.group().rstrip(","))  # commas at the end stand for three digits each
+    whole, _, rest = digits.group().rstrip(",").partition(".")
+    is_percent = "%" in bare
     before, _, after = section.partition(digits.group())
-    return _Shape(
-        len(rest.replace(",", "")), "," in whole, "%" in section, "".join(_spoken(before)), "".join(_spoken(after))
-    )
+    power, around = 2 * is_percent - 3 * thousands, ("".join(_spoken(before)), "".join(_spoken(after)))
+    return _Shape(len(rest.replace(",", "")), power, "," in whole, is_percent, *around)
 
 
 def _section(value: float, form: str) -> str:
@@ -87,8 +95,8 @@ def _section(value: float, form: str) -> str:
 
 
 def _spoken(part: str) -> Iterator[str]:
-    for quoted, currency, escaped, symbol in _LITERAL.findall(part):
-        yield quoted or currency or escaped or symbol
+    for quoted, currency, escaped, symbol, blank in _LITERAL.findall(part):
+        yield quoted or currency or escaped or symbol or blank
 
 
 def _plain(value: float) -> str:
