@@ -23,9 +23,10 @@ VALUE_BYTES = FILE_BYTES  # of one row: larger values are stored as files
 KEY_CHARACTERS = 400  # a longer key is replaced by its digest; an index entry of PostgreSQL holds 2,700 bytes
 
 Kind = Literal["model", "tool", "step", "run", "session", "open", "discard", "drop", "spent", "refused", "said"]
-"""What a row is about: a model's answer, a tool's result, a step of the handler, a whole run, a session as the run
-found it; text that began to stream, text that was taken back; which earlier rows no longer count; the tokens of a call
-that failed; a tool call that was answered without being made; or messages of people that were read."""
+"""What a row is about: a model's answer, a tool's result, a step of the handler or a function among a workflow's steps,
+a whole run, a session as the run found it; text that began to stream, text that was taken back; which earlier rows no
+longer count; the tokens of a call that failed; a tool call that was answered without being made; or messages of people
+that were read."""
 
 Number = tuple[int, int]
 """The attempt, and the row's place within it."""
