@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.cli.conftest import here, shells
@@ -34,6 +35,11 @@ COMPLETES = {
     "is alarmed",
 }
 """Ways after which the code goes on, and answers."""
+
+ANSWERS = {"lock", "odd", "odd within", "contains itself", "a type", "a function", "bytes", "module"}
+"""Ways of which a listener's answer tells nothing: it is nobody's result."""
+
+DUE = "select count(*) from worker.cursors where position < newest"
 
 ENDS = {Status.Error, Status.Failed}
 
@@ -115,6 +121,16 @@ async def test_tools_and_hooks_of_agents(worker: Running, engine: Engine) -> Non
     assert await asyncio.to_thread(worker.end, signal.SIGTERM) == 0
 
 
-async def test_listeners(worker: Running, engine: Engine) -> None:
+async def test_listeners(worker: Running, engine: Engine, database_url: str) -> None:
     check(await left(engine, "told", "listener", SPECIAL), may_complete=True)
+
+    async def settled() -> bool:
+        with psycopg.connect(database_url) as connection:
+            return connection.execute(DUE).fetchone() == (0,)
+
+    await wait_until(settled, "every event is delivered, or set aside", SECONDS)
+    with psycopg.connect(database_url) as connection:
+        errors = [error for (error,) in connection.execute("select error from worker.deliveries_set_aside")]
+    assert all(errors), "each says why"
+    assert len(errors) >= 2 * (len(SPECIAL) - len(COMPLETES) - len(ANSWERS))
     assert await asyncio.to_thread(worker.end, signal.SIGTERM) == 0

@@ -11,7 +11,7 @@ from worker.current import Run
 from worker.face.task import Task
 from worker.registry import Handler
 from worker.supervisor.calls import Caller
-from worker.supervisor.verdict import message
+from worker.supervisor.verdict import CANCELLED, message
 from worker.threads import Threads
 from worker.words.errors import GiveUp, LeaseLost, ModuleException
 from worker.words.groups import members
@@ -46,6 +46,7 @@ class Listening:
         self._draining = draining
         self._running: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
+        self._leaves = False  # what is cancelled is so by us, and not by its own code
 
     @property
     def wanted(self) -> bool:
@@ -81,6 +82,7 @@ class Listening:
         self._freed.set()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
+            self._leaves = True
             for task in late:
                 task.cancel()
 
@@ -145,6 +147,10 @@ class Listening:
         try:
             async with self._places[wish]:  # a server of before knows no limits of single handlers
                 await self._callers[wish].call(handler, run, task, event)
+        except asyncio.CancelledError:
+            if self._leaves:
+                raise
+            return RuntimeError(CANCELLED)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the delivery's failure
             return error
         return None

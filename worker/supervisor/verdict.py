@@ -21,6 +21,8 @@ Status = AgentExecutionStatus
 REASON_LOST = "lost"
 """Why the supervisor itself ends a run whose attempt owns its task no longer."""
 
+CANCELLED = "the run was cancelled by its own code"
+
 MESSAGE_CHARACTERS = 10_000  # of an error's message as a result; a provider may answer with a whole page
 
 
@@ -92,8 +94,7 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
     if draining:
         return HandBack()  # signals reach every process of a dyno: what fails then may be their doing, not the run's
     if isinstance(error, asyncio.CancelledError):
-        said = "the run was cancelled by its own code"
-        return Outcome(Status.Error, {"result": said, "error_code": ErrorCode.Handler, **kept(task, run)})
+        return Outcome(Status.Error, {"result": CANCELLED, "error_code": ErrorCode.Handler, **kept(task, run)})
     tries, known = task.errors + 1, classify(error)
     if known.is_retryable and tries < handler.retries.attempts:
         delay = handler.retries.delay(tries) if known.wait is None else known.wait
