@@ -24,7 +24,7 @@ from worker.words.ids import new_id
 if TYPE_CHECKING:
     from agno.agent import Agent
 
-    from worker.agents.local_model import LocalModel
+    from worker.agents.models.local_model import LocalModel
 
 INSTRUCTIONS = [
     "You answer questions about the attached documents in two or three plain sentences.",
@@ -96,7 +96,7 @@ async def fit_to_small_model(agent: "Agent", figures: str, question: str) -> Non
     """Give an agent the small model, less to read, no tools, and the figures and the question once more at the end."""
     from agno.run.agent import RunInput
 
-    from worker.agents.capabilities import declare_capabilities
+    from worker.agents.models.capabilities import declare_capabilities
 
     growth = "\n".join(line.partition(";")[0] for line in figures.splitlines())
 
@@ -117,7 +117,7 @@ _starting = asyncio.Lock()
 
 async def small_model() -> "LocalModel":
     """The small model of this process, started at its first use."""
-    from worker.agents.local_model import LocalModel
+    from worker.agents.models.local_model import LocalModel
 
     async with _starting:
         if not _small:

@@ -27,7 +27,7 @@ def make_team(model: "Model | None" = None) -> "Team":
     from agno.agent import Agent
     from agno.team import Team
 
-    from worker.agents.models import default_model
+    from worker.agents.models.models import default_model
 
     model = model or default_model()
     researcher = Agent(

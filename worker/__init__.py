@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from worker import aliases as _aliases
 
 if TYPE_CHECKING:
-    from worker.agents.tools import declare_tool
+    from worker.agents.tools.tools import declare_tool
     from worker.current import idempotency_key
     from worker.decorators import (
         on,

@@ -27,7 +27,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "worker.face.knowledge": ("KnowledgeBase", "KnowledgeBaseDocumentItem", "KnowledgeBases"),
     "worker.face.listening": ("Events", "on_auth_event"),
     "worker.face.tools": ("Tool", "ToolsRepository"),
-    "worker.agents.tools": ("declare_tool",),
+    "worker.agents.tools.tools": ("declare_tool",),
     "worker.decorators": (
         "on",
         "on_boot",

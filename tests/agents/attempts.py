@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 from tests.agents.runs import task
-from worker.agents.call_sites import call_site
 from worker.agents.journal import Journal, ReplayOrder, not_reused
-from worker.agents.material import Material, RunResult
+from worker.agents.journal.call_sites import call_site
 from worker.agents.running import run
+from worker.agents.runs.material import Material, RunResult
 from worker.contracts import Work
 from worker.current import Run, position, run_in_hand
 from worker.words.digests import mark

@@ -15,7 +15,7 @@ from agno.team import Team
 from agno.workflow import Loop, Parallel, Step, Workflow
 
 from tests.agents.attempts import Effect, Task, attempt_in_hand
-from worker.agents.material import Material
+from worker.agents.runs.material import Material
 from worker.current import idempotency_key
 from worker.testing import Call, ScriptedModel
 

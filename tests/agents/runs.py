@@ -6,8 +6,8 @@ from typing import Any
 
 from agno.workflow import Workflow
 
-from worker.agents.material import Material, RunResult
 from worker.agents.running import run
+from worker.agents.runs.material import Material, RunResult
 from worker.words.events import NewEvent
 from worker.words.tasks import AgentExecutionInput, TaskRecord
 

@@ -6,8 +6,8 @@ from typing import Any
 from agno.agent import Agent
 
 from tests.agents.attempts import Task
-from worker.agents.file_tools import FileTools
-from worker.agents.material import Material
+from worker.agents.runs.material import Material
+from worker.agents.tools.file_tools import FileTools
 from worker.inputs import Attachment, Attachments, Kind
 from worker.inputs.library import Library
 from worker.testing import Call, ScriptedModel

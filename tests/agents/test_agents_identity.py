@@ -24,7 +24,7 @@ from tests.agents.made_up import resumes_wherever_it_dies
 from tests.agents.runs import flow
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
-from worker.agents.material import Material
+from worker.agents.runs.material import Material
 from worker.testing import Call, ScriptedModel
 
 

@@ -29,7 +29,7 @@ from tests.support import wait_until
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
 from worker.agents.journal import Identity, Journal, rows
-from worker.agents.material import Material
+from worker.agents.runs.material import Material
 from worker.current import idempotency_key
 from worker.testing import Call, Pieces, ScriptedModel
 

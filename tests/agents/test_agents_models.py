@@ -18,9 +18,10 @@ from agno.team import Team
 from agno.workflow import Step
 
 from tests.agents.runs import Runner, flow, task
-from worker.agents import models
-from worker.agents.arguments import agent_arguments
-from worker.agents.capabilities import (
+from worker.agents.answers.results import wanted
+from worker.agents.errors import AgentFailed
+from worker.agents.models import models
+from worker.agents.models.capabilities import (
     GEMINI,
     OPENAI,
     OPENAI_AUDIO,
@@ -29,9 +30,8 @@ from worker.agents.capabilities import (
     declare_capabilities,
     of_model,
 )
-from worker.agents.clients import leave_retries
-from worker.agents.errors import AgentFailed
-from worker.agents.models import (
+from worker.agents.models.clients import leave_retries
+from worker.agents.models.models import (
     default_model,
     knows_effort,
     model_by_name,
@@ -40,7 +40,7 @@ from worker.agents.models import (
     shared_model,
 )
 from worker.agents.overrides import Overrides
-from worker.agents.results import wanted
+from worker.agents.tools.arguments import agent_arguments
 from worker.settings import Settings
 from worker.testing import Call, ScriptedModel
 from worker.words.agents import AgentRecord, Instructions

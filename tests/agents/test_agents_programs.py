@@ -16,8 +16,8 @@ from tests.agents.object_graph import belonging_to_runs
 from tests.agents.programs import PROGRAMS, Program, World
 from worker.agents import event_buffer
 from worker.agents.errors import AgentFailed
-from worker.agents.material import RunResult
 from worker.agents.overrides import HELPERS
+from worker.agents.runs.material import RunResult
 from worker.testing import Call, ScriptedModel
 from worker.words.digests import digest
 from worker.words.retry import is_retryable

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.agents.runs import Runner, flow
-from worker.agents import schemas
+from worker.agents.answers import schemas
+from worker.agents.answers.results import Unfit, Wanted, unfenced
+from worker.agents.answers.schemas import asking
 from worker.agents.errors import ResultInvalid
-from worker.agents.results import Unfit, Wanted, unfenced
-from worker.agents.schemas import asking
 from worker.testing import Pieces, ScriptedModel
 from worker.words.errors import ValidationError
 from worker.words.statuses import OutputFormat

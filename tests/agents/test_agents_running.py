@@ -14,8 +14,8 @@ from agno.tools import tool
 from tests.agents.runs import Log, Runner, task
 from tests.support import wait_until
 from worker.agents.errors import AgentFailed
-from worker.agents.material import Material
 from worker.agents.running import run
+from worker.agents.runs.material import Material
 from worker.contracts import Work
 from worker.current import Run, run_in_hand
 from worker.testing import Call, Pieces, ScriptedModel

@@ -12,8 +12,8 @@ from agno.tools import Toolkit
 from tests.agents.attempts import Task
 from tests.agents.runs import Runner
 from worker import declare_tool
-from worker.agents import tools
 from worker.agents.errors import AgentFailed
+from worker.agents.tools import tools
 from worker.testing import Call, ScriptedModel
 from worker.words.classification import classify
 from worker.words.errors import ValidationError

@@ -11,8 +11,8 @@ from agno.team import Team
 from agno.workflow import Step
 
 from tests.agents.runs import Log, flow, task
-from worker.agents.material import Material
 from worker.agents.running import run
+from worker.agents.runs.material import Material
 from worker.testing import Call, ScriptedModel
 from worker.words.tasks import AgentExecutionInput, TaskRecord, User
 

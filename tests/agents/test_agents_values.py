@@ -10,7 +10,7 @@ from agno.tools.function import ToolResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.agents.values import RECORDS, UnknownRecord, packed, unpacked
+from worker.agents.translation.values import RECORDS, UnknownRecord, packed, unpacked
 
 
 def again(value: Any) -> Any:

@@ -19,14 +19,14 @@ from agno.agent import Agent
 from agno.run.agent import RunCompletedEvent, RunContentEvent, RunErrorEvent, RunOutput, RunOutputEvent
 
 from tests.support import wait_until
-from worker.agents import local_model
-from worker.agents.local_model import LocalModel, LocalModelUnavailable
+from worker.agents.models import local_model
+from worker.agents.models.local_model import LocalModel, LocalModelUnavailable
 
 ROOT = Path(__file__).parents[2]
 
 OWNER = """
 import json, sys, time
-from worker.agents.local_model import LocalModel
+from worker.agents.models.local_model import LocalModel
 with LocalModel.start() as model:
     try:
         print(json.dumps([model.base_url, model._api_key]), flush=True)  # whoever reads it may interrupt at once

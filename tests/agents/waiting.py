@@ -13,7 +13,7 @@ from agno.workflow import Parallel, Step, StepOutput
 from agno.workflow.types import HumanReview
 
 from tests.agents.attempts import Task
-from worker.agents.material import RunResult
+from worker.agents.runs.material import RunResult
 from worker.current import REASON_PAUSE
 from worker.testing.models import Call, ScriptedModel
 from worker.words.outside_rows import answer_row

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from worker.agents.tools import is_redone
+from worker.agents.tools.tools import is_redone
 
 MODEL_CALLS = ("_invoke_with_retry", "_ainvoke_with_retry", "_invoke_stream_with_retry", "_ainvoke_stream_with_retry")
 TOOL_CALLS = ("execute", "aexecute")

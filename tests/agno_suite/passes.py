@@ -18,7 +18,7 @@ from tests.agno_suite.observed import Watch, watching
 from tests.agno_suite.outermost import Begun, Hand, OutermostRun, going_on
 from worker.agents import event_buffer
 from worker.agents.instrumentation.frames import frame_in_hand
-from worker.agents.material import Material
+from worker.agents.runs.material import Material
 from worker.words.tasks import User
 
 CONVERTED, RECORDED, REPLAYED, KILLED, BUSY = "converted", "recorded", "replayed", "killed", "busy"

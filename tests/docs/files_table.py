@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from worker.agents.capabilities import MORE_PAGES, of_model
+from worker.agents.models.capabilities import MORE_PAGES, of_model
 from worker.inputs.kinds import TYPES
 from worker.inputs.names import size_words
 from worker.words.models import ModelCapabilities

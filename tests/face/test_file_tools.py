@@ -11,7 +11,7 @@ from agno.team import Team
 from agno.workflow import Step
 
 from tests.agents.runs import flow
-from worker.agents.capabilities import declare_capabilities
+from worker.agents.models.capabilities import declare_capabilities
 from worker.current import Run, run_in_hand
 from worker.engine.engine import Engine
 from worker.face import bridge

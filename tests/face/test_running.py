@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from tests.inputs.recordings import mp4, wav
 from tests.support import wait_until
-from worker.agents.capabilities import declare_capabilities
+from worker.agents.models.capabilities import declare_capabilities
 from worker.current import Run, run_in_hand
 from worker.engine.engine import Engine
 from worker.face import bridge

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from worker.agents.capabilities import GEMINI, OPENAI
+from worker.agents.models.capabilities import GEMINI, OPENAI
 from worker.inputs import Attachment, Attachments, Kind, adapt, to_agno_images
 from worker.inputs import pictures as fitting
 from worker.inputs.causes import UnreadableError

@@ -11,7 +11,7 @@ from agno.models.message import Message
 from agno.models.openai import OpenAIChat
 
 from tests.inputs.recordings import MP3_FRAME, RECORDINGS, box, mp3, mp4, wav
-from worker.agents.capabilities import GEMINI
+from worker.agents.models.capabilities import GEMINI
 from worker.inputs import Attachments, Kind, Reader, adapt, to_agno_audio, to_agno_images, to_agno_videos
 from worker.inputs.classify import classify
 from worker.inputs.recordings import has_its_tracks

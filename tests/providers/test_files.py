@@ -20,7 +20,7 @@ from tests.inputs.test_inputs_pictures import bare_jpeg, moving, written
 from tests.providers.accepted import ACCEPTED, PARTS, refusal
 from tests.providers.answers import Refused, Reply, Says
 from tests.providers.standin import WIRES, Request, StandIn
-from worker.agents.capabilities import of_model
+from worker.agents.models.capabilities import of_model
 from worker.inputs import Attachment, Attachments, Kind, adapt, compose_message, to_agno_files, to_agno_images
 from worker.inputs.adapt import fit_blocking
 from worker.words.models import ModelCapabilities

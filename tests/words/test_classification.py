@@ -14,7 +14,7 @@ import openai
 import pytest
 from agno.exceptions import ModelAuthenticationError, ModelProviderError, ModelRateLimitError
 
-from worker.agents.answer_errors import ProviderFailed
+from worker.agents.answers.errors import ProviderFailed
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.words.classification import causes, classify, message_of
 from worker.words.error_codes import ErrorCode

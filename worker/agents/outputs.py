@@ -4,9 +4,9 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from worker.agents.endings import Ending, check_steps, hitl_request
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation import install
+from worker.agents.runs.endings import Ending, check_steps, hitl_request
 from worker.current import Run
 from worker.words.bare_runs import BareRuns
 from worker.words.errors import ConfigurationError

@@ -9,13 +9,13 @@ import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from worker.agents.clients import open_client
-from worker.agents.file_tools import FileTools
+from worker.agents.answers.results import FORMATS, Wanted
+from worker.agents.answers.schemas import asking, in_words
 from worker.agents.instrumentation.off_loop import with_forms
-from worker.agents.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
-from worker.agents.results import FORMATS, Wanted
-from worker.agents.schemas import asking, in_words
-from worker.agents.tools import runs_others
+from worker.agents.models.clients import open_client
+from worker.agents.models.models import default_model, knows_effort, named_model, set_effort, shared_model, stand_in
+from worker.agents.tools.file_tools import FileTools
+from worker.agents.tools.tools import runs_others
 from worker.words.errors import ConfigurationError
 from worker.words.tasks import TaskRecord
 

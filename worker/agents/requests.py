@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from worker.agents.answers.results import Wanted, repair_request
 from worker.agents.history import session_of
-from worker.agents.material import Material
 from worker.agents.overrides import workflow_input
-from worker.agents.results import Wanted, repair_request
+from worker.agents.runs.material import Material
 from worker.words.tasks import TaskRecord
 
 

@@ -8,10 +8,7 @@ from functools import partial
 from typing import Any, Self
 
 from worker.agents import logs
-from worker.agents.agent_run import AgentRun
-from worker.agents.call_sites import Place, call_site
-from worker.agents.clients import close_clients
-from worker.agents.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_ending
+from worker.agents.answers.results import Unfit, Wanted, as_text, wanted
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.history import with_history
@@ -23,13 +20,16 @@ from worker.agents.instrumentation.run_outcomes import begin, end
 from worker.agents.instrumentation.runs import name_members
 from worker.agents.instrumentation.step_pauses import continued
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
-from worker.agents.material import Material, Produce, RunResult
+from worker.agents.journal.call_sites import Place, call_site
+from worker.agents.models.clients import close_clients
 from worker.agents.overrides import Overrides, kind_of, without_users
-from worker.agents.produced import produced
 from worker.agents.requests import repair_of, request_of
-from worker.agents.results import Unfit, Wanted, as_text, wanted
-from worker.agents.translation import Translation
-from worker.agents.workflow_steps import Said
+from worker.agents.runs.agent_run import AgentRun
+from worker.agents.runs.endings import UNSUPPORTED_PAUSE, Ending, ending_of, is_ending
+from worker.agents.runs.material import Material, Produce, RunResult
+from worker.agents.runs.produced import produced
+from worker.agents.translation.translation import Translation
+from worker.agents.translation.workflow_steps import Said
 from worker.current import Run, run_in_hand
 from worker.threads import in_thread
 from worker.words.classification import message_of

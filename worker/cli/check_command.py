@@ -86,7 +86,7 @@ def _check_settings() -> list[str]:
 
 def _unreadable(tool: "RegisteredTool") -> list[str]:
     """Why Agno cannot read a tool's signature; nothing if it can."""
-    from worker.agents.local_tools import local
+    from worker.agents.tools.local_tools import local
     from worker.words.errors import ConfigurationError
 
     try:

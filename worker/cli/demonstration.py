@@ -166,10 +166,10 @@ def describe_model(settings: "Settings") -> str:
         ConfigurationError: None can be used here.
     """
     if settings.model or os.environ.get("OPENAI_API_KEY") or os.environ.get("ANTHROPIC_API_KEY"):
-        from worker.agents.models import default_model_name
+        from worker.agents.models.models import default_model_name
 
         return default_model_name(settings)
-    from worker.agents.local_model import MODEL_NAME, LocalModelUnavailable, find_weights
+    from worker.agents.models.local_model import MODEL_NAME, LocalModelUnavailable, find_weights
 
     try:
         find_weights()

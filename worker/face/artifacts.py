@@ -21,7 +21,7 @@ from worker.words.statuses import TaskUpdateEventType
 from worker.words.unseen import UNSEEN
 
 if TYPE_CHECKING:
-    from worker.agents.produced import Produced
+    from worker.agents.runs.produced import Produced
 
 Content = bytes | str | os.PathLike[str]
 """Bytes; text, which is stored as UTF-8; or a local file."""

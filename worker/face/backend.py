@@ -126,7 +126,7 @@ class Backend:
         return agent_meant(agent_id, self.configuration, task.agent_id if task else None)
 
     def _arguments(self, record: "AgentRecord", options: ArgumentOptions) -> dict[str, Any]:
-        from worker.agents.arguments import agent_arguments
+        from worker.agents.tools.arguments import agent_arguments
         from worker.face.tool_hooks import tool_hook
         from worker.face.tools import ToolsRepository
 
@@ -146,7 +146,7 @@ class Backend:
         arguments["tool_hooks"] = [tool_hook(known, task.id if task else None)]
         arguments |= options.get("override") or {}
         if "model" not in arguments:  # Agno would fall back on its own default, and fail at the first call
-            from worker.agents.models import default_model
+            from worker.agents.models.models import default_model
 
             arguments["model"] = default_model(settings)
         return arguments

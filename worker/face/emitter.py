@@ -10,8 +10,8 @@ from worker.words.events import NewEvent
 from worker.words.work import JournalEntry
 
 if TYPE_CHECKING:
-    from worker.agents.material import Produce
-    from worker.agents.produced import Produced
+    from worker.agents.runs.material import Produce
+    from worker.agents.runs.produced import Produced
 
 
 class Emitter:

@@ -12,8 +12,8 @@ from typing import Any, Protocol, cast
 
 from worker import registry
 from worker.agents.journal import too_large
-from worker.agents.local_tools import LocalTool, Unfit, check_payload
-from worker.agents.tool_events import request_event, result_event, shown
+from worker.agents.tools.local_tools import LocalTool, Unfit, check_payload
+from worker.agents.translation.tool_events import request_event, result_event, shown
 from worker.current import REASON_DRAIN, Run, call_in_hand, run_in_hand
 from worker.face import bridge
 from worker.face.changes import as_json

@@ -7,19 +7,19 @@ from worker.face import reading
 from worker.face.task import Task
 
 if TYPE_CHECKING:
-    from worker.agents.file_tools import FileTools
-    from worker.agents.material import Material
+    from worker.agents.runs.material import Material
+    from worker.agents.tools.file_tools import FileTools
     from worker.inputs import Attachments
     from worker.words.models import ModelCapabilities
 
 
 async def material_of(agent: Any, task: Task, wants_tools: bool | None) -> "tuple[Material, Sequence[str]]":
     """Turn a task's input into what its agent's model can take; with notes on what could not be taken along."""
-    from worker.agents.material import Material
+    from worker.agents.runs.material import Material
 
     if not task.input.files:
         return Material(task.input.text or ""), ()
-    from worker.agents.capabilities import capabilities
+    from worker.agents.models.capabilities import capabilities
     from worker.inputs import (
         Attachments,
         adapt,
@@ -62,7 +62,7 @@ def _file_tools(
     wanted: bool | None,
 ) -> "FileTools | None":
     """Tools to read on in the task's files, if they are wanted, or by default where there is something to read on."""
-    from worker.agents.file_tools import file_tools, has_tools
+    from worker.agents.tools.file_tools import file_tools, has_tools
     from worker.inputs.library import Library
 
     can_call = takes.tools or has_tools(agent)

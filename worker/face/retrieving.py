@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
-from worker.agents.local_tools import LocalTool
+from worker.agents.tools.local_tools import LocalTool
 from worker.contracts import Platform
 from worker.current import call_in_hand, run_in_hand
 from worker.face import bridge

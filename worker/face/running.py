@@ -6,7 +6,7 @@ from dataclasses import replace
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
-from worker.agents.call_sites import Place, call_site
+from worker.agents.journal.call_sites import Place, call_site
 from worker.contracts import Platform
 from worker.current import REASON_PAUSE, Run, asked_by_run, run_in_hand
 from worker.face import bridge
@@ -20,7 +20,7 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.usage import Usage
 
 if TYPE_CHECKING:
-    from worker.agents.material import Material
+    from worker.agents.runs.material import Material
     from worker.words.conversations import ConversationTurn
 
 IGNORED = {

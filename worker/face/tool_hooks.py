@@ -12,8 +12,8 @@ from typing import Any
 
 from worker import registry
 from worker.agents.instrumentation import frame_in_hand
-from worker.agents.tool_events import request_event, result_event
-from worker.agents.tools import REDONE_BY_AGNO
+from worker.agents.tools.tools import REDONE_BY_AGNO
+from worker.agents.translation.tool_events import request_event, result_event
 from worker.contracts import Platform
 from worker.current import run_in_hand
 from worker.face import bridge

@@ -7,7 +7,7 @@ from typing import Any, Self, TypedDict, Unpack
 from pydantic import PrivateAttr
 
 from worker import registry
-from worker.agents.local_tools import LocalTool, local
+from worker.agents.tools.local_tools import LocalTool, local
 from worker.face import bridge
 from worker.face.configuration import Configuration
 from worker.face.invoking import Invocation

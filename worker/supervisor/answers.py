@@ -18,8 +18,8 @@ from typing import Any
 
 from worker.agents.event_buffer import EventBuffer, plain
 from worker.agents.journal import discard_text
-from worker.agents.translation import Translation
-from worker.agents.workflow_steps import Said
+from worker.agents.translation.translation import Translation
+from worker.agents.translation.workflow_steps import Said
 from worker.current import Run
 from worker.face.task import Task
 from worker.words.events import NewEvent, TaskUpdateEvent

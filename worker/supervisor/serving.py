@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 
-from worker.agents.local_tools import local
+from worker.agents.tools.local_tools import local
 from worker.registry import Handler, Registry
 from worker.settings import Settings
 from worker.supervisor.operations import READER

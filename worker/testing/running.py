@@ -254,7 +254,7 @@ def _standing_in(model: Any) -> Generator[None]:
     """Have every model's place taken, within a block."""
     from agno.models.base import Model
 
-    from worker.agents.models import stand_in
+    from worker.agents.models.models import stand_in
     from worker.testing.models import ScriptedModel
 
     token = stand_in.set(model if isinstance(model, Model) else ScriptedModel(model))

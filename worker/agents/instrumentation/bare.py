@@ -7,12 +7,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from worker.agents import providers
-from worker.agents.answer_errors import AnswerError
-from worker.agents.answers import Reading, read_answers_of, reading_in_hand
-from worker.agents.bounds import bounds_of
-from worker.agents.clients import leave_retries, prepare_client
-from worker.agents.completeness import (
+from worker.agents.answers.completeness import (
     Answered,
     asked,
     asked_sync,
@@ -22,16 +17,21 @@ from worker.agents.completeness import (
     settled,
     tokens_of,
 )
-from worker.agents.endings import ERRORS, PAUSES
+from worker.agents.answers.errors import AnswerError
+from worker.agents.answers.reading import Reading, read_answers_of, reading_in_hand
 from worker.agents.errors import give_words, is_gate, provider_is_away
 from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.bare_notes import failed, usage_of
 from worker.agents.instrumentation.frames import is_covered
 from worker.agents.instrumentation.identities import name_of
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
-from worker.agents.loops import keeps_tools, reason_to_end
+from worker.agents.models import providers
+from worker.agents.models.clients import leave_retries, prepare_client
 from worker.agents.overrides import without_users
-from worker.agents.run_troubles import no_users
+from worker.agents.runs.bounds import bounds_of
+from worker.agents.runs.endings import ERRORS, PAUSES
+from worker.agents.runs.loops import keeps_tools, reason_to_end
+from worker.agents.runs.troubles import no_users
 from worker.current import Run
 from worker.threads import waited
 from worker.words.bare_runs import BareRun

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from worker.agents.run_troubles import missing
-from worker.agents.tool_events import request_event, result_event
-from worker.agents.tools import runs_others
+from worker.agents.runs.troubles import missing
+from worker.agents.tools.tools import runs_others
+from worker.agents.translation.tool_events import request_event, result_event
 from worker.current import Run, run_in_hand
 from worker.words.usage import Usage
 

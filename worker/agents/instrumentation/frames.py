@@ -13,15 +13,15 @@ from functools import cache, partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from worker.agents.conversation import Conversation
 from worker.agents.journal import Scope
-from worker.agents.values import packed, unpacked
+from worker.agents.runs.conversation import Conversation
+from worker.agents.translation.values import packed, unpacked
 from worker.current import Position, call_in_hand, position
 from worker.words.digests import digest
 
 if TYPE_CHECKING:
-    from worker.agents.agent_run import AgentRun
     from worker.agents.instrumentation.step_pauses import Held
+    from worker.agents.runs.agent_run import AgentRun
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 from pydantic_core import to_jsonable_python
 
-from worker.agents.conversation import Contents, digest_of_medium
 from worker.agents.instrumentation.stable_ids import is_made_up
+from worker.agents.runs.conversation import Contents, digest_of_medium
 from worker.words.digests import digest
 
 PROMPTS = ("description", "instructions", "system_message", "expected_output", "additional_context", "role")

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from worker.agents.bounds import bounds_of
-from worker.agents.capabilities import of_model
 from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame, frame_in_hand, place_of, turn_in_hand
+from worker.agents.models.capabilities import of_model
+from worker.agents.runs.bounds import bounds_of
 from worker.current import Run
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import TaskUpdateEventType

@@ -1,4 +1,4 @@
-"""Media at an address that Agno reads itself, during a run: only from where a run may read (agents/checked_http.py).
+"""Media at an address that Agno reads itself, during a run: only from where a run may read (``checked_http.py``).
 
 The address may come from a tool, a model or a row of the journal. Outside a run everything is as Agno has it.
 """
@@ -39,7 +39,7 @@ def read_async(original: Original) -> Original:
     async def hook(url: str) -> tuple[bytes | None, str | None]:
         if run_in_hand.get() is None:
             return await original(url)
-        from worker.agents.checked_http import async_client
+        from worker.agents.models.checked_http import async_client
 
         async with async_client() as client, client.stream("GET", url) as response:
             response.raise_for_status()
@@ -108,7 +108,7 @@ def file_tokens(original: Original) -> Original:
     def hook(file: Any) -> Any:
         if run_in_hand.get() is None or not file.url or file.content or file.filepath:
             return original(file)
-        from worker.agents.checked_http import MOST_BYTES, client
+        from worker.agents.models.checked_http import MOST_BYTES, client
 
         try:
             with client(SIZE_SECONDS) as asking:
@@ -125,7 +125,7 @@ def _holding(media: Any, content: bytes | None) -> Any:
 
 
 def _read(url: str, seconds: float | None = None) -> tuple[bytes, str | None]:
-    from worker.agents.checked_http import SECONDS, client
+    from worker.agents.models.checked_http import SECONDS, client
 
     with client(seconds or SECONDS) as asking, asking.stream("GET", url) as response:
         response.raise_for_status()
@@ -137,7 +137,7 @@ def _read(url: str, seconds: float | None = None) -> tuple[bytes, str | None]:
 
 
 def _checked(size: int, before: int) -> int:
-    from worker.agents.checked_http import MOST_BYTES
+    from worker.agents.models.checked_http import MOST_BYTES
 
     if before + size > MOST_BYTES:
         raise ValueError(f"a medium has more than {MOST_BYTES:,} bytes")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.agents.instrumentation.frames import turn_in_hand
-from worker.agents.values import packed, said_by
+from worker.agents.translation.values import packed, said_by
 
 MADE_ANEW = frozenset({"created_at", "event"})
 """Fields of an answer that are made again when it is given again."""
@@ -11,15 +11,6 @@ MADE_ANEW = frozenset({"created_at", "event"})
 
 NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
 """And those that are put together from all pieces of a stream."""
-
-
-class ReplayedText(str):
-    """Text from the journal: whoever streams knows it by its class, and does not emit it again."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return self  # Agno does this to results of tools that it shows
 
 
 class ParsedCall(dict[str, Any]):

@@ -5,11 +5,11 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from worker.agents.answers import reading_in_hand
-from worker.agents.clients import leave_retries, prepare_client
-from worker.agents.completeness import asked, asked_sync
+from worker.agents.answers.completeness import asked, asked_sync
+from worker.agents.answers.reading import reading_in_hand
 from worker.agents.instrumentation.model_calls import ModelCall
 from worker.agents.instrumentation.patience import AT_ONCE, heard_within, heard_within_sync, within, within_sync
+from worker.agents.models.clients import leave_retries, prepare_client
 from worker.words.watching import watched
 
 

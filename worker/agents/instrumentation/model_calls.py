@@ -4,30 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from worker.agents.answer_errors import AnswerError
-from worker.agents.answers import Reading, read_answers_of
-from worker.agents.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
+from worker.agents.answers.completeness import Answered, cut_short, provider_error, says_something, settled, tokens_of
+from worker.agents.answers.errors import AnswerError
+from worker.agents.answers.reading import Reading, read_answers_of
 from worker.agents.errors import give_words
 from worker.agents.event_buffer import Written
 from worker.agents.instrumentation import steering
 from worker.agents.instrumentation.askers import Asker
 from worker.agents.instrumentation.frames import Frame, Turn, turn_in_hand
-from worker.agents.instrumentation.model_answers import (
-    MADE_ANEW,
-    NOT_IN_PIECES,
-    ParsedCall,
-    ReplayedText,
-    as_asked,
-    failure_of,
-    pack,
-)
+from worker.agents.instrumentation.model_answers import MADE_ANEW, NOT_IN_PIECES, ParsedCall, as_asked, failure_of, pack
 from worker.agents.instrumentation.model_conversations import conversation_of, tool_names
 from worker.agents.journal.rows import Number
-from worker.agents.loops import keeps_tools, reason_to_end
-from worker.agents.models import stand_in
-from worker.agents.providers import provider_of
-from worker.agents.run_state import FailedCall
-from worker.agents.values import packed, unpacked
+from worker.agents.models.models import stand_in
+from worker.agents.models.providers import provider_of
+from worker.agents.runs.loops import keeps_tools, reason_to_end
+from worker.agents.runs.state import FailedCall
+from worker.agents.translation.values import ReplayedText, packed, unpacked
 from worker.words.finish import FinishReason, is_whole
 from worker.words.watching import ModelCall as Stretch
 

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Any
 
-from worker.agents.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.agents.event_buffer import plain
 from worker.agents.instrumentation.askers import Asker, asker_of
 from worker.agents.instrumentation.frames import Frame
 from worker.agents.journal import Identity
+from worker.agents.runs.conversation import Conversation, counts, is_system, said_in, system_text
 from worker.words.digests import as_it_is, digest
 
 

@@ -9,9 +9,9 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from worker.agents.answer_errors import SilentModel, unreadable_in
-from worker.agents.answers import Reading, reading_in_hand
-from worker.agents.completeness import says_something
+from worker.agents.answers.completeness import says_something
+from worker.agents.answers.errors import SilentModel, unreadable_in
+from worker.agents.answers.reading import Reading, reading_in_hand
 from worker.threads import MODEL_CALLS, waited
 
 AT_ONCE = 5

@@ -11,7 +11,7 @@ from typing import Any
 
 from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import Frame, Turn, frame_in_hand, place_of, turn_in_hand
-from worker.agents.tool_events import request_event, result_event
+from worker.agents.translation.tool_events import request_event, result_event
 from worker.words.digests import digest
 
 Original = Callable[..., Any]

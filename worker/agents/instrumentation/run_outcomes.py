@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any
 
-from worker.agents.endings import CANCELLATIONS, ERRORS
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.frames import Frame
 from worker.agents.instrumentation.identities import name_of
+from worker.agents.runs.endings import CANCELLATIONS, ERRORS
 
 
 def begin(run_id: str) -> None:

@@ -7,7 +7,6 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from worker.agents.call_sites import Place, call_site
 from worker.agents.instrumentation import step_functions, step_pauses, step_reviews
 from worker.agents.instrumentation.askers import is_agno
 from worker.agents.instrumentation.frames import Frame, step_retries, streamed, streamed_sync, within
@@ -25,8 +24,9 @@ from worker.agents.instrumentation.run_outcomes import (
 )
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
+from worker.agents.journal.call_sites import Place, call_site
 from worker.agents.overrides import for_run_within, is_of_workflow, without_users
-from worker.agents.tools import runs_others
+from worker.agents.tools.tools import runs_others
 from worker.current import run_in_hand
 from worker.words.digests import digest
 from worker.words.events import NewEvent

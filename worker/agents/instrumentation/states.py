@@ -7,7 +7,7 @@ journal changes what the call had changed in place, and replaces what it had rep
 
 from typing import Any
 
-from worker.agents.values import packed, unpacked
+from worker.agents.translation.values import packed, unpacked
 
 
 def found(state: Any) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from worker.agents.agent_run import AgentRun
-from worker.agents.conversation import Conversation
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.journal import answers_again
+from worker.agents.runs.agent_run import AgentRun
+from worker.agents.runs.conversation import Conversation
 from worker.current import Run
 from worker.words.errors import ModuleException
 from worker.words.messages import ReceivedMessage

@@ -13,7 +13,7 @@ from typing import Any
 from worker.agents.event_buffer import plain
 from worker.agents.instrumentation import states
 from worker.agents.instrumentation.frames import Frame
-from worker.agents.values import is_json, packed, unpacked
+from worker.agents.translation.values import is_json, packed, unpacked
 from worker.words.digests import digest
 
 MEDIA = ("images", "videos", "audio", "files")

@@ -9,14 +9,13 @@ from worker.agents.errors import failed_tool
 from worker.agents.instrumentation import states
 from worker.agents.instrumentation.frames import UNKNOWN, Frame, place_of, streamed, streamed_sync, turn_in_hand
 from worker.agents.instrumentation.in_time import until, until_sync
-from worker.agents.instrumentation.model_calls import ReplayedText
 from worker.agents.instrumentation.tool_outcomes import RAISED, is_to_come, pack_outcome, pack_result
 from worker.agents.instrumentation.tool_texts import ToolText, each_of
 from worker.agents.journal import Entry, Identity, Scope
-from worker.agents.loops import BEYOND
-from worker.agents.tool_events import is_emitted, request_event, result_event
-from worker.agents.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
-from worker.agents.values import unpacked
+from worker.agents.runs.loops import BEYOND
+from worker.agents.tools.tools import declared, has_state, is_redone, lost_state, name_of_toolkit, shape_of
+from worker.agents.translation.tool_events import is_emitted, request_event, result_event
+from worker.agents.translation.values import ReplayedText, unpacked
 from worker.words.classification import message_of
 from worker.words.digests import digest
 from worker.words.events import NewEvent

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from typing import Any
 
-from worker.agents.values import is_json, packed
+from worker.agents.translation.values import is_json, packed
 
 RAISED = ("user_message", "agent_message", "messages", "stop_execution")
 """What an exception that steers an agent says, besides its text."""

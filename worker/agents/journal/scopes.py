@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.agents.call_sites import is_same_place
+from worker.agents.journal.call_sites import is_same_place
 from worker.agents.journal.rows import Entry, Kind, Number
 
 Digest = Callable[[], str]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
-from worker.agents.tool_events import request_event, result_event
+from worker.agents.translation.tool_events import request_event, result_event
 from worker.contracts import Scope
 from worker.contracts.access import SAVE
 from worker.server.identity.access import Access

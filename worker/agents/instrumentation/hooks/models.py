@@ -9,7 +9,7 @@ from worker.agents.instrumentation.askers import asker_of
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.agents.instrumentation.hooks.places import Original
 from worker.agents.instrumentation.model_calls import ModelCall
-from worker.agents.models import stand_in
+from worker.agents.models.models import stand_in
 
 
 def model_call(original: Original) -> Original:

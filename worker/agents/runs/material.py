@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.agents.file_tools import FileTools
-from worker.agents.produced import Produced
+from worker.agents.runs.produced import Produced
+from worker.agents.tools.file_tools import FileTools
 from worker.words.conversations import ConversationTurn
 from worker.words.tasks import Tokens
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from worker.agents.answer_errors import BAD_GATEWAY, AnswerError, EmptyAnswer, NotAccepted, Withheld, unreadable_in
-from worker.agents.answers import Reading
+from worker.agents.answers.errors import BAD_GATEWAY, AnswerError, EmptyAnswer, NotAccepted, Withheld, unreadable_in
+from worker.agents.answers.reading import Reading
 from worker.registry import Incomplete
 from worker.words.events import NewEvent, Note
 from worker.words.finish import FinishReason, is_whole

@@ -8,7 +8,7 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
-from worker.agents.answer_errors import BrokenOff, EmptyAnswer, ProviderFailed, Unreadable
+from worker.agents.answers.errors import BrokenOff, EmptyAnswer, ProviderFailed, Unreadable
 from worker.words.finish import FinishReason
 
 REASONS: dict[FinishReason, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from worker.agents.clients import open_client
+from worker.agents.models.clients import open_client
 from worker.settings import Settings
 from worker.words.agents import AgentRecord
 from worker.words.errors import ConfigurationError, ValidationError

@@ -3,7 +3,7 @@
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.tools import runs_others
+from worker.agents.tools.tools import runs_others
 from worker.words.events import NewEvent
 from worker.words.statuses import TaskUpdateEventType
 

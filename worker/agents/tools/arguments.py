@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.agents.models import default_model_name, named_model, shared_model, stand_in
+from worker.agents.models.models import default_model_name, named_model, shared_model, stand_in
 from worker.settings import Settings
 from worker.words.agents import AgentRecord, Instructions
 from worker.words.errors import ConfigurationError

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from worker.agents.bounds import Bounds, bounds_of
-from worker.agents.conversation import Contents
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Journal, Scope
-from worker.agents.own_task import OwnTask
+from worker.agents.runs.bounds import Bounds, bounds_of
+from worker.agents.runs.conversation import Contents
+from worker.agents.runs.own_task import OwnTask
 from worker.current import REASON_DRAIN, Run
 from worker.registry import Incomplete
 from worker.threads import waited
@@ -21,9 +21,9 @@ from worker.words.tasks import TaskRecord
 from worker.words.usage import Usage
 
 if TYPE_CHECKING:
-    from worker.agents.file_tools import FileTools
     from worker.agents.instrumentation.frames import Frame
     from worker.agents.overrides import Overrides
+    from worker.agents.tools.file_tools import FileTools
 
 
 T = TypeVar("T")

@@ -4,10 +4,10 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
-from worker.agents.agent_run import AgentRun
 from worker.agents.errors import AgentFailed
 from worker.agents.event_buffer import plain
 from worker.agents.journal import discard_text
+from worker.agents.runs.agent_run import AgentRun
 from worker.words.classification import message_of
 
 ERRORS = frozenset({"RunError", "TeamRunError", "WorkflowError"})

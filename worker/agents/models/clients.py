@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
-from worker.agents import bedrock
+from worker.agents.models import bedrock
 
 ATTRIBUTES = {"async_client": "get_async_client", "client": "get_client"}
 """Where models keep their clients, and what opens them."""

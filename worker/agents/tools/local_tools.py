@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pydantic
 
-from worker.agents import schemas
-from worker.agents.tools import declare_tool
+from worker.agents.answers import schemas
+from worker.agents.tools.tools import declare_tool
 from worker.bounded import Refused, json_schema
 from worker.threads import in_thread, own_process
 from worker.toolbox import RegisteredTool

@@ -237,3 +237,12 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
 def _is_default(value: Any, default: Any) -> bool:
     """Whether a value is equal to the field's default, and of its type: 0 is not False, nor is an empty list None."""
     return type(value) is type(default) and type(value) in _COMPARABLE and value == default
+
+
+class ReplayedText(str):
+    """Text from the journal: whoever streams knows it by its class, and does not emit it again."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self  # Agno does this to results of tools that it shows

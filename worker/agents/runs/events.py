@@ -7,7 +7,7 @@ from typing import Any
 from worker.agents.event_buffer import Written
 from worker.agents.journal import Entry, Scope, discard_text, not_reused, too_large
 from worker.agents.journal.rows import Kind, Number
-from worker.agents.run_state import RunState
+from worker.agents.runs.state import RunState
 from worker.words.events import NewEvent
 from worker.words.work import JournalEntry
 

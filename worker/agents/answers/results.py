@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from worker.agents.answers.schemas import check, fitted, inner
 from worker.agents.event_buffer import plain
-from worker.agents.schemas import check, fitted, inner
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskRecord
 from worker.words.texts import encode

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from worker.agents.event_buffer import plain
-from worker.agents.instrumentation.model_calls import ReplayedText
-from worker.agents.workflow_steps import Said, WorkflowSteps
+from worker.agents.translation.values import ReplayedText
+from worker.agents.translation.workflow_steps import Said, WorkflowSteps
 from worker.words.events import CustomData, NewEvent
 from worker.words.statuses import TaskUpdateEventType
 

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-from worker.agents import providers
 from worker.agents.errors import AgentFailed, is_gate, provider_is_away
 from worker.agents.journal import Scope
-from worker.agents.run_events import RunEvents
-from worker.agents.run_state import FailedCall
+from worker.agents.models import providers
+from worker.agents.runs.events import RunEvents
+from worker.agents.runs.state import FailedCall
 from worker.current import REASON_RETRY
 from worker.words.classification import classify, message_of
 from worker.words.events import NewEvent

@@ -1,0 +1,1 @@
+"""Models by name, what each can do, their clients, and providers that are away."""

@@ -1,0 +1,1 @@
+"""Tools: those of the user's, those of the worker, and how their arguments are read."""
