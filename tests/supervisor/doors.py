@@ -190,21 +190,6 @@ async def cancel_all() -> str:
     return f"cancelled {len(tasks)}"
 
 
-async def alarm() -> str:
-    """As a library does that limits the time of a call, and whose signal comes when other code runs."""
-
-    def late(*_: Any) -> None:
-        raise Panic("too late")
-
-    try:
-        signal.signal(signal.SIGALRM, late)
-    except ValueError:
-        return "this is not the main thread"
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    await asyncio.sleep(0.2)
-    return "was not hurt"
-
-
 def endless_tuple() -> dict[str, Any]:
     value: dict[str, Any] = {}
     value["itself"] = value
@@ -251,7 +236,6 @@ WAYS: dict[str, Way] = {
     "stops the loop": stop_the_loop,
     "cancels itself": cancel_itself,
     "cancels all": cancel_all,
-    "is alarmed": alarm,
     "takes signals": takes_signals,
     "hangs": lambda: time.sleep(8),
     "lock": threading.Lock,

@@ -32,7 +32,6 @@ COMPLETES = {
     "cancels itself",
     "cancels all",
     "takes signals",
-    "is alarmed",
 }
 """Ways after which the code goes on, and answers."""
 

@@ -64,3 +64,32 @@ def test_a_signal_is_known_before_the_main_thread_goes_on_and_raises_nothing_in_
     script = AT_ONCE.format(name=name)
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr
+
+
+ALARM = """
+import asyncio, signal
+from worker.supervisor.departure import run_on
+
+class Late(BaseException):
+    pass
+
+def late(*_):
+    rung.set()
+    raise Late
+
+async def main():
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    while not rung.is_set():
+        await asyncio.sleep(0.05)
+    return "went on"
+
+rung = asyncio.Event()
+loop = asyncio.new_event_loop()
+assert run_on(loop, main(), passes=BaseException) == "went on"
+"""
+
+
+def test_a_signals_handler_that_raises_while_the_loop_waits_ends_nothing() -> None:
+    run = subprocess.run([sys.executable, "-c", ALARM], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
