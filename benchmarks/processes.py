@@ -64,11 +64,11 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
 async def serve() -> None:
     """Serve HTTP on a free port until told to stop; log lines go where a server's go, to a file here."""
     from worker.server.app import create_app
-    from worker.server.main import Server, listen
+    from worker.server.main import HttpServer, listen
 
     settings = Settings()
     listening = listen("127.0.0.1", 0)
-    server = Server(create_app(wiring.engine(settings), settings))
+    server = HttpServer(create_app(wiring.engine(settings), settings))
     with Path(os.devnull).open("w") as log:  # noqa: ASYNC230 - before anything runs
         kept, sys.stdout = sys.stdout, log
         logs.configure(settings)

@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from worker.engine.embedded import Embedded, folders
 from worker.engine.engine import Engine
-from worker.engine.timings import DEFAULT, Timings
+from worker.engine.timings import DEFAULT, EngineTimings
 
 TEMPLATE = "migrated"
 FOREIGN_VARIABLES = ("XPANDER_", "WORKER_", "DATABASE_URL", "OPENAI", "ANTHROPIC", "AGNO_", "PORT")
@@ -230,13 +230,13 @@ def empty_database_url(databases: Databases, postgres_version: int) -> Iterator[
 
 
 @pytest.fixture
-def timings() -> Timings:
+def timings() -> EngineTimings:
     """How long engines wait; a test parametrizes ``timings`` to have others."""
     return DEFAULT
 
 
 @pytest.fixture
-async def engine(database_url: str, timings: Timings) -> AsyncIterator[Engine]:
+async def engine(database_url: str, timings: EngineTimings) -> AsyncIterator[Engine]:
     """An engine, open, on this test's database."""
     engine = Engine(database_url, timings=timings)
     await engine.open()

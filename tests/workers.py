@@ -13,13 +13,13 @@ from worker.face import bridge
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor import Supervisor
-from worker.supervisor.timings import DEFAULT, Timings
+from worker.supervisor.timings import DEFAULT, WorkerTimings
 from worker.words.notices import Notice, subscribe
 
 
 @asynccontextmanager
 async def working(
-    platform: Platform, handlers: Registry, timings: Timings = DEFAULT, **settings: Any
+    platform: Platform, handlers: Registry, timings: WorkerTimings = DEFAULT, **settings: Any
 ) -> AsyncGenerator[Supervisor]:
     """Have a worker claim for the length of a block; it drains at the block's end.
 
@@ -47,7 +47,7 @@ def no_spare_platform() -> Iterator[None]:
 
 
 @pytest.fixture
-def worker_timings() -> Timings:
+def worker_timings() -> WorkerTimings:
     """How long supervisors wait; a test has others by a fixture of its own, or by parametrizing it."""
     return DEFAULT
 

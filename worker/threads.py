@@ -34,7 +34,7 @@ HUNG_SECONDS = 5.0
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class ThreadCall:
     """What a thread does.
 
     Args:
@@ -68,30 +68,30 @@ class Threads(ThreadPoolExecutor):
 
     def __init__(self, size: int, name: str) -> None:
         super().__init__(max_workers=size, thread_name_prefix=name)
-        self._abandoned: set[Call] = set()
+        self._abandoned: set[ThreadCall] = set()
         self._changing = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a thread call a function; to cancel it while it runs is to leave its thread to itself."""
         if getattr(fn, "__name__", "") in _LOOKUP_NAMES:
             return LOOKUPS.submit(fn, *args, **kwargs)
-        call = fn if isinstance(fn, Call) else Call(partial(fn, *args, **kwargs))
+        call = fn if isinstance(fn, ThreadCall) else ThreadCall(partial(fn, *args, **kwargs))
         future = super().submit(call)
         vars(future)["cancel"] = partial(self._cancel, future, call)
         return future
 
-    def hung(self) -> list[Call]:
+    def hung(self) -> list[ThreadCall]:
         """The calls that go on though nobody has waited for them for five seconds."""
         now = time.monotonic()
         return [each for each in tuple(self._abandoned) if now - (each.since or now) >= HUNG_SECONDS]
 
-    def _cancel(self, future: Future[Any], call: Call) -> bool:
+    def _cancel(self, future: Future[Any], call: ThreadCall) -> bool:
         is_cancelled = Future.cancel(future)
         if not is_cancelled and not future.done():
             self._abandon(future, call)
         return is_cancelled
 
-    def _abandon(self, future: Future[Any], call: Call) -> None:
+    def _abandon(self, future: Future[Any], call: ThreadCall) -> None:
         """Give others a thread in place of this one."""
         with self._changing:
             if call.since is not None:
@@ -104,7 +104,7 @@ class Threads(ThreadPoolExecutor):
             if self._work_queue.qsize() and not self._shutdown:
                 self._adjust_thread_count()
 
-    def _ended(self, call: Call) -> None:
+    def _ended(self, call: ThreadCall) -> None:
         with self._changing:
             self._abandoned.discard(call)
             self._max_workers -= 1
@@ -167,5 +167,5 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
     Who is cancelled does not wait for its end. What it raises is raised, StopIteration as a RuntimeError.
     """
     context = contextvars.copy_context()
-    call = Call(partial(context.run, function, *arguments))
+    call = ThreadCall(partial(context.run, function, *arguments))
     return await asyncio.get_running_loop().run_in_executor(None, call)

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from tests.agents.runs import Runner, flow
 from worker.agents.answers import schemas
-from worker.agents.answers.results import Unfit, Wanted, unfenced
+from worker.agents.answers.results import UnfitResult, Wanted, unfenced
 from worker.agents.answers.schemas import asking
 from worker.agents.errors import ResultInvalid
 from worker.testing import Pieces, ScriptedModel
@@ -187,7 +187,7 @@ def test_a_text_without_a_fence_stays_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["```" + "\n" * 300_000 + "x", "```" * 100_000, "```a b\n1```", "```", "``````"])
 async def test_what_is_no_fence_is_text_and_takes_no_time(text: str) -> None:
-    with pytest.raises(Unfit, match="not valid JSON"):
+    with pytest.raises(UnfitResult, match="not valid JSON"):
         await Wanted(OutputFormat.Json).text_of(text)
 
 
@@ -231,7 +231,7 @@ async def test_a_hostile_schema_is_an_error_in_time_and_the_loop_goes_on(
         await asyncio.sleep(0.01)
         turns += 1
     if said is None:
-        assert isinstance(judging.exception(), Unfit)
+        assert isinstance(judging.exception(), UnfitResult)
     else:
         error = judging.exception()
         assert isinstance(error, ValidationError)
@@ -241,5 +241,5 @@ async def test_a_hostile_schema_is_an_error_in_time_and_the_loop_goes_on(
 
 @pytest.mark.parametrize("answer", ["[" * 100_000, "[" * 5000 + "]" * 5000, "1" * 10_000, "NaN", "\ud800"])
 async def test_whatever_a_model_answers_is_a_result_or_unfit(answer: str) -> None:
-    with contextlib.suppress(Unfit):
+    with contextlib.suppress(UnfitResult):
         json.loads(await Wanted(schema={"type": "array"}).text_of(answer))

@@ -13,21 +13,21 @@ import pytest
 from tests.server.serving import Serving
 from worker.contracts import Platform
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.remote.remote import Remote
 
 OpenPlatform = Callable[..., Awaitable[Platform]]
 Sql = Callable[..., Awaitable[list[tuple[object, ...]]]]
 
 
-async def _engine(url: str, organization_id: str, timings: Timings, stack: AsyncExitStack) -> Platform:
+async def _engine(url: str, organization_id: str, timings: EngineTimings, stack: AsyncExitStack) -> Platform:
     engine = Engine(url, organization_id=organization_id, timings=timings)
     stack.push_async_callback(engine.close)
     await engine.open()
     return engine
 
 
-async def _remote(url: str, organization_id: str, timings: Timings, stack: AsyncExitStack) -> Platform:
+async def _remote(url: str, organization_id: str, timings: EngineTimings, stack: AsyncExitStack) -> Platform:
     """Over HTTP: a server of its own on the database, in a thread, and the remote platform in front of it."""
     serving = Serving(url, timings=timings).start()
     stack.callback(serving.stop)
@@ -39,7 +39,7 @@ async def _remote(url: str, organization_id: str, timings: Timings, stack: Async
     return remote
 
 
-OPENERS: dict[str, Callable[[str, str, Timings, AsyncExitStack], Awaitable[Platform]]] = {
+OPENERS: dict[str, Callable[[str, str, EngineTimings, AsyncExitStack], Awaitable[Platform]]] = {
     "engine": _engine,
     "remote": _remote,
 }
@@ -68,7 +68,7 @@ def postgres_version(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(params=sorted(OPENERS))
 async def open_platform(
-    request: pytest.FixtureRequest, database_url: str, timings: Timings
+    request: pytest.FixtureRequest, database_url: str, timings: EngineTimings
 ) -> AsyncIterator[OpenPlatform]:
     """Open one more platform on this test's database, as another process would; all are closed in the end."""
     difference = DIFFERENCES.get(request.param, {}).get(request.node.originalname)

@@ -7,7 +7,7 @@ from tests.contract.conftest import OpenPlatform, Sql
 from tests.contract.steps import SECONDS, claim, create, deliver, finish, note, run, worker
 from tests.support import wait_until
 from worker.contracts import Platform
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.errors import LeaseLost
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
@@ -215,7 +215,7 @@ async def test_a_leaving_workers_deliveries_go_to_others_untried(
     await other.work.settle(delivery)
 
 
-@pytest.mark.parametrize("timings", [Timings(trust=0, scan=0.1)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(trust=0, scan=0.1)], ids=["quick"])
 async def test_a_dead_workers_deliveries_go_to_others(
     platform: Platform, open_platform: OpenPlatform, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from tests.crash.chance import told
 from tests.crash.fleet import Fleet
 from tests.support import wait_until
 from worker.engine.fault_points import CLAIM, KNOWN, VARIABLE, WRITE, Wish
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.statuses import AgentExecutionStatus as Status
 
 KINDS = ("Append", "Finish", "GiveBack")
@@ -56,9 +56,9 @@ async def all_die(fleet: Fleet, places: list[str]) -> None:
 
 
 @pytest.fixture
-def timings() -> Timings:
+def timings() -> EngineTimings:
     """The test's own engine rescues, and is believed at once: its database does not restart."""
-    return Timings(trust=0.5)
+    return EngineTimings(trust=0.5)
 
 
 async def test_a_worker_that_dies_between_two_statements_leaves_nothing_half_done(fleet: Fleet) -> None:

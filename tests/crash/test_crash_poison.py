@@ -13,7 +13,7 @@ from tests.cli.shells import Running, Shell
 from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 
@@ -75,9 +75,9 @@ MEGABYTES = 300  # resident, from which on a process is a hog; a worker with Agn
 
 
 @pytest.fixture
-def timings() -> Timings:
+def timings() -> EngineTimings:
     """It is believed at once: its database does not restart."""
-    return Timings(trust=0.5)
+    return EngineTimings(trust=0.5)
 
 
 @pytest.fixture

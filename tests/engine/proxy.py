@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 
 
 class Proxy:
@@ -131,7 +131,7 @@ async def way(database_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def far(way: Proxy, timings: Timings) -> AsyncIterator[Engine]:
+async def far(way: Proxy, timings: EngineTimings) -> AsyncIterator[Engine]:
     """An engine whose way to the database can be cut."""
     engine = Engine(way.url, timings=timings)
     await engine.open()

@@ -14,7 +14,7 @@ from tests.support import wait_until
 from worker.contracts.lease import now
 from worker.engine.commit import queue
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.errors import Unavailable
 from worker.words.events import NewEvent
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -234,7 +234,7 @@ async def test_under_a_hail_of_killed_connections_no_event_is_lost_and_none_come
         assert await texts(far, each.task.id) == [str(number) for number in range(150)]
 
 
-@pytest.mark.parametrize("timings", [Timings(away=0.3, reading=0.3)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(away=0.3, reading=0.3)], ids=["quick"])
 async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_told(
     far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,7 +256,7 @@ async def test_while_the_database_is_away_attempts_wait_and_everybody_else_is_to
     assert len(await far.core.rows("select id from worker.tasks")) == 1
 
 
-@pytest.mark.parametrize("timings", [Timings(away=0.3)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(away=0.3)], ids=["quick"])
 async def test_what_nobody_can_know_is_said(far: Engine, way: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(far)  # the writer is connected
     way.cut_at(INSERTED, for_good=True)

@@ -11,7 +11,7 @@ from tests.contract.steps import claim, create, finish, note, numbers, run, work
 from tests.support import wait_until
 from worker.contracts.waiting import Backoff
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.errors import Unavailable
 from worker.words.statuses import AgentExecutionStatus as Status
 
@@ -25,8 +25,8 @@ FREE = "drop function worker.full cascade"
 
 
 @pytest.fixture
-def timings() -> Timings:
-    return Timings(away=0.3, reading=0.3, reconnect=Backoff(0.1, 0.1))
+def timings() -> EngineTimings:
+    return EngineTimings(away=0.3, reading=0.3, reconnect=Backoff(0.1, 0.1))
 
 
 @pytest.mark.parametrize("table", ["tasks", "events"])

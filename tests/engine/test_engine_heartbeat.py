@@ -19,7 +19,7 @@ from tests.contract.steps import AGENT, claim, create, finish, run, worker
 from tests.support import wait_until
 from worker.engine import core
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.attempts import AttemptOutcome
 from worker.words.errors import LeaseLost
 from worker.words.notices import Notice, WorkerLost, subscribe
@@ -77,11 +77,11 @@ async def sql(url: str, statement: str) -> list[tuple[Any, ...]]:
         return await cursor.fetchall() if cursor.description else []
 
 
-QUICK = Timings(trust=0, scan=0.2)
+QUICK = EngineTimings(trust=0, scan=0.2)
 
 
 @pytest.fixture
-def timings() -> Timings:
+def timings() -> EngineTimings:
     """Of a rescuer that believes its connection at once and scans often."""
     return QUICK
 
@@ -184,7 +184,7 @@ async def test_the_death_of_a_worker_is_charged_to_suspects_only_where_it_could_
         assert found.finished_at is not None
 
 
-@pytest.mark.parametrize("timings", [Timings(trust=1.0, scan=0.05)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(trust=1.0, scan=0.05)], ids=["quick"])
 async def test_a_free_lock_does_not_count_before_the_rescuers_connection_is_old_enough(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,7 +420,7 @@ def test_the_agent_of_the_other_process_is_the_suites() -> None:
 
 
 async def test_it_takes_and_leaves_its_lock_at_once_however_long_the_beat(database_url: str) -> None:
-    engine = Engine(database_url, timings=Timings(beat=3600, scan=3600))
+    engine = Engine(database_url, timings=EngineTimings(beat=3600, scan=3600))
     await engine.open()
     held = "select count(*) from pg_locks where locktype = 'advisory' and classid = 2003792492 and granted"
 

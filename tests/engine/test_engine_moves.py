@@ -15,7 +15,7 @@ from tests.contract.steps import claim, create, finish, note, run
 from tests.engine.proxy import Proxy
 from tests.support import wait_until
 from worker.engine.database.connections import whole_url
-from worker.engine.database.server_identity import Server, ServerIdentity
+from worker.engine.database.server_identity import KnownServer, ServerIdentity
 from worker.engine.embedded import Embedded
 from worker.engine.engine import Engine
 from worker.words.errors import TaskNotFound, Unavailable
@@ -115,11 +115,11 @@ class Way:
 
 def test_a_primary_that_was_replaced_is_not_gone_back_to() -> None:
     home = ServerIdentity()
-    home._enter(Way(), Server(cluster=7, started=1.0, timeline=1))
-    home._enter(Way(), Server(cluster=7, started=2.0, timeline=2))
+    home._enter(Way(), KnownServer(cluster=7, started=1.0, timeline=1))
+    home._enter(Way(), KnownServer(cluster=7, started=2.0, timeline=2))
     with pytest.raises(Unavailable, match="timeline 1, and its cluster has come to 2"):
-        home._enter(Way(), Server(cluster=7, started=1.0, timeline=1))
-    home._enter(Way(), Server(cluster=8, started=3.0, timeline=1))  # another cluster: a backup that was restored
+        home._enter(Way(), KnownServer(cluster=7, started=1.0, timeline=1))
+    home._enter(Way(), KnownServer(cluster=8, started=3.0, timeline=1))  # another cluster: a backup that was restored
 
 
 def test_dead_connections_are_given_up_by_default_and_a_url_may_say_otherwise() -> None:

@@ -16,7 +16,7 @@ from tests.contract.steps import claim, create, finish, log, note, numbers, work
 from tests.engine.pooler import POOLERS, Pooler
 from tests.support import wait_until
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.work import Assignment
 
@@ -44,7 +44,7 @@ async def pooler(request: pytest.FixtureRequest, database_url: str) -> AsyncIter
 
 
 @pytest.fixture
-async def pooled(pooler: Pooler, timings: Timings) -> AsyncIterator[Engine]:
+async def pooled(pooler: Pooler, timings: EngineTimings) -> AsyncIterator[Engine]:
     engine = Engine(pooler.url, poll=0.1, timings=timings)
     await engine.open()
     yield engine
@@ -95,7 +95,7 @@ async def _follow(engine: Engine, task_id: str) -> list[int | None]:
     return [event.number async for event in engine.tasks.events(task_id)]
 
 
-@pytest.mark.parametrize("timings", [Timings(trust=0.5)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(trust=0.5)], ids=["quick"])
 async def test_a_worker_says_so_at_its_start_and_its_death_shows_by_its_lease(
     pooled: Engine, pooler: Pooler, here: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from worker.engine.state.client_changes import Abandon, Retry, Stop
 from worker.engine.state.families import AWAITS, Wake
 from worker.engine.state.release import Release
-from worker.engine.state.requests import Answer, Overdue
+from worker.engine.state.requests import AnswerRequests, ExpireRequests
 from worker.engine.state.rows import Change, Row
 from worker.engine.state.run_changes import Append, Crash, Finish, GiveBack, Save
 from worker.engine.state.signals import Signal
@@ -43,8 +43,8 @@ CHANGES: dict[str, Change] = {
     "`Release`": Release(*OF, "w"),
     "`Stop`": Stop(*OF),
     "`Retry`": Retry(*OF),
-    "`Answer`": Answer(*OF, [InputAnswer(approve=True)], "somebody", 0),
-    "`Overdue`": Overdue(*OF),
+    "`AnswerRequests`": AnswerRequests(*OF, [InputAnswer(approve=True)], "somebody", 0),
+    "`ExpireRequests`": ExpireRequests(*OF),
     "`Signal`": Signal(*OF, "go"),
     "`Wake`": Wake(*OF),
     "`Abandon`": Abandon(*OF, ProviderState(id="p", failures=3, error_code="quota", message="m")),

@@ -11,9 +11,9 @@ from worker.bounded import Refused
 from worker.inputs.causes import UnreadableError
 from worker.inputs.kinds import OLD_WORD
 from worker.inputs.readers import oldword
-from worker.inputs.readers.answer import Limits
+from worker.inputs.readers.answer import ReaderLimits
 
-LIMITS = Limits(OLD_WORD, "a.doc", None, 1_000_000, 1_000_000)
+LIMITS = ReaderLimits(OLD_WORD, "a.doc", None, 1_000_000, 1_000_000)
 
 
 async def test_of_an_old_document_people_see_all_and_nothing_else() -> None:

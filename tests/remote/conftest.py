@@ -11,7 +11,7 @@ from tests.supervisor.stories import Handlers
 from tests.workers import handlers, no_spare_platform, notices, worker_timings, working
 from worker.remote.remote import Remote
 from worker.supervisor import Supervisor
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
 
 __all__ = ["handlers", "no_spare_platform", "notices", "open_remote", "platform", "remote", "serve", "worker_timings"]
@@ -43,7 +43,7 @@ async def remote(platform: StandIn, open_remote: OpenRemote) -> Remote:
 
 
 @pytest.fixture
-def serve(platform: StandIn, handlers: Handlers, open_remote: OpenRemote, worker_timings: Timings) -> ServeRemote:
+def serve(platform: StandIn, handlers: Handlers, open_remote: OpenRemote, worker_timings: WorkerTimings) -> ServeRemote:
     """Start a supervisor on the stand-in for the length of a block; it drains at the block's end."""
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from tests.supervisor.stories import Handlers
 from tests.support import wait_until
 from worker import Task
 from worker.remote.http import transport
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 from worker.testing import StandIn
 from worker.words.events import NewEvent, TaskUpdateEvent
 from worker.words.notices import Notice, TaskTaken
@@ -17,8 +17,8 @@ from worker.words.statuses import TaskUpdateEventType as Type
 
 
 @pytest.fixture
-def worker_timings() -> Timings:
-    return Timings(lost=0.2)
+def worker_timings() -> WorkerTimings:
+    return WorkerTimings(lost=0.2)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from worker.engine.engine import Engine
 from worker.remote.remote import Remote
 from worker.settings import Settings
 from worker.supervisor import Supervisor
-from worker.supervisor.timings import DEFAULT, Timings
+from worker.supervisor.timings import DEFAULT, WorkerTimings
 
 TASKS = 2_000
 AT_ONCE = 200
@@ -94,7 +94,7 @@ async def serving(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @asynccontextmanager
-async def bare_worker(remote: Remote, handlers: Handlers, timings: Timings = DEFAULT) -> AsyncGenerator[None]:
+async def bare_worker(remote: Remote, handlers: Handlers, timings: WorkerTimings = DEFAULT) -> AsyncGenerator[None]:
     """Our worker, speaking the bare protocol alone, for the length of a block."""
     remote.speak_bare()
     supervisor = Supervisor(remote, handlers, Settings.model_validate({"drain_seconds": 5, "concurrency": 3}), timings)
@@ -142,7 +142,7 @@ async def test_a_stop_that_the_stream_tells_ends_a_bare_run_without_a_look_at_it
 
     handlers.bind(work)
     client = await open_remote(serving.base)
-    async with bare_worker(await open_remote(serving.base), handlers, Timings(lost=3600)):
+    async with bare_worker(await open_remote(serving.base), handlers, WorkerTimings(lost=3600)):
         task = await create(client)  # type: ignore[arg-type] - a platform of the same contract
         await asyncio.wait_for(started.wait(), SECONDS)
         await client.tasks.stop(task.id)

@@ -19,7 +19,7 @@ from worker.contracts import Capabilities
 from worker.contracts.lease import REMOTE_SECONDS, OwnLease
 from worker.remote.http import heartbeats
 from worker.remote.http.transport import Failed, Transport, Unanswered
-from worker.remote.native.asking import Asking
+from worker.remote.native.asking import VerbClient
 from worker.remote.native.work import NativeWork
 from worker.remote.remote import Remote
 from worker.server.verbs import runner as verbs
@@ -240,14 +240,14 @@ async def test_tasks_whose_assignment_was_lost_on_its_way_are_queued_again_and_t
 
 def lose_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the answer to the next request of verbs get lost on its way."""
-    real = Asking._request
+    real = VerbClient._request
 
-    async def ask_and_lose(self: Asking, *arguments: Any) -> list[Any]:
+    async def ask_and_lose(self: VerbClient, *arguments: Any) -> list[Any]:
         await real(self, *arguments)
-        monkeypatch.setattr(Asking, "_request", real)
+        monkeypatch.setattr(VerbClient, "_request", real)
         raise Unavailable("the connection broke while the answer was on its way")
 
-    monkeypatch.setattr(Asking, "_request", ask_and_lose)
+    monkeypatch.setattr(VerbClient, "_request", ask_and_lose)
 
 
 async def test_deliveries_whose_answer_was_lost_come_again_and_so_do_those_that_could_not_be_settled(
@@ -263,7 +263,7 @@ async def test_deliveries_whose_answer_was_lost_come_again_and_so_do_those_that_
     (delivery,) = await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 5)
     assert (delivery.event.task_id, delivery.tries, delivery.claim) == (task.id, 0, 2)
     assert await remote.work.deliveries(card.id, lambda: DeliveryDemand(5), 0) == []  # it is held, and known to be
-    monkeypatch.setattr(Asking, "_request", AsyncMock(side_effect=Unavailable("gone before it was sent")))
+    monkeypatch.setattr(VerbClient, "_request", AsyncMock(side_effect=Unavailable("gone before it was sent")))
     with pytest.raises(Unavailable):
         await remote.work.settle(delivery)
     monkeypatch.undo()

@@ -18,7 +18,7 @@ from worker.remote.native.asking import results_of
 from worker.remote.native.presence import is_unknown, told
 from worker.wire import records as wire_records
 from worker.wire.deliveries import delivery_of
-from worker.wire.records import Unreadable, agent_of, assignment_of, decode, entries, event_of, item_of, task_of
+from worker.wire.records import UnreadableRecord, agent_of, assignment_of, decode, entries, event_of, item_of, task_of
 from worker.words.agents import AgentRecord
 from worker.words.audit import AuditEntry
 from worker.words.conversations import ConversationItem, ConversationRecord
@@ -59,7 +59,7 @@ TASK = {"id": "t", "agent_id": "a", "created_at": "2026-01-01T00:00:00Z", "statu
 def test_a_task_is_read_or_unreadable(data: Any) -> None:
     try:
         assert isinstance(task_of(data), TaskRecord)
-    except Unreadable:
+    except UnreadableRecord:
         return
 
 
@@ -68,7 +68,7 @@ def test_an_item_and_an_agent_are_read_or_unreadable(data: Any) -> None:
     for read in (item_of, agent_of):
         try:
             read(data)
-        except Unreadable:
+        except UnreadableRecord:
             continue
 
 
@@ -92,7 +92,7 @@ OTHERS: dict[Callable[[Any], Any], type[Any]] = {
 def test_any_other_record_is_read_or_unreadable(read: Callable[[Any], Any], data: st.DataObject) -> None:
     try:
         assert isinstance(read(data.draw(records(OTHERS[read]) | JSONS)), OTHERS[read])
-    except Unreadable:
+    except UnreadableRecord:
         return
 
 
@@ -114,7 +114,7 @@ def test_an_event_is_read_or_passed_over(data: Any, number: int | None) -> None:
 def test_what_is_no_json_is_unreadable(content: bytes | str) -> None:
     try:
         decode(content, "a task")
-    except Unreadable:
+    except UnreadableRecord:
         return
 
 
@@ -135,7 +135,7 @@ def test_whatever_is_sent_is_json(value: Any) -> None:
 def test_an_assignment_is_read_or_unreadable(data: Any) -> None:
     try:
         assert isinstance(assignment_of(data).attempt, int)
-    except Unreadable:
+    except UnreadableRecord:
         return
 
 
@@ -154,7 +154,7 @@ DELIVERIES = st.fixed_dictionaries(
 def test_a_delivery_is_read_or_unreadable(data: Any) -> None:
     try:
         delivery_of(data)
-    except Unreadable:
+    except UnreadableRecord:
         return
 
 
@@ -163,7 +163,7 @@ def test_answers_to_verbs_are_read_or_unreadable(answer: Any, count: int) -> Non
     for read in (lambda: results_of(answer, count), lambda: entries(answer, "assignments")):
         try:
             assert all(isinstance(each, dict) for each in read())
-        except Unreadable:
+        except UnreadableRecord:
             continue
 
 
@@ -213,5 +213,5 @@ def test_an_address_is_usable_or_refused(base: str, organization: str) -> None:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_too_few_results_are_unreadable(count: int) -> None:
-    with pytest.raises(Unreadable, match=f"1 results for {count} verbs"):
+    with pytest.raises(UnreadableRecord, match=f"1 results for {count} verbs"):
         results_of({"results": [{}]}, count)

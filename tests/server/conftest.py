@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from tests.server.serving import BareWorker, Serving
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 
 Start = Callable[..., Awaitable[Serving]]
 KEY = "a-key-of-the-tests"
 
 
 @pytest.fixture
-async def start(database_url: str, environment: Path, timings: Timings) -> AsyncIterator[Start]:
+async def start(database_url: str, environment: Path, timings: EngineTimings) -> AsyncIterator[Start]:
     """Start one more server; all are stopped in the end."""
     started: list[Serving] = []
 

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 
 from tests.dashboard.browsing import Browser
-from worker.contracts import Rule, Scope
+from worker.contracts import AccessRule, AccessScope
 from worker.engine.engine import Engine
 from worker.words.roles import Role
 
@@ -175,7 +175,7 @@ class Case:
 
     holder: Holder
     name: str
-    rule: Rule
+    rule: AccessRule
     target: str
 
 
@@ -184,7 +184,7 @@ def headers(key: str | None, session: str) -> dict[str, str]:
     return {"x-worker-session": f"secret of {session}"} | ({"x-api-key": key} if key else {})
 
 
-def expected(rule: Rule, holder: Holder, target: str) -> int | None:
+def expected(rule: AccessRule, holder: Holder, target: str) -> int | None:
     """What the table says a request is answered; none: it is let through.
 
     Args:
@@ -199,14 +199,20 @@ def expected(rule: Rule, holder: Holder, target: str) -> int | None:
     scope = rule.scopes.get(holder.role)
     if scope is None:
         return 403
-    named = scope in (Scope.Agent, Scope.Task, Scope.Claim, Scope.Worker, Scope.KnowledgeBase)
-    if named and target == FOREIGN and scope is not Scope.Agent:
+    named = scope in (
+        AccessScope.Agent,
+        AccessScope.Task,
+        AccessScope.Claim,
+        AccessScope.Worker,
+        AccessScope.KnowledgeBase,
+    )
+    if named and target == FOREIGN and scope is not AccessScope.Agent:
         return 404
     if named and target == THEIRS and holder.is_narrow:
         return 404
     if named and target == FOREIGN and holder.is_narrow:
         return 404
-    if scope is Scope.Claim:
+    if scope is AccessScope.Claim:
         return 409  # nobody has claimed it
     return None
 

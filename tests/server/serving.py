@@ -11,9 +11,9 @@ import httpx
 
 from worker.dashboard.app import create_pages
 from worker.engine.engine import Engine
-from worker.engine.timings import DEFAULT, Timings
+from worker.engine.timings import DEFAULT, EngineTimings
 from worker.server.app import create_app
-from worker.server.main import Server, listen
+from worker.server.main import HttpServer, listen
 from worker.settings import Settings
 
 SECONDS = 30
@@ -31,7 +31,7 @@ class Serving:
     """
 
     def __init__(
-        self, url: str, *, key: str | None = None, port: int = 0, timings: Timings = DEFAULT, **settings: Any
+        self, url: str, *, key: str | None = None, port: int = 0, timings: EngineTimings = DEFAULT, **settings: Any
     ) -> None:
         values = {"server_key": key, **settings}
         self.settings = Settings(_env_file=None).model_copy(update={})  # pyright: ignore[reportCallIssue] # pydantic-settings' own option
@@ -42,7 +42,7 @@ class Serving:
         self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
-        self.server = Server(self.app)
+        self.server = HttpServer(self.app)
         self._thread = threading.Thread(target=self._run, name="server under test", daemon=True)
         self.error: BaseException | None = None
 

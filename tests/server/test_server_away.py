@@ -13,7 +13,7 @@ from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
 from worker.contracts.waiting import Backoff
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 
 
 class Socket:
@@ -39,8 +39,8 @@ class Socket:
 
 
 @pytest.fixture
-def timings() -> Timings:
-    return Timings(reading=1)
+def timings() -> EngineTimings:
+    return EngineTimings(reading=1)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.server.conftest import KEY, Start
 from tests.server.serving import Serving
 from tests.support import wait_until
 from worker.server.limits import body_memory, connections
-from worker.server.limits.body_memory import Intake
+from worker.server.limits.body_memory import BodyMemory
 from worker.words.errors import Unavailable
 
 MEGABYTE = 1024 * 1024
@@ -145,7 +145,7 @@ async def test_an_address_has_only_so_many_connections(start: Start) -> None:
 
 async def test_bodies_of_one_key_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_memory, "WAIT_SECONDS", 0.1)
-    organization = Intake(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
+    organization = BodyMemory(total=10 * MEGABYTE, of_key=6 * MEGABYTE)
     async with organization.organization("one", 5 * MEGABYTE):
         with pytest.raises(Unavailable):
             await organization.organization("one", 2 * MEGABYTE).__aenter__()

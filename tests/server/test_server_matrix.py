@@ -32,7 +32,7 @@ from tests.server.matrix import (
     targets,
 )
 from tests.server.serving import Serving
-from worker.contracts import Rule, Scope
+from worker.contracts import AccessRule, AccessScope
 from worker.contracts.access import PAGES, ROUTES, VERBS
 from worker.dashboard import app as pages
 from worker.engine.engine import Engine
@@ -167,14 +167,14 @@ async def _route(world: World, case: Case) -> list[str]:
     return differences
 
 
-def _names(rule: Rule, holder: Holder) -> bool:
+def _names(rule: AccessRule, holder: Holder) -> bool:
     """Whether a request of this role names a task of its own, which is there."""
-    return holder.role is not None and rule.scopes.get(holder.role) in (Scope.Task, Scope.KnowledgeBase)
+    return holder.role is not None and rule.scopes.get(holder.role) in (AccessScope.Task, AccessScope.KnowledgeBase)
 
 
-def _is_worker(rule: Rule, holder: Holder) -> bool:
+def _is_worker(rule: AccessRule, holder: Holder) -> bool:
     """Whether it names a worker, which is nobody's here."""
-    return holder.role is not None and rule.scopes.get(holder.role) is Scope.Worker
+    return holder.role is not None and rule.scopes.get(holder.role) is AccessScope.Worker
 
 
 async def test_every_verb_needs_its_role(world: World) -> None:
@@ -196,18 +196,18 @@ async def test_every_verb_needs_its_role(world: World) -> None:
     assert world.others() == before
 
 
-def _of_verb(name: str, rule: Rule, holder: Holder, target: str) -> tuple[int | None, ...]:
+def _of_verb(name: str, rule: AccessRule, holder: Holder, target: str) -> tuple[int | None, ...]:
     """What a verb may answer to somebody who has claimed nothing."""
     if holder.role is None:
         return (401,)
     scope = rule.scopes.get(holder.role)
     if scope is None:
         return (403,)
-    if name == "lost" or scope is Scope.Organization:
+    if name == "lost" or scope is AccessScope.Organization:
         return (None,)
     if name == "register":
         return (404,) if holder.is_narrow and target != MINE else (None,)
-    if scope is Scope.Worker:
+    if scope is AccessScope.Worker:
         return (404,)
     if name == "settle" and target == FOREIGN:
         return (404, 409)  # what nobody delivered is told apart by nobody

@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import KEY, Start
 from tests.server.serving import BareWorker, Serving
 from tests.support import wait_until
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.server.streams import bare_assignments
 
 OpenWorker = Callable[..., Awaitable[BareWorker]]
@@ -219,7 +219,7 @@ async def test_a_task_to_be_run_locally_is_not_dispatched(client: httpx.AsyncCli
     assert (done.json()["status"], done.json()["result"]) == ("completed", "R")
 
 
-@pytest.mark.parametrize("timings", [Timings(trust=0.2)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(trust=0.2)], ids=["quick"])
 async def test_a_worker_gone_for_a_minute_loses_its_task(
     client: httpx.AsyncClient, bare_worker: OpenWorker, database_url: str, monkeypatch: Any
 ) -> None:

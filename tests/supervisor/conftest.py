@@ -9,13 +9,13 @@ from tests.supervisor.stories import Handlers, Serve
 from tests.workers import handlers, no_spare_platform, notices, worker_timings, working
 from worker.engine.engine import Engine
 from worker.supervisor import Supervisor
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 
 __all__ = ["handlers", "no_spare_platform", "notices", "serve", "worker_timings"]
 
 
 @pytest.fixture
-def serve(engine: Engine, handlers: Handlers, worker_timings: Timings) -> Serve:
+def serve(engine: Engine, handlers: Handlers, worker_timings: WorkerTimings) -> Serve:
     """Start a supervisor for the length of a block; it drains at the block's end."""
 
     def start(platform: Engine = engine, **settings: Any) -> AbstractAsyncContextManager[Supervisor]:

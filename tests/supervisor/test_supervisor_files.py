@@ -12,7 +12,7 @@ from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.engine.verbs.files import FileStore
 from worker.face import bridge
 from worker.words.errors import Unavailable
@@ -173,7 +173,7 @@ async def test_a_store_that_is_away_ends_no_run(
     assert _troubles(notices) == ["keeping a task's files"]
 
 
-@pytest.mark.parametrize("timings", [Timings(reading=0.3)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(reading=0.3)], ids=["quick"])
 async def test_a_run_whose_files_cannot_be_read_since_the_database_is_away_waits_for_it(
     *,
     engine: Engine,

@@ -14,7 +14,7 @@ from tests.cli.conftest import here, shells
 from tests.cli.shells import Running, Shell
 from tests.support import process_lives, wait_until
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.supervisor.child import manner
@@ -189,7 +189,7 @@ async def test_a_worker_that_leaves_hands_its_suspects_back_uncharged(
         )
 
 
-@pytest.mark.parametrize("timings", [Timings(trust=0.5)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(trust=0.5)], ids=["quick"])
 async def test_a_child_ends_with_its_worker_whose_death_is_a_suspicion_and_no_crash(
     here: Shell, engine: Engine, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

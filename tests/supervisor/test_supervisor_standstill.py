@@ -9,14 +9,14 @@ from tests.supervisor.stories import Handlers, Serve, create, done
 from tests.support import wait_until
 from worker import Task, Tasks
 from worker.engine.engine import Engine
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 from worker.words.notices import StandsStill
 from worker.words.statuses import AgentExecutionStatus as Status
 
 
 @pytest.fixture
-def worker_timings() -> Timings:
-    return Timings(wear=0.02, standstill=0.2)
+def worker_timings() -> WorkerTimings:
+    return WorkerTimings(wear=0.02, standstill=0.2)
 
 
 async def follows(task: Task) -> str:

@@ -13,7 +13,7 @@ from tests.supervisor.stories import Handlers, Serve, create, done, finished
 from tests.support import wait_until
 from worker import Task
 from worker.engine.engine import Engine
-from worker.engine.timings import Timings
+from worker.engine.timings import EngineTimings
 from worker.supervisor import watch
 from worker.words.notices import LoopBlocked, LoopFreed, Notice
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -99,7 +99,7 @@ def server(database_url: str) -> Iterator[Serving]:
     serving.stop()
 
 
-@pytest.mark.parametrize("timings", [Timings(trust=0.5)], ids=["quick"])
+@pytest.mark.parametrize("timings", [EngineTimings(trust=0.5)], ids=["quick"])
 async def test_tasks_of_a_blocked_worker_stay_its_own_on_both_platforms(
     here: Shell, engine: Engine, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

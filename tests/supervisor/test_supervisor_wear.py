@@ -18,7 +18,7 @@ from worker import Task, run_agent, threads
 from worker.contracts import WorkerState
 from worker.current import run_in_hand
 from worker.engine.engine import Engine
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 from worker.testing import Call, ScriptedModel
 from worker.threads import Threads
 from worker.words.statuses import AgentExecutionStatus as Status
@@ -50,7 +50,7 @@ async def test_a_thread_that_hangs_holds_no_place() -> None:
     go_on.set()
 
 
-@pytest.mark.parametrize("worker_timings", [Timings(wear=0.02)], ids=["quick"])
+@pytest.mark.parametrize("worker_timings", [WorkerTimings(wear=0.02)], ids=["quick"])
 async def test_how_worn_it_is_is_shown_with_the_worker(
     engine: Engine, handlers: Handlers, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

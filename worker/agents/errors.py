@@ -26,7 +26,7 @@ class AgentFailed(ModuleException):
             self.error_code = ErrorCode.Handler
 
 
-class ToolFailed(Exception):  # noqa: N818 - what happened
+class FailedTool(Exception):  # noqa: N818 - what happened
     """A tool's failure that ended a run; most are told to the model, and end nothing."""
 
     error_code = ErrorCode.Tool
@@ -36,7 +36,7 @@ def failed_tool(error: Exception) -> Exception:
     """What ended a run where a tool raised an error: one worth another try by itself."""
     if classify(error).code is not ErrorCode.Handler:
         return error
-    failed = ToolFailed(message_of(error))
+    failed = FailedTool(message_of(error))
     failed.__cause__ = error
     return failed
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self
 
 from worker.agents import logs
-from worker.agents.answers.results import Unfit, Wanted, as_text, wanted
+from worker.agents.answers.results import UnfitResult, Wanted, as_text, wanted
 from worker.agents.errors import AgentFailed, ResultInvalid
 from worker.agents.event_buffer import Emit, EventBuffer, Written, plain
 from worker.agents.history import with_history
@@ -20,7 +20,7 @@ from worker.agents.instrumentation.run_outcomes import begin, end
 from worker.agents.instrumentation.runs import name_members
 from worker.agents.instrumentation.step_pauses import continued
 from worker.agents.journal import CallSite, Entry, Identity, Journal, not_reused
-from worker.agents.journal.call_sites import Place, call_site
+from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.agents.models.clients import close_clients
 from worker.agents.overrides import Overrides, kind_of, without_users
 from worker.agents.requests import repair_of, request_of
@@ -48,7 +48,7 @@ async def run(
     material: Material,
     emit: Emit,
     *,
-    place: Callable[[], Place] | None = None,
+    place: Callable[[], CodePlace] | None = None,
     saved: Mapping[str, Any] | None = None,
     usage: Usage | None = None,
     holding: bool = False,
@@ -122,7 +122,7 @@ def _identity(agent: Any, kind: str, material: Material, site: Callable[[], Call
     return Identity(kind, name_of(agent), config_of(agent), given, model_of(agent), site=site)
 
 
-def _site(place: Callable[[], Place], saved: dict[str, Any]) -> CallSite:
+def _site(place: Callable[[], CodePlace], saved: dict[str, Any]) -> CallSite:
     return CallSite(*place(), digest(plain(saved)))
 
 
@@ -287,7 +287,7 @@ class _Going:
         """
         try:
             return await self._want.text_of(content)
-        except Unfit as unfit:
+        except UnfitResult as unfit:
             problem = str(unfit)
         repairer = self._overrides.repairer()
         if repairer is None:
@@ -299,7 +299,7 @@ class _Going:
         repaired = (await self._follow(repairer, request, mending)).content
         try:
             text = await self._want.text_of(repaired)
-        except Unfit as unfit:
+        except UnfitResult as unfit:
             raise ResultInvalid(str(unfit), as_text(repaired)) from unfit
         self._run.journal.mending = None
         return text

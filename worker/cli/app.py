@@ -33,7 +33,7 @@ class Commands(TyperGroup):
         try:
             return super().make_context(*arguments, **named)
         except Exception as error:
-            if not isinstance(error, failures.Usage):
+            if not isinstance(error, failures.UsageErrors):
                 raise
             code = failures.report(error, command=self._named(), with_traceback=False)
             sys.exit(code)

@@ -13,7 +13,7 @@ import worker
 from worker.cli import output
 from worker.cli.live import LiveView
 from worker.cli.platform import read_settings
-from worker.cli.waiting import Waiting, exit_code, outcome_fields
+from worker.cli.waiting import TaskWait, exit_code, outcome_fields
 from worker.words.errors import ConfigurationError
 from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.task_lists import TaskQuery
@@ -97,7 +97,7 @@ class Demonstration:
 
     async def _watch(self, platform: "Platform", task: TaskRecord) -> None:
         with LiveView() as view:
-            async for event in Waiting(platform, task).events():
+            async for event in TaskWait(platform, task).events():
                 view.take(event)
                 if event.type is TaskUpdateEventType.ToolCallResult:
                     self._computed.append(str(event.data.result))

@@ -14,7 +14,7 @@ BROKEN_PIPE = 128 + 13  # what the shell shows of a program that SIGPIPE ended
 
 
 @runtime_checkable
-class Usage(Protocol):
+class UsageErrors(Protocol):
     """What typer raises of arguments that do not fit; where its class lives differs between versions."""
 
     exit_code: int
@@ -38,7 +38,7 @@ def report(error: Exception, *, command: str, with_traceback: bool) -> int | Non
     if isinstance(error, BrokenPipeError):
         _forget_output()
         return BROKEN_PIPE
-    if isinstance(error, Usage):
+    if isinstance(error, UsageErrors):
         where = getattr(getattr(error, "ctx", None), "command_path", command)
         message = error.format_message().strip().removesuffix(".").replace("Value error, ", "")
         if message:  # none: the help was asked for by leaving everything out, and has been shown

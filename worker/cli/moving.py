@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.cli.moving_table import MEMBERS, NAMES, Entry, Verdict, missing
+from worker.cli.moving_table import MEMBERS, NAMES, MovingName, Verdict, missing
 from worker.words.errors import ConfigurationError
 
 PACKAGE = "xpander_sdk"
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
     place: str
     what: str
-    entry: Entry
+    entry: MovingName
 
     def __str__(self) -> str:
         note = f": {self.entry.note}" if self.entry.note else ""
@@ -72,7 +72,7 @@ def _is_its(module: str) -> bool:
     return module == PACKAGE or module.startswith(f"{PACKAGE}.")
 
 
-def _of_node(node: ast.AST) -> Iterator[tuple[int, str, Entry]]:
+def _of_node(node: ast.AST) -> Iterator[tuple[int, str, MovingName]]:
     match node:
         case ast.ImportFrom() if _imports_it(node):
             for each in node.names:
@@ -89,7 +89,7 @@ def _of_node(node: ast.AST) -> Iterator[tuple[int, str, Entry]]:
             pass
 
 
-def _imported(module: str, name: str) -> Entry:
+def _imported(module: str, name: str) -> MovingName:
     """What becomes of a name that is imported: by the table, and by what can be imported from here."""
     from worker.aliases import MODULES, WHERE
 
@@ -99,18 +99,18 @@ def _imported(module: str, name: str) -> Entry:
         if known.verdict is Verdict.Missing or not below or name in MODULES.get(below, ()) or below == "types":
             return known
     if f"{below}.{name}".removeprefix(".") in MODULES or (not below and name == "types"):
-        return Entry(Verdict.Works, f"from worker{below and '.'}{below}")
+        return MovingName(Verdict.Works, f"from worker{below and '.'}{below}")
     if name in WHERE:
         is_there = not below or below == "types" or name in MODULES.get(below, ())
-        return Entry(Verdict.Works) if is_there else Entry(Verdict.Differs, f"from worker import {name}")
+        return MovingName(Verdict.Works) if is_there else MovingName(Verdict.Differs, f"from worker import {name}")
     return missing("there is no such name here")
 
 
-def _module(name: str) -> Entry:
+def _module(name: str) -> MovingName:
     from worker.aliases import MODULES
 
     below = name.removeprefix(PACKAGE).removeprefix(".")
-    return Entry(Verdict.Works) if not below or below == "types" or below in MODULES else missing("no such module")
+    return MovingName(Verdict.Works) if not below or below == "types" or below in MODULES else missing("no such module")
 
 
 def table() -> str:

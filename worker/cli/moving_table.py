@@ -12,7 +12,7 @@ class Verdict(StrEnum):
     Missing = "missing"
 
 
-class Entry(NamedTuple):
+class MovingName(NamedTuple):
     """One name.
 
     Args:
@@ -23,17 +23,17 @@ class Entry(NamedTuple):
     note: str = ""
 
 
-WORKS = Entry(Verdict.Works)
+WORKS = MovingName(Verdict.Works)
 
 
-def differs(note: str) -> Entry:
+def differs(note: str) -> MovingName:
     """It is here, and does something else."""
-    return Entry(Verdict.Differs, note)
+    return MovingName(Verdict.Differs, note)
 
 
-def missing(note: str) -> Entry:
+def missing(note: str) -> MovingName:
     """It is not here."""
-    return Entry(Verdict.Missing, note)
+    return MovingName(Verdict.Missing, note)
 
 
 NO_MCP = differs("an agent names none: give Agno's MCPTools to it; a task's are not connected to, and a note says so")
@@ -47,7 +47,7 @@ DATABASE = missing("agent.get_db() is Agno's storage in the platform's own datab
 TOOL_GRAPH = missing("tools are functions of workers, and nothing is checked before they are called but their payload")
 NO_GRAPH = differs("it is None: agents here are no graphs")
 
-NAMES: dict[str, Entry] = {
+NAMES: dict[str, MovingName] = {
     "Agent": WORKS,
     "AgentDeploymentType": differs("it means nothing: agents are not deployed, workers serve them"),
     "AgentExecutionStatus": WORKS,
@@ -94,7 +94,7 @@ NAMES: dict[str, Entry] = {
 }
 """Names that xpander-sdk offers."""
 
-MEMBERS: dict[str, Entry] = {
+MEMBERS: dict[str, MovingName] = {
     "acompact_session_for_retry": missing("a retry resumes from its journal"),
     "aget_connection_string": DATABASE,
     "get_connection_string": DATABASE,

@@ -45,7 +45,7 @@ def create(
     options: dict[str, Any],
 ) -> None:
     """Create a task, and print its id; with --wait its result instead."""
-    from worker.cli.waiting import Waiting
+    from worker.cli.waiting import TaskWait
 
     options = {
         "source": "cli",
@@ -63,7 +63,7 @@ def create(
         from worker.face.options import new_task
 
         new = await new_task(platform, agent, prompt, files, options)
-        waiting = Waiting(platform, await platform.tasks.create(new), as_json=as_json)
+        waiting = TaskWait(platform, await platform.tasks.create(new), as_json=as_json)
         if follow:
             return await waiting.follow()
         return await waiting.wait() if wait else waiting.leave()

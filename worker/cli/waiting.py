@@ -14,7 +14,7 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 
 
-class Waiting:
+class TaskWait:
     """A task and its end.
 
     Args:

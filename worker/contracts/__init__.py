@@ -4,11 +4,11 @@ Two implementations obey them: the Engine (PostgreSQL) and Remote (HTTP). One be
 runs the same sentences against both.
 """
 
-from worker.contracts.access import Rule, Scope
+from worker.contracts.access import AccessRule, AccessScope
 from worker.contracts.audit import Audit
 from worker.contracts.clients import Tasks
 from worker.contracts.deliveries import Deliveries
-from worker.contracts.hosts import Admin, Host, NamedTasks, Organization, RemoteWork
+from worker.contracts.hosts import Admin, Host, HostedWork, NamedTasks, Organization
 from worker.contracts.keys import RESERVED_ORGANIZATIONS, Key, KeyAdmin, Keys, check_organization
 from worker.contracts.knowledge import Embed, Knowledge
 from worker.contracts.platforms import Capabilities, Platform
@@ -31,6 +31,8 @@ __all__ = [
     "NO_KEY",
     "RESERVED_ORGANIZATIONS",
     "SERVER_KEY",
+    "AccessRule",
+    "AccessScope",
     "Admin",
     "AgentStats",
     "Audit",
@@ -42,6 +44,7 @@ __all__ = [
     "HeldDelivery",
     "HeldTask",
     "Host",
+    "HostedWork",
     "Key",
     "KeyAdmin",
     "Keys",
@@ -50,9 +53,6 @@ __all__ = [
     "Organization",
     "Platform",
     "Presence",
-    "RemoteWork",
-    "Rule",
-    "Scope",
     "Sessions",
     "Stats",
     "Tasks",

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from worker.words.roles import Role
 
 
-class Scope(StrEnum):
+class AccessScope(StrEnum):
     """What a request of a role has to be about."""
 
     Organization = "organization"
@@ -34,7 +34,7 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     """One row.
 
     Args:
@@ -46,7 +46,7 @@ class Rule:
             although the protocol asks for it by GET.
     """
 
-    scopes: Mapping[Role, Scope] = field(default_factory=lambda: MappingProxyType(dict[Role, Scope]()))
+    scopes: Mapping[Role, AccessScope] = field(default_factory=lambda: MappingProxyType(dict[Role, AccessScope]()))
     needs_key: bool = True
     takes_signature: bool = False
     waits: bool = False
@@ -60,115 +60,125 @@ class Rule:
 
 def _rule(
     *,
-    viewer: Scope | None = None,
-    client: Scope | None = None,
-    worker: Scope | None = None,
-    admin: Scope,
+    viewer: AccessScope | None = None,
+    client: AccessScope | None = None,
+    worker: AccessScope | None = None,
+    admin: AccessScope,
     takes_signature: bool = False,
     waits: bool = False,
     from_programs: bool = False,
-) -> Rule:
+) -> AccessRule:
     given = {Role.Viewer: viewer, Role.Client: client, Role.Worker: worker, Role.Admin: admin}
     scopes = {role: scope for role, scope in given.items() if scope is not None}
-    return Rule(MappingProxyType(scopes), takes_signature=takes_signature, waits=waits, from_programs=from_programs)
+    return AccessRule(
+        MappingProxyType(scopes), takes_signature=takes_signature, waits=waits, from_programs=from_programs
+    )
 
 
-def _read(scope: Scope) -> Rule:
+def _read(scope: AccessScope) -> AccessRule:
     return _rule(viewer=scope, client=scope, worker=scope, admin=scope)
 
 
-def _write(scope: Scope) -> Rule:
+def _write(scope: AccessScope) -> AccessRule:
     return _rule(client=scope, admin=scope)
 
 
-def _work(scope: Scope) -> Rule:
+def _work(scope: AccessScope) -> AccessRule:
     return _rule(worker=scope, admin=scope)
 
 
-OPEN = Rule(needs_key=False)
+OPEN = AccessRule(needs_key=False)
 """No key is needed: it tells nothing, and changes nothing."""
 
-SAVE = _rule(client=Scope.Task, worker=Scope.Claim, admin=Scope.Task)
+SAVE = _rule(client=AccessScope.Task, worker=AccessScope.Claim, admin=AccessScope.Task)
 """Fields and events of a task. Whoever names an attempt has to have claimed it, whatever the role."""
 
-ROUTES: Mapping[str, Rule] = MappingProxyType(
+ROUTES: Mapping[str, AccessRule] = MappingProxyType(
     {
         "GET /health": OPEN,
         "GET /ready": OPEN,
         "GET /docs": OPEN,  # it leads to the page
         "GET /openapi.json": OPEN,
-        "GET /metrics": _read(Scope.Listed),
-        "GET /workers": _read(Scope.Listed),
+        "GET /metrics": _read(AccessScope.Listed),
+        "GET /workers": _read(AccessScope.Listed),
         # tasks
-        "POST /agent-execution/{agent_id}": _write(Scope.Agent),
-        "POST /agent-execution/{agent_id}/report_task": _write(Scope.Agent),
-        "GET /agent-execution/{task_id}/status": _read(Scope.Task),
-        "GET /agent-execution/{task_id}/attempts": _read(Scope.Task),
-        "GET /agent-execution/{task_id}/files": _read(Scope.Task),
-        "GET /agent-execution/{task_id}/artifacts": _read(Scope.Task),
-        "GET /agent-execution/{task_id}/events": _read(Scope.Task),
-        "GET /activity/{agent_id}/{task_id}": _read(Scope.Task),
+        "POST /agent-execution/{agent_id}": _write(AccessScope.Agent),
+        "POST /agent-execution/{agent_id}/report_task": _write(AccessScope.Agent),
+        "GET /agent-execution/{task_id}/status": _read(AccessScope.Task),
+        "GET /agent-execution/{task_id}/attempts": _read(AccessScope.Task),
+        "GET /agent-execution/{task_id}/files": _read(AccessScope.Task),
+        "GET /agent-execution/{task_id}/artifacts": _read(AccessScope.Task),
+        "GET /agent-execution/{task_id}/events": _read(AccessScope.Task),
+        "GET /activity/{agent_id}/{task_id}": _read(AccessScope.Task),
         "PATCH /agent-execution/{task_id}/update": SAVE,
         "POST /agent-execution/{task_id}/events/push": SAVE,
-        "DELETE /agent-execution/{task_id}": _write(Scope.Task),
-        "POST /agent-execution/{task_id}/retry": _write(Scope.Task),
-        "POST /agent-execution/{task_id}/answer": _write(Scope.Task),
-        "POST /agent-execution/{task_id}/signals": _write(Scope.Task),
-        "POST /agent-execution/{task_id}/messages": _write(Scope.Task),
-        "POST /agent-execution/{task_id}/skip": _write(Scope.Task),
-        "GET /requests": _read(Scope.Listed),
-        "GET /conversations": _read(Scope.Listed),
-        "GET /conversations/{conversation_id:path}": _read(Scope.Listed),
-        "GET /agent-execution/executions/history": _read(Scope.Listed),
-        "GET /agent-execution/executions/history/{agent_id}": _read(Scope.Agent),
-        "GET /agent-execution/executions/history/user/{user_id}": _read(Scope.Listed),
-        "GET /agent-execution/executions/counts": _read(Scope.Listed),
+        "DELETE /agent-execution/{task_id}": _write(AccessScope.Task),
+        "POST /agent-execution/{task_id}/retry": _write(AccessScope.Task),
+        "POST /agent-execution/{task_id}/answer": _write(AccessScope.Task),
+        "POST /agent-execution/{task_id}/signals": _write(AccessScope.Task),
+        "POST /agent-execution/{task_id}/messages": _write(AccessScope.Task),
+        "POST /agent-execution/{task_id}/skip": _write(AccessScope.Task),
+        "GET /requests": _read(AccessScope.Listed),
+        "GET /conversations": _read(AccessScope.Listed),
+        "GET /conversations/{conversation_id:path}": _read(AccessScope.Listed),
+        "GET /agent-execution/executions/history": _read(AccessScope.Listed),
+        "GET /agent-execution/executions/history/{agent_id}": _read(AccessScope.Agent),
+        "GET /agent-execution/executions/history/user/{user_id}": _read(AccessScope.Listed),
+        "GET /agent-execution/executions/counts": _read(AccessScope.Listed),
         # files
-        "POST /files": _rule(client=Scope.Organization, worker=Scope.Organization, admin=Scope.Organization),
+        "POST /files": _rule(
+            client=AccessScope.Organization, worker=AccessScope.Organization, admin=AccessScope.Organization
+        ),
         "GET /files/{sha256}/{name:path}": _rule(
-            viewer=Scope.Organization,
-            client=Scope.Organization,
-            worker=Scope.Organization,
-            admin=Scope.Organization,
+            viewer=AccessScope.Organization,
+            client=AccessScope.Organization,
+            worker=AccessScope.Organization,
+            admin=AccessScope.Organization,
             takes_signature=True,
         ),
         # agents
-        "GET /agents/list": _read(Scope.Listed),
-        "GET /agents/{agent_id}": _read(Scope.Agent),
-        "PUT /agents/{agent_id}": _rule(admin=Scope.Agent),
-        "DELETE /agents/{agent_id}": _rule(admin=Scope.Agent),
-        "POST /agents-metrics/{agent_id}/execution": _rule(client=Scope.Agent, worker=Scope.Agent, admin=Scope.Agent),
-        "POST /agents/{agent_id}/operations/{tool_id}": _rule(
-            client=Scope.Agent, worker=Scope.Agent, admin=Scope.Agent
+        "GET /agents/list": _read(AccessScope.Listed),
+        "GET /agents/{agent_id}": _read(AccessScope.Agent),
+        "PUT /agents/{agent_id}": _rule(admin=AccessScope.Agent),
+        "DELETE /agents/{agent_id}": _rule(admin=AccessScope.Agent),
+        "POST /agents-metrics/{agent_id}/execution": _rule(
+            client=AccessScope.Agent, worker=AccessScope.Agent, admin=AccessScope.Agent
         ),
-        "PATCH /agents/{agent_id}/sync_local_tools": _rule(client=Scope.Agent, worker=Scope.Agent, admin=Scope.Agent),
-        "POST /metadata/api_key_allowance": _read(Scope.Listed),
-        "GET /metadata/default_llm_extra_headers": _read(Scope.Organization),
+        "POST /agents/{agent_id}/operations/{tool_id}": _rule(
+            client=AccessScope.Agent, worker=AccessScope.Agent, admin=AccessScope.Agent
+        ),
+        "PATCH /agents/{agent_id}/sync_local_tools": _rule(
+            client=AccessScope.Agent, worker=AccessScope.Agent, admin=AccessScope.Agent
+        ),
+        "POST /metadata/api_key_allowance": _read(AccessScope.Listed),
+        "GET /metadata/default_llm_extra_headers": _read(AccessScope.Organization),
         # knowledge bases; the ways to them are the public protocol's
-        "GET /knowledge_bases": _read(Scope.Listed),
-        "POST /knowledge_bases/create": _write(Scope.Listed),
-        "GET /knowledge_bases/{knowledge_base_id}": _read(Scope.KnowledgeBase),
-        "POST /knowledge_bases/{knowledge_base_id}": _write(Scope.KnowledgeBase),
-        "DELETE /knowledge_bases/{knowledge_base_id}": _write(Scope.KnowledgeBase),
-        "GET /knowledge_bases/{knowledge_base_id}/details": _read(Scope.KnowledgeBase),
-        "GET /knowledge_bases/{knowledge_base_id}/list": _read(Scope.KnowledgeBase),
-        "DELETE /knowledge_bases/{knowledge_base_id}/erase": _write(Scope.KnowledgeBase),
+        "GET /knowledge_bases": _read(AccessScope.Listed),
+        "POST /knowledge_bases/create": _write(AccessScope.Listed),
+        "GET /knowledge_bases/{knowledge_base_id}": _read(AccessScope.KnowledgeBase),
+        "POST /knowledge_bases/{knowledge_base_id}": _write(AccessScope.KnowledgeBase),
+        "DELETE /knowledge_bases/{knowledge_base_id}": _write(AccessScope.KnowledgeBase),
+        "GET /knowledge_bases/{knowledge_base_id}/details": _read(AccessScope.KnowledgeBase),
+        "GET /knowledge_bases/{knowledge_base_id}/list": _read(AccessScope.KnowledgeBase),
+        "DELETE /knowledge_bases/{knowledge_base_id}/erase": _write(AccessScope.KnowledgeBase),
         # providers of models
-        "GET /providers": _read(Scope.Organization),
-        "POST /providers/{provider_id}/resume": _rule(admin=Scope.Organization),
-        "POST /providers/{provider_id}/fail": _rule(admin=Scope.Organization),
+        "GET /providers": _read(AccessScope.Organization),
+        "POST /providers/{provider_id}/resume": _rule(admin=AccessScope.Organization),
+        "POST /providers/{provider_id}/fail": _rule(admin=AccessScope.Organization),
         # keys, and who did what
-        "GET /keys": _rule(admin=Scope.Listed),
-        "POST /keys": _rule(admin=Scope.Listed),
-        "POST /keys/{key_id}/revoke": _rule(admin=Scope.Listed),
-        "GET /audit": _rule(admin=Scope.Listed),
+        "GET /keys": _rule(admin=AccessScope.Listed),
+        "POST /keys": _rule(admin=AccessScope.Listed),
+        "POST /keys/{key_id}/revoke": _rule(admin=AccessScope.Listed),
+        "GET /audit": _rule(admin=AccessScope.Listed),
         # deliveries
-        "GET /deliveries": _read(Scope.Listed),
-        "POST /deliveries/retry": _write(Scope.Listed),
+        "GET /deliveries": _read(AccessScope.Listed),
+        "POST /deliveries/retry": _write(AccessScope.Listed),
         # workers
-        "GET /events/{agent_id}": _rule(worker=Scope.Agent, admin=Scope.Agent, waits=True, from_programs=True),
-        "POST /events/{worker_id}": _rule(worker=Scope.Worker, admin=Scope.Worker, waits=True),
-        "POST /work": _read(Scope.Organization),  # each of its verbs has a rule of its own
+        "GET /events/{agent_id}": _rule(
+            worker=AccessScope.Agent, admin=AccessScope.Agent, waits=True, from_programs=True
+        ),
+        "POST /events/{worker_id}": _rule(worker=AccessScope.Worker, admin=AccessScope.Worker, waits=True),
+        "POST /work": _read(AccessScope.Organization),  # each of its verbs has a rule of its own
     }
 )
 """Method and path of every route, as the application has them. ``GET`` is ``HEAD`` too."""
@@ -176,81 +186,81 @@ ROUTES: Mapping[str, Rule] = MappingProxyType(
 NATIVE_STREAM = "-"
 """In the place of an agent, in the address of a native worker's stream: it serves its worker's agents."""
 
-VERBS: Mapping[str, Rule] = MappingProxyType(
+VERBS: Mapping[str, AccessRule] = MappingProxyType(
     {
-        "register": _work(Scope.Worker),
-        "assignments": _work(Scope.Worker),
-        "deliveries": _work(Scope.Worker),
-        "renew": _work(Scope.Worker),
-        "report": _work(Scope.Worker),
-        "drain": _work(Scope.Worker),
-        "leave": _work(Scope.Worker),
-        "emit": _work(Scope.Claim),
-        "keep_files": _work(Scope.Claim),
-        "journal": _work(Scope.Claim),
-        "told": _work(Scope.Claim),
-        "store_document": _work(Scope.Claim),
-        "messages": _work(Scope.Claim),
-        "finish": _work(Scope.Claim),
-        "hand_back": _work(Scope.Claim),
-        "make_children": _work(Scope.Claim),
-        "save_artifacts": _work(Scope.Claim),
-        "children": _work(Scope.Claim),
-        "crashed": _work(Scope.Claim),
-        "settle": _work(Scope.Claim),
+        "register": _work(AccessScope.Worker),
+        "assignments": _work(AccessScope.Worker),
+        "deliveries": _work(AccessScope.Worker),
+        "renew": _work(AccessScope.Worker),
+        "report": _work(AccessScope.Worker),
+        "drain": _work(AccessScope.Worker),
+        "leave": _work(AccessScope.Worker),
+        "emit": _work(AccessScope.Claim),
+        "keep_files": _work(AccessScope.Claim),
+        "journal": _work(AccessScope.Claim),
+        "told": _work(AccessScope.Claim),
+        "store_document": _work(AccessScope.Claim),
+        "messages": _work(AccessScope.Claim),
+        "finish": _work(AccessScope.Claim),
+        "hand_back": _work(AccessScope.Claim),
+        "make_children": _work(AccessScope.Claim),
+        "save_artifacts": _work(AccessScope.Claim),
+        "children": _work(AccessScope.Claim),
+        "crashed": _work(AccessScope.Claim),
+        "settle": _work(AccessScope.Claim),
         "save": SAVE,
-        "lost": _work(Scope.Listed),
-        "providers": _work(Scope.Organization),
-        "provider_failed": _work(Scope.Organization),
-        "provider_answered": _work(Scope.Organization),
+        "lost": _work(AccessScope.Listed),
+        "providers": _work(AccessScope.Organization),
+        "provider_failed": _work(AccessScope.Organization),
+        "provider_answered": _work(AccessScope.Organization),
     }
 )
 """Verbs of ``POST /work``."""
 
-PAGES: Mapping[str, Rule] = MappingProxyType(
+PAGES: Mapping[str, AccessRule] = MappingProxyType(
     {
-        "GET /": _read(Scope.Listed),
-        "GET /ui": _read(Scope.Listed),
-        "GET /ui/live": _read(Scope.Listed),
-        "GET /ui/tasks/{task_id}": _read(Scope.Task),
-        "GET /ui/tasks/{task_id}/stream": _read(Scope.Task),
-        "GET /ui/tasks/{task_id}/result.html": _read(Scope.Task),
-        "GET /ui/tasks/{task_id}/files/{number:int}": _read(Scope.Task),
-        "GET /ui/tasks/{task_id}/artifacts/{number:int}": _read(Scope.Task),
-        "POST /ui/tasks/{task_id}/stop": _write(Scope.Task),
-        "POST /ui/tasks/{task_id}/retry": _write(Scope.Task),
-        "POST /ui/tasks/{task_id}/answer": _write(Scope.Task),
-        "POST /ui/tasks/{task_id}/send": _write(Scope.Task),
-        "POST /ui/tasks/{task_id}/signal": _write(Scope.Task),
-        "POST /ui/tasks/{task_id}/skip": _write(Scope.Task),
-        "GET /ui/inbox": _read(Scope.Listed),
-        "GET /ui/conversations": _read(Scope.Listed),
-        "GET /ui/conversations/{conversation_id:path}": _read(Scope.Listed),
-        "GET /ui/new": _write(Scope.Listed),
-        "POST /ui/new": _write(Scope.Listed),
-        "GET /ui/workers": _read(Scope.Listed),
-        "GET /ui/docs": _read(Scope.Organization),
-        "GET /ui/agents": _read(Scope.Listed),
-        "GET /ui/knowledge": _read(Scope.Listed),
-        "POST /ui/knowledge": _write(Scope.Listed),
-        "GET /ui/knowledge/{knowledge_base_id}": _read(Scope.KnowledgeBase),
-        "POST /ui/knowledge/{knowledge_base_id}": _write(Scope.KnowledgeBase),
-        "POST /ui/knowledge/{knowledge_base_id}/remove": _write(Scope.KnowledgeBase),
-        "GET /ui/dead": _read(Scope.Listed),
-        "POST /ui/dead": _write(Scope.Listed),
-        "GET /ui/deliveries": _read(Scope.Listed),
-        "POST /ui/deliveries": _write(Scope.Listed),
-        "GET /ui/keys": _rule(admin=Scope.Listed),
-        "POST /ui/keys": _rule(admin=Scope.Listed),
-        "POST /ui/keys/{key_id}/revoke": _rule(admin=Scope.Listed),
-        "GET /ui/audit": _rule(admin=Scope.Listed),
+        "GET /": _read(AccessScope.Listed),
+        "GET /ui": _read(AccessScope.Listed),
+        "GET /ui/live": _read(AccessScope.Listed),
+        "GET /ui/tasks/{task_id}": _read(AccessScope.Task),
+        "GET /ui/tasks/{task_id}/stream": _read(AccessScope.Task),
+        "GET /ui/tasks/{task_id}/result.html": _read(AccessScope.Task),
+        "GET /ui/tasks/{task_id}/files/{number:int}": _read(AccessScope.Task),
+        "GET /ui/tasks/{task_id}/artifacts/{number:int}": _read(AccessScope.Task),
+        "POST /ui/tasks/{task_id}/stop": _write(AccessScope.Task),
+        "POST /ui/tasks/{task_id}/retry": _write(AccessScope.Task),
+        "POST /ui/tasks/{task_id}/answer": _write(AccessScope.Task),
+        "POST /ui/tasks/{task_id}/send": _write(AccessScope.Task),
+        "POST /ui/tasks/{task_id}/signal": _write(AccessScope.Task),
+        "POST /ui/tasks/{task_id}/skip": _write(AccessScope.Task),
+        "GET /ui/inbox": _read(AccessScope.Listed),
+        "GET /ui/conversations": _read(AccessScope.Listed),
+        "GET /ui/conversations/{conversation_id:path}": _read(AccessScope.Listed),
+        "GET /ui/new": _write(AccessScope.Listed),
+        "POST /ui/new": _write(AccessScope.Listed),
+        "GET /ui/workers": _read(AccessScope.Listed),
+        "GET /ui/docs": _read(AccessScope.Organization),
+        "GET /ui/agents": _read(AccessScope.Listed),
+        "GET /ui/knowledge": _read(AccessScope.Listed),
+        "POST /ui/knowledge": _write(AccessScope.Listed),
+        "GET /ui/knowledge/{knowledge_base_id}": _read(AccessScope.KnowledgeBase),
+        "POST /ui/knowledge/{knowledge_base_id}": _write(AccessScope.KnowledgeBase),
+        "POST /ui/knowledge/{knowledge_base_id}/remove": _write(AccessScope.KnowledgeBase),
+        "GET /ui/dead": _read(AccessScope.Listed),
+        "POST /ui/dead": _write(AccessScope.Listed),
+        "GET /ui/deliveries": _read(AccessScope.Listed),
+        "POST /ui/deliveries": _write(AccessScope.Listed),
+        "GET /ui/keys": _rule(admin=AccessScope.Listed),
+        "POST /ui/keys": _rule(admin=AccessScope.Listed),
+        "POST /ui/keys/{key_id}/revoke": _rule(admin=AccessScope.Listed),
+        "GET /ui/audit": _rule(admin=AccessScope.Listed),
         "GET /ui/answer": OPEN,  # the link in its address is the right
         "POST /ui/answer": OPEN,
         "GET /ui/sign-in": OPEN,
         "POST /ui/sign-in": OPEN,
         "POST /ui/sign-out": OPEN,
         "GET /ui/static": OPEN,
-        "GET /ui/{rest:path}": _read(Scope.Organization),
+        "GET /ui/{rest:path}": _read(AccessScope.Organization),
     }
 )
 """Method and path of every page."""

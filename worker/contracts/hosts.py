@@ -50,7 +50,7 @@ class Admin(Protocol):
         ...
 
 
-class RemoteWork(Work, Protocol):
+class HostedWork(Work, Protocol):
     """The verbs of workers, as the server passes them on.
 
     Writes of a run may carry a ``sequence``, greater than that of every write of the run before. One that was carried
@@ -137,7 +137,7 @@ class Organization(Protocol):
         ...
 
     @property
-    def work(self) -> RemoteWork:
+    def work(self) -> HostedWork:
         """The verbs of workers."""
         ...
 

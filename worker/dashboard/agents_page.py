@@ -2,13 +2,13 @@
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 from worker.words.task_lists import TaskQuery
 
 COUNTED = 20  # agents whose tasks are counted; the others are listed without
 
 
-async def agents(asking: Asking) -> Response:
+async def agents(asking: AdmittedRequest) -> Response:
     """List the agents within reach."""
     tasks = asking.may.organization.tasks
     listed = [agent for agent in await tasks.list_agents() if asking.may.reaches(agent.id)]

@@ -5,7 +5,7 @@ Looking at the page changes nothing: programs that preview links do so, too. Sen
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 from worker.dashboard.requests_page import form_of, given_in, typed_in
 from worker.words.answer_links import LinkUsedUp
 from worker.words.errors import Conflict, NotFound, ValidationError
@@ -17,13 +17,13 @@ TOKEN = "token"  # noqa: S105 - the name of a field
 DONE = "Your answer was taken. You can close this page."
 
 
-async def ask(asking: Asking) -> Response:
+async def ask(asking: AdmittedRequest) -> Response:
     """Show what is asked, and the form of its answer."""
     _, task, request = await asking.front.opened(_token(asking))
     return await _page(asking, form=form_of(request, task.id), task=task)
 
 
-async def answer(asking: Asking) -> Response:
+async def answer(asking: AdmittedRequest) -> Response:
     """Take the answer; one that does not fit is shown again with what is wrong with it."""
     reach, task, request = await asking.front.opened(_token(asking))
     sent = await asking.request.form(max_files=0)
@@ -38,7 +38,7 @@ async def answer(asking: Asking) -> Response:
     return await _page(asking, form=None, task=task, said=DONE)
 
 
-async def _page(asking: Asking, status: int = 200, **values: object) -> Response:
+async def _page(asking: AdmittedRequest, status: int = 200, **values: object) -> Response:
     action = f"{asking.url('/ui/answer')}?{asking.request.url.query}"
     asking.is_new = False  # whoever only answers gets no cookie
     response = await asking.page("answer_link.html", status, action=action, **{"said": "", **values})
@@ -46,5 +46,5 @@ async def _page(asking: Asking, status: int = 200, **values: object) -> Response
     return response
 
 
-def _token(asking: Asking) -> str:
+def _token(asking: AdmittedRequest) -> str:
     return asking.request.query_params.get(TOKEN, "")

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from worker.bounded import on_behalf_of
-from worker.contracts import Rule, Scope
+from worker.contracts import AccessRule, AccessScope
 from worker.contracts.access import PAGES
 from worker.dashboard import (
     agents_page,
@@ -34,7 +34,7 @@ from worker.dashboard import (
     tasks_page,
     workers_page,
 )
-from worker.dashboard.asking import Asking, Page
+from worker.dashboard.asking import AdmittedRequest, Page
 from worker.dashboard.front import Front, Reach
 from worker.dashboard.visits import Visits, new_visit
 from worker.words.errors import ModuleException, NotFound, TaskNotFound
@@ -79,7 +79,7 @@ def create_pages(front: Front) -> ASGIApp:
     return _Headers(Starlette(routes=[*named, static, anything_else]))
 
 
-async def _nowhere(_: Asking) -> Response:
+async def _nowhere(_: AdmittedRequest) -> Response:
     raise NotFound("There is no such page.")
 
 
@@ -147,13 +147,13 @@ class Pages:
         within = path if path in ("/", "/ui") else path.removeprefix("/ui")
         return Route(within, self._shown(page, PAGES[name]), methods=[method])
 
-    def _shown(self, page: Page, rule: Rule):  # noqa: ANN202 - an endpoint, as the router takes it
+    def _shown(self, page: Page, rule: AccessRule):  # noqa: ANN202 - an endpoint, as the router takes it
 
         async def endpoint(request: Request) -> Response:
-            asking: Asking | None = None
+            asking: AdmittedRequest | None = None
             try:
                 visit = await self._visits.read(request)
-                asking = Asking(request, self._front, self._visits, visit or new_visit(), is_new=visit is None)
+                asking = AdmittedRequest(request, self._front, self._visits, visit or new_visit(), is_new=visit is None)
                 if rule.needs_key:
                     asking.reach = await self._front.admit(asking.visit.mark, request.scope.get("organization_id"))
                     on_behalf_of.set(asking.reach.organization.organization_id)
@@ -169,29 +169,29 @@ class Pages:
         return endpoint
 
     async def _failed(
-        self, asking: Asking | None, request: Request, error: ModuleException | HTTPException
+        self, asking: AdmittedRequest | None, request: Request, error: ModuleException | HTTPException
     ) -> Response:
         status = error.status_code
-        asking = asking or Asking(request, self._front, _Nobody(self._front), new_visit())
+        asking = asking or AdmittedRequest(request, self._front, _Nobody(self._front), new_visit())
         if status == 403 and isinstance(error, ModuleException):  # noqa: PLR2004 - HTTP: forbidden
             self._front.refused(request.scope, error, asking.reach)
         if status == 401:  # noqa: PLR2004 - HTTP: unauthorized
             return await _to_the_entrance(asking)
         said = error.description if isinstance(error, ModuleException) else str(error.detail)
         if status == 503:  # noqa: PLR2004 - HTTP: the database is away, so the cookie cannot be read either
-            asking = Asking(request, self._front, _Nobody(self._front), asking.visit)
+            asking = AdmittedRequest(request, self._front, _Nobody(self._front), asking.visit)
         title = TITLES.get(status, "It failed")
         response = await asking.page("error.html", status, title=title, said=said, code=status)
         response.headers["retry-after"] = "5" if status in (429, 503) else "0"
         return response
 
 
-async def _check(reach: Reach, rule: Rule, request: Request) -> None:
+async def _check(reach: Reach, rule: AccessRule, request: Request) -> None:
     """Let pass only what the table says. Raises: ModuleException (403), TaskNotFound."""
     scope = reach.permit(rule)
-    if scope is Scope.KnowledgeBase:
+    if scope is AccessScope.KnowledgeBase:
         await reach.check_knowledge_base(request.path_params["knowledge_base_id"][:128])
-    if scope is Scope.Task:
+    if scope is AccessScope.Task:
         task_id: str = request.path_params["task_id"]
         if not is_id(task_id):
             raise TaskNotFound(task_id[:128])
@@ -206,7 +206,7 @@ class _Nobody(Visits):
         return ""
 
 
-async def _to_the_entrance(asking: Asking) -> Response:
+async def _to_the_entrance(asking: AdmittedRequest) -> Response:
     request = asking.request
     path = urlsplit(str(request.url))
     back = path.path + (f"?{path.query}" if path.query else "") if request.method == "GET" else ""

@@ -47,7 +47,7 @@ class Forged(ModuleException):
 
 
 @dataclass(slots=True)
-class Asking:
+class AdmittedRequest:
     """A request, admitted.
 
     Args:
@@ -121,10 +121,10 @@ class Asking:
         return form
 
 
-Page = Callable[[Asking], Awaitable[Response]]
+Page = Callable[[AdmittedRequest], Awaitable[Response]]
 
 
-async def task_of(asking: Asking) -> TaskRecord:
+async def task_of(asking: AdmittedRequest) -> TaskRecord:
     """The task that the address names. Raises: TaskNotFound."""
     task_id = asking.request.path_params["task_id"]
     if not is_id(task_id):

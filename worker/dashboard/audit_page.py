@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 from worker.words.actors import AuditAction
 from worker.words.audit import AuditQuery
 
@@ -12,7 +12,7 @@ PAGE = 100
 FILTERS = ("action", "subject", "key", "address")
 
 
-async def audit(asking: Asking) -> Response:
+async def audit(asking: AdmittedRequest) -> Response:
     """List the lines within reach, the newest first."""
     asked = {name: asking.request.query_params.get(name, "")[:500].strip() for name in FILTERS}
     before = asking.request.query_params.get("before", "")[:200]

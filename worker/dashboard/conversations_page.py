@@ -6,7 +6,7 @@ from datetime import datetime
 from markupsafe import Markup
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 from worker.dashboard.results import markdown
 from worker.words.conversations import ConversationQuery, ConversationTurn
 from worker.words.statuses import OutputFormat
@@ -14,7 +14,7 @@ from worker.words.statuses import OutputFormat
 SHOWN = 50
 
 
-async def conversations(asking: Asking) -> Response:
+async def conversations(asking: AdmittedRequest) -> Response:
     """List conversations, the one with the newest task first."""
     agent = asking.request.query_params.get("agent", "")[:128]
     before = _moment(asking.request.query_params.get("before", ""))
@@ -26,7 +26,7 @@ async def conversations(asking: Asking) -> Response:
     )
 
 
-async def conversation(asking: Asking) -> Response:
+async def conversation(asking: AdmittedRequest) -> Response:
     """Show a conversation."""
     conversation_id = asking.request.path_params["conversation_id"]
     query = asking.may.within(ConversationQuery(limit=SHOWN))

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 from worker.words.deliveries import DeliveryQuery, DeliveryRetry
 from worker.words.errors import Conflict, NotFound
 from worker.words.statuses import AgentExecutionStatus
@@ -14,7 +14,7 @@ PAGE = 100
 DEAD = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)
 
 
-async def dead(asking: Asking) -> Response:
+async def dead(asking: AdmittedRequest) -> Response:
     """List tasks that ended in error or failed."""
     agent = asking.request.query_params.get("agent", "")
     before = asking.request.query_params.get("before")
@@ -24,7 +24,7 @@ async def dead(asking: Asking) -> Response:
     return await asking.page("dead.html", items=found[:PAGE], next=more, is_first=not before, agent=agent)
 
 
-async def retry(asking: Asking) -> Response:
+async def retry(asking: AdmittedRequest) -> Response:
     """Queue the tasks again that were ticked."""
     form = await asking.form()
     for task_id in form.getlist("task")[:PAGE]:
@@ -37,7 +37,7 @@ async def retry(asking: Asking) -> Response:
     return await asking.go("/ui/dead", told="many")
 
 
-async def deliveries(asking: Asking) -> Response:
+async def deliveries(asking: AdmittedRequest) -> Response:
     """List deliveries that failed."""
     before = asking.request.query_params.get("before")
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None
@@ -48,7 +48,7 @@ async def deliveries(asking: Asking) -> Response:
     return await asking.page("deliveries.html", items=found[:PAGE], next=more, is_first=not before)
 
 
-async def retry_deliveries(asking: Asking) -> Response:
+async def retry_deliveries(asking: AdmittedRequest) -> Response:
     """Have the deliveries tried once more that were ticked."""
     form = await asking.form()
     ids = [each for each in form.getlist("delivery")[:PAGE] if isinstance(each, str)]

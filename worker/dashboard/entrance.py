@@ -5,7 +5,7 @@ import re
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, text_of
+from worker.dashboard.asking import AdmittedRequest, text_of
 from worker.dashboard.visits import new_visit
 from worker.words.errors import ModuleException, Unavailable
 
@@ -14,12 +14,12 @@ TOO_MANY = 429  # HTTP: too many requests
 WRONG_SECONDS = 0.5  # a wrong key is answered slowly; a right one is 256 bits long, so this only spares the log
 
 
-async def sign_in(asking: Asking) -> Response:
+async def sign_in(asking: AdmittedRequest) -> Response:
     """Show the form, unless nobody needs to sign in."""
     return await asking.page("sign_in.html", next=_next(asking.request.query_params.get("next", "")), wrong=None)
 
 
-async def enter(asking: Asking) -> Response:
+async def enter(asking: AdmittedRequest) -> Response:
     """Take a key; go where the visitor wanted to."""
     form = await asking.form()
     wanted = _next(text_of(form, "next"))
@@ -38,7 +38,7 @@ async def enter(asking: Asking) -> Response:
     return response
 
 
-async def leave(asking: Asking) -> Response:
+async def leave(asking: AdmittedRequest) -> Response:
     """End the session; whoever has copied its cookie is out, too."""
     await asking.form()
     if asking.visit.mark is not None:

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 from starlette.responses import Response
 
 from worker.contracts import Organization
-from worker.dashboard.asking import Asking, task_of
+from worker.dashboard.asking import AdmittedRequest, task_of
 from worker.inputs.attachments import Kind
 from worker.inputs.causes import UnreadableError
 from worker.inputs.classify import claims, classify
@@ -35,7 +35,7 @@ BOX_CSP = (
 
 
 @dataclass(slots=True)
-class Attachment:
+class ShownFile:
     """A file of a task.
 
     Args:
@@ -55,13 +55,13 @@ class Attachment:
     is_cut: bool = False
 
 
-async def attachments(asking: Asking, task: TaskRecord) -> list[Attachment]:
+async def attachments(asking: AdmittedRequest, task: TaskRecord) -> list[ShownFile]:
     """A task's files; texts are read, up to a limit."""
     files = task.input.files or []
     if not files:
         return []
     kept = {each.url_digest: each for each in await asking.may.organization.tasks.kept_files(task.id)}
-    shown: list[Attachment] = []
+    shown: list[ShownFile] = []
     texts = 0
     for number, url in enumerate(files):
         attachment = _attachment(number, url, kept.get(url_digest(url)))
@@ -72,29 +72,29 @@ async def attachments(asking: Asking, task: TaskRecord) -> list[Attachment]:
     return shown
 
 
-def _attachment(number: int, url: str, kept: KeptFile | None) -> Attachment:
+def _attachment(number: int, url: str, kept: KeptFile | None) -> ShownFile:
     if kept is not None:
         name = file_name(kept.name) or name_of(url)
-        return Attachment(number, name, _look(kept.media_type, name), kept.size)
+        return ShownFile(number, name, _look(kept.media_type, name), kept.size)
     if is_data_url(url):
-        return Attachment(
+        return ShownFile(
             number, name_of(url), _look(url[5:].partition(",")[0].partition(";")[0], ""), len(url) * 3 // 4
         )
     if _scheme(url) in ("http", "https"):
-        return Attachment(number, display_url(url), "link", url=url)
-    return Attachment(number, display_url(url), "plain")
+        return ShownFile(number, display_url(url), "link", url=url)
+    return ShownFile(number, display_url(url), "plain")
 
 
-def artifacts(task: TaskRecord) -> list[Attachment]:
+def artifacts(task: TaskRecord) -> list[ShownFile]:
     """The files that a task's runs have made."""
     return [_artifact(number, each) for number, each in enumerate(task.artifacts)]
 
 
-def _artifact(number: int, made: Artifact) -> Attachment:
+def _artifact(number: int, made: Artifact) -> ShownFile:
     if made.sha256 is not None:
         look = _look(made.media_type, made.name)
-        return Attachment(number, made.name, "download" if look == "text" else look, made.size)
-    return Attachment(number, made.name, "link" if _scheme(made.url) in ("http", "https") else "plain", url=made.url)
+        return ShownFile(number, made.name, "download" if look == "text" else look, made.size)
+    return ShownFile(number, made.name, "link" if _scheme(made.url) in ("http", "https") else "plain", url=made.url)
 
 
 def _scheme(url: str) -> str:
@@ -119,7 +119,7 @@ def _look(media_type: str, name: str) -> str:
     return "download"
 
 
-async def _read_text(organization: Organization, url: str, kept: KeptFile | None, attachment: Attachment) -> None:
+async def _read_text(organization: Organization, url: str, kept: KeptFile | None, attachment: ShownFile) -> None:
     try:
         content, declared = await _content(organization, url, kept)
     except ModuleException:
@@ -146,7 +146,7 @@ async def _content(organization: Organization, url: str, kept: KeptFile | None) 
     return stored.content, stored.media_type
 
 
-async def file(asking: Asking) -> Response:
+async def file(asking: AdmittedRequest) -> Response:
     """Answer one of a task's files: pictures and PDFs to be seen, all else to be saved."""
     task = await task_of(asking)
     number: int = asking.request.path_params["number"]
@@ -160,7 +160,7 @@ async def file(asking: Asking) -> Response:
     return _answer(asking, _attachment(number, url, kept).name, content, declared)
 
 
-async def artifact(asking: Asking) -> Response:
+async def artifact(asking: AdmittedRequest) -> Response:
     """Answer one of the files that a task's runs have made, as ``file`` does."""
     task = await task_of(asking)
     number: int = asking.request.path_params["number"]
@@ -171,7 +171,7 @@ async def artifact(asking: Asking) -> Response:
     return _answer(asking, made.name, stored.content, made.media_type)
 
 
-def _answer(asking: Asking, name: str, content: bytes, declared: str) -> Response:
+def _answer(asking: AdmittedRequest, name: str, content: bytes, declared: str) -> Response:
     found = classify(content, declared, name)
     is_pdf = found.kind is Kind.PDF
     is_drawing = found.media_type == DRAWING and DRAWING in (claims(declared, name), claims("", name))
@@ -186,7 +186,7 @@ def _answer(asking: Asking, name: str, content: bytes, declared: str) -> Respons
     return Response(content, 200, headers, media_type if seen else "application/octet-stream")
 
 
-async def result(asking: Asking) -> Response:
+async def result(asking: AdmittedRequest) -> Response:
     """Answer a result in HTML, as a document that may do nothing at all."""
     task = await task_of(asking)
     headers = {"content-security-policy": BOX_CSP}

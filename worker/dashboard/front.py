@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import Scope as Connection
 
-from worker.contracts import Key, Organization, Rule, Scope
+from worker.contracts import AccessRule, AccessScope, Key, Organization
 from worker.words.errors import ModuleException
 from worker.words.requests import InputRequest, OfAgents
 from worker.words.roles import Role
@@ -28,11 +28,11 @@ class Reach(Protocol):
         """The agents within reach; None means every one."""
         ...
 
-    def permit(self, rule: Rule) -> Scope:
+    def permit(self, rule: AccessRule) -> AccessScope:
         """What a request by this rule has to be about. Raises: ModuleException (403)."""
         ...
 
-    def allows(self, rule: Rule) -> bool:
+    def allows(self, rule: AccessRule) -> bool:
         """Whether the visitor's role may do that."""
         ...
 

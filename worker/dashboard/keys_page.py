@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, text_of
+from worker.dashboard.asking import AdmittedRequest, text_of
 from worker.words.errors import ValidationError
 from worker.words.roles import Role
 
@@ -14,12 +14,12 @@ DAY_SECONDS = 86_400.0
 FIELDS = ("name", "role", "agents", "days")
 
 
-async def keys(asking: Asking) -> Response:
+async def keys(asking: AdmittedRequest) -> Response:
     """List the keys that open nothing beyond what the visitor's does."""
     return await _page(asking)
 
 
-async def create(asking: Asking) -> Response:
+async def create(asking: AdmittedRequest) -> Response:
     """Make a key and show it, this once."""
     form = await asking.form()
     given = {name: text_of(form, name) for name in FIELDS}
@@ -34,14 +34,14 @@ async def create(asking: Asking) -> Response:
     return await _page(asking, made=text)
 
 
-async def revoke(asking: Asking) -> Response:
+async def revoke(asking: AdmittedRequest) -> Response:
     """Revoke a key."""
     await asking.form()
     await asking.front.revoke_key(asking.may, asking.request.path_params["key_id"][:200])
     return await asking.go("/ui/keys", told="revoked")
 
 
-async def _page(asking: Asking, status: int = 200, **values: Any) -> Response:
+async def _page(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:
     found = sorted(await asking.front.keys(asking.may), key=lambda key: key.created_at, reverse=True)
     shown: dict[str, Any] = {"given": dict.fromkeys(FIELDS, ""), "wrong": None, "made": None, **values}
     return await asking.page("keys.html", status, keys=found, roles=list(Role), **shown)

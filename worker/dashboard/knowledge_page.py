@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, text_of
+from worker.dashboard.asking import AdmittedRequest, text_of
 from worker.inputs.names import file_name, size_words
 from worker.knowledge import embed
 from worker.words.errors import ModuleException, Unavailable, ValidationError
@@ -23,12 +23,12 @@ FOUND = 5  # passages that a question shows
 SHOWN = 500  # documents that are listed; the others can be searched all the same
 
 
-async def bases(asking: Asking) -> Response:
+async def bases(asking: AdmittedRequest) -> Response:
     """List the knowledge bases within reach."""
     return await _list(asking)
 
 
-async def create(asking: Asking) -> Response:
+async def create(asking: AdmittedRequest) -> Response:
     """Make a knowledge base."""
     form = await asking.form()
     given = {"name": text_of(form, "name"), "description": text_of(form, "description")}
@@ -45,12 +45,12 @@ async def create(asking: Asking) -> Response:
     return await asking.go(f"/ui/knowledge/{made.id}")
 
 
-async def base(asking: Asking) -> Response:
+async def base(asking: AdmittedRequest) -> Response:
     """Show a knowledge base: its documents, and what answers a question."""
     return await _base(asking)
 
 
-async def add(asking: Asking) -> Response:
+async def add(asking: AdmittedRequest) -> Response:
     """Have documents read."""
     form = await asking.form()
     links = text_of(form, "links")
@@ -63,14 +63,14 @@ async def add(asking: Asking) -> Response:
     return await asking.go(f"/ui/knowledge/{_id(asking)}", told="reading")
 
 
-async def remove(asking: Asking) -> Response:
+async def remove(asking: AdmittedRequest) -> Response:
     """Remove a document."""
     form = await asking.form()
     await asking.may.organization.knowledge.remove(_id(asking), [text_of(form, "document")])
     return await asking.go(f"/ui/knowledge/{_id(asking)}", told="removed")
 
 
-async def _list(asking: Asking, status: int = 200, **values: Any) -> Response:
+async def _list(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:
     found = await asking.may.organization.knowledge.list()
     if asking.may.agents is not None:
         within = await asking.may.knowledge_bases()
@@ -79,7 +79,7 @@ async def _list(asking: Asking, status: int = 200, **values: Any) -> Response:
     return await asking.page("knowledge.html", status, bases=found, **shown)
 
 
-async def _base(asking: Asking, status: int = 200, **values: Any) -> Response:
+async def _base(asking: AdmittedRequest, status: int = 200, **values: Any) -> Response:
     knowledge = asking.may.organization.knowledge
     found: KnowledgeBaseRecord = await knowledge.get(_id(asking))
     documents = await knowledge.documents(found.id)
@@ -99,11 +99,11 @@ async def _base(asking: Asking, status: int = 200, **values: Any) -> Response:
     )
 
 
-def _id(asking: Asking) -> str:
+def _id(asking: AdmittedRequest) -> str:
     return asking.request.path_params["knowledge_base_id"][:128]
 
 
-async def _add(asking: Asking, form: FormData, links: str) -> None:
+async def _add(asking: AdmittedRequest, form: FormData, links: str) -> None:
     """Store what was uploaded, and have it read with what is linked. Raises: ValidationError."""
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     urls = [each for each in re.split(r"\s+", links) if each]

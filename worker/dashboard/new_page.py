@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from worker import bounded
 from worker.bounded import BoundedError, Bounds, Busy, Refused
-from worker.dashboard.asking import Asking, text_of
-from worker.dashboard.files import Attachment, attachments
+from worker.dashboard.asking import AdmittedRequest, text_of
+from worker.dashboard.files import ShownFile, attachments
 from worker.dashboard.tasks_page import agents_of
 from worker.inputs.names import file_name, size_words
 from worker.words.errors import AgentNotFound, ModuleException, Unavailable, ValidationError
@@ -49,12 +49,12 @@ class Draft:
 
     values: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, ""))
     origin: TaskRecord | None = None
-    files: list[Attachment] = field(default_factory=list[Attachment])
+    files: list[ShownFile] = field(default_factory=list[ShownFile])
     kept: frozenset[int] = frozenset()
     wrong: dict[str, str] = field(default_factory=dict[str, str])
 
 
-async def new(asking: Asking) -> Response:
+async def new(asking: AdmittedRequest) -> Response:
     """Show the form, filled like another task where one is named."""
     draft = Draft()
     for name in ("agent", "conversation"):
@@ -65,7 +65,7 @@ async def new(asking: Asking) -> Response:
     return await _form(asking, draft)
 
 
-async def _like(asking: Asking, task_id: str) -> Draft:
+async def _like(asking: AdmittedRequest, task_id: str) -> Draft:
     task = await asking.may.task(task_id)
     user = task.input.user
     values = {
@@ -83,13 +83,13 @@ async def _like(asking: Asking, task_id: str) -> Draft:
     return Draft(values, task, files, frozenset(each.number for each in files))
 
 
-async def _form(asking: Asking, draft: Draft, status: int = 200) -> Response:
+async def _form(asking: AdmittedRequest, draft: Draft, status: int = 200) -> Response:
     return await asking.page(
         "new.html", status, draft=draft, agents=await agents_of(asking), formats=list(OutputFormat)
     )
 
 
-async def create(asking: Asking) -> Response:
+async def create(asking: AdmittedRequest) -> Response:
     """Create the task, or show the form again with what does not fit."""
     form = await asking.form()
     origin_id = text_of(form, "from")
@@ -106,7 +106,7 @@ async def create(asking: Asking) -> Response:
     return await asking.go(f"/ui/tasks/{task.id}", told="created")
 
 
-async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
+async def _created(asking: AdmittedRequest, draft: Draft, form: FormData) -> TaskRecord:
     values = draft.values
     agent_id = check_id(values["agent"], "agent")
     try:
@@ -127,7 +127,7 @@ async def _created(asking: Asking, draft: Draft, form: FormData) -> TaskRecord:
     return await tasks.create(_wish(draft, agent_id, files, schema))
 
 
-def _check_sizes(asking: Asking, uploads: list[UploadFile]) -> None:
+def _check_sizes(asking: AdmittedRequest, uploads: list[UploadFile]) -> None:
     """Refuse what no worker would read, rather than have its task begin without it. Raises: ValidationError."""
     front = asking.front
     for upload in uploads:

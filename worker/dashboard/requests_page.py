@@ -9,7 +9,7 @@ import pydantic
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, task_of, text_of
+from worker.dashboard.asking import AdmittedRequest, task_of, text_of
 from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.requests import InputAnswer, InputRequest, OpenRequest, RequestKind, RequestQuery, open_requests
 from worker.words.tasks import TaskRecord
@@ -20,7 +20,7 @@ INBOX = "inbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormInput:
     """An input of a form.
 
     Args:
@@ -48,7 +48,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RequestForm:
     """A request as a form.
 
     Args:
@@ -60,12 +60,12 @@ class Form:
     """
 
     request: InputRequest
-    fields: tuple[Field, ...]
+    fields: tuple[FormInput, ...]
     task_id: str
     typed: Mapping[str, list[str]]
     wrong: str = ""
 
-    def shown(self, field: Field) -> list[str]:
+    def shown(self, field: FormInput) -> list[str]:
         """What an input holds."""
         return self.typed.get(field.key) or ([field.value] if field.value else [])
 
@@ -80,22 +80,24 @@ class Form:
         return json.dumps(self.request.arguments, indent=2, ensure_ascii=False) if can else ""
 
 
-def forms_of(task: TaskRecord) -> list[Form]:
+def forms_of(task: TaskRecord) -> list[RequestForm]:
     """The forms of all that a task waits for."""
     waits = open_requests(task.hitl_request) if task.status == "paused" else []
     return [form_of(each, task.id) for each in waits]
 
 
-def form_of(request: InputRequest, task_id: str, typed: Mapping[str, list[str]] | None = None, wrong: str = "") -> Form:
+def form_of(
+    request: InputRequest, task_id: str, typed: Mapping[str, list[str]] | None = None, wrong: str = ""
+) -> RequestForm:
     """The form of a request; one that was sent before with what was typed, and what is wrong with that."""
-    return Form(request, fields_of(request), task_id, typed or {}, wrong)
+    return RequestForm(request, fields_of(request), task_id, typed or {}, wrong)
 
 
-def fields_of(request: InputRequest) -> tuple[Field, ...]:
+def fields_of(request: InputRequest) -> tuple[FormInput, ...]:
     """The inputs of a request's value."""
     if request.choices is not None:
         kind = "choices" if request.several else "choice"
-        return (Field("", kind, "Choose", options=tuple(request.choices), is_required=True),)
+        return (FormInput("", kind, "Choose", options=tuple(request.choices), is_required=True),)
     schema = request.value_schema
     if schema is not None and isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
         needed = schema.get("required") if isinstance(schema.get("required"), list) else []
@@ -104,14 +106,14 @@ def fields_of(request: InputRequest) -> tuple[Field, ...]:
     if schema is not None:
         return (_field("", schema, is_required=True),)
     if request.kind is Kind.ExternalExecution:
-        return (Field("", "long", "Result", "Text, or JSON.", is_required=True),)
+        return (FormInput("", "long", "Result", "Text, or JSON.", is_required=True),)
     if request.kind is Kind.OutputReview:
         output = (request.arguments or {}).get("output")
-        return (Field("", "long", "Output", "It may be edited.", value=output if isinstance(output, str) else ""),)
+        return (FormInput("", "long", "Output", "It may be edited.", value=output if isinstance(output, str) else ""),)
     return ()
 
 
-def _field(name: str, schema: Any, *, is_required: bool) -> Field:
+def _field(name: str, schema: Any, *, is_required: bool) -> FormInput:
     schema = schema if isinstance(schema, dict) else {}
     hint = str(schema.get("description") or "")
     usual = schema.get("default")
@@ -119,15 +121,15 @@ def _field(name: str, schema: Any, *, is_required: bool) -> Field:
     items = schema.get("items") if isinstance(schema.get("items"), dict) else {}
     label = name or "Value"
     if isinstance(schema.get("enum"), list):
-        return Field(name, "choice", label, hint, tuple(schema["enum"]), value, is_required)
+        return FormInput(name, "choice", label, hint, tuple(schema["enum"]), value, is_required)
     if schema.get("type") == "array" and isinstance((items or {}).get("enum"), list):
         kind = "one of" if schema.get("maxItems") == 1 else "choices"
-        return Field(name, kind, label, hint, tuple((items or {})["enum"]), value, is_required)
+        return FormInput(name, kind, label, hint, tuple((items or {})["enum"]), value, is_required)
     kinds = {"string": "text", "integer": "number", "number": "number", "boolean": "boolean"}
-    return Field(name, kinds.get(str(schema.get("type")), "json"), label, hint, (), value, is_required)
+    return FormInput(name, kinds.get(str(schema.get("type")), "json"), label, hint, (), value, is_required)
 
 
-async def inbox(asking: Asking) -> Response:
+async def inbox(asking: AdmittedRequest) -> Response:
     """List what waits for a person, the longest waiting first."""
     agent = asking.request.query_params.get("agent", "")
     after = asking.request.query_params.get("after")
@@ -146,7 +148,7 @@ async def inbox(asking: Asking) -> Response:
     )
 
 
-async def answer(asking: Asking) -> Response:
+async def answer(asking: AdmittedRequest) -> Response:
     """Take an answer; one that does not fit is shown again with what is wrong with it."""
     sent = await asking.form()
     task = await task_of(asking)
@@ -196,7 +198,7 @@ def given_in(request: InputRequest, sent: FormData) -> InputAnswer:
         raise ValidationError(first["msg"], field=".".join(str(each) for each in first["loc"])) from None
 
 
-def _value(request: InputRequest, fields: tuple[Field, ...], sent: FormData) -> Any:
+def _value(request: InputRequest, fields: tuple[FormInput, ...], sent: FormData) -> Any:
     if len(fields) == 1 and not fields[0].name:
         if request.kind is Kind.ExternalExecution:
             text = text_of(sent, fields[0].key)
@@ -209,7 +211,7 @@ def _value(request: InputRequest, fields: tuple[Field, ...], sent: FormData) -> 
     return {name: value for name, value in read.items() if value is not None}
 
 
-def _read(field: Field, sent: FormData) -> Any:
+def _read(field: FormInput, sent: FormData) -> Any:
     """What an input gives; None: nothing."""
     if field.kind in ("choices", "one of"):
         chosen = {each for each in sent.getlist(field.key) if isinstance(each, str)}

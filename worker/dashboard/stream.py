@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, task_of
+from worker.dashboard.asking import AdmittedRequest, task_of
 from worker.dashboard.task_page import facts, first_event
-from worker.dashboard.timeline import Change, Timeline
+from worker.dashboard.timeline import Timeline, TimelineChange
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import TaskRecord
@@ -22,7 +22,7 @@ COMMENT = b": alive\n\n"
 DONE = b"event: done\ndata: \n\n"
 
 
-async def stream(asking: Asking) -> Response:
+async def stream(asking: AdmittedRequest) -> Response:
     """Follow a task's events from the last one that the page has."""
     task = await task_of(asking)
     start = first_event(asking, task)
@@ -38,7 +38,7 @@ def _number(text: str | None) -> int:
     return int(text[:15]) if text and text.isascii() and text.isdigit() else 0
 
 
-async def _pieces(asking: Asking, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
+async def _pieces(asking: AdmittedRequest, task: TaskRecord, start: int, after: int) -> AsyncGenerator[bytes]:
     yield RETRY
     timeline = Timeline(task.created_at)
     events = asking.may.organization.tasks.events(task.id, after=start)
@@ -96,7 +96,7 @@ async def _ended(waiting: "asyncio.Task[TaskUpdateEvent]") -> TaskUpdateEvent | 
         raise
 
 
-async def _html(asking: Asking, timeline: Timeline, change: Change) -> str:
+async def _html(asking: AdmittedRequest, timeline: Timeline, change: TimelineChange) -> str:
     if change.what == "task":
         task = timeline.task
         if task is None:

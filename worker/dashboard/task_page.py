@@ -7,7 +7,7 @@ from typing import Any
 import pydantic
 from starlette.responses import Response
 
-from worker.dashboard.asking import Asking, task_of, text_of
+from worker.dashboard.asking import AdmittedRequest, task_of, text_of
 from worker.dashboard.files import artifacts, attachments
 from worker.dashboard.requests_page import forms_of
 from worker.dashboard.results import json_tree, markdown
@@ -23,7 +23,7 @@ CHILDREN = 50
 ATTEMPTS_SHOWN = 20
 
 
-async def task(asking: Asking) -> Response:
+async def task(asking: AdmittedRequest) -> Response:
     """Show a task."""
     task = await task_of(asking)
     organization = asking.may.organization
@@ -48,7 +48,7 @@ async def task(asking: Asking) -> Response:
     )
 
 
-def first_event(asking: Asking, task: TaskRecord) -> int:
+def first_event(asking: AdmittedRequest, task: TaskRecord) -> int:
     """The number after which the page shows events: asked for, or so that the newest are shown."""
     asked = asking.request.query_params.get("from", "")
     if asked.isascii() and asked.isdigit():
@@ -56,7 +56,7 @@ def first_event(asking: Asking, task: TaskRecord) -> int:
     return max(0, task.last_event - EVENTS_SHOWN)
 
 
-async def facts(asking: Asking, task: TaskRecord) -> dict[str, Any]:
+async def facts(asking: AdmittedRequest, task: TaskRecord) -> dict[str, Any]:
     """What is shown of a task as it stands: by the page, and by its stream when it changes."""
     attempts = await asking.may.organization.tasks.attempts(task.id)
     forms = forms_of(task)
@@ -82,7 +82,7 @@ async def _result(task: TaskRecord) -> dict[str, Any] | None:
     return {"text": task.result, "html": html, "is_html": is_html, "format": task.output_format or "text"}
 
 
-async def stop(asking: Asking) -> Response:
+async def stop(asking: AdmittedRequest) -> Response:
     """Stop a task."""
     await asking.form()
     task = await task_of(asking)
@@ -90,7 +90,7 @@ async def stop(asking: Asking) -> Response:
     return await asking.go(f"/ui/tasks/{task.id}", told="stopped")
 
 
-async def send(asking: Asking) -> Response:
+async def send(asking: AdmittedRequest) -> Response:
     """Say something to a task's agent."""
     form = await asking.form()
     task = await task_of(asking)
@@ -101,7 +101,7 @@ async def send(asking: Asking) -> Response:
     return await asking.go(f"/ui/tasks/{task.id}", told="sent")
 
 
-async def signal(asking: Asking) -> Response:
+async def signal(asking: AdmittedRequest) -> Response:
     """Tell a task that something has happened."""
     form = await asking.form()
     task = await task_of(asking)
@@ -116,7 +116,7 @@ async def signal(asking: Asking) -> Response:
     return await asking.go(f"/ui/tasks/{task.id}", told="signalled")
 
 
-async def skip(asking: Asking) -> Response:
+async def skip(asking: AdmittedRequest) -> Response:
     """Have the others of its conversation go on without a task."""
     await asking.form()
     task = await task_of(asking)
@@ -124,7 +124,7 @@ async def skip(asking: Asking) -> Response:
     return await asking.go(f"/ui/tasks/{task.id}", told="skipped")
 
 
-async def retry(asking: Asking) -> Response:
+async def retry(asking: AdmittedRequest) -> Response:
     """Queue a task again."""
     form = await asking.form()
     task = await task_of(asking)

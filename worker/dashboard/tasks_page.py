@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import NotFound
 from worker.words.finish import FinishReason, is_whole
@@ -23,12 +23,12 @@ PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(d
 FIELDS = ("agent", "status", "internal_status", "error_code", "finish", "user", "text", "since", "until", "parent")
 
 
-async def tasks(asking: Asking) -> Response:
+async def tasks(asking: AdmittedRequest) -> Response:
     """Show a page of tasks."""
     return await asking.page("tasks.html", **await _list(asking), agents=await agents_of(asking))
 
 
-async def live(asking: Asking) -> Response:
+async def live(asking: AdmittedRequest) -> Response:
     """Answer the list anew if it changed since the version that the browser has."""
     shown = await _list(asking)
     if shown["version"] == asking.request.query_params.get("version"):
@@ -36,14 +36,14 @@ async def live(asking: Asking) -> Response:
     return HTMLResponse(await asking.html("tasks_list.html", **shown))
 
 
-async def agents_of(asking: Asking) -> list[str]:
+async def agents_of(asking: AdmittedRequest) -> list[str]:
     """The agents within reach, by their ids."""
     return sorted(
         agent.id for agent in await asking.may.organization.tasks.list_agents() if asking.may.reaches(agent.id)
     )
 
 
-async def _list(asking: Asking) -> dict[str, Any]:
+async def _list(asking: AdmittedRequest) -> dict[str, Any]:
     filters = {name: asking.request.query_params.get(name, "").strip() for name in FIELDS}
     query = _query(filters, asking.request.query_params.get("before"))
     found = await asking.may.organization.tasks.find(asking.may.within(query))

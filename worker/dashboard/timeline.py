@@ -32,7 +32,7 @@ EVENTS_SHOWN = 4_000  # of a task, at once; earlier ones have a page of their ow
 
 
 @dataclass(slots=True)
-class Row:
+class TimelineRow:
     """A line of the timeline.
 
     Args:
@@ -59,7 +59,7 @@ class Row:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-class Change(NamedTuple):
+class TimelineChange(NamedTuple):
     """What an event did to the timeline.
 
     Args:
@@ -68,7 +68,7 @@ class Change(NamedTuple):
     """
 
     what: str
-    row: Row | None = None
+    row: TimelineRow | None = None
     text: str = ""
 
 
@@ -80,15 +80,15 @@ class Timeline:
     """
 
     def __init__(self, created_at: datetime) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[TimelineRow] = []
         self.number = 0
         self.task: TaskRecord | None = None
         self._created_at = created_at
-        self._calls: dict[str, Row] = {}
-        self._steps: dict[tuple[str, ...], Row] = {}  # of workflows, that have begun
-        self._text: Row | None = None
+        self._calls: dict[str, TimelineRow] = {}
+        self._steps: dict[tuple[str, ...], TimelineRow] = {}  # of workflows, that have begun
+        self._text: TimelineRow | None = None
         self._attempt = 0
-        self._tellers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[Change]]] = {
+        self._tellers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[TimelineChange]]] = {
             Type.Chunk: self._chunk,
             Type.ToolCallRequest: self._call,
             Type.ToolCallResult: self._answer,
@@ -107,7 +107,7 @@ class Timeline:
             Type.TaskFinished: self._whole,
         }
 
-    def take(self, event: TaskUpdateEvent) -> list[Change]:
+    def take(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         """Take in an event."""
         self.number = event.number or self.number
         tell = self._tellers.get(event.type, self._other)
@@ -117,30 +117,30 @@ class Timeline:
     def _at(self, event: TaskUpdateEvent) -> int:
         return max(0, int((event.time - self._created_at).total_seconds() * 1000))
 
-    def _add(self, event: TaskUpdateEvent, kind: str, title: str, **facts: Any) -> list[Change]:
-        row = Row(self.number, kind, title, self._at(event), **facts)
+    def _add(self, event: TaskUpdateEvent, kind: str, title: str, **facts: Any) -> list[TimelineChange]:
+        row = TimelineRow(self.number, kind, title, self._at(event), **facts)
         self.rows.append(row)
-        return [Change("add", row)]
+        return [TimelineChange("add", row)]
 
-    def _chunk(self, event: TaskUpdateEvent) -> list[Change]:
+    def _chunk(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         text = event.data if isinstance(event.data, str) else ""
-        changes: list[Change] = []
+        changes: list[TimelineChange] = []
         if self._text is None:
             changes = self._add(event, "text", "Model", is_running=True)
             self._text = self.rows[-1]
         row = self._text
         row.text += text
         row.until = self._at(event)
-        return changes or [Change("text", row, text)]
+        return changes or [TimelineChange("text", row, text)]
 
-    def _end_text(self) -> list[Change]:
+    def _end_text(self) -> list[TimelineChange]:
         row, self._text = self._text, None
         if row is None:
             return []
         row.until, row.is_running = max(row.until or 0, row.at), False
-        return [Change("mend", row)]
+        return [TimelineChange("mend", row)]
 
-    def _call(self, event: TaskUpdateEvent) -> list[Change]:
+    def _call(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         call = event.data
         if not isinstance(call, ToolCallRequest):
             return self._other(event)
@@ -157,7 +157,7 @@ class Timeline:
         self._calls[call.request_id] = self.rows[-1]
         return changes
 
-    def _answer(self, event: TaskUpdateEvent) -> list[Change]:
+    def _answer(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         answer = event.data
         if not isinstance(answer, ToolCallResult):
             return self._other(event)
@@ -174,9 +174,9 @@ class Timeline:
             self._at(event),
         )
         row.facts["answered"] = True
-        return [Change(what, row)]
+        return [TimelineChange(what, row)]
 
-    def _thought(self, event: TaskUpdateEvent) -> list[Change]:
+    def _thought(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         thought = event.data
         if not isinstance(thought, Thought):
             return self._other(event)
@@ -188,13 +188,13 @@ class Timeline:
             text="\n".join(each for each in said if each),
         )
 
-    def _agent(self, event: TaskUpdateEvent) -> list[Change]:
+    def _agent(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         trigger = event.data
         if not isinstance(trigger, SubAgentTrigger):
             return self._other(event)
         return self._add(event, "agent", trigger.agent_id, text=trigger.query or "", depth=1)
 
-    def _step(self, event: TaskUpdateEvent) -> list[Change]:
+    def _step(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         step = event.data
         if not isinstance(step, WorkflowStep):
             return self._other(event)
@@ -210,28 +210,28 @@ class Timeline:
             return changes
         known.until, known.is_running, known.is_error = self._at(event), False, step.phase == "failed"
         known.text = step.error or ", ".join(step.chosen or ())
-        return [Change("mend", known)]
+        return [TimelineChange("mend", known)]
 
-    def _custom(self, event: TaskUpdateEvent) -> list[Change]:
+    def _custom(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         said = event.data
         if not isinstance(said, CustomData):
             return self._other(event)
         return self._add(event, "other", said.name, payload=said.data)
 
-    def _note(self, event: TaskUpdateEvent) -> list[Change]:
+    def _note(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         note = event.data
         if not isinstance(note, Note):
             return self._other(event)
         return self._add(event, "note", "Note" if note.kind == "note" else note.kind.capitalize(), text=note.text)
 
-    def _asked(self, event: TaskUpdateEvent) -> list[Change]:
+    def _asked(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         request = event.data
         if not isinstance(request, InputRequest):
             return self._other(event)
         title = f"Asks a person: {request.tool_name or request.kind.replace('_', ' ')}"
         return self._add(event, "note", title, text=request.question or "")
 
-    def _answered(self, event: TaskUpdateEvent) -> list[Change]:
+    def _answered(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         answer = event.data
         if not isinstance(answer, ReceivedAnswer):
             return self._other(event)
@@ -240,31 +240,31 @@ class Timeline:
         title = f"{answer.tool_name or answer.kind.replace('_', ' ').capitalize()}: {said}{who}"
         return self._add(event, "note", title, text=answer.note or "", payload=answer.value)
 
-    def _message(self, event: TaskUpdateEvent) -> list[Change]:
+    def _message(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         message = event.data
         if not isinstance(message, ReceivedMessage):
             return self._other(event)
         title = f"Message from {message.sent_by}" if message.sent_by else "Message"
         return self._add(event, "note", title, text=message.text)
 
-    def _signal(self, event: TaskUpdateEvent) -> list[Change]:
+    def _signal(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         signal = event.data
         if not isinstance(signal, ReceivedSignal):
             return self._other(event)
         return self._add(event, "note", f"Signal {signal.name}", payload=signal.data)
 
-    def _other(self, event: TaskUpdateEvent) -> list[Change]:
+    def _other(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         data: Any = event.data
         said = data.model_dump(mode="json") if isinstance(data, BaseModel) else data
         return self._add(event, "other", event.type.replace("_", " "), payload=said)
 
-    def _whole(self, event: TaskUpdateEvent) -> list[Change]:
+    def _whole(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         """An event that tells the task as it stood: only what changed is a row."""
         task, before = event.data, self.task
         if not isinstance(task, TaskRecord):
             return self._other(event)
         self.task = task
-        changes = [Change("task")]
+        changes = [TimelineChange("task")]
         if event.type is Type.TaskCreated:
             changes += self._add(event, "created", "Created")
         elif event.type is Type.TaskFinished:
@@ -278,13 +278,13 @@ class Timeline:
             changes += self._add(event, "status", task.internal_status)
         return changes
 
-    def _cut_off(self, event: TaskUpdateEvent) -> list[Change]:
+    def _cut_off(self, event: TaskUpdateEvent) -> list[TimelineChange]:
         """Calls that nobody answered end with their attempt."""
         rows = [*self._calls.values(), *(each for each in self._steps.values() if each.is_running)]
         self._calls, self._steps = {}, {}
         for row in rows:
             row.is_running, row.until = False, self._at(event)
-        return [Change("mend", row) for row in rows]
+        return [TimelineChange("mend", row) for row in rows]
 
 
 def _moved(task: TaskRecord) -> str:

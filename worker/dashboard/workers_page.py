@@ -3,10 +3,10 @@
 from starlette.responses import Response
 
 from worker.contracts import WorkerState
-from worker.dashboard.asking import Asking
+from worker.dashboard.asking import AdmittedRequest
 
 
-async def workers(asking: Asking) -> Response:
+async def workers(asking: AdmittedRequest) -> Response:
     """List the workers."""
     presence = asking.may.organization.presence
     listed = [worker for worker in await presence.workers() if _is_seen(asking, worker)]
@@ -15,5 +15,5 @@ async def workers(asking: Asking) -> Response:
     return await asking.page("workers.html", workers=listed, held=held, may_see=may_see)
 
 
-def _is_seen(asking: Asking, worker: WorkerState) -> bool:
+def _is_seen(asking: AdmittedRequest, worker: WorkerState) -> bool:
     return asking.may.agents is None or any(asking.may.reaches(agent) for agent in worker.agents)

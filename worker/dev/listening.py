@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from worker.server.main import Server, listen
+from worker.server.main import HttpServer, listen
 from worker.words.errors import ConfigurationError
 
 NEXT_PORTS = 20  # tried one after another where nobody asked for a certain one
@@ -38,7 +38,7 @@ def listen_near(host: str, port: int, *, exactly: bool) -> socket.socket:
         raise
 
 
-class GuestServer(Server):
+class GuestServer(HttpServer):
     """A server in a process that has other things to do: it takes no signals, and says when it is up."""
 
     def __init__(self, application: FastAPI, **options: Any) -> None:

@@ -13,7 +13,7 @@ from worker.contracts.waiting import SOON
 from worker.engine.commit.writer import Writer
 from worker.engine.database.agent_models import AgentModels
 from worker.engine.database.answer_links import AnswerLinks
-from worker.engine.database.bounds import Bounds
+from worker.engine.database.bounds import StatementBounds
 from worker.engine.database.connections import (
     BY_INDEX,
     GRANTS,
@@ -23,7 +23,7 @@ from worker.engine.database.connections import (
     leaves_server,
     normal_url,
 )
-from worker.engine.database.pool import Pool
+from worker.engine.database.pool import ConnectionPool
 from worker.engine.database.searching import Crowded, Searches
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import keys as sql_keys
@@ -36,7 +36,7 @@ from worker.engine.liveness.parents import Parents
 from worker.engine.liveness.rescue import Rescue
 from worker.engine.liveness.turns import TurnKeeper
 from worker.engine.liveness.wakeups import Wakeups
-from worker.engine.timings import DEFAULT, Timings
+from worker.engine.timings import DEFAULT, EngineTimings
 from worker.words.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class Core:
         timings: How long it waits for what.
     """
 
-    def __init__(self, url: str, *, poll: float = 1.0, vault: Vault | None = None, timings: Timings = DEFAULT) -> None:
+    def __init__(
+        self, url: str, *, poll: float = 1.0, vault: Vault | None = None, timings: EngineTimings = DEFAULT
+    ) -> None:
         self.timings = timings
         self.url = normal_url(url)
         self.vault = vault or Vault()
@@ -75,7 +77,7 @@ class Core:
         self.pooled = False
         self.server = ServerIdentity(self._left_server)
         self.lease = OwnLease()
-        self.bounds = Bounds()
+        self.bounds = StatementBounds()
         self.models = AgentModels(self)
         self.turns = TurnKeeper(self)
         self.parents = Parents()
@@ -84,7 +86,7 @@ class Core:
         self.writer: Writer
         self.heartbeat: Heartbeat
         self.rescue: Rescue
-        self._pool: Pool | None = None
+        self._pool: ConnectionPool | None = None
         self.claims = 0
         self.upkeep: list[Upkeep] = []
         self._upkeep: list[asyncio.Task[None]] = []
@@ -113,7 +115,7 @@ class Core:
             )
             self.rescue = Rescue(self, self.writer, self.wakeups.loop)
             self.heartbeat = self._new_heartbeat(None)
-            self._pool = Pool(
+            self._pool = ConnectionPool(
                 self.url,
                 self.server,
                 pooled=self.pooled,

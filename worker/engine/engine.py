@@ -16,7 +16,7 @@ from worker.engine.database.statements import presence as sql_presence
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.database.vault import Vault
 from worker.engine.liveness.clock import watch
-from worker.engine.timings import DEFAULT, Timings
+from worker.engine.timings import DEFAULT, EngineTimings
 from worker.engine.verbs.audit import EngineAudit
 from worker.engine.verbs.children import look_after_children, wake_parents
 from worker.engine.verbs.dead_letters import EngineDeadLetters
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from worker.engine.embedded import Embedded
 
 
-class Organization:
+class EngineOrganization:
     """The engine as one organization sees it."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
@@ -92,7 +92,7 @@ class Engine:
         encrypt_all: bool = False,
         public_url: str | None = None,
         secret: str | None = None,
-        timings: Timings = DEFAULT,
+        timings: EngineTimings = DEFAULT,
     ) -> None:
         self._timings = timings
         if url is not None:
@@ -119,7 +119,7 @@ class Engine:
         self._retention_days = retention_days
         self._audit_days = audit_days
         self._core: Core | None = self._made(url) if url else None
-        self._organizations: dict[str, Organization] = {}
+        self._organizations: dict[str, EngineOrganization] = {}
         self._opening = asyncio.Lock()
 
     def another(self) -> "Engine":
@@ -174,10 +174,10 @@ class Engine:
             self._core = None
             await asyncio.to_thread(embedded.close)
 
-    def organization(self, organization_id: str) -> Organization:
+    def organization(self, organization_id: str) -> EngineOrganization:
         """The verbs as one organization sees them; connections are shared by all."""
         if organization_id not in self._organizations:
-            self._organizations[organization_id] = Organization(self.core, organization_id)
+            self._organizations[organization_id] = EngineOrganization(self.core, organization_id)
         return self._organizations[organization_id]
 
     def guard(self) -> None:

@@ -8,7 +8,7 @@ RECONNECT = Backoff(0.2, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
+class EngineTimings:
     """Times of one engine, in seconds.
 
     Args:
@@ -31,4 +31,4 @@ class Timings:
     reconnect: Backoff = RECONNECT
 
 
-DEFAULT = Timings()
+DEFAULT = EngineTimings()

@@ -266,9 +266,9 @@ class Context:
         """Save a file, as ``save_file`` does, in a handler that is not async."""
         return bridge.block(artifacts.Saving(self.run, name, data, media_type).store)
 
-    def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.Listening:
+    def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.SignalWait:
         seconds = None if timeout is None else waits.seconds_of(timeout, "timeout")
-        return waits.Listening(self.run, name, seconds, match)
+        return waits.SignalWait(self.run, name, seconds, match)
 
     @cached_property
     def logger(self) -> "structlog.stdlib.BoundLogger":

@@ -50,7 +50,7 @@ async def read_documents(task: Task) -> Task:
     if run is None or run.attempt is None:
         raise RuntimeError("documents are read within an attempt")
     attempt = run.attempt
-    task.result = await bridge.across(lambda platform: Reading(platform, task, attempt).read())
+    task.result = await bridge.across(lambda platform: DocumentReading(platform, task, attempt).read())
     return task
 
 
@@ -75,7 +75,7 @@ async def _carry_out(platform: Platform, assignment: Assignment) -> None:
     """One attempt, whose errors are its result: whoever waits for it is told, and may try again."""
     task, attempt = assignment
     try:
-        result = await Reading(platform, task, attempt).read()
+        result = await DocumentReading(platform, task, attempt).read()
         outcome = Outcome(AgentExecutionStatus.Completed, {"result": result})
     except LeaseLost:
         return  # it was stopped
@@ -103,7 +103,7 @@ class _Said:
         return " ".join(self.notes) or None
 
 
-class Reading:
+class DocumentReading:
     """An attempt at a task that reads documents.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from worker import registry
 from worker.agents.journal import too_large
-from worker.agents.tools.local_tools import LocalTool, Unfit, check_payload
+from worker.agents.tools.local_tools import LocalTool, UnfitPayload, check_payload
 from worker.agents.translation.tool_events import request_event, result_event, shown
 from worker.current import REASON_DRAIN, Run, call_in_hand, run_in_hand
 from worker.face import bridge
@@ -157,7 +157,7 @@ class Invocation:
         try:
             record = self.tool.record
             payload = await bridge.across(lambda _: check_payload(record, self.payload), self.configuration)
-        except Unfit as unfit:
+        except UnfitPayload as unfit:
             result, raised = self._failed(UNFIT, f"Invalid payload for tool {self._name!r}: {unfit}"), unfit
         else:
             result, raised = await self._in_time(payload)
@@ -192,7 +192,7 @@ class Invocation:
         return self._of(answer, raised, took), raised
 
     def _of(self, answer: Any, raised: BaseException | None, took: float) -> ToolInvocationResult:
-        if isinstance(raised, Unfit):
+        if isinstance(raised, UnfitPayload):
             result = self._failed(UNFIT, f"Invalid payload for tool {self._name!r}: {raised}")
         elif isinstance(raised, ModuleException):
             result = self._failed(raised.status_code or FAILED, message_of(raised))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
-from worker.agents.journal.call_sites import Place, call_site
+from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.contracts import Platform
 from worker.current import REASON_PAUSE, Run, asked_by_run, run_in_hand
 from worker.face import bridge
@@ -105,7 +105,7 @@ def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
         raise
 
 
-def _place() -> Callable[[], Place]:
+def _place() -> Callable[[], CodePlace]:
     """Where in the user's code the run is made."""
     run = run_in_hand.get()
     return call_site(run.home if run is not None else None)
@@ -117,7 +117,7 @@ async def _perform_in_hand(
     run: Run,
     platform: Platform,
     *,
-    place: Callable[[], Place],
+    place: Callable[[], CodePlace],
     given: Mapping[str, Any],
     caller: "asyncio.Task[Any] | None" = None,
 ) -> Task:
@@ -147,7 +147,7 @@ async def _perform(
     run: Run | None,
     platform: Platform | None,
     *,
-    place: Callable[[], Place],
+    place: Callable[[], CodePlace],
     given: Mapping[str, Any],
     holding: bool = False,
 ) -> Task:

@@ -73,7 +73,7 @@ def sleep_sync(run: Run, seconds: float) -> None:
         raise asyncio.CancelledError(run.stopping.reason)
 
 
-class Listening:
+class SignalWait:
     """A wait for a signal.
 
     Args:
@@ -150,7 +150,7 @@ class Listening:
         return self._run.suspend(HandBack(min(self._left, YEAR_SECONDS), waiting_for=text, heard=self._heard))
 
 
-async def wait_for(listening: Listening) -> Any:
+async def wait_for(listening: SignalWait) -> Any:
     """Wait for a signal. Raises: TimeoutError, CancelledError (the attempt ends until there is one)."""
     while (found := await bridge.across(listening.look)) is None:
         if not listening.is_short:
@@ -159,7 +159,7 @@ async def wait_for(listening: Listening) -> Any:
     return found[0]
 
 
-def wait_for_sync(run: Run, listening: Listening) -> Any:
+def wait_for_sync(run: Run, listening: SignalWait) -> Any:
     """Do the same, and block this thread."""
     while (found := bridge.block(listening.look)) is None:
         if not listening.is_short:

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class StoredFile:
+class UploadedFile:
     """An uploaded file as the platform hands it out."""
 
     content: bytes
@@ -30,7 +30,7 @@ class StoredFile:
     name: str
 
 
-OpenStored = Callable[[str], Awaitable[StoredFile]]
+OpenStored = Callable[[str], Awaitable[UploadedFile]]
 """Opens a `worker:<sha256>/<name>` reference; raises LookupError for one it does not know."""
 
 
@@ -43,7 +43,7 @@ class Fetched:
     name: str = ""  # a file name that came with the content
 
 
-class Keeper(Protocol):
+class FileKeeper(Protocol):
     """Keeps what a task's URLs held when they were first read, so that no later reader depends on them."""
 
     async def recall(self, url: str) -> Fetched | None:

@@ -85,7 +85,7 @@ _VAGUE = {"", "application/octet-stream", "binary/octet-stream", "application/bi
 
 
 @dataclass(frozen=True)
-class Classified:
+class ClassifiedFile:
     """What a file turned out to be; `encoding` where its bytes are text, as they are in some documents."""
 
     kind: Kind
@@ -93,7 +93,7 @@ class Classified:
     encoding: Encoding | None = None
 
 
-def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
+def classify(content: bytes, declared: str = "", name: str = "") -> ClassifiedFile:
     """Say what a file is; never raises.
 
     Arguments:
@@ -102,23 +102,23 @@ def classify(content: bytes, declared: str = "", name: str = "") -> Classified:
         name: its file name.
     """
     if _begins_like_pdf(content):
-        return Classified(Kind.PDF, "application/pdf")
+        return ClassifiedFile(Kind.PDF, "application/pdf")
     picture = picture_type(content)
     if picture is not None:
-        return Classified(Kind.IMAGE, picture)
+        return ClassifiedFile(Kind.IMAGE, picture)
     recording = recording_type(content)
     if recording is not None:
-        return Classified(Kind.AUDIO if recording.startswith("audio/") else Kind.VIDEO, recording)
+        return ClassifiedFile(Kind.AUDIO if recording.startswith("audio/") else Kind.VIDEO, recording)
     container = _container_type(content) or _message_type(content, declared, name)
     encoding = text_encoding(content, _charset(declared)) if container not in _PACKED else None
     if container is not None:
-        return Classified(Kind.DOCUMENT, container, encoding)
+        return ClassifiedFile(Kind.DOCUMENT, container, encoding)
     if encoding is not None:
         text_type = NOTEBOOK if _is_notebook(content) else _text_type(content, declared, name)
-        return Classified(Kind.DOCUMENT if text_type in TYPES else Kind.TEXT, text_type, encoding)
+        return ClassifiedFile(Kind.DOCUMENT if text_type in TYPES else Kind.TEXT, text_type, encoding)
     if b"%PDF-" in content[:_HEAD]:
-        return Classified(Kind.PDF, "application/pdf")
-    return Classified(Kind.OTHER, _binary_type(content, declared, name))
+        return ClassifiedFile(Kind.PDF, "application/pdf")
+    return ClassifiedFile(Kind.OTHER, _binary_type(content, declared, name))
 
 
 def claims(declared: str, name: str) -> str:

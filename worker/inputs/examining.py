@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from worker.inputs import documents
 from worker.inputs.attachments import Attachment, Fetched, Kind
 from worker.inputs.causes import UnreadableError
-from worker.inputs.classify import Classified, claims, classify, type_of_name
+from worker.inputs.classify import ClassifiedFile, claims, classify, type_of_name
 from worker.inputs.decoding import pieces
 from worker.inputs.documents import Document
 from worker.inputs.kinds import DEEPEST, HTML, MOST_IN_ALL, OLD_EXCEL, OLD_WORD
@@ -82,7 +82,7 @@ async def _examined(file: _File) -> tuple[Attachment, ...]:
     return (replace(_attachment(file, found), note=_remarks(file, found)),)
 
 
-def _check(content: bytes, found: Classified) -> None:
+def _check(content: bytes, found: ClassifiedFile) -> None:
     """Raises UnreadableError: it is not whole, or there is nothing in it."""
     if found.kind is Kind.IMAGE and not is_complete(content, found.media_type):
         raise UnreadableError("it is truncated: its end is missing")
@@ -92,7 +92,7 @@ def _check(content: bytes, found: Classified) -> None:
         raise UnreadableError("it is empty: there is nothing in it but blanks")
 
 
-def _attachment(file: _File, found: Classified) -> Attachment:
+def _attachment(file: _File, found: ClassifiedFile) -> Attachment:
     return Attachment(
         url=file.url,
         kind=found.kind,
@@ -103,7 +103,7 @@ def _attachment(file: _File, found: Classified) -> Attachment:
     )
 
 
-async def _read(file: _File, found: Classified) -> tuple[Attachment, ...]:
+async def _read(file: _File, found: ClassifiedFile) -> tuple[Attachment, ...]:
     """A document as its text, with the files in it; one that is text itself, such as a page, at worst as it is."""
     content, encoding = file.fetched.content, found.encoding.name if found.encoding is not None else None
     if file.depth >= DEEPEST:
@@ -124,7 +124,7 @@ async def _read(file: _File, found: Classified) -> tuple[Attachment, ...]:
     return (read, *await _members(file, document, most - read.size + len(content)))
 
 
-def _converted(file: _File, found: Classified, document: Document) -> Attachment:
+def _converted(file: _File, found: ClassifiedFile, document: Document) -> Attachment:
     text = f"[text extracted from {file.name}]\n\n{document.text}"
     mislabelled = _mislabelled(file.name, document.media_type, file.fetched.declared)
     notes = [f"{file.name}: {each}." for each in document.notes]
@@ -168,7 +168,7 @@ async def _members(file: _File, document: Document, left: int) -> list[Attachmen
     return found
 
 
-def _as_it_is(file: _File, found: Classified, why: str) -> Attachment:
+def _as_it_is(file: _File, found: ClassifiedFile, why: str) -> Attachment:
     """A document that is not converted: attached as the text that it is, or not at all."""
     item = replace(_attachment(file, found), kind=Kind.OTHER)
     if found.encoding is None:
@@ -177,7 +177,7 @@ def _as_it_is(file: _File, found: Classified, why: str) -> Attachment:
     return replace(item, kind=Kind.TEXT, note=note)
 
 
-def _remarks(file: _File, found: Classified) -> str | None:
+def _remarks(file: _File, found: ClassifiedFile) -> str | None:
     if found.kind is Kind.OTHER:
         return f"{file.name} could not be attached: {found.media_type} is not a type that can be read."
     if found.kind is not Kind.TEXT:
@@ -186,7 +186,7 @@ def _remarks(file: _File, found: Classified) -> str | None:
     return _joined([*([mislabelled] if mislabelled else []), *_of_encoding(file.name, found)])
 
 
-def _of_encoding(name: str, found: Classified) -> list[str]:
+def _of_encoding(name: str, found: ClassifiedFile) -> list[str]:
     """What must be said of how a text was decoded."""
     encoding, notes = found.encoding, list[str]()
     if encoding is not None and encoding.is_guess:

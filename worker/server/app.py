@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from worker.contracts import Host
 from worker.server.authorization import Gate
 from worker.server.document import Application
-from worker.server.front import Front
+from worker.server.front import ServerFront
 from worker.server.head_requests import Heads
 from worker.server.limits import failures
 from worker.server.limits.request_bounds import METHODS, Doors
@@ -70,7 +70,7 @@ async def ready(request: Request) -> Readiness:
     return Readiness(hung_threads=sum(hung.values()), hung_workers=dict(list(hung.items())[:MOST_SHOWN]))
 
 
-Pages = Callable[[Front], ASGIApp]
+Pages = Callable[[ServerFront], ASGIApp]
 """Makes the pages for people, of what the server lets them have."""
 
 
@@ -110,7 +110,7 @@ def create_app(
     for router in (health, *ROUTERS):
         app.include_router(router)
     if pages is not None:
-        made = pages(Front(service))
+        made = pages(ServerFront(service))
         app.router.routes += [Route(path, made, name=f"pages {path}") for path in ("/", "/ui")]
         app.router.routes.append(Mount("/ui", made, name="pages"))
         app.router.routes.append(Route("/docs", _to_the_docs, name="docs"))

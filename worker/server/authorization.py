@@ -11,8 +11,8 @@ from starlette.convertors import Convertor
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from worker.contracts import Rule
-from worker.contracts import Scope as Subject
+from worker.contracts import AccessRule
+from worker.contracts import AccessScope as Subject
 from worker.contracts.access import NATIVE_STREAM, ROUTES
 from worker.server.identity.access import Access, Unauthorized
 from worker.server.identity.claims import HEADER, SECRET_CHARACTERS, Claims
@@ -32,22 +32,22 @@ PAGES = re.compile(r"/(ui(/.*)?)?", re.DOTALL)  # they have a gate of their own,
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RouteRule:
     """A row of the table, ready to be found by an address."""
 
     name: str
     method: str
-    rule: Rule
+    rule: AccessRule
     pattern: re.Pattern[str]
     convertors: Mapping[str, Convertor[Any]]
 
 
-def _rows() -> tuple[Row, ...]:
-    rows: list[Row] = []
+def _rows() -> tuple[RouteRule, ...]:
+    rows: list[RouteRule] = []
     for name, rule in ROUTES.items():
         method, _, path = name.partition(" ")
         pattern, _, convertors = compile_path(path)
-        rows.append(Row(name, method, rule, pattern, convertors))
+        rows.append(RouteRule(name, method, rule, pattern, convertors))
     # A path that is written out goes before one with a place for anything.
     return tuple(sorted(rows, key=lambda row: len(row.convertors)))
 
@@ -106,14 +106,14 @@ class Gate:
             raise Unavailable("the database cannot be reached", retry_after=2)
         return (access.key if access is not None else ""), size
 
-    def _find(self, scope: Scope) -> tuple[Row, dict[str, str]] | None:
+    def _find(self, scope: Scope) -> tuple[RouteRule, dict[str, str]] | None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         for row in self._rows:
             if row.method == method and (match := row.pattern.match(scope["path"])) is not None:
                 return row, match.groupdict()
         return None
 
-    async def _admitted(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access | None:
+    async def _admitted(self, rule: AccessRule, scope: Scope, parameters: Mapping[str, str]) -> Access | None:
         if rule.from_programs:
             check_program(scope)
         signed = rule.takes_signature and "signature" in parse_qs(scope["query_string"].decode("latin-1"))
@@ -127,7 +127,7 @@ class Gate:
         except (Unavailable, TimeoutError):
             return None
 
-    async def _checked(self, rule: Rule, scope: Scope, parameters: Mapping[str, str]) -> Access:
+    async def _checked(self, rule: AccessRule, scope: Scope, parameters: Mapping[str, str]) -> Access:
         access = scope["known"] = await self._known(scope)
         await self._service.links.load()
         await self._service.answer_links.load()

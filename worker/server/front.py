@@ -26,7 +26,7 @@ from worker.words.tasks import TaskRecord
 SESSION_SECONDS = 12 * 3600  # as long as the cookie that holds its token
 
 
-class Front:
+class ServerFront:
     """The server as its pages see it.
 
     Args:

@@ -31,7 +31,7 @@ front of it itself is passed on, too, and counts for nothing."""
 SILENT_PEER_SECONDS = 30  # a peer that acknowledges nothing for so long is gone: half-open streams hold no worker
 
 
-class Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn, ending every stream before it waits for requests to end."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -96,7 +96,7 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
     application = create_app(platform, settings, open_without_key=is_loopback(address), pages=pages)
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
-    server = Server(application)
+    server = HttpServer(application)
     signal.signal(signal.SIGTERM, server.handle_exit)  # what uvicorn restores in the end
     server.run(sockets=[listening])
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python itself restores all but this: a late one spoils no exit code

@@ -8,13 +8,13 @@ from worker.contracts import Host
 from worker.contracts.secrets import Secrets
 from worker.contracts.waiting import Backoff, within
 from worker.server.feeds import Feeds
-from worker.server.identity.answer_links import AnswerLinks
+from worker.server.identity.answer_links import SignedAnswerLinks
 from worker.server.identity.claims import Claimants
 from worker.server.identity.keyring import Keyring
 from worker.server.identity.links import Links
 from worker.server.identity.refusals import Refusals
 from worker.server.identity.wrong_keys import Guesses
-from worker.server.limits.body_memory import Intake
+from worker.server.limits.body_memory import BodyMemory
 from worker.server.queues import Queues
 from worker.settings import Settings
 from worker.telemetry import metrics
@@ -51,9 +51,9 @@ class Service:
         self.is_open = False
         self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given
         self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
-        self.answer_links = AnswerLinks(self.secrets, self.keyring)
+        self.answer_links = SignedAnswerLinks(self.secrets, self.keyring)
         self.claimants = Claimants()
-        self.intake = Intake()
+        self.intake = BodyMemory()
         self._background: set[asyncio.Task[None]] = set()
         self.refusals = Refusals(host, settings.organization_id, self.beside)
         self.guesses = Guesses(settings.wrong_keys)

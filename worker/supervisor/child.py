@@ -18,7 +18,7 @@ LAST_WORDS_SECONDS = 1.0  # for what a dead child had said before; what it forke
 NOT_CHARGED = (signal.SIGTERM, signal.SIGINT)
 
 
-class Child:
+class TaskChild:
     """A process that runs one task and ends.
 
     Args:
@@ -35,7 +35,7 @@ class Child:
         self.begun = asyncio.Event()
 
     @classmethod
-    async def start(cls, order: Order) -> "Child":
+    async def start(cls, order: Order) -> "TaskChild":
         """Start one. A process of its own, not a fork: it has nothing of this one's threads and connections.
 
         Raises:

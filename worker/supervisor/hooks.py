@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from worker.threads import Call, end_forked
+from worker.threads import ThreadCall, end_forked
 from worker.words.errors import ConfigurationError, Escaped
 from worker.words.notices import PlatformTrouble, announce
 
@@ -117,7 +117,7 @@ async def _in_own_thread(hook: Hook) -> Any:
     context = contextvars.copy_context()
     thread = ThreadPoolExecutor(1, thread_name_prefix="hook")
     try:
-        value = await asyncio.get_running_loop().run_in_executor(thread, Call(lambda: context.run(hook)))
+        value = await asyncio.get_running_loop().run_in_executor(thread, ThreadCall(lambda: context.run(hook)))
     finally:
         thread.shutdown(wait=False)
     for variable in context:

@@ -17,7 +17,7 @@ from worker.contracts import Platform
 from worker.contracts.waiting import until_answered
 from worker.registry import Handler
 from worker.settings import Settings
-from worker.supervisor.child import NOT_CHARGED, Child, manner
+from worker.supervisor.child import NOT_CHARGED, TaskChild, manner
 from worker.supervisor.executor import Execution
 from worker.supervisor.orders import AWAY, DRAIN, END, Order, opened
 from worker.words.error_codes import ErrorCode
@@ -70,7 +70,7 @@ class Isolation:
         self._worker = worker
         self._draining = draining
         self._handled = handled
-        self._children: dict[Execution, Child | None] = {}
+        self._children: dict[Execution, TaskChild | None] = {}
 
     @staticmethod
     def wants(assignment: Assignment) -> bool:
@@ -125,7 +125,7 @@ class Isolation:
             session=self._work.session,
         )
         try:
-            child = await Child.start(order)
+            child = await TaskChild.start(order)
         except OSError as error:
             announce(PlatformTrouble(doing="starting a child process", error=error, again_in=AGAIN_SECONDS))
             return HandBack(AGAIN_SECONDS)
@@ -137,7 +137,7 @@ class Isolation:
         return await self._judge(execution, child, code, limits)
 
     async def _judge(
-        self, execution: Execution, child: Child, code: int, limits: "_Limits"
+        self, execution: Execution, child: TaskChild, code: int, limits: "_Limits"
     ) -> "HandBack | Outcome | str":
         if limits.overdue is not None:
             return Outcome(AgentExecutionStatus.Failed, {"result": str(limits.overdue), "error_code": ErrorCode.Limit})
@@ -196,7 +196,7 @@ class _Limits:
     The child keeps the time limit and ends by itself when it is told; these are for one whose loop is blocked.
     """
 
-    def __init__(self, execution: Execution, child: Child) -> None:
+    def __init__(self, execution: Execution, child: TaskChild) -> None:
         self.overdue: TimeLimit | None = None
         self.stuck: str | None = None
         self._loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ from worker.contracts import Platform
 from worker.contracts.waiting import within
 from worker.current import REASON_CUT_OFF
 from worker.supervisor.runs import Runs
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 from worker.supervisor.verdict import REASON_LOST
 from worker.words.errors import ModuleException
 from worker.words.notices import TaskTaken, WorkerCutOff, announce
@@ -22,7 +22,7 @@ class LostRuns:
         timings: How often it looks.
     """
 
-    def __init__(self, platform: Platform, runs: Runs, timings: Timings) -> None:
+    def __init__(self, platform: Platform, runs: Runs, timings: WorkerTimings) -> None:
         self._timings = timings
         self._platform = platform
         self._runs = runs

@@ -20,7 +20,7 @@ from worker.supervisor.lost_runs import LostRuns
 from worker.supervisor.runs import Runs
 from worker.supervisor.serving import Serving
 from worker.supervisor.shared_loop import share
-from worker.supervisor.timings import DEFAULT, Timings
+from worker.supervisor.timings import DEFAULT, WorkerTimings
 from worker.supervisor.watch import LoopWatch
 from worker.supervisor.wear import Wear
 from worker.supervisor.wear_watch import WearWatch
@@ -47,7 +47,9 @@ class Supervisor:
         timings: How long it waits for what.
     """
 
-    def __init__(self, platform: Platform, registry: Registry, settings: Settings, timings: Timings = DEFAULT) -> None:
+    def __init__(
+        self, platform: Platform, registry: Registry, settings: Settings, timings: WorkerTimings = DEFAULT
+    ) -> None:
         self._platform = platform
         self._settings = settings
         self._timings = timings

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
+class WorkerTimings:
     """Times of one worker, in seconds.
 
     Args:
@@ -26,4 +26,4 @@ class Timings:
     hand_back: float = 4.0
 
 
-DEFAULT = Timings()
+DEFAULT = WorkerTimings()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from worker.settings import Settings
-from worker.threads import Call, Threads
+from worker.threads import ThreadCall, Threads
 from worker.words.work import MOST_TROUBLES, TROUBLE_CHARACTERS, WorkerWear
 
 RECENT_TASKS = 5  # that are shown with a worker
@@ -41,7 +41,7 @@ class Wear:
         self.tasks += 1
         self._recent.appendleft(task_id)
 
-    def hung(self) -> list[Call]:
+    def hung(self) -> list[ThreadCall]:
         """What threads still do though nobody waits for it any more."""
         return [call for pool in self._pools() for call in pool.hung()]
 
@@ -72,7 +72,7 @@ class Wear:
         return None
 
 
-def _place_of(call: Call) -> str:
+def _place_of(call: ThreadCall) -> str:
     """Where the code of a thread stands: the innermost line of the user's."""
     frame = sys._current_frames().get(call.thread or 0)  # noqa: SLF001 - the way that its documentation names
     lines: list[str] = []

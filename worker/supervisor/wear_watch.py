@@ -9,7 +9,7 @@ from worker.contracts.waiting import within
 from worker.supervisor import signals
 from worker.supervisor.runs import Runs
 from worker.supervisor.standstill import Standstill
-from worker.supervisor.timings import Timings
+from worker.supervisor.timings import WorkerTimings
 from worker.supervisor.wear import Wear
 from worker.words.errors import ModuleException
 from worker.words.notices import WorkerWorn, announce
@@ -26,7 +26,7 @@ class WearWatch:
         timings: How often it looks and reports.
     """
 
-    def __init__(self, platform: Platform, worker_id: str, wear: Wear, runs: Runs, timings: Timings) -> None:
+    def __init__(self, platform: Platform, worker_id: str, wear: Wear, runs: Runs, timings: WorkerTimings) -> None:
         self._platform = platform
         self._worker_id = worker_id
         self._wear = wear

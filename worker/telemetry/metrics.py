@@ -96,13 +96,13 @@ class Metrics:
     def begin(self, stretch: watching.Stretch) -> watching.End | None:
         """Measure a call of a model or a tool."""
         began = time.perf_counter()
-        if isinstance(stretch, watching.ModelCall):
+        if isinstance(stretch, watching.ModelCallSpan):
             return lambda: self._model_called(stretch, time.perf_counter() - began)
         if isinstance(stretch, watching.ToolCalled):
             return lambda: self._tool_called(stretch, time.perf_counter() - began)
         return None
 
-    def _model_called(self, call: watching.ModelCall, seconds: float) -> None:
+    def _model_called(self, call: watching.ModelCallSpan, seconds: float) -> None:
         self.add("model_calls_total", model=call.model, outcome=_outcome(call, failed=False))
         if call.replayed:
             return
@@ -119,7 +119,7 @@ class Metrics:
             self.observe("tool_call_seconds", seconds, tool=call.tool)
 
 
-def _outcome(call: watching.ModelCall | watching.ToolCalled, *, failed: bool) -> str:
+def _outcome(call: watching.ModelCallSpan | watching.ToolCalled, *, failed: bool) -> str:
     if call.replayed:
         return "replayed"
     if call.error is not None and not isinstance(call.error, Exception):

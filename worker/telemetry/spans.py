@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from worker.current import run_in_hand
 from worker.telemetry.redaction import Redactor
 from worker.words import watching
-from worker.words.watching import AttemptMade, Creation, ModelCall, Stretch, ToolCalled
+from worker.words.watching import AttemptMade, Creation, ModelCallSpan, Stretch, ToolCalled
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -37,7 +37,7 @@ class Spans:
 
     def begin(self, stretch: Stretch) -> watching.End | None:
         """Begin a span."""
-        if isinstance(stretch, ModelCall):
+        if isinstance(stretch, ModelCallSpan):
             return self._model_call(stretch)
         if isinstance(stretch, ToolCalled):
             return self._tool_call(stretch)
@@ -79,7 +79,7 @@ class Spans:
         span = self._start(f"invoke_agent {made.agent_id}", SpanKind.CONSUMER, attributes, parent)
         return self._ending(span, made, lambda: span.set_attribute(OUTCOME, made.outcome), is_current=True)
 
-    def _model_call(self, call: ModelCall) -> watching.End:
+    def _model_call(self, call: ModelCallSpan) -> watching.End:
         from opentelemetry.trace import SpanKind
 
         attributes = {

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from worker.wire.forms import MOST, Attempt, Count, Form, Seconds
-from worker.wire.records import Unreadable, event_of, task_json, task_of
+from worker.wire.records import UnreadableRecord, event_of, task_json, task_of
 from worker.words.events import TaskUpdateEvent
 from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -97,7 +97,7 @@ def delivery_of(data: Mapping[str, Any]) -> Delivery:
     """
     event, task = event_of(data.get("event")), task_of(data.get("task"))
     if event is None:
-        raise Unreadable("a delivery", "its event is of no type that is known here")
+        raise UnreadableRecord("a delivery", "its event is of no type that is known here")
     try:
         asked = data["subscription"]
         return Delivery(
@@ -109,7 +109,7 @@ def delivery_of(data: Mapping[str, Any]) -> Delivery:
             tries=int(data.get("tries", 0)),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Unreadable("a delivery", f"{type(error).__name__}: {error}") from None
+        raise UnreadableRecord("a delivery", f"{type(error).__name__}: {error}") from None
 
 
 def named(delivery: Delivery) -> dict[str, Any]:

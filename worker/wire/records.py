@@ -38,7 +38,7 @@ _KNOWN = frozenset(TaskUpdateEventType)
 _KEPT = TypeAdapter(list[KeptFile])
 
 
-class Unreadable(ModuleException):
+class UnreadableRecord(ModuleException):
     """The platform sent something that cannot be read."""
 
     status = 502
@@ -56,7 +56,7 @@ def decode(content: bytes | str, what: str) -> Any:
     try:
         return from_json(content)
     except (TypeError, ValueError) as error:  # the former of a text that no bytes can carry
-        raise Unreadable(what, str(error)) from None
+        raise UnreadableRecord(what, str(error)) from None
 
 
 def task_json(task: TaskRecord) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def kept_of(data: Any) -> list[KeptFile]:
     try:
         return _KEPT.validate_python(data)
     except pydantic.ValidationError as error:
-        raise Unreadable("a list of files", _reasons(error)) from None
+        raise UnreadableRecord("a list of files", _reasons(error)) from None
 
 
 def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
@@ -146,7 +146,7 @@ def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
         Unreadable: It is none of objects.
     """
     if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
-        raise Unreadable(what, "it is no list of objects")
+        raise UnreadableRecord(what, "it is no list of objects")
     return answer
 
 
@@ -158,7 +158,7 @@ def assignment_of(data: Mapping[str, Any]) -> Assignment:
     """
     attempt = data.get("attempt")
     if not isinstance(attempt, int):
-        raise Unreadable("an assignment", "it has no attempt")
+        raise UnreadableRecord("an assignment", "it has no attempt")
     return Assignment(task_of(data.get("task")), attempt)
 
 
@@ -190,14 +190,14 @@ def _event_data(event: TaskUpdateEvent) -> Any:
         return typed_data(event.type, event.data)
     try:
         return task_of(event.data)
-    except Unreadable:
+    except UnreadableRecord:
         return event.data
 
 
 def _read(model: type[T], data: Any, what: str) -> T:
     """Read a record; in a second try without what is null or does not fit and can be left out."""
     if not isinstance(data, dict):
-        raise Unreadable(what, "it is no object")
+        raise UnreadableRecord(what, "it is no object")
     given = cast("dict[str, Any]", data)
     try:
         return model.model_validate(given)
@@ -208,11 +208,11 @@ def _read(model: type[T], data: Any, what: str) -> T:
     except pydantic.ValidationError as error:
         wrong = _fields(error)
         if wrong & REQUIRED.get(model, frozenset()) or not wrong:
-            raise Unreadable(what, _reasons(error)) from None
+            raise UnreadableRecord(what, _reasons(error)) from None
     try:
         return model.model_validate({name: value for name, value in given.items() if name not in wrong})
     except pydantic.ValidationError as error:
-        raise Unreadable(what, _reasons(error)) from None
+        raise UnreadableRecord(what, _reasons(error)) from None
 
 
 def _mended(given: Mapping[str, Any]) -> dict[str, Any]:

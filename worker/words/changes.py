@@ -22,7 +22,7 @@ CODE_CHARACTERS = 200  # of what somebody calls an error
 LONGEST_DURATION = 1e12  # seconds, 30,000 years: beyond it a number is a mistake
 
 
-class Rule(NamedTuple):
+class FieldRule(NamedTuple):
     """What a field takes.
 
     Args:
@@ -68,7 +68,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "type": [schema["type"], "null"]} if "type" in schema else schema
 
 
-def _text(most: int | None = None) -> Rule:
+def _text(most: int | None = None) -> FieldRule:
     def check(name: str, value: Any) -> str | None:
         if not isinstance(value, str):
             raise ValidationError(f"{name} must be text", field=name)
@@ -76,10 +76,10 @@ def _text(most: int | None = None) -> Rule:
             raise ValidationError(f"{name} has {len(value)} characters; at most {most} are allowed", field=name)
         return clean(value)
 
-    return Rule(check, {"type": "string"} if most is None else {"type": "string", "maxLength": most})
+    return FieldRule(check, {"type": "string"} if most is None else {"type": "string", "maxLength": most})
 
 
-def _model(model: type[BaseModel], schema: dict[str, Any]) -> Rule:
+def _model(model: type[BaseModel], schema: dict[str, Any]) -> FieldRule:
     """A value of a model's form: what was stored in another could never be read again."""
 
     def check(name: str, value: Any) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _model(model: type[BaseModel], schema: dict[str, Any]) -> Rule:
         except ValueError:
             raise ValidationError(f"{name} is not of its form: {', '.join(model.model_fields)}", field=name) from None
 
-    return Rule(check, schema)
+    return FieldRule(check, schema)
 
 
 def _status(name: str, value: Any) -> str:
@@ -137,9 +137,9 @@ def _duration(name: str, value: Any) -> float:
     return float(value)
 
 
-RULES: Mapping[str, Rule] = {
-    "status": Rule(_status, {"enum": [*AgentExecutionStatus]}),
-    "result": Rule(_result, {}),
+RULES: Mapping[str, FieldRule] = {
+    "status": FieldRule(_status, {"enum": [*AgentExecutionStatus]}),
+    "result": FieldRule(_result, {}),
     "internal_status": _text(INTERNAL_STATUS_CHARACTERS),
     "error_code": _text(CODE_CHARACTERS),
     "provider_code": _text(CODE_CHARACTERS),
@@ -147,15 +147,15 @@ RULES: Mapping[str, Rule] = {
     "tokens": _model(
         Tokens, {"type": "object", "properties": {name: {"type": "integer"} for name in Tokens.model_fields}}
     ),
-    "used_tools": Rule(_texts, {"type": "array", "items": {"type": "string"}}),
+    "used_tools": FieldRule(_texts, {"type": "array", "items": {"type": "string"}}),
     "finish_reason": _text(REASON_CHARACTERS),
-    "duration": Rule(_duration, {"type": "number", "minimum": 0, "maximum": LONGEST_DURATION}),
+    "duration": FieldRule(_duration, {"type": "number", "minimum": 0, "maximum": LONGEST_DURATION}),
     "additional_context": _text(),
     "deep_planning": _model(DeepPlanning, {"$ref": "#/components/schemas/DeepPlanning"}),
-    "hitl_request": Rule(_waiting, {"type": "object"}),
+    "hitl_request": FieldRule(_waiting, {"type": "object"}),
     "last_executed_node_id": _text(),
     "source": _text(),
-    "payload_extension": Rule(_object, {"type": "object"}),
+    "payload_extension": FieldRule(_object, {"type": "object"}),
 }
 """What each field that a save may change takes; all others are fixed at create (public protocol: PATCH)."""
 

@@ -25,7 +25,7 @@ WAITS_FOR_TURN = "waits for its turn in the conversation"
 """What ``waiting_for`` says of such a task."""
 
 
-class Turns(NamedTuple):
+class ConversationKey(NamedTuple):
     """Whose turns they are: one agent's in one conversation."""
 
     organization_id: str

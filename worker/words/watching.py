@@ -48,7 +48,7 @@ class AttemptMade(Stretch):
 
 
 @dataclass(slots=True)
-class ModelCall(Stretch):
+class ModelCallSpan(Stretch):
     """A model is being asked.
 
     Args:

@@ -85,7 +85,7 @@ class ProviderFailed(AnswerError):  # noqa: N818 - what became of an answer
         self.status_code = None if body else BAD_GATEWAY
 
 
-class Unreadable(AnswerError):  # noqa: N818 - what became of an answer
+class UnreadableAnswer(AnswerError):  # noqa: N818 - what became of an answer
     """What came is no answer of the provider's: a page of a proxy, or JSON of another form.
 
     Args:
@@ -98,7 +98,7 @@ class Unreadable(AnswerError):  # noqa: N818 - what became of an answer
         super().__init__(f"The provider's answer cannot be read: {str(shown)[:SHOWN_CHARACTERS]}")
 
 
-def unreadable_in(error: BaseException) -> Unreadable | None:
+def unreadable_in(error: BaseException) -> UnreadableAnswer | None:
     """What a client, or Agno, raises of an answer that is none of its provider's; None means it is something else.
 
     Some clients pass on a page that a proxy has sent as the text that it is, and Agno looks for an answer's fields in
@@ -106,11 +106,11 @@ def unreadable_in(error: BaseException) -> Unreadable | None:
     """
     for each in (error, error.__cause__, error.__context__):
         if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
-            return Unreadable(each.obj)
+            return UnreadableAnswer(each.obj)
         if isinstance(each, ValidationError) and "Request" not in each.title and _is_of_client(each):
-            return Unreadable(None, each)
+            return UnreadableAnswer(None, each)
         if isinstance(each, JSONDecodeError) and _is_of_client(each):
-            return Unreadable(each.doc or None, each)
+            return UnreadableAnswer(each.doc or None, each)
     return None
 
 

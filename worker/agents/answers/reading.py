@@ -8,7 +8,7 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
-from worker.agents.answers.errors import BrokenOff, EmptyAnswer, ProviderFailed, Unreadable
+from worker.agents.answers.errors import BrokenOff, EmptyAnswer, ProviderFailed, UnreadableAnswer
 from worker.words.finish import FinishReason
 
 REASONS: dict[FinishReason, tuple[str, ...]] = {
@@ -255,13 +255,13 @@ def _reading(original: Any) -> Any:
             return original(self, *arguments, **options)
         response = arguments[0] if arguments else options[given]
         if isinstance(response, str | bytes):  # a client passes on what is no JSON
-            raise Unreadable(response)
+            raise UnreadableAnswer(response)
         token = reading_in_hand.set(None)  # a class may ask the one that it is made from
         try:
             reading.take(response)
             made = original(self, *arguments, **options)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise Unreadable(response, error) from error
+            raise UnreadableAnswer(response, error) from error
         finally:
             reading_in_hand.reset(token)
         if _get(response, "type") == "response.incomplete":

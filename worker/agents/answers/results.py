@@ -25,7 +25,7 @@ FORMATS = {
 FENCE = "```"
 
 
-class Unfit(Exception):  # noqa: N818 - a finding about a result, not yet an error of the run
+class UnfitResult(Exception):  # noqa: N818 - a finding about a result, not yet an error of the run
     """A result does not have the form that is wanted."""
 
 
@@ -68,7 +68,7 @@ class Wanted:
         text = unfenced(content) if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)
         found, wrong = await fitted(text, self.schema if self.model is None else None)
         if found is None:
-            raise Unfit(wrong)
+            raise UnfitResult(wrong)
         return found if self.model is None else _by_class(self.model, found)
 
 
@@ -121,4 +121,4 @@ def _by_class(model: "type[BaseModel]", text: str) -> str:
     except ClassMismatch as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = "/".join(str(part) for part in first["loc"])
-        raise Unfit(f"{first['msg']} (at {where})" if where else first["msg"]) from error
+        raise UnfitResult(f"{first['msg']} (at {where})" if where else first["msg"]) from error

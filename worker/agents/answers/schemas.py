@@ -68,7 +68,7 @@ def inner(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class SchemaRequest:
     """How a model is asked for a schema.
 
     Args:
@@ -82,7 +82,7 @@ class Asking:
     instruction: str | None = None
 
 
-def asking(model: Any, schema: dict[str, Any]) -> Asking:
+def asking(model: Any, schema: dict[str, Any]) -> SchemaRequest:
     """Put a schema the way a model's provider wants it.
 
     OpenAI and those who speak its language take ``{"type": "json_schema", "json_schema": {"name", "schema"}}``, Claude
@@ -92,13 +92,13 @@ def asking(model: Any, schema: dict[str, Any]) -> Asking:
     families = {each.__name__ for each in type(model).__mro__}
     native = bool(model.supports_native_structured_outputs)
     if schema.get("type") != "object":
-        return Asking(None, instruction=in_words(schema))
+        return SchemaRequest(None, instruction=in_words(schema))
     if "Claude" in families:
         narrow = _for_claude(schema) if native else None
-        return Asking(narrow) if narrow else Asking(None, instruction=in_words(schema))
+        return SchemaRequest(narrow) if narrow else SchemaRequest(None, instruction=in_words(schema))
     if model.supports_json_schema_outputs or (native and families & {"OpenAIChat", "OpenAIResponses"}):
-        return Asking({"type": "json_schema", "json_schema": {"name": SCHEMA_NAME, "schema": schema}})
-    return Asking(schema, json_mode=True)
+        return SchemaRequest({"type": "json_schema", "json_schema": {"name": SCHEMA_NAME, "schema": schema}})
+    return SchemaRequest(schema, json_mode=True)
 
 
 def in_words(schema: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from worker.current import Position, call_in_hand, position
 from worker.words.digests import digest
 
 if TYPE_CHECKING:
-    from worker.agents.instrumentation.step_pauses import Held
+    from worker.agents.instrumentation.step_pauses import PausedWorkflow
     from worker.agents.runs.agent_run import AgentRun
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Frame:
     servers: list[Any] = field(default_factory=list[Any])  # MCP connections that the run uses
     databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for it
     is_users: bool = False  # the user's own code has made it
-    held: "Held | None" = None  # where it has paused, if it is a workflow
+    held: "PausedWorkflow | None" = None  # where it has paused, if it is a workflow
     pauses: int = 0  # how often it has
     is_paused: bool = False  # something within it waits for a person
     is_live: bool = False  # something within it is made that no earlier attempt has completed

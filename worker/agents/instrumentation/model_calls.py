@@ -21,7 +21,7 @@ from worker.agents.runs.loops import keeps_tools, reason_to_end
 from worker.agents.runs.state import FailedCall
 from worker.agents.translation.values import ReplayedText, packed, unpacked
 from worker.words.finish import FinishReason, is_whole
-from worker.words.watching import ModelCall as Stretch
+from worker.words.watching import ModelCallSpan as Stretch
 
 WHAT = "An answer of the model"
 

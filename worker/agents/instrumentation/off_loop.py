@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from worker.agents.instrumentation.in_time import ENDING
 from worker.agents.instrumentation.own_code import watched
 from worker.current import run_in_hand
-from worker.threads import Call, in_thread, own_process
+from worker.threads import ThreadCall, in_thread, own_process
 
 Original = Callable[..., Any]
 Make = Callable[[Original], Original]
@@ -53,7 +53,7 @@ async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
     try:
         while True:
             is_within = True
-            item = await loop.run_in_executor(None, Call(step))
+            item = await loop.run_in_executor(None, ThreadCall(step))
             is_within = False
             if item is ENDING:
                 return

@@ -200,7 +200,7 @@ def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
         found.append(asked(Kind.Confirmation, question=_first_line(function.description)))
     if is_form:
         fields = [
-            Field(each.get("field_name"), each.get("field_type"), each.get("field_description"))
+            AskedField(each.get("field_name"), each.get("field_type"), each.get("field_description"))
             for each in call.arguments["user_input_fields"]
         ]
         found.append(asked(Kind.UserInput, value_schema=form(fields)))
@@ -209,7 +209,7 @@ def requests_of(frame: Frame, call: Any) -> list[InputRequest]:
     elif function.requires_user_input:
         given = call.arguments or {}
         fields = [
-            Field(each.name, each.field_type, each.description, given.get(each.name))
+            AskedField(each.name, each.field_type, each.description, given.get(each.name))
             for each in function.user_input_schema or ()
         ]
         found.append(asked(Kind.UserInput, value_schema=form(fields), question=_first_line(function.description)))
@@ -231,7 +231,7 @@ def _asker(frame: Frame, call: Any) -> Callable[..., InputRequest]:
     return asked
 
 
-class Field:
+class AskedField:
     """A field of a form.
 
     Args:
@@ -261,7 +261,7 @@ class Field:
         self.is_needed = is_needed and value is None
 
 
-def form(fields: Sequence[Field]) -> dict[str, Any]:
+def form(fields: Sequence[AskedField]) -> dict[str, Any]:
     """The JSON Schema of a form."""
     properties: dict[str, Any] = {}
     for each in fields:

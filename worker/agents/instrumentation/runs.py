@@ -24,7 +24,7 @@ from worker.agents.instrumentation.run_outcomes import (
 )
 from worker.agents.instrumentation.stable_ids import give_id
 from worker.agents.journal import CallSite, Identity
-from worker.agents.journal.call_sites import Place, call_site
+from worker.agents.journal.call_sites import CodePlace, call_site
 from worker.agents.overrides import for_run_within, is_of_workflow, without_users
 from worker.agents.tools.tools import runs_others
 from worker.current import run_in_hand
@@ -173,7 +173,7 @@ def _opened(
     return child
 
 
-def _site(place: Callable[[], Place]) -> CallSite:
+def _site(place: Callable[[], CodePlace]) -> CallSite:
     return CallSite(*place(), STATE)
 
 

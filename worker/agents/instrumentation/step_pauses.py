@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from worker.agents.errors import AgentFailed
 from worker.agents.instrumentation.frames import Frame, frame_in_hand
-from worker.agents.instrumentation.pauses import Field, form
+from worker.agents.instrumentation.pauses import AskedField, form
 from worker.words.events import NewEvent
 from worker.words.requests import InputAnswer, InputRequest, RequestKind
 from worker.words.statuses import TaskUpdateEventType
@@ -25,7 +25,7 @@ REVIEWS = ("requires_confirmation", "requires_user_input", "requires_output_revi
 """Settings of a ``HumanReview`` for which Agno pauses."""
 
 
-class Held(NamedTuple):
+class PausedWorkflow(NamedTuple):
     """Where a workflow has paused.
 
     Args:
@@ -61,7 +61,7 @@ def _hold(session: Any, output: Any) -> None:
     frame = frame_in_hand.get() if output.is_paused else None
     for each in () if frame is None else frame.path():
         if each.run_id == output.run_id:
-            each.held = Held(session, output)
+            each.held = PausedWorkflow(session, output)
             return
 
 
@@ -85,7 +85,7 @@ def session_sync(original: Original) -> Original:
     return hook
 
 
-def _held_of(workflow: Any) -> Held | None:
+def _held_of(workflow: Any) -> PausedWorkflow | None:
     frame = frame_in_hand.get()
     return next((each.held for each in frame.path() if each.owner is workflow), None) if frame is not None else None
 
@@ -248,9 +248,9 @@ def requests_of_step(where: Sequence[Any], step: Any) -> Iterator[tuple[InputReq
         yield InputRequest.asked(where, Kind.RouteSelection, **said), partial(_select, step)
 
 
-def _field(each: Any) -> Field:
+def _field(each: Any) -> AskedField:
     allowed = each.allowed_values
-    return Field(each.name, each.field_type, each.description, each.value, allowed, is_needed=each.required)
+    return AskedField(each.name, each.field_type, each.description, each.value, allowed, is_needed=each.required)
 
 
 def _decide(error: Any, answer: InputAnswer) -> None:

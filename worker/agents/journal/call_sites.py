@@ -23,7 +23,7 @@ MOST_FRAMES = 30  # deeper code is recursive: its place says nothing
 DIGEST_CHARACTERS = 8  # 32 bits; what is told apart are versions of one function
 
 
-class Place(NamedTuple):
+class CodePlace(NamedTuple):
     """Where a run is made.
 
     Args:
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     code: str
 
 
-def call_site(home: Position | None) -> Callable[[], Place]:
+def call_site(home: Position | None) -> Callable[[], CodePlace]:
     """Look at who calls, up to the framework.
 
     Args:
@@ -52,7 +52,7 @@ def call_site(home: Position | None) -> Callable[[], Place]:
         chain.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     is_alone = home is not None and home == position() and 0 < len(chain) < MOST_FRAMES
-    return lambda: Place(_named(chain) if is_alone else None, _digest_of_all([code for code, _ in chain]))
+    return lambda: CodePlace(_named(chain) if is_alone else None, _digest_of_all([code for code, _ in chain]))
 
 
 def is_same_place(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class CallBounds:
     """What holds for the calls of a run.
 
     Args:
@@ -30,7 +30,7 @@ class Bounds:
         return self.tool_calls if getattr(owner, "tool_call_limit", None) is None else None
 
 
-def bounds_of(attempt: Run | None) -> Bounds:
+def bounds_of(attempt: Run | None) -> CallBounds:
     """The bounds of a run: those of the settings, but for what the handler of its attempt says."""
     bounds = _of_settings(*(os.environ.get(name) for name in _NAMES))
     return bounds if attempt is None or attempt.silence is None else replace(bounds, silence=attempt.silence)
@@ -45,9 +45,9 @@ _NAMES = (
 
 
 @lru_cache(maxsize=8)
-def _of_settings(*_: str | None) -> Bounds:
+def _of_settings(*_: str | None) -> CallBounds:
     """Read once for what the environment says: reading settings takes longer than a run that does nothing."""
     settings = Settings()
-    return Bounds(
+    return CallBounds(
         settings.model_silence_seconds, settings.tool_repeats, settings.tool_calls, settings.tool_result_characters
     )

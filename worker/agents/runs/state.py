@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.agents.event_buffer import EventBuffer, Written
 from worker.agents.journal import Journal, Scope
-from worker.agents.runs.bounds import Bounds, bounds_of
+from worker.agents.runs.bounds import CallBounds, bounds_of
 from worker.agents.runs.conversation import Contents
 from worker.agents.runs.own_task import OwnTask
 from worker.current import REASON_DRAIN, Run
@@ -87,7 +87,7 @@ class RunState:
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
     _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
     _broken_off: bool = False
-    _bounds: Bounds | None = None
+    _bounds: CallBounds | None = None
     asked: dict[str, InputRequest] = field(default_factory=dict[str, InputRequest])
     """What its agents ask of a person, and nobody has answered."""
     steps: "set[Frame]" = field(default_factory=set["Frame"])
@@ -131,7 +131,7 @@ class RunState:
             await asyncio.wait(self._others, timeout=ENDING_SECONDS)
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> CallBounds:
         """How far its calls may go."""
         if self._bounds is None:
             self._bounds = bounds_of(self.attempt)

@@ -22,7 +22,7 @@ SMALL_CHARACTERS = 16_000  # of a payload, and of a schema, that are checked at 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class Unfit(Exception):  # noqa: N818 - what the payload is
+class UnfitPayload(Exception):  # noqa: N818 - what the payload is
     """The payload is none that the tool takes; it was not called."""
 
 
@@ -85,7 +85,7 @@ class LocalTool:
             return await answer if inspect.isawaitable(answer) else answer
         except pydantic.ValidationError as error:
             if error.title in (self.tool.name, getattr(self.tool.function, "__name__", "")):
-                raise Unfit(_words_of(error)) from None
+                raise UnfitPayload(_words_of(error)) from None
             raise
 
 
@@ -107,21 +107,21 @@ async def check_payload(record: ToolRecord, payload: Any) -> dict[str, Any]:
     if isinstance(given, pydantic.BaseModel):
         given = given.model_dump(mode="json", exclude_none=True)
     if not isinstance(given, dict):
-        raise Unfit(f"the payload must be an object of the arguments, not {type(given).__name__}")
+        raise UnfitPayload(f"the payload must be an object of the arguments, not {type(given).__name__}")
     schema = record.parameters or {"type": "object"}
     try:
         text = json.dumps(given)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Unfit(f"the payload is no JSON: {error}") from None
+        raise UnfitPayload(f"the payload is no JSON: {error}") from None
     try:
         if len(text) <= SMALL_CHARACTERS and not _may_take_long(schema):
             wrong = json_schema.fitted(text, schema).get("unfit")
         else:
             _, wrong = await schemas.fitted(text, schema)
     except (ValidationError, Refused) as error:
-        raise Unfit(f"the tool's schema cannot be applied: {message_of(error)}") from None
+        raise UnfitPayload(f"the tool's schema cannot be applied: {message_of(error)}") from None
     if wrong is not None:
-        raise Unfit(wrong)
+        raise UnfitPayload(wrong)
     return cast("dict[str, Any]", given)
 
 

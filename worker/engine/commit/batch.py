@@ -14,7 +14,7 @@ from worker.engine.state.families import waiting_parent
 from worker.engine.state.references import FileRow
 from worker.engine.state.rows import TAKES_TURNS, Change, Effect, LoggedEvent, Row, not_found
 from worker.engine.state.transitions import moves_turns
-from worker.words.conversations import WAITS_FOR_TURN, Turns
+from worker.words.conversations import WAITS_FOR_TURN, ConversationKey
 from worker.words.errors import LeaseLost, ModuleException
 from worker.words.references import Reference
 from worker.words.texts import clean
@@ -96,7 +96,9 @@ class Batch:
     files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_files: list[str] = field(default_factory=list[str])
     begun: Sequence[Mapping[str, Any]] = ()  # rows of new tasks that a worker of this process has begun
-    turns: set[Turns] = field(default_factory=set[Turns])  # where somebody else's turn may have come
+    turns: set[ConversationKey] = field(
+        default_factory=set[ConversationKey]
+    )  # where somebody else's turn may have come
     parents: set[str] = field(default_factory=set[str])  # tasks of which a child has ended
     wakes_work: bool = False
     wakes_deliveries: bool = False
@@ -132,7 +134,7 @@ class Batch:
         self.new.append(item.columns())
         self._keep(item.files, item)
         if item.queued:
-            self.turns.add(Turns(item.organization_id, item.agent_id, item.settings["conversation_id"]))
+            self.turns.add(ConversationKey(item.organization_id, item.agent_id, item.settings["conversation_id"]))
         self.wakes_work |= item.status == "pending" and item.worker_id is None and not item.queued
 
     def _changed(self, change: Change, owner: str | None) -> Exception | None:
@@ -148,7 +150,7 @@ class Batch:
             return error
         self._add(effect, change.task_id)
         if moves_turns(row):
-            self.turns.add(Turns(row.organization_id, row.agent_id, row.state[TAKES_TURNS]))
+            self.turns.add(ConversationKey(row.organization_id, row.agent_id, row.state[TAKES_TURNS]))
         if (parent := waiting_parent(row)) is not None:
             self.parents.add(parent)
         if getattr(change, "attempt", None) is None:

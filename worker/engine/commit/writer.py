@@ -35,8 +35,8 @@ from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.vault import Vault
 from worker.engine.fault_points import fault
 from worker.engine.state.run_changes import Append, Save
-from worker.engine.timings import DEFAULT, Timings
-from worker.words.conversations import Turns
+from worker.engine.timings import DEFAULT, EngineTimings
+from worker.words.conversations import ConversationKey
 from worker.words.errors import CutOff, TaskNotFound, Unavailable
 from worker.words.ids import is_id
 from worker.words.notices import PlatformTrouble, announce
@@ -78,14 +78,14 @@ class Writer:
         self,
         url: str,
         tell: Tell,
-        ended: Callable[[Collection[Turns]], None],
+        ended: Callable[[Collection[ConversationKey]], None],
         parents: Callable[[Collection[str]], None],
         *,
         pooled: bool,
         server: ServerIdentity,
         lease: OwnLease,
         vault: Vault,
-        timings: Timings = DEFAULT,
+        timings: EngineTimings = DEFAULT,
     ) -> None:
         self._timings = timings
         self._server = server

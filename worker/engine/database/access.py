@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 
-class Access(Protocol):
+class DatabaseAccess(Protocol):
     """One process's way to the database."""
 
     def connection(self, seconds: float | None = None) -> "AbstractAsyncContextManager[AsyncConnection[Any]]":

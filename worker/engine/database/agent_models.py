@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Mapping
 
-from worker.engine.database.access import Access
+from worker.engine.database.access import DatabaseAccess
 from worker.engine.database.statements import agents as sql_agents
 
 KNOWN_SECONDS = 1.0
@@ -22,7 +22,7 @@ NOTHING: Mapping[str, str] = {}
 class AgentModels:
     """What the agents of all organizations say of their models."""
 
-    def __init__(self, core: Access) -> None:
+    def __init__(self, core: DatabaseAccess) -> None:
         self._core = core
         self._known: dict[tuple[str, str], tuple[float, Mapping[str, str]]] = {}
 

@@ -27,7 +27,7 @@ def too_late() -> Unavailable:
     return Unavailable(f"the database has not answered for {bounds.CALL_SECONDS:g} s", retry_after=5)
 
 
-class Bounds:
+class StatementBounds:
     """Statements under way, each on a connection, and those that were left to themselves."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NEXT_SECONDS = 0.01  # before another connection is taken in the place of one that turned out to be broken
 
 
-class Pool:
+class ConnectionPool:
     """Connections in autocommit mode. Made, used and closed on one loop.
 
     The library's own waits double, from one second on: between tries to connect, and after each connection that turns

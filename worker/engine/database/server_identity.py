@@ -44,7 +44,7 @@ START: LiteralString = """
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class KnownServer:
     """A server, as long as it runs."""
 
     cluster: int | None
@@ -62,7 +62,7 @@ class ServerIdentity:
     def __init__(self, moved: Callable[[], None] | None = None) -> None:
         self._moved = moved
         self._lock = Lock()
-        self._server: Server | None = None
+        self._server: KnownServer | None = None
         self._mark = 0
         self._timelines: dict[int, int] = {}  # the highest that was seen of each cluster
         self._seen: WeakKeyDictionary[object, int] = WeakKeyDictionary()
@@ -100,7 +100,7 @@ class ServerIdentity:
             mark = self._mark
             self._compare(connection, identity_sync(connection), mark)
 
-    def _enter(self, connection: object, server: Server) -> None:
+    def _enter(self, connection: object, server: KnownServer) -> None:
         with self._lock:
             if server.cluster is not None and server.timeline is not None:
                 newest = self._timelines.get(server.cluster, server.timeline)
@@ -118,14 +118,14 @@ class ServerIdentity:
         if has_moved and self._moved is not None:
             self._moved()
 
-    def _compare(self, connection: object, server: Server, mark: int) -> None:
+    def _compare(self, connection: object, server: KnownServer, mark: int) -> None:
         with self._lock:
             if self._server is not None and server.started != self._server.started:
                 raise Unavailable("the connection leads to a server that was left", retry_after=1)
             self._seen[connection] = mark
 
 
-async def identity(connection: "AsyncConnection[Any]", session: LiteralString = "select") -> Server:
+async def identity(connection: "AsyncConnection[Any]", session: LiteralString = "select") -> KnownServer:
     """Ask a server who it is.
 
     Args:
@@ -140,7 +140,7 @@ async def identity(connection: "AsyncConnection[Any]", session: LiteralString = 
     return _server(row)
 
 
-def identity_sync(connection: "Connection[Any]", session: LiteralString = "select") -> Server:
+def identity_sync(connection: "Connection[Any]", session: LiteralString = "select") -> KnownServer:
     """Ask a server who it is, on a blocking connection; as ``identity``."""
     comma: LiteralString = "" if session == "select" else ","
     try:
@@ -150,8 +150,8 @@ def identity_sync(connection: "Connection[Any]", session: LiteralString = "selec
     return _server(row)
 
 
-def _server(row: "tuple[Any, ...] | None") -> Server:
-    return Server(*row[-3:]) if row is not None else Server(None, 0.0, None)
+def _server(row: "tuple[Any, ...] | None") -> KnownServer:
+    return KnownServer(*row[-3:]) if row is not None else KnownServer(None, 0.0, None)
 
 
 def _missing() -> "tuple[type[Exception], ...]":

@@ -26,7 +26,7 @@ CANDIDATES = ("postgres", "_postgres", "nobody")  # where none can be made: Debi
 KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
-class Identity(TypedDict, total=False):
+class AccountOptions(TypedDict, total=False):
     """The arguments of `subprocess` that make a child run as another account."""
 
     user: int
@@ -49,9 +49,9 @@ class Account:
     other: bool
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> AccountOptions:
         """Arguments for `subprocess`; empty when the server runs as ourselves."""
-        return Identity(user=self.uid, group=self.gid, extra_groups=()) if self.other else Identity()
+        return AccountOptions(user=self.uid, group=self.gid, extra_groups=()) if self.other else AccountOptions()
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a short program as this account and return its exit code and output."""

@@ -24,7 +24,7 @@ class Embedded:
         pid: Process id of the server (its postmaster).
     """
 
-    def __init__(self, cluster: Cluster, users: UserLock, server: servers.Server) -> None:
+    def __init__(self, cluster: Cluster, users: UserLock, server: servers.RunningServer) -> None:
         self._cluster = cluster
         self._users: UserLock | None = users
         self._process = os.getpid()

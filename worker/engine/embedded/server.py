@@ -50,7 +50,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Server:
+class RunningServer:
     """A running server.
 
     Attributes:
@@ -66,7 +66,7 @@ class Server:
         return f"postgresql://{USER}@/{database}?host={quote(str(self.socket_folder), safe='')}&port={PORT}"
 
 
-def find(cluster: Cluster) -> Server | None:
+def find(cluster: Cluster) -> RunningServer | None:
     """The server that runs on this data folder and answers, or None when there is none.
 
     Raises:
@@ -81,7 +81,7 @@ def find(cluster: Cluster) -> Server | None:
     return server
 
 
-def start(cluster: Cluster) -> Server:
+def start(cluster: Cluster) -> RunningServer:
     """Start the server, on a new data folder when there is none. The caller holds the start lock.
 
     Raises:
@@ -109,7 +109,7 @@ def start(cluster: Cluster) -> Server:
         time.sleep(RETRY_SECONDS)
 
 
-def create_database(server: Server) -> None:
+def create_database(server: RunningServer) -> None:
     """Create our database unless it is there."""
     import psycopg  # heavy, and not needed to import this package
 
@@ -183,7 +183,7 @@ def _stale_pid(data: Path) -> dict[str, str]:
     return {"PG_GRANDPARENT_PID": str(pid)} if pid is not None and not is_server(pid, data) else {}
 
 
-def _started(cluster: Cluster, process: subprocess.Popen[bytes], deadline: float) -> Server | None:
+def _started(cluster: Cluster, process: subprocess.Popen[bytes], deadline: float) -> RunningServer | None:
     """Wait until the new server answers; None when it ended first. Taking too long ends it, as does an interrupt."""
     try:
         server = _until_ready(cluster, process.pid, lambda: process.poll() is None, deadline)
@@ -210,20 +210,22 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
     threading.Thread(target=process.wait, name="embedded-postgres-reaper", daemon=True).start()
 
 
-def _until_ready(cluster: Cluster, pid: int, lives: Callable[[], bool], deadline: float | None = None) -> Server | None:
+def _until_ready(
+    cluster: Cluster, pid: int, lives: Callable[[], bool], deadline: float | None = None
+) -> RunningServer | None:
     limit = deadline if deadline is not None else time.monotonic() + START_SECONDS
     while lives() and time.monotonic() < limit:
         folder = recorded_socket_folder(cluster.data)
         if folder is not None and recorded_pid(cluster.data) == pid and is_ready(cluster.data):
             cluster.account.require_own(folder)
-            server = Server(pid, folder)
+            server = RunningServer(pid, folder)
             if _answers(server, cluster.data):
                 return server
         time.sleep(POLL_SECONDS)
     return None
 
 
-def _answers(server: Server, data: Path) -> bool:
+def _answers(server: RunningServer, data: Path) -> bool:
     """Whether a connection is really answered, and by the server of this data folder."""
     import psycopg  # heavy, and not needed to import this package
 

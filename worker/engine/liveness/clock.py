@@ -8,7 +8,7 @@ import asyncio
 
 from worker.contracts.lease import now
 from worker.engine.commit.hints import DELIVERIES, WORK
-from worker.engine.database.access import Access
+from worker.engine.database.access import DatabaseAccess
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.notices import ClockSetBack, PlatformTrouble, announce
 
@@ -68,7 +68,7 @@ _PROVIDERS = """
 """
 
 
-async def watch(core: Access) -> None:
+async def watch(core: DatabaseAccess) -> None:
     """Look for a clock that was set back, also while nobody looked, and mend what that delays; until cancelled."""
     before: tuple[float, float] | None = None
     while True:
@@ -85,13 +85,13 @@ async def watch(core: Access) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _mend_and_say(core: Access, back: float) -> None:
+async def _mend_and_say(core: DatabaseAccess, back: float) -> None:
     count = await mend(core)
     if count:
         announce(ClockSetBack(back, count))
 
 
-async def mend(core: Access) -> int:
+async def mend(core: DatabaseAccess) -> int:
     """Bring nearer what a clock that was set back has put off; how much that was."""
     count = 0
     for statement in (_TASKS, _CURSORS, _PROVIDERS):

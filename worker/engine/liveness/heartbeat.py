@@ -17,7 +17,7 @@ from worker.engine.database.connections import connect_sync
 from worker.engine.database.server_identity import ServerIdentity
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.liveness.wakeups import Wakeups
-from worker.engine.timings import DEFAULT, Timings
+from worker.engine.timings import DEFAULT, EngineTimings
 from worker.words.notices import PlatformTrouble, announce
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Heartbeat:
         pooled: bool,
         server: ServerIdentity,
         lease: OwnLease | None = None,
-        timings: Timings = DEFAULT,
+        timings: EngineTimings = DEFAULT,
     ) -> None:
         self._timings = timings
         self._lease = lease or OwnLease()

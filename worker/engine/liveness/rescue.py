@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.engine.commit.hints import DELIVERIES, WORK
 from worker.engine.commit.writer import Writer
-from worker.engine.database.access import Access
+from worker.engine.database.access import DatabaseAccess
 from worker.engine.database.statements import deliveries as sql_deliveries
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.state.release import Release
@@ -26,7 +26,7 @@ class Rescue:
         loop: The engine's.
     """
 
-    def __init__(self, access: Access, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, access: DatabaseAccess, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         self._access = access
         self._writer = writer
         self._loop = loop

@@ -10,11 +10,11 @@ from collections.abc import Collection
 from contextvars import Context
 
 from worker.engine.commit.hints import DELIVERIES, WORK
-from worker.engine.database.access import Access
+from worker.engine.database.access import DatabaseAccess
 from worker.engine.database.connections import BY_INDEX
 from worker.engine.database.statements.tasks import HOLDS, RAISE_CURSORS_OF
 from worker.engine.liveness.upkeep import repeat
-from worker.words.conversations import Turns
+from worker.words.conversations import ConversationKey
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
@@ -90,12 +90,12 @@ class TurnKeeper:
         core: The database.
     """
 
-    def __init__(self, core: Access) -> None:
+    def __init__(self, core: DatabaseAccess) -> None:
         self._core = core
-        self._due: set[Turns] = set()
+        self._due: set[ConversationKey] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def look_at(self, turns: Collection[Turns]) -> None:
+    def look_at(self, turns: Collection[ConversationKey]) -> None:
         """See soon whose turn it is in these conversations."""
         self._due |= set(turns)
         if self._due and (self._task is None or self._task.done()):
@@ -109,7 +109,7 @@ class TurnKeeper:
             except ModuleException as error:  # whoever looks every two seconds finds them
                 announce(PlatformTrouble(doing="giving turns in conversations", error=error, again_in=LOOK_SECONDS))
 
-    async def advance(self, turns: Collection[Turns]) -> None:
+    async def advance(self, turns: Collection[ConversationKey]) -> None:
         """Let the first task go of each of these conversations in which it is nobody's turn."""
         keys = {
             "class": LOCK_CLASS,
@@ -132,11 +132,11 @@ class TurnKeeper:
             if len(rows) < BATCH:
                 return
 
-    async def _stuck(self) -> list[Turns]:
+    async def _stuck(self) -> list[ConversationKey]:
         async with self._core.connection() as connection, connection.transaction():
             await connection.execute(BY_INDEX)
             rows = await (await connection.execute(STUCK, {"batch": BATCH})).fetchall()
-        return [Turns(*row) for row in rows]
+        return [ConversationKey(*row) for row in rows]
 
     async def look_after(self) -> None:
         """Look every two seconds; until it is cancelled."""

@@ -91,7 +91,7 @@ def _due(requests: Sequence[InputRequest], now: datetime) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerRequests:
     """Somebody's answers to what a paused task asks.
 
     Args:
@@ -129,7 +129,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class ExpireRequests:
     """Time's word that nobody has answered."""
 
     organization_id: str

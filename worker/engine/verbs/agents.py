@@ -22,7 +22,7 @@ NOT_STORED = frozenset({"id", "organization_id", "version", "created_at", "annou
 """What of an agent's record the platform itself knows."""
 
 
-class AgentVerbs(ClientVerbs):
+class EngineAgentVerbs(ClientVerbs):
     """Agents and what goes with them."""
 
     @bounded

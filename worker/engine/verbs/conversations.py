@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from worker.engine.core import Core
 from worker.engine.state.client_changes import Stop
-from worker.words.conversations import ANY_AGENT, PARALLEL, QUEUE, Mode, Turns
+from worker.words.conversations import ANY_AGENT, PARALLEL, QUEUE, ConversationKey, Mode
 from worker.words.errors import Conflict
 from worker.words.messages import TEXT_CHARACTERS
 from worker.words.tasks import NewTask, TaskRecord
@@ -137,7 +137,7 @@ class Conversations:
             Conflict: Another has come at the same moment, and only one can stay.
         """
         if mode == "reject" and is_new:
-            await self._core.turns.advance([Turns(self._organization, task.agent_id, conversation_id)])
+            await self._core.turns.advance([ConversationKey(self._organization, task.agent_id, conversation_id)])
             others = [each for each in await self.unfinished(task.agent_id, conversation_id) if each.id != task.id]
             if others and await self._take_back(task.id):
                 _check_free(others, conversation_id)

@@ -11,7 +11,7 @@ from worker.engine.database.columns import TASK_COLUMNS
 from worker.engine.liveness.upkeep import repeat
 from worker.engine.state.messages import Message
 from worker.engine.state.records import task_record
-from worker.engine.state.requests import Answer, Overdue
+from worker.engine.state.requests import AnswerRequests, ExpireRequests
 from worker.engine.state.signals import Signal
 from worker.words.actors import acting
 from worker.words.errors import Conflict, Unavailable, ValidationError
@@ -52,9 +52,11 @@ _OVERDUE = """
 """
 
 
-def answering(organization_id: str, record: TaskRecord, answers: Sequence[InputAnswer]) -> Answer:
+def answering(organization_id: str, record: TaskRecord, answers: Sequence[InputAnswer]) -> AnswerRequests:
     """Make the change that gives a task its answers, in the name of whoever acts."""
-    return Answer(organization_id, record.id, answers, _who(), sum(len(encode(each.said())) for each in answers))
+    return AnswerRequests(
+        organization_id, record.id, answers, _who(), sum(len(encode(each.said())) for each in answers)
+    )
 
 
 def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
@@ -142,7 +144,7 @@ async def look_after_requests(core: Core) -> None:
 async def expire(core: Core) -> None:
     """Do once what ``look_after_requests`` does."""
     while rows := await core.rows(_OVERDUE, (BATCH,)):
-        changes = [Overdue(row["organization_id"], row["id"]) for row in rows]
+        changes = [ExpireRequests(row["organization_id"], row["id"]) for row in rows]
         await asyncio.gather(*(core.writer.write(each) for each in changes))
         if len(rows) < BATCH:
             return

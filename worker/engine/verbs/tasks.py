@@ -15,7 +15,7 @@ from worker.engine.state.references import uploads
 from worker.engine.state.rows import TAKES_TURNS, text_size
 from worker.engine.state.run_changes import Save
 from worker.engine.verbs import conversation_views, input_answers, queries, tool_calls
-from worker.engine.verbs.agents import AgentVerbs
+from worker.engine.verbs.agents import EngineAgentVerbs
 from worker.engine.verbs.children import stop_children
 from worker.engine.verbs.event_log import EventVerbs
 from worker.words.actors import AuditAction
@@ -41,7 +41,7 @@ from worker.words.watching import Creation, watched
 from worker.words.work import KeptFile, StoredFile
 
 
-class EngineTasks(EventVerbs, AgentVerbs):
+class EngineTasks(EventVerbs, EngineAgentVerbs):
     """What clients ask for, for one organization."""
 
     @bounded

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 
 from worker.bounded import Refused
 from worker.inputs.kinds import COMPOUND, ENCRYPTED, EXCEL, POWERPOINT, TYPES, WORD, ZIP
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
 
@@ -32,7 +32,7 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
     Raises:
         Refused: It cannot be read; with the cause.
     """
-    limits = Limits(**asked)
+    limits = ReaderLimits(**asked)
     found = _identified(content, limits.media_type)
     if found == ENCRYPTED:
         raise Refused(PASSWORD)
@@ -43,7 +43,7 @@ def read(content: bytes, asked: dict[str, Any]) -> bytes:
         return json.dumps({"media_type": found, "missing": kind.library}).encode()
     module, _, function = kind.reader.partition(":")
     reader = getattr(import_module(f"{__name__}.{module}"), function)
-    answer: Answer = reader(_prepared(content, found), replace(limits, media_type=found))
+    answer: ReadText = reader(_prepared(content, found), replace(limits, media_type=found))
     text = answer.text.strip("\n")
     if not text.strip() and not answer.files:
         raise Refused(", and ".join(["it has no text in it", *answer.notes]))

@@ -7,7 +7,7 @@ from worker.inputs.names import size_words
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReaderLimits:
     """What is asked of a reader.
 
     Arguments:
@@ -36,7 +36,7 @@ class Inner(NamedTuple):
 
 
 @dataclass
-class Answer:
+class ReadText:
     """What a file says.
 
     Arguments:

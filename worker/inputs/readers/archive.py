@@ -13,7 +13,7 @@ from worker.bounded import Refused
 from worker.inputs.decoding import OF_DOS, text_encoding
 from worker.inputs.kinds import BZIP2, GZIP, MOST_MEMBERS, TYPES, XZ
 from worker.inputs.names import file_name, one_line, size_words
-from worker.inputs.readers.answer import Answer, Inner, Limits, too_large
+from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText, too_large
 from worker.inputs.readers.containers import BROKEN, ENTRIES, opened
 
 LISTED = 200  # names of files; of the others the listing has the number
@@ -53,14 +53,14 @@ Entry = tuple[str, int, Callable[[int], bytes]]
 """A file in an archive: its path, its size, and what reads at most so many bytes of it."""
 
 
-def read_zip(content: bytes, limits: Limits) -> Answer:
+def read_zip(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a zip archive. Raises: Refused."""
     archive = opened(content)
     infos = [each for each in archive.infolist() if not each.is_dir()]
     named = _names(infos)
     if infos and all(each.flag_bits & _FLAG_ENCRYPTED for each in infos):
         names = [(name, each.file_size) for name, each in zip(named, infos, strict=True)]
-        return Answer(_listing("zip", names), notes=["its files are encrypted and need a password"])
+        return ReadText(_listing("zip", names), notes=["its files are encrypted and need a password"])
 
     def reader(info: object) -> Callable[[int], bytes]:
         def take(most: int) -> bytes:
@@ -85,7 +85,7 @@ def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
     ]
 
 
-def read_tar(content: bytes, limits: Limits) -> Answer:
+def read_tar(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a tar archive, packed or not. Raises: Refused."""
     entries: list[Entry] = []
     try:
@@ -101,7 +101,7 @@ def read_tar(content: bytes, limits: Limits) -> Answer:
     return _answer("tar", entries, len(content), limits.most)
 
 
-def read_packed(content: bytes, limits: Limits) -> Answer:
+def read_packed(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read what is packed by gzip, bzip2 or xz: a tar archive, or one file. Raises: Refused."""
     unpacked, ending, short = _PACKERS[limits.media_type]
     most = min(limits.most, max(LEAST, RATIO * len(content)))
@@ -117,7 +117,7 @@ def read_packed(content: bytes, limits: Limits) -> Answer:
     inner = name[: -len(ending)] if name.lower().endswith(ending) else f"{name} unpacked"
     if name.lower().endswith(short):
         inner = name[: -len(short)] + ".tar"
-    return Answer(
+    return ReadText(
         f"{TYPES[limits.media_type].words} ({size_words(len(data))} unpacked)",
         files=[Inner(inner, data)] if data else [],
     )
@@ -137,9 +137,9 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[int], 
     return take
 
 
-def _answer(what: str, entries: list[Entry], packed: int, most: int) -> Answer:
+def _answer(what: str, entries: list[Entry], packed: int, most: int) -> ReadText:
     seen = [each for each in entries if not any(part in each[0] for part in _UNSEEN)]
-    answer = Answer(_listing(what, [(name, size) for name, size, _ in seen]))
+    answer = ReadText(_listing(what, [(name, size) for name, size, _ in seen]))
     left = min(most, max(LEAST, RATIO * packed))
     for name, size, take in seen[:MOST_MEMBERS]:
         shown = one_line(name)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.containers import UNPACKED_BYTES, opened
 from worker.inputs.readers.sheets import Row, Sheet
@@ -23,7 +23,7 @@ _LEAST = 8  # bytes of a cell before its value; some programs write records with
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}  # 2.5.97.2
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a workbook. Raises: Refused."""
     try:
         return _Book(opened(content)).read(limits.characters)
@@ -42,7 +42,7 @@ class _Book:
         self._forms = list(self._read_forms())
         self._is_of_1904 = False
 
-    def read(self, characters: int) -> Answer:
+    def read(self, characters: int) -> ReadText:
         paths = self._related()
         found: list[tuple[Sheet, str]] = []
         for kind, data in self._records(_BOOK):

@@ -12,14 +12,14 @@ from worker.bounded import Refused
 from worker.inputs.decoding import text_encoding
 from worker.inputs.names import one_line
 from worker.inputs.readers import office, web
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import UNPACKED_BYTES, opened
 
 _CONTAINER = "META-INF/container.xml"
 _PAGES = ("application/xhtml+xml", "text/html")
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read an e-book. Raises: Refused."""
     try:
         book = _Book(opened(content))
@@ -46,7 +46,7 @@ class _Book:
         self._root = self._parsed(self._package)
         self._items = {str(each.get("id")): each for each in _elements(self._root, "item")}
 
-    def read(self, characters: int) -> Answer:
+    def read(self, characters: int) -> ReadText:
         """Its title and author, and its chapters, until so many characters are there."""
         named = {what: next(_elements(self._root, what), None) for what in ("title", "creator")}
         said = [one_line(each.text) for each in named.values() if each is not None and each.text]
@@ -58,7 +58,7 @@ class _Book:
             text = self._chapter(self._items.get(str(reference.get("idref"))))
             parts += [text] if text.strip() else []
             length += len(text)
-        return Answer("\n\n".join(parts), is_cut=is_cut)
+        return ReadText("\n\n".join(parts), is_cut=is_cut)
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """The pictures in it."""

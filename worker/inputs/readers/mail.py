@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from worker.inputs.decoding import text_encoding
 from worker.inputs.kinds import MOST_MEMBERS, WEB_ARCHIVE
 from worker.inputs.names import file_name, one_line, size_words
-from worker.inputs.readers.answer import Answer, Inner, Limits, too_large
+from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText, too_large
 from worker.inputs.readers.web import markdown
 
 HEADERS = ("From", "To", "Cc", "Date", "Subject")
@@ -17,10 +17,10 @@ MOST_PARTS = 1_000  # of one message, nested ones included
 _BODIES = ("text/plain", "text/html")
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a message. What cannot be decoded in it is left out, with a note."""
     message = BytesParser(policy=policy.default).parsebytes(content)
-    answer = Answer("")
+    answer = ReadText("")
     head = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
     body, attached = _parts_of(message, answer, limits.media_type == WEB_ARCHIVE)
     listing = [f"- {each.name} ({size_words(len(each.content))})" for each in attached]
@@ -33,10 +33,10 @@ def read(content: bytes, limits: Limits) -> Answer:
 def body(content: bytes) -> str:
     """The text of a message that is a part of a document."""
     message = BytesParser(policy=policy.default).parsebytes(content)
-    return _parts_of(message, Answer(""), is_page=True)[0]
+    return _parts_of(message, ReadText(""), is_page=True)[0]
 
 
-def _parts_of(message: EmailMessage, answer: Answer, is_page: bool) -> tuple[str, list[Inner]]:
+def _parts_of(message: EmailMessage, answer: ReadText, is_page: bool) -> tuple[str, list[Inner]]:
     """The body, and what is attached; beside a saved page stand its styles, scripts and decorations."""
     bodies: dict[str, list[str]] = {each: [] for each in _BODIES}
     attached: list[Inner] = []
@@ -69,7 +69,7 @@ def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
             yield part
 
 
-def take(answer: Answer, attached: list[Inner], most: int) -> None:
+def take(answer: ReadText, attached: list[Inner], most: int) -> None:
     """Pass on what is attached, within the limits."""
     for each in attached[:MOST_MEMBERS]:
         if len(each.content) > most:
@@ -98,7 +98,7 @@ def _of_bytes(raw: str) -> str:
     return content.decode(found.name, "replace") if content and found is not None else ""
 
 
-def _text(part: EmailMessage, answer: Answer) -> str:
+def _text(part: EmailMessage, answer: ReadText) -> str:
     """The text of a part: many do not say their encoding, or say a wrong one."""
     content = _bytes(part)
     found = text_encoding(content, part.get_content_charset() or "")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.bounded import Refused
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 
 BROKEN = "it is broken, or not what it seems to be"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def read(content: bytes, _: Limits) -> Answer:
+def read(content: bytes, _: ReaderLimits) -> ReadText:
     """Text, never pictures. Raises: Refused."""
     try:
         notebook = json.loads(content)
@@ -23,7 +23,7 @@ def read(content: bytes, _: Limits) -> Answer:
         parts = [part for cell in cells for part in _parts(cell, str(language))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Refused(BROKEN) from None
-    return Answer("\n\n".join(part for part in parts if part.strip()))
+    return ReadText("\n\n".join(part for part in parts if part.strip()))
 
 
 def _parts(cell: dict[str, Any], language: str) -> Iterator[str]:

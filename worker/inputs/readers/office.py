@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from worker.bounded import Refused
 from worker.inputs.kinds import EXCEL_BINARY, OLD_EXCEL, OLD_WORD
 from worker.inputs.readers import sheets
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.sheets import Sheet
 
 PASSWORD = "it is encrypted and needs a password"  # noqa: S105 - words of a note
@@ -18,7 +18,7 @@ _MIDNIGHT = re.compile(r"(?<=^\d{4}-\d\d-\d\d) 00:00:00$")
 _LINK = re.compile(r'\bHYPERLINK\s+(?:\\l\s+)?"([^"\n]{1,2000})"\s*')  # ECMA-376, part 1, 17.16.5.25
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document as Markdown. Raises: Refused."""
     if find_spec("kreuzberg") is None:  # a reader of its own was tried before
         raise Refused(BROKEN)
@@ -31,7 +31,7 @@ def read(content: bytes, limits: Limits) -> Answer:
         raise Refused(_cause(str(error))) from None
     if limits.media_type in {EXCEL_BINARY, OLD_EXCEL}:
         return sheets.answer(list(_sheets(text)))
-    return Answer(without_codes(text) if limits.media_type == OLD_WORD else text)
+    return ReadText(without_codes(text) if limits.media_type == OLD_WORD else text)
 
 
 def _sheets(text: str) -> Iterator[Sheet]:

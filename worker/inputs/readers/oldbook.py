@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.bounded import Refused
 from worker.inputs.readers import office, sheets
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.sheets import Row, Sheet, letters
 
@@ -19,7 +19,7 @@ class _Nowhere(io.TextIOBase):
         return len(text)
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a workbook. Raises: Refused."""
     try:
         return _read(content, limits)
@@ -29,7 +29,7 @@ def read(content: bytes, limits: Limits) -> Answer:
         return office.read(content, limits)  # which takes more, and shows numbers without their formats
 
 
-def _read(content: bytes, limits: Limits) -> Answer:
+def _read(content: bytes, limits: ReaderLimits) -> ReadText:
     import xlrd
 
     try:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from worker.bounded import Refused
 from worker.inputs.readers import office
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.tables import as_table
 
 MOST_CHARACTERS = 8_000_000  # of all parts together: pieces may be the same text many times
@@ -50,7 +50,7 @@ class _Piece(NamedTuple):
     width: int
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document. Raises: Refused."""
     try:
         text = _Document(content).text()
@@ -58,7 +58,7 @@ def read(content: bytes, limits: Limits) -> Answer:
         raise
     except Exception:  # noqa: BLE001 - of Word 95, or broken
         return office.read(content, limits)
-    return Answer(text) if text.strip() else office.read(content, limits)
+    return ReadText(text) if text.strip() else office.read(content, limits)
 
 
 _Read = Callable[[bytes, int, int], tuple[int, dict[int, int]]]

@@ -12,7 +12,7 @@ from worker.bounded import Refused
 from worker.inputs.kinds import OPEN_SPREADSHEET, OPEN_TEXT
 from worker.inputs.names import one_line
 from worker.inputs.readers import sheets
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN, UNPACKED_BYTES, opened
 from worker.inputs.readers.sheets import Row, Sheet, letters
 from worker.inputs.readers.tables import as_table
@@ -46,11 +46,11 @@ _UNSEEN = {
 _NUMBERED = {"page-number", "date-time"}  # frames of each page that say nothing of it
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document. Raises: Refused."""
     try:
         document = _Document(content)
-        read_as: Callable[[Limits], Answer] = {OPEN_TEXT: document.text, OPEN_SPREADSHEET: document.book}.get(
+        read_as: Callable[[ReaderLimits], ReadText] = {OPEN_TEXT: document.text, OPEN_SPREADSHEET: document.book}.get(
             limits.media_type, document.pages
         )
         answer = read_as(limits)
@@ -76,27 +76,27 @@ class _Document:
         self._notes: list[str] = []
         self._comments: list[str] = []
 
-    def text(self, _: Limits) -> Answer:
+    def text(self, _: ReaderLimits) -> ReadText:
         """A text: its body, its notes and comments, and what stands around its pages."""
         parts = list(self._blocks(self._body("text")))
         around = list(dict.fromkeys(self._around()))
         parts += [*self._notes, *self._comments]
         parts += ["Headers and footers:", *around] if around else []
-        return Answer("\n\n".join(each for each in parts if each.strip()))
+        return ReadText("\n\n".join(each for each in parts if each.strip()))
 
-    def book(self, limits: Limits) -> Answer:
+    def book(self, limits: ReaderLimits) -> ReadText:
         """A spreadsheet: each sheet a table."""
         tables = self._body("spreadsheet").findall(_TABLE)
         share = max(limits.characters // max(len(tables), 1), 1)
         hidden = self._hidden_styles()
         return sheets.answer([self._sheet(each, share, hidden) for each in tables])
 
-    def pages(self, _: Limits) -> Answer:
+    def pages(self, _: ReaderLimits) -> ReadText:
         """A presentation, or a drawing: each slide with its notes."""
         found = self._root.find(f".//{_name('office', 'presentation')}")
         what = "Slide" if found is not None else "Page"
         pages = (self._page(page, f"## {what} {number}") for number, page in enumerate(self._root.iter(_PAGE), 1))
-        return Answer("\n\n".join([*pages, *self._comments]))
+        return ReadText("\n\n".join([*pages, *self._comments]))
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """The pictures in it, in its order."""

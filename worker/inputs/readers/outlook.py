@@ -11,7 +11,7 @@ from worker.inputs.decoding import text_encoding
 from worker.inputs.kinds import DEEPEST
 from worker.inputs.names import file_name, one_line, size_words
 from worker.inputs.readers import mail, office, web
-from worker.inputs.readers.answer import Answer, Inner, Limits
+from worker.inputs.readers.answer import Inner, ReaderLimits, ReadText
 
 _STREAM, _ATTACHED = "__substg1.0_", "__attach_version1.0_"
 _TEXT, _NARROW, _BYTES, _STORAGE = "001F", "001E", "0102", "000D"  # types of properties, [MS-OXCDATA] 2.11.1
@@ -22,11 +22,11 @@ _HEAD, _INNER_HEAD = 32, 24  # bytes before the properties of fixed length: of a
 _EPOCH = dt.datetime(1601, 1, 1, tzinfo=dt.UTC)
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a message. Raises: Refused."""
     import olefile
 
-    answer = Answer("")
+    answer = ReadText("")
     try:
         with olefile.OleFileIO(io.BytesIO(content)) as storage:
             message = _Message(storage, [], answer)
@@ -47,7 +47,7 @@ def read(content: bytes, limits: Limits) -> Answer:
 class _Message:
     """A message while it is read; it may be attached to another one."""
 
-    def __init__(self, storage: Any, path: list[str], answer: Answer) -> None:
+    def __init__(self, storage: Any, path: list[str], answer: ReadText) -> None:
         self._storage = storage
         self._path = path
         self._answer = answer

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from worker.bounded import Refused
-from worker.inputs.readers.answer import Answer
+from worker.inputs.readers.answer import ReadText
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -95,7 +95,7 @@ def pictures(content: bytes, wanted: int, most: int) -> bytes:
     document = opened_by_pdfium(content)
     if document is None:
         raise Refused("its pictures cannot be read")
-    answer = Answer("")
+    answer = ReadText("")
     within.take(answer, _pictures(document), wanted, most)
     said = {"files": [{"name": each.name, "size": len(each.content)} for each in answer.files], "notes": answer.notes}
     return json.dumps(said).encode() + b"\n" + b"".join(each.content for each in answer.files)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from worker.inputs.names import one_line
-from worker.inputs.readers.answer import Answer
+from worker.inputs.readers.answer import ReadText
 from worker.inputs.readers.tables import as_table
 
 GAP = 5  # empty columns or more: what comes behind them is beside the table, not a part of it
@@ -49,14 +49,14 @@ class Sheet:
             length += sum(map(len, cells.values())) + 3 * len(cells)
 
 
-def answer(sheets: list[Sheet]) -> Answer:
+def answer(sheets: list[Sheet]) -> ReadText:
     """A workbook as Markdown: the names of its sheets, and of each that is not empty the table."""
     names = ", ".join(f"{each.title}{' (hidden)' if each.is_hidden else ''}" for each in sheets)
     tables = [written for each in sheets if (written := _written(each))]
     if not tables:
-        return Answer("")
+        return ReadText("")
     parts = [f"Sheets: {names}"] if len(sheets) > 1 else []
-    return Answer("\n\n".join([*parts, *tables]), is_cut=any(each.is_cut for each in sheets))
+    return ReadText("\n\n".join([*parts, *tables]), is_cut=any(each.is_cut for each in sheets))
 
 
 def _written(sheet: Sheet) -> str:

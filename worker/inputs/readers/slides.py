@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from worker.bounded import Refused
 from worker.inputs.names import one_line
 from worker.inputs.readers import charts, within
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.tables import as_table
 
@@ -18,13 +18,13 @@ LONGEST_DESCRIPTION = 500  # characters of what is said of a picture
 _GROUP, _PICTURE, _DIAGRAM_DATA = 6, 13, "diagramData"  # of MSO_SHAPE_TYPE; the last part of a relationship's type
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a presentation. Raises: Refused."""
     import pptx
 
     try:
         presentation: Any = pptx.Presentation(io.BytesIO(content))
-        answer = Answer("\n\n".join(_slide(number, each) for number, each in enumerate(presentation.slides, 1)))
+        answer = ReadText("\n\n".join(_slide(number, each) for number, each in enumerate(presentation.slides, 1)))
         within.take(answer, _pictures(presentation), limits.pictures, limits.most)
     except Exception:  # noqa: BLE001 - a broken presentation makes the library raise almost anything
         raise Refused(BROKEN) from None

@@ -15,7 +15,7 @@ from bs4.element import CData, PreformattedString, Tag
 from bs4.exceptions import ParserRejectedMarkup
 from markdownify import MarkdownConverter
 
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 
 MOST_PICTURES = 100  # of a page that are looked at
 _HELD = re.compile(rb"""["'(]data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]+)["')]""")
@@ -26,10 +26,10 @@ CHARACTERS = 4_000_000  # of markup that are looked at: the largest pages people
 _UNSEEN = ("script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "head")
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a page."""
     markup = content.decode(limits.encoding or "utf-8", "replace")
-    answer = Answer(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
+    answer = ReadText(markdown(markup[:CHARACTERS]), is_cut=len(markup) > CHARACTERS)
     pictures = list(islice(_pictures(content), MOST_PICTURES))
     if pictures and find_spec("PIL") is not None:
         from worker.inputs.readers import within

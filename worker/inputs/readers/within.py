@@ -9,13 +9,13 @@ from itertools import islice
 from PIL import Image
 
 from worker.inputs.names import file_name
-from worker.inputs.readers.answer import Answer, Inner
+from worker.inputs.readers.answer import Inner, ReadText
 
 LEAST_SIDE = 100  # pixels of the shorter side: icons, lines and bullets have fewer
 MOST_LOOKED_AT = 1_000
 
 
-def take(answer: Answer, pictures: Iterable[tuple[str, bytes]], wanted: int, most: int) -> None:
+def take(answer: ReadText, pictures: Iterable[tuple[str, bytes]], wanted: int, most: int) -> None:
     """Add pictures of a document to what is in it; a note says how many are left out.
 
     Args:

@@ -15,7 +15,7 @@ from worker.inputs.decoding import text_encoding
 from worker.inputs.kinds import EMAIL, WEB_ARCHIVE
 from worker.inputs.names import one_line
 from worker.inputs.readers import charts, mail, web, within
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.tables import as_table
 
@@ -33,7 +33,7 @@ _LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rP
 _LINK = re.compile(r'\s*HYPERLINK\s+"([^"\n]{1,2000})"')  # 17.16.5.25
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a document. Raises: Refused."""
     from docx.opc.package import OpcPackage
 
@@ -41,7 +41,7 @@ def read(content: bytes, limits: Limits) -> Answer:
         package: Any = OpcPackage.open(io.BytesIO(content))
         main: Any = package.main_document_part
         document = _Document(main)
-        answer = Answer(document.text())
+        answer = ReadText(document.text())
         within.take(answer, document.pictures(), limits.pictures, limits.most)
     except RecursionError:
         raise Refused("its parts are nested too deep") from None

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from worker.bounded import Refused
 from worker.inputs.readers import charts, sheets, within
-from worker.inputs.readers.answer import Answer, Limits
+from worker.inputs.readers.answer import ReaderLimits, ReadText
 from worker.inputs.readers.cells import displayed
 from worker.inputs.readers.containers import BROKEN
 from worker.inputs.readers.sheets import Row, Sheet
@@ -26,7 +26,7 @@ _EMBEDDED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _THREADED = re.compile(r"\[Threaded comment\].*?(?:Comment|Kommentar|Commentaire):\s*", re.DOTALL)
 
 
-def read(content: bytes, limits: Limits) -> Answer:
+def read(content: bytes, limits: ReaderLimits) -> ReadText:
     """Read a workbook. Raises: Refused."""
     try:
         return _Workbook(content).read(limits)
@@ -48,7 +48,7 @@ class _Workbook:
         self._is_uncounted = bool(self._book.calculation and self._book.calculation.fullCalcOnLoad)  # by its maker
         self._formulas = self._opened(results=False) if self._lacks_results() else None
 
-    def read(self, limits: Limits) -> Answer:
+    def read(self, limits: ReaderLimits) -> ReadText:
         share = max(limits.characters // max(len(self._sheets), 1), 1)
         answer = sheets.answer([self._sheet(each, share) for each in self._sheets])
         if self._formulas is not None:

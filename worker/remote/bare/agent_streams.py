@@ -10,7 +10,7 @@ from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.http.heartbeats import Beat, Heartbeats
 from worker.remote.http.refusals import KeyRefused
 from worker.remote.http.transport import Repeat, Transport
-from worker.wire.records import Unreadable, decode
+from worker.wire.records import UnreadableRecord, decode
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.texts import encode
@@ -103,7 +103,7 @@ class AgentStream:
         """Act on an event. Returns: whether the worker was registered by it."""
         try:
             data = decode(sent.data, f"a {sent.event}")
-        except Unreadable:
+        except UnreadableRecord:
             return False
         if not isinstance(data, dict):
             return False

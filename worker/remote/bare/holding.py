@@ -12,7 +12,7 @@ from worker.words.work import Demand
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingTask:
     """A task that was assigned and is not started.
 
     Args:
@@ -50,7 +50,7 @@ class Holding:
     """Both, by task id: an assignment of a task that is in either is a duplicate."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, Waiting] = {}
+        self.waiting: dict[str, WaitingTask] = {}
         self.held: dict[str, Held] = {}
         self._attempts: dict[str, int] = {}
 
@@ -58,15 +58,15 @@ class Holding:
         """Have a task wait to be started. Returns: whether it is new."""
         if task_id in self.waiting or task_id in self.held:
             return False
-        self.waiting[task_id] = Waiting(task_id, agent_id, assigned=assigned)
+        self.waiting[task_id] = WaitingTask(task_id, agent_id, assigned=assigned)
         return True
 
-    def pick(self, demand: Demand) -> list[Waiting]:
+    def pick(self, demand: Demand) -> list[WaitingTask]:
         """Take what can start now, in the order in which it came."""
         left = demand.total
         free = dict(demand.agents)
         others = demand.others
-        picked: list[Waiting] = []
+        picked: list[WaitingTask] = []
         for each in list(self.waiting.values()):
             room = free.get(each.agent_id, others)
             if left <= 0 or room <= 0 or each.due > time.monotonic():

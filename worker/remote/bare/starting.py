@@ -5,12 +5,12 @@ import time
 from collections.abc import Sequence
 
 from worker.contracts.waiting import Backoff
-from worker.remote.bare.holding import Held, Holding, Waiting
+from worker.remote.bare.holding import Held, Holding, WaitingTask
 from worker.remote.bare.local_deliveries import LocalDeliveries
 from worker.remote.clients.tasks import RemoteTasks
 from worker.remote.http.batches import Batches
 from worker.remote.http.refusals import BUSY
-from worker.wire.records import Unreadable
+from worker.wire.records import UnreadableRecord
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.events import NewEvent
 from worker.words.notices import PlatformTrouble, announce
@@ -37,18 +37,18 @@ class Starting:
         self._holding = holding
         self._deliveries = deliveries
 
-    async def start(self, picked: Sequence[Waiting]) -> list[Assignment]:
+    async def start(self, picked: Sequence[WaitingTask]) -> list[Assignment]:
         """Start tasks at once; those that were started."""
         started = await asyncio.gather(*(self._start_one(each) for each in picked))
         return [each for each in started if each is not None]
 
-    async def _start_one(self, waiting: Waiting) -> Assignment | None:
+    async def _start_one(self, waiting: WaitingTask) -> Assignment | None:
         """Start a task, unless it is over, or runs elsewhere; what the platform does not confirm waits again."""
         try:
             return await self._begin(waiting)
         except TaskNotFound:
             return None
-        except Unreadable as error:
+        except UnreadableRecord as error:
             await self._fail(waiting.task_id, error)
             return None
         except ModuleException as error:
@@ -72,7 +72,7 @@ class Starting:
         except ModuleException:
             return  # the answer cannot be read either; or it is tried when the task is assigned again
 
-    async def _begin(self, waiting: Waiting) -> Assignment | None:
+    async def _begin(self, waiting: WaitingTask) -> Assignment | None:
         task = await self._tasks.get(waiting.task_id)
         ours = waiting.assigned is not None and waiting.assigned == task.execution_attempts
         if task.status is not Status.Pending and not (task.status is Status.Executing and (waiting.begun or ours)):
@@ -86,7 +86,7 @@ class Starting:
         self._deliveries.watch(task)
         return Assignment(task.model_copy(update={"errors": waiting.errors}), held.attempt)
 
-    def _hold(self, task: TaskRecord, waiting: Waiting) -> Held:
+    def _hold(self, task: TaskRecord, waiting: WaitingTask) -> Held:
         async def push(batch: Sequence[list[NewEvent]]) -> list[None]:
             await self._tasks.push(task.id, [event for events in batch for event in events])
             return [None] * len(batch)

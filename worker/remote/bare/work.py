@@ -13,7 +13,7 @@ from typing import Any
 
 from worker.contracts.waiting import STREAMS, until_done
 from worker.remote.bare.agent_streams import AgentStream
-from worker.remote.bare.holding import Held, Holding, Waiting
+from worker.remote.bare.holding import Held, Holding, WaitingTask
 from worker.remote.bare.local_deliveries import LocalDeliveries
 from worker.remote.bare.metrics import metrics
 from worker.remote.bare.starting import Starting
@@ -234,7 +234,7 @@ class BareWork:
             self._holding.held.pop(task_id, None)
             return
         self._holding.held.pop(task_id, None)
-        self._holding.waiting[task_id] = Waiting(
+        self._holding.waiting[task_id] = WaitingTask(
             task_id,
             held.agent_id,
             due=time.monotonic() + back.delay,

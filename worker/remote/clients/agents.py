@@ -19,7 +19,7 @@ from worker.words.tools import TOOL_SECONDS, ToolInvocationResult, ToolRecord
 WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until a worker has said its last word
 
 
-class AgentVerbs(Verbs):
+class RemoteAgentVerbs(Verbs):
     """Agents and what goes with them."""
 
     @bounded

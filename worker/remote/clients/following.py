@@ -11,7 +11,7 @@ from worker.contracts.waiting import Backoff
 from worker.remote.clients.dialect import Dialect
 from worker.remote.http.refusals import BUSY, KEY_REFUSED, Subject
 from worker.remote.http.transport import Transport
-from worker.wire.records import Unreadable, decode, event_of
+from worker.wire.records import UnreadableRecord, decode, event_of
 from worker.words.errors import ModuleException, TaskNotFound
 from worker.words.events import TaskUpdateEvent
 from worker.words.statuses import TERMINAL, TaskUpdateEventType
@@ -124,7 +124,7 @@ class Following:
         elif self._is_repeated(sent.data):
             return None
         event: TaskUpdateEvent | None = None
-        with suppress(Unreadable):
+        with suppress(UnreadableRecord):
             event = event_of(decode(sent.data, "an event"), number)
         if event is None or event.type is TaskUpdateEventType.Connected:
             return None

@@ -10,7 +10,7 @@ from worker.contracts.knowledge import Embed
 from worker.remote.clients.dialect import Dialect
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import Repeat, Transport
-from worker.wire.records import Unreadable, decode, document_of, knowledge_base_of, passage_of
+from worker.wire.records import UnreadableRecord, decode, document_of, knowledge_base_of, passage_of
 from worker.words.knowledge import (
     KnowledgeBaseDocumentItem,
     KnowledgeBaseNotFound,
@@ -98,7 +98,7 @@ class RemoteKnowledge:
 def _rows(content: bytes) -> list[Any]:
     rows = decode(content, "a list")
     if not isinstance(rows, list):
-        raise Unreadable("a list", "it is none")
+        raise UnreadableRecord("a list", "it is none")
     return cast("list[Any]", rows)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from worker.contracts.bounds import bounded
-from worker.remote.clients.agents import AgentVerbs
+from worker.remote.clients.agents import RemoteAgentVerbs
 from worker.remote.clients.verbs import EXECUTION, in_path
 from worker.wire.records import conversation_item_of, conversation_of, decode, item_of, request_of
 from worker.words.conversations import ConversationItem, ConversationQuery, ConversationRecord
@@ -13,7 +13,7 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.task_lists import TaskItem, TaskQuery
 
 
-class ListVerbs(AgentVerbs):
+class ListVerbs(RemoteAgentVerbs):
     """Lists, the newest first; a bare platform knows fewer filters, so the others are applied here."""
 
     @bounded

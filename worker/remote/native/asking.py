@@ -6,7 +6,7 @@ from typing import Any
 from worker.remote.http.batches import Batches
 from worker.remote.http.refusals import NOTHING, Subject, refusal
 from worker.remote.http.transport import Repeat, Transport
-from worker.wire.records import Unreadable, decode
+from worker.wire.records import UnreadableRecord, decode
 from worker.words.texts import encode
 
 SPARE_SECONDS = 15.0  # for the answer itself
@@ -25,7 +25,7 @@ class Verb:
         self.subject = subject
 
 
-class Asking:
+class VerbClient:
     """The way of verbs to a server and of their outcomes back."""
 
     def __init__(self, transport: Transport) -> None:
@@ -97,7 +97,7 @@ def results_of(answer: Any, count: int) -> list[dict[str, Any]]:
     """
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
-        raise Unreadable("an answer", "it has no results")
+        raise UnreadableRecord("an answer", "it has no results")
     if len(results) != count:
-        raise Unreadable("an answer", f"it has {len(results)} results for {count} verbs")
+        raise UnreadableRecord("an answer", f"it has {len(results)} results for {count} verbs")
     return results

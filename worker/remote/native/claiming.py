@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from worker.contracts.lease import OwnLease, now
 from worker.remote.flags import DELIVERIES, NUDGE, WORK, Flags
 from worker.remote.http.transport import Repeat
-from worker.remote.native.asking import SPARE_SECONDS, Asking, Verb
+from worker.remote.native.asking import SPARE_SECONDS, Verb, VerbClient
 from worker.wire.deliveries import delivery_of
 from worker.wire.records import assignment_of, entries
 from worker.words.errors import NotFound
@@ -33,7 +33,7 @@ class Claiming:
     holds, and whatever else the server takes to be its own is given back.
     """
 
-    def __init__(self, asking: Asking, flags: Flags) -> None:
+    def __init__(self, asking: VerbClient, flags: Flags) -> None:
         self._asking = asking
         self._flags = flags
         self._tasks: dict[str, int] = {}  # attempts by task

@@ -14,12 +14,12 @@ from worker.remote.flags import Flags
 from worker.remote.http.heartbeats import Heartbeats
 from worker.remote.http.refusals import Subject
 from worker.remote.http.transport import Transport
-from worker.remote.native.asking import Asking, Verb
+from worker.remote.native.asking import Verb, VerbClient
 from worker.remote.native.claiming import Claiming
 from worker.remote.native.patience import Patience
 from worker.remote.native.presence import NativePresence
 from worker.wire.deliveries import named
-from worker.wire.records import Unreadable, message_of, provider_of, task_of
+from worker.wire.records import UnreadableRecord, message_of, provider_of, task_of
 from worker.words.artifacts import Artifact
 from worker.words.errors import CutOff, LeaseLost, ValidationError
 from worker.words.events import NewEvent
@@ -54,7 +54,7 @@ class NativeWork:
     def __init__(self, transport: Transport, tasks: RemoteTasks, flags: Flags, heartbeats: Heartbeats) -> None:
         self._tasks = tasks
         self._flags = flags
-        self._asking = Asking(transport)
+        self._asking = VerbClient(transport)
         self._claiming = Claiming(self._asking, flags)
         self._presence = NativePresence(
             transport, self._asking.url, flags, heartbeats, self._introduce, lease=self._claiming.lease
@@ -97,7 +97,7 @@ class NativeWork:
         async def once() -> dict[str, str]:
             read = await self._asking.together(verb)
             if not isinstance(read, dict):
-                raise Unreadable("a journal", "it is no object")
+                raise UnreadableRecord("a journal", "it is no object")
             return await put_back(self._tasks.open_file, (_entry(key, value) for key, value in read.items()))
 
         return await self._patience.ask(task_id, "reading a journal", once)
@@ -112,7 +112,7 @@ class NativeWork:
             except ValidationError:
                 return []
             if not isinstance(read, list):
-                raise Unreadable("messages", "they are no list")
+                raise UnreadableRecord("messages", "they are no list")
             return [message_of(each) for each in read]
 
         return await self._patience.ask(task_id, "reading messages", once)
@@ -127,7 +127,7 @@ class NativeWork:
             except ValidationError:
                 return []
             if not isinstance(read, list) or not all(isinstance(each, str) for each in read):
-                raise Unreadable("what was told", "it is no list of texts")
+                raise UnreadableRecord("what was told", "it is no list of texts")
             return read
 
         return await self._patience.ask(task_id, "reading what was told", once)
@@ -206,7 +206,7 @@ class NativeWork:
         verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
         read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.together, verb))
         if not isinstance(read, list):
-            raise Unreadable("children", "they are no list")
+            raise UnreadableRecord("children", "they are no list")
         return [task_of(each) for each in read]
 
     async def providers(self) -> list[ProviderState]:
@@ -260,7 +260,7 @@ class NativeWork:
             return {}
         answer = await self._asking.together(Verb({"verb": "lost", "held": dict(held)}))
         if not isinstance(answer, dict):
-            raise Unreadable("an answer", "it is no object")
+            raise UnreadableRecord("an answer", "it is no object")
         lost = {task_id: _status(status) for task_id, status in answer.items() if task_id in held}
         for task_id in lost:
             self._claiming.drop(task_id, held[task_id])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from worker.contracts import NO_KEY, Organization, Rule, Scope
+from worker.contracts import NO_KEY, AccessRule, AccessScope, Organization
 from worker.words.errors import AgentNotFound, FileNotStored, ModuleException, TaskNotFound
 from worker.words.knowledge import KnowledgeBaseNotFound, ingestion_of
 from worker.words.references import Reference
@@ -44,7 +44,7 @@ class Access:
     agents: frozenset[str] | None = None
     session: str | None = None
 
-    def permit(self, rule: Rule) -> Scope:
+    def permit(self, rule: AccessRule) -> AccessScope:
         """What a request by this rule has to be about. Raises: Forbidden."""
         scope = rule.scopes.get(self.role)
         if scope is None:
@@ -52,7 +52,7 @@ class Access:
             raise Forbidden(None, f"This key's role is {self.role}; what was asked takes a key of the role {roles}.")
         return scope
 
-    def allows(self, rule: Rule) -> bool:
+    def allows(self, rule: AccessRule) -> bool:
         """Whether its role may do that."""
         return self.role in rule.scopes
 

@@ -26,7 +26,7 @@ from worker.words.tasks import TaskRecord
 ANSWER = ROUTES["POST /agent-execution/{task_id}/answer"]
 
 
-class AnswerLinks:
+class SignedAnswerLinks:
     """Makes and checks links; the secrets are the same for every process on the same database."""
 
     def __init__(self, secrets: Secrets, keyring: Keyring) -> None:

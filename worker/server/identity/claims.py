@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from worker.contracts import Claimant, Scope, WorkerSession
+from worker.contracts import AccessScope, Claimant, WorkerSession
 from worker.server.identity.access import Access
 from worker.words.errors import Conflict, LeaseLost, NotFound
 
@@ -114,7 +114,7 @@ class Claims:
             raise NotFound(f"There is no worker {worker_id[:128]!r}.")
         return found
 
-    async def attempt(self, task_id: str, attempt: int, scope: Scope) -> None:
+    async def attempt(self, task_id: str, attempt: int, scope: AccessScope) -> None:
         """Let pass only an attempt that a worker of this session claimed.
 
         Whoever may write of the task anyway names an attempt, too, that no worker claimed: its own run of a task that
@@ -125,7 +125,7 @@ class Claims:
             TaskNotFound: There is no such task.
         """
         found = (await self._claimants.of_claims(self._access, [(task_id, attempt)])).get((task_id, attempt))
-        if found is None and scope is Scope.Task:
+        if found is None and scope is AccessScope.Task:
             return
         if found is None or not self._is_own(found):
             await self._access.task(task_id)

@@ -14,7 +14,7 @@ WAIT_SECONDS = 20.0
 RETRY_SECONDS = 5.0
 
 
-class Intake:
+class BodyMemory:
     """Memory for bodies. All that a body needs is taken before it is read: nobody waits while holding a part."""
 
     def __init__(self, total: int = TOTAL_BYTES, of_key: int = KEY_BYTES) -> None:

@@ -57,12 +57,12 @@ async def follow(
     reader = access.key if access.allows(ANSWER) else ""  # who may answer is told links, which are bound to his key
     told_as = f"{'' if is_native(request) else base_of(request)} {reader}"
     encode = _encoder(request)
-    reading = Reading(access.organization, task, start, told_as, encode)
+    reading = LogReading(access.organization, task, start, told_as, encode)
     return EventStream(service, _followed(service, reading) if follow else _there(reading), access)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LogReading:
     """Who reads what: a task's log after a number, told by one address to one kind of reader."""
 
     organization: Organization
@@ -96,7 +96,7 @@ def connected(task: TaskRecord) -> bytes:
     )
 
 
-async def _followed(service: Service, reading: Reading) -> AsyncGenerator[bytes]:
+async def _followed(service: Service, reading: LogReading) -> AsyncGenerator[bytes]:
     organization, task, after = reading.organization, reading.task, reading.after
     yield connected(task)
     async with service.feeds.share(organization, task.id, after, reading.told_as, reading.encode) as feed:
@@ -104,7 +104,7 @@ async def _followed(service: Service, reading: Reading) -> AsyncGenerator[bytes]
             yield piece
 
 
-async def _there(reading: Reading) -> AsyncGenerator[bytes]:
+async def _there(reading: LogReading) -> AsyncGenerator[bytes]:
     yield connected(reading.task)
     async for piece, _ in read(reading.organization, reading.task.id, reading.after, reading.encode):
         yield piece

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from worker.agents.translation.tool_events import request_event, result_event
-from worker.contracts import Scope
+from worker.contracts import AccessScope
 from worker.contracts.access import SAVE
 from worker.server.identity.access import Access
 from worker.server.limits.failures import documented
@@ -112,7 +112,7 @@ class _Told:
         """It is asked for. Raises: TaskNotFound."""
         if self._task_id is not None:
             await self._access.check_task(self._task_id)
-            if self._access.permit(SAVE) is not Scope.Task:  # a worker's key writes what its claims own, by /work
+            if self._access.permit(SAVE) is not AccessScope.Task:  # a worker's key writes what its claims own, by /work
                 self._task_id = None
             await self._push(request_event(self._id, self._tool, self._payload))
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from worker.contracts import HeldDelivery, Scope
+from worker.contracts import AccessScope, HeldDelivery
 from worker.contracts.access import VERBS as RULES
 from worker.server.identity.access import Access
 from worker.server.identity.claims import Claims
@@ -71,7 +71,7 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
         await self._check(scope, asked)
         return await do(self, asked)
 
-    async def _check(self, scope: Scope, asked: Form) -> None:
+    async def _check(self, scope: AccessScope, asked: Form) -> None:
         """Let pass only what is about what the table says."""
         match asked:
             case SettleForm():
@@ -83,10 +83,10 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
                 await self._claims.attempt(asked.task_id, asked.attempt, scope)
             case TaskForm():
                 await self._access.check_task(asked.task_id)
-                if scope is Scope.Claim:
+                if scope is AccessScope.Claim:
                     await self._claims.task_or_event(asked.task_id)
             case _:
-                if scope is Scope.Worker and not isinstance(asked, RegisterForm):
+                if scope is AccessScope.Worker and not isinstance(asked, RegisterForm):
                     await self._worker()
 
     async def take_back(self, result: dict[str, Any]) -> None:
