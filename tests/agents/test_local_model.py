@@ -71,7 +71,7 @@ async def ask(model: LocalModel, question: str) -> list[RunOutputEvent | RunOutp
 
 def listens(base_url: str, api_key: str) -> bool:
     try:
-        return httpx.get(f"{base_url}/models", headers={"Authorization": f"Bearer {api_key}"}).is_success
+        return httpx.get(f"{base_url}/models", headers={"Authorization": f"Bearer {api_key}"}, timeout=30).is_success
     except httpx.TransportError:
         return False
 
@@ -109,7 +109,7 @@ async def test_the_context_and_the_threads_can_be_chosen() -> None:
 
 
 def test_whoever_does_not_have_the_key_is_refused(running: LocalModel) -> None:
-    answer = httpx.post(f"{running.base_url}/chat/completions", json={"messages": []})
+    answer = httpx.post(f"{running.base_url}/chat/completions", json={"messages": []}, timeout=30)
 
     assert answer.status_code == 401
 

@@ -24,7 +24,7 @@ async def create(serving: Serving, organization_id: str = "default", agent: str 
     """Create a task over the server's own key, or as another organization."""
     new = {"input": {"text": "a secret question"}, **fields}
     key, _ = await _on_loop(serving, organization_id)
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}, timeout=30) as client:
         return (await client.post(f"/agent-execution/{agent}", json=new)).raise_for_status().json()["id"]
 
 

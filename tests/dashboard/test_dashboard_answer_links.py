@@ -60,7 +60,7 @@ async def link_of(platform: Engine, task_id: str) -> str:
 
 async def of_key(serving: Serving, task_id: str, key: str) -> Any:
     """The same, as it is told over HTTP."""
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}, timeout=30) as client:
         task = (await client.get(f"/agent-execution/{task_id}/status")).raise_for_status().json()
         return task["hitl_request"]["requests"][0].get("answer_url")
 
@@ -101,7 +101,7 @@ async def test_links_are_told_to_those_who_may_answer(serving: Serving, engine: 
     for role, sees in ((Role.Client, True), (Role.Admin, True), (Role.Viewer, False), (Role.Worker, False)):
         key, _ = await engine.keys.create("default", role=role)
         assert bool(await of_key(serving, task_id, key)) is sees, role
-        async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as client:
+        async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}, timeout=30) as client:
             for path in ("/requests", f"/agent-execution/{task_id}/events?follow=false"):
                 for native in ({}, {"x-dialect": "native"}):
                     answer = await client.get(path, headers=native)

@@ -21,7 +21,7 @@ from worker.engine.database.statements import tasks as sql_tasks
 from worker.engine.database.statements import workers as sql_workers
 from worker.engine.engine import Engine
 from worker.engine.liveness import clock, turns
-from worker.engine.verbs import claim_positions, work
+from worker.engine.verbs import claim_positions, claims
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.statuses import TaskUpdateEventType as Type
 from worker.words.task_lists import TaskQuery
@@ -157,7 +157,7 @@ async def test_after_a_quiet_start_no_statement_reads_a_growing_table_through(
     def look(known: claim_positions.ClaimPositions) -> claim_positions.Look:
         return claim_positions.Look(is_whole=not known.known(()), begun=0.0)
 
-    monkeypatch.setattr(work, "_claim_statement", statement)
+    monkeypatch.setattr(claims, "_claim_statement", statement)
     monkeypatch.setattr(claim_positions.ClaimPositions, "look", look)
     monkeypatch.setattr(core, "POOL_SIZE", 1)  # so that each statement is repeated by one session
     engine = Engine(empty_database_url, poll=0.05)

@@ -27,7 +27,7 @@ async def keyed(serving: Serving) -> AsyncIterator[Keyed]:
 
         async def one(key: str) -> httpx.AsyncClient:
             client = httpx.AsyncClient(
-                base_url=serving.base, headers=httpx.Headers([(b"x-api-key", key.encode())] if key else [])
+                base_url=serving.base, headers=httpx.Headers([(b"x-api-key", key.encode())] if key else []), timeout=30
             )
             return await stack.enter_async_context(client)
 
@@ -157,7 +157,7 @@ async def test_a_server_without_any_key_is_open_until_there_is_one(
 ) -> None:
     monkeypatch.setattr(keyring, "KEY_SECONDS", 0)
     serving = await start()
-    async with httpx.AsyncClient(base_url=serving.base) as client:
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as client:
         await create(client)
         await engine.keys.create("default")
         assert (await client.get("/agents/list")).status_code == 401

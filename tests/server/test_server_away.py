@@ -60,7 +60,7 @@ async def test_while_the_database_is_away_requests_are_told_so_and_worker_stream
     start: Start, way: Socket
 ) -> None:
     serving = await start(url=way.url, key=KEY)
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         for answer in (
             await client.get("/ready"),
             await client.get("/agents/list"),
@@ -74,7 +74,9 @@ async def test_while_the_database_is_away_requests_are_told_so_and_worker_stream
         assert (beat.status_code, beat.json()) == (200, {"accepted": False})
         worker = BareWorker(client, "analyst")
         opening = asyncio.create_task(worker.open())
-        refused = BareWorker(httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": "wrong"}), "analyst")
+        refused = BareWorker(
+            httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": "wrong"}, timeout=30), "analyst"
+        )
         refusing = asyncio.create_task(refused.open())
         await wait_until(lambda: serving.server.server_state.connections, "the streams are open")
         way.give()
@@ -120,7 +122,7 @@ async def _created(client: httpx.AsyncClient) -> bool:
 
 async def test_a_schema_that_is_not_current_is_not_ready(start: Start, empty_database_url: str) -> None:
     serving = await start(url=empty_database_url, key=KEY)
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         answer = await client.get("/ready")
         assert answer.status_code == 503
         assert "0001_tasks.sql" in answer.json()["description"]

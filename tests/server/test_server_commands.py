@@ -31,7 +31,7 @@ async def test_a_server_ends_at_once_on_sigterm_however_many_streams_are_open(he
     running = here.start("serve", "--port", "0")
     await running.says("server ready")
     assert "NO KEY" in running.log
-    async with httpx.AsyncClient(base_url=address(running)) as client:
+    async with httpx.AsyncClient(base_url=address(running), timeout=30) as client:
         task = (await client.post("/agent-execution/a", json={"input": {"text": "x"}})).json()
         request = client.build_request("GET", f"/agent-execution/{task['id']}/events")
         stream = await client.send(request, stream=True)
@@ -85,7 +85,7 @@ async def test_a_key_is_made_used_listed_and_revoked(here: Shell) -> None:
     running = here.start("serve", "--port", "0", "--host", "127.0.0.1")
     await running.says("server ready")
     assert "NO KEY" not in running.log
-    async with httpx.AsyncClient(base_url=address(running), headers={"x-api-key": key}) as client:
+    async with httpx.AsyncClient(base_url=address(running), headers={"x-api-key": key}, timeout=30) as client:
         assert (await client.get("/acme/agents/list")).status_code == 200
         assert (await client.get("/agents/list", headers={"x-api-key": "wrong"})).status_code == 401
     revoked = here.worker("key", "revoke", listed["id"])

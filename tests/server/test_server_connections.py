@@ -69,7 +69,7 @@ async def test_a_header_without_end_is_cut_off(serving: Serving, peer: Peer) -> 
     assert sent <= 32 * MEGABYTE, "the kernel holds some of it, however little the server reads"
     assert await peer.status() in (431, None)
     assert await peer.is_ended()
-    async with httpx.AsyncClient(base_url=serving.base) as client:
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as client:
         assert (await client.get("/health")).status_code == 200
 
 

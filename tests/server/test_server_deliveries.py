@@ -25,7 +25,7 @@ async def test_a_key_for_some_agents_sees_and_retries_deliveries_of_theirs_alone
     await set_aside(engine, "mine", "other")
     assert {each["agent_id"] for each in (await client.get("/deliveries")).json()} == {"mine", "other"}
     key, _ = await engine.keys.create("default", agents=["mine"])
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as limited:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}, timeout=30) as limited:
         (item,) = (await limited.get("/default/deliveries/")).json()
         assert (item["agent_id"], item["state"], item["error"]) == ("mine", "set_aside", "gone")
         assert (await limited.post("/deliveries/retry", json={"all": True})).json() == {"retried": 1}
@@ -45,7 +45,7 @@ async def test_wrong_wishes_are_refused_by_name(client: httpx.AsyncClient) -> No
 
 
 async def test_without_the_key_nothing_is_told(serving: Serving) -> None:
-    async with httpx.AsyncClient(base_url=serving.base) as stranger:
+    async with httpx.AsyncClient(base_url=serving.base, timeout=30) as stranger:
         assert (await stranger.get("/deliveries")).status_code == 401
         assert (await stranger.post("/deliveries/retry", json={"all": True})).status_code == 401
 
@@ -59,5 +59,5 @@ async def test_a_webhook_url_is_refused_early_where_it_would_never_be_posted_to(
         assert (refused.status_code, refused.json()["field"]) == (422, "webhook_url"), refused.text
         assert "canary" not in refused.text
     lenient = await start(key=KEY, allow_private_urls=True)
-    async with httpx.AsyncClient(base_url=lenient.base, headers={"x-api-key": KEY}) as other:
+    async with httpx.AsyncClient(base_url=lenient.base, headers={"x-api-key": KEY}, timeout=30) as other:
         assert (await other.post("/agent-execution/a", json=wish)).status_code == 200

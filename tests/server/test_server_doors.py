@@ -79,7 +79,7 @@ async def test_an_organization_named_like_a_route_is_served_and_so_is_the_route(
 ) -> None:
     key, _ = await engine.keys.create(organization, role=Role.Admin)
     serving = await start()
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": key}, timeout=30) as client:
         for prefix in (f"/{organization}", f"/{CONTROLLER}/{organization}", ""):
             made = await client.post(f"{prefix}/agent-execution/a/", json={"input": {"text": "x"}})
             assert made.json()["organization_id"] == organization, made.text

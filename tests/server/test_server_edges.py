@@ -59,7 +59,7 @@ async def test_a_form_of_no_file_or_of_several_is_refused(client: httpx.AsyncCli
 async def test_a_page_of_a_named_origin_may_use_the_server_and_no_other(start: Start) -> None:
     serving = await start(key=KEY, cors_origins=f"{PAGE}, http://localhost:5173")
     asking = {"access-control-request-method": "PATCH", "access-control-request-headers": "x-api-key,content-type"}
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         allowed = await client.options("/agent-execution/a", headers={"origin": PAGE, **asking})
         assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, PAGE)
         assert "x-api-key" in allowed.headers["access-control-allow-headers"]
@@ -72,7 +72,9 @@ async def test_a_page_of_a_named_origin_may_use_the_server_and_no_other(start: S
 
 
 async def test_without_the_setting_no_page_of_another_origin_may(serving: Serving) -> None:
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY, "origin": PAGE}) as client:
+    async with httpx.AsyncClient(
+        base_url=serving.base, headers={"x-api-key": KEY, "origin": PAGE}, timeout=30
+    ) as client:
         assert "access-control-allow-origin" not in (await client.get("/agents/list")).headers
 
 

@@ -153,7 +153,7 @@ async def test_events_of_another_server_process_arrive(start: Any, client: httpx
     other = await start(key=KEY)
     task_id = await create(client)
     async with (
-        httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}) as elsewhere,
+        httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}, timeout=30) as elsewhere,
         elsewhere.stream("GET", f"/agent-execution/{task_id}/events") as response,
     ):
         events = aevents_in(response)

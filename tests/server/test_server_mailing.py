@@ -63,7 +63,7 @@ async def test_a_failed_delivery_comes_again_and_its_word_may_reach_another_proc
     other = await start(key=KEY)
     await client.delete(f"/agent-execution/{await create(client)}")
     (first,) = await until_delivered(worker, 1)
-    async with httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}) as elsewhere:
+    async with httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}, timeout=30) as elsewhere:
         failed = {"id": worker.id, "event": "task-event-done", "data": {"delivery": first["delivery"], "error": "no"}}
         assert (await elsewhere.post(f"/events/{worker.id}", json=failed)).status_code == 200
     _, second = await until_delivered(worker, 2)

@@ -91,5 +91,5 @@ async def test_a_get_registers_a_worker_only_for_a_program(browser: httpx.AsyncC
 
 async def test_with_a_key_the_name_of_the_host_is_the_operators(start: Start) -> None:
     serving = await start(key=KEY)
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY, **REBOUND}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY, **REBOUND}, timeout=30) as client:
         assert (await client.get("/agents/list")).status_code == 200

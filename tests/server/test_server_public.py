@@ -20,7 +20,7 @@ def test_a_short_key_is_refused_beyond_loopback() -> None:
 
 async def test_links_lead_to_the_configured_address_whatever_the_host_header_says(start: Start) -> None:
     serving = await start(key=KEY, public_url="https://tasks.example.com/")
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         said = await client.post("/files?name=a.txt", content=b"x", headers={"host": "evil.example"})
     assert said.json()["url"].startswith("https://tasks.example.com/files/")
 
@@ -28,7 +28,7 @@ async def test_links_lead_to_the_configured_address_whatever_the_host_header_say
 async def test_an_idempotency_key_tells_nobody_what_others_have_created(start: Start) -> None:
     serving = await start(key=KEY)
     made: list[str] = []
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         for agent in ("one", "two"):
             body, headers = {"input": {"text": agent}}, {"idempotency-key": "the same"}
             answer = await client.post(f"/agent-execution/{agent}", json=body, headers=headers)

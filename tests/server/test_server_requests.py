@@ -105,7 +105,7 @@ async def test_one_idempotency_key_runs_a_finished_task_again_once(client: httpx
 
 async def test_a_full_queue_takes_no_more(start: Start) -> None:
     serving = await start(key=KEY, max_queued=3)
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         for _ in range(3):
             await made(client)
         refused = await create(client)
@@ -213,7 +213,7 @@ async def test_an_uploaded_file_is_a_signed_url_on_the_wire(serving: Serving, cl
     url, other = task["input"]["files"]
     assert url.startswith(f"{serving.base}/files/")
     assert other == "https://example.com/a"
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=30) as stranger:
         assert (await stranger.get(url)).content == b"content"
         assert (await stranger.get(url.replace("expires=", "expires=1"))).status_code == 401
         assert (await stranger.get(url.replace("organization=default", "organization=other"))).status_code == 401
@@ -258,7 +258,7 @@ async def test_the_public_client_can_read_every_agent_it_is_sent(
     start: Start, record: dict[str, str], model: tuple[str, str]
 ) -> None:
     serving = await start(key=KEY, model="anthropic:claude-x")
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}) as client:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": KEY}, timeout=30) as client:
         body = {"id": "a", "name": "A", "unique_name": "a", "output_format": "html", **record}
         for agent in (
             (await client.put("/agents/a", json=body)).json(),
@@ -299,7 +299,7 @@ async def test_uploaded_files_are_signed_urls_wherever_the_wire_names_them(
     ]
     for url in signed:
         assert url.startswith(f"{serving.base}/files/"), url
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=30) as stranger:
         assert (await stranger.get(signed[-1])).content == b"content"
     said_only = (task["input"]["text"], triggered["query"], triggered["files"], events["sub_agent_trigger"]["files"])
     assert said_only == (reference, reference, [reference], [reference])  # what was said, or pushed, stays as it was

@@ -163,7 +163,7 @@ async def test_heartbeats_may_reach_another_server_process(
 ) -> None:
     worker = await bare_worker()
     other = await start(key=KEY)
-    async with httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}) as elsewhere:
+    async with httpx.AsyncClient(base_url=other.base, headers={"x-api-key": KEY}, timeout=30) as elsewhere:
         before = _lease(database_url, worker.id)
         url = f"/default/events/{worker.id}?type=worker&agent_id=analyst"
         answer = await elsewhere.post(url, json={"id": worker.id, "event": "worker-heartbeat", "data": "now"})
@@ -320,5 +320,5 @@ async def test_the_servers_end_ends_every_stream_properly(serving: Serving, bare
 
 
 async def test_a_wrong_key_opens_no_stream(serving: Serving) -> None:
-    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": "wrong"}) as stranger:
+    async with httpx.AsyncClient(base_url=serving.base, headers={"x-api-key": "wrong"}, timeout=30) as stranger:
         assert (await stranger.get("/default/events/analyst/")).status_code == 401

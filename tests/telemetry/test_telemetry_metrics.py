@@ -194,7 +194,7 @@ async def test_the_servers_figures_need_the_servers_key(serving: Serving, engine
     await create(engine, agent="mine")
     await create(engine, agent="other")
     url = f"{serving.base}/metrics"
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=30) as stranger:
         for headers in ({}, {"x-api-key": "wrong"}, {"authorization": "Bearer wrong"}, {"authorization": KEY}):
             assert (await stranger.get(url, headers=headers)).status_code == 401, headers
     for headers in ({"x-api-key": KEY}, {"authorization": f"Bearer {KEY}"}):
@@ -249,12 +249,14 @@ async def test_a_worker_answers_on_its_own_port_even_while_its_loop_is_blocked(
     assert found is not None, running.log
     assert (await scrape(found[1])).value("platform_up") == 1
     await create(engine, agent="blocking")
-    await wait_until(lambda: httpx.get(found[1]).text.count('agno_worker_runs{agent="blocking"} 1.0'), "it runs")
+    await wait_until(
+        lambda: httpx.get(found[1], timeout=30).text.count('agno_worker_runs{agent="blocking"} 1.0'), "it runs"
+    )
     began = time.monotonic()
     blocked = await scrape(found[1])
     assert blocked.value("platform_up") in (0, 1)
     assert time.monotonic() - began < 3
-    await wait_until(lambda: Scrape(httpx.get(found[1]).text).value("runs") == 0, "it is over")
+    await wait_until(lambda: Scrape(httpx.get(found[1], timeout=30).text).value("runs") == 0, "it is over")
     lag = await scrape(found[1])
     assert (lag.value("event_loop_lag_seconds_sum") or 0) > 1
     assert running.end() == 0

@@ -79,7 +79,9 @@ async def test_no_output_holds_a_secret(
         monkeypatch.setenv("XPANDER_BASE_URL", address(serving))
         running = elsewhere.start("run")
         await running.says("worker ready")
-        async with httpx.AsyncClient(base_url=address(serving), headers={"x-api-key": f"key-{CANARY}"}) as client:
+        async with httpx.AsyncClient(
+            base_url=address(serving), headers={"x-api-key": f"key-{CANARY}"}, timeout=30
+        ) as client:
             ids = [
                 (
                     await client.post(
