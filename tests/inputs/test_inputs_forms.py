@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pptx
 import pytest
@@ -10,6 +11,7 @@ from pptx.opc.packuri import PackURI
 
 from tests.inputs import documents
 from tests.inputs.test_inputs_kinds import read_all, text
+from worker.inputs.readers import charts
 
 COMMON = re.compile(rb"http://schemas\.openxmlformats\.org/(officeDocument|\w+ml)/2006/(\w+)")
 
@@ -90,3 +92,14 @@ async def test_a_table_that_a_program_calls_a_workbook_is_no_page_of_signing_in(
     assert read.note == (
         "a.xls is not application/vnd.ms-excel as its name says: it holds text/html, which is included as text."
     )
+
+
+def test_a_chart_says_how_many_points_of_how_many_are_shown() -> None:
+    space = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
+    points = "".join(f'<c:pt idx="{place}"><c:v>{place}</c:v></c:pt>' for place in range(charts.MOST_POINTS + 5))
+    series = f"<c:ser><c:val><c:numRef>{points}</c:numRef></c:val></c:ser>"
+    root = ET.fromstring(f"<c:chartSpace {space}><c:chart>{series}</c:chart></c:chartSpace>")  # noqa: S314 - the test has written it
+    text = charts.chart(root)
+    assert text.endswith("(Of the 10,005 points of this chart the first 10,000 are shown.)")
+    assert "| 10000 | 9999 |" in text
+    assert "| 10001 |" not in text

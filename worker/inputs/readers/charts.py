@@ -26,7 +26,11 @@ def chart(root: Any) -> str:
     for place in range(count):
         name = names[place] if place < len(names) else str(place + 1)
         rows.append([name, *(each.values[place] if place < len(each.values) else "" for each in series)])
-    return "\n\n".join([f"Chart: {title}" if title else "Chart:", as_table(rows)])
+    parts = [f"Chart: {title}" if title else "Chart:", as_table(rows)]
+    whole = max((each.points for each in series), default=0)
+    if whole > MOST_POINTS:
+        parts.append(f"(Of the {whole:,} points of this chart the first {MOST_POINTS:,} are shown.)")
+    return "\n\n".join(parts)
 
 
 def title_of(root: Any) -> str:
@@ -49,12 +53,14 @@ class _Series:
     title: str
     names: list[str]
     values: list[str]
+    points: int  # in all, also those that are not read
 
     @classmethod
     def read(cls, element: Any) -> "_Series":
         title = " ".join(_cached(element, "tx"))
         names = _cached(element, "cat") or _cached(element, "xVal")
-        return cls(title, names, _cached(element, "val") or _cached(element, "yVal"))
+        points = max(len(element.findall(f"{_CHART}{what}//{_CHART}pt")) for what in ("val", "yVal"))
+        return cls(title, names, _cached(element, "val") or _cached(element, "yVal"), points)
 
 
 def _cached(element: Any, what: str) -> list[str]:
