@@ -20,7 +20,7 @@ from worker.current import Run
 from worker.engine.engine import Engine
 from worker.supervisor import verdict
 from worker.words.errors import LeaseLost
-from worker.words.notices import Notice, TaskEnded, TaskRetried, TaskTaken
+from worker.words.notices import Notice, ResultPassedOver, TaskEnded, TaskRetried, TaskTaken
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import AgentExecutionStatus as Status
 from worker.words.tasks import AgentExecutionInput, TaskRecord
@@ -223,6 +223,21 @@ async def test_a_sync_handler_over_its_limit_is_told_and_its_writes_are_refused(
         assert await asyncio.to_thread(told.wait, 10)
     assert (task.status, refused) == (Status.Failed, ["LeaseLost"])
     assert (await engine.tasks.get(task.id)).internal_status is None
+
+
+@pytest.mark.parametrize(("returned", "is_late"), [("second", True), ("first", False), (None, False)])
+async def test_a_result_that_is_returned_after_a_save_has_ended_the_task_is_passed_over_and_the_log_says_so(
+    *, engine: Engine, handlers: Handlers, serve: Serve, notices: list[Notice], returned: str | None, is_late: bool
+) -> None:
+    async def handler(task: Task) -> str | None:
+        await task.aset_status(Status.Completed, "first")
+        return returned
+
+    handlers.bind(handler)
+    async with serve():
+        task = await finished(engine, await create(engine))
+    assert (task.status, task.result) == (Status.Completed, "first")
+    assert any(isinstance(each, ResultPassedOver) for each in notices) is is_late
 
 
 async def test_stop_reaches_a_run_within_a_second_and_nothing_overwrites_it(

@@ -26,6 +26,7 @@ from worker.words.errors import CutOff, Escaped, LeaseLost, ModuleException, Not
 from worker.words.notices import (
     Notice,
     PlatformTrouble,
+    ResultPassedOver,
     TaskEnded,
     TaskHandedBack,
     TaskRetried,
@@ -140,6 +141,8 @@ class Executor:
         error: BaseException | None = None
         try:
             decision: Verdict = await self._decide(execution)
+            if verdict.comes_late(decision, task):
+                announce(ResultPassedOver(task.id, task.agent_id, execution.attempt))
         except GeneratorExit:
             raise  # the loop has ended, and this coroutine is being closed
         except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, or its values do, is classified

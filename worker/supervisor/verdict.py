@@ -67,6 +67,13 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
     return Outcome(status if ends else Status.Completed, changes)
 
 
+def comes_late(decision: Verdict, task: Task) -> bool:
+    """Tell whether a result is returned of a task that the handler's own save has ended with another."""
+    if not isinstance(decision, Outcome) or task.status not in TERMINAL or "status" in task.unsaved(by_handler=True):
+        return False
+    return decision.changes.get("result") not in (None, task.result)
+
+
 def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
     """Classify what a handler raised; an error whose own methods raise is one all the same."""
     try:

@@ -104,6 +104,12 @@ def _write_of_task(log: Any, notice: notices.Notice) -> None:
             )
         case notices.TaskHandedBack():
             log.info("task handed back", **_task(notice))
+        case notices.ResultPassedOver():
+            log.warning(
+                "the handler returned a result after it had ended its task with another, which stands: return it, or"
+                " save it, but not both",
+                **_task(notice),
+            )
         case notices.TaskTaken():
             log.info("task taken from this run", status=notice.status, **_task(notice))
         case _:

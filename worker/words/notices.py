@@ -220,6 +220,15 @@ class TaskTaken(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class ResultPassedOver(Notice):
+    """A handler returned a result after it had saved another one that ended its task: the saved one stands."""
+
+    task_id: str
+    agent_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered(Notice):
     """A handler took an event."""
 
