@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser.worlds import KEY, World
 from tests.server.conftest import Start, start
@@ -24,6 +24,8 @@ OPTIONS = [
     "--no-proxy-server",
 ]
 HERE = Path(__file__).parent
+
+expect.set_options(timeout=30_000)  # a busy machine takes longer than the usual five seconds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -206,8 +206,8 @@ def test_the_webhook_handler_listens_only_where_a_secret_is_set(load: Load, monk
     assert registry.default.handlers == []
     monkeypatch.setenv("WORKER_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     load("handlers/webhook.py")
-    (handler,) = registry.default.handlers
-    assert (handler.event_type, handler.needs) == ("task_finished", "webhook_url")
+    bound = {str(each.event_type): each.needs for each in registry.default.handlers}
+    assert bound == {"task_finished": "webhook_url", "input_requested": "webhook_url"}
 
 
 def test_a_worker_can_serve_all_examples_at_once(load: Load) -> None:
