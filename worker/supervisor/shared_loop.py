@@ -5,13 +5,15 @@ Many programs cancel all tasks of their loop, and shut its executor down, when t
 
 import asyncio
 from contextlib import suppress
+from contextvars import Context
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from worker.current import Run, run_in_hand
 
 _all_tasks = asyncio.all_tasks
-_runs: WeakKeyDictionary[asyncio.Task[Any], Run] = WeakKeyDictionary()  # before Python 3.12 no task tells its context
+TELLS_CONTEXT = hasattr(asyncio.Task, "get_context")  # since Python 3.12
+_runs: WeakKeyDictionary[asyncio.Task[Any], Run] = WeakKeyDictionary()  # where no task tells its context
 _loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
@@ -29,18 +31,22 @@ def share(loop: asyncio.AbstractEventLoop) -> None:
 
     with suppress(AttributeError):  # a loop that is written in C keeps its own
         loop.shutdown_default_executor = shutdown_default_executor
-    loop.set_task_factory(_made)
+    if not TELLS_CONTEXT:
+        loop.set_task_factory(_made)
     _loops.add(loop)
     asyncio.all_tasks = asyncio.tasks.all_tasks = _seen
 
 
-def _made(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-    task = asyncio.Task(coroutine, loop=loop, **options)
-    context = options.get("context")
+def _made(loop: asyncio.AbstractEventLoop, coroutine: Any, context: Context | None = None) -> asyncio.Task[Any]:
+    task = asyncio.Task(coroutine, loop=loop, context=context)
     run = run_in_hand.get() if context is None else context.get(run_in_hand)
     if run is not None:
         _runs[task] = run
     return task
+
+
+def _run_of(task: Any) -> Run | None:
+    return task.get_context().get(run_in_hand) if TELLS_CONTEXT else _runs.get(task)
 
 
 def _seen(loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
@@ -52,4 +58,4 @@ def _seen(loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any
         current = asyncio.current_task()  # the run's outermost task was made for it before it had its context
     except RuntimeError:
         current = None
-    return {each for each in tasks if each is current or _runs.get(each) is run}
+    return {each for each in tasks if each is current or _run_of(each) is run}
