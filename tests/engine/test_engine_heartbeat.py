@@ -256,6 +256,7 @@ async def test_a_lease_that_nobody_renews_runs_out_whatever_the_clock_says(
             return (await rescuer.tasks.get(task.id)).status is Status.Pending
 
         await wait_until(freed, "the dead worker's task is pending again", 20)
+        await wait_until(lambda: lost, "the loss was announced")
         assert [each.sign for each in lost] == ["lease"]
 
 
