@@ -15,7 +15,7 @@ from benchmarks.corpus import corpus, hostile
 from benchmarks.machine import percentiles
 from benchmarks.scenarios import LINES
 from worker.engine.engine import Engine
-from worker.inputs import Limits, Reader, UploadedFile, adapt, compose_message
+from worker.inputs import Limits, Reader, StoredFile, adapt, compose_message
 from worker.words.models import ModelCapabilities
 
 AT_ONCE = 8
@@ -123,9 +123,9 @@ class _reading:  # noqa: N801 - a context manager, as a function would be
         self._contents = contents
 
     async def __aenter__(self) -> _Read:
-        async def stored(reference: str) -> UploadedFile:
+        async def stored(reference: str) -> StoredFile:
             name = reference.partition(":")[2]
-            return UploadedFile(self._contents[name], "application/octet-stream", name)
+            return StoredFile(self._contents[name], "application/octet-stream", name)
 
         self._reader = Reader(Limits(), open_stored=stored)
 

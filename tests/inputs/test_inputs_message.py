@@ -13,7 +13,7 @@ from worker.inputs import (
     Kind,
     Limits,
     Reader,
-    UploadedFile,
+    StoredFile,
     adapt,
     compose_message,
     human_readable,
@@ -77,10 +77,10 @@ async def test_a_data_url_never_shows_its_base64_in_a_message() -> None:
 async def test_an_uploaded_file_is_called_by_its_name_and_two_of_one_name_are_told_apart() -> None:
     contents = {"a": b"first", "b": b"second", "d": b"fourth"}
 
-    async def stored(reference: str) -> UploadedFile:
+    async def stored(reference: str) -> StoredFile:
         if reference[7] not in contents:
             raise LookupError(reference)
-        return UploadedFile(contents[reference[7]], "text/plain", "whatever the store says")
+        return StoredFile(contents[reference[7]], "text/plain", "whatever the store says")
 
     urls = [f"worker:{digit * 64}/my%20notes.txt" for digit in "abc"]
     urls += [f"worker:{'d' * 64}", "data:,one", "data:,two", "https://a.test/x?y=1", urls[0]]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.inputs.servers import ok, pdf, picture, serving
 from tests.support import wait_until
-from worker.inputs import Attachment, Attachments, Kind, Limits, Reader, UploadedFile, display_url
+from worker.inputs import Attachment, Attachments, Kind, Limits, Reader, StoredFile, display_url
 from worker.inputs.causes import UnreadableError
 from worker.inputs.data_urls import read_data_url
 from worker.inputs.pdfs import check_pdf, pdf_text
@@ -213,10 +213,10 @@ async def test_more_than_the_process_may_hold_is_still_read_alone() -> None:
     assert [item.text for item in attachments.items] == ["a", "b", "c"]
 
 
-async def stored(reference: str) -> UploadedFile:
+async def stored(reference: str) -> StoredFile:
     if reference != "worker:abc/report.txt":
         raise KeyError(reference)
-    return UploadedFile(b"hello", "text/plain", "report.txt")
+    return StoredFile(b"hello", "text/plain", "report.txt")
 
 
 async def test_uploaded_files_are_read_from_the_store() -> None:
@@ -229,10 +229,10 @@ async def test_uploaded_files_are_read_from_the_store() -> None:
 
 
 async def test_a_store_that_is_too_generous_is_a_note_and_one_that_is_down_is_an_error() -> None:
-    async def generous(reference: str) -> UploadedFile:
-        return UploadedFile(b"x" * 200_000, "text/plain", reference)
+    async def generous(reference: str) -> StoredFile:
+        return StoredFile(b"x" * 200_000, "text/plain", reference)
 
-    async def down(reference: str) -> UploadedFile:
+    async def down(reference: str) -> StoredFile:
         raise ConnectionError(reference)
 
     large = await Reader(LIMITS, open_stored=generous).read(["worker:a/a.txt"])

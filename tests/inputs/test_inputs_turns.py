@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.files import Watch
 from tests.inputs.servers import picture
-from worker.inputs import Limits, Reader, UploadedFile, adapt, compose_message
+from worker.inputs import Limits, Reader, StoredFile, adapt, compose_message
 from worker.words.models import ModelCapabilities
 
 LONGEST = 0.1  # seconds of this process's own time in which the event loop does nothing else
@@ -28,8 +28,8 @@ FILES = {
 async def longest_wait(url: str, content: bytes = b"") -> float:
     """How long the event loop was held at most while a file was read, fitted and put into a message."""
 
-    async def stored(_: str) -> UploadedFile:
-        return UploadedFile(content, "application/octet-stream", "a.txt")
+    async def stored(_: str) -> StoredFile:
+        return StoredFile(content, "application/octet-stream", "a.txt")
 
     reader, watch = Reader(Limits(), open_stored=stored), Watch()
     await reader.read(["data:text/plain,gr%F6%DFer", "data:application/octet-stream,%00%01"])  # imports libraries

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class UploadedFile:
+class StoredFile:
     """An uploaded file as the platform hands it out."""
 
     content: bytes
@@ -30,7 +30,7 @@ class UploadedFile:
     name: str
 
 
-OpenStored = Callable[[str], Awaitable[UploadedFile]]
+OpenStored = Callable[[str], Awaitable[StoredFile]]
 """Opens a `worker:<sha256>/<name>` reference; raises LookupError for one it does not know."""
 
 
