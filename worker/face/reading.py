@@ -10,7 +10,7 @@ from worker.settings import Settings
 from worker.words.errors import FileNotStored
 
 if TYPE_CHECKING:
-    from worker.inputs import Attachments, FileKeeper, Limits, Reader
+    from worker.inputs import Attachments, Keeper, Limits, Reader
 
 _readers: "dict[int, Reader]" = {}  # by the identity of the platform, which each of them holds on to
 
@@ -32,7 +32,7 @@ def limits(settings: Settings | None = None) -> "Limits":
     )
 
 
-async def read(platform: Platform, urls: Sequence[str], keeper: "FileKeeper | None") -> "Attachments":
+async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper | None") -> "Attachments":
     """Read files, on the platform's loop; a bad one becomes a note.
 
     Args:

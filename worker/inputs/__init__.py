@@ -28,7 +28,7 @@ Importing this module loads neither Agno nor httpx nor pypdf nor puremagic; each
 """
 
 from worker.inputs.adapt import adapt, fit_blocking
-from worker.inputs.attachments import Attachment, Attachments, Fetched, FileKeeper, Kind, OpenStored, StoredFile
+from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored, StoredFile
 from worker.inputs.cutting import fit_texts
 from worker.inputs.limits import Limits
 from worker.inputs.media import to_agno_audio, to_agno_files, to_agno_images, to_agno_videos
@@ -40,7 +40,7 @@ __all__ = [
     "Attachment",
     "Attachments",
     "Fetched",
-    "FileKeeper",
+    "Keeper",
     "Kind",
     "Limits",
     "OpenStored",

@@ -43,7 +43,7 @@ class Fetched:
     name: str = ""  # a file name that came with the content
 
 
-class FileKeeper(Protocol):
+class Keeper(Protocol):
     """Keeps what a task's URLs held when they were first read, so that no later reader depends on them."""
 
     async def recall(self, url: str) -> Fetched | None:

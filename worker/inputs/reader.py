@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.inputs.addresses import Resolve, resolve
 from worker.inputs.allowance import Allowance
-from worker.inputs.attachments import Attachment, Attachments, Fetched, FileKeeper, Kind, OpenStored
+from worker.inputs.attachments import Attachment, Attachments, Fetched, Keeper, Kind, OpenStored
 from worker.inputs.causes import TooLargeError, UnreadableError
 from worker.inputs.data_urls import read_data_url
 from worker.inputs.examining import examined
@@ -41,7 +41,7 @@ class Reader:
         self._resolve = resolve
         self._client: httpx.AsyncClient | None = None
 
-    async def read(self, urls: Sequence[str], keeper: FileKeeper | None = None) -> Attachments:
+    async def read(self, urls: Sequence[str], keeper: Keeper | None = None) -> Attachments:
         """Read every file of a task, in its order; one that is named twice is read once and is there once.
 
         Waits first until the process may hold what these files may need at most, and keeps only what they do need.
@@ -74,7 +74,7 @@ class Reader:
         if client is not None:
             await client.aclose()
 
-    async def _read_all(self, urls: list[str], keeper: FileKeeper | None) -> tuple[Attachment, ...]:
+    async def _read_all(self, urls: list[str], keeper: Keeper | None) -> tuple[Attachment, ...]:
         shares = Shares(self.limits.file_bytes, self.limits.task_bytes)
         called = labels(urls)
         reading: list[asyncio.Task[_Reading]] = []
@@ -151,7 +151,7 @@ class _Reading:
         keeper: what may know it from before.
     """
 
-    def __init__(self, url: str, label: str, most: int, keeper: FileKeeper | None) -> None:
+    def __init__(self, url: str, label: str, most: int, keeper: Keeper | None) -> None:
         self.url = url
         self.label = label
         self.most = most

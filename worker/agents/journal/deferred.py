@@ -9,7 +9,7 @@ A process that dies in between has not noted the answer, and its model is asked 
 from typing import Protocol
 
 
-class Keeper(Protocol):
+class DeferredKeeper(Protocol):
     """Something that defers rows after its run has ended."""
 
     def drop(self) -> bool:
@@ -25,10 +25,10 @@ class Deferred:
     """Of one attempt: what its runs left to be written if it goes on."""
 
     def __init__(self) -> None:
-        self._keepers: list[Keeper] = []
+        self._keepers: list[DeferredKeeper] = []
         self._dropped = False
 
-    def keep(self, keeper: Keeper) -> None:
+    def keep(self, keeper: DeferredKeeper) -> None:
         """A run has ended that defers something."""
         self._keepers.append(keeper)
 
