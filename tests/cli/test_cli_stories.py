@@ -118,7 +118,9 @@ async def test_a_failed_task_is_done_again_by_retry(here: Shell) -> None:
     task_id = json.loads(first.stdout)["id"]
     (here.folder / "repaired").touch()
 
-    assert here.worker("task", "retry", task_id).stdout == f"{task_id} pending\n"
+    retried = here.worker("task", "retry", task_id).stdout.split()
+    assert retried[0] == task_id
+    assert retried[1] in ("pending", "executing", "completed"), "a worker may have taken it by now"
 
     followed = here.worker("task", "events", task_id, "--follow", "--json")
     events = [json.loads(line) for line in followed.stdout.splitlines()]
