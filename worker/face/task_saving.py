@@ -1,4 +1,4 @@
-"""What of a task is changed and not saved, and how it is saved."""
+"""Change tracking of a task: which fields are unsaved, and how they are saved."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Self, TypeVar
@@ -19,68 +19,69 @@ Verb = Callable[[Platform], Awaitable[T]]
 
 
 class SavedTask(TaskFiles):
-    """A task that remembers how it was last saved."""
+    """A task that remembers its last saved state."""
 
     result: Any = None
 
     MUTABLE: ClassVar[frozenset[str]] = MUTABLE
-    """What a save may change; all else is fixed when the task is created."""
+    """The fields that a save may change; all others are fixed when the task is created."""
 
     _agent_runs: int = PrivateAttr(default=0)
     _saved: Snapshot = PrivateAttr(default_factory=dict)
 
     async def aset_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
-        """Change the status, and that alone: other changes stay unsaved.
+        """Change the status and, if given, the result. Other changes remain unsaved.
 
         Args:
-            status: The new one.
-            result: What is saved with it; None means nothing.
+            status: The new status.
+            result: The result to save with the status; None leaves it unchanged.
 
         Raises:
-            ModuleException: 422: it is no status; 409: this run no longer owns the task.
+            ModuleException: 422 if ``status`` is not a status; 409 if this run no longer owns the task.
         """
         changes = _status_and(status, result)
         sending, before = self._sending(checked(changes)), self._now(*changes)
         self._absorb(await bridge.across(sending, self._configuration), before)
 
     def set_status(self, status: AgentExecutionStatus, result: Any = None) -> None:
-        """Change the status, as ``aset_status`` does."""
+        """Sync version of ``aset_status``."""
         changes = _status_and(status, result)
         sending, before = self._sending(checked(changes)), self._now(*changes)
         self._absorb(bridge.block(sending, self._configuration), before)
 
     async def asave(self, with_deep_plan_update: bool | None = False) -> Self:
-        """Save what was changed since the task was loaded or last saved, and nothing else.
+        """Save the fields that have changed since the task was loaded or last saved, and no others.
 
-        ``with_deep_plan_update`` has no meaning: a plan that was changed is saved as all that was.
+        Within a run of this task, the save carries the run's attempt, even if the task was loaded again meanwhile.
 
-        Within a run of this task the save carries the run's attempt, also where the task was loaded afresh.
+        Args:
+            with_deep_plan_update: Ignored; accepted for xpander-sdk. A changed plan is saved like any other field.
 
         Returns:
-            This task, as the platform has it now.
+            This task, updated from the platform.
 
         Raises:
-            ModuleException: 422: a value does not fit (``internal_status`` has at most 255 characters) or a field is
-                fixed at create, nothing was sent; 409: this run no longer owns the task.
+            ModuleException: 422 if a value is invalid (``internal_status`` has at most 255 characters) or a changed
+                field is fixed at creation, in which case nothing was sent; 409 if this run no longer owns the task.
         """
         del with_deep_plan_update
         sent = self._pending()
         return self._absorb(await bridge.across(self._saving(sent), self._configuration), sent)
 
     def save(self, with_deep_plan_update: bool | None = False) -> Self:
-        """Save what was changed, as ``asave`` does."""
+        """Sync version of ``asave``."""
         del with_deep_plan_update
         sent = self._pending()
         return self._absorb(bridge.block(self._saving(sent), self._configuration), sent)
 
     def unsaved(self, *, by_handler: bool = False) -> dict[str, Any]:
-        """Answer what was changed and not saved yet, in the form in which it would be sent.
+        """Return the unsaved changes, in the form in which they would be sent.
 
         Args:
-            by_handler: Whether a handler has done so, which may change the input for its runs.
+            by_handler: Leave out ``input``, which a handler may change for its own runs.
 
         Raises:
-            ValidationError: A changed field is fixed at create, or its value does not fit.
+            ValidationError: A changed field is fixed at creation, or a value is invalid.
         """
         found = self._pending()
         if by_handler:
@@ -88,7 +89,7 @@ class SavedTask(TaskFiles):
         return sendable(self, found)
 
     def _pending(self) -> Snapshot:
-        """What was changed and not saved yet, as it stands; what a handler makes of the input is for its runs alone."""
+        """Return a copy of the unsaved changes, without ``input`` if a handler may have changed it for its own runs."""
         found, run = pending(self, self._saved), run_in_hand.get()
         if self._agent_runs or (run is not None and run.task_id == self.id):
             found.pop("input", None)
@@ -99,7 +100,7 @@ class SavedTask(TaskFiles):
         return {name: now[name] for name in names}
 
     def _saving(self, sent: Snapshot) -> Verb[TaskRecord]:
-        """Check what is to be saved, here and now, and answer the call that sends it."""
+        """Validate the changes now, and return the call that saves them (or loads the task if nothing has changed)."""
         return self._sending(sendable(self, sent)) if sent else loading(self.id)
 
     def _sending(self, changes: Mapping[str, Any]) -> Verb[TaskRecord]:
@@ -112,11 +113,11 @@ class SavedTask(TaskFiles):
         return send
 
     def _absorb(self, record: TaskRecord, before: Snapshot) -> Self:
-        """Become what the platform answered; what was not sent, or was changed since it was, stays changed.
+        """Update this task from the platform's answer, except for fields that were not sent, or changed after sending.
 
         Args:
             record: The answer.
-            before: What the answer takes the place of, as it stood when it was sent.
+            before: The values, as they were sent, that the answer replaces.
         """
         pending = self._pending()
         kept = {name: vars(self)[name] for name in changed(pending, before)}
@@ -128,13 +129,13 @@ class SavedTask(TaskFiles):
 
 
 def writer_of(task_id: str) -> tuple[int | None, str | None]:
-    """Attempt and origin that a save of a task carries: those of the run in hand, where it is of this task."""
+    """Return the attempt and origin that a save of a task carries: the current run's, if it runs this task."""
     run = run_in_hand.get()
     return (run.attempt, run.origin) if run is not None and run.task_id == task_id else (None, None)
 
 
 async def _store_held(task_id: str) -> None:
-    """What the run in hand has yet to note comes before what it saves."""
+    """Store the rows that the current run has deferred: they must be written before the save."""
     run = run_in_hand.get()
     if run is not None and run.task_id == task_id and run.journal is not None:
         await run.journal.deferred.store()

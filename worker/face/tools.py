@@ -1,4 +1,4 @@
-"""The tools of an agent: called by code, or given to Agno."""
+"""The tools of an agent, to be called by code or passed to Agno."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -15,12 +15,12 @@ from worker.words.tools import ToolInvocationResult, ToolRecord
 
 
 class InvocationOptions(TypedDict, total=False):
-    """What can be said of a call, beside the agent and the payload.
+    """Options of a tool call.
 
-    ``agent_version`` is passed on to hooks. ``payload_extension``: further arguments, which count before the payload's.
-    ``configuration``: where the agent lives; default: where the tool came from. ``task_id``: the task that the call is
-    part of; default: that of the run in hand. ``tool_call_id``: the caller's own id of the call, which the result has.
-    ``report_activity`` has no meaning: a call within a task is always in its log.
+    ``agent_version`` is passed on to hooks. ``payload_extension`` holds further arguments, which override those of the
+    payload. ``configuration`` names the agent's platform; default: the platform that the tool came from. ``task_id`` is
+    the task that the call belongs to; default: the current run's. ``tool_call_id`` is the caller's own id of the call,
+    which is copied to the result. ``report_activity`` is ignored: a call within a task is always in its log.
     """
 
     agent_version: str | int | None
@@ -32,69 +32,74 @@ class InvocationOptions(TypedDict, total=False):
 
 
 class Tool(ToolRecord):
-    """A tool: a function of this process, or one of a worker's that serves the agent."""
+    """A tool: a function of this process, or of a worker that serves the agent."""
 
     _local: LocalTool | None = PrivateAttr(default=None)
     _configuration: Configuration | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, record: ToolRecord, configuration: Configuration | None, function: LocalTool | None = None) -> Self:
-        """Bind a record to its platform, and to its function if that is here."""
+        """Bind a record to its platform, and to its function if this process has it."""
         bound = cls.model_construct(record.model_fields_set, **record.__dict__)
         bound._local, bound._configuration = function, configuration  # noqa: SLF001 - its own class
         return bound
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """The tool's name."""
         return self.name
 
     @property
     def is_local(self) -> bool:
-        """Whether it is called in this process."""
+        """Whether the tool is called in this process."""
         return self._local is not None
 
     @property
     def local(self) -> LocalTool | None:
-        """The function behind it, if it is here."""
+        """The function behind the tool, if this process has it."""
         return self._local
 
     @property
     def record(self) -> ToolRecord:
-        """What is known of it."""
+        """The tool's record."""
         return self
 
     async def ainvoke(
         self, agent_id: str, payload: Any = None, **more: Unpack[InvocationOptions]
     ) -> ToolInvocationResult:
-        """Call the tool, and answer what came of it: what it raises is never raised.
+        """Call the tool and return the outcome. An exception of the tool is returned, not raised.
 
-        The payload is checked against the schema first. Within a task the call is in the task's log, and in the
-        journal: a later attempt of the same run is answered from there.
+        The payload is first validated against the tool's schema. Within a task, the call is added to the task's log and
+        to the journal, from which a later attempt of the same run is answered.
 
         Args:
-            agent_id: The agent in whose name it is called.
+            agent_id: The agent on whose behalf the tool is called.
             payload: The arguments.
             more: See ``InvocationOptions``.
 
         Returns:
-            ``result`` and ``is_success``; or ``error``, which names the field of a payload that does not fit.
+            ``result`` and ``is_success``, or ``error``, which names the field if the payload is invalid.
 
         Raises:
             asyncio.CancelledError: The run should end.
-            LeaseLost: The run owns its task no longer.
+            LeaseLost: The run no longer owns its task.
         """
         return await self._wanted(agent_id, payload, more).make()
 
     def invoke(self, agent_id: str, payload: Any = None, **more: Unpack[InvocationOptions]) -> ToolInvocationResult:
-        """Call the tool, as ``ainvoke`` does, and block this thread until it has answered."""
+        """Sync version of ``ainvoke``."""
         wanted = self._wanted(agent_id, payload, more)
         return bridge.block(lambda _: wanted.make(), wanted.configuration)
 
     def get_invocation_function(
         self, is_async: bool | None = False, configuration: Configuration | None = None
     ) -> Callable[[Any], Any]:
-        """A function of the payload alone, which calls the tool in the name of the agent of the run or environment."""
+        """Return a function of the payload alone, which calls the tool for the current run's or the configured agent.
+
+        Args:
+            is_async: Whether to return a coroutine function.
+            configuration: The agent's platform; None means the platform that the tool came from.
+        """
         from worker.face.agent import agent_meant
 
         async def ainvoke(payload: Any) -> ToolInvocationResult:
@@ -106,7 +111,7 @@ class Tool(ToolRecord):
         return ainvoke if is_async else invoke
 
     def for_agno(self, agent_id: str | None) -> Any:
-        """What ``Agent(tools=[…])`` takes. Its calls are told by whoever runs the agent."""
+        """Return the tool as ``Agent(tools=[…])`` takes it. Its calls are logged by the code that runs the agent."""
         function = self._local.for_agno() if self._local is not None else _remote_function(self, agent_id)
         hooks = registry.default.tools.hooks
         return _hooked(self, function) if hooks.before or hooks.after or hooks.error else function
@@ -118,12 +123,12 @@ class Tool(ToolRecord):
 
 
 class ToolsRepository:
-    """The tools of an agent: those of this process, and those that workers which serve it have.
+    """The tools of an agent: those of this process, and those announced by workers that serve the agent.
 
     Args:
-        configuration: Where the agent lives; None means on the default platform.
+        configuration: The agent's platform; None means the default one.
         agent_id: The agent; None means all tools of this process.
-        announced: What the platform says that workers have.
+        announced: The tools that workers have announced to the platform.
     """
 
     def __init__(
@@ -138,7 +143,7 @@ class ToolsRepository:
 
     @property
     def list(self) -> "list_[Tool]":
-        """All tools, those of this process first; of two with the same name that one counts."""
+        """All tools, those of this process first; they also take precedence over announced tools of the same name."""
         mine = [local(each) for each in registry.default.tools.of(self.agent_id)]
         found = {each.tool.name: Tool.of(each.record, self.configuration, each) for each in reversed(mine)}
         found = dict(reversed(found.items()))
@@ -148,36 +153,36 @@ class ToolsRepository:
 
     @property
     def tools(self) -> "list_[Tool]":
-        """The same as ``list``."""
+        """An alias of ``list``."""
         return self.list
 
     @property
     def functions(self) -> "list_[Any]":
-        """The tools as ``agno.agent.Agent(tools=…)`` takes them; ``on_tool_before`` and its kin hear of calls."""
+        """The tools as ``agno.agent.Agent(tools=…)`` takes them, with the registered tool hooks."""
         return [each.for_agno(self.agent_id) for each in self.list]
 
     def get_tool_by_id(self, tool_id: str) -> Tool | None:
-        """A tool by its id, which is its name; None means there is no such tool."""
+        """Return the tool with this id, which is its name, or None."""
         return self.get_tool_by_name(tool_id)
 
     def get_tool_by_name(self, tool_name: str) -> Tool | None:
-        """A tool by its name; None means there is no such tool."""
+        """Return the tool with this name, or None."""
         return next((each for each in self.list if each.name == tool_name), None)
 
     def should_sync_local_tools(self) -> bool:
-        """Whether tools of this process are to be told to the platform by hand: workers do that by themselves."""
+        """Return False: workers announce their tools automatically."""
         return False
 
     def get_local_tools_for_sync(self) -> "list_[Tool]":
-        """Those that are: there are none."""
+        """Return an empty list: workers announce their tools automatically."""
         return []
 
 
-list_ = list  # within the class above ``list`` is its property
+list_ = list  # within the class above, ``list`` is the property
 
 
 def _hooked(tool: Tool, function: Any) -> Any:
-    """A tool as Agno's ``Function`` whose calls call the hooks; an agent's own ``tool_hooks`` take their place."""
+    """Return a tool as Agno's ``Function`` with our hooks. The agent's own ``tool_hooks``, if any, replace them."""
     from agno.tools.function import Function
 
     from worker.face.tool_hooks import tool_hook
@@ -189,7 +194,7 @@ def _hooked(tool: Tool, function: Any) -> Any:
 
 
 def _remote_function(tool: Tool, agent_id: str | None) -> Any:
-    """A tool of another process as Agno's ``Function``; what it fails of is raised, for the model to read."""
+    """Return another process's tool as Agno's ``Function``; a failed call raises, so that the model reads the error."""
     from agno.tools.function import Function
 
     async def call(**arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a handler waits for by its own wish: a time, or a signal. Long waits hold no place in a worker."""
+"""Waits of a handler, for a time or for a signal. A long wait ends the attempt, so it holds no worker slot."""
 
 import asyncio
 import json
@@ -16,15 +16,23 @@ from worker.words.outcomes import HandBack
 from worker.words.outside_rows import signal_in
 from worker.words.signals import ReceivedSignal
 
-SHORT_SECONDS = 5.0  # shorter waits are simply awaited
-LOOK_SECONDS = 0.25  # between looks for a signal within a short wait
-YEAR_SECONDS = 365 * 86_400.0  # a longer wait is one of several
+SHORT_SECONDS = 5.0  # shorter waits do not end the attempt
+LOOK_SECONDS = 0.25  # between polls for a signal during a short wait
+YEAR_SECONDS = 365 * 86_400.0  # the longest single hand-back; a longer wait is split
 
 Match = Mapping[str, Any] | Callable[[Any], bool]
 
 
 def seconds_of(given: timedelta | float, name: str) -> float:
-    """A time as seconds. Raises: ValidationError."""
+    """Return a duration in seconds.
+
+    Args:
+        given: The duration, as a ``timedelta`` or in seconds.
+        name: The parameter's name, for the error.
+
+    Raises:
+        ValidationError: The duration is negative, infinite or not a number.
+    """
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
         raise ValidationError(f"{name} is a time, as a timedelta or in seconds, and not {given!r}.", field=name)
@@ -36,7 +44,7 @@ class Sleep:
 
     Args:
         run: The attempt.
-        seconds: How long, from the first attempt that comes here.
+        seconds: Length of the wait, counted from the first attempt that reaches it.
     """
 
     def __init__(self, run: Run, seconds: float) -> None:
@@ -45,17 +53,21 @@ class Sleep:
         self._at = journal_of(run).step("sleep")
 
     async def left(self, platform: Platform) -> float:
-        """How long it still lasts; its end is journaled before it begins."""
+        """Return the seconds left of the wait. Its end is journaled before the wait begins."""
         await load(self._run, platform)
         return await _until(self._run, platform, self._at, self._seconds)
 
     def suspend(self, left: float) -> asyncio.CancelledError:
-        """End the attempt for the time that is left; returns what to raise."""
+        """End the attempt for the remaining seconds, and return the exception to raise."""
         return self._run.suspend(HandBack(min(left, YEAR_SECONDS), waiting_for=f"sleeps {_words(self._seconds)}"))
 
 
 async def sleep(run: Run, seconds: float) -> None:
-    """Wait. Raises: CancelledError (the attempt ends for so long)."""
+    """Wait, in the attempt if the wait is short.
+
+    Raises:
+        asyncio.CancelledError: The wait is long, so the attempt ends until it is over.
+    """
     wait = Sleep(run, seconds)
     left = await bridge.across(wait.left)
     if left > SHORT_SECONDS:
@@ -64,7 +76,7 @@ async def sleep(run: Run, seconds: float) -> None:
 
 
 def sleep_sync(run: Run, seconds: float) -> None:
-    """Do the same, and block this thread."""
+    """Sync version of ``sleep``."""
     wait = Sleep(run, seconds)
     left = bridge.block(wait.left)
     if left > SHORT_SECONDS:
@@ -78,9 +90,9 @@ class SignalWait:
 
     Args:
         run: The attempt.
-        name: The signal's.
-        timeout: Seconds; None means for ever.
-        match: What its data must hold, or a function that says whether it fits; None means any.
+        name: The signal's name.
+        timeout: Seconds to wait; None means without limit.
+        match: Items that the signal's data must contain, or a predicate on the data; None matches any data.
     """
 
     def __init__(self, run: Run, name: str, timeout: float | None, match: Match | None) -> None:
@@ -95,10 +107,10 @@ class SignalWait:
         self._ends: float | None = None
 
     async def look(self, platform: Platform) -> "list[Any] | None":
-        """What came, in a list of one; None: nothing yet.
+        """Return the data of a matching signal in a list of one, or None if none has arrived yet.
 
         Raises:
-            TimeoutError: Nothing came in time, in this attempt or an earlier one.
+            TimeoutError: None arrived in time, in this attempt or an earlier one.
         """
         await load(self._run, platform)
         known = noted(self._run, self._at)
@@ -141,17 +153,22 @@ class SignalWait:
 
     @property
     def is_short(self) -> bool:
-        """Whether it is worth waiting here."""
+        """Whether the rest of the wait is short enough to spend it in this attempt."""
         return self._left <= SHORT_SECONDS
 
     def suspend(self) -> asyncio.CancelledError:
-        """End the attempt until a signal comes, or its time is up; returns what to raise."""
+        """End the attempt until a signal arrives or the wait times out, and return the exception to raise."""
         text = f"waits for the signal {self._name!r}"[:400]
         return self._run.suspend(HandBack(min(self._left, YEAR_SECONDS), waiting_for=text, heard=self._heard))
 
 
 async def wait_for(listening: SignalWait) -> Any:
-    """Wait for a signal. Raises: TimeoutError, CancelledError (the attempt ends until there is one)."""
+    """Wait for a signal and return its data.
+
+    Raises:
+        TimeoutError: No matching signal arrived in time.
+        asyncio.CancelledError: The wait is long, so the attempt ends until a signal arrives.
+    """
     while (found := await bridge.across(listening.look)) is None:
         if not listening.is_short:
             raise listening.suspend()
@@ -160,7 +177,7 @@ async def wait_for(listening: SignalWait) -> Any:
 
 
 def wait_for_sync(run: Run, listening: SignalWait) -> Any:
-    """Do the same, and block this thread."""
+    """Sync version of ``wait_for``."""
     while (found := bridge.block(listening.look)) is None:
         if not listening.is_short:
             raise listening.suspend()
@@ -170,7 +187,7 @@ def wait_for_sync(run: Run, listening: SignalWait) -> Any:
 
 
 async def _until(run: Run, platform: Platform, at: str, seconds: float) -> float:
-    """How long it is to the end of a wait, which the first attempt that came to it has set."""
+    """Return the seconds until the end of a wait, which the first attempt that reached it has set."""
     known = noted(run, at)
     if known is not None:
         return (datetime.fromisoformat(known.value["until"]) - run.now()).total_seconds()
