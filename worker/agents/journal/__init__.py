@@ -1,8 +1,8 @@
-"""The journal of a task: what its attempts have completed, so that a later attempt does not do it again.
+"""The journal of a task: the calls its attempts have completed, so that a later attempt does not repeat them.
 
-What belongs here: which calls are the same call (``scopes``), how a completed call is stored (``rows``), what an
-attempt still has to answer from (``journal``), in which order it answers (``order``), and what it writes only if it
-goes on (``deferred``). Nothing here knows Agno: values are whatever JSON can say.
+This package identifies repeated calls (``scopes``), stores completed calls (``rows``), tracks the answers that an
+attempt can still use (``journal``) and their order (``order``), and defers rows that are needed only if the attempt
+continues (``deferred``). Nothing here knows about Agno: values are plain JSON.
 """
 
 from worker.agents.journal.deferred import Deferred

@@ -1,8 +1,8 @@
-"""Where in the user's code a run is made, so that a later attempt knows the place again.
+"""Call sites: where in the user's code a run is made, so that a later attempt recognizes the same place.
 
-A place is the chain of calls from what the framework called down to the run: each function, with a digest of its code,
-and the instruction that it was at. It names one run only if it makes one: not in a loop, and not in a task or thread of
-its own beside the handler's.
+A place is the chain of calls from the framework into user code and down to the run: each function, with a digest of its
+code, and the current instruction. A place identifies a run only if it makes a single one: not inside a loop, and not in
+a task or thread that runs alongside the handler's own.
 """
 
 import dis
@@ -19,16 +19,16 @@ from worker.current import Position, position
 FRAMEWORK = frozenset({"agno", "asyncio", "concurrent", "contextvars", "threading", "uvloop", "worker"})
 """Packages whose frames are not the user's code."""
 
-MOST_FRAMES = 30  # deeper code is recursive: its place says nothing
-DIGEST_CHARACTERS = 8  # 32 bits; what is told apart are versions of one function
+MOST_FRAMES = 30  # deeper code is recursive, so its place identifies nothing
+DIGEST_CHARACTERS = 8  # 32 bits: enough to distinguish versions of one function
 
 
 class CodePlace(NamedTuple):
-    """Where a run is made.
+    """The place in the code where a run is made.
 
     Args:
-        name: The chain of calls; None if it may make several runs.
-        code: Digest of the functions in the chain, of the texts in them too.
+        name: The chain of calls; None if the place may make several runs.
+        code: Digest of all functions in the chain, including their constants.
     """
 
     name: str | None
@@ -36,16 +36,16 @@ class CodePlace(NamedTuple):
 
 
 def call_site(home: Position | None) -> Callable[[], CodePlace]:
-    """Look at who calls, up to the framework.
+    """Inspect the call stack down to the nearest framework frame.
 
     Args:
-        home: Where the handler, tool or step was called that the code belongs to; None if that is not known.
+        home: The position at which the handler, tool or step that owns the calling code was called; None if unknown.
 
     Returns:
-        Makes the place, should anybody need it.
+        A function that computes the place when it is needed.
     """
     chain: list[tuple[CodeType, int]] = []
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no other way to look
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to read the call stack
     while frame is not None and _is_framework(frame):
         frame = frame.f_back
     while frame is not None and not _is_framework(frame) and len(chain) < MOST_FRAMES:
@@ -56,11 +56,11 @@ def call_site(home: Position | None) -> Callable[[], CodePlace]:
 
 
 def is_same_place(one: str, other: str) -> bool:
-    """Whether two names may be of one place: functions whose code has changed in between are compared by name alone."""
+    """Return whether two names may denote the same place; functions whose code has changed are compared by name."""
     for mine, theirs in zip_longest(_calls_of(one), _calls_of(other)):
         if mine is None or theirs is None or mine[0] != theirs[0]:
             return False
-        if mine[1] != theirs[1]:  # the code has changed, so nothing can be said of what it calls
+        if mine[1] != theirs[1]:  # the code has changed, so the calls below it cannot be compared
             return True
         if mine[2] != theirs[2]:
             return False
@@ -72,14 +72,14 @@ def _is_framework(frame: FrameType) -> bool:
 
 
 def _named(chain: list[tuple[CodeType, int]]) -> str | None:
-    """A chain in words, the outermost call first."""
+    """Format a chain of calls, outermost first; return None if any call is inside a loop."""
     if any(first <= at <= last for code, at in chain for first, last in _loops(code)):
         return None
     return " > ".join(f"{code.co_qualname}@{_digest(code)}+{at}" for code, at in reversed(chain))
 
 
 def _calls_of(place: str) -> list[tuple[str, str, str]]:
-    """Of each call: the function, the digest of its code, the instruction."""
+    """Split a place into the function, code digest and instruction of each call."""
     named = [each.rpartition("@") for each in place.split(" > ")]
     return [(function, *_halves(rest)) for function, _, rest in named]
 
@@ -91,7 +91,7 @@ def _halves(rest: str) -> tuple[str, str]:
 
 @cache
 def _digest(code: CodeType) -> str:
-    """Of the instructions alone: a prompt that is written in the function may change without moving any of them."""
+    """Digest the instructions alone: a prompt inside the function may change without moving any of them."""
     return hashlib.sha256(code.co_code).hexdigest()[:DIGEST_CHARACTERS]
 
 
@@ -105,7 +105,7 @@ def _digest_of_all(codes: list[CodeType]) -> str:
 
 @cache
 def _parts_of_code(code: CodeType) -> tuple[bytes, ...]:
-    """A function's instructions and constants, those of the functions in it too."""
+    """Return a function's instructions and constants, including those of nested functions."""
     inner = [part for each in code.co_consts if isinstance(each, CodeType) for part in _parts_of_code(each)]
     constants = [repr(each).encode() for each in code.co_consts if not isinstance(each, CodeType)]
     return (code.co_code, *constants, *inner)
@@ -113,7 +113,7 @@ def _parts_of_code(code: CodeType) -> tuple[bytes, ...]:
 
 @cache
 def _loops(code: CodeType) -> tuple[tuple[int, int], ...]:
-    """The loops of a function, each from its first instruction to the jump back; an ``await`` is not one."""
+    """Return the span of each loop, from its first instruction to the jump back; an ``await`` is not a loop."""
     return tuple(
         (int(each.argval), each.offset)
         for each in dis.get_instructions(code)

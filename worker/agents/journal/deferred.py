@@ -1,45 +1,45 @@
-"""What an attempt writes only if it goes on.
+"""Journal rows that an attempt writes only if it continues.
 
-Most runs end with an answer of their model, and the next thing that is written is the task's result, after which no
-journal is read. So the row of an answer that asks for no tool is not made yet: it waits until the loop turns, or until
-anything else of the attempt is about to be written or to begin. Usually the end comes first, and the row is never made.
-A process that dies in between has not noted the answer, and its model is asked again.
+Most runs end with a model answer, and the next write is the task's result, after which the journal is never read. The
+row of an answer that calls no tool is therefore not created immediately: it waits until the event loop turns, or until
+anything else of the attempt is about to be written or to begin. Usually the attempt ends first, and the row is never
+created. If the process dies in between, the answer is not in the journal, and the model is asked again.
 """
 
 from typing import Protocol
 
 
 class DeferredKeeper(Protocol):
-    """Something that defers rows after its run has ended."""
+    """A holder of rows that remain deferred after its run has ended."""
 
     def drop(self) -> bool:
-        """Forget what is deferred; whether there was anything."""
+        """Discard the deferred rows and return whether there were any."""
         ...
 
     async def settle(self) -> bool:
-        """Have everything stored, what was deferred too. Raises what storing it raised."""
+        """Store all rows, including deferred ones, and raise any error that storing them raised."""
         ...
 
 
 class Deferred:
-    """Of one attempt: what its runs left to be written if it goes on."""
+    """The rows that the runs of one attempt have deferred until the attempt continues."""
 
     def __init__(self) -> None:
         self._keepers: list[DeferredKeeper] = []
         self._dropped = False
 
     def keep(self, keeper: DeferredKeeper) -> None:
-        """A run has ended that defers something."""
+        """Add the holder of a finished run's deferred rows."""
         self._keepers.append(keeper)
 
     def drop(self) -> bool:
-        """Forget what is still deferred; whether there was anything, now or before."""
+        """Discard all deferred rows and return whether any have been discarded, in this call or an earlier one."""
         keepers, self._keepers = self._keepers, []
-        self._dropped |= any([keeper.drop() for keeper in keepers])  # noqa: C419 - each drops
+        self._dropped |= any([keeper.drop() for keeper in keepers])  # noqa: C419 - every keeper has to drop its rows
         return self._dropped
 
     async def store(self) -> None:
-        """The attempt goes on: return when everything is stored. Raises what storing it raised, once."""
+        """Store all deferred rows because the attempt continues. Errors from storing are raised once."""
         keepers, self._keepers = self._keepers, []
         for keeper in keepers:
             await keeper.settle()

@@ -1,4 +1,4 @@
-"""What an attempt knows of earlier ones, and the rows that it adds."""
+"""The journal of an attempt: the entries of earlier attempts and the rows that this attempt adds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Journal(StoredJournal):
     """The journal as one attempt uses it; shared by all runs of its handler."""
 
     async def load(self, work: Work) -> None:
-        """Read what earlier attempts left, once; a second call does nothing."""
+        """Read the rows and events of earlier attempts. Further calls do nothing."""
         if self._loaded:
             return
         stored, emitted = await asyncio.gather(work.journal(self.task_id), work.told(self.task_id, self._attempt))
@@ -31,9 +31,9 @@ class Journal(StoredJournal):
             self.order.expect(self._entries)
 
     def close(self) -> None:
-        """The attempt is over, and nothing more is written: cut the references that go round in circles.
+        """Break reference cycles once the attempt has ended and writes nothing more.
 
-        What stands in a circle waits for Python's cyclic collector, which stops the whole worker while it looks.
+        Cycles wait for Python's cyclic garbage collector, which stops the whole worker while it runs.
         """
         for scope in self._scopes.values():
             scope.close()
@@ -45,21 +45,21 @@ class Journal(StoredJournal):
 
     @property
     def is_retry(self) -> bool:
-        """Whether there were attempts before this one."""
+        """Whether earlier attempts were made."""
         return self._attempt > 1
 
     @property
     def is_replayed(self) -> bool:
-        """Whether earlier attempts left anything to answer from."""
+        """Whether earlier attempts left entries that still have to be replayed."""
         return self.order.is_needed
 
     def open(self, parent: Scope, identity: Identity, label: str) -> Scope:
-        """Open a scope: the one that is known by this identity, or a new one.
+        """Open the scope that an identity matches, or create a new one.
 
         Args:
-            parent: What opens it.
-            identity: What tells it from others there.
-            label: What a new one is called in its key, for people who read the journal.
+            parent: The scope that opens it.
+            identity: Distinguishes the scope from others below the parent.
+            label: Name of a new scope within its key, for people who read the journal.
         """
         scope = parent.match(identity) if parent.available else None
         if scope is None:
@@ -75,7 +75,7 @@ class Journal(StoredJournal):
         return scope
 
     def end(self, scope: Scope, *, failed: bool) -> None:
-        """A scope has ended. One that failed may be opened again, and then goes on where it stood."""
+        """Mark a scope as ended. A failed scope may be opened again and then resumes where it stopped."""
         scope.is_open = False
         scope.has_failed = failed
         if failed and scope.parent is not None and scope.identity is not None and scope not in scope.parent.available:
@@ -84,14 +84,14 @@ class Journal(StoredJournal):
         self.order.moved(scope)
 
     def take(self, scope: Scope, kind: Kind, at: str, match: str = "") -> Entry | None:
-        """The next entry for a call, which is then used up; None if the call was not completed."""
+        """Return the next entry for a call and mark it as used; None if the call was not completed."""
         entry = scope.take(kind, at, match) if scope.entries else None
         if entry is not None and kind == "model":
             self._lately.clear()
         return entry
 
     def find(self, scope: Scope, kind: Kind, at: str) -> Entry | None:
-        """The last entry at a place, which may be asked for again and again; None if there is none."""
+        """Return the last entry at a place without using it up; None if there is none."""
         found = [each for each in scope.entries.get((kind, at, ""), ()) if not each.is_dropped]
         return found[-1] if found else None
 
@@ -107,20 +107,20 @@ class Journal(StoredJournal):
         again: Sequence[str] = (),
         number: Number | None = None,
     ) -> JournalEntry | None:
-        """Make the row of a completed call.
+        """Create the row of a completed call.
 
         Args:
-            scope: Who made it.
-            kind: What it is.
-            at: Where in the scope.
-            value: What came of it, as JSON has it.
-            match: Digest of what was asked.
-            closes: It completes an answer whose text was streamed.
-            again: ClaimPositions of events that are in the log and are to be emitted once more.
-            number: Its place, if the call was completed before the row is made.
+            scope: The scope that made the call.
+            kind: The kind of row.
+            at: The place of the call within the scope.
+            value: The outcome as a JSON value.
+            match: Digest of the request.
+            closes: Whether the row completes an answer whose text was streamed.
+            again: Marks of events that are already in the log and have to be emitted once more.
+            number: The row's number, if the call was completed before the row is created.
 
         Returns:
-            The row; None if it would be too large, or the platform keeps no journals.
+            The row; None if it would be too large, or if the platform stores no journals.
         """
         if not self.is_kept:
             return None
@@ -139,36 +139,36 @@ class Journal(StoredJournal):
 
     @property
     def has_answers(self) -> bool:
-        """Whether people have answered anything."""
+        """Whether the journal holds any answer from a person."""
         return bool(self._answers)
 
     def answer(self, request_id: str) -> InputAnswer | None:
-        """What a person has answered; None: nothing yet."""
+        """Return a person's answer to a request; None if there is none yet."""
         return self._answers.get(request_id)
 
     def said(self) -> set[int]:
-        """The numbers of the messages that agents of the task have read."""
+        """Return the numbers of the messages that the task's agents have read."""
         read = (entry.value for entry in self._entries if entry.kind == "said" and not entry.is_dropped)
         return {each["number"] for value in read for each in value}
 
     def next_number(self) -> Number:
-        """The place of what is completed, or begun, now."""
+        """Return the number of a call that completes, or a scope that begins, now."""
         return self._attempt, next(self._numbers)
 
     def outdated(self, scope: Scope) -> JournalEntry | None:
-        """Give up what no longer fits: a model is asked anew where entries of its earlier answers wait.
+        """Drop the unused entries from a scope's first unused model answer on, since its model is asked anew.
 
         Returns:
-            The row that says so; None if everything fits.
+            The row that records the drop; None if no model answer is unused.
         """
         waiting = [entry.number for entry in scope.all_entries() if _waits(entry) and entry.kind == "model"]
         return self._drop_from(min(waiting), scope) if waiting else None
 
     def replaced(self, scope: Scope) -> JournalEntry | None:
-        """Give up what an earlier attempt did in the place of a scope that is new in this one.
+        """Drop the work of earlier attempts that a new scope replaces.
 
         Returns:
-            The row that says so; None if nothing was there.
+            The row that records the drop; None if there is nothing to drop.
         """
         if scope.parent is None or scope.identity is None or scope.is_known or not scope.parent.available:
             return None
@@ -176,24 +176,24 @@ class Journal(StoredJournal):
         if not resembling:
             return None
         if scope.identity.site is not None and scope.identity.site().place is None:
-            self.unexplained.append(scope)  # others beside it may still ask
+            self.unexplained.append(scope)  # concurrent runs may still open the earlier scopes
             return None
         return self._drop_from(min(each.began for each in resembling), resembling[0])
 
     def leaves_answers(self) -> bool:
-        """Whether runs were made anew that resemble earlier ones which nothing has asked for to the end."""
+        """Return whether any run made from scratch resembles an earlier run whose answers were not opened again."""
         return any(
             each.parent is not None and each.identity is not None and each.parent.resembles(each.identity)
             for each in self.unexplained
         )
 
     def without_last_answer(self, *, is_forgotten: bool = False) -> JournalEntry | None:
-        """Give up the last model answer and what came after it: another try must not repeat the same failure.
+        """Drop the last model answer and everything after it, so that a retry does not repeat the same failure.
 
-        What was to mend the form of an answer, and has not, is given up with that answer.
+        A failed attempt to repair an answer's format is dropped together with that answer.
 
         Args:
-            is_forgotten: Whether the last one was never stored.
+            is_forgotten: Whether the last answer was never stored.
         """
         if is_forgotten and self.mending is None:
             return None
@@ -208,11 +208,11 @@ class Journal(StoredJournal):
         return self.mending is not None and entry.scope.is_within(self.mending)
 
     def unemitted(self, events: Sequence[NewEvent], *, is_new: bool = False) -> Sequence[NewEvent]:
-        """Which events no earlier attempt has emitted: the log says which ones have been.
+        """Return the events that no earlier attempt has emitted, according to the task's log.
 
         Args:
-            events: The events.
-            is_new: Whether they belong to what no earlier attempt has done.
+            events: The events to filter.
+            is_new: Whether the events belong to work that no earlier attempt has done.
         """
         self._lately += events
         if is_new or not self._emitted:
@@ -227,11 +227,11 @@ class Journal(StoredJournal):
         return fresh
 
     def is_unfinished(self, scope: Scope) -> bool:
-        """Whether an earlier attempt streamed text of an answer that it did not complete."""
+        """Return whether an earlier attempt streamed text of an answer that was never completed."""
         return self._unfinished[scope.key] > 0
 
     def step(self, name: str) -> str:
-        """The place of a step of the handler; the same name again is another step."""
+        """Return the place of a step of the handler; a repeated name denotes another step."""
         self._steps[name] += 1
         return f"{name}.{self._steps[name] - 1}"
 
@@ -248,9 +248,9 @@ class Journal(StoredJournal):
         return scope
 
     def restart(self, scope: Scope) -> None:
-        """Begin a scope once more within this attempt: what it completed is answered again, not done again.
+        """Restart a scope within this attempt: its completed calls are answered from the journal, not repeated.
 
-        Where it failed by anything but a model call, the failure came of its last answer, and that is asked for again.
+        If the scope failed outside a model call, its last model answer caused the failure and is requested again.
         """
         entries = [entry for inner in scope.below() for entry in inner.all_entries() if not entry.is_dropped]
         if scope.has_failed and not scope.failed_in_model:
@@ -265,7 +265,7 @@ class Journal(StoredJournal):
             entry.is_used = False
 
     def _drop_from(self, first: Number, scope: Scope) -> JournalEntry | None:
-        """Give up all that followed, but for what went on beside the scope."""
+        """Drop all unused entries from a number on, except those of branches concurrent with the scope."""
         gone = [each for each in self._entries if each.number >= first and _waits(each) and not _beside(each, scope)]
         again = list(self._emitted.elements())
         self._emitted.clear()
@@ -286,7 +286,7 @@ def _waits(entry: Entry) -> bool:
 
 
 def _beside(entry: Entry, scope: Scope) -> bool:
-    """Whether a call belongs to another branch of the same run: neither above the scope nor below it."""
+    """Return whether an entry belongs to another branch of the same run: neither above the scope nor below it."""
     branch, other = list(scope.path()), list(entry.scope.path())
     return (
         run_of(entry.scope) is run_of(scope)
@@ -297,7 +297,7 @@ def _beside(entry: Entry, scope: Scope) -> bool:
 
 
 def _was_skipped(earlier: Scope, new: Scope) -> bool:
-    """Whether a handler has likely skipped what is done: the earlier run had ended, and the task was saved since."""
+    """Return whether the handler probably skipped an earlier run: it had finished, and the task was saved since."""
     ended = any(each.kind == "run" for each in earlier.all_entries())
     if not ended or earlier.record is None or earlier.record.site is None or new.identity is None:
         return False

@@ -1,4 +1,4 @@
-"""Notes of a journal: what was not kept, not reused, or is done again."""
+"""Notes in the task's log about calls and text that were not journaled, not reused, or are repeated."""
 
 from worker.agents.journal import rows
 from worker.words.events import NewEvent
@@ -6,7 +6,7 @@ from worker.words.statuses import TaskUpdateEventType
 
 
 def too_large(what: str) -> NewEvent:
-    """The event that says that a call was not journaled."""
+    """Return the note that a call's result is too large to be journaled."""
     size = rows.VALUE_BYTES // 1024**2
     return _note(
         "journal", f"{what} is larger than {size} MiB and is not journaled: a retry would make the call again."
@@ -14,7 +14,7 @@ def too_large(what: str) -> NewEvent:
 
 
 def not_reused() -> NewEvent:
-    """The event that says that completed calls are made again."""
+    """Return the note that completed calls are made again."""
     return _note(
         "journal",
         "Some calls that an earlier attempt completed are made again: the agent, its model, tools, instructions or"
@@ -23,12 +23,12 @@ def not_reused() -> NewEvent:
 
 
 def discard_text() -> NewEvent:
-    """The event that takes back streamed text whose answer was never completed."""
+    """Return the note that discards streamed text whose answer was never completed."""
     return _note("discard", "Discard the unfinished text: the answer broke off and is given again from the start.")
 
 
 def answers_again() -> NewEvent:
-    """The event that takes back an answer after which somebody has said more, which the agent answers, too."""
+    """Return the note that discards an answer because a new message has arrived, which the agent answers instead."""
     return _note("discard", "Discard the last answer: somebody has said more, and is answered in its place.")
 
 

@@ -1,7 +1,7 @@
-"""How the journal is stored: one row for each completed call, as JSON text under a key that is never used twice.
+"""The storage format of the journal: one row per completed call, as JSON text under a key that is never used twice.
 
-A row is written once and never changed. Its key says where the call was made and ends with ``#attempt.number``:
-attempts are numbered without reuse, so keys are unique, and their ends give the order in which things happened.
+A row is written once and never changed. Its key names the place of the call and ends with ``#attempt.number``:
+attempt numbers are not reused, so keys are unique, and the suffixes give the order in which calls completed.
 """
 
 import json
@@ -19,17 +19,17 @@ from worker.words.work import JournalEntry
 if TYPE_CHECKING:
     from worker.agents.journal.scopes import Scope
 
-VALUE_BYTES = FILE_BYTES  # of one row: larger values are stored as files
+VALUE_BYTES = FILE_BYTES  # of one row; a larger one is not journaled
 KEY_CHARACTERS = 400  # a longer key is replaced by its digest; an index entry of PostgreSQL holds 2,700 bytes
 
 Kind = Literal["model", "tool", "step", "run", "session", "open", "discard", "drop", "spent", "refused", "said"]
-"""What a row is about: a model's answer, a tool's result, a step of the handler or a function among a workflow's steps,
-a whole run, a session as the run found it; text that began to stream, text that was taken back; which earlier rows no
-longer count; the tokens of a call that failed; a tool call that was answered without being made; or messages of people
-that were read."""
+"""The kind of a row: a model's answer, a tool's result, a step of the handler or a function among a workflow's steps, a
+whole run, a session as the run found it, text that began to stream, text that was discarded, the earlier rows that no
+longer count, the tokens of a failed call, a tool call that was answered without running the tool, or messages of people
+that an agent has read."""
 
 Number = tuple[int, int]
-"""The attempt, and the row's place within it."""
+"""The attempt's number, and the row's number within the attempt."""
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
@@ -39,15 +39,15 @@ class Entry:
     """A completed call.
 
     Args:
-        number: Its place in the order of all that the task's attempts completed.
-        scope: Who made it.
-        kind: What it is.
-        at: Where in the scope, such as after how many messages.
-        match: Digest of what was asked.
-        value: What came of it.
-        is_used: Whether this attempt has been answered with it.
-        is_counted: Whether this attempt has counted its tokens, and emitted what belongs to it.
-        is_dropped: Whether it no longer counts.
+        number: Its position among everything the task's attempts completed.
+        scope: The scope that made the call.
+        kind: The kind of row.
+        at: The place within the scope, such as the number of messages before the call.
+        match: Digest of the request.
+        value: The outcome.
+        is_used: Whether this attempt has been answered with the entry.
+        is_counted: Whether this attempt has counted the entry's tokens and emitted its events.
+        is_dropped: Whether the entry no longer counts.
     """
 
     number: Number
@@ -62,18 +62,18 @@ class Entry:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it is an error that the run went on after."""
+        """Whether the entry is an error after which the run continued."""
         return isinstance(self.value, dict) and "failure" in self.value
 
 
 def encode(entry: Entry, *, opens: Sequence[dict[str, Any]], closes: bool, again: Sequence[str]) -> JournalEntry | None:
-    """Make the row of an entry.
+    """Create the row of an entry.
 
     Args:
         entry: The completed call.
         opens: Records of the scopes that were opened since the last row.
-        closes: Whether it completes an answer whose text was streamed.
-        again: ClaimPositions of events that are in the log and are to be emitted once more.
+        closes: Whether the entry completes an answer whose text was streamed.
+        again: Marks of events that are already in the log and have to be emitted once more.
 
     Returns:
         The row, or None if it would be larger than ``VALUE_BYTES``.
@@ -96,7 +96,7 @@ def encode(entry: Entry, *, opens: Sequence[dict[str, Any]], closes: bool, again
 
 
 def decode(key: str, text: str) -> tuple[Number, dict[str, Any]]:
-    """Read a row; one that an earlier version of this package wrote in another form has no ``scope``."""
+    """Return a row's number and body. The body has no ``scope`` if an earlier version of this package wrote the row."""
     body = json.loads(text)
     attempt, _, number = key.rpartition("#")[2].partition(".")
     return (int(attempt), int(number)), body
@@ -112,7 +112,7 @@ def _key(entry: Entry) -> str:
 
 
 def _json(body: dict[str, Any]) -> bytes:
-    """JSON that PostgreSQL can hold as text: NUL is always escaped, and so is half a surrogate pair."""
+    """Serialize to JSON that PostgreSQL can store as text: NUL and unpaired surrogates are always escaped."""
     try:
         return to_json(body)
     except PydanticSerializationError:

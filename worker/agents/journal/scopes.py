@@ -1,15 +1,15 @@
-"""Who makes a call: a tree of scopes below a task's handler, in which a later attempt finds its own calls again.
+"""The tree of scopes below a task's handler, in which a later attempt recognizes its own calls.
 
 A scope is a run of an agent, team or workflow, a workflow's step, a tool call, or a conversation with a model. Each row
-of the journal belongs to one. An attempt that opens a scope is given one of an earlier attempt if it is the same:
+of the journal belongs to one. An attempt that opens a scope receives an earlier attempt's scope if both have:
 
-1. The same name, configuration (instructions, tools, output form) and input. Of several, they are given in order.
+1. The same name, configuration (instructions, tools, output form) and input. Several matches are assigned in order.
 2. Where Agno itself makes the run at a fixed place (a team's member for one delegation, the executor of a step): the
-   same name and input, if only one configuration was seen there. Such a place identifies the run by itself.
-3. Where the user's code makes it: the same name, given by the user, and input, at the same call site. This is how a
-   named agent resumes after a deploy that changed its prompt.
+   same name and input, if only one configuration was seen there. Such a place identifies the run on its own.
+3. Where the user's code makes the run: the same user-given name and input, at the same call site. This is how a named
+   agent resumes after a deploy that changed its prompt.
 
-Otherwise the scope is a new one, and its calls are made anew: a repeated call costs money, a wrong answer is a defect.
+Otherwise the scope is new, and its calls are made again: a repeated call costs money, a wrong answer is a defect.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from worker.agents.journal.call_sites import is_same_place
 from worker.agents.journal.rows import Entry, Kind, Number
 
 Digest = Callable[[], str]
-"""Makes a digest when it is needed: most runs end without."""
+"""Computes a digest on demand, since most runs never need one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class CallSite:
     """Where and when the user's code makes a run.
 
     Args:
-        place: In the code, see ``call_sites``. None if it may make several runs: in a loop, or beside others.
+        place: The place in the code, see ``call_sites``. None if it may make several runs: in a loop, or concurrently.
         code: Digest of that code.
-        state: Digest of what the handler had saved on its task by then: a handler that skips what is done knows it
-            by that.
+        state: Digest of the state that the handler had saved on its task by that time, by which a handler skips
+            finished work.
     """
 
     place: str | None
@@ -39,12 +39,13 @@ class CallSite:
     state: str
 
     def continues(self, earlier: "CallSite", *, names_tell_apart: bool) -> bool:
-        """Whether a run here continues the earlier one of its name, although its configuration has changed.
+        """Return whether a run here continues the earlier run of the same name although its configuration has changed.
 
         Args:
-            earlier: Where the earlier attempt made it.
-            names_tell_apart: Whether several runs were seen there, each of another name. Where one place makes
-                several runs, that counts if its code has changed: then a deploy explains the new configuration.
+            earlier: Where the earlier attempt made the run.
+            names_tell_apart: Whether several runs were seen there, each with a different name. Where one place makes
+                several runs, distinct names are enough only if the code has changed: then a deploy explains the new
+                configuration.
         """
         if self.state != earlier.state:
             return False
@@ -55,16 +56,16 @@ class CallSite:
 
 @dataclass(slots=True)
 class Identity:
-    """What tells a scope from others below the same parent.
+    """The properties that distinguish a scope from others below the same parent.
 
     Args:
         kind: ``agent``, ``team``, ``workflow``, ``step``, ``tool`` or ``conversation``.
-        name: What the user called it, or where it stands; None if it has no name.
+        name: The name that the user gave, or the position; None if the scope has no name.
         config: Digest of instructions, tools, output form.
-        input: Digest of what it is given.
-        model: The model that it names; empty if it names none.
-        is_pinned: Whether Agno itself opens it, at a place that identifies it.
-        site: Where the user's code opens it; None elsewhere.
+        input: Digest of the input.
+        model: The model that the agent names; empty if it names none.
+        is_pinned: Whether Agno itself opens the scope, at a place that identifies it.
+        site: Where the user's code opens the scope; None for all others.
     """
 
     kind: str
@@ -78,7 +79,7 @@ class Identity:
 
 @dataclass(slots=True)
 class Record:
-    """A scope as the journal has it."""
+    """A scope as stored in the journal."""
 
     kind: str
     name: str | None
@@ -86,7 +87,7 @@ class Record:
     input: str
     model: str = ""
     site: CallSite | None = None
-    opening: Any = None  # of a conversation: what it began with
+    opening: Any = None  # of a conversation: its first messages
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -94,11 +95,11 @@ class Scope:
     """One node of the tree.
 
     Args:
-        key: Names it among all scopes of the task.
-        parent: What opened it; None for the handler itself.
-        began: When it was first opened.
-        identity: What the attempt that runs now opened it as; None until it does.
-        record: What an earlier attempt opened it as, or what is to be stored of it.
+        key: Unique among all scopes of the task.
+        parent: The scope that opened this one; None for the handler itself.
+        began: When the scope was first opened.
+        identity: The identity under which the current attempt opened the scope; None until it does.
+        record: The scope as an earlier attempt opened it, or as it is to be stored.
     """
 
     key: str
@@ -109,52 +110,52 @@ class Scope:
     is_known: bool = False  # an earlier attempt opened it
     is_open: bool = False  # this attempt has opened it, and it has not ended
     has_failed: bool = False
-    failed_in_model: bool = False  # the last thing that happened in it was a model call that failed
+    failed_in_model: bool = False  # the last call in it was a model call that failed
     opening: Any = None
-    available: list["Scope"] = field(default_factory=list["Scope"])  # below it: what may be opened again
+    available: list["Scope"] = field(default_factory=list["Scope"])  # children that may be opened again
     children: list["Scope"] = field(default_factory=list["Scope"])
     entries: dict[tuple[Kind, str, str], list[Entry]] = field(default_factory=dict[tuple[Kind, str, str], list[Entry]])
-    labels: dict[str, int] = field(default_factory=dict[str, int])  # how often each label was given below it
+    labels: dict[str, int] = field(default_factory=dict[str, int])  # how often each label was used for children
 
     def __repr__(self) -> str:
         return f"Scope({self.key!r})"
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether an earlier attempt opened it with the same configuration."""
+        """Whether an earlier attempt opened the scope with the same configuration."""
         return self.record is not None and self.identity is not None and self.record.config == self.identity.config()
 
     def close(self) -> None:
-        """Let go of everything that knows it in turn."""
+        """Release all references to scopes and entries, which refer back to this scope."""
         self.parent = None
         self.available.clear()
         self.children.clear()
         self.entries.clear()
 
     def path(self) -> Iterator["Scope"]:
-        """The scope itself, its parent, and so on up to the handler."""
+        """Yield the scope itself, its parent, and so on up to the handler."""
         scope: Scope | None = self
         while scope is not None:
             yield scope
             scope = scope.parent
 
     def is_within(self, other: "Scope") -> bool:
-        """Whether it is the other scope, or below it."""
+        """Return whether this scope is the other scope or lies below it."""
         return any(each is other for each in self.path())
 
     def below(self) -> Iterator["Scope"]:
-        """The scope itself and all below it."""
+        """Yield the scope itself and all scopes below it."""
         yield self
         for child in self.children:
             yield from child.below()
 
     def all_entries(self) -> Iterator[Entry]:
-        """What was completed in it, not below it."""
+        """Yield the entries of this scope, but not of scopes below it."""
         for entries in self.entries.values():
             yield from entries
 
     def add(self, entry: Entry) -> None:
-        """Take in a completed call."""
+        """Add the entry of a completed call."""
         place = (entry.kind, entry.at, entry.match)
         found = self.entries.get(place)
         if found is None:
@@ -163,7 +164,7 @@ class Scope:
             found.append(entry)
 
     def take(self, kind: Kind, at: str, match: str) -> Entry | None:
-        """The next unused entry at a place, which is then used. A failure that an answer followed is passed over."""
+        """Return the next unused entry at a place and mark it as used. A failure that an answer followed is skipped."""
         waiting = [each for each in self.entries.get((kind, at, match), ()) if not (each.is_used or each.is_dropped)]
         found = next((each for each in waiting if not each.is_failure), waiting[0] if waiting else None)
         if found is not None:
@@ -171,11 +172,11 @@ class Scope:
         return found
 
     def has_answers(self) -> bool:
-        """Whether an attempt may still be answered from it or from below it."""
+        """Return whether this scope or any scope below it has entries that an attempt may still be answered from."""
         return any(not entry.is_dropped for scope in self.below() for entry in scope.all_entries())
 
     def match(self, identity: Identity) -> "Scope | None":
-        """Which of the scopes below it an identity opens again; None if it opens a new one."""
+        """Return the child scope that an identity opens again; None if it opens a new one."""
         named = [each for each in self.available if _looks(each) == (identity.kind, identity.name)]
         if not named:
             return None
@@ -189,7 +190,7 @@ class Scope:
         return self._continued([each for each, _ in asked], identity) if identity.name is not None else None
 
     def _continued(self, asked: list["Scope"], identity: Identity) -> "Scope | None":
-        """The one run of this name whose configuration has changed since, if the call site says that it is this one."""
+        """Return the only run of this name, whose configuration has changed, if the call site identifies it."""
         if len(asked) != 1 or identity.site is None:
             return None
         (found,) = asked
@@ -201,18 +202,18 @@ class Scope:
         return found if is_continued else None
 
     def _has_other_of(self, name: str | None, found: "Scope") -> bool:
-        """Whether another run of this name was opened below it: then the name does not tell which is which."""
+        """Return whether another child run has this name, so that the name alone does not identify the run."""
         return any(each is not found and _looks(each)[1] == name for each in self.children)
 
     def resembles(self, identity: Identity) -> list["Scope"]:
-        """What an earlier attempt made below it that nothing has opened again, and that looks much like this."""
+        """Return the unopened child scopes of an earlier attempt that have the same kind and name, and hold answers."""
         looks = (identity.kind, identity.name)
         waiting = [each for each in self.available if each.is_known and not each.is_open and _looks(each) == looks]
         return [each for each in waiting if each.has_answers()]
 
 
 def _may_be(one: str, other: str) -> bool:
-    """Whether two names of models may be of the same: Agno sets a default on agents that name none."""
+    """Return whether two model names may mean the same model: Agno sets a default on agents that name none."""
     return one == other or not (one and other)
 
 
@@ -222,7 +223,7 @@ def _looks(scope: Scope) -> tuple[str, str | None]:
 
 
 def _of_equals(same: list[Scope], identity: Identity) -> Scope:
-    """Of several equal scopes: one that failed in this attempt, else one that began in the same state, or the first."""
+    """Choose an equal scope: one that failed in this attempt, else one that began in the same state, else the first."""
     failed = next((each for each in same if each.has_failed), None)
     if failed is not None:
         return failed

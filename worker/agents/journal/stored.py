@@ -1,4 +1,4 @@
-"""The journal as its rows have it: read at the beginning of an attempt, and written as scopes open."""
+"""The stored form of the journal: read at the beginning of an attempt, and written as scopes open."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from worker.words.outside_rows import answer_in
 from worker.words.requests import InputAnswer
 
 COMPLETED = ("model", "tool", "step")
-"""Kinds of rows that stand for one call."""
+"""Kinds of rows that represent a single call."""
 
 
 class StoredJournal:
-    """A base of the journal: scopes and entries as rows have them.
+    """Base class of the journal, which reads scopes and entries from rows and creates their records.
 
     Args:
         task_id: The task.
         attempt: The attempt that reads and writes; the first one has nothing to read.
-        is_kept: Whether the platform keeps journals; if not, rows are not made.
-        order: In which branches are answered.
+        is_kept: Whether the platform stores journals; if not, no rows are created.
+        order: The order in which concurrent branches are answered.
     """
 
     def __init__(self, task_id: str, attempt: int, *, is_kept: bool = True, order: ReplayOrder | None = None) -> None:
@@ -35,23 +35,23 @@ class StoredJournal:
         self.deferred = Deferred()
         self.order = order or ReplayOrder()
         self.root = Scope(task_id, None, (0, 0), is_open=True)
-        self.unexplained: list[Scope] = []  # runs made anew, whose earlier answers others may still ask for
+        self.unexplained: list[Scope] = []  # runs made from scratch, whose earlier answers other runs may still use
         self.run_ids: set[str] = set()  # of Agno's runs that this attempt has made, or answered as a whole
-        self.has_foreign_rows = False  # that an earlier version of this package wrote, and cannot be read
+        self.has_foreign_rows = False  # rows of an earlier version of this package, which cannot be read
         self._attempt = attempt
         self._numbers = count(1)
         self._loaded = attempt <= 1 or not is_kept
-        self._unrecorded: dict[Scope, list[Scope]] = {}  # by run of ours: rows of others may be stored later, or never
+        self._unrecorded: dict[Scope, list[Scope]] = {}  # by run: rows of others may be stored later, or never
         self._scopes: dict[str, Scope] = {task_id: self.root}
         self._entries: list[Entry] = []
-        self._emitted: Counter[str] = Counter()  # by earlier attempts, and not yet reached by this one
-        self._lately: list[NewEvent] = []  # emitted since the last answer of a model, by whichever attempt
+        self._emitted: Counter[str] = Counter()  # events of earlier attempts that this one has not reached yet
+        self._lately: list[NewEvent] = []  # events since the last model answer, whichever attempt emitted them
         self._unfinished: Counter[str] = Counter()  # by scope: streamed texts whose answers were not completed
         self._steps: Counter[str] = Counter()
-        self.used_signals: set[int] = set()  # that a wait of this attempt has taken, by their numbers
-        self._answers: dict[str, InputAnswer] = {}  # of people, by what was asked
-        self.mending: Scope | None = None  # of a second try at an answer whose form is not the one asked for
-        self.spent = [0, 0, 0, 0]  # tokens of calls that were paid for and do not count: failed, or given up
+        self.used_signals: set[int] = set()  # numbers of the signals that waits of this attempt have consumed
+        self._answers: dict[str, InputAnswer] = {}  # of people, by request id
+        self.mending: Scope | None = None  # the repair of an answer that does not have the requested form
+        self.spent = [0, 0, 0, 0]  # tokens of calls that cost money but do not count: failed or dropped
 
     def _read(self, stored: dict[str, str]) -> None:
         decoded = sorted((rows.decode(key, text) for key, text in stored.items()), key=lambda each: each[0])
@@ -62,7 +62,7 @@ class StoredJournal:
         known = [(number, body) for number, body in decoded if "scope" in body]
         self.has_foreign_rows = any("scope" not in body and body.get("kind") in COMPLETED for _, body in decoded)
         opened = [each for _, body in known for each in body.get("opens", ())]
-        for each in sorted(opened, key=lambda each: _number(each["began"])):  # above before below
+        for each in sorted(opened, key=lambda each: _number(each["began"])):  # parents before children
             self._read_scope(each)
         for number, body in known:
             self._read_entry(number, body)
@@ -146,7 +146,7 @@ class StoredJournal:
         self._entries.append(entry)
 
     def spend(self, usage: Sequence[int]) -> None:
-        """Count tokens of a call that does not count: of prompt, completion, cache read and cache written."""
+        """Add the tokens of a call that does not count: prompt, completion, cache read and cache written."""
         self.spent = [mine + more for mine, more in zip(self.spent, usage, strict=True)]
 
     def _add_spent(self, entry: Entry) -> None:
@@ -160,7 +160,7 @@ def _number(stored: Sequence[int]) -> Number:
 
 
 def run_of(scope: Scope) -> Scope:
-    """The run of ours that a scope belongs to: the child of the handler on its path."""
+    """Return the top-level run that a scope belongs to: the handler's direct child on the scope's path."""
     found = scope
     for each in scope.path():
         if each.parent is None:
