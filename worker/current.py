@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from worker.contracts import Work
 from worker.contracts.waiting import until_answered
-from worker.registry import Incomplete
 from worker.words.bare_runs import BareRuns
+from worker.words.handler_options import Incomplete
 from worker.words.messages import ReceivedMessage
 from worker.words.outcomes import HandBack
 from worker.words.requests import REQUESTS, InputRequest, Unanswered

@@ -1,95 +1,60 @@
 """Decorators for handlers, hooks and tools: they write into the process's own registry."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from worker import registry, scripts
-from worker.registry import Incomplete
 from worker.toolbox import Resume
-from worker.words.conversations import Mode
-from worker.words.requests import Unanswered
-from worker.words.retry import RetryPolicy
+from worker.words.handler_options import HandlerOptions
 from worker.words.statuses import TaskUpdateEventType
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@overload
-def on(event_type: TaskUpdateEventType | str) -> Callable[[Function], Function]: ...
-@overload
 def on(
     event_type: TaskUpdateEventType | str,
     *,
     agent_id: str | Sequence[str] | None = None,
-    timeout: float | None = None,
-    retries: int | RetryPolicy | None = None,
-    concurrency: int | None = None,
-    incomplete: Incomplete | None = None,
-    required: bool = False,
-    model_silence: float | None = None,
-    answer_within: timedelta | float | None = None,
-    unanswered: Unanswered | None = None,
-    conversation: Mode | None = None,
-) -> Callable[[Function], Function]: ...
-def on(
-    event_type: TaskUpdateEventType | str,
-    *,
-    agent_id: str | Sequence[str] | None = None,
-    timeout: float | None = None,
-    retries: int | RetryPolicy | None = None,
-    concurrency: int | None = None,
-    incomplete: Incomplete | None = None,
-    required: bool = False,
-    model_silence: float | None = None,
-    answer_within: timedelta | float | None = None,
-    unanswered: Unanswered | None = None,
-    conversation: Mode | None = None,
+    **options: Unpack[HandlerOptions],
 ) -> Callable[[Function], Function]:
-    """Bind a function, async or not, to an event of an agent's tasks; it is returned unchanged.
-
-    Args:
-        event_type: ``TaskCreated`` is the work itself; the others hear of what happened.
-        agent_id: The agent or agents; None means any that no other handler names.
-        timeout: Seconds that one attempt may take.
-        retries: Tries in all, or a whole policy; default three, and ten for what hears of events.
-        concurrency: Runs at once in one worker process.
-        incomplete: What becomes of a model's answer that is not whole: ``accept``: it is the result, and the task's
-            ``finish_reason`` says why it ended; ``retry``: it is an error, and another try is made; ``error``: it is
-            one, without another try. By default an answer that was cut (``length``) or filtered is accepted as far as
-            it goes; where a filter or a refusal left no text at all, that is an error.
-        required: Whether all that its agents use must be there. By default a run goes on, with a note, without a
-            member whose model fails for good, and without knowledge, memories or hooks of its agents that do; with
-            ``True`` that ends the task as an error.
-        model_silence: Seconds for which a model may say nothing before that is an error, and another try is made;
-            default ``WORKER_MODEL_SILENCE_SECONDS``.
-        answer_within: How long a task waits for a person's answer (a ``timedelta``, or seconds); default: for ever.
-        unanswered: What becomes of it then: ``reject`` (default): the answer is no, and the run goes on with that;
-            ``fail``: the task fails.
-        conversation: What becomes of a task while an earlier one of its conversation is not finished: ``queue``
-            (default): they are done one at a time, in order of creation; ``parallel``: each at once; ``reject``: it is
-            refused (409); ``replace``: the earlier one is stopped; ``steer``: its text is sent to the earlier one.
+    """Bind a function, sync or async, to an event of an agent's tasks, and return it unchanged.
 
     Problems are reported when a worker starts, and by ``worker check``, with file and line.
+
+    Args:
+        event_type: ``TaskCreated`` for the function that does the task; any other event for a listener.
+        agent_id: The agent or agents; None for every agent that no other handler names.
+        options: Any of:
+
+            * ``timeout``: Seconds that one attempt may take. Default: no limit.
+            * ``retries``: The number of tries, or a ``RetryPolicy``. Default: three, and ten for a listener.
+            * ``concurrency``: The most runs at a time in one worker process. Default: the worker's own limit.
+            * ``incomplete``: What to do with an incomplete model answer. ``accept`` makes it the result, and
+              ``task.finish_reason`` says why it ended; ``retry`` makes it an error and tries again; ``error`` makes it
+              an error that ends the task. By default an answer that was cut off (``length``) or filtered is accepted;
+              one that a filter or a refusal left without any text is an error.
+            * ``required``: Whether every part of its agents must work. By default a run continues, with a note,
+              without a member whose model fails permanently, and without knowledge, memories or hooks that fail; with
+              ``True`` such a failure ends the task as an error.
+            * ``model_silence``: Seconds for which a model may send nothing before the attempt fails and is retried.
+              Default: ``WORKER_MODEL_SILENCE_SECONDS``.
+            * ``answer_within``: How long a task waits for a person's answer, as a ``timedelta`` or in seconds. Default:
+              no limit.
+            * ``unanswered``: What happens then. ``reject`` (default) continues the run with "no" as the answer;
+              ``fail`` fails the task.
+            * ``conversation``: What happens to a task while an earlier one of its conversation is unfinished.
+              ``queue`` (default) runs them one at a time in the order of creation; ``parallel`` runs them at the same
+              time; ``reject`` refuses the new one (409); ``replace`` stops the earlier one; ``steer`` sends the new
+              one's text to the earlier one.
+
+    Raises:
+        TypeError: There is no such option.
     """
 
     def bind(function: Function) -> Function:
         agents: Iterable[str | None] = [agent_id] if agent_id is None or isinstance(agent_id, str) else agent_id
         for each in agents:
-            registry.default.add(
-                function,
-                event_type,
-                each,
-                timeout=timeout,
-                retries=retries,
-                concurrency=concurrency,
-                incomplete=incomplete,
-                required=required,
-                model_silence=model_silence,
-                answer_within=answer_within,
-                unanswered=unanswered,
-                conversation=conversation,
-            )
+            registry.default.add(function, event_type, each, **options)
         return function
 
     return bind
@@ -103,32 +68,16 @@ def on_task(
     /,
     *,
     agent_id: str | Sequence[str] | None = None,
-    timeout: float | None = None,
-    retries: int | RetryPolicy | None = None,
-    concurrency: int | None = None,
-    incomplete: Incomplete | None = None,
-    required: bool = False,
-    model_silence: float | None = None,
-    answer_within: timedelta | float | None = None,
-    unanswered: Unanswered | None = None,
-    conversation: Mode | None = None,
     test_task: Any = None,
+    **options: Unpack[HandlerOptions],
 ) -> Callable[[Function], Function]: ...
 @overload
 def on_task(
     *,
     configuration: Any = None,
     agent_id: str | Sequence[str] | None = None,
-    timeout: float | None = None,
-    retries: int | RetryPolicy | None = None,
-    concurrency: int | None = None,
-    incomplete: Incomplete | None = None,
-    required: bool = False,
-    model_silence: float | None = None,
-    answer_within: timedelta | float | None = None,
-    unanswered: Unanswered | None = None,
-    conversation: Mode | None = None,
     test_task: Any = None,
+    **options: Unpack[HandlerOptions],
 ) -> Callable[[Function], Function]: ...
 def on_task(function: Any = None, /, *, configuration: Any = None, test_task: Any = None, **options: Any) -> Any:
     """Bind a function to new tasks: ``@on(TaskUpdateEventType.TaskCreated)``, with or without options.

@@ -8,27 +8,22 @@ async def analyse(task: Task) -> Task: ...
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, Unpack
 
 from worker import scripts
 from worker.signatures import Filling, filling_of, is_async, is_generator, name_of, place, takes_nothing
 from worker.toolbox import Toolbox
-from worker.words.conversations import MODES, Mode
+from worker.words.conversations import Mode
 from worker.words.errors import ConfigurationError, ValidationError
-from worker.words.handler_options import event_type_of, one_of, policy_of, positive, seconds_of, whole, yes_or_no
+from worker.words.handler_options import HandlerOptions, Incomplete, checked, event_type_of
 from worker.words.ids import check_id
 from worker.words.requests import Unanswered
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import TaskUpdateEventType
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-Incomplete = Literal["accept", "retry", "error"]
-INCOMPLETE: tuple[Incomplete, ...] = get_args(Incomplete)
-UNANSWERED: tuple[Unanswered, ...] = get_args(Unanswered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,17 +95,7 @@ class Registry:
         function: Callable[..., Any],
         event_type: TaskUpdateEventType | str,
         agent_id: str | None,
-        *,
-        timeout: float | None = None,
-        retries: int | RetryPolicy | None = None,
-        concurrency: int | None = None,
-        needs: str | None = None,
-        incomplete: Incomplete | None = None,
-        required: bool = False,
-        model_silence: float | None = None,
-        answer_within: timedelta | float | None = None,
-        unanswered: Unanswered | None = None,
-        conversation: Mode | None = None,
+        **options: Unpack[HandlerOptions],
     ) -> None:
         """Bind a function; what does not fit is kept as a problem, so that a start can name all of them at once."""
         try:
@@ -120,16 +105,7 @@ class Registry:
                     event_type=event_type_of(event_type),
                     agent_id=None if agent_id is None else check_id(agent_id, "agent_id"),
                     filling=filling_of(function),
-                    timeout=positive(timeout, "timeout"),
-                    retries=policy_of(retries, event_type),
-                    concurrency=whole(concurrency, "concurrency"),
-                    needs=needs,
-                    incomplete=one_of(incomplete, INCOMPLETE, "incomplete"),
-                    required=yes_or_no(required, "required"),
-                    model_silence=positive(model_silence, "model_silence"),
-                    answer_within=positive(seconds_of(answer_within), "answer_within"),
-                    unanswered=one_of(unanswered, UNANSWERED, "unanswered"),
-                    conversation=one_of(conversation, MODES, "conversation"),
+                    **checked(options, event_type),
                 )
             )
         except (ValidationError, ConfigurationError) as error:

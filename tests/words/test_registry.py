@@ -1,16 +1,19 @@
 """Handlers and their events: what can be bound, what is refused at start and how it is told."""
 
 import functools
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from worker import registry as registries
 from worker.decorators import on, on_boot, on_shutdown, on_task
 from worker.registry import Handler, Registry
+from worker.words import handler_options
 from worker.words.errors import ConfigurationError
 from worker.words.events import TaskUpdateEvent
+from worker.words.handler_options import HandlerOptions
 from worker.words.retry import RetryPolicy
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
@@ -223,3 +226,16 @@ def test_async_handlers_are_told_from_sync_ones(registry: Registry) -> None:
     on_task(agent_id="c")(functools.partial(later))
     on_task(agent_id="d")(Callable())
     assert [handler.is_async for handler in registry.handlers] == [True, False, True, True]
+
+
+def test_every_option_is_checked_described_and_held() -> None:
+    options = get_type_hints(HandlerOptions).keys()
+    assert options == handler_options.CHECKS.keys()
+    assert options <= {field.name for field in fields(Handler)}
+    assert [name for name in options - {"needs"} if f"* ``{name}``:" not in str(on.__doc__)] == []
+
+
+def test_an_option_that_does_not_exist_names_those_that_do() -> None:
+    misspelled: Any = {"timeut": 3}
+    with pytest.raises(TypeError, match=r"no option 'timeut'.*timeout, retries"):
+        on(Type.TaskCreated, **misspelled)(serve)

@@ -53,6 +53,17 @@ class Pauses:
         self._seconds = min(self._seconds * 2, self._backoff.longest)
         return seconds
 
+    def after(self, doing: str, error: BaseException) -> float:
+        """Announce trouble with the platform, and return the seconds to wait before the next try.
+
+        Args:
+            doing: What failed, as the log names it.
+            error: How it failed.
+        """
+        seconds = self.next()
+        announce(PlatformTrouble(doing, error, seconds))
+        return seconds
+
     def reset(self) -> None:
         """Begin with the first pause again: the last try went well."""
         self._seconds = self._backoff.first
@@ -109,8 +120,7 @@ async def until_answered(
             away = isinstance(trouble, Unavailable) or (trouble.status_code in FAULT and faults < FAULTS)
             if not away or (closing is not None and closing.is_set()):
                 raise
-            seconds = pauses.next()
-            announce(PlatformTrouble(doing=doing, error=trouble, again_in=seconds))
+            seconds = pauses.after(doing, trouble)
         if closing is None:
             await asyncio.sleep(seconds)
         else:
@@ -139,8 +149,6 @@ async def until_done(
         except give_up:
             raise
         except ModuleException as error:
-            seconds = pauses.next()
-            announce(PlatformTrouble(doing=doing, error=error, again_in=seconds))
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(pauses.after(doing, error))
         else:
             return

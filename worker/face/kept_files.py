@@ -66,7 +66,7 @@ class TaskKeeper:
             if refused:
                 await self._platform.work.emit(self._task_id, self._attempt, [_not_kept(refused, most)])
         except Unavailable as error:
-            announce(PlatformTrouble(doing="keeping a task's files", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="keeping a task's files", error=error))
 
     async def _stored(self, files: "Sequence[tuple[str, Fetched]]", left: int) -> tuple[list[KeptFile], list[str]]:
         """Store what there is room for; one after another, since each passes through memory once more."""

@@ -192,4 +192,4 @@ def _base() -> Any:
 
 
 def _trouble(error: ModuleException) -> None:
-    announce(PlatformTrouble(doing="making the vector of a question", error=error, again_in=0.0))
+    announce(PlatformTrouble(doing="making the vector of a question", error=error))

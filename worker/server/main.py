@@ -136,7 +136,7 @@ async def _has_stored_key(platform: Host) -> bool:
         await platform.open()
         return await platform.keys.exist()
     except Unavailable as error:
-        announce(PlatformTrouble(doing="looking for keys", error=error, again_in=0.0))
+        announce(PlatformTrouble(doing="looking for keys", error=error))
         return False
     finally:
         await platform.close()

@@ -80,7 +80,7 @@ class Service:
         try:
             await self.keyring.begin()
         except ModuleException as error:  # the schema is older: whoever asks is told to migrate
-            announce(PlatformTrouble(doing="reading the keys", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="reading the keys", error=error))
         await self.keyring.look_after(self.closing)
 
     async def _open_later(self) -> None:
@@ -89,9 +89,7 @@ class Service:
             try:
                 await self._open()
             except ModuleException as error:
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="opening the platform", error=error, again_in=seconds))
-                await self.pause(seconds)
+                await self.pause(pauses.after("opening the platform", error))
             else:
                 return
 

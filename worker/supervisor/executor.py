@@ -25,7 +25,6 @@ from worker.words.error_codes import ErrorCode
 from worker.words.errors import CutOff, Escaped, LeaseLost, ModuleException, NotFound
 from worker.words.notices import (
     Notice,
-    PlatformTrouble,
     ResultPassedOver,
     TaskEnded,
     TaskHandedBack,
@@ -174,9 +173,7 @@ class Executor:
             except (LeaseLost, NotFound):
                 self._say_taken(execution)
             except Exception as error:  # noqa: BLE001 - the next try may do better
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="saving the end of a run", error=error, again_in=seconds))
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(pauses.after("saving the end of a run", error))
 
     async def _decide(self, execution: Execution) -> Verdict:
         task = execution.task

@@ -91,7 +91,7 @@ class Hooks:
                 async with asyncio.timeout((self._deadline - time.monotonic()) / waiting):
                     await _call(hook)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each hook gets its turn
-                announce(PlatformTrouble(doing="running a shutdown hook", error=error, again_in=0.0))
+                announce(PlatformTrouble(doing="running a shutdown hook", error=error))
 
 
 async def _call(hook: Hook) -> None:

@@ -67,9 +67,7 @@ class Intake:
             except ConfigurationError:
                 raise  # the platform refuses this worker for good: asking again would only hide it
             except ModuleException as error:
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="asking for tasks", error=error, again_in=seconds))
-                await within(stop, seconds)
+                await within(stop, pauses.after("asking for tasks", error))
                 continue
             for assignment in claimed:
                 self._start(assignment)
@@ -101,7 +99,7 @@ class Intake:
     def _ended(self, key: Key, execution: Execution, done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            announce(PlatformTrouble(doing="carrying out a task", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="carrying out a task", error=error))
         if not execution.is_settled and not execution.is_apart and not self._draining():
             execution.worker = asyncio.create_task(self._executor.settle(execution, error), name=f"end of {key[0]}")
             execution.worker.add_done_callback(lambda done: self._ended(key, execution, done))

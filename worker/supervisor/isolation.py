@@ -109,7 +109,7 @@ class Isolation:
         except LeaseLost:
             announce(TaskTaken(task.id, task.agent_id, execution.attempt, "lost"))
         except ModuleException as error:
-            announce(PlatformTrouble(doing="saving how a child process ended", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="saving how a child process ended", error=error))
 
     async def _run(self, execution: Execution, folder: Path) -> "HandBack | Outcome | str":
         """Run the child to its end. Returns: what is to be written if the child has not, a crash as the way it died."""

@@ -69,9 +69,7 @@ class Listening:
             try:
                 due = await self._work.deliveries(worker_id, self._demand, PATIENCE)
             except ModuleException as error:
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="asking for deliveries", error=error, again_in=seconds))
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(pauses.after("asking for deliveries", error))
                 continue
             pauses.reset()
             for delivery in due:
@@ -123,7 +121,7 @@ class Listening:
         except LeaseLost:
             return  # somebody else delivers it now
         except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended
-            announce(PlatformTrouble(doing="settling a delivery", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="settling a delivery", error=error))
             return
         number, handler = delivery.event.number or 0, delivery.subscription.handler
         if failure is None:

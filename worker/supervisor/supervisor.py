@@ -315,7 +315,7 @@ class Supervisor:
             try:
                 await self._platform.work.leave(self.card.id)
             except ModuleException as error:  # its lease runs out by itself
-                announce(PlatformTrouble(doing="leaving", error=error, again_in=0.0))
+                announce(PlatformTrouble(doing="leaving", error=error))
         for each in (self._caller, self._listening, *self._former.values()):
             each.close()
         if self._watch is not None:

@@ -1,14 +1,55 @@
-"""What the options of a handler may be. Each function raises ConfigurationError, which names the option."""
+"""The options of a handler, and their checks. Each check raises ConfigurationError, which names the option."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any
+from functools import partial
+from typing import Any, Literal, TypedDict, get_args
 
+from worker.words.conversations import MODES, Mode
 from worker.words.errors import ConfigurationError
+from worker.words.requests import Unanswered
 from worker.words.retry import DELIVERY_RETRIES, RetryPolicy
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
+
+Incomplete = Literal["accept", "retry", "error"]
+
+
+class HandlerOptions(TypedDict, total=False):
+    """The options of a handler, which ``on`` describes; ``needs`` is internal.
+
+    ``needs`` names the setting that a task must have for its events to be delivered to a listener.
+    """
+
+    timeout: float | None
+    retries: int | RetryPolicy | None
+    concurrency: int | None
+    needs: str | None
+    incomplete: Incomplete | None
+    required: bool
+    model_silence: float | None
+    answer_within: timedelta | float | None
+    unanswered: Unanswered | None
+    conversation: Mode | None
+
+
+def checked(options: HandlerOptions, event_type: TaskUpdateEventType | str) -> dict[str, Any]:
+    """Return the options as a ``Handler`` holds them.
+
+    Args:
+        options: The options, as a decorator got them.
+        event_type: The event that the handler is bound to, which decides the default number of tries.
+
+    Raises:
+        ConfigurationError: An option has a value that it cannot have.
+        TypeError: There is no such option.
+    """
+    for name in options:
+        if name not in CHECKS:
+            raise TypeError(f"a handler has no option {name!r}; its options are {', '.join(CHECKS)}")
+    values = {name: CHECKS[name](value, name) for name, value in options.items()}
+    return {**values, "retries": policy_of(options.get("retries"), event_type)}
 
 
 def event_type_of(value: TaskUpdateEventType | str) -> TaskUpdateEventType:
@@ -27,12 +68,12 @@ def positive(value: Any, name: str) -> Any:
     raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
 
 
-def seconds_of(value: Any) -> Any:
-    """Return seconds, of a timedelta too."""
-    return value.total_seconds() if isinstance(value, timedelta) else value
+def seconds(value: Any, name: str) -> Any:
+    """Return a time above 0, given as a timedelta or in seconds, as seconds; or None."""
+    return positive(value.total_seconds() if isinstance(value, timedelta) else value, name)
 
 
-def one_of(value: Any, known: Sequence[str], name: str) -> Any:
+def one_of(known: Sequence[str], value: Any, name: str) -> Any:
     """Return one of the known values, or None."""
     if value is None or value in known:
         return value
@@ -64,3 +105,22 @@ def policy_of(retries: int | RetryPolicy | None, event_type: TaskUpdateEventType
         positive(retries.cap, "retries.cap")
         return retries
     return replace(usual, attempts=whole(retries, "retries"))
+
+
+def _as_is(value: Any, _name: str) -> Any:
+    return value
+
+
+CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "timeout": positive,
+    "retries": _as_is,
+    "concurrency": whole,
+    "needs": _as_is,
+    "incomplete": partial(one_of, get_args(Incomplete)),
+    "required": yes_or_no,
+    "model_silence": positive,
+    "answer_within": seconds,
+    "unanswered": partial(one_of, get_args(Unanswered)),
+    "conversation": partial(one_of, MODES),
+}
+"""The check of each option."""

@@ -316,7 +316,8 @@ class PlatformTrouble(Notice):
 
     doing: str
     error: BaseException
-    again_in: float
+    again_in: float = 0.0
+    """Seconds until the next try."""
 
 
 Subscriber = Callable[[Notice], None]

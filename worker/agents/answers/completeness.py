@@ -5,9 +5,9 @@ from typing import Any
 
 from worker.agents.answers.errors import BAD_GATEWAY, AnswerError, EmptyAnswer, NotAccepted, Withheld, unreadable_in
 from worker.agents.answers.reading import Reading
-from worker.registry import Incomplete
 from worker.words.events import NewEvent, Note
 from worker.words.finish import FinishReason, is_whole
+from worker.words.handler_options import Incomplete
 from worker.words.statuses import TaskUpdateEventType
 
 WHY: dict[FinishReason, str] = {

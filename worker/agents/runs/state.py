@@ -13,9 +13,9 @@ from worker.agents.runs.bounds import CallBounds, bounds_of
 from worker.agents.runs.conversation import Contents
 from worker.agents.runs.own_task import OwnTask
 from worker.current import REASON_DRAIN, Run
-from worker.registry import Incomplete
 from worker.threads import waited
 from worker.words.digests import digest
+from worker.words.handler_options import Incomplete
 from worker.words.requests import InputRequest
 from worker.words.tasks import TaskRecord
 from worker.words.usage import Usage

@@ -278,9 +278,7 @@ class Writer:
                 self._queue.tell_impatient(error)
                 if not self._queue:
                     return None
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="connecting to write", error=error, again_in=seconds))
-                await within(self._closing, seconds)
+                await within(self._closing, pauses.after("connecting to write", error))
             except Exception as error:  # noqa: BLE001 - a wrong configuration, say: whoever waits hears of it at once
                 for waiting in self._queue.take():
                     waiting.refuse(error)

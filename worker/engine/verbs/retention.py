@@ -16,8 +16,8 @@ from typing import Any
 
 from worker.engine.core import Core
 from worker.engine.database.statements import retention as sql_retention
-from worker.words.errors import ModuleException
-from worker.words.notices import CleanedUp, PlatformTrouble, announce
+from worker.engine.liveness.upkeep import repeat
+from worker.words.notices import CleanedUp, announce
 from worker.words.upkeep import Removed
 
 TASKS_A_BATCH = 500
@@ -127,14 +127,13 @@ class Retention:
 
     async def every_day(self, days: int) -> None:
         """Clean up once a day, unless another process of the fleet has; until it is cancelled."""
+
+        async def clean() -> None:
+            if await self._core.rows(sql_retention.BEGIN):
+                await self._clean_at_leisure(days)
+
         await asyncio.sleep(random.uniform(*FIRST_LOOK_SECONDS))  # noqa: S311 - no secret
-        while True:
-            try:
-                if await self._core.rows(sql_retention.BEGIN):
-                    await self._clean_at_leisure(days)
-            except ModuleException as error:
-                announce(PlatformTrouble(doing="cleaning up", error=error, again_in=LOOK_SECONDS))
-            await asyncio.sleep(LOOK_SECONDS)
+        await repeat(clean, LOOK_SECONDS, "cleaning up")
 
     async def _clean_at_leisure(self, days: int) -> None:
         """Clean up, resting after each batch as long as it took: half of the time at least is everybody else's."""

@@ -157,6 +157,6 @@ class AgentStream:
                 redirects=True,
             )
         except ModuleException as error:
-            announce(PlatformTrouble(doing=f"reporting {event}", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing=f"reporting {event}", error=error))
             return False
         return True

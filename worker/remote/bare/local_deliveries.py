@@ -66,7 +66,7 @@ class LocalDeliveries:
                         lane.waiting.append(Delivery(subscription, number, event, task, self._claims))
                         self._flags.wake(DELIVERIES)
         except ModuleException as error:
-            announce(PlatformTrouble(doing=f"following task {task.id}", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing=f"following task {task.id}", error=error))
 
     async def deliveries(self, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
         """Answer what is due; wait where nothing is."""

@@ -54,7 +54,7 @@ class Starting:
         except ModuleException as error:
             held = self._holding.held.pop(waiting.task_id, None)
             if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
-                announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error, again_in=0.0))
+                announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error))
                 return None
             waiting.begun = waiting.begun or held is not None
             seconds = AGAIN.pauses().next()
@@ -65,7 +65,7 @@ class Starting:
 
     async def _fail(self, task_id: str, error: ModuleException) -> None:
         """End a task that no handler can be given."""
-        announce(PlatformTrouble(doing=f"starting task {task_id}", error=error, again_in=0.0))
+        announce(PlatformTrouble(doing=f"starting task {task_id}", error=error))
         self._holding.held.pop(task_id, None)
         try:
             await self._tasks.update(task_id, {"status": Status.Failed, "result": error.description})

@@ -223,7 +223,7 @@ class BareWork:
                 "POST", path, body=metrics(record, outcome, time.monotonic() - held.started), repeat=Repeat.NEVER
             )
         except ModuleException as error:
-            announce(PlatformTrouble(doing="reporting metrics", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="reporting metrics", error=error))
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
         """After an error: try again in this process. Without one: ask the platform to queue it again."""
@@ -262,7 +262,7 @@ class BareWork:
         record = await self._tasks.update(task_id, {"status": Status.Pending})
         if record.status is Status.Executing:
             refused = Unsupported(f"take task {task_id} back: it stays executing", self._transport.addresses.shown)
-            announce(PlatformTrouble(doing="handing back", error=refused, again_in=0.0))
+            announce(PlatformTrouble(doing="handing back", error=refused))
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, Status]:
         """Ask how the tasks in hand stand: those that are over, or gone, are lost."""
@@ -313,7 +313,7 @@ class BareWork:
                 await asyncio.gather(*(stream.leave() for stream in self._streams.values()))
                 await asyncio.gather(*self._reports())
         except TimeoutError:
-            announce(PlatformTrouble(doing="leaving", error=TimeoutError("no answer"), again_in=0.0))
+            announce(PlatformTrouble(doing="leaving", error=TimeoutError("no answer")))
 
     def _left(self) -> list[str]:
         return [*self._holding.held, *(each.task_id for each in self._holding.waiting.values() if each.begun)]
@@ -326,7 +326,7 @@ class BareWork:
             if record.status is Status.Executing and waiting is not None:  # its next try would have been here
                 await self._tasks.update(task_id, {"status": Status.Error, "result": waiting.error})
         except ModuleException as error:
-            announce(PlatformTrouble(doing=f"handing back task {task_id}", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing=f"handing back task {task_id}", error=error))
 
     def _reports(self) -> list[asyncio.Task[None]]:
         return [each for each in self._background if each.get_name().startswith("metrics")]

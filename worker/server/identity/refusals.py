@@ -97,7 +97,7 @@ class Refusals:
         try:
             await audit.write(AuditAction.Refused, kind.subject, actor=kind.actor, error=kind.error, times=times)
         except ModuleException as error:
-            announce(PlatformTrouble(doing="writing the audit log", error=error, again_in=0.0))
+            announce(PlatformTrouble(doing="writing the audit log", error=error))
 
 
 def actor_of(scope: Scope, access: Access | None, door: Door = Door.Api) -> Actor:

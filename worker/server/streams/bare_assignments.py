@@ -22,7 +22,6 @@ from worker.server.streams.streaming import frame
 from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException, Unavailable
 from worker.words.ids import new_id
-from worker.words.notices import PlatformTrouble, announce
 from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Demand, Subscription, WorkerCard
@@ -156,8 +155,7 @@ class BareSession:
                         self.said_at = time.monotonic()
                         yield piece
                 except Unavailable as error:
-                    seconds = pauses.next()
-                    announce(PlatformTrouble(doing="assigning work", error=error, again_in=seconds))
+                    seconds = pauses.after("assigning work", error)
                     yield COMMENT
                     await self.service.pause(seconds)
                     continue

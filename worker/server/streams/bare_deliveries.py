@@ -23,7 +23,6 @@ from worker.server.streams.streaming import frame
 from worker.wire.deliveries import DeliveryForm, named
 from worker.words.answer_links import Told
 from worker.words.errors import Unavailable, ValidationError
-from worker.words.notices import PlatformTrouble, announce
 from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.texts import clean
 from worker.words.work import Delivery, DeliveryDemand, Subscription
@@ -103,8 +102,7 @@ class BareDeliveries:
                 for delivery in await self._due():
                     yield self._told(delivery)
             except Unavailable as error:
-                seconds = pauses.next()
-                announce(PlatformTrouble(doing="delivering events", error=error, again_in=seconds))
+                seconds = pauses.after("delivering events", error)
                 yield COMMENT
                 await self.service.pause(seconds)
             else:

@@ -149,7 +149,7 @@ class Vectors:
             finally:
                 await connection.close()
         except ModuleException as error:
-            announce(PlatformTrouble(doing=doing, error=error, again_in=0.0))
+            announce(PlatformTrouble(doing=doing, error=error))
 
 
 def _dropping(base: int) -> Any:
