@@ -1,4 +1,4 @@
-"""An agent as user code holds it: its record, and a way to give it work."""
+"""An agent as user code holds it: its record, its tools, its knowledge bases, and the creation of its tasks."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from worker.words.tools import ToolInvocationResult
 
 
 class Agent(AgentSessions, AgentRecord):
-    """An agent of a platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop."""
+    """An agent of a platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
@@ -41,7 +41,7 @@ class Agent(AgentSessions, AgentRecord):
 
     @property
     def configuration(self) -> Configuration | None:
-        """Where the agent lives; None means on the default platform."""
+        """The agent's platform; None means the default one."""
         return self._configuration
 
     @property
@@ -51,66 +51,66 @@ class Agent(AgentSessions, AgentRecord):
 
     @property
     def sanitized_name(self) -> str:
-        """Its name as an identifier: letters, digits and _ alone."""
+        """The agent's name as an identifier, with only letters, digits and underscores."""
         name = re.sub(r"[^A-Za-z0-9_]", "_", self.name)
         return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
 
     async def ainvoke_tool(
         self, tool: Tool, payload: Any = None, **more: Unpack[InvocationOptions]
     ) -> ToolInvocationResult:
-        """Call a tool in this agent's name; see ``Tool.ainvoke``."""
+        """Call a tool on behalf of this agent; see ``Tool.ainvoke``."""
         return await tool.ainvoke(self.id, payload, **more)
 
     def invoke_tool(self, tool: Tool, payload: Any = None, **more: Unpack[InvocationOptions]) -> ToolInvocationResult:
-        """Call a tool in this agent's name, as ``ainvoke_tool`` does."""
+        """Sync version of ``ainvoke_tool``."""
         return tool.invoke(self.id, payload, **more)
 
     @property
     def tools(self) -> ToolsRepository:
-        """Its tools: those of this process, and those that workers had when the agent was loaded."""
+        """The agent's tools: those of this process, and those that workers had announced when the agent was loaded."""
         return ToolsRepository(self._configuration, self.id, self.announced_tools)
 
     @property
     def search_knowledge(self) -> bool:
-        """Whether it searches any knowledge base."""
+        """Whether the agent searches any knowledge base."""
         return bool(self.knowledge_bases)
 
     @property
     def has_knowledge_bases(self) -> bool:
-        """The same."""
+        """An alias of ``search_knowledge``."""
         return self.search_knowledge
 
     @property
     def is_active(self) -> bool:
-        """Whether it may be given tasks, as far as its record says."""
+        """Whether the agent's record says that it accepts tasks."""
         return self.status == "ACTIVE"
 
     @property
     def mcp_servers(self) -> "list_[Any]":
-        """MCP servers that it names: there are none, since Agno's ``MCPTools`` are given to the agent itself."""
+        """Always empty: MCP servers are given to the Agno agent itself, as Agno's ``MCPTools``."""
         return []
 
     @property
     def graph(self) -> None:
-        """Its graph: agents here have none."""
+        """Always None: agents have no graph here."""
 
     @property
     def llm_credentials(self) -> None:
-        """Credentials of its model: they are in the worker's environment."""
+        """Always None: credentials of models are in the worker's environment."""
 
     @property
     def deployment_type(self) -> AgentDeploymentType:
-        """Where it runs: in workers."""
+        """Always ``Container``: agents run in workers."""
         return AgentDeploymentType.Container
 
     def attach_knowledge_base(
         self, knowledge_base: KnowledgeBase | None = None, knowledge_base_id: str | None = None
     ) -> None:
-        """Have this agent search a knowledge base; ``asave`` makes that last.
+        """Let this agent search a knowledge base. Call ``asave`` to make the change permanent.
 
         Args:
-            knowledge_base: Which.
-            knowledge_base_id: Or its id.
+            knowledge_base: The knowledge base.
+            knowledge_base_id: Its id, instead.
 
         Raises:
             ValidationError: Neither is given.
@@ -122,25 +122,33 @@ class Agent(AgentSessions, AgentRecord):
             self.knowledge_bases = [*self.knowledge_bases, AgentKnowledgeBase(id=wanted)]
 
     async def aget_knowledge_bases(self) -> "list_[KnowledgeBase]":
-        """Load the knowledge bases that it searches. Raises: ModuleException (404: one is gone)."""
+        """Load the knowledge bases that the agent searches.
+
+        Raises:
+            ModuleException: 404 if one of them no longer exists.
+        """
         bases = KnowledgeBases(self._configuration)
         return [await bases.aget(each.id) for each in self.knowledge_bases]
 
     def get_knowledge_bases(self) -> "list_[KnowledgeBase]":
-        """Load the knowledge bases that it searches, as ``aget_knowledge_bases`` does."""
+        """Sync version of ``aget_knowledge_bases``."""
         bases = KnowledgeBases(self._configuration)
         return [bases.get(each.id) for each in self.knowledge_bases]
 
     def knowledge_bases_retriever(self) -> Retriever:
-        """What ``agno.agent.Agent(knowledge_retriever=…)`` takes: it searches this agent's knowledge bases."""
+        """Return a retriever over this agent's knowledge bases, for ``agno.agent.Agent(knowledge_retriever=…)``."""
         return retriever([each.id for each in self.knowledge_bases], self._configuration, self.id)
 
     async def asave(self) -> Self:
-        """Save the agent as it is, under its next version; one that a worker only announced becomes a made one."""
+        """Save the agent as its next version. An agent that only workers have announced is thereby created.
+
+        Returns:
+            This agent, updated from the platform.
+        """
         return self._absorb(await bridge.across(self._saving(), self._configuration))
 
     def save(self) -> Self:
-        """Save the agent, as ``asave`` does."""
+        """Sync version of ``asave``."""
         return self._absorb(bridge.block(self._saving(), self._configuration))
 
     def _saving(self) -> Verb[AgentRecord]:
@@ -162,13 +170,14 @@ class Agent(AgentSessions, AgentRecord):
         """Load an agent.
 
         Args:
-            agent_id: Which; None means that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
-            configuration: Where it lives; None means on the default platform.
-            version: The version that is expected.
+            agent_id: The agent's id; None means the current run's agent, else the configuration's ``agent_id``, which
+                defaults to ``XPANDER_AGENT_ID``. Called on an instance without arguments, this loads that agent again.
+            configuration: The agent's platform; None means the default one or, on an instance, the instance's own.
+            version: The expected version; None accepts any.
 
         Raises:
-            ModuleException: 404: there is no such agent; 400: none is named; 501: it is at another version, and the
-                platform keeps that one alone.
+            ModuleException: 404 if there is no such agent; 400 if none is named; 501 if the agent is at another
+                version, since platforms keep only the latest.
         """
         found = await bridge.across(_get(agent_meant(agent_id, configuration)), configuration)
         check_version(found, version)
@@ -182,19 +191,23 @@ class Agent(AgentSessions, AgentRecord):
         configuration: Configuration | None = None,
         version: str | int | None = None,
     ) -> Self:
-        """Load an agent, as ``aload`` does."""
+        """Sync version of ``aload``."""
         found = bridge.block(_get(agent_meant(agent_id, configuration)), configuration)
         check_version(found, version)
         return cls.of(found, configuration)
 
     @classmethod
     async def alist(cls, configuration: Configuration | None = None) -> list[Self]:
-        """List all agents, by name."""
+        """List all agents, by name.
+
+        Args:
+            configuration: The platform; None means the default one.
+        """
         return [cls.of(record, configuration) for record in await bridge.across(_list, configuration)]
 
     @classmethod
     def list(cls, configuration: Configuration | None = None) -> "list_[Self]":
-        """List all agents, as ``alist`` does."""
+        """Sync version of ``alist``."""
         return [cls.of(record, configuration) for record in bridge.block(_list, configuration)]
 
     async def acreate_task(
@@ -206,7 +219,7 @@ class Agent(AgentSessions, AgentRecord):
     ) -> Task:
         """Create a task for this agent; see ``Tasks.acreate``.
 
-        By position xpander-sdk has ``existing_task_id`` in the place of the files, which is known by its being a text.
+        The positional order of xpander-sdk is accepted, too: a text in place of the files is ``existing_task_id``.
         """
         return await Tasks(self._configuration).acreate(self.id, *_theirs(prompt, file_urls, more), **options)
 
@@ -217,28 +230,28 @@ class Agent(AgentSessions, AgentRecord):
         *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
-        """Create a task for this agent, as ``acreate_task`` does."""
+        """Sync version of ``acreate_task``."""
         return Tasks(self._configuration).create(self.id, *_theirs(prompt, file_urls, more), **options)
 
 
 AgentsListItem = Agent
-"""What lists of agents hold, under the name that code written for xpander knows: they are whole."""
+"""xpander-sdk's name for items of lists of agents, which are whole agents here."""
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # within the class above, ``list`` is the method
 
 
 def _theirs(prompt: str | None, second: Any, more: Sequence[Any]) -> tuple[Any, ...]:
-    """What was given by position, in an order that ``Tasks.acreate`` knows."""
+    """Reorder positional arguments into an order that ``Tasks.acreate`` accepts."""
     if isinstance(second, str) or (second is None and more):
         return (second, prompt or "", *more)
     return (prompt, second, *more)
 
 
 def agent_meant(agent_id: str | None, configuration: Configuration | None = None, task_agent: str | None = None) -> str:
-    """Find out which agent is meant: the one named, the task's, that of the run in hand, the configuration's.
+    """Return the id of the agent meant: the one named, the task's, the current run's, or the configuration's.
 
     Raises:
-        ConfigurationError: None is named anywhere, or several.
+        ConfigurationError: No agent is named, or the configuration names several.
     """
     run = run_in_hand.get()
     named = agent_id or task_agent or (run.agent_id if run else None)
@@ -261,7 +274,11 @@ async def _list(platform: Platform) -> list[AgentRecord]:
 
 
 def check_version(record: "AgentRecord", version: str | int | None) -> None:
-    """Let pass the version that an agent is at. Raises: Unsupported."""
+    """Check that an agent is at the expected version; None accepts any.
+
+    Raises:
+        Unsupported: The agent is at another version.
+    """
     if version is not None and str(version) != str(record.version):
         raise Unsupported(
             f"answer version {version} of agent {record.id!r}, which is at {record.version}", "The platform"

@@ -1,4 +1,4 @@
-"""Sessions of an agent in Agno's storage on the platform's own database, as ``worker.agno_db`` gives it."""
+"""Sessions of an agent in Agno's storage on the platform's own database; see ``worker.agno_db``."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +12,32 @@ MOST_SESSIONS = 50
 
 
 class AgentSessions:
-    """What an agent remembers of its conversations, if it was run with ``db=agno_db()`` and its own id.
+    """The stored sessions of an agent that runs with ``db=agno_db()`` and its own id.
 
-    Each method raises ``Unsupported`` (501) where no database is at hand; see ``agno_db``.
+    Each method raises ``Unsupported`` (501) if no database is available; see ``agno_db``.
     """
 
     id: str
 
     async def aget_db(self, async_db: bool | None = True) -> "PostgresDb":
-        """Answer Agno's storage, which all agents share; its methods are plain ones, whatever ``async_db`` says."""
+        """Return Agno's storage, which all agents share.
+
+        Args:
+            async_db: Ignored; accepted for xpander-sdk. The storage's methods are always sync.
+        """
         del async_db
         return await in_thread(agno_db)
 
     def get_db(self) -> "PostgresDb":
-        """Answer Agno's storage, as ``aget_db`` does."""
+        """Sync version of ``aget_db``."""
         return agno_db()
 
     async def aget_user_sessions(self, user_id: str) -> list[Any]:
-        """List this agent's last 50 sessions with a user: Agno's ``AgentSession`` or ``TeamSession``."""
+        """List up to 50 sessions of this agent with a user, as Agno's ``AgentSession`` or ``TeamSession``."""
         return await in_thread(lambda: self.get_user_sessions(user_id))
 
     def get_user_sessions(self, user_id: str) -> list[Any]:
-        """List this agent's sessions with a user, as ``aget_user_sessions`` does."""
+        """Sync version of ``aget_user_sessions``."""
         db = agno_db()
         found: list[Any] = []
         for kind in _kinds():
@@ -41,11 +45,11 @@ class AgentSessions:
         return found[:MOST_SESSIONS]
 
     async def aget_session(self, session_id: str) -> Any:
-        """Load one of this agent's sessions; None: it has none of that id."""
+        """Return one of this agent's sessions, or None if the agent has no session with this id."""
         return await in_thread(lambda: self.get_session(session_id))
 
     def get_session(self, session_id: str) -> Any:
-        """Load one of this agent's sessions, as ``aget_session`` does."""
+        """Sync version of ``aget_session``."""
         db = agno_db()
         for kind in _kinds():
             found: Any = db.get_session(session_id=session_id, session_type=kind)
@@ -54,11 +58,11 @@ class AgentSessions:
         return None
 
     async def adelete_session(self, session_id: str) -> None:
-        """Delete one of this agent's sessions, if it has it."""
+        """Delete one of this agent's sessions, if it exists."""
         await in_thread(lambda: self.delete_session(session_id))
 
     def delete_session(self, session_id: str) -> None:
-        """Delete one of this agent's sessions, as ``adelete_session`` does."""
+        """Sync version of ``adelete_session``."""
         if self.get_session(session_id) is not None:
             agno_db().delete_session(session_id=session_id)
 

@@ -1,4 +1,4 @@
-"""The agents of a platform, under the name that code written for xpander knows."""
+"""The agents of a platform, under the class name that xpander-sdk uses."""
 
 from worker.face.agent import Agent, check_version
 from worker.face.configuration import Configuration
@@ -8,7 +8,7 @@ class Agents:
     """The agents of a platform.
 
     Args:
-        configuration: Which platform; None means what the environment says.
+        configuration: The platform; None means the one that the environment names.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -18,16 +18,18 @@ class Agents:
         """Load an agent.
 
         Args:
-            agent_id: Which; None means that of the run in hand, else the configuration's, ``XPANDER_AGENT_ID``.
-            version: The version that is expected.
+            agent_id: The agent's id; None means the current run's agent, else the configuration's ``agent_id``, which
+                defaults to ``XPANDER_AGENT_ID``.
+            version: The expected version; None accepts any.
 
         Raises:
-            ModuleException: 404: there is none; 501: it is at another version, and the platform keeps that one alone.
+            ModuleException: 404 if there is no such agent; 400 if none is named; 501 if the agent is at another
+                version, since platforms keep only the latest.
         """
         return _at(await Agent.aload(agent_id, self.configuration), version)
 
     def get(self, agent_id: str | None = None, version: str | int | None = None) -> Agent:
-        """Load an agent, as ``aget`` does."""
+        """Sync version of ``aget``."""
         return _at(Agent.load(agent_id, self.configuration), version)
 
     async def alist(self) -> list[Agent]:
@@ -35,7 +37,7 @@ class Agents:
         return await Agent.alist(self.configuration)
 
     def list(self) -> "list_[Agent]":
-        """List all agents, as ``alist`` does."""
+        """Sync version of ``alist``."""
         return Agent.list(self.configuration)
 
 
@@ -44,4 +46,4 @@ def _at(agent: Agent, version: str | int | None) -> Agent:
     return agent
 
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # within the class above, ``list`` is the method

@@ -15,15 +15,15 @@ _made: "dict[tuple[str, ...], PostgresDb]" = {}
 
 
 def agno_db() -> "PostgresDb":
-    """Answer Agno's storage for ``Agent(db=…)``: sessions, memories and the rest, on the platform's own PostgreSQL.
+    """Return Agno's storage on the platform's own PostgreSQL, for ``Agent(db=…)``: sessions, memories and the rest.
 
-    That is ``DATABASE_URL``, else the embedded one; a worker that reaches its platform over HTTP needs the former. It
-    lies in the schema ``worker_agno``, each other organization's in one of its own; its tables are made when they are
-    first used, and sessions that nobody has used for as long as finished tasks are kept are cleaned up with them. One
-    is made for a process, and connects when it is first used.
+    The database is the one at ``DATABASE_URL``, else the embedded one; a worker that reaches its platform over HTTP
+    needs ``DATABASE_URL``. Tables are created at first use, in the schema ``worker_agno``; each organization other than
+    the default one has a schema of its own. Sessions that were not used for as long as finished tasks are kept
+    (``WORKER_RETENTION_DAYS``) are deleted. The storage is created once in a process, and connects at first use.
 
     Raises:
-        Unsupported: The platform is reached over HTTP, and no ``DATABASE_URL`` is set: no database is at hand.
+        Unsupported: The platform is reached over HTTP, and ``DATABASE_URL`` is not set.
         ConfigurationError: SQLAlchemy is missing (``pip install 'agno-worker[agno-db]'``).
     """
     from worker.agents.agno_storage import storage

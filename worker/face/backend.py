@@ -1,4 +1,4 @@
-"""What the platform knows of an agent, as Agno's ``Agent`` takes it."""
+"""The platform's record of an agent, as arguments for Agno's ``Agent``."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class ArgumentOptions(TypedDict, total=False):
-    """What can be said of the arguments, beside whose they are.
+    """Options of ``Backend.get_args``.
 
-    ``agent_version``: the version that is expected. ``task``: the task that they are made for; its choice of model
-    counts before the agent's. ``override``: arguments that take the place of these. ``tools``: further tools.
-    ``is_async`` and ``auth_events_callback`` are taken, and without meaning: the hooks fit both ways of running, and
-    agents here sign in nowhere.
+    ``agent_version`` is the expected version. ``task`` is the task that the arguments are for: its choice of model
+    takes precedence over the agent's. ``override`` holds arguments that replace the generated ones. ``tools`` are
+    additional tools. ``is_async`` and ``auth_events_callback`` are ignored: the hooks suit sync and async runs, and
+    agents here need no sign-in.
     """
 
     agent_version: str | int | None
@@ -36,10 +36,10 @@ class ArgumentOptions(TypedDict, total=False):
 
 
 class Backend:
-    """Makes Agno agents of a platform's agents: ``agno.agent.Agent(**backend.get_args())``.
+    """Builds Agno agents from a platform's agents: ``agno.agent.Agent(**backend.get_args())``.
 
     Args:
-        configuration: Which platform; None means what the environment says.
+        configuration: The platform; None means the one that the environment names.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -48,18 +48,19 @@ class Backend:
     async def aget_args(
         self, agent_id: str | None = None, agent: "Agent | None" = None, **options: Unpack[ArgumentOptions]
     ) -> dict[str, Any]:
-        """Answer the keyword arguments for ``agno.agent.Agent``: model, instructions, tools, and hooks around those.
+        """Return keyword arguments for ``agno.agent.Agent``: model, instructions, tools, and hooks around tool calls.
 
-        The hooks have each call of a tool in the task's log, also where the agent is run without ``run_agent``.
+        The hooks add each tool call to the task's log, even if the agent runs without ``run_agent``.
 
         Args:
-            agent_id: Which agent; None: the task's, that of the run in hand, the configuration's, ``XPANDER_AGENT_ID``.
-            agent: An agent that is loaded already, in place of an id.
+            agent_id: The agent's id; None means the task's agent, else the current run's, else the configuration's
+                ``agent_id``, which defaults to ``XPANDER_AGENT_ID``.
+            agent: An agent that is already loaded, instead of an id.
             options: See ``ArgumentOptions``.
 
         Raises:
             ConfigurationError: No agent is named, or it has no model and the environment has no key for one.
-            ModuleException: 404: there is no such agent; 501: the platform does not keep that version.
+            ModuleException: 404 if there is no such agent; 501 if the agent is at another version.
         """
         record = agent
         version = options.get("agent_version")
@@ -71,7 +72,7 @@ class Backend:
     def get_args(
         self, agent_id: str | None = None, agent: "Agent | None" = None, **options: Unpack[ArgumentOptions]
     ) -> dict[str, Any]:
-        """Answer the keyword arguments for ``agno.agent.Agent``, as ``aget_args`` does."""
+        """Sync version of ``aget_args``."""
         record = agent
         version = options.get("agent_version")
         if record is None:
@@ -86,7 +87,14 @@ class Backend:
         file_urls: "Sequence[FileSource] | None" = None,
         **options: "Unpack[TaskOptions]",
     ) -> "Task":
-        """Create a task for an agent; see ``Tasks.acreate``. None named: that of the run, or of the environment."""
+        """Create a task for an agent; see ``Tasks.acreate``.
+
+        Args:
+            agent_id: The agent's id; None means the current run's agent, else ``XPANDER_AGENT_ID``.
+            prompt: The prompt.
+            file_urls: URLs as text; local files as ``pathlib.Path``, which are uploaded.
+            options: See ``TaskOptions``.
+        """
         from worker.face.tasks import Tasks
 
         named = self._named(agent_id, None)
@@ -99,7 +107,7 @@ class Backend:
         file_urls: "Sequence[FileSource] | None" = None,
         **options: "Unpack[TaskOptions]",
     ) -> "Task":
-        """Create a task for an agent, as ``ainvoke_agent`` does."""
+        """Sync version of ``ainvoke_agent``."""
         from worker.face.tasks import Tasks
 
         return Tasks(self.configuration).create(self._named(agent_id, None), prompt, file_urls, **options)
@@ -107,7 +115,13 @@ class Backend:
     async def areport_external_task(
         self, agent_id: str | None = None, agent: "Agent | None" = None, **told: "Unpack[Report]"
     ) -> "Task":
-        """Have the platform know of a task that was done elsewhere; see ``Report``."""
+        """Record a task that ran elsewhere.
+
+        Args:
+            agent_id: The agent's id; None means the current run's agent, else ``XPANDER_AGENT_ID``.
+            agent: An agent that is already loaded, instead of an id.
+            told: See ``Report``.
+        """
         from worker.face.task import Task
 
         named = agent.id if agent is not None else self._named(agent_id, None)
@@ -116,7 +130,7 @@ class Backend:
     def report_external_task(
         self, agent_id: str | None = None, agent: "Agent | None" = None, **told: "Unpack[Report]"
     ) -> "Task":
-        """Have the platform know of a task that was done elsewhere, as ``areport_external_task`` does."""
+        """Sync version of ``areport_external_task``."""
         from worker.face.task import Task
 
         named = agent.id if agent is not None else self._named(agent_id, None)
@@ -145,7 +159,7 @@ class Backend:
             arguments["search_knowledge"] = True
         arguments["tool_hooks"] = [tool_hook(known, task.id if task else None)]
         arguments |= options.get("override") or {}
-        if "model" not in arguments:  # Agno would fall back on its own default, and fail at the first call
+        if "model" not in arguments:  # otherwise Agno would use its own default and fail at the first call
             from worker.agents.models.models import default_model
 
             arguments["model"] = default_model(settings)

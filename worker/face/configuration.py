@@ -1,4 +1,4 @@
-"""Where a task lives, as user code says it; whatever it leaves out comes from the settings."""
+"""The platform that user code works against. Fields that are left out come from the settings."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from worker.settings import Settings
 
 
 class Configuration(BaseModel):
-    """Which platform to work against.
+    """The platform to work against.
 
     Args:
         api_key: Key for a platform over HTTP; never shown.
-        base_url: A platform over HTTP.
-        organization_id: Whose tasks; default ``XPANDER_ORGANIZATION_ID``.
-        agent_id: The agent meant where none is named; default ``XPANDER_AGENT_ID``.
-        database_url: PostgreSQL to use directly; never shown, since it may hold a password.
+        base_url: Base URL of a platform over HTTP.
+        organization_id: The organization that owns the tasks; default ``XPANDER_ORGANIZATION_ID``.
+        agent_id: The agent to use if a call names none; default ``XPANDER_AGENT_ID``.
+        database_url: PostgreSQL to use directly; never shown, since the URL may hold a password.
 
-    A field that is left out comes from the environment. One that is given decides: with a ``database_url`` given, a key
-    or base URL of the environment does not count, and the other way round.
+    Fields that are left out come from the environment. A given ``database_url`` disables the environment's key and base
+    URL, and a given key or base URL disables the environment's ``database_url``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -42,17 +42,17 @@ class Configuration(BaseModel):
         return known | given
 
     def get_full_url(self) -> str:
-        """The platform's address over HTTP; empty where the database is used directly."""
+        """Return the platform's base URL; empty if the database is used directly."""
         return self.base_url or ""
 
     @property
     def place(self) -> tuple[str | None, ...]:
-        """What tells one platform from another: two configurations with the same share one."""
+        """The platform's identity: configurations with equal places share one platform."""
         return (self.base_url, self.api_key, self.organization_id, self.database_url)
 
     @property
     def settings(self) -> Settings:
-        """The settings of the environment, with what this says in their place."""
+        """The environment's settings, overridden by this configuration."""
         return Settings().model_copy(
             update={
                 "api_key": _secret(self.api_key),

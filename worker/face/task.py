@@ -1,4 +1,4 @@
-"""A task as user code holds it: read its fields, change them, save; follow its events; read its files."""
+"""A task as user code holds it: read, change and save its fields, follow its events, read its files."""
 
 from collections.abc import AsyncGenerator, Generator
 from functools import partial
@@ -23,7 +23,7 @@ from worker.words.tasks import TaskRecord, effective
 
 
 class Task(SavedTask):
-    """A task with its platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop.
+    """A task bound to its platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
 
     ``result`` may be set to text, or to a model, dictionary or list, which is saved as JSON text.
     """
@@ -31,7 +31,7 @@ class Task(SavedTask):
     _run_output: Any = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Remember the task as it came, to know later what was changed."""
+        """Remember the initial state, to detect changes later."""
         super().model_post_init(context)
         self._saved = snapshot(self)
 
@@ -40,17 +40,17 @@ class Task(SavedTask):
         """Bind a record to its platform.
 
         Args:
-            record: A task as the platform answered it.
-            configuration: Which platform that is; None means the default one.
+            record: A task as returned by the platform.
+            configuration: The platform; None means the default one.
         """
         task = cls.__new__(cls)
         task._become(record, configuration)  # noqa: SLF001 - its own class
         return task
 
     def _become(self, record: TaskRecord, configuration: Configuration | None) -> None:
-        """Take over what a record holds without looking at it again: it was validated when it was made.
+        """Take over a record's fields without validating them again: they were validated when the record was made.
 
-        The four attributes are all that a pydantic model consists of; ``BaseModel.__copy__`` sets them the same way.
+        These four attributes are the whole state of a pydantic model; ``BaseModel.__copy__`` sets them the same way.
         """
         for name, value in (
             ("__dict__", effective(record.__dict__.copy())),
@@ -76,146 +76,155 @@ class Task(SavedTask):
         """Load a task.
 
         Args:
-            task_id: Which.
-            configuration: Where it lives; None: on the default platform, or, asked of a task, where that one lives.
+            task_id: The task's id. Called on an instance without arguments, this loads that instance's task.
+            configuration: The task's platform; None means the default one or, on an instance, the instance's own.
 
         Raises:
-            ModuleException: 404: there is no such task.
+            ModuleException: 404 if there is no such task.
         """
         return cls.of(_seen(await bridge.across(loading(task_id), configuration)), configuration)
 
     @bound
     @classmethod
     def load(cls, task_id: str, configuration: Configuration | None = None) -> Self:
-        """Load a task, as ``aload`` does."""
+        """Sync version of ``aload``."""
         return cls.of(_seen(bridge.block(loading(task_id), configuration)), configuration)
 
     async def areload(self) -> Self:
-        """Become what the platform has now; what was changed and not saved is given up."""
+        """Reload this task from the platform. Unsaved changes are discarded.
+
+        Raises:
+            ModuleException: 404 if the task no longer exists.
+        """
         record = await bridge.across(loading(self.id), self._configuration)
         self._become(_seen(record), self._configuration)
         return self
 
     def reload(self) -> Self:
-        """Become what the platform has now, as ``areload`` does."""
+        """Sync version of ``areload``."""
         self._become(_seen(bridge.block(loading(self.id), self._configuration)), self._configuration)
         return self
 
     async def aread_artifact(self, name: str) -> bytes:
-        """Read a file that a run has made, one of ``artifacts``.
+        """Read the content of one of the task's ``artifacts``.
+
+        Args:
+            name: The artifact's name.
 
         Raises:
-            ModuleException: 404: the task has none of this name; 409: it is not stored here, but at its URL.
+            ModuleException: 404 if the task has no artifact of this name; 409 if the artifact is only a link to a URL.
         """
         artifact = artifacts.named(self.artifacts, name)
         return await bridge.across(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
 
     def read_artifact(self, name: str) -> bytes:
-        """Read a file that a run has made, as ``aread_artifact`` does."""
+        """Sync version of ``aread_artifact``."""
         artifact = artifacts.named(self.artifacts, name)
         return bridge.block(lambda platform: artifacts.content_of(platform, artifact), self._configuration)
 
     async def astop(self) -> Self:
-        """Stop the task: its run is ended, and nothing overwrites ``stopped``. A finished one stays as it is.
+        """Stop the task. Its run is ended, and nothing overwrites ``stopped``. A finished task is left unchanged.
 
         Returns:
-            This task, as the platform has it now.
+            This task, updated from the platform.
 
         Raises:
-            ModuleException: 404: there is no such task.
+            ModuleException: 404 if there is no such task.
         """
         before = self._now("status")
         return self._absorb(await bridge.across(self._stopping, self._configuration), before)
 
     def stop(self) -> Self:
-        """Stop the task, as ``astop`` does."""
+        """Sync version of ``astop``."""
         before = self._now("status")
         return self._absorb(bridge.block(self._stopping, self._configuration), before)
 
     async def aretry(self, *, resume: bool | None = None) -> Self:
-        """Have a finished or paused task done again.
+        """Run a finished or paused task again.
 
         Args:
-            resume: Go on where it stood: answers of models, results of tools and steps that are journaled are not paid
-                for again, which they are for a day after the task's end. The last answer before an error of the task's
-                own is asked for anew, with the calls that it led to. False: begin from the start. By default a task
-                that was completed begins from its start, and any other resumes; a paused one always does.
+            resume: Whether to continue from the journal, which is kept for a day after the task's end: completed model
+                calls, tool calls and steps are not repeated. After an error of the task's own, the last model call and
+                the tool calls that it led to are repeated. False restarts from the beginning. By default, a completed
+                task restarts and any other resumes; a paused task always resumes.
 
         Returns:
             This task, pending.
 
         Raises:
-            ModuleException: 404: there is no such task; 409: it is not finished.
+            ModuleException: 404 if there is no such task; 409 if it is neither finished nor paused.
         """
         before = self._now("status")
         return self._absorb(await bridge.across(partial(self._retrying, resume=resume), self._configuration), before)
 
     def retry(self, *, resume: bool | None = None) -> Self:
-        """Have the task done again, as ``aretry`` does."""
+        """Sync version of ``aretry``."""
         before = self._now("status")
         return self._absorb(bridge.block(partial(self._retrying, resume=resume), self._configuration), before)
 
     async def aanswer(self, request_id: str | None = None, /, **said: Unpack[Said]) -> Self:
-        """Answer what the paused task asks (``hitl_request["requests"]``); once nothing is open, it goes on.
+        """Answer an open request of the paused task, one of ``hitl_request["requests"]``.
+
+        The task continues once no request is open. The same answer again changes nothing.
 
         Args:
-            request_id: Which request; it may be left out where there is only one.
-            said: ``approve=True`` or ``False``, or ``value=…``; with ``note=`` to the agent, or ``arguments=`` to call
-                the tool with; or ``answers=[…]`` for several at once.
+            request_id: The request's id; it may be omitted if there is only one request.
+            said: ``approve=True`` or ``False``, or ``value=…``, optionally with ``note=`` (a message to the agent) or
+                ``arguments=`` (replacing those of the tool call); or ``answers=[…]`` for several requests.
 
         Returns:
-            This task: pending, or still paused where others are open. The same answer again changes nothing.
+            This task: pending, or still paused if other requests are open.
 
         Raises:
-            ModuleException: 404: it asks for nothing under that id; 409: it waits for nothing, or was answered
-                otherwise; 422: it is not what was asked for.
+            ModuleException: 404 if there is no such request; 409 if the task waits for nothing, or the request has a
+                different answer; 422 if the answer does not fit the request.
         """
         before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
         return self._absorb(await bridge.across(send, self._configuration), before)
 
     def answer(self, request_id: str | None = None, /, **said: Unpack[Said]) -> Self:
-        """Answer what the task asks, as ``aanswer`` does."""
+        """Sync version of ``aanswer``."""
         before, send = self._now("status", "hitl_request"), self._answering(request_id, said)
         return self._absorb(bridge.block(send, self._configuration), before)
 
     async def asend(self, text: str) -> Self:
-        """Say something to the task's agent: it reads that before its next model call, as a message of the user's.
+        """Send a message to the task's agent, which reads it before its next model call, as a message of the user.
 
-        A task that does not run keeps it for its next attempt.
+        If the task is not running, its next attempt reads the message.
 
         Args:
-            text: What is said, such as ``"in French, please"``.
+            text: The message, such as ``"in French, please"``.
 
         Returns:
             This task.
 
         Raises:
-            ModuleException: 404: there is no such task; 409: it has ended; 422: there is no text, or too much of it.
+            ModuleException: 404 if there is no such task; 409 if it has ended; 422 if the text is empty or too long.
         """
         message, before = message_of(text), self._now("status")
         sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
         return self._absorb(await bridge.across(sending, self._configuration), before)
 
     def send(self, text: str) -> Self:
-        """Say something to the task's agent, as ``asend`` does."""
+        """Sync version of ``asend``."""
         message, before = message_of(text), self._now("status")
         sending: Verb[TaskRecord] = lambda platform: platform.tasks.send(self.id, message)  # noqa: E731 - as others
         return self._absorb(bridge.block(sending, self._configuration), before)
 
     async def aevents(self, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
-        """Follow the task's events as they come, from its first, until it is finished.
+        """Follow the task's events as they arrive, until the task has finished.
 
-        Every task has its events of state and tools; ``chunk`` events, the text as it is written, need
-        ``events_streaming=True`` at create.
+        Every task has events of its state and tools. ``chunk`` events, with text as it is written, need
+        ``events_streaming=True`` at creation.
 
         Args:
-            after: The number of the last event seen already.
+            after: The number of the last event already seen; 0 starts with the first one.
 
         Yields:
-            Events in order; ``data`` of ``task_created``, ``task_updated`` and ``task_finished`` is a ``Task``.
+            Events in order. ``data`` of ``task_created``, ``task_updated`` and ``task_finished`` is a ``Task``.
 
         Raises:
-            ModuleException: 404: there is no such task.
+            ModuleException: 404 if there is no such task.
         """
         events = bridge.aiterate(lambda platform: platform.tasks.events(self.id, after=after), self._configuration)
         try:
@@ -226,7 +235,7 @@ class Task(SavedTask):
             await events.aclose()
 
     def events(self, after: int = 0) -> Generator[TaskUpdateEvent, None, None]:
-        """Follow the task's events, as ``aevents`` does: each is there as soon as it comes."""
+        """Sync version of ``aevents``: each event is yielded as soon as it arrives."""
         with following(self.id):
             for event in bridge.iterate(
                 lambda platform: platform.tasks.events(self.id, after=after), self._configuration
@@ -237,10 +246,15 @@ class Task(SavedTask):
     async def areport_external_task(
         cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
     ) -> Self:
-        """Have the platform know of a task that was done elsewhere; see ``Report``.
+        """Record a task that ran elsewhere.
+
+        Args:
+            configuration: The platform to record it on; None means the default one.
+            agent_id: The agent that ran it; None means the current run's agent, else ``XPANDER_AGENT_ID``.
+            told: See ``Report``.
 
         Raises:
-            ModuleException: 400: no agent is named; 404: there is no task of that id; 422: a value does not fit.
+            ModuleException: 400 if no agent is named; 422 if a value is invalid.
         """
         from worker.face.agent import agent_meant
 
@@ -251,60 +265,66 @@ class Task(SavedTask):
     def report_external_task(
         cls, configuration: Configuration | None = None, agent_id: str | None = None, **told: Unpack[Report]
     ) -> Self:
-        """Have the platform know of a task that was done elsewhere, as ``areport_external_task`` does."""
+        """Sync version of ``areport_external_task``."""
         from worker.face.agent import agent_meant
 
         named = agent_meant(agent_id, configuration)
         return cls.of(bridge.block(lambda platform: report(platform, named, told), configuration), configuration)
 
     async def areport_metrics(self, configuration: Configuration | None = None) -> None:
-        """Save tokens, tools and duration; they are the task's own here, and are saved with its end anyway."""
+        """Save the task, with its tokens, tools and duration. The end of a run saves them in any case.
+
+        Args:
+            configuration: Ignored; accepted for xpander-sdk.
+        """
         del configuration
         await self.asave()
 
     def report_metrics(self, configuration: Configuration | None = None) -> None:
-        """Save tokens, tools and duration, as ``areport_metrics`` does."""
+        """Sync version of ``areport_metrics``."""
         del configuration
         self.save()
 
     async def aget_activity_log(self) -> AgentActivityThread:
-        """Answer what the task's agent said, called and thought, in order.
+        """Return the activity log: the messages, tool calls and reasoning of the task's agent, in order.
 
         Raises:
-            ModuleException: 404: there is no such task.
+            ModuleException: 404 if there is no such task.
         """
         return await bridge.across(lambda platform: platform.tasks.activity(self.id), self._configuration)
 
     def get_activity_log(self) -> AgentActivityThread:
-        """Answer what the task's agent did, as ``aget_activity_log`` does."""
+        """Sync version of ``aget_activity_log``."""
         return bridge.block(lambda platform: platform.tasks.activity(self.id), self._configuration)
 
     async def aattempts(self) -> list[Attempt]:
-        """Answer who ran the task when, and how that ended: the first attempt first, those before a retry too.
+        """Return the task's attempts, the first one first: which worker ran each, when, and the outcome.
+
+        Attempts before a manual retry are included.
 
         Raises:
-            ModuleException: 404: there is no such task; 501: the platform tells nothing of them.
+            ModuleException: 404 if there is no such task; 501 if the platform does not record attempts.
         """
         return await bridge.across(lambda platform: platform.tasks.attempts(self.id), self._configuration)
 
     def attempts(self) -> list[Attempt]:
-        """Answer who ran the task when, as ``aattempts`` does."""
+        """Sync version of ``aattempts``."""
         return bridge.block(lambda platform: platform.tasks.attempts(self.id), self._configuration)
 
     @property
     def run_output(self) -> Any:
-        """Agno's own output of the last ``run_agent`` of this attempt: state, metrics, messages.
+        """Agno's own output of the last ``run_agent`` in this attempt: state, metrics, messages.
 
-        None before one, and where an earlier attempt had finished that run.
+        None before the first run, and if that run was completed by an earlier attempt.
         """
         return self._run_output
 
     def take_output(self, output: Any) -> None:
-        """Keep the output of a run that was made."""
+        """Store Agno's output of a run, for ``run_output``."""
         self._run_output = output
 
     def count_agent_run(self) -> int:
-        """Count a run of an agent outside any attempt; how many there were before it."""
+        """Count a run of an agent outside any attempt, and return the number of earlier ones."""
         self._agent_runs += 1
         return self._agent_runs - 1
 

@@ -1,4 +1,4 @@
-"""The files of a task, as its handler and Agno take them."""
+"""The files of a task, in the forms that handlers and Agno use."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class TaskFiles(TaskRecord):
-    """A task with its files, which are read once."""
+    """A task with its files, which are read at most once."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
     _attachments: Any = PrivateAttr(default=None)
 
-    _fitted: Any = PrivateAttr(default=None)  # those, with pictures that any provider accepts
+    _fitted: Any = PrivateAttr(default=None)  # the attachments, with pictures converted to suit every provider
 
     @property
     def configuration(self) -> Configuration:
-        """Where the task lives; what the environment says, if it came from the default platform."""
+        """The task's platform; for the default platform, the one that the environment names."""
         return self._configuration or Configuration()
 
     @property
@@ -36,26 +36,26 @@ class TaskFiles(TaskRecord):
 
     @property
     def attachments(self) -> "Attachments":
-        """The task's files. A worker has read them before its handler starts; elsewhere they are read at first use."""
+        """The task's files. A worker reads them before its handler starts; elsewhere they are read at first use."""
         if self._attachments is None:
             self._attachments = bridge.block(self._reading, self._configuration)
-            self._attachments.release()  # the allowance is the worker's; what a caller holds is the caller's own choice
+            self._attachments.release()  # files that a caller holds do not count against the worker's allowance
         return self._attachments
 
     async def aread_attachments(self) -> "Attachments":
-        """Read the task's files, once; they count against the process's allowance until they are released."""
+        """Read the task's files, once. They count against the process's allowance until they are released."""
         if self._attachments is None:
             self._attachments = await bridge.across(self._reading, self._configuration)
         return self._attachments
 
     def get_files(self) -> list[Any]:
-        """Answer the PDFs among the files, as Agno ``File`` objects that any provider accepts."""
+        """Return the PDFs among the files, as Agno ``File`` objects that every provider accepts."""
         from worker.inputs import to_agno_files
 
         return list(to_agno_files(self._for_anyone())) if self.input.files else []
 
     def get_images(self) -> list[Any]:
-        """Answer the pictures among the files, as Agno ``Image`` objects that any provider accepts."""
+        """Return the pictures among the files, as Agno ``Image`` objects that every provider accepts."""
         from worker.inputs import to_agno_images
 
         return list(to_agno_images(self._for_anyone())) if self.input.files else []
@@ -68,36 +68,37 @@ class TaskFiles(TaskRecord):
         return self._fitted
 
     def get_audio(self) -> list[Any]:
-        """Answer the sound recordings among the files, as Agno ``Audio`` objects, whatever their format."""
+        """Return the audio files, as Agno ``Audio`` objects in their original format."""
         from worker.inputs import to_agno_audio
 
         return list(to_agno_audio(self.attachments)) if self.input.files else []
 
     def get_audios(self) -> list[Any]:
-        """Answer the sound recordings among the files, as ``get_audio`` does."""
+        """Return the audio files; an alias of ``get_audio``."""
         return self.get_audio()
 
     def get_videos(self) -> list[Any]:
-        """Answer the films among the files, as Agno ``Video`` objects, whatever their format."""
+        """Return the videos among the files, as Agno ``Video`` objects in their original format."""
         from worker.inputs import to_agno_videos
 
         return list(to_agno_videos(self.attachments)) if self.input.files else []
 
     def get_human_readable_files(self) -> list[dict[str, str]]:
-        """Answer the text files, each as ``{"url", "content"}``, cut to what most models have room for."""
+        """Return the text files, each as ``{"url", "content"}``, cut to a length that most models have room for."""
         from worker.inputs import fit_texts, human_readable
 
         return human_readable(fit_texts(self.attachments, limits=reading.limits())) if self.input.files else []
 
     def to_message(self, retry_count: int = 0, with_timestamp: bool = False) -> str:
-        """Put the input into one message: text, file URLs, what the text files hold, notes on what cannot be read.
+        """Compose one message of the input: text, file URLs, contents of text files, notes on unreadable files.
 
-        The model is not known here, so contents are cut to what most models have room for; ``run_agent`` knows it.
+        Contents are cut to a length that most models have room for, since the model is unknown here. ``run_agent`` fits
+        them to the agent's model.
 
         Args:
-            retry_count: Taken, and without meaning: a retry resumes, and is told nothing.
-            with_timestamp: Whether the message begins with the time; by default it is the same for every attempt,
-                which is how a retry finds what was answered.
+            retry_count: Ignored; accepted for xpander-sdk. A retry resumes with the same message.
+            with_timestamp: Start the message with the current time. Without it, the message is the same in every
+                attempt, which lets a retry find its journaled answers.
         """
         del retry_count
         message = self._message()

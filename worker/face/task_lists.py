@@ -1,4 +1,4 @@
-"""Lists of tasks, requests and conversations: what they can be filtered by, and their items."""
+"""Lists of tasks, requests and conversations: their filters and their items."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from worker.words.task_lists import TaskItem, TaskQuery
 
 
 class UserTaskFilters(TypedDict, total=False):
-    """Which of a user's tasks a list shows, newest first; see ``FILTERS`` in ``words/task_options.py``."""
+    """Filters for a user's tasks, listed newest first; see ``FILTERS`` in ``words/task_options.py``."""
 
     agents: Sequence[str] | None
     parent_task_id: str | None
@@ -36,13 +36,13 @@ class UserTaskFilters(TypedDict, total=False):
 
 
 class TaskFilters(UserTaskFilters, total=False):
-    """Which tasks a list shows, newest first."""
+    """Filters for tasks, listed newest first."""
 
     user_id: str | None
 
 
 class TasksListItem(TaskItem):
-    """A task as lists show it; ``aload`` answers it whole."""
+    """A task as listed; ``aload`` loads the whole task."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
@@ -54,16 +54,27 @@ class TasksListItem(TaskItem):
         return bound
 
     async def aload(self, configuration: Configuration | None = None) -> Task:
-        """Load the whole task; it lives where the list came from, unless a configuration says otherwise."""
+        """Load the whole task.
+
+        Args:
+            configuration: The task's platform; None means the one that the list came from.
+
+        Raises:
+            ModuleException: 404 if the task no longer exists.
+        """
         return await Task.aload(self.id, configuration or self._configuration)
 
     def load(self, configuration: Configuration | None = None) -> Task:
-        """Load the whole task, as ``aload`` does."""
+        """Sync version of ``aload``."""
         return Task.load(self.id, configuration or self._configuration)
 
 
 def query_of(filters: Mapping[str, Any]) -> TaskQuery:
-    """Put together a question for tasks. Raises: ValidationError (an unknown filter, or a value that does not fit)."""
+    """Build a query for tasks.
+
+    Raises:
+        ValidationError: A filter is unknown, or its value is invalid.
+    """
     given = {name: value for name, value in filters.items() if value is not None}
     unknown = given.keys() - TaskQuery.model_fields.keys()
     if unknown:
@@ -75,7 +86,11 @@ def query_of(filters: Mapping[str, Any]) -> TaskQuery:
 
 
 def requests_query(agent_id: str | None, limit: int, after: str | None) -> RequestQuery:
-    """Put together a question for open requests. Raises: ValidationError."""
+    """Build a query for open requests.
+
+    Raises:
+        ValidationError: A value is invalid.
+    """
     try:
         return RequestQuery(agent_id=agent_id, limit=limit, after=after)
     except pydantic.ValidationError as error:
@@ -83,7 +98,11 @@ def requests_query(agent_id: str | None, limit: int, after: str | None) -> Reque
 
 
 def conversations_query(agent_id: str | None, limit: int) -> ConversationQuery:
-    """Put together a question for conversations. Raises: ValidationError."""
+    """Build a query for conversations.
+
+    Raises:
+        ValidationError: A value is invalid.
+    """
     try:
         return ConversationQuery(agent_id=agent_id, limit=limit)
     except pydantic.ValidationError as error:

@@ -1,4 +1,4 @@
-"""The tasks of a platform: create, look up, change, stop, follow."""
+"""The tasks of a platform: create, look up, change, stop and follow them."""
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, Unpack
@@ -28,10 +28,10 @@ from worker.words.tasks import TaskRecord
 
 
 class Tasks:
-    """The tasks of a platform. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop.
+    """The tasks of a platform. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop.
 
     Args:
-        configuration: Which platform; None means what the environment says.
+        configuration: The platform; None means the one that the environment names.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -45,19 +45,23 @@ class Tasks:
         *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
-        """Create a task for an agent; once this returns the task is never lost.
+        """Create a task for an agent. Once this returns, the task is stored durably.
 
         Args:
             agent_id: The agent.
-            prompt: What it is asked.
+            prompt: The prompt.
             file_urls: URLs as text; local files as ``pathlib.Path``, which are uploaded.
-            more: None, as a rule. By position xpander-sdk has it in another order, which is known by the text in the
-                place of the files: ``existing_task_id``, ``prompt``, ``file_urls``, ``user_details``.
+            more: Not used in new code. The positional order of xpander-sdk (``existing_task_id``, ``prompt``,
+                ``file_urls``, ``user_details``) is accepted, too: it is recognized by a text in place of the files.
             options: See ``TaskOptions``.
 
+        Returns:
+            The task, pending.
+
         Raises:
-            ModuleException: 422: neither prompt nor files, an option that does not fit, a path given as text;
-                409: ``existing_task_id`` is not finished.
+            ModuleException: 422 if there is neither a prompt nor a file, an option is invalid, or a path is given as
+                text; 409 if ``existing_task_id`` is not finished, or its conversation is busy and the agent rejects
+                others.
         """
         creating = _creating(agent_id, *in_order(prompt, file_urls, more, options))
         return Task.of(await bridge.across(creating, self.configuration), self.configuration)
@@ -70,16 +74,20 @@ class Tasks:
         *more: Any,
         **options: Unpack[TaskOptions],
     ) -> Task:
-        """Create a task, as ``acreate`` does."""
+        """Sync version of ``acreate``."""
         creating = _creating(agent_id, *in_order(prompt, file_urls, more, options))
         return Task.of(bridge.block(creating, self.configuration), self.configuration)
 
     async def aget(self, task_id: str) -> Task:
-        """Load a task. Raises: ModuleException (404: there is none)."""
+        """Load a task.
+
+        Raises:
+            ModuleException: 404 if there is no such task.
+        """
         return await Task.aload(task_id, self.configuration)
 
     def get(self, task_id: str) -> Task:
-        """Load a task, as ``aget`` does."""
+        """Sync version of ``aget``."""
         return Task.load(task_id, self.configuration)
 
     async def alist(
@@ -88,9 +96,12 @@ class Tasks:
         """List tasks, newest first.
 
         Args:
-            agent_id: Of one agent; None means of all.
+            agent_id: The agent whose tasks are listed; None means all agents.
             filters: Further filters as a dictionary.
-            more: The same by name; see ``TaskFilters``.
+            more: Further filters by name; see ``TaskFilters``.
+
+        Raises:
+            ModuleException: 422 if a filter is unknown or its value is invalid.
         """
         query = query_of({"agent_id": agent_id, **(filters or {}), **more})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
@@ -98,21 +109,30 @@ class Tasks:
     def list(
         self, agent_id: str | None = None, filters: TaskFilters | None = None, **more: Unpack[TaskFilters]
     ) -> "list_[TasksListItem]":
-        """List tasks, as ``alist`` does."""
+        """Sync version of ``alist``."""
         query = query_of({"agent_id": agent_id, **(filters or {}), **more})
         return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
 
     async def alist_user_tasks(
         self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
     ) -> "list_[TasksListItem]":
-        """List the tasks done for a user, of all agents, newest first; filters as in ``alist``."""
+        """List the tasks of a user, for all agents, newest first.
+
+        Args:
+            user_id: The user's id.
+            filters: Further filters as a dictionary.
+            more: Further filters by name; see ``UserTaskFilters``.
+
+        Raises:
+            ModuleException: 422 if a filter is unknown or its value is invalid.
+        """
         query = query_of({**(filters or {}), **more, "user_id": user_id})
         return self._items(await bridge.across(lambda platform: platform.tasks.find(query), self.configuration))
 
     def list_user_tasks(
         self, user_id: str, filters: UserTaskFilters | None = None, **more: Unpack[UserTaskFilters]
     ) -> "list_[TasksListItem]":
-        """List the tasks done for a user, as ``alist_user_tasks`` does."""
+        """Sync version of ``alist_user_tasks``."""
         query = query_of({**(filters or {}), **more, "user_id": user_id})
         return self._items(bridge.block(lambda platform: platform.tasks.find(query), self.configuration))
 
@@ -120,105 +140,116 @@ class Tasks:
         """Change fields of a task.
 
         Args:
-            task_id: Which.
-            changes: ``status``, ``result``, ``internal_status``, ``title`` and the others of ``Task.MUTABLE``;
-                ``tool_call_payload_extension`` is another name of ``payload_extension``. None means: as it is.
+            task_id: The task's id.
+            changes: ``status``, ``result``, ``internal_status``, ``title`` and the other fields in ``Task.MUTABLE``;
+                ``tool_call_payload_extension`` is an alias of ``payload_extension``. None leaves a field unchanged.
+
+        Returns:
+            The updated task.
 
         Raises:
-            ModuleException: 404: there is no such task; 422: a field that is unknown, fixed, or does not fit.
+            ModuleException: 404 if there is no such task; 422 if a field is unknown, fixed at creation, or invalid.
         """
         return Task.of(await bridge.across(_updating(task_id, changes), self.configuration), self.configuration)
 
     def update(self, task_id: str, **changes: Any) -> Task:
-        """Change fields of a task, as ``aupdate`` does."""
+        """Sync version of ``aupdate``."""
         return Task.of(bridge.block(_updating(task_id, changes), self.configuration), self.configuration)
 
     async def astop(self, task_id: str) -> Task:
-        """Stop a task; a finished one stays as it is. Raises: ModuleException (404: there is none)."""
+        """Stop a task. A finished task is left unchanged.
+
+        Raises:
+            ModuleException: 404 if there is no such task.
+        """
         record = await bridge.across(lambda platform: platform.tasks.stop(task_id), self.configuration)
         return Task.of(record, self.configuration)
 
     def stop(self, task_id: str) -> Task:
-        """Stop a task, as ``astop`` does."""
+        """Sync version of ``astop``."""
         record = bridge.block(lambda platform: platform.tasks.stop(task_id), self.configuration)
         return Task.of(record, self.configuration)
 
     async def aretry(self, task_id: str, *, resume: bool | None = None) -> Task:
-        """Have a finished or paused task done again.
+        """Run a finished or paused task again.
 
         Args:
-            task_id: The task.
-            resume: See ``Task.aretry``.
+            task_id: The task's id.
+            resume: Whether to continue from the journal; see ``Task.aretry``.
 
         Raises:
-            ModuleException: 404: there is no such task; 409: it is not finished.
+            ModuleException: 404 if there is no such task; 409 if it is neither finished nor paused.
         """
         record = await bridge.across(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
     def retry(self, task_id: str, *, resume: bool | None = None) -> Task:
-        """Have a task done again, as ``aretry`` does."""
+        """Sync version of ``aretry``."""
         record = bridge.block(lambda platform: platform.tasks.retry(task_id, resume=resume), self.configuration)
         return Task.of(record, self.configuration)
 
     async def aanswer(self, task_id: str, request_id: str | None = None, /, **said: Unpack[Said]) -> Task:
-        """Answer what a paused task asks, as ``Task.aanswer`` does."""
+        """Answer an open request of a paused task; see ``Task.aanswer``."""
         return Task.of(
             await bridge.across(_answering(task_id, request_id, said), self.configuration), self.configuration
         )
 
     def answer(self, task_id: str, request_id: str | None = None, /, **said: Unpack[Said]) -> Task:
-        """Answer what a paused task asks, as ``aanswer`` does."""
+        """Sync version of ``aanswer``."""
         return Task.of(bridge.block(_answering(task_id, request_id, said), self.configuration), self.configuration)
 
     async def asignal(self, task_id: str, name: str, data: Any = None) -> Task:
-        """Tell a task something by name; a handler waits for it with ``context.wait_for``.
+        """Send a named signal to a task, whose handler waits for it with ``context.wait_for``.
 
         Args:
-            task_id: Which.
-            name: The signal's, such as ``invoice.paid``.
-            data: What comes with it, as JSON has it.
+            task_id: The task's id.
+            name: The signal's name, such as ``invoice.paid``.
+            data: Data of the signal; any value that can be put into JSON.
 
         Raises:
-            ModuleException: 404: there is no such task; 409: it has ended; 422: there is no name, or too much data.
+            ModuleException: 404 if there is no such task; 409 if it has ended; 422 if the name is empty, or the data
+                is too large.
         """
         signal = signal_of(name, data)
         record = await bridge.across(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
         return Task.of(record, self.configuration)
 
     def signal(self, task_id: str, name: str, data: Any = None) -> Task:
-        """Tell a task something by name, as ``asignal`` does."""
+        """Sync version of ``asignal``."""
         signal = signal_of(name, data)
         record = bridge.block(lambda platform: platform.tasks.signal(task_id, signal), self.configuration)
         return Task.of(record, self.configuration)
 
     async def asend(self, task_id: str, text: str) -> Task:
-        """Say something to a task's agent, as ``Task.asend`` does."""
+        """Send a message to a task's agent; see ``Task.asend``."""
         message = message_of(text)
         record = await bridge.across(lambda platform: platform.tasks.send(task_id, message), self.configuration)
         return Task.of(record, self.configuration)
 
     def send(self, task_id: str, text: str) -> Task:
-        """Say something to a task's agent, as ``asend`` does."""
+        """Sync version of ``asend``."""
         message = message_of(text)
         record = bridge.block(lambda platform: platform.tasks.send(task_id, message), self.configuration)
         return Task.of(record, self.configuration)
 
     async def askip(self, task_id: str) -> Task:
-        """Have the others of its conversation go on without a task that waits for a retry, a time or a person.
+        """Let a conversation continue without a task that waits for a retry, a time, a signal or a person.
 
-        It goes on when it can: to the end of the queue at once where it waits for a retry, and otherwise once what it
-        waits for is there.
+        A task that waits for a retry moves to the end of the queue immediately. Any other continues once its wait ends.
+
+        Args:
+            task_id: The waiting task's id.
 
         Raises:
-            ModuleException: 404: there is no such task; 409: it keeps nobody waiting.
+            ModuleException: 404 if there is no such task; 409 if it is not waiting, or takes no turns in a
+                conversation.
         """
         return Task.of(
             await bridge.across(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
         )
 
     def skip(self, task_id: str) -> Task:
-        """Have the others go on without a task, as ``askip`` does."""
+        """Sync version of ``askip``."""
         return Task.of(
             bridge.block(lambda platform: platform.tasks.skip(task_id), self.configuration), self.configuration
         )
@@ -226,15 +257,15 @@ class Tasks:
     async def aconversation(
         self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
     ) -> ConversationRecord:
-        """Read what was asked and answered in a conversation, the first turn first.
+        """Return the questions and answers of a conversation, the first turn first.
 
         Args:
-            conversation_id: Which; a task that belongs to none and was continued is one under its own id.
-            agent_id: Only this agent's tasks; None means every agent's.
-            limit: How many tasks at the most, 1 to 1,000: the newest.
+            conversation_id: The conversation's id. A continued task without a conversation is one under its own id.
+            agent_id: The agent whose tasks are included; None means all agents.
+            limit: Maximum number of tasks, 1 to 1,000; the newest are returned.
 
         Raises:
-            ModuleException: 404: no task of it is there.
+            ModuleException: 404 if the conversation has no tasks.
         """
         query = conversations_query(agent_id, limit)
         return await bridge.across(
@@ -244,7 +275,7 @@ class Tasks:
     def conversation(
         self, conversation_id: str, agent_id: str | None = None, *, limit: int = 100
     ) -> ConversationRecord:
-        """Read a conversation, as ``aconversation`` does."""
+        """Sync version of ``aconversation``."""
         query = conversations_query(agent_id, limit)
         return bridge.block(lambda platform: platform.tasks.conversation(conversation_id, query), self.configuration)
 
@@ -252,26 +283,26 @@ class Tasks:
         """List conversations, the one with the newest task first.
 
         Args:
-            agent_id: Only with tasks of this agent; None means of any.
-            limit: How many at the most, 1 to 1,000.
+            agent_id: The agent whose conversations are listed; None means all agents.
+            limit: Maximum number of conversations, 1 to 1,000.
         """
         query = conversations_query(agent_id, limit)
         return await bridge.across(lambda platform: platform.tasks.find_conversations(query), self.configuration)
 
     def conversations(self, agent_id: str | None = None, *, limit: int = 100) -> "list_[ConversationItem]":
-        """List conversations, as ``aconversations`` does."""
+        """Sync version of ``aconversations``."""
         query = conversations_query(agent_id, limit)
         return bridge.block(lambda platform: platform.tasks.find_conversations(query), self.configuration)
 
     async def arequests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
     ) -> "list_[OpenRequest]":
-        """List what waits for a person, the longest waiting first.
+        """List open requests to people, the longest-waiting first.
 
         Args:
-            agent_id: Only this agent's tasks'; None means every agent's.
-            limit: How many tasks at the most, 1 to 1,000.
-            after: Page on: the id of the last task of the page before.
+            agent_id: The agent whose tasks are included; None means all agents.
+            limit: Maximum number of tasks, 1 to 1,000.
+            after: For the next page: the id of the last task of the previous page.
         """
         query = requests_query(agent_id, limit, after)
         return await bridge.across(lambda platform: platform.tasks.requests(query), self.configuration)
@@ -279,40 +310,43 @@ class Tasks:
     def requests(
         self, agent_id: str | None = None, *, limit: int = 100, after: str | None = None
     ) -> "list_[OpenRequest]":
-        """List what waits for a person, as ``arequests`` does."""
+        """Sync version of ``arequests``."""
         query = requests_query(agent_id, limit, after)
         return bridge.block(lambda platform: platform.tasks.requests(query), self.configuration)
 
     async def aevents(self, task_id: str, after: int = 0) -> AsyncGenerator[TaskUpdateEvent, None]:
-        """Follow a task's events, from the one after ``after``; see ``Task.aevents``."""
+        """Follow a task's events after the event numbered ``after``; see ``Task.aevents``."""
         async for event in (await self.aget(task_id)).aevents(after):
             yield event
 
     def events(self, task_id: str, after: int = 0) -> Generator[TaskUpdateEvent, None, None]:
-        """Follow a task's events, as ``aevents`` does."""
+        """Sync version of ``aevents``."""
         yield from self.get(task_id).events(after)
 
     async def aupload(self, source: FileSource | bytes, name: str | None = None) -> str:
         """Upload a file.
 
         Args:
-            source: A local file, or the bytes themselves.
-            name: What to call it; default: the name of the local file.
+            source: A local file, or its content.
+            name: The file's name; default: the name of the local file.
 
         Returns:
             A reference for ``file_urls``.
+
+        Raises:
+            ModuleException: 422 if the file is empty or missing; 413 if it is larger than ``WORKER_FILE_BYTES``.
         """
         return await bridge.across(lambda platform: upload(platform, source, name), self.configuration)
 
     def upload(self, source: FileSource | bytes, name: str | None = None) -> str:
-        """Upload a file, as ``aupload`` does."""
+        """Sync version of ``aupload``."""
         return bridge.block(lambda platform: upload(platform, source, name), self.configuration)
 
     def _items(self, items: Sequence[TaskItem]) -> "list_[TasksListItem]":
         return [TasksListItem.of(item, self.configuration) for item in items]
 
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # within the class above, ``list`` is the method
 
 
 def _creating(
