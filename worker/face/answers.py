@@ -1,4 +1,4 @@
-"""What a person answers, as user code says it."""
+"""Answers, messages and signals to tasks, built from the arguments of user code."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ Given = InputAnswer | Mapping[str, Any]
 class Said(TypedDict, total=False):
     """One answer.
 
-    ``approve``: yes or no; no declines what asks for a value. ``value``: what was asked for: the form's fields, the
-    choice, the tool's result, the edited output. ``note``: to the agent. ``arguments``: what the tool is to be called
-    with instead. ``answers``: instead of all these, several answers at once, each with the ``id`` of its request.
+    ``approve`` is yes or no; no declines a request for a value. ``value`` is the requested value: the form's fields,
+    the choice, the tool's result or the edited output. ``note`` is a message to the agent. ``arguments`` replace those
+    of the tool call. ``answers`` holds several answers instead, each with the ``id`` of its request.
     """
 
     approve: bool | None
@@ -31,10 +31,10 @@ class Said(TypedDict, total=False):
 
 
 def answers_of(request_id: str | None, said: Said) -> list[InputAnswer]:
-    """The answers, checked as far as that can be done here.
+    """Return the answers, validated as far as possible without the requests.
 
     Raises:
-        ValidationError: One has not the form of an answer.
+        ValidationError: An answer is malformed.
     """
     fields = dict(said)
     listed = fields.pop("answers", None)
@@ -53,7 +53,11 @@ def _answer(given: Given) -> InputAnswer:
 
 
 def message_of(text: str) -> NewMessage:
-    """A message to a task. Raises: ValidationError."""
+    """Build a message to a task.
+
+    Raises:
+        ValidationError: The text is empty or too long.
+    """
     try:
         return NewMessage(text=text)
     except pydantic.ValidationError as error:
@@ -61,13 +65,13 @@ def message_of(text: str) -> NewMessage:
 
 
 def named(answers: Sequence[InputAnswer], hitl_request: Mapping[str, Any] | None) -> list[InputAnswer]:
-    """Say which request an answer without an id is for: the only one that the caller has seen.
+    """Assign an answer without an id to its request: the only open one that the caller has seen.
 
-    Sent like that it may be repeated: it never answers what is asked later.
+    With an id, the answer may be repeated safely: it cannot answer a later request.
 
     Args:
-        answers: What was given.
-        hitl_request: The task's, as the caller has it.
+        answers: The given answers.
+        hitl_request: The task's ``hitl_request``, as the caller has it.
     """
     waits = open_requests(hitl_request)
     if len(waits) != 1:
@@ -76,7 +80,11 @@ def named(answers: Sequence[InputAnswer], hitl_request: Mapping[str, Any] | None
 
 
 def signal_of(name: str, data: Any) -> NewSignal:
-    """Put together a signal. Raises: ValidationError."""
+    """Build a signal.
+
+    Raises:
+        ValidationError: The name is invalid, or the data is too large or cannot be put into JSON.
+    """
     try:
         return NewSignal(name=name, data=json.loads(as_json(data, "data")))
     except pydantic.ValidationError as error:

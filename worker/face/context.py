@@ -1,4 +1,4 @@
-"""What a handler may know of its attempt."""
+"""The context of a handler: its attempt, and the calls that make a handler durable."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """The attempt that a handler works in; ask for it by a parameter named ``context``.
+    """The attempt that a handler runs in. A handler receives it as a parameter named ``context``.
 
     Args:
         run: The attempt.
-        event: The event that the handler was called for; none where it does the work of the task itself.
+        event: The event that the handler was called for; None if the handler does the task's own work.
     """
 
     run: Run = field(repr=False)
@@ -35,22 +35,22 @@ class Context:
 
     @property
     def task_id(self) -> str:
-        """The task."""
+        """The task's id."""
         return self.run.task_id
 
     @property
     def agent_id(self) -> str:
-        """The agent that the task is for."""
+        """The id of the agent that the task is for."""
         return self.run.agent_id
 
     @property
     def attempt(self) -> int | None:
-        """The number of this attempt, the first is 1; none for a handler of another event, which owns no task."""
+        """The number of this attempt, starting at 1; None for a handler of another event, which owns no task."""
         return self.run.attempt
 
     @property
     def deadline(self) -> float | None:
-        """When the time limit ends this run, on ``time.monotonic()``; None means no limit."""
+        """The ``time.monotonic()`` at which the time limit ends this run; None means no limit."""
         return self.run.deadline
 
     @property
@@ -60,36 +60,36 @@ class Context:
 
     @property
     def stopping(self) -> Stopping:
-        """True when the run should end: the task was stopped, its time is up, or the worker leaves.
+        """True once the run should end: the task was stopped, its time limit was reached, or the worker is draining.
 
-        A handler in a thread asks it now and then; ``context.stopping.wait(seconds)`` sleeps until it is so.
+        A handler in a thread should check it regularly; ``context.stopping.wait(seconds)`` sleeps until it is set.
         """
         return self.run.stopping
 
     async def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Do a step of the handler once: a later attempt gets its result without doing it again.
+        """Run a step of the handler once: later attempts get its journaled result instead of running it again.
 
-        The same name again is another step, counted in the order of the calls. A step that raises is not kept, nor is
-        one that a crash cut off: then ``idempotency_key()`` within the function is the same as before.
+        Calls with the same name are different steps, counted in order. A step that raised, or that a crash interrupted,
+        runs again; ``idempotency_key()`` within the function is then the same as before.
 
         Args:
-            name: What the step is called, for the journal.
-            function: Async, or not: then it runs in a thread.
-            *arguments: What it is called with. They play no part in whether its result is found again.
+            name: The step's name in the journal.
+            function: The function to call. A function that is not async runs in a thread.
+            *arguments: Its arguments. They do not affect which result is found in the journal.
 
         Returns:
-            What the function answered, as JSON gives it back, in the form that its return annotation says: a model
-            comes as that model, a date as a date. Without an annotation a tuple comes as a list.
+            The function's result after a round trip through JSON, converted to its return annotation: a model is
+            returned as that model, a date as a date. Without an annotation, a tuple becomes a list.
 
         Raises:
-            ValidationError: The function answered what JSON has no form for, or says that it will: then it was not
-                called.
-            LeaseLost: The attempt owns its task no longer.
+            ValidationError: The result cannot be put into JSON. If the return annotation already shows that, the
+                function is not called.
+            LeaseLost: The attempt no longer owns its task.
         """
         return await steps.step(self.run, name, function, arguments)
 
     def step_sync(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Do a step, as ``step`` does, and block this thread until it is done."""
+        """Sync version of ``step``."""
         return steps.step_sync(self.run, name, function, arguments)
 
     async def ask(
@@ -100,25 +100,25 @@ class Context:
         choices: Sequence[str] | None = None,
         timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the person, in days; nothing is awaited
     ) -> Any:
-        """Ask a person, and go on with the answer: the task is ``paused`` until then, and holds no place in a worker.
+        """Ask a person, and continue with the answer. Until then the task is ``paused`` and holds no worker slot.
 
-        The handler is called again once there is an answer, and comes back to this place: what it does before is done
-        again, so it belongs into ``context.step``. The same question again is another one, counted in order.
+        The handler is called again once there is an answer, and returns to this call. Code before it runs again, so
+        wrap that in ``context.step``. Asking the same question twice makes two requests, counted in order.
 
         Args:
-            question: What the person reads.
+            question: The text that the person reads.
             schema: JSON Schema of the answer; None means yes or no.
-            choices: What may be chosen from, instead of a schema.
-            timeout: How long to wait, as a ``timedelta`` or in seconds; None: as ``@on_task(answer_within=…)`` says.
+            choices: Texts to choose from, instead of a schema.
+            timeout: How long to wait, as a ``timedelta`` or in seconds; None means ``@on_task(answer_within=…)``.
 
         Returns:
-            ``True`` or ``False``; with a schema or choices the value, or None if the person declined. Nobody's answer
-            in time counts as no, unless the handler has ``unanswered="fail"``.
+            ``True`` or ``False``; with a schema or choices the value, or None if the person declined. No answer in time
+            counts as no, unless the handler has ``unanswered="fail"``.
 
         Raises:
-            asyncio.CancelledError: Nobody has answered yet; let it pass.
-            ValidationError: It cannot be asked like that.
-            Conflict: The platform keeps no journals.
+            asyncio.CancelledError: There is no answer yet. Do not catch this error.
+            ValidationError: The question, schema or choices are invalid.
+            Conflict: The platform does not keep journals.
         """
         return await asking.ask(self.run, asking.request_of(self.run, question, schema, choices, timeout))
 
@@ -130,20 +130,28 @@ class Context:
         choices: Sequence[str] | None = None,
         timeout: timedelta | float | None = None,
     ) -> Any:
-        """Ask a person, as ``ask`` does, from a handler that is not async."""
+        """Sync version of ``ask``."""
         return asking.ask_sync(self.run, asking.request_of(self.run, question, schema, choices, timeout))
 
     async def sleep(self, seconds: timedelta | float) -> None:
-        """Wait for a time, given as a ``timedelta`` or in seconds, from the first attempt that comes here.
+        """Wait for a duration, counted from the first attempt that reaches this call.
 
-        Up to 5 seconds are simply awaited. For a longer time the attempt ends, and the task is ``pending`` until then:
-        it holds no place, and survives every restart. The handler is called again, and comes back to this place; what
-        it does before belongs into ``context.step``.
+        A wait of up to 5 seconds happens in this attempt. For a longer one the attempt ends, and the task is
+        ``pending`` meanwhile: it holds no worker slot, and survives restarts. The handler is then called again and
+        returns to this call. Code before it runs again, so wrap that in ``context.step``.
+
+        Args:
+            seconds: The duration, as a ``timedelta`` or in seconds.
+
+        Raises:
+            asyncio.CancelledError: The attempt ends for the wait. Do not catch this error.
+            ValidationError: The duration is negative, infinite or not a number.
+            Conflict: The platform does not keep journals.
         """
         await waits.sleep(self.run, waits.seconds_of(seconds, "seconds"))
 
     def sleep_sync(self, seconds: timedelta | float) -> None:
-        """Wait, as ``sleep`` does, in a handler that is not async."""
+        """Sync version of ``sleep``."""
         waits.sleep_sync(self.run, waits.seconds_of(seconds, "seconds"))
 
     async def wait_for(
@@ -153,28 +161,30 @@ class Context:
         timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the wait, over attempts
         match: waits.Match | None = None,
     ) -> Any:
-        """Wait for a signal, see ``Tasks.asignal``; one that came before is taken at once, and each only once.
+        """Wait for a signal (see ``Tasks.asignal``). An earlier one returns immediately; each is returned only once.
 
-        As with ``sleep``, the attempt ends meanwhile, unless ``timeout`` is up to 5 seconds.
+        With a ``timeout`` of up to 5 seconds, the attempt itself waits; otherwise it ends meanwhile, as with ``sleep``.
 
         Args:
-            name: The signal's.
-            timeout: How long, as a ``timedelta`` or in seconds; None means for ever.
-            match: What its data must hold (``{"invoice": 17}``), or a function of it; None means any will do.
+            name: The signal's name.
+            timeout: How long to wait, as a ``timedelta`` or in seconds; None means without limit.
+            match: Items that the signal's data must contain (``{"invoice": 17}``), or a predicate on the data; None
+                accepts any data.
 
         Returns:
             The signal's data.
 
         Raises:
-            TimeoutError: None came in time.
-            asyncio.CancelledError: The attempt ends until there is one; let it pass.
+            TimeoutError: No matching signal arrived in time.
+            asyncio.CancelledError: The attempt ends until a signal arrives. Do not catch this error.
+            Conflict: The platform does not keep journals.
         """
         return await waits.wait_for(self._listening(name, timeout, match))
 
     def wait_for_sync(
         self, name: str, *, timeout: timedelta | float | None = None, match: waits.Match | None = None
     ) -> Any:
-        """Wait for a signal, as ``wait_for`` does, in a handler that is not async."""
+        """Sync version of ``wait_for``."""
         return waits.wait_for_sync(self.run, self._listening(name, timeout, match))
 
     def run_task(
@@ -185,26 +195,26 @@ class Context:
         file_urls: Sequence[FileSource] | None = None,
         **options: Unpack[TaskOptions],
     ) -> ChildTask:
-        """Make a task for an agent, a child of this one, and wait until it has ended: ``await context.run_task(…)``.
+        """Create a child task and wait until it has finished: ``await context.run_task(…)``.
 
-        It is made once for each place of the handler, however often the handler is called again. While it runs, this
-        attempt ends and holds no place; then the handler is called again, and comes back to this place. What it does
-        before belongs into ``context.step``. Whoever stops this task stops its children, too.
+        The child is created once, however often the handler is called again. While it runs, this attempt ends and holds
+        no worker slot; then the handler is called again and returns to this call. Code before it runs again, so wrap
+        that in ``context.step``. Stopping this task stops its children, too.
 
         Args:
-            agent_id: The agent.
-            prompt: What it is asked.
-            file_urls: URLs as text; local files as ``pathlib.Path``.
+            agent_id: The child's agent.
+            prompt: The prompt.
+            file_urls: URLs as text; local files as ``pathlib.Path``, which are uploaded.
             options: See ``TaskOptions``.
 
         Returns:
-            To be awaited, or given to ``gather``: the finished ``Task``.
+            An awaitable for the finished ``Task``, which can also be passed to ``gather``.
 
         Raises:
-            ChildFailed: It did not end as completed.
-            asyncio.CancelledError: It has not ended; let it pass.
-            ValidationError: An option does not fit, or the task has too many children.
-            Conflict: The platform keeps no journals.
+            ChildFailed: When awaited: the child did not end as completed.
+            asyncio.CancelledError: When awaited: the child has not finished. Do not catch this error.
+            ValidationError: An option is invalid, or the task has too many children.
+            Conflict: The platform does not keep journals.
         """
         return ChildTask(self.run, agent_id, prompt, file_urls, options)
 
@@ -216,54 +226,55 @@ class Context:
         file_urls: Sequence[FileSource] | None = None,
         **options: Unpack[TaskOptions],
     ) -> Task:
-        """Make a task and wait for it, as ``run_task`` does, in a handler that is not async."""
+        """Sync version of ``run_task``, which waits for the child and returns the finished task."""
         return children.wait_sync([ChildTask(self.run, agent_id, prompt, file_urls, options)])[0]
 
     async def gather(self, *tasks: ChildTask, return_exceptions: bool = False) -> list[Task]:
-        """Make several tasks at once, and wait for all: ``await context.gather(context.run_task(…), …)``.
+        """Create several child tasks, and wait for all: ``await context.gather(context.run_task(…), …)``.
 
         Args:
-            tasks: What ``run_task`` answers, at most 1,000.
-            return_exceptions: Wait for all, and answer those that did not end as completed like the others; else the
-                first one that did not ends the wait, while the others go on.
+            tasks: Results of ``run_task``, at most 1,000.
+            return_exceptions: Wait for all tasks and return those that did not complete like the others. By default,
+                the first one that does not complete ends the wait, while the others continue.
 
         Returns:
-            The finished tasks, in the order in which they were given.
+            The finished tasks, in the order of the arguments.
 
         Raises:
-            ChildFailed: One did not end as completed.
-            asyncio.CancelledError: Not all have ended; let it pass.
+            ChildFailed: A child did not end as completed.
+            asyncio.CancelledError: Not all children have finished. Do not catch this error.
+            ValidationError: An argument does not come from ``run_task`` of this context, or there are too many.
         """
         return await children.wait(children.of_run(self.run, tasks), is_patient=return_exceptions)
 
     def gather_sync(self, *tasks: ChildTask, return_exceptions: bool = False) -> list[Task]:
-        """Make several tasks and wait for all, as ``gather`` does, in a handler that is not async."""
+        """Sync version of ``gather``."""
         return children.wait_sync(children.of_run(self.run, tasks), is_patient=return_exceptions)
 
     async def save_file(self, name: str, data: Content, media_type: str | None = None) -> Artifact:
-        """Save a file with the task: it is one of its ``artifacts``, shown on its page, and deleted with it.
+        """Save a file as one of the task's ``artifacts``, shown on the task's page and deleted with the task.
 
-        The same name again takes its place; a handler that is called again may simply save it again.
+        A file of the same name is replaced, so a handler that is called again may simply save it again.
 
         Args:
-            name: What it is called.
-            data: Bytes, text, or a local file as ``pathlib.Path``.
-            media_type: Such as ``image/png``; None means told from the name.
+            name: The file's name. Folders in it are dropped.
+            data: The content as bytes or text, or a local file as ``pathlib.Path``.
+            media_type: The media type, such as ``image/png``; None means that it is guessed from the name.
 
         Returns:
-            The artifact: name, type, size, ``sha256`` and ``url``.
+            The artifact, with ``name``, ``media_type``, ``size``, ``sha256`` and ``url``.
 
         Raises:
-            Conflict: This is no run of a task.
-            ValidationError: The name or the type is none, or there is no such file.
-            TooLarge: It is larger than ``WORKER_FILE_BYTES``.
-            LeaseLost: The attempt owns its task no longer.
-            Unsupported: The platform keeps no files of runs.
+            Conflict: The handler is not running a task.
+            ValidationError: The name or media type is invalid, or there is no such file.
+            TooLarge: The file is larger than ``WORKER_FILE_BYTES``.
+            LeaseLost: The attempt no longer owns its task.
+            Unsupported: The platform does not store artifacts.
         """
         return await bridge.across(artifacts.Saving(self.run, name, data, media_type).store)
 
     def save_file_sync(self, name: str, data: Content, media_type: str | None = None) -> Artifact:
-        """Save a file, as ``save_file`` does, in a handler that is not async."""
+        """Sync version of ``save_file``."""
         return bridge.block(artifacts.Saving(self.run, name, data, media_type).store)
 
     def _listening(self, name: str, timeout: timedelta | float | None, match: waits.Match | None) -> waits.SignalWait:
@@ -272,7 +283,7 @@ class Context:
 
     @cached_property
     def logger(self) -> "structlog.stdlib.BoundLogger":
-        """A structlog logger that names task, agent and attempt in every line."""
+        """A structlog logger that adds the task, agent and attempt to every line."""
         import structlog
 
         bound: dict[str, Any] = {"task": self.task_id, "agent": self.agent_id, "attempt": self.attempt}

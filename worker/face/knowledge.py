@@ -33,7 +33,7 @@ WAIT_SECONDS = 600.0  # for documents to be read
 
 
 class KnowledgeBaseDocumentItem(DocumentRecord):
-    """A document of a knowledge base, as its methods answer it."""
+    """A document of a knowledge base, bound to its platform."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
@@ -46,24 +46,28 @@ class KnowledgeBaseDocumentItem(DocumentRecord):
         return list_(bound)
 
     async def adelete(self) -> None:
-        """Remove it from its knowledge base. Raises: ModuleException (404: it is gone)."""
+        """Remove the document from its knowledge base.
+
+        Raises:
+            ModuleException: 404 if the document no longer exists.
+        """
         await bridge.across(partial(_remove_one, self.kb_id or "", self.id), self._configuration)
 
     def delete(self) -> "Awaitable[None]":
-        """Remove it, as ``adelete`` does, and block this thread; ``await document.delete()`` is understood, too."""
+        """Sync version of ``adelete``, whose result may be awaited: ``await document.delete()``, as in xpander-sdk."""
         bridge.block(partial(_remove_one, self.kb_id or "", self.id), self._configuration)
         return _Done()
 
 
 class _Done:
-    """What is over, for those who await it."""
+    """An awaitable that is already done."""
 
     def __await__(self) -> Generator[None]:
         yield from ()
 
 
 class KnowledgeBase(KnowledgeBaseRecord):
-    """A knowledge base. Each method ``aX`` has a twin ``X`` that blocks, with or without a running loop."""
+    """A knowledge base. Each method ``aX`` has a blocking twin ``X``, which also works in a running loop."""
 
     _configuration: Configuration | None = PrivateAttr(default=None)
 
@@ -76,7 +80,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
 
     @property
     def configuration(self) -> Configuration | None:
-        """Where it lives; None means on the default platform."""
+        """The knowledge base's platform; None means the default one."""
         return self._configuration
 
     async def aadd_documents(
@@ -87,22 +91,24 @@ class KnowledgeBase(KnowledgeBaseRecord):
         document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - of the wait; reading goes on
     ) -> list[KnowledgeBaseDocumentItem]:
-        """Add documents, and wait until they can be found. One that is there already is replaced.
+        """Add documents, and wait until they can be searched. Existing documents are replaced.
 
-        A task reads them, on any worker; where no worker runs, and the database is used directly, this process does.
+        A task reads the documents, on any worker. If none is running and the database is used directly, or within a
+        handler, this process reads them.
 
         Args:
-            documents: URLs as text, local files as ``pathlib.Path``, which are uploaded. A file is known by its name.
-            sync: ``False``: do not wait; they are ``pending`` until they have been read.
-            document_urls: The same as ``documents``.
-            timeout: Seconds to wait for them.
+            documents: URLs as text; local files as ``pathlib.Path``, which are uploaded and identified by their names.
+            sync: ``False`` returns immediately; the documents are then ``pending`` until they have been read.
+            document_urls: An alias of ``documents``.
+            timeout: Seconds to wait.
 
         Returns:
-            The documents. One that could not be read is ``unreadable``, and its ``note`` says why.
+            The documents. One that could not be read is ``unreadable``, and its ``note`` gives the reason.
 
         Raises:
-            ModuleException: 422: none of them could be read; the sentence names each, with why.
-            Unavailable: They were not read in time, or no worker is there that could; they stay ``pending``.
+            ModuleException: 422 if none of the documents could be read; the message names each one and the reason.
+            Unavailable: The documents were not read in time, or no worker is running to read them; they stay
+                ``pending``.
         """
         call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
         return KnowledgeBaseDocumentItem.of(await bridge.across(call, self._configuration), self._configuration)
@@ -115,34 +121,41 @@ class KnowledgeBase(KnowledgeBaseRecord):
         document_urls: "Sequence[FileSource]" = (),
         timeout: float = WAIT_SECONDS,
     ) -> list[KnowledgeBaseDocumentItem]:
-        """Add documents, as ``aadd_documents`` does, and block this thread until they can be found."""
+        """Sync version of ``aadd_documents``."""
         call = partial(add_documents, self.id, documents or document_urls, waits=sync is not False, seconds=timeout)
         return KnowledgeBaseDocumentItem.of(bridge.block(call, self._configuration), self._configuration)
 
     async def alist_documents(self) -> list[KnowledgeBaseDocumentItem]:
-        """List its documents, the newest first: those to be read, and those that could not be, too."""
+        """List the documents, newest first, including those that are pending or unreadable."""
         listed = await bridge.across(lambda platform: platform.knowledge.documents(self.id), self._configuration)
         return KnowledgeBaseDocumentItem.of(listed, self._configuration)
 
     def list_documents(self) -> list[KnowledgeBaseDocumentItem]:
-        """List its documents, as ``alist_documents`` does."""
+        """Sync version of ``alist_documents``."""
         listed = bridge.block(lambda platform: platform.knowledge.documents(self.id), self._configuration)
         return KnowledgeBaseDocumentItem.of(listed, self._configuration)
 
     async def adelete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
-        """Remove a document, by itself or by its id. Raises: ModuleException (404: there is none)."""
+        """Remove a document.
+
+        Args:
+            document: The document, or its id.
+
+        Raises:
+            ModuleException: 404 if there is no such document.
+        """
         await bridge.across(partial(_remove_one, self.id, document), self._configuration)
 
     def delete_document(self, document: KnowledgeBaseDocumentItem | str) -> None:
-        """Remove a document, as ``adelete_document`` does."""
+        """Sync version of ``adelete_document``."""
         bridge.block(partial(_remove_one, self.id, document), self._configuration)
 
     async def adelete_multiple_documents(self, document_ids: Sequence[str]) -> None:
-        """Remove documents by their ids; those that are not there are passed over."""
+        """Remove documents by their ids. Unknown ids are ignored."""
         await bridge.across(lambda platform: platform.knowledge.remove(self.id, document_ids), self._configuration)
 
     def delete_multiple_documents(self, document_ids: Sequence[str]) -> None:
-        """Remove documents, as ``adelete_multiple_documents`` does."""
+        """Sync version of ``adelete_multiple_documents``."""
         bridge.block(lambda platform: platform.knowledge.remove(self.id, document_ids), self._configuration)
 
     async def asearch(
@@ -152,20 +165,19 @@ class KnowledgeBase(KnowledgeBaseRecord):
         bubble_size: int | None = None,
         top_k: int | None = TOP_K,
     ) -> list[KnowledgeBaseSearchResult]:
-        """Find the passages that answer a question best.
+        """Find the passages that best answer a question.
 
         Args:
-            search_query: The question, or words.
-            use_bubble: Taken, and without meaning, as ``bubble_size`` is: passages are whole as they are.
-            bubble_size: See there.
-            top_k: How many, at most 100.
+            search_query: The question, or keywords.
+            use_bubble: Ignored; accepted for xpander-sdk. Passages are returned whole.
+            bubble_size: Ignored, as ``use_bubble`` is.
+            top_k: Maximum number of passages, at most 100.
 
         Returns:
-            Passages with scores from 0 to 1, the best first; each says which document it is of, under which headings,
-            and on which page.
+            Passages with scores from 0 to 1, the best first, each with its document, headings and, in a PDF, page.
 
         Raises:
-            ModuleException: 404: the knowledge base is gone; 422: ``top_k`` does not fit.
+            ModuleException: 404 if the knowledge base no longer exists; 422 if ``top_k`` is invalid.
         """
         del use_bubble, bubble_size
         return await bridge.across(_search(self.id, search_query, top_k), self._configuration)
@@ -177,16 +189,16 @@ class KnowledgeBase(KnowledgeBaseRecord):
         bubble_size: int | None = None,
         top_k: int | None = TOP_K,
     ) -> list[KnowledgeBaseSearchResult]:
-        """Find the passages that answer a question best, as ``asearch`` does."""
+        """Sync version of ``asearch``."""
         del use_bubble, bubble_size
         return bridge.block(_search(self.id, search_query, top_k), self._configuration)
 
     async def adelete(self) -> None:
-        """Delete it, with all that is in it."""
+        """Delete the knowledge base and its documents."""
         await bridge.across(lambda platform: platform.knowledge.delete(self.id), self._configuration)
 
     def delete(self) -> None:
-        """Delete it, as ``adelete`` does."""
+        """Sync version of ``adelete``."""
         bridge.block(lambda platform: platform.knowledge.delete(self.id), self._configuration)
 
 
@@ -194,7 +206,7 @@ class KnowledgeBases:
     """The knowledge bases of a platform.
 
     Args:
-        configuration: Which platform; None means what the environment says.
+        configuration: The platform; None means the one that the environment names.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
@@ -208,17 +220,19 @@ class KnowledgeBases:
         language: str | None = None,
         embedder: "Embedder | str | None" = None,
     ) -> KnowledgeBase:
-        """Make a knowledge base.
+        """Create a knowledge base.
 
         Args:
-            name: For people.
-            description: What is in it.
-            language: Of all its documents, as PostgreSQL calls it (``german``); None: each one's own is recognized.
-            embedder: What makes vectors of its texts: one of Agno's, or ``provider:model``, such as
-                ``openai:text-embedding-3-small``; None means ``WORKER_EMBEDDER``, else it is searched by words alone.
+            name: A name for people.
+            description: A description of the contents.
+            language: The language of all documents, by PostgreSQL's name (``german``); None detects that of each
+                document.
+            embedder: The embedder for vectors: one of Agno's, or ``provider:model``, such as
+                ``openai:text-embedding-3-small``; None means ``WORKER_EMBEDDER``. Without any, searches use words
+                alone.
 
         Raises:
-            ModuleException: 422: the name or the language does not fit.
+            ModuleException: 422 if the name or language is invalid.
             ConfigurationError: There is no such embedder.
         """
         new = new_base(name, description, language, self._embedder(embedder))
@@ -233,36 +247,44 @@ class KnowledgeBases:
         language: str | None = None,
         embedder: "Embedder | str | None" = None,
     ) -> KnowledgeBase:
-        """Make a knowledge base, as ``acreate`` does."""
+        """Sync version of ``acreate``."""
         new = new_base(name, description, language, self._embedder(embedder))
         made = bridge.block(lambda platform: platform.knowledge.create(new), self.configuration)
         return KnowledgeBase.of(made, self.configuration)
 
     async def alist(self) -> list[KnowledgeBase]:
-        """List all, by name."""
+        """List all knowledge bases, by name."""
         found = await bridge.across(_list, self.configuration)
         return [KnowledgeBase.of(each, self.configuration) for each in found]
 
     def list(self) -> "list_[KnowledgeBase]":
-        """List all, as ``alist`` does."""
+        """Sync version of ``alist``."""
         return [KnowledgeBase.of(each, self.configuration) for each in bridge.block(_list, self.configuration)]
 
     async def aget(self, knowledge_base_id: str) -> KnowledgeBase:
-        """Load one. Raises: ModuleException (404: there is none)."""
+        """Load a knowledge base.
+
+        Raises:
+            ModuleException: 404 if there is no such knowledge base.
+        """
         found = await bridge.across(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
         return KnowledgeBase.of(found, self.configuration)
 
     def get(self, knowledge_base_id: str) -> KnowledgeBase:
-        """Load one, as ``aget`` does."""
+        """Sync version of ``aget``."""
         found = bridge.block(lambda platform: platform.knowledge.get(knowledge_base_id), self.configuration)
         return KnowledgeBase.of(found, self.configuration)
 
     async def adelete(self, knowledge_base_id: str) -> None:
-        """Delete one, with all that is in it. Raises: ModuleException (404: there is none)."""
+        """Delete a knowledge base and its documents.
+
+        Raises:
+            ModuleException: 404 if there is no such knowledge base.
+        """
         await bridge.across(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
 
     def delete(self, knowledge_base_id: str) -> None:
-        """Delete one, as ``adelete`` does."""
+        """Sync version of ``adelete``."""
         bridge.block(lambda platform: platform.knowledge.delete(knowledge_base_id), self.configuration)
 
     def _embedder(self, given: "Embedder | str | None") -> str | None:
@@ -272,7 +294,12 @@ class KnowledgeBases:
 
 
 def new_base(name: str, description: str | None, language: str | None, embedder: str | None) -> NewKnowledgeBase:
-    """What is to be made. Raises: ValidationError, naming the field; ConfigurationError (there is no such embedder)."""
+    """Build the record of a new knowledge base.
+
+    Raises:
+        ValidationError: A field is invalid.
+        ConfigurationError: There is no such embedder.
+    """
     import pydantic
 
     try:
@@ -328,9 +355,9 @@ async def add_documents(
 
 
 async def _read(platform: Platform, task_id: str) -> None:
-    """Wait until a task has read its documents; where nobody else is there to do it, and in a task's own run, do it.
+    """Wait until a task has read its documents. If no worker serves it, or within a handler, this process reads them.
 
-    A run that waited for another task of its own worker might wait for the place that it holds itself.
+    A handler must not wait for another worker: it might wait for the very slot that it holds.
     """
     if run_in_hand.get() is not None or not await platform.knowledge.is_served():
         await ingest_here(platform, task_id)
@@ -340,11 +367,15 @@ async def _read(platform: Platform, task_id: str) -> None:
 
 
 def _told(items: "list[DocumentRecord]") -> "list[DocumentRecord]":
-    """Documents as they stand once their task has ended. Raises: ModuleException (none could be read)."""
+    """Return the documents after their task has ended.
+
+    Raises:
+        ModuleException: None of them could be read.
+    """
     unread = [each for each in items if each.status is DocumentStatus.Unreadable]
     if unread and len(unread) == len(items):
         raise ModuleException(422, " ".join(each.note or f"{each.name} could not be read." for each in unread))
     return items
 
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # within the class above, ``list`` is the method

@@ -1,4 +1,4 @@
-"""Names of xpander-sdk for what ``worker run`` and the decorators do here."""
+"""xpander-sdk's names for the registration of handlers."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,32 +10,37 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Events:
-    """Registers handlers; a worker is started by ``worker run``, or by running the script that has them.
+    """Registers handlers. ``worker run``, or running the script that registers them, starts the worker.
 
     Args:
-        configuration: Taken, and without meaning: where a worker works is said by its environment.
+        configuration: Ignored; accepted for xpander-sdk. The environment names a worker's platform.
     """
 
     def __init__(self, configuration: Configuration | None = None) -> None:
         self.configuration = configuration
 
     def register(self, on_task: Callable[..., Any], test_task: Any = None) -> None:
-        """Bind a function to new tasks, as ``@on_task`` does."""
+        """Bind a function to new tasks, as ``@on_task`` does.
+
+        Args:
+            on_task: The function.
+            test_task: A ``LocalTaskTest``: the script runs this one task instead of becoming a worker.
+        """
         _on_task(test_task=test_task)(on_task)
 
     @classmethod
     def register_boot_handler(cls, handler: Callable[..., Any]) -> None:
-        """Have a function called before the worker claims anything, as ``@on_boot`` does."""
+        """Register a function to be called before the worker claims anything, as ``@on_boot`` does."""
         on_boot(handler)
 
     @classmethod
     def register_shutdown_handler(cls, handler: Callable[..., Any]) -> None:
-        """Have a function called when the worker leaves, as ``@on_shutdown`` does."""
+        """Register a function to be called when the worker shuts down, as ``@on_shutdown`` does."""
         on_shutdown(handler)
 
 
 def on_auth_event(function: Function) -> Function:
-    """Take a function that hears of sign-ins; it is returned unchanged, and never called: agents here ask for none."""
+    """Return a function unchanged. It is never called, since agents here need no sign-in."""
     return function
 
 

@@ -1,4 +1,4 @@
-"""What can be said when a task is created, beside the prompt and the files."""
+"""Options of a new task besides its prompt and files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, cast
@@ -16,10 +16,10 @@ from worker.words.texts import plain
 
 
 class TaskOptions(TypedDict, total=False):
-    """All options of a new task; what is left out, or None, takes its default.
+    """All options of a new task; an option that is omitted or None takes its default.
 
-    ``CREATE`` in ``words/task_options.py`` says what each is for. ``existing_task_id`` runs a finished task again with
-    this input; ``user_details`` is whom it is done for; ``tool_call_payload_extension`` is another name of
+    ``CREATE`` in ``words/task_options.py`` describes each option. ``existing_task_id`` runs a finished task again with
+    this input; ``user_details`` is the user that the task is for; ``tool_call_payload_extension`` is an alias of
     ``payload_extension``.
     """
 
@@ -61,13 +61,13 @@ class TaskOptions(TypedDict, total=False):
 def in_order(
     prompt: str | None, files: Sequence[FileSource] | str | None, more: Sequence[Any], options: TaskOptions
 ) -> tuple[str | None, Sequence[FileSource] | None, TaskOptions]:
-    """Put what was given by position in our order.
+    """Put positional arguments into this package's order.
 
     Raises:
-        ValidationError: There is more than either order has.
+        ValidationError: There are more arguments than either order has.
     """
     given: dict[str, Any] = dict(options)
-    is_theirs = isinstance(files, str) and (prompt is None or "://" not in files)  # else it is a URL that stands alone
+    is_theirs = isinstance(files, str) and (prompt is None or "://" not in files)  # otherwise ``files`` is a single URL
     if not is_theirs and more:
         raise ValidationError(
             "by position a new task takes its agent, prompt and files; name the rest", field="options"
@@ -87,10 +87,10 @@ async def new_task(
     files: Sequence[FileSource] | None,
     options: Mapping[str, Any],
 ) -> NewTask:
-    """Put together a task to be created; local files are uploaded, once all else was found to fit.
+    """Build a task to be created. Local files are uploaded after all other options have been validated.
 
     Raises:
-        ValidationError: An option is unknown or does not fit, or there is neither a prompt nor a file.
+        ValidationError: An option is unknown or invalid, or there is neither a prompt nor a file.
     """
     unknown = options.keys() - TaskOptions.__annotations__.keys()
     if unknown:
@@ -98,7 +98,7 @@ async def new_task(
         raise ValidationError(f"a new task has no option {name!r}", field=name)
     fields = {name: value for name, value in options.items() if value is not None}
     fields |= _renamed(fields)
-    # The files are stood in for by their number, so that nothing is uploaded for a task that is refused.
+    # Validate with placeholders for the files, so that nothing is uploaded for a task that is refused.
     new = _checked(fields | {"agent_id": agent_id}, prompt, ["data:,"] * len(files or ()))
     new.input.files = await references(platform, files)
     return new

@@ -1,4 +1,4 @@
-"""Tasks that were done elsewhere, told to the platform: it keeps them as it keeps its own."""
+"""Recording of tasks that ran elsewhere, which the platform then stores like its own."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +15,11 @@ NO_INPUT = "(a run reported without its input)"
 
 
 class Report(TypedDict, total=False):
-    """What can be told of a task that was done elsewhere.
+    """The report of a task that ran elsewhere.
 
-    ``id``: of a task that there is already, or of the run where it was done: reported again it is the same task; the
-    task has an id of its own. ``input``: what was asked. ``result``: what came of it;
-    default: ``llm_response``. ``duration`` in seconds.
+    ``id`` is the id of an existing task, or of the run where it took place; reporting it again updates the same task,
+    which has an id of its own. ``input`` is the prompt. ``result`` is the result; default: ``llm_response``.
+    ``duration`` is in seconds.
     """
 
     id: str | None
@@ -33,10 +33,10 @@ class Report(TypedDict, total=False):
 
 
 async def report(platform: Platform, agent_id: str, told: Report) -> TaskRecord:
-    """Have the platform know of a task that was done elsewhere.
+    """Record a task that ran elsewhere.
 
     Raises:
-        ModuleException: 422: a value does not fit.
+        ModuleException: 422 if a value is invalid.
     """
     succeeded = told.get("is_success")
     said = told.get("result") if told.get("result") is not None else told.get("llm_response")

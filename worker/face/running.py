@@ -1,4 +1,4 @@
-"""The whole way from a task to its result: read its input, run an Agno agent, team or workflow on it, set what came."""
+"""Running an Agno agent, team or workflow on a task: read the task's input, run the agent, set the result."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +29,10 @@ IGNORED = {
     "permission_mode": "there is no harness here.",
     "test_run_node_id": "agents here are no graphs of nodes.",
 }
-"""Options of a task that the protocol has and no agent here carries out, with why."""
+"""Task options that the protocol defines but workers ignore, with the reason."""
 
 SAVED = ("internal_status", "additional_context", "payload_extension", "title")
-"""What a handler may have saved of its progress: a run that it makes with other values may be another one."""
+"""Fields in which a handler may save its progress. They help to tell its runs apart when the journal is replayed."""
 
 
 OWN = frozenset(
@@ -48,37 +48,37 @@ OWN = frozenset(
         "background_tasks",
     }
 )
-"""Keywords of Agno's ``arun`` that are the framework's own: how a run is made, not what it is given."""
+"""Keywords of Agno's ``arun`` that the framework sets itself: they control the run rather than its input."""
 
 
 async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
-    """Run an Agno ``Agent``, ``Team`` or ``Workflow`` on a task.
+    """Run an Agno ``Agent``, ``Team`` or ``Workflow`` on a task, and set the task's result.
 
-    The task's text and files become what the agent's model can take; its events are streamed as the task's; its
-    wishes (``output_schema``, ``output_format``, ``llm_…`` and the rest) are honoured. Then ``result``, ``tokens`` and
-    ``used_tools`` are set on the task, and saved when the handler returns. A handler may run several agents: tokens
-    add up, the last result stands. A run that waits for a person ends the handler's attempt, and the handler is called
-    again when there is an answer; outside an attempt it leaves the task ``paused``.
+    The task's text and files are converted for the agent's model, the run's events are added to the task's log, and the
+    task's options (``output_schema``, ``output_format``, ``llm_…`` and others) are applied. Then ``result``, ``tokens``
+    and ``used_tools`` are set on the task, and saved when the handler returns. A handler may run several agents: their
+    tokens add up, and the last result counts. If a run waits for a person, the attempt ends, and the handler is called
+    again once there is an answer; outside an attempt, the task is left ``paused``.
 
     Args:
-        agent: It is not changed, and may serve many runs at once.
+        agent: The agent, team or workflow. It is not modified, and may serve many runs concurrently.
         task: The task.
-        given: What it is given instead, or besides: ``input`` (another text, or a structured one), ``files``,
-            ``images``, ``audio`` and ``videos`` in place of the task's, ``dependencies``, ``session_state``, and every
-            other keyword of the object's own ``arun``; with ``stream=False`` none of its text is streamed.
-            ``history=10`` gives an agent or team without a database the last ten turns of the task's conversation:
-            questions and answers; by default as many as the agent says, where it has ``add_history_to_context``.
-            ``file_tools`` says whether it is given ``read_file`` and ``search_file``, which read in all of the task's
-            files; by default it is where the message has not all of one, and the model can call tools.
+        given: Arguments of the run: ``input`` (a text or structured input), ``files``, ``images``, ``audio`` and
+            ``videos``, which replace the task's own, ``dependencies``, ``session_state`` and any other keyword of the
+            object's ``arun``. ``stream=False`` disables the streaming of text. ``history=10`` gives an agent or team
+            without a database the last ten turns (questions and answers) of the task's conversation; by default it gets
+            as many as it is configured for, if it has ``add_history_to_context``. ``file_tools`` decides whether it
+            gets the tools ``read_file`` and ``search_file`` for the task's files; by default it does if a file was cut,
+            its model can call tools, and no ``input`` is given.
 
     Returns:
-        The same task; ``task.run_output`` is Agno's own output of the run.
+        The same task. ``task.run_output`` is Agno's own output of the run.
 
     Raises:
-        ModuleException: The run ended in an error (the provider's own message), or the result does not fit.
-        ValidationError: The object's ``arun`` has no such keyword, or the framework sets it.
-        asyncio.CancelledError: The run should end: the task was stopped, its time is up, the worker leaves, or a person
-            is asked.
+        ModuleException: The run failed (with the provider's own message), or the result is invalid.
+        ValidationError: The object's ``arun`` does not accept a keyword, or the framework sets that keyword itself.
+        asyncio.CancelledError: The run should end: the task was stopped, its time limit was reached, the worker is
+            draining, or a person is asked.
     """
     run, place = run_in_hand.get(), _place()
     if run is None:
@@ -91,7 +91,7 @@ async def run_agent(agent: Any, task: Task, **given: Any) -> Task:
 
 
 def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
-    """Run an agent on a task, as ``run_agent`` does, and block this thread until it is done."""
+    """Sync version of ``run_agent``."""
     run, place = run_in_hand.get(), _place()
     try:
         if run is None:
@@ -106,7 +106,7 @@ def run_agent_sync(agent: Any, task: Task, **given: Any) -> Task:
 
 
 def _place() -> Callable[[], CodePlace]:
-    """Where in the user's code the run is made."""
+    """Return a function that finds the line of user code that starts this run."""
     run = run_in_hand.get()
     return call_site(run.home if run is not None else None)
 
@@ -121,16 +121,17 @@ async def _perform_in_hand(
     given: Mapping[str, Any],
     caller: "asyncio.Task[Any] | None" = None,
 ) -> Task:
-    """Run an agent within an attempt, on the loop that the attempt's platform lives on.
+    """Run an agent within an attempt, on the loop of the attempt's platform.
 
     Args:
         agent: The agent.
         task: The task.
         run: The attempt.
-        platform: Where the task lives.
-        place: Where in the user's code the run is made.
-        given: What it is given.
-        caller: The caller's task: if this is it, it goes on before the loop turns, and its last answer may wait.
+        platform: The task's platform.
+        place: Finds the line of user code that starts the run.
+        given: Arguments of the run.
+        caller: The caller's asyncio task. If that is the current task, the caller continues before the loop runs
+            anything else, so storing the run's last row can be deferred.
     """
     holding = caller is not None and caller is asyncio.current_task()
     here = replace(run, work=platform.work) if bridge.is_spare() else run
@@ -191,7 +192,7 @@ async def _perform(
         _record_usage(task, usage, run, is_first=ordinal == 0)
     task.take_output(result.output)
     if result.paused is not None and run is not None and run.attempt is not None:
-        # What the handler does next would be done without a result, and whatever it answers would end the task.
+        # Without a result, the handler must not continue: its return value would end the task.
         run.stopping.set(REASON_PAUSE, result.paused)
         raise asyncio.CancelledError(REASON_PAUSE)
     if result.paused is not None:
@@ -203,11 +204,11 @@ async def _perform(
 
 
 async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[ConversationTurn]":
-    """Earlier turns of the task's conversation, where its agent has no database that holds them.
+    """Return earlier turns of the task's conversation, unless the agent's own database holds them.
 
     Raises:
-        ValidationError: The number that is wanted is none.
-        Unsupported: The platform tells no conversations.
+        ValidationError: ``history`` is not a number of turns.
+        Unsupported: ``history`` was given, and the platform does not record conversations.
     """
     from worker.agents.history import earlier, turns_wanted
 
@@ -215,7 +216,7 @@ async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[Conversatio
     most = turns_wanted(agent, wanted, continues=continues)
     if not most or not continues:
         return ()
-    query = ConversationQuery(agent_id=task.agent_id, limit=min(1000, most + 10))  # a few may have had no answer
+    query = ConversationQuery(agent_id=task.agent_id, limit=min(1000, most + 10))  # a few turns may lack an answer
     conversation_id = task.conversation_id or task.id
     try:
         told = await bridge.across(
@@ -234,7 +235,11 @@ async def _history(agent: Any, task: Task, wanted: Any) -> "Sequence[Conversatio
 
 
 def _check(agent: Any, given: Mapping[str, Any]) -> None:
-    """Let pass what the agent's own ``arun`` takes. Raises: ValidationError."""
+    """Check that the agent's ``arun`` accepts the arguments.
+
+    Raises:
+        ValidationError: It does not accept one, or the framework sets that one itself.
+    """
     for name in given:
         if name in OWN:
             raise ValidationError(f"run_agent sets {name} itself", field=name)
@@ -246,7 +251,7 @@ def _check(agent: Any, given: Mapping[str, Any]) -> None:
 
 
 def _with(material: "Material", given: Mapping[str, Any]) -> "Material":
-    """What a run is given in all."""
+    """Return the material of a run with its arguments applied."""
     if not given:
         return material
     rest: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -261,7 +266,7 @@ def _with(material: "Material", given: Mapping[str, Any]) -> "Material":
 
 
 def _next_ordinal(task: Task, run: Run | None) -> int:
-    """How many agents were run for this task before: by this attempt, or where there is none by this process."""
+    """Return how many agents have already run for this task, in this attempt or, without one, in this process."""
     if run is None:
         return task.count_agent_run()
     ordinal = run.agent_runs
@@ -270,7 +275,7 @@ def _next_ordinal(task: Task, run: Run | None) -> int:
 
 
 def ignored(task: Task) -> list[str]:
-    """What a task asks for and no agent here does, in sentences."""
+    """Return a sentence for each option of the task that workers ignore."""
     return [f"{name} is ignored: {why}" for name, why in IGNORED.items() if getattr(task, name)]
 
 
@@ -279,7 +284,7 @@ def _note(text: str, kind: str) -> dict[str, Any]:
 
 
 def _record_usage(task: Task, usage: Usage, run: Run | None, *, is_first: bool) -> None:
-    """Set what a run has used, however it ended; an attempt's runs add up."""
+    """Set the usage of a run on the task, whether it succeeded or not. Runs of one attempt add up."""
     if run is not None:
         for name, value in run.account().items():
             setattr(task, name, value)

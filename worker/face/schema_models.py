@@ -1,4 +1,4 @@
-"""A pydantic model of a JSON Schema, for code that has the one and is asked for the other."""
+"""Conversion of a JSON Schema to a pydantic model."""
 
 from collections.abc import Mapping
 from functools import reduce
@@ -17,16 +17,16 @@ def build_model_from_schema(
     with_defaults: bool | None = False,
     inject_workspace_path: bool = True,
 ) -> type[BaseModel]:
-    """Make a pydantic model of the properties of a JSON Schema.
+    """Build a pydantic model from the properties of a JSON Schema.
 
     Args:
-        model_name: What the model is called.
-        schema: The schema of an object.
+        model_name: The model's name.
+        schema: The JSON Schema of an object.
         with_defaults: Give a schema without properties ``body_params``, ``query_params`` and ``path_params``.
-        inject_workspace_path: Taken for the sake of xpander-sdk; there are no workspaces here.
+        inject_workspace_path: Ignored; accepted for xpander-sdk. There are no workspaces here.
 
     Returns:
-        The model. A property that is not required may be left out: it is None then, or its default.
+        The model. A property that is not required may be omitted; it is then its default, or None.
     """
     del inject_workspace_path
     properties: Mapping[str, Any] = schema.get("properties") or {}
