@@ -1,4 +1,4 @@
-"""The application: routes over a platform."""
+"""The ASGI application: the routes of the server, on top of a platform."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -31,23 +31,23 @@ Every route is also served under `/{organization_id}`, and with a slash at its e
 """
 
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""FastAPI's own is off: each poll of a worker would be a trace, and its spans hold what is in a query string. Traces of
-tasks, and metrics, are ``worker.telemetry``'s. Versions that have none of it pass this over."""
+"""Turns off FastAPI's own telemetry: each poll of a worker would be a trace, and its spans contain query strings.
+Traces of tasks, and metrics, are made by ``worker.telemetry``. FastAPI versions without telemetry ignore this."""
 
 CORS: Any = {
     "allow_methods": [*METHODS, "HEAD"],
     "allow_headers": ["x-api-key", "content-type", "idempotency-key", "last-event-id", "traceparent"],
     "expose_headers": ["retry-after", "content-range", "accept-ranges", "content-disposition"],
-    "allow_credentials": False,  # a key is sent by whoever has it; a cookie would come along by itself
-    "max_age": 600,  # seconds that a browser remembers; Chromium keeps none for longer than two hours
+    "allow_credentials": False,  # pages must send a key explicitly; browsers would attach cookies automatically
+    "max_age": 600,  # seconds that a browser caches the preflight; Chromium allows at most two hours
 }
 
 
-MOST_SHOWN = 50  # workers in which threads hang
+MOST_SHOWN = 50  # most workers with hung threads that ``/ready`` lists
 
 
 class Readiness(BaseModel):
-    """Requests can be served."""
+    """The server can handle requests."""
 
     status: Literal["ready"] = "ready"
     hung_threads: int = Field(description="threads of all workers that go on though nobody waits for them any more")
@@ -59,31 +59,31 @@ health = APIRouter(tags=["health"])
 
 @health.get("/health")
 async def alive() -> dict[str, str]:
-    """Say that the process lives."""
+    """Report that the process is alive."""
     return {"status": "alive"}
 
 
 @health.get("/ready", responses={503: failures.documented()[503]})
 async def ready(request: Request) -> Readiness:
-    """Say whether requests can be served: the database answers and its schema is current; and whether workers hang."""
+    """Report whether requests can be served (the database answers and its schema is current), and list hung workers."""
     hung = await service_of(request).readiness()
     return Readiness(hung_threads=sum(hung.values()), hung_workers=dict(list(hung.items())[:MOST_SHOWN]))
 
 
 Pages = Callable[[ServerFront], ASGIApp]
-"""Makes the pages for people, of what the server lets them have."""
+"""Creates the dashboard from the parts of the server that are open to it."""
 
 
 def create_app(
     platform: Host, settings: Settings, *, open_without_key: bool = True, pages: Pages | None = None
 ) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
     Args:
-        platform: What it serves; opened when the application starts, closed when it ends.
+        platform: The platform to serve; opened when the application starts, closed when it ends.
         settings: The key, the organization, the limits.
-        open_without_key: Whether requests need no key while there is none at all. Only right on loopback.
-        pages: Makes what is served at ``/`` and under ``/ui``; None means nothing is.
+        open_without_key: Whether requests need no key while no key exists. Only safe on loopback.
+        pages: Creates the dashboard, served at ``/`` and under ``/ui``; None means no dashboard.
     """
     service = Service(platform, settings, open_without_key=open_without_key)
 
@@ -103,7 +103,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
-        docs_url=None,  # the pages have their own
+        docs_url=None,  # the dashboard has its own page
         redoc_url=None,
     )
     app.state.service = service
@@ -124,7 +124,7 @@ def create_app(
 
 
 async def _to_the_docs(_: Request) -> Response:
-    """Lead to the page, which asks for a key where there are keys."""
+    """Redirect to the dashboard's page, which asks for a key if keys exist."""
     return RedirectResponse("/ui/docs")
 
 

@@ -1,4 +1,4 @@
-"""What every request passes before anything of its body is read: its key, and the table of who may do what."""
+"""The gate that every request passes before its body is read: it checks the key against the access table."""
 
 import asyncio
 import re
@@ -27,13 +27,13 @@ from worker.words.actors import as_actor
 from worker.words.errors import ModuleException, NotFound, Unavailable
 
 BODILESS = frozenset({"GET", "HEAD", "DELETE"})
-ADMIT_SECONDS = 2.0  # a database that has not answered by then counts as away, where a request may wait for it
-PAGES = re.compile(r"/(ui(/.*)?)?", re.DOTALL)  # they have a gate of their own, since their key is in a cookie
+ADMIT_SECONDS = 2.0  # for routes that may wait: a database that takes longer counts as unavailable
+PAGES = re.compile(r"/(ui(/.*)?)?", re.DOTALL)  # the dashboard has its own gate, since its key is in a cookie
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """A row of the table, ready to be found by an address."""
+    """A row of the access table, with its compiled path."""
 
     name: str
     method: str
@@ -48,17 +48,17 @@ def _rows() -> tuple[RouteRule, ...]:
         method, _, path = name.partition(" ")
         pattern, _, convertors = compile_path(path)
         rows.append(RouteRule(name, method, rule, pattern, convertors))
-    # A path that is written out goes before one with a place for anything.
+    # Literal paths are matched before those with parameters.
     return tuple(sorted(rows, key=lambda row: len(row.convertors)))
 
 
 class Gate:
-    """Lets a request through to a route that has a row in the table, for those whom it names.
+    """ASGI middleware that admits a request only if the access table has a row for its route that allows its role.
 
     Args:
-        app: What comes next.
-        routes: Every route of the application: one without a row is not served.
-        service: The server; it is known once the application is made.
+        app: The next ASGI application.
+        routes: All routes of the application; a route without a row is not served.
+        service: The state of the server.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute], service: Service) -> None:
@@ -68,7 +68,7 @@ class Gate:
         self._rows = _rows()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it."""
+        """Pass a request on, or return an error."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -96,7 +96,7 @@ class Gate:
 
     @staticmethod
     def _room_for(scope: Scope) -> tuple[str, int]:
-        """Whose body it is, and how large it may become. Raises: Unavailable (nobody can say whose)."""
+        """Return the key that sends the body and the body's largest size; refuse large bodies if the key is unknown."""
         if scope["method"] in BODILESS or "row" not in scope:
             return "", 0
         chunked = header(scope, "transfer-encoding") is not None
@@ -145,7 +145,7 @@ class Gate:
         return access
 
     async def _known(self, scope: Scope) -> Access:
-        """What its key opens. Raises: Unauthorized, NotFound, TooManyGuesses, Unavailable."""
+        """Return the permissions of a request's key, counting wrong keys."""
         key, guesses = key_of(scope), self._service.guesses
         if key:
             guesses.check(address_of(scope), key)
@@ -161,6 +161,6 @@ class Gate:
 
 
 def claims_of(service: Service, scope: Scope, access: Access, **options: Any) -> Claims:
-    """What a request may call its own."""
+    """Return the ownership checks of a request."""
     secret = header(scope, HEADER)
     return Claims(service.claimants, access, secret[:SECRET_CHARACTERS] if secret else None, **options)

@@ -1,9 +1,9 @@
-"""What the public client's Task can hold, and its agent.
+"""Conversion of tasks and agents to values that the public client can parse.
 
-One Task that it cannot read ends its whole worker process, or the call that asked for it. So every Task for a client
-that is not ours is checked against this table of that client's field types: an optional field that does not fit is made
-to fit where that is possible, and goes as null where not; where a required one does not, a worker cannot be given the
-task at all.
+A single task that it cannot parse crashes its whole worker process, or the call that requested the task. Every task for
+a client other than ours is therefore checked against the following tables of that client's field types. Optional fields
+with unsuitable values are converted if possible and otherwise sent as null. A task with an unsuitable required field
+cannot be assigned to a worker at all.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from worker.words.tasks import TaskRecord, effective
 Check = Callable[[Any], bool]
 
 FORBIDDEN = frozenset({"configuration"})
-"""Names that the client takes for something else."""
+"""Field names that have another meaning to the client."""
 
 
 def _text(value: Any) -> bool:
@@ -78,7 +78,7 @@ def _planning(value: Any) -> bool:
 
 
 def _fits(optional: dict[str, Check], required: dict[str, Check] | None = None) -> Check:
-    """A check of an object, field by field."""
+    """Return a check of an object's fields."""
 
     def check(value: Any) -> bool:
         return (
@@ -95,12 +95,12 @@ def _list_of(each_fits: Check) -> Check:
 
 
 def _person(value: Any) -> Any:
-    """A user, whose address it wants as text: one without has none."""
+    """Return a user with ``email`` as a string, which the client requires."""
     return {**value, "email": value.get("email") or ""} if isinstance(value, dict) else value
 
 
 def _waiting(value: Any) -> Any:
-    """What a person is asked; it wants the id of a node, which only its own platform has."""
+    """Return a request with ``wait_node_id``, which the client requires although only its platform has nodes."""
     return {**value, "wait_node_id": value.get("wait_node_id") or ""} if isinstance(value, dict) else value
 
 
@@ -191,7 +191,7 @@ OPTIONAL: dict[str, Check] = {
     "harness_cli": _text,
     "permission_mode": _text,
 }
-"""Fields that go as null where they do not fit; a field of neither table goes as it is, for it passes them over."""
+"""Fields that are sent as null if unsuitable. Fields in neither table are sent unchanged; the client ignores them."""
 
 INPUT: dict[str, Check] = {
     "text": _text,
@@ -205,17 +205,17 @@ NEVER_NULL: dict[str, Any] = {"source": "sdk"}
 
 
 def readable(task: TaskRecord) -> tuple[dict[str, Any], str | None]:
-    """A task as the public client can read it.
+    """Return a task as JSON that the public client can parse.
 
     Returns:
-        The task, and why it cannot be sent, if it cannot.
+        The task, and the reason why it cannot be sent, or None if it can.
     """
     told = task.model_dump(mode="json", warnings="none")
     return fit(told)
 
 
 def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Make a dumped task fit the tables."""
+    """Convert a dumped task in place according to the tables; return it with a reason if the client cannot parse it."""
     for name in FORBIDDEN & told.keys():
         del told[name]
     for name, check in REQUIRED.items():
@@ -233,7 +233,7 @@ def fit(told: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def told(record: BaseModel) -> dict[str, Any]:
-    """Any record as the public client can read it: a task, an event of one, an activity log."""
+    """Return any record (a task, an event, an activity log) as JSON that the public client can parse."""
     told = record.model_dump(mode="json", warnings="none")
     match record:
         case TaskRecord():
@@ -249,7 +249,7 @@ def told(record: BaseModel) -> dict[str, Any]:
 
 
 def _with_its_model(task: dict[str, Any]) -> dict[str, Any]:
-    """A dumped task that names the model that counts, as that client knows it."""
+    """Set the model fields of a dumped task to its effective model, in the public client's format."""
     effective(task)
     task.pop("llm_of_agent", None)
     return task
@@ -264,19 +264,19 @@ AGENT: dict[str, Check] = {
     "model_provider": _text,
     "model_name": _text,
 }
-"""Fields of an agent that go as null where they do not fit."""
+"""Fields of an agent that are sent as null if unsuitable."""
 
 PROVIDER = "openai"
 MODEL = f"{PROVIDER}:gpt-5-mini"
-"""Told of agents that name no model where no setting does: that client cannot read an agent without one."""
+"""Sent if neither the agent nor a setting names a model: the client cannot parse an agent without one."""
 
 
 def agent(told: dict[str, Any], model: str | None) -> dict[str, Any]:
-    """A dumped agent as the public client can read it.
+    """Convert a dumped agent in place to values that the public client can parse, and return it.
 
     Args:
-        told: The agent.
-        model: The model of agents that name none, as ``provider:name``.
+        told: The dumped agent.
+        model: The default model, as ``provider:name``.
     """
     _empty_what_does_not_fit(told, AGENT)
     if not (told.get("model_provider") and told.get("model_name")):
@@ -288,7 +288,7 @@ def agent(told: dict[str, Any], model: str | None) -> dict[str, Any]:
 
 
 def tool(told: dict[str, Any], agent_id: str) -> dict[str, Any]:
-    """A dumped tool as the public client can read it."""
+    """Return a dumped tool in the public client's format."""
     path = f"/agents/{agent_id}/operations/{told['name']}"
     named = {name: told[name] for name in ("name", "description", "parameters")}
     return {"id": told["name"], **named, "method": "POST", "path": path}

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made true where types alone do not tell what the routes accept."""
+"""The OpenAPI document, corrected where the types alone do not describe what the routes accept."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ NULL_IS_ABSENT = (
     "RetryBody",
     "WorkerReport",
 )
-"""Bodies of which a field that is null counts as one that is not there: the public client sends all it knows."""
+"""Bodies whose null fields count as missing, because the public client sends every field."""
 
 SOMETHING = [
     {"required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}},
     {"required": ["files"], "properties": {"files": {"type": "array", "minItems": 1}}},
 ]
-"""An input has text or files."""
+"""An input must have text or files."""
 
 FILES = {
     "type": ["array", "null"],
@@ -46,17 +46,17 @@ MEANT = [
     {"required": ["ids"], "properties": {"ids": {"type": "array", "minItems": 1}}},
     {"required": ["all"], "properties": {"all": {"const": True}}},
 ]
-"""Whoever has deliveries tried once more says which."""
+"""A retry of deliveries must select some."""
 
 MADE = {"/agent-execution/{agent_id}", "/agent-execution/{agent_id}/report_task", "/agents/{agent_id}"}
-"""Where an agent's id is written down, and not just looked for."""
+"""Paths that may create an agent with the given id, which must therefore be valid."""
 
 
 class Application(FastAPI):
-    """An application whose document is true."""
+    """A FastAPI application with the corrected document."""
 
     def openapi(self) -> dict[str, Any]:
-        """The document, made once."""
+        """Return the document, which is created once."""
         if not self.openapi_schema:
             self.openapi_schema = _made_true(super().openapi())
         return self.openapi_schema
@@ -87,14 +87,14 @@ def _made_true(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _never_null(schema: Schema) -> Schema:
-    """A parameter that is not there has no value; no request can say that it is null."""
+    """Return a parameter's schema without null, which a request cannot express."""
     kinds = [each for each in schema.get("anyOf", ()) if each != NULL]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     return {**rest, **kinds[0]} if len(kinds) == 1 else schema
 
 
 SAID = ("title", "description")
-"""What a schema says of a field, whatever the field takes."""
+"""Keys of a schema that describe a field but do not restrict its values."""
 
 
 def _accept_null(schema: Schema) -> None:

@@ -1,8 +1,8 @@
-"""One reading of a task's log for all who follow it in this process.
+"""Shared reading of task logs for all followers in this process.
 
-A feed reads the log once, encodes each event once, and keeps the newest frames. Who follows takes what he has not seen
-in one piece; who has fallen behind what is kept reads the log himself until he has caught up. So nothing is buffered
-for a slow reader.
+A feed reads a task's log once, encodes each event once, and buffers the newest frames. A follower takes all frames that
+it has not seen in one chunk; one that has fallen behind the buffer reads the log itself until it has caught up. Slow
+readers therefore need no buffers of their own.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from worker.words.events import TaskUpdateEvent
 
 FRAMES_KEPT = 4096
 BYTES_KEPT = 4 * 1024 * 1024
-WRITE_BYTES = 256 * 1024  # one write at the most
-COMMENT_SECONDS = 15.0  # routers cut at 55 s of silence
+WRITE_BYTES = 256 * 1024  # largest single write
+COMMENT_SECONDS = 15.0  # routers close a connection after 55 s of silence
 COMMENT = b": alive\n\n"
 
 Encode = Callable[[TaskUpdateEvent], bytes]
 
 
 class Feed:
-    """The log of one task, from a number on."""
+    """The log of one task, starting after an event number."""
 
     def __init__(self, organization: Organization, task_id: str, after: int, encode: Encode) -> None:
         self.organization = organization
         self.task_id = task_id
         self.encode = encode
-        self.before = after  # the number before the first frame that is kept
+        self.before = after  # the number before the first buffered frame
         self.over = False
         self.changed = asyncio.Event()
         self.followers = 0
@@ -46,7 +46,7 @@ class Feed:
         return self.before + len(self._frames)
 
     async def close(self) -> None:
-        """Read no more."""
+        """Stop reading the log."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -59,7 +59,7 @@ class Feed:
                         pauses.reset()
                         self._keep(self.encode(event))
                 self.over = True
-            except Unavailable:  # the database comes back, and the log goes on where it stood
+            except Unavailable:  # reading resumes after the last frame, once the database is back
                 await asyncio.sleep(pauses.next())
             except ModuleException:
                 self.over = True
@@ -78,7 +78,7 @@ class Feed:
         changed.set()
 
     def since(self, number: int) -> tuple[bytes, int]:
-        """The frames after a number, joined, and the number of the last of them."""
+        """Return the buffered frames after a number, as many as fit one write, and the number of the last of them."""
         size = 0
         taken: list[bytes] = []
         for frame in islice(self._frames, max(0, number - self.before), None):
@@ -89,7 +89,7 @@ class Feed:
         return b"".join(taken), number + len(taken)
 
     async def follow(self, after: int) -> AsyncGenerator[bytes]:
-        """Everything after a number, in pieces; a comment where there is nothing for a while."""
+        """Yield all events after a number in chunks, and a comment whenever there was none for a while."""
         position = after
         while True:
             if position < self.before:
@@ -107,7 +107,7 @@ class Feed:
                 yield COMMENT
 
     async def _catch_up(self, position: int) -> AsyncGenerator[tuple[bytes, int]]:
-        """Read what is not kept any more."""
+        """Yield the frames that are no longer buffered."""
         async for piece in read(self.organization, self.task_id, position, self.encode):
             yield piece
             if piece[1] >= self.before:
@@ -117,7 +117,7 @@ class Feed:
 async def read(
     organization: Organization, task_id: str, after: int, encode: Encode
 ) -> AsyncGenerator[tuple[bytes, int]]:
-    """What is in a task's log now after a number: pieces, each with the number of its last event."""
+    """Yield a task's current log after a number, in chunks, each with the number of its last event."""
     frames: list[bytes] = []
     size, position = 0, after
     async with aclosing(organization.tasks.events(task_id, after=after, follow=False)) as events:  # type: ignore[type-var] # every implementation is a generator
@@ -133,7 +133,7 @@ async def read(
 
 
 class Feeds:
-    """The feeds of this process; one lives as long as somebody follows it."""
+    """The feeds of this process. A feed is closed when its last follower leaves."""
 
     def __init__(self) -> None:
         self._feeds: dict[tuple[str, str, str], Feed] = {}
@@ -142,7 +142,15 @@ class Feeds:
     async def share(
         self, organization: Organization, task_id: str, after: int, told_as: str, encode: Encode
     ) -> AsyncGenerator[Feed]:
-        """A feed of a task, shared with all who see the same frames."""
+        """Yield a feed of a task, shared with all followers that get identical frames.
+
+        Args:
+            organization: The organization of the task.
+            task_id: The task.
+            after: The number of the event after which a new feed starts.
+            told_as: Identifies readers who get identical frames.
+            encode: Converts an event to a frame.
+        """
         key = organization.organization_id, task_id, told_as
         feed = self._feeds.get(key)
         if feed is None or feed.over:
@@ -158,6 +166,6 @@ class Feeds:
                 await feed.close()
 
     async def close(self) -> None:
-        """End all."""
+        """Close all feeds."""
         for feed in tuple(self._feeds.values()):
             await feed.close()

@@ -1,4 +1,4 @@
-"""What the server lets its pages have. They know it as a protocol of their own (``worker/dashboard/front.py``)."""
+"""The parts of the server open to the dashboard, which declares them as a protocol (``worker/dashboard/front.py``)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -23,14 +23,14 @@ from worker.words.requests import InputRequest
 from worker.words.roles import Role
 from worker.words.tasks import TaskRecord
 
-SESSION_SECONDS = 12 * 3600  # as long as the cookie that holds its token
+SESSION_SECONDS = 12 * 3600  # equals the lifetime of the cookie with the session's token
 
 
 class ServerFront:
-    """The server as its pages see it.
+    """The server's interface for the dashboard.
 
     Args:
-        service: The server's own state.
+        service: The state of the server.
     """
 
     def __init__(self, service: Service) -> None:
@@ -38,32 +38,32 @@ class ServerFront:
 
     @property
     def closing(self) -> asyncio.Event:
-        """Set when the server closes."""
+        """An event that is set when the server closes."""
         return self._service.closing
 
     @property
     def file_bytes(self) -> int:
-        """The largest file that is worth sending: what a worker with these settings reads."""
+        """The largest useful upload: the largest file that a worker with these settings reads."""
         return min(self._service.settings.file_bytes, FILE_BYTES)
 
     @property
     def embedder(self) -> str | None:
-        """What makes vectors of the texts of a new knowledge base; None means words alone count."""
+        """The default embedder of new knowledge bases; None means that they are searched by words only."""
         return self._service.settings.embedder
 
     @property
     def task_bytes(self) -> int:
-        """The same for all files of a task."""
+        """The largest useful total size of a task's files."""
         return min(self._service.settings.task_bytes, FORM_BYTES)
 
     async def sign_in(self, key: str, scope: Scope) -> str:
-        """Begin a session with a key; the token that finds it.
+        """Start a session with a key, and return the session's token.
 
         Raises:
-            Unauthorized: The key opens nothing.
-            NotFound: It is another organization's.
-            TooManyGuesses: Too many wrong ones came from there.
-            Unavailable: The database is away.
+            Unauthorized: The key is not valid.
+            NotFound: The key belongs to another organization.
+            TooManyGuesses: Too many wrong keys came from this address.
+            Unavailable: The database cannot be reached.
         """
         guesses, address = self._service.guesses, address_of(scope)
         try:
@@ -83,14 +83,18 @@ class ServerFront:
         return mark
 
     async def sign_out(self, mark: str, scope: Scope) -> None:
-        """End a session, and what is open in it. Raises: Unavailable."""
+        """End a session and its open streams.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
         known = await self._service.host.sessions.find(mark)
         await self._service.host.sessions.end(mark)
         if known is not None:
             try:
                 access = await self._service.keyring.readmit(known, None)
             except Unauthorized:
-                return  # its key had ended it
+                return  # the session had already ended with its key
             await self._write(AuditAction.SignedOut, access, scope)
 
     async def _write(self, action: AuditAction, access: Access, scope: Scope) -> None:
@@ -99,30 +103,48 @@ class ServerFront:
         await access.organization.audit.write(action, subject, actor=actor)
 
     def visiting(self, scope: Scope, access: Access) -> AbstractContextManager[None]:
-        """Have what is done within be this visitor's, in the audit log."""
+        """Record actions inside this block in the audit log as made by this visitor on a page."""
         return as_actor(actor_of(scope, access, Door.Page))
 
     def refused(self, scope: Scope, error: ModuleException, access: Access | None) -> None:
-        """Note in the audit log that a visitor was refused."""
+        """Record in the audit log that a visitor was refused."""
         self._service.refusals.note(scope, error, access, Door.Page)
 
     async def keys(self, access: Access) -> Sequence[Key]:
-        """The keys that open nothing beyond what the visitor's does."""
+        """Return the organization's keys whose permissions do not exceed the visitor's."""
         return await keys_within(self._service, access)
 
     async def make_key(
         self, access: Access, *, name: str, role: Role, agents: Sequence[str], seconds: float | None
     ) -> tuple[str, Key]:
-        """Make such a key; itself, which is told this once, and what is known of it. Raises: ValidationError."""
+        """Create a key whose permissions do not exceed the visitor's, and return its secret value and its record.
+
+        Raises:
+            ValidationError: The key would reach more agents than the visitor's key.
+        """
         wish = KeyBody(name=name, role=role, agents=list(agents) or None, expires_in=seconds)
         return await make_key(self._service, access, wish)
 
     async def revoke_key(self, access: Access, key_id: str) -> None:
-        """Revoke such a key. Raises: NotFound."""
+        """Revoke a key whose permissions do not exceed the visitor's.
+
+        Raises:
+            NotFound: There is no such key.
+        """
         await revoke_key(self._service, access, key_id)
 
     async def admit(self, mark: str | None, organization_id: str | None) -> Access:
-        """What a session may reach; without a mark what everybody may. Raises: Unauthorized, NotFound, Unavailable."""
+        """Return the permissions of a session, or without a session those of requests without a key.
+
+        Args:
+            mark: The session's token, or None.
+            organization_id: The organization that the request's path names.
+
+        Raises:
+            Unauthorized: The session has ended, its key is no longer valid, or a key is needed.
+            NotFound: The key belongs to another organization.
+            Unavailable: The database cannot be reached.
+        """
         if mark is None:
             return await self._service.keyring.admit(None, organization_id)
         known = await self._service.host.sessions.find(mark) if self._service.is_open else ""
@@ -131,24 +153,38 @@ class ServerFront:
         return replace(await self._service.keyring.readmit(known, organization_id), session=mark)
 
     async def enter_queue(self, access: Access, agent_id: str) -> None:
-        """Count one more task of an agent. Raises: QueueFull."""
+        """Count a new task of an agent.
+
+        Raises:
+            QueueFull: The agent has too many pending tasks.
+        """
         await self._service.queues.enter(access.organization, agent_id)
 
     async def opened(self, token: str) -> tuple[Access, TaskRecord, InputRequest]:
-        """What a link opens: one request of one task. Raises: NotFound, LinkUsedUp, Unavailable."""
+        """Validate an answer link and return its permissions, its task and the request that it answers.
+
+        Raises:
+            NotFound: The link was not signed by this server.
+            LinkUsedUp: The link has expired, its request was already answered, or its key was revoked.
+            Unavailable: The database cannot be reached.
+        """
         self._service.check_open()
         return await self._service.answer_links.opened(token)
 
     def by_link(self, scope: Scope, access: Access) -> AbstractContextManager[None]:
-        """Have what is done within be done by a link, in the audit log."""
+        """Record actions inside this block in the audit log as made through a signed link."""
         return as_actor(actor_of(scope, access, Door.Link))
 
     async def secrets(self, name: str) -> Sequence[bytes]:
-        """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""
+        """Return the secrets of that name, newest first; they are the same in every process.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
         if not self._service.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
         return await self._service.secrets.of(name)
 
     def stream(self, pieces: AsyncGenerator[bytes], access: Access) -> Response:
-        """Answer with server-sent events, until they end, or the visitor's session, or the server closes."""
+        """Return a response of server-sent events, which ends with the chunks, the visitor's session or the server."""
         return EventStream(self._service, pieces, access)

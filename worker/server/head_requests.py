@@ -1,22 +1,22 @@
-"""HEAD: what GET would answer, without its body."""
+"""HEAD requests: the response to GET, without its body."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Heads:
-    """Answers HEAD wherever there is a GET, with the same status and headers (RFC 9110, 9.3.2).
+    """ASGI middleware that answers HEAD on every GET route with the same status and headers (RFC 9110, 9.3.2).
 
-    What only begins with the body, such as a worker's registration by its stream, does not begin.
+    Side effects that start with the body, such as the registration of a worker by its stream, do not happen.
 
     Args:
-        app: What comes next.
+        app: The next ASGI application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass a request on; for HEAD, stop it after the headers were sent."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
@@ -34,4 +34,4 @@ class Heads:
 
 
 class _Answered(BaseException):
-    """The head is on its way, and there is no more to say; nothing in between is to take this for a failure."""
+    """Ends a request once its headers were sent. A BaseException, so that no code in between handles it."""

@@ -1,4 +1,4 @@
-"""A server as a process: settings to platform to application, the way in and the way out."""
+"""The server process: it creates platform and application from the settings, and handles startup and shutdown."""
 
 import asyncio
 import ipaddress
@@ -23,19 +23,19 @@ from worker.words.notices import PlatformTrouble, announce
 LEAST_KEY = 16  # characters
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server beyond loopback has a key, which is checked before it listens
-GRACE_SECONDS = 5  # for requests under way when it is told to stop; streams end at once
+GRACE_SECONDS = 5  # for running requests at shutdown; streams end immediately
 BACKLOG = 2048
 ROUTERS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,127.0.0.0/8,fc00::/7"
-"""Where Heroku's routers are. Whom they speak for is the last address that is not among these: what a client writes in
-front of it itself is passed on, too, and counts for nothing."""
-SILENT_PEER_SECONDS = 30  # a peer that acknowledges nothing for so long is gone: half-open streams hold no worker
+"""The networks of Heroku's routers. The client's address is the last forwarded one outside these networks; any that
+the client itself put before it are ignored."""
+SILENT_PEER_SECONDS = 30  # a peer that acknowledges nothing for this long is gone; its half-open streams are closed
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn, ending every stream before it waits for requests to end."""
+    """A uvicorn server that ends all streams before it waits for running requests."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End streams and long polls, then the rest."""
+        """End streams and long polls, then shut down."""
         import structlog
 
         structlog.get_logger("worker").info("server stopping")
@@ -44,7 +44,7 @@ class HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note a signal; uvicorn's own way would also die of it in the end, where an orderly end is exit code 0."""
+        """Request a shutdown, without re-raising the signal at the end as uvicorn does: a clean exit has code 0."""
         del frame
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
@@ -53,14 +53,14 @@ class HttpServer(uvicorn.Server):
     def __init__(self, application: FastAPI, **options: Any) -> None:
         self._application = application
         service: Service = application.state.service
-        on_heroku = "DYNO" in os.environ  # its router alone reaches a dyno, and bounds its clients itself
+        on_heroku = "DYNO" in os.environ  # only Heroku's router can reach a dyno, and it limits clients itself
         most_connections = 0 if on_heroku else service.settings.connections_per_address
         options = {
             "log_config": None,
             "access_log": False,
             "lifespan": "on",
             "timeout_graceful_shutdown": GRACE_SECONDS,
-            "timeout_keep_alive": 75,  # longer than a router's own 60 s, so that it is the router that ends them
+            "timeout_keep_alive": 75,  # longer than a router's own 60 s, so that the router closes idle connections
             "server_header": False,
             "http": bounded(most_connections),
             "ws": "none",
@@ -71,21 +71,21 @@ class HttpServer(uvicorn.Server):
 
 
 def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = None) -> int:
-    """Run a server until it is told to stop. Blocks; must be called on the main thread, for its signals.
+    """Run a server until it receives SIGTERM or SIGINT. Blocks, and must be called on the main thread for the signals.
 
-    The process is on its way out then: SIGTERM is ignored from there on.
+    SIGTERM is ignored after this function returns, since the process is about to exit.
 
     Args:
         settings: The port, the key, the database.
-        host: Address to listen on; None: every one where the environment gives a port or there is a key, else loopback.
-        pages: Makes the pages for people.
+        host: The address to listen on. None means all addresses if a key exists or ``PORT`` is set, otherwise loopback.
+        pages: Creates the dashboard.
 
     Returns:
         The exit code.
 
     Raises:
-        ConfigurationError: It would be open beyond loopback, or its organization has a reserved name; nothing was
-            started.
+        ConfigurationError: The server would be open beyond loopback, the key is too short, the port is taken, or the
+            organization has a reserved name. Nothing was started.
     """
     check_organization_of(settings)
     platform = wiring.engine(settings)
@@ -97,14 +97,18 @@ def serve(settings: Settings, *, host: str | None = None, pages: Pages | None = 
     listening = listen(address, settings.port)
     _say(platform, listening, has_key=has_key)
     server = HttpServer(application)
-    signal.signal(signal.SIGTERM, server.handle_exit)  # what uvicorn restores in the end
+    signal.signal(signal.SIGTERM, server.handle_exit)  # the handler that uvicorn restores at the end
     server.run(sockets=[listening])
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python itself restores all but this: a late one spoils no exit code
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a late signal must not change the exit code; Python keeps SIG_IGN
     return 0 if server.started else 1
 
 
 def check_reach(address: str, *, has_key: bool) -> None:
-    """See whether a server may listen there. Raises: ConfigurationError."""
+    """Check that a server may listen on an address.
+
+    Raises:
+        ConfigurationError: The address is not loopback, and there is no key.
+    """
     if not has_key and not is_loopback(address):
         raise ConfigurationError(
             f"the server does not listen on {address} without a key: set WORKER_API_KEY, or run `worker key create"
@@ -113,7 +117,11 @@ def check_reach(address: str, *, has_key: bool) -> None:
 
 
 def check_strength(address: str, settings: Settings) -> None:
-    """See whether the key is one that nobody guesses. Raises: ConfigurationError."""
+    """Check that the server's key is long enough.
+
+    Raises:
+        ConfigurationError: It is too short for a server beyond loopback.
+    """
     key = settings.server_key.get_secret_value() if settings.server_key else None
     if key is not None and len(key) < LEAST_KEY and not is_loopback(address):
         raise ConfigurationError(
@@ -123,7 +131,11 @@ def check_strength(address: str, settings: Settings) -> None:
 
 
 def check_organization_of(settings: Settings) -> None:
-    """See whether the organization's name can stand in an address. Raises: ConfigurationError."""
+    """Check that the organization's name can be part of a path.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
     try:
         check_organization(settings.organization_id)
     except ValidationError as error:
@@ -131,7 +143,7 @@ def check_organization_of(settings: Settings) -> None:
 
 
 async def _has_stored_key(platform: Host) -> bool:
-    """Whether the database has a key; where it is away, that is not known, and counts as none."""
+    """Return whether the database has a key; False if the database is unavailable."""
     try:
         await platform.open()
         return await platform.keys.exist()
@@ -143,7 +155,7 @@ async def _has_stored_key(platform: Host) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
+    """Return whether an address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -153,14 +165,18 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket. Raises: ConfigurationError."""
+    """Open the listening socket.
+
+    Raises:
+        ConfigurationError: The address cannot be bound.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol by name: asyncio turns Nagle's delay off only where it is told that this is TCP.
+    # The protocol is explicit because asyncio disables Nagle's algorithm only for sockets declared as TCP.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_USER_TIMEOUT", SILENT_PEER_SECONDS * 1000), ("TCP_KEEPIDLE", SILENT_PEER_SECONDS)):
-        if hasattr(socket, name):  # Linux; accepted connections inherit it
+        if hasattr(socket, name):  # Linux; accepted connections inherit these options
             listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     try:
         listening.bind((host, port))

@@ -1,4 +1,4 @@
-"""What the server checks of a task that somebody wants to be made, over whichever way it comes."""
+"""The server's checks of a new task, whichever interface it comes through."""
 
 from worker.server.identity.access import Access
 from worker.server.service import Service
@@ -9,26 +9,26 @@ SCHEMES = ("http:", "https:", "data:", "worker:")
 
 
 async def check_new_task(service: Service, access: Access, new: NewTask) -> None:
-    """Refuse early what a worker could not do.
+    """Reject a new task that a worker could not run.
 
     Raises:
         ValidationError: Its webhook or one of its files cannot be reached.
-        FileNotStored: One of its files is not within reach.
-        TaskNotFound: Its parent is not.
+        FileNotStored: The key cannot reach one of its files.
+        TaskNotFound: The key cannot reach its parent.
     """
     await check_files(access, new.input)
     if new.parent_execution is not None:
-        await access.check_task(new.parent_execution)  # it would count the new one among its children
+        await access.check_task(new.parent_execution)  # the parent would list the new task among its children
     if new.webhook_url and not new.webhook_url.startswith("https:") and not service.settings.allow_private_urls:
         raise ValidationError("webhook_url must be https (WORKER_ALLOW_PRIVATE_URLS)", field="webhook_url")
 
 
 async def check_files(access: Access, given: AgentExecutionInput) -> None:
-    """Refuse files that name something on the machine of whoever reads them.
+    """Reject file names that would refer to the machine that reads them.
 
     Raises:
-        ValidationError: One does.
-        FileNotStored: One is not within reach.
+        ValidationError: A file is not a URL with an allowed scheme.
+        FileNotStored: The key cannot reach one of the files.
     """
     for each in given.files or ():
         if not each.lower().startswith(SCHEMES):

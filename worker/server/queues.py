@@ -1,4 +1,4 @@
-"""How many tasks of an agent wait: a queue that is full takes no more."""
+"""The limit on an agent's pending tasks: a full queue accepts no more."""
 
 import time
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from worker.contracts import Organization
 from worker.words.errors import ModuleException
 
-COUNT_SECONDS = 1.0  # a count of a long queue takes milliseconds, so it is made once a second and kept up between
+COUNT_SECONDS = 1.0  # how long a count is cached, since counting a long queue takes milliseconds
 RETRY_SECONDS = 10
 AGENTS_KEPT = 10_000
 
@@ -28,14 +28,18 @@ class _Count:
 
 
 class Queues:
-    """Counts of pending tasks, by organization and agent."""
+    """Counts of pending tasks by organization and agent, limited to ``most`` each."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._counts: dict[tuple[str, str], _Count] = {}
 
     async def enter(self, organization: Organization, agent_id: str) -> None:
-        """Count one more. Raises: QueueFull."""
+        """Count a new task of an agent.
+
+        Raises:
+            QueueFull: The agent has too many pending tasks.
+        """
         key = organization.organization_id, agent_id
         count = self._counts.get(key)
         if count is None or count.until < time.monotonic():

@@ -1,4 +1,4 @@
-"""What all requests of a server share: the platform, its keys, its event feeds, and whether it is closing."""
+"""The state that all requests of a server share: the platform, keys, event feeds, and whether the server is closing."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -23,18 +23,18 @@ from worker.telemetry.lag import LoopLag
 from worker.words.errors import ConfigurationError, ModuleException, Unavailable
 from worker.words.notices import PlatformTrouble, announce
 
-AWAY_AT_START = Backoff(1.0, 15.0)  # for a database that is away as the server starts
+AWAY_AT_START = Backoff(1.0, 15.0)  # for a database that is unavailable when the server starts
 SILENCE_LOOK_SECONDS = 60.0
 REFUSALS_SECONDS = 60.0
 
 
 class Service:
-    """A server's own state. Made on any loop, used on one.
+    """The state of a server. It may be created on any event loop, and is used on one.
 
     Args:
-        host: The platform, of all organizations.
+        host: The platform, for all organizations.
         settings: The key and the limits.
-        open_without_key: Whether requests need no key while there is none at all (loopback only).
+        open_without_key: Whether requests need no key while no key exists (loopback only).
     """
 
     def __init__(self, host: Host, settings: Settings, *, open_without_key: bool = True) -> None:
@@ -49,7 +49,7 @@ class Service:
         self._lag: LoopLag | None = None
         self.closing = asyncio.Event()
         self.is_open = False
-        self.holdings: dict[str, dict[str, int]] = {}  # what native workers with a stream here were given
+        self.holdings: dict[str, dict[str, int]] = {}  # attempts by task, by native worker with a stream here
         self.keyring = Keyring(host, settings, open_without_key=open_without_key, check_open=self.check_open)
         self.answer_links = SignedAnswerLinks(self.secrets, self.keyring)
         self.claimants = Claimants()
@@ -59,7 +59,7 @@ class Service:
         self.guesses = Guesses(settings.wrong_keys)
 
     async def start(self) -> None:
-        """Open the platform; where the database is away, go on trying beside the requests."""
+        """Open the platform; if the database is unavailable, keep trying in the background."""
         self.closing = asyncio.Event()
         figures = metrics.of_this_process()
         self._lag = LoopLag(lambda seconds: figures.observe("event_loop_lag_seconds", seconds))
@@ -79,7 +79,7 @@ class Service:
     async def _begin_keys(self) -> None:
         try:
             await self.keyring.begin()
-        except ModuleException as error:  # the schema is older: whoever asks is told to migrate
+        except ModuleException as error:  # an outdated schema, for example, which ``/ready`` reports
             announce(PlatformTrouble(doing="reading the keys", error=error))
         await self.keyring.look_after(self.closing)
 
@@ -107,17 +107,17 @@ class Service:
         self.refusals.settle(closing=True)
 
     async def pause(self, seconds: float) -> bool:
-        """Wait, but not beyond the server's end; whether that came."""
+        """Wait, at most until the server closes, and return whether it is closing."""
         return await within(self.closing, seconds)
 
     def close(self) -> None:
-        """Have every stream and every long poll end."""
+        """End every stream and every long poll."""
         self.closing.set()
         if self.is_open:
             self.host.organization(self.host.organization_id).work.nudge()
 
     async def stop(self) -> None:
-        """Wait for what is done beside the requests."""
+        """Close the server and wait for its background work."""
         self.close()
         if self._lag is not None:
             self._lag.stop()
@@ -126,20 +126,26 @@ class Service:
             await asyncio.gather(*self._background, return_exceptions=True)
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the requests; the server's end waits for it."""
+        """Run a coroutine in the background; ``stop`` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     def check_open(self) -> None:
-        """Let pass only once the database has been reached. Raises: Unavailable."""
+        """Check that the database has been reached.
+
+        Raises:
+            Unavailable: It has not been reached yet.
+        """
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)
 
     async def readiness(self) -> dict[str, int]:
-        """See that requests can be served; how many threads hang in which workers.
+        """Check that requests can be served, and return the number of hung threads by worker.
 
-        Raises: Unavailable, ConfigurationError.
+        Raises:
+            Unavailable: The database cannot be reached.
+            ConfigurationError: Migrations are missing.
         """
         if not self.is_open:
             raise Unavailable("the database cannot be reached", retry_after=2)

@@ -1,1 +1,1 @@
-"""Who asks, what they may reach, and what they may call their own: keys, sessions, claims, signed links."""
+"""Caller identity and permissions: API keys, sessions, claims on tasks, signed links."""

@@ -1,4 +1,4 @@
-"""What a request may reach: a role, an organization, perhaps some agents. The table is ``contracts/access.py``."""
+"""The permissions of a request: a role, an organization, perhaps some agents. The table is ``contracts/access.py``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ class Forbidden(ModuleException):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request may reach.
+    """The permissions of one request.
 
     Args:
-        room: Its organization.
-        role: What it may do there.
-        key: What its key is known by: an id, ``SERVER_KEY`` or ``NO_KEY``.
-        name: What its key is for, as whoever made it said.
-        agents: The agents it reaches; None means every one.
-        session: The token of the pages' session that it came with; None means it came with the key itself.
+        organization: The organization of the key.
+        role: The key's role in that organization.
+        key: The key's identifier: an id, ``SERVER_KEY`` or ``NO_KEY``.
+        name: The key's display name, as given by its creator.
+        agents: The agents that the key can reach; None means all of them.
+        session: The token of the dashboard session that made the request; None if the request carried the key itself.
     """
 
     organization: Organization
@@ -45,7 +45,11 @@ class Access:
     session: str | None = None
 
     def permit(self, rule: AccessRule) -> AccessScope:
-        """What a request by this rule has to be about. Raises: Forbidden."""
+        """Return the scope in which this role may make a request under a rule.
+
+        Raises:
+            Forbidden: The rule does not allow this role.
+        """
         scope = rule.scopes.get(self.role)
         if scope is None:
             roles = " or ".join(rule.roles)
@@ -53,41 +57,52 @@ class Access:
         return scope
 
     def allows(self, rule: AccessRule) -> bool:
-        """Whether its role may do that."""
+        """Return whether a rule allows this role."""
         return self.role in rule.scopes
 
     def reaches(self, agent_id: str) -> bool:
-        """Whether an agent is within reach."""
+        """Return whether the key can reach an agent."""
         return self.agents is None or agent_id in self.agents
 
     def check(self, agent_id: str) -> None:
-        """Let pass only what is within reach. Raises: AgentNotFound."""
+        """Check that the key can reach an agent.
+
+        Raises:
+            AgentNotFound: It cannot.
+        """
         if not self.reaches(agent_id):
             raise AgentNotFound(agent_id)
 
     def within(self, query: OfAgents) -> OfAgents:
-        """A query for what is within reach alone."""
+        """Return a copy of a query, restricted to the agents that the key can reach."""
         if self.agents is None:
             return query
         agents = self.agents if query.agents is None else self.agents.intersection(query.agents)
         return query.model_copy(update={"agents": tuple(sorted(agents))})
 
     async def check_task(self, task_id: str) -> None:
-        """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
+        """Check that the key can reach a task.
+
+        Raises:
+            TaskNotFound: It cannot, or there is no such task.
+        """
         if self.agents is not None:
             await self.task(task_id)
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
-        """Store a file, and remember that this key did where it reaches some agents only. Raises: as the platform."""
+        """Store a file and return its reference. For a key limited to some agents, also record who uploaded it."""
         reference = await self.organization.tasks.store_file(name, media_type, content)
         if self.agents is not None and (stored := Reference.read(reference)) is not None:
             await self.organization.uploads.note(stored.sha256, self.key)
         return reference
 
     async def check_files(self, references: Iterable[str]) -> None:
-        """Let pass only stored files within reach; what is no reference to one is passed over.
+        """Check that the key can reach all stored files among the references; strings of any other form are ignored.
 
-        Within reach of a key of some agents is what it uploaded, and what their tasks have. Raises: FileNotStored.
+        A key that is limited to some agents can reach the files that it uploaded and the files of those agents' tasks.
+
+        Raises:
+            FileNotStored: The key cannot reach one of the files.
         """
         if self.agents is None:
             return
@@ -97,16 +112,24 @@ class Access:
             raise FileNotStored(named[digest])
 
     async def check_knowledge_base(self, knowledge_base_id: str) -> None:
-        """Let pass only knowledge bases within reach. Raises: KnowledgeBaseNotFound."""
+        """Check that the key can reach a knowledge base.
+
+        Raises:
+            KnowledgeBaseNotFound: It cannot.
+        """
         if self.agents is not None and knowledge_base_id not in await self.knowledge_bases():
             raise KnowledgeBaseNotFound(knowledge_base_id)
 
     async def knowledge_bases(self) -> frozenset[str]:
-        """The knowledge bases within reach of a key of some agents."""
+        """Return the ids of the knowledge bases that a key limited to some agents can reach."""
         return await self.organization.knowledge.within(sorted(self.agents or ()))
 
     async def task(self, task_id: str) -> TaskRecord:
-        """A task within reach. Raises: TaskNotFound."""
+        """Return a task that the key can reach.
+
+        Raises:
+            TaskNotFound: There is no such task, or the key cannot reach it.
+        """
         task = await self.organization.tasks.get(task_id)
         read = ingestion_of(task)
         if read is not None and self.agents is not None:

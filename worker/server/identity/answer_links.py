@@ -1,6 +1,6 @@
-"""Links by which a request is answered without a key: told to whoever may answer, and held against the key behind them.
+"""Signed links through which a person answers a request without a key, and their validation.
 
-A link holds no longer than the key through which it was told: once that is revoked, or has expired, so have its links.
+A link is valid no longer than the key of the request that returned it: revoking that key, or its expiry, disables it.
 """
 
 import time
@@ -27,7 +27,7 @@ ANSWER = ROUTES["POST /agent-execution/{task_id}/answer"]
 
 
 class SignedAnswerLinks:
-    """Makes and checks links; the secrets are the same for every process on the same database."""
+    """Creates and validates answer links; all processes on the same database share the secrets."""
 
     def __init__(self, secrets: Secrets, keyring: Keyring) -> None:
         self._secrets = secrets
@@ -36,18 +36,22 @@ class SignedAnswerLinks:
         self._own = ""
 
     async def load(self) -> None:
-        """Fetch the secrets of now. Raises: Unavailable."""
+        """Fetch the current secrets.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
         self._current = await self._secrets.of(SECRET, SECRET_PERIOD_SECONDS)
         self._own = self._own or await self._keyring.own_mark()
 
     def told(self, record: Told, access: Access, base: str, *, to_handler: bool = False) -> Told:
-        """A record with the links of what is asked in it, where it goes to somebody who may answer.
+        """Return a record with answer links added to its open requests, if the recipient may answer them.
 
         Args:
-            record: A task, an event, or a request.
-            access: Whose request it is.
-            base: The address by which clients reach the server.
-            to_handler: Whether it is delivered to a handler, the operator's own code, which passes links on.
+            record: A task, an event, or an open request.
+            access: The permissions of the recipient.
+            base: The server's base URL, as clients reach it.
+            to_handler: Whether the recipient is a bound handler, the operator's own code, which may pass links on.
         """
         if not needs_links(record) or not (to_handler or access.allows(ANSWER)):
             return record
@@ -66,12 +70,12 @@ class SignedAnswerLinks:
         return sign
 
     async def opened(self, token: str) -> tuple[Access, TaskRecord, InputRequest]:
-        """What a link opens: the one request of the one task, for whoever has it.
+        """Validate a link and return its permissions, its task and the request that it answers.
 
         Raises:
-            NotFound: It is no link of this server.
-            LinkUsedUp: It has expired, its request was answered, or the key behind it was revoked.
-            Unavailable: The database is away.
+            NotFound: The link was not signed by this server.
+            LinkUsedUp: The link has expired, its request was already answered, or its key was revoked.
+            Unavailable: The database cannot be reached.
         """
         await self.load()
         link = AnswerLink.read(token, self._current, time.time())

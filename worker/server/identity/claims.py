@@ -1,8 +1,8 @@
-"""Whether what a request writes of is its sender's own: a worker it registered, a task or an event that worker claimed.
+"""Ownership checks: whether a request's sender registered the worker, or claimed the task or event, that it writes to.
 
-A session is a key and a secret that a worker's process made (``x-worker-session``), so that whoever has the same key,
-or has read a worker's id, is still somebody else. A worker of the bare protocol, or of an older version, makes none: it
-is known by its key and its id.
+A session is a key plus a secret that the worker's process generated (the ``x-worker-session`` header). Another process
+with the same key, or one that has read a worker's id, therefore counts as a different sender. Workers of the bare
+protocol and of older versions send no secret and are identified by their key and their worker id.
 """
 
 import hashlib
@@ -16,22 +16,26 @@ from worker.words.errors import Conflict, LeaseLost, NotFound
 
 HEADER = "x-worker-session"
 SECRET_CHARACTERS = 200
-SECONDS = 5.0  # how long a worker's session is believed without a look
+SECONDS = 5.0  # how long a worker's session is cached before it is read again
 KEPT = 10_000
 
 Claim = tuple[str, int | None]
-"""Task and attempt; no attempt: whichever owns it now."""
+"""A task id and an attempt number; None means the attempt that owns the task now."""
 
 
 class Claimants:
-    """What this process knows of who claimed what. Which worker an attempt is of never changes."""
+    """A cache of claimants by worker and by attempt. The worker of an attempt never changes."""
 
     def __init__(self) -> None:
         self._attempts: OrderedDict[tuple[str, str, int], Claimant] = OrderedDict()
         self._workers: OrderedDict[tuple[str, str], tuple[float, Claimant]] = OrderedDict()
 
     async def of_worker(self, access: Access, worker_id: str) -> Claimant:
-        """Who registered a worker. Raises: NotFound."""
+        """Return the session that registered a worker.
+
+        Raises:
+            NotFound: There is no such worker.
+        """
         name = access.organization.organization_id, worker_id
         known = self._workers.get(name)
         if known is not None and known[0] > time.monotonic():
@@ -43,7 +47,7 @@ class Claimants:
         return found
 
     async def of_claims(self, access: Access, claims: Sequence[Claim]) -> dict[Claim, Claimant]:
-        """Who claimed these, as far as anybody did."""
+        """Return the claimant of each claim; claims that no worker has made are missing from the result."""
         organization_id = access.organization.organization_id
         found: dict[Claim, Claimant] = {}
         unknown: list[Claim] = []
@@ -60,7 +64,7 @@ class Claimants:
         return found
 
     def learn(self, organization_id: str, claims: dict[Claim, Claimant]) -> None:
-        """Keep who claimed what."""
+        """Cache the claimants of some attempts."""
         for (task_id, attempt), claimant in claims.items():
             if attempt is not None:
                 self._attempts[organization_id, task_id, attempt] = claimant
@@ -68,19 +72,20 @@ class Claimants:
             self._attempts.popitem(last=False)
 
     def forget(self, access: Access, worker_id: str) -> None:
-        """Look anew at a worker, which registers again."""
+        """Drop a worker from the cache, because it is registering again."""
         self._workers.pop((access.organization.organization_id, worker_id), None)
 
 
 class Claims:
-    """What one request may call its own.
+    """Checks whether the sender of one request owns the things that the request names.
 
     Args:
-        claimants: What this process knows.
-        access: What the request may reach.
-        secret: Its session's, as the header says.
-        worker_id: The worker that it names.
-        names_worker: Whether requests of its kind do; else a worker without a secret is known by its key alone.
+        claimants: The claimants known to this process.
+        access: The permissions of the request.
+        secret: The session secret from the request's header.
+        worker_id: The worker id that the request names.
+        names_worker: Whether this kind of request names a worker. If not, a worker without a session secret is matched
+            by its key alone.
     """
 
     def __init__(
@@ -107,7 +112,11 @@ class Claims:
         return not self._names_worker or claimant.worker_id == self.worker_id
 
     async def worker(self, worker_id: str) -> Claimant:
-        """A worker of this session, for agents within reach. Raises: NotFound."""
+        """Return a worker that this session registered, if the key can reach all of its agents.
+
+        Raises:
+            NotFound: There is no such worker, or it belongs to another session.
+        """
         found = await self._claimants.of_worker(self._access, worker_id)
         within = self._access.agents is None or (not found.any_agent and self._access.agents.issuperset(found.agents))
         if not within or not self._is_own(found):
@@ -115,14 +124,14 @@ class Claims:
         return found
 
     async def attempt(self, task_id: str, attempt: int, scope: AccessScope) -> None:
-        """Let pass only an attempt that a worker of this session claimed.
+        """Check that a worker of this session claimed an attempt.
 
-        Whoever may write of the task anyway names an attempt, too, that no worker claimed: its own run of a task that
-        is not dispatched.
+        With the scope ``Task``, an attempt that no worker claimed is accepted as well: the sender runs a task itself
+        that is not dispatched to workers.
 
         Raises:
-            LeaseLost: It is another's.
-            TaskNotFound: There is no such task.
+            LeaseLost: The attempt belongs to another session.
+            TaskNotFound: There is no such task, or the key cannot reach it.
         """
         found = (await self._claimants.of_claims(self._access, [(task_id, attempt)])).get((task_id, attempt))
         if found is None and scope is AccessScope.Task:
@@ -132,29 +141,43 @@ class Claims:
             raise LeaseLost(task_id, attempt)
 
     async def owned(self, claims: Sequence[Claim]) -> set[Claim]:
-        """Those of them that workers of this session claimed."""
+        """Return the claims that workers of this session have made."""
         found = await self._claimants.of_claims(self._access, claims)
         return {claim for claim, claimant in found.items() if self._is_own(claimant)}
 
     async def task(self, task_id: str) -> None:
-        """Let pass only a task that a worker of this session holds, or last held. Raises: Conflict, TaskNotFound."""
+        """Check that a worker of this session holds a task, or was the last to hold it.
+
+        Raises:
+            Conflict: No worker of this session has claimed the task.
+            TaskNotFound: There is no such task, or the key cannot reach it.
+        """
         if not await self.owned([(task_id, None)]):
             await self._access.task(task_id)
             raise Conflict(f"No worker of this session has claimed task {task_id[:128]!r}; nothing was changed.")
 
     async def task_or_event(self, task_id: str) -> None:
-        """Let pass a task, too, of which a worker of this session holds an event. Raises: Conflict."""
+        """Check that a worker of this session holds a delivery of one of the task's events, or has claimed the task.
+
+        Raises:
+            Conflict: Neither is the case.
+            TaskNotFound: There is no such task, or the key cannot reach it.
+        """
         held = await self._access.organization.presence.delivered_to(task_id)
         if not any(self._is_own(each) for each in held):
             await self.task(task_id)
 
     async def delivery(self, task_id: str, subscription_id: int, claim: int) -> None:
-        """Let pass only a delivery that a worker of this session holds. Raises: LeaseLost."""
+        """Check that a worker of this session holds a delivery under the given claim.
+
+        Raises:
+            LeaseLost: It does not.
+        """
         held = await self._access.organization.presence.delivered_to(task_id, subscription_id, claim)
         if not any(self._is_own(each) for each in held):
             raise LeaseLost(task_id, claim)
 
 
 def digest_of(secret: str) -> str:
-    """What is stored of a session's secret."""
+    """Return the SHA-256 digest that is stored in place of a session's secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

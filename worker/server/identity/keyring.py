@@ -1,4 +1,4 @@
-"""Which keys the server accepts, what each opens, and when it stops."""
+"""The keys that the server accepts: their permissions, caching and revocation."""
 
 import asyncio
 import hashlib
@@ -16,21 +16,21 @@ from worker.words.errors import ModuleException, NotFound
 from worker.words.notices import KeysAssumed, NoKeyLeft, announce
 from worker.words.roles import Role
 
-KEY_SECONDS = 5.0  # how long a key is believed without a look: a revoked one opens nothing after that
+KEY_SECONDS = 5.0  # how long a key is cached, and so how long a revoked key may still be accepted
 KEYS_KEPT = 1024
-LOOK_SECONDS = 4.0  # between looks whether the keys of open streams are still valid, where nobody says so
+LOOK_SECONDS = 4.0  # how often the keys of open streams are checked when no notification of a change arrives
 LINK = "answer link"
 MARKS = "session marks"  # the name of a secret, not the secret
 
 
 class Keyring:
-    """The server's keys: its own, and those of the database.
+    """The keys of the server: its own (``WORKER_API_KEY``) and those in the database.
 
     Args:
-        host: The platform, of all organizations.
-        settings: The server's own key, and its organization.
-        open_without_key: Whether requests need no key while there has never been one (loopback only).
-        check_open: Raises Unavailable while the database has not been reached yet.
+        host: The platform, for all organizations.
+        settings: The server's own key and organization.
+        open_without_key: Whether requests need no key as long as none has ever been created (loopback only).
+        check_open: Raises Unavailable until the database has been reached for the first time.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Keyring:
         self._open_without_key = open_without_key and self._own is None
         self._check_open = check_open
         self._known: OrderedDict[str, tuple[float, Key | None]] = OrderedDict()
-        self._ever = False  # there was a key: that stays so
+        self._ever = False  # whether any key has ever existed; never becomes False again
         self._looked_until = 0.0
         self._said_none_left = False
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._sessions: dict[str, set[asyncio.Event]] = {}
 
     async def begin(self) -> None:
-        """Say once which keys got their role without anybody choosing it; remember that there was a key."""
+        """Announce the keys that were assigned a role by default, and record whether a key has ever existed."""
         assumed = await self._host.keys.assumed()
         if assumed:
             announce(KeysAssumed(tuple(key.name or key.id for key in assumed)))
@@ -59,16 +59,16 @@ class Keyring:
             await self._look()
 
     async def admit(self, key: str | None, organization_id: str | None) -> Access:
-        """Decide what a request may reach.
+        """Return the permissions of a request.
 
         Args:
-            key: Its key.
-            organization_id: The organization its address names.
+            key: The key that the request carries.
+            organization_id: The organization that the request's path names.
 
         Raises:
             Unauthorized: The key is missing or wrong.
-            NotFound: The key is another organization's.
-            Unavailable: The database is away.
+            NotFound: The key belongs to another organization.
+            Unavailable: The database cannot be reached.
         """
         self._check_open()
         if self._is_own(key):
@@ -78,29 +78,29 @@ class Keyring:
             return self._access(found, organization_id)
         if await self.is_open():
             return Access(self._host.organization(organization_id or self._organization))
-        await self._look()  # it may be that none is left
+        await self._look()  # announces it if the last valid key is gone
         raise Unauthorized(description="The header x-api-key is missing or wrong.")
 
     async def is_open(self) -> bool:
-        """Whether requests need no key: there has never been one, and the server listens on loopback alone."""
+        """Return whether requests need no key: none has ever existed, and the server listens on loopback only."""
         if not self._open_without_key or self._ever:
             return False
         await self._look()
         return not self._ever
 
     async def may_be_open(self) -> bool:
-        """The same; true where the database cannot say, and never has."""
+        """Return ``is_open()``, or True if the database cannot be reached and no key is known to have existed."""
         try:
             return await self.is_open()
         except ModuleException:
             return not self._ever
 
     async def mark(self, key: str) -> str:
-        """What a signed session remembers of a key in its place: nobody can make a key of it.
+        """Return the identifier that a signed session stores instead of a key, from which the key cannot be derived.
 
         Raises:
-            Unauthorized: The key opens nothing.
-            Unavailable: The database is away.
+            Unauthorized: The key is not valid.
+            Unavailable: The database cannot be reached.
         """
         self._check_open()
         if self._is_own(key):
@@ -111,12 +111,16 @@ class Keyring:
         return found.id
 
     async def readmit(self, mark: str, organization_id: str | None) -> Access:
-        """Decide what a session may reach that began with a key, as ``admit`` does; its key may be gone by now.
+        """Return the current permissions of a session that was started with a key; the key may have been revoked since.
+
+        Args:
+            mark: The identifier of the key, as returned by ``mark``.
+            organization_id: The organization that the request's path names.
 
         Raises:
-            Unauthorized: The key opens nothing any more.
-            NotFound: The key is another organization's.
-            Unavailable: The database is away.
+            Unauthorized: The key is no longer valid.
+            NotFound: The key belongs to another organization.
+            Unavailable: The database cannot be reached.
         """
         self._check_open()
         if self._own is not None and hmac.compare_digest(mark, await self._own_mark()):
@@ -127,24 +131,28 @@ class Keyring:
         return self._access(found, organization_id)
 
     async def own_mark(self) -> str:
-        """What the server's own key is remembered by; empty: it has none. Raises: Unavailable."""
+        """Return the identifier of the server's own key, or an empty string if the server has none.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
         return "" if self._own is None else await self._own_mark()
 
     @staticmethod
     def name_of(access: Access, own_mark: str) -> str:
-        """What the key behind a link is known by."""
+        """Return the identifier of the key behind a link."""
         return own_mark if access.key == SERVER_KEY else access.key
 
     async def behind_link(self, by: str, organization_id: str) -> Access:
-        """What a link may reach: what its key does, as long as that is valid, and no more than answers need.
+        """Return the permissions of an answer link: those of its key, reduced to the role ``client``.
 
         Args:
-            by: What the key is known by, ``NO_KEY``, or empty where a process of the operator's made the link.
+            by: The key's identifier, ``NO_KEY``, or empty if a process of the operator created the link.
             organization_id: The organization that the link names.
 
         Raises:
-            Unauthorized: The key opens nothing any more, or there are keys now.
-            Unavailable: The database is away.
+            Unauthorized: The key is no longer valid, or the link was created without a key and keys exist now.
+            Unavailable: The database cannot be reached.
         """
         if not by:
             self._check_open()
@@ -156,7 +164,12 @@ class Keyring:
         return replace(access, role=Role.Client, key=LINK if not by else access.key)
 
     async def allowance(self, key: str, access: Access) -> list[str]:
-        """The agents that a key may call, among those of the organization of who asks."""
+        """Return the ids of the agents that a key can call, among those that the caller can reach.
+
+        Args:
+            key: The key to examine.
+            access: The permissions of the caller.
+        """
         try:
             its = await self.admit(key, access.organization.organization_id)
         except (Unauthorized, NotFound):
@@ -167,7 +180,7 @@ class Keyring:
 
     @contextmanager
     def watch(self, access: Access, gone: asyncio.Event) -> Generator[None]:
-        """Have an event set when what let a request in opens nothing any more: whoever has a stream open ends it."""
+        """Set ``gone`` once the request's key or session is no longer valid, so that its open streams can be closed."""
         names = [(self._watched, access.key)]
         if access.session is not None:
             names.append((self._sessions, access.session))
@@ -182,11 +195,14 @@ class Keyring:
                     del watched[name]
 
     async def look_after(self, closing: asyncio.Event) -> None:
-        """End what is open with a key that is not valid any more: at once where it is told of, within seconds else."""
+        """Until ``closing`` is set, set the events of ``watch`` for keys and sessions that are no longer valid.
+
+        Changes that the platform announces take effect immediately; others are noticed within seconds.
+        """
         ending = asyncio.ensure_future(closing.wait())
         while not closing.is_set():
             mark = self._host.keys.changes()
-            with suppress(ModuleException):  # the database is away: nobody can say
+            with suppress(ModuleException):  # the database is unavailable: validity is unknown
                 await self._end_invalid()
                 await self._end_signed_out()
             change = asyncio.ensure_future(self._host.keys.changed(mark, LOOK_SECONDS))
@@ -217,7 +233,7 @@ class Keyring:
                     gone.set()
 
     def forget(self) -> None:
-        """Look at every key anew when it is next used."""
+        """Clear the cache, so that every key is read again when it is next used."""
         self._known.clear()
         self._looked_until = 0.0
 
@@ -256,7 +272,7 @@ class Keyring:
         return found
 
     async def _look(self) -> None:
-        """See whether there has ever been a key, and say so once there is none left that is valid."""
+        """Read whether a key has ever existed, and announce it once when no valid key is left."""
         if self._looked_until > time.monotonic():
             return
         self._check_open()
@@ -270,5 +286,5 @@ class Keyring:
 
 
 def digest_of(key: str) -> str:
-    """What is compared in the place of a key."""
+    """Return the SHA-256 digest that is stored and compared in place of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

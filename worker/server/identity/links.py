@@ -1,4 +1,4 @@
-"""Uploaded files as URLs that anybody may fetch who was given them, for a while."""
+"""Signed, temporary URLs for uploaded files; whoever has such a URL can download its file."""
 
 import hashlib
 import hmac
@@ -14,24 +14,24 @@ from worker.words.events import TaskUpdateEvent
 from worker.words.references import Reference
 from worker.words.tasks import TaskRecord
 
-LINK_SECONDS = 24 * 3600  # a task may wait before its worker fetches; the URL is made anew whenever the task is read
-STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same file keeps its URL for an hour
+LINK_SECONDS = 24 * 3600  # a task may wait before its worker downloads; each read of the task returns a new URL
+STEP_SECONDS = 3600  # expiry times are rounded up, so that the URL of a file stays the same for an hour
 SECRET = "file links"  # noqa: S105 - the name of a secret, not the secret
 
 
 class Links:
-    """Signs and checks URLs of files; the secrets are the same for every server process."""
+    """Signs and verifies URLs of files; all server processes share the secrets."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._current: tuple[bytes, ...] = ()
 
     async def load(self) -> None:
-        """Fetch the secrets of now."""
+        """Fetch the current secrets."""
         self._current = await self._secrets.of(SECRET)
 
     def url(self, reference: str, organization_id: str, base: str) -> str:
-        """The URL of an uploaded file; anything else stays as it is."""
+        """Return the signed URL of an uploaded file; any other string is returned unchanged."""
         stored = Reference.read(reference)
         if stored is None:
             return reference
@@ -42,29 +42,30 @@ class Links:
         return f"{base}/files/{sha256}/{quote(name, safe='')}?{query}"
 
     def fits(self, organization_id: str, sha256: str, name: str, expires: int, signature: str) -> bool:
-        """Whether a signature is ours and holds."""
+        """Return whether a signature is valid and has not expired."""
         given = signature.encode("utf-8", "replace")
         expected = self._signed(organization_id, sha256, name, expires)
         return expires >= time.time() and any(hmac.compare_digest(each.encode(), given) for each in expected)
 
     def _signed(self, organization_id: str, sha256: str, name: str, expires: int) -> list[str]:
-        """The signatures by each secret, the newest first."""
+        """Return the signature under each accepted secret, newest first."""
         if not self._current:
             raise RuntimeError("the secrets were not fetched")
         text = f"{organization_id}\n{sha256}\n{expires}\n{name}".encode("utf-8", "replace")
         return [hmac.new(secret, text, hashlib.sha256).hexdigest() for secret in self._current]
 
     def in_record(self, record: BaseModel, told: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
-        """A dumped record, in which the files of a task are URLs.
+        """Replace file references by signed URLs in a dumped record, in place, and return the dump.
 
-        Only where a record says which files a task has: what is called ``files`` in a schema, in the arguments of a
-        tool or in what somebody pushed is anybody's text, and a URL would open whatever that names.
+        Only the fields in which a record lists the files of a task are changed. Other ``files`` keys (in a schema, in a
+        tool's arguments, in pushed data) hold arbitrary text, and signing them would give access to any file that they
+        name.
 
         Args:
-            record: A task, an event, an activity log.
-            told: What was dumped of it; it is changed.
-            organization_id: Whose files.
-            base: The address by which the client reaches us.
+            record: A task, an event, or an activity log.
+            told: The dump of ``record``; modified in place.
+            organization_id: The organization that owns the files.
+            base: The server's base URL, as the client reaches it.
         """
         match record:
             case TaskRecord():
@@ -80,14 +81,14 @@ class Links:
         return told
 
     def in_task(self, told: dict[str, Any], organization_id: str, base: str) -> dict[str, Any]:
-        """A dumped task, in which its files are URLs; it is changed."""
+        """Replace file references by signed URLs in a dumped task, in place, and return the dump."""
         self._in_input(told["input"], organization_id, base)
         for each in told.get("artifacts") or ():
             each["url"] = self.url(each["url"], organization_id, base)
         return told
 
     def _in_input(self, told: dict[str, Any], organization_id: str, base: str) -> None:
-        """The files of an input, also as the public client has named them."""
+        """Replace file references in the input of a task, including ``attachments``, which the public client sends."""
         files = told.get("files") or ()
         told["files"] = [self.url(each, organization_id, base) for each in files]
         for each in told.get("attachments") or ():

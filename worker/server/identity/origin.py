@@ -1,7 +1,7 @@
-"""What a browser may do at a server that needs no key: its own pages everything, other sites' pages nothing.
+"""Protection of a server that needs no key against web pages of other sites; its own pages may do everything.
 
-Such a server listens on loopback, which every page in a browser on this machine can reach: by a request of its own, or
-under a name that it has led to 127.0.0.1 (DNS rebinding).
+Such a server listens on loopback, which every page in a local browser can reach: by a direct request, or through a
+host name that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 import ipaddress
@@ -14,22 +14,22 @@ from worker.server.identity.access import Forbidden
 from worker.server.limits.headers import header
 
 OWN_SITES = frozenset({"same-origin", "none"})
-"""``Sec-Fetch-Site`` of what a page of ours asks for, and of what a person typed."""
+"""Values of ``Sec-Fetch-Site`` for requests from our own pages and for addresses typed by a person."""
 
 SENT_BY_PROGRAMS = ("x-api-key", "x-dialect", "x-worker-session")
-"""Headers that a page of another site cannot send, unless the server answers a question for leave, which ours does
-not. Workers send the first, whatever its value, or the others."""
+"""Headers that a page of another site can send only after a CORS preflight, which this server never approves.
+Workers send at least one of them; its value does not matter."""
 
 
 def check_own(scope: Scope, origins: Sequence[str]) -> None:
-    """Let pass what comes from this machine's programs and from our own pages.
+    """Check that a request comes from a program on this machine or from one of our own pages.
 
     Args:
-        scope: The request.
-        origins: Those of other pages that may use the server.
+        scope: The ASGI scope of the request.
+        origins: Additional origins whose pages may use the server.
 
     Raises:
-        Forbidden: It comes from elsewhere.
+        Forbidden: The request comes from elsewhere.
     """
     authority = header(scope, "host") or ""
     if not is_own(_host_of(authority)):
@@ -47,13 +47,17 @@ def check_own(scope: Scope, origins: Sequence[str]) -> None:
 
 
 def check_program(scope: Scope) -> None:
-    """Let pass what no page of another site can ask for. Raises: Forbidden."""
+    """Check that a request has a header that a page of another site cannot send.
+
+    Raises:
+        Forbidden: It has none.
+    """
     if not any(header(scope, name) for name in SENT_BY_PROGRAMS):
         raise Forbidden(None, "A worker sends the header x-api-key, whatever its value where no key is needed.")
 
 
 def is_own(host: str) -> bool:
-    """Whether a name or an address is this machine's own."""
+    """Return whether a host name or address refers to this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -63,7 +67,7 @@ def is_own(host: str) -> bool:
 
 
 def _host_of(authority: str) -> str:
-    """The host of ``host:port``; nothing where it is none."""
+    """Return the host of a ``host:port`` string, or an empty string if it is malformed."""
     try:
         return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
     except ValueError:
@@ -71,7 +75,7 @@ def _host_of(authority: str) -> str:
 
 
 def _follows_a_link(scope: Scope) -> bool:
-    """Whether a person goes to a page, from wherever: it changes nothing, and is shown in no frame."""
+    """Return whether a browser is navigating to one of our pages: that changes nothing, and frames are excluded."""
     return (
         scope["method"] in ("GET", "HEAD")
         and header(scope, "sec-fetch-mode") == "navigate"

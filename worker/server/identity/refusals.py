@@ -1,4 +1,4 @@
-"""Attempts that were refused, for the audit log: the first of a kind at once, those that follow counted."""
+"""Audit-log entries for refused requests: the first of each kind is written immediately, repetitions are counted."""
 
 import time
 from collections.abc import Callable, Coroutine
@@ -14,11 +14,11 @@ from worker.words.actors import Actor, AuditAction, Door
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
-WINDOW_SECONDS = 300.0  # one line for each kind: whoever tries a million times fills no table
-KINDS = 500  # within that time; beyond it, and by whomever, one line of others
+WINDOW_SECONDS = 300.0  # one entry per kind in this time, so that a flood of requests does not fill the table
+KINDS = 500  # most kinds that are counted separately; all further ones share one entry
 WRONG_KEY = "wrong key"
 REFUSED = frozenset({401, 403, 404, 429})
-"""What a refusal is answered: not to be found is how others' tasks and agents are refused."""
+"""Status codes that count as refusals. 404 is one: tasks and agents out of reach are reported as not found."""
 
 
 @dataclass(slots=True)
@@ -32,12 +32,12 @@ class _Kind:
 
 
 class Refusals:
-    """Notes what was refused.
+    """Records refused requests in the audit log.
 
     Args:
-        host: Has the audit logs.
-        organization_id: Whose an attempt is that names no organization.
-        beside: Does something beside the requests.
+        host: The platform, whose organizations have the audit logs.
+        organization_id: The organization to use for requests that name none.
+        beside: Runs a coroutine in the background.
     """
 
     def __init__(self, host: Host, organization_id: str, beside: Callable[[Coroutine[Any, Any, None]], None]) -> None:
@@ -47,13 +47,13 @@ class Refusals:
         self._kinds: dict[tuple[str, ...], _Kind] = {}
 
     def note(self, scope: Scope, error: ModuleException, access: Access | None, door: Door = Door.Api) -> None:
-        """Note that a request was refused; it waits for nothing.
+        """Record that a request was refused, without waiting for the audit log.
 
         Args:
-            scope: The request.
-            error: What it was answered.
-            access: By what key it came; None means by none that opens anything.
-            door: The way it came.
+            scope: The ASGI scope of the request.
+            error: The error that was returned.
+            access: The permissions of the request; None if it had no valid key.
+            door: The interface through which the request came.
         """
         if error.status_code not in REFUSED:
             return
@@ -81,7 +81,7 @@ class Refusals:
         self._write(kind, 1)
 
     def settle(self, *, closing: bool = False) -> None:
-        """Write down how often what was counted was refused, where its time is over, or all is."""
+        """Write the counts of repeated refusals whose window has ended, or all of them when closing."""
         now = time.monotonic()
         for name, kind in list(self._kinds.items()):
             if closing or now >= kind.since + WINDOW_SECONDS:
@@ -101,7 +101,7 @@ class Refusals:
 
 
 def actor_of(scope: Scope, access: Access | None, door: Door = Door.Api) -> Actor:
-    """Who makes a request."""
+    """Return the actor of a request, for the audit log."""
     if access is None:
         return Actor(WRONG_KEY if key_of(scope) else NO_KEY, "", None, address_of(scope), door)
     return Actor(access.key, access.name, str(access.role), address_of(scope), door)

@@ -1,6 +1,7 @@
-"""Wrong keys, counted by the address that they come from: nobody tries many, and no database is asked about each.
+"""Rate limiting of wrong keys by client address, so that keys cannot be guessed and the database is not flooded.
 
-Each that is looked at is counted in the database, too, so that many server processes allow no more than one does.
+Each wrong key that was checked is also counted in the database, so that many server processes together allow no more
+attempts than one.
 """
 
 import ipaddress
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 from worker.server.identity.keyring import digest_of
 from worker.words.errors import ModuleException
 
-ADDRESSES = 10_000  # that are remembered, those heard of last
-RIGHT_KEYS = 4096  # keys that were right once: their holders are not kept out by a guesser at the same address
-TRIED_KEYS = 50  # of an address; a fleet that has kept an old key is no guesser
+ADDRESSES = 10_000  # most addresses that are tracked; the least recent are dropped
+RIGHT_KEYS = 4096  # known valid keys, whose holders are not locked out by a guesser at the same address
+TRIED_KEYS = 50  # wrong keys remembered per address, so that a fleet with one outdated key is not locked out
 MINUTE = 60.0
-NETWORK_BITS = 64  # of an IPv6 address: a household has that many of its own
+NETWORK_BITS = 64  # IPv6 addresses are grouped by this prefix, the size of one household's network
 
 
 Spent = Callable[[str, int], Awaitable[float]]
@@ -30,21 +31,21 @@ class TooManyGuesses(ModuleException):
 
     def __init__(self, retry_after: float) -> None:
         super().__init__()
-        self.retry_after = retry_after  # seconds
+        self.retry_after = retry_after  # in seconds
 
 
 @dataclass(slots=True)
 class _Guesser:
     left: float
-    since: float  # when that many were left
-    tried: deque[str]  # digests: who repeats a wrong key learns nothing, and takes nothing
+    since: float  # when ``left`` was computed
+    tried: deque[str]  # digests of recent wrong keys: repeating one reveals nothing, so it is not counted again
 
 
 class Guesses:
-    """How many wrong keys each address may still try.
+    """A rate limiter that counts the wrong keys of each address.
 
     Args:
-        most: In a minute, and at once; 0: any number.
+        most: The number of wrong keys allowed per minute, also as a burst; 0 means no limit.
     """
 
     def __init__(self, most: int) -> None:
@@ -53,7 +54,11 @@ class Guesses:
         self._right: OrderedDict[str, None] = OrderedDict()
 
     def check(self, address: str, key: str) -> None:
-        """Let pass a key that may be tried; without a look at it, if there were too many. Raises: TooManyGuesses."""
+        """Check that an address may try a key; beyond the limit only keys already known are accepted.
+
+        Raises:
+            TooManyGuesses: The address has tried too many wrong keys.
+        """
         guesser = self._guessers.get(_network(address))
         if guesser is None or not self._most:
             return
@@ -65,7 +70,7 @@ class Guesses:
             raise TooManyGuesses(round((1 - left) * MINUTE / self._most, 1))
 
     def was_right(self, key: str) -> None:
-        """Remember a key that opens something."""
+        """Remember a valid key."""
         digest = digest_of(key)
         self._right[digest] = None
         self._right.move_to_end(digest)
@@ -73,24 +78,24 @@ class Guesses:
             self._right.popitem(last=False)
 
     async def was_wrong(self, address: str, key: str, elsewhere: Spent) -> None:
-        """Count a wrong key, unless it was counted.
+        """Count a wrong key, unless it was counted before.
 
         Args:
-            address: Where it came from.
-            key: The key.
-            elsewhere: Counts it for the other processes, too, and answers how many they all have counted.
+            address: The client's address.
+            key: The wrong key.
+            elsewhere: Counts the key for all server processes, and returns their total count.
         """
         if not self._count(address, key) or not self._most:
             return
         network = _network(address)
-        with suppress(ModuleException):  # its own count holds meanwhile
+        with suppress(ModuleException):  # without the database, the count of this process applies
             spent = await elsewhere(network, self._most)
             guesser = self._guessers.get(network)
             if guesser is not None:
                 guesser.left, guesser.since = min(self._left(guesser), self._most - spent), time.monotonic()
 
     def _count(self, address: str, key: str) -> bool:
-        """Count it here; whether it was new."""
+        """Count a key in this process and return whether it was new."""
         network, digest = _network(address), digest_of(key)
         guesser = self._guessers.setdefault(network, _Guesser(self._most, time.monotonic(), deque(maxlen=TRIED_KEYS)))
         self._guessers.move_to_end(network)

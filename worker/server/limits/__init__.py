@@ -1,1 +1,1 @@
-"""How much a request may be: of bytes, headers, connections and JSON; and what an error looks like."""
+"""Limits on requests (bytes, headers, connections, JSON), and the format of error responses."""

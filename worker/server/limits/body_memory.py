@@ -1,4 +1,4 @@
-"""How much of bodies is held at once: one key's senders do not fill the memory, nor keep others from sending."""
+"""A memory budget for request bodies, so that the senders of one key cannot exhaust memory or block all others."""
 
 import asyncio
 from collections import Counter
@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 
 from worker.words.errors import Unavailable
 
-FREE_BYTES = 64 * 1024  # a body that small takes no room
+FREE_BYTES = 64 * 1024  # bodies up to this size are not counted
 TOTAL_BYTES = 96 * 1024 * 1024
-KEY_BYTES = 64 * 1024 * 1024  # of one key: the largest file fits
+KEY_BYTES = 64 * 1024 * 1024  # per key; the largest allowed file fits
 WAIT_SECONDS = 20.0
 RETRY_SECONDS = 5.0
 
 
 class BodyMemory:
-    """Memory for bodies. All that a body needs is taken before it is read: nobody waits while holding a part."""
+    """A memory budget for bodies. A whole body is reserved before it is read, so a waiting request holds nothing."""
 
     def __init__(self, total: int = TOTAL_BYTES, of_key: int = KEY_BYTES) -> None:
         self._total = total
@@ -25,7 +25,15 @@ class BodyMemory:
 
     @asynccontextmanager
     async def organization(self, key: str, size: int) -> AsyncGenerator[None]:
-        """Hold room for a body of so many bytes. Raises: Unavailable (there is none in time)."""
+        """Reserve memory for a body inside this block.
+
+        Args:
+            key: The key that sends the body; each key has its own limit.
+            size: The size of the body in bytes.
+
+        Raises:
+            Unavailable: No memory became free in time.
+        """
         if size <= FREE_BYTES:
             yield
             return

@@ -1,7 +1,7 @@
-"""HTTP connections within bounds: what a peer may send before it has shown a key, and how long it may take.
+"""HTTP connections with limits on the bytes, headers and time that a peer may use before it has presented a key.
 
-uvicorn's parser (httptools) bounds neither the bytes of a header nor their number, and waits for ever. Everything here
-counts bytes and seconds of one connection; nothing of a request is kept beyond these bounds.
+uvicorn's parser (httptools) limits neither the size nor the number of headers, and has no timeouts. This module counts
+the bytes and seconds of each connection, and buffers nothing beyond these limits.
 """
 
 import asyncio
@@ -10,21 +10,21 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-HEADER_BYTES = 64 * 1024  # as h11 allows, uvicorn's other parser
-HEADERS = 100  # as Apache's LimitRequestFields
-HEADER_SECONDS = 10.0  # from the first byte, or from the connection's beginning, to the end of the headers
-SILENT_SECONDS = 15.0  # within a body, between two pieces of it
-BODY_SECONDS = 30.0  # for a body of any size, and on top of it:
-BODY_BYTES_A_SECOND = 16 * 1024  # slower senders are ended
+HEADER_BYTES = 64 * 1024  # the limit of h11, uvicorn's other parser
+HEADERS = 100  # the default of Apache's LimitRequestFields
+HEADER_SECONDS = 10.0  # from the connection's start, or a later request's first byte, to the end of the headers
+SILENT_SECONDS = 15.0  # between two chunks of a body
+BODY_SECONDS = 30.0  # for a body of any size, plus the time that the rate below allows for its size
+BODY_BYTES_A_SECOND = 16 * 1024  # connections of slower senders are closed
 
 Peer = str
 
 
 class Peers:
-    """How many connections each address has.
+    """Counts the open connections of each address.
 
     Args:
-        most: Of one address; 0: any number.
+        most: The most connections per address; 0 means no limit.
     """
 
     def __init__(self, most: int) -> None:
@@ -32,25 +32,25 @@ class Peers:
         self._count = Counter[Peer]()
 
     def enter(self, peer: Peer) -> bool:
-        """Count one more; whether that is not too many."""
+        """Count a new connection, and return whether its address is within the limit."""
         self._count[peer] += 1
         return not self.most or self._count[peer] <= self.most
 
     def leave(self, peer: Peer) -> None:
-        """Count one less."""
+        """Count a closed connection."""
         self._count[peer] -= 1
         if self._count[peer] <= 0:
             del self._count[peer]
 
 
 def bounded(most: int) -> type["BoundedConnection"]:
-    """The protocol for a server that takes so many connections of one address."""
+    """Return a protocol class for a server that accepts at most ``most`` connections per address."""
     peers = Peers(most)
     return type("BoundedConnection", (BoundedConnection,), {"peers": peers})
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """One connection."""
+    """A connection that enforces these limits."""
 
     peers = Peers(0)
 
@@ -63,7 +63,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._body_until = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] # uvicorn's own
-        """Begin, if the address has not too many already."""
+        """Start the connection, or refuse it if its address has too many."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
         if not self.peers.enter(self._peer):
@@ -72,7 +72,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the timer and count the connection as closed."""
         self._stop_timer()
         if self._peer is not None:
             self.peers.leave(self._peer)
@@ -80,7 +80,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, of headers no more than is allowed."""
+        """Parse received bytes; refuse the request if its headers are too large."""
         if self._in_headers and self._timer is None:
             self._await_headers()
         while data and not self.transport.is_closing():
@@ -92,22 +92,22 @@ class BoundedConnection(HttpToolsProtocol):
                 self._refuse(431, f"The headers are larger than {HEADER_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Reset the counters for a new request and start the header timeout."""
         super().on_message_begin()
         self._in_headers, self._header_bytes = True, 0
         self._await_headers()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, if they are not too many."""
+        """Accept a header, unless there are too many."""
         if len(self.headers) >= HEADERS:
             self._refuse(431, f"There are more than {HEADERS} headers.")
             return
         if not self._in_headers:
-            return  # after a body: nobody asks for them
+            return  # a trailer after the body: ignored
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A body may follow."""
+        """Start the body timeouts."""
         if self.transport.is_closing():
             return
         self._in_headers, self._header_bytes = False, 0
@@ -118,15 +118,15 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body came."""
+        """Accept a chunk of the body and restart the timeout."""
         if self.transport.is_closing():
             return
-        self._header_bytes = 0  # what is neither a body nor the end of one: sizes of its pieces, headers after it
+        self._header_bytes = 0  # within a body, this counts bytes other than the body's: chunk sizes and trailers
         self._await_body()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Nothing more is awaited."""
+        """Stop the timer at the end of a request."""
         self._stop_timer()
         self._in_headers, self._header_bytes = True, 0
         if not self.transport.is_closing():
@@ -142,7 +142,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._refuse(408, f"The headers took longer than {HEADER_SECONDS:g} s.")
 
     def _body_late(self) -> None:
-        if self.flow.read_paused and self.loop.time() < self._body_until:  # it is we who do not read
+        if self.flow.read_paused and self.loop.time() < self._body_until:  # the server has paused reading, not the peer
             self._await_body()
             return
         self._refuse(408, "The body took too long.")
@@ -157,11 +157,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._timer = None
 
     def _refuse(self, status: int, why: str) -> None:
-        """End the connection; where nothing has been answered yet, with a reason."""
+        """Close the connection, with an error response if none has been started."""
         self._stop_timer()
         if self.transport.is_closing():
             return
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
         if cycle is None or cycle.response_complete or not cycle.response_started:
             body = b'{"status_code":%d,"description":"%s","kind":"ModuleException"}' % (status, why.encode())
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)

@@ -1,4 +1,4 @@
-"""Errors as the wire tells them: one JSON shape."""
+"""Error responses: one JSON format for all errors."""
 
 import math
 from typing import Any
@@ -12,18 +12,18 @@ from starlette.responses import JSONResponse
 from worker.server.limits.request_bounds import allowed
 from worker.words.errors import ConfigurationError, ModuleException
 
-RETRY_SECONDS = 5  # where an error that passes does not say itself when to come again
+RETRY_SECONDS = 5  # the default for temporary errors that set no ``retry_after``
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field."""
+    """A validation error of one field."""
 
     field: str
     message: str
 
 
 class ErrorBody(BaseModel):
-    """An error."""
+    """An error response."""
 
     status_code: int
     description: str
@@ -47,12 +47,12 @@ _MEANINGS = {
 
 
 def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for the OpenAPI document; every route may answer 401, 413, 422 and 503."""
+    """Return a route's possible errors for the OpenAPI document; 401, 413, 422 and 503 are added to every route."""
     return {code: {"model": ErrorBody, "description": _MEANINGS[code]} for code in sorted({401, 413, 422, 503, *codes})}
 
 
 def install(app: FastAPI) -> None:
-    """Have every error answered in the one shape."""
+    """Register handlers that return every error in the common format."""
     app.add_exception_handler(ModuleException, _module)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
@@ -60,7 +60,7 @@ def install(app: FastAPI) -> None:
 
 
 def told(error: ModuleException) -> dict[str, Any]:
-    """An error as JSON."""
+    """Return an error as a JSON object."""
     body: dict[str, Any] = {
         "status_code": status_of(error),
         "description": error.description.encode("utf-8", "replace").decode(),
@@ -76,12 +76,12 @@ def told(error: ModuleException) -> dict[str, Any]:
 
 
 def status_of(error: ModuleException) -> int:
-    """The status of an error; a server that is not set up cannot serve now, which is not its client's mistake."""
+    """Return the HTTP status of an error; 503 for configuration errors, which are not the client's mistake."""
     return 503 if isinstance(error, ConfigurationError) else error.status_code
 
 
 def response(error: ModuleException) -> JSONResponse:
-    """An error as an answer."""
+    """Return an error as an HTTP response."""
     body = told(error)
     headers: dict[str, str] = {}
     if body["status_code"] in (429, 503):
@@ -106,7 +106,7 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
 
 
 def _place(where: Any) -> str:
-    """The field's name without the part of the request that it stands in."""
+    """Return a field's name without the leading part of the request (body, query, …)."""
     parts = [str(part) for part in where]
     named = parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path", "header") else parts
     return _readable(".".join(named)) or "body"
@@ -118,7 +118,7 @@ def _readable(text: str) -> str:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class alone
-    if error.status_code == 405:  # noqa: PLR2004 - HTTP: the framework names the methods of one route at that address
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP: the framework lists the methods of only one matching route
         error.headers = {"allow": ", ".join(allowed(request.app.routes, dict(request.scope)))}
     if error.status_code == 400:  # noqa: PLR2004 - the framework's answer to a body that it cannot even parse
         error = HTTPException(422, error.detail)
@@ -132,6 +132,6 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _defect(_: Request, error: Exception) -> JSONResponse:
-    del error  # the log has it, with its traceback; the wire does not
+    del error  # it is logged with its traceback; the response does not reveal it
     body = {"status_code": 500, "description": "The server made a mistake.", "kind": "ModuleException"}
     return JSONResponse(body, 500)

@@ -1,4 +1,4 @@
-"""Headers of a request, before anything else is made of it."""
+"""Functions that read headers from an ASGI scope, before the request is parsed further."""
 
 from starlette.types import Scope
 
@@ -6,19 +6,19 @@ BEARER = "bearer "
 
 
 def header(scope: Scope, name: str) -> str | None:
-    """A header of a request; the first of them."""
+    """Return the first header of that name, or None."""
     wanted = name.encode()
     return next((value.decode("latin-1") for each, value in scope["headers"] if each == wanted), None)
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from; what a trusted proxy says of it counts."""
+    """Return the client's address; a trusted proxy's forwarded address takes effect."""
     client = scope.get("client")
     return client[0] if client else ""
 
 
 def key_of(scope: Scope) -> str | None:
-    """The key that a request brings: in ``x-api-key``, or as a bearer token, as Prometheus and others send it."""
+    """Return the request's key, from ``x-api-key`` or from a bearer token, which Prometheus and other tools send."""
     key = header(scope, "x-api-key")
     if key is not None:
         return key

@@ -1,7 +1,7 @@
-"""Bodies of JSON, looked over before they are parsed: a parser makes of a few bytes many times as much memory.
+"""Checks of JSON bodies before parsing, since a parser can turn a few bytes into many times as much memory.
 
-Ten megabytes of ``[],[],[],…`` become 300 MB of lists, and what is nested without end goes beyond the parser's depth.
-So values are counted, and levels, in the bytes themselves; a text may be as long as the body.
+Ten megabytes of ``[],[],[],…`` become 300 MB of lists, and unlimited nesting exceeds the parser's recursion limit.
+Values and nesting levels are therefore counted in the raw bytes; a string may be as long as the body.
 """
 
 import asyncio
@@ -17,17 +17,22 @@ from starlette.responses import Response
 from worker.wire.bodies import DEPTH
 
 VALUES = 200_000  # some 20 MB of Python's objects
-SMALL_BYTES = 64 * 1024  # looked over at once; a larger body beside the event loop
+SMALL_BYTES = 64 * 1024  # checked on the event loop; larger bodies are checked in a thread
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _OTHERS = bytes(set(range(256)) - _STEPS.keys())
 
 
 class JsonRequest(Request):
-    """A request whose JSON is parsed only once it is known to be of no more values and levels than are taken."""
+    """A request whose JSON is parsed only after its number of values and nesting levels have been checked."""
 
     async def json(self) -> Any:
-        """The body. Raises: HTTPException (413: too many values, 422: nested too deep), JSONDecodeError."""
+        """Return the parsed body.
+
+        Raises:
+            HTTPException: The body has too many values (413) or is nested too deeply (422).
+            JSONDecodeError: The body is not valid JSON.
+        """
         body = await self.body()
         if len(body) <= SMALL_BYTES:
             check(body)
@@ -37,10 +42,10 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose bodies are looked over."""
+    """A route that checks JSON bodies before parsing."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's own handling, of such a request."""
+        """Return the route's handler, wrapped so that it receives a ``JsonRequest``."""
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
@@ -50,9 +55,9 @@ class JsonRoute(APIRoute):
 
 
 def _without_texts(body: bytes) -> bytes:
-    """The JSON without what stands in its texts. Raises: HTTPException (413: there are too many of them)."""
+    """Return the JSON without the contents of its strings; refuse too many strings with 413."""
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
-    if plain.count(b'"') > 4 * VALUES:  # two of a value, and two of its name
+    if plain.count(b'"') > 4 * VALUES:  # two quotes for each value, and two for its key
         raise _too_many()
     return b"".join(plain.split(b'"')[::2])
 
@@ -62,7 +67,11 @@ def _too_many() -> HTTPException:
 
 
 def check(body: bytes) -> None:
-    """Refuse what a parser would make too much of. Raises: HTTPException (413, 422)."""
+    """Check that a body does not have too many values or levels.
+
+    Raises:
+        HTTPException: It has too many values (413) or is nested too deeply (422).
+    """
     opened = body.count(b"[") + body.count(b"{")
     if opened <= DEPTH and opened + body.count(b",") < VALUES:
         return

@@ -1,4 +1,4 @@
-"""What every request passes first: its address made plain, its body kept within bounds."""
+"""The first processing of every request: its path is normalized and the size of its body is limited."""
 
 import re
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from worker.words.limits import FILE_BYTES
 
 BODY_BYTES = 10 * 1024 * 1024
 FORM_BYTES = 64 * 1024 * 1024  # the form of a new task holds its files together
-SIGN_IN_BYTES = 64 * 1024  # it is read before anybody has shown a key
-ANSWER_BYTES = 2 * 1024 * 1024  # the same; the link is looked at first, and a value may have 1 MiB
+SIGN_IN_BYTES = 64 * 1024  # small, since this body is read before a key is known
+ANSWER_BYTES = 2 * 1024 * 1024  # needs no key either, but its link is validated first; a value may have 1 MiB
 UPLOADS = {
     "/files": FILE_BYTES,
     "/ui/new": FORM_BYTES,
@@ -50,24 +50,24 @@ ROOTS = frozenset(
         "workers",
     }
 )
-"""First segments of our own routes; a path that begins with any other names an organization."""
+"""First segments of our own routes; a path that starts with any other segment names an organization."""
 
 _DOCUMENTS = re.compile(r"/ui/knowledge/[^/]+")  # the form that adds documents to a knowledge base
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 CONTROLLER = "agent-controller"
-"""A first segment that some base URLs carry; the organization follows it."""
+"""A first segment that some base URLs contain, followed by the organization."""
 
 
 class Doors:
-    """Serves every route bare and under ``/{organization_id}``, with and without a slash at its end.
+    """ASGI middleware that serves every route bare and under ``/{organization_id}``, with and without a final slash.
 
-    Redirects would do too, but the public client follows them on some of its calls alone.
+    Redirects are not used, because the public client follows them in only some of its calls.
 
     Args:
-        app: What comes next.
-        routes: Every route of the application.
+        app: The next ASGI application.
+        routes: All routes of the application.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
@@ -75,7 +75,7 @@ class Doors:
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Normalize the path of a request and pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -87,16 +87,16 @@ class Doors:
         await self._app(inner, _Bounded(receive, most, announced, told), send)
 
     def _split(self, scope: Scope) -> tuple[str | None, str]:
-        """Divide a path into the organization it names, if any, and the route.
+        """Split a path into the organization that it names, if any, and the route.
 
-        What is a route as it stands names no organization; an organization may be named like the first segment of a
-        route all the same, unless that leaves it open which of the two is meant (``RESERVED_ORGANIZATIONS``).
+        A path that matches a route as it is names no organization. An organization may still be named like the first
+        segment of a route, except where that would be ambiguous (``RESERVED_ORGANIZATIONS``).
         """
         parts = scope["path"].rstrip("/").split("/")[1:]
         if parts and parts[0] == CONTROLLER:
             parts = parts[1:]
         path = "/" + "/".join(parts)
-        if len(parts) < 2 or not is_id(parts[0]):  # noqa: PLR2004 - an organization, and what of it
+        if len(parts) < 2 or not is_id(parts[0]):  # noqa: PLR2004 - an organization and at least one more segment
             return None, path
         within = "/" + "/".join(parts[1:])
         if parts[0] in ROOTS and (parts[1] not in ROOTS or self._leads(scope, path) or not self._leads(scope, within)):
@@ -108,24 +108,24 @@ class Doors:
 
 
 def leads(routes: Sequence[BaseRoute], scope: Scope) -> bool:
-    """Whether a path is a route's, with its method."""
+    """Return whether a route matches the path and method of a scope."""
     asked = {**scope, "root_path": ""}
     return any(route.matches(asked)[0] is Match.FULL for route in routes)
 
 
 def allowed(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
-    """The methods with which a path is a route's: several routes may share it."""
+    """Return the methods that the path of a scope supports; several routes may share a path."""
     found = [method for method in METHODS if leads(routes, {**scope, "method": method})]
     return [*found, "HEAD"] if "GET" in found else found
 
 
 def most_of(path: str) -> int:
-    """How many bytes a body may have there."""
+    """Return the largest allowed body size of a path, in bytes."""
     return UPLOADS.get(path, FORM_BYTES if _DOCUMENTS.fullmatch(path) else BODY_BYTES)
 
 
 def announced_by(scope: Scope) -> int:
-    """How many bytes a body has, as its headers say; 0: they do not."""
+    """Return the body size that the ``Content-Length`` header declares, or 0 without that header."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value[:20])
@@ -133,7 +133,7 @@ def announced_by(scope: Scope) -> int:
 
 
 class _Bounded:
-    """A body that ends in 413 where it grows too large."""
+    """A ``receive`` callable that raises 413 once the body is too large."""
 
     def __init__(self, receive: Receive, most: int, announced: int, told: HTTPException) -> None:
         self._told = told
@@ -153,12 +153,12 @@ class _Bounded:
 
 
 def file_too_large(scope: Scope, announced: int) -> HTTPException:
-    """The answer to a file over the limit."""
+    """Return the error for a file over the size limit."""
     name = dict(parse_qsl(scope.get("query_string", b"").decode("ascii", "replace"))).get("name", "the file")
     has = f"{name[:255]} has {announced} bytes" if announced else f"{name[:255]} is too large"
     return HTTPException(413, f"{has}; at most {FILE_BYTES} are taken")
 
 
 def too_large(most: int) -> HTTPException:
-    """The answer to a body over the limit."""
+    """Return the error for a body over the size limit."""
     return HTTPException(413, f"The body is larger than {most:,} bytes.")

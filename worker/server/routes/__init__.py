@@ -1,4 +1,4 @@
-"""The routes, one module for each thing that they are about."""
+"""The HTTP routes, one module per subject."""
 
 from worker.server.routes import (
     agents,
@@ -39,4 +39,4 @@ ROUTERS = (
     metrics.router,
     work.router,
 )
-"""In the order in which a path is looked for."""
+"""All routers, in the order in which a path is matched."""

@@ -1,4 +1,4 @@
-"""Agents and what clients ask about themselves."""
+"""Routes about agents, and about the caller's own key."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["agents"], route_class=JsonRoute)
 
 
 def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
-    """An agent as the wire tells it: to all but ours with what the public client cannot do without."""
+    """Return an agent as JSON; clients other than ours also get the fields that the public client requires."""
     record = agent.model_dump(mode="json")
     tools = record["announced_tools"]
     if not is_native(request):
@@ -26,7 +26,7 @@ def told(request: Request, agent: AgentRecord) -> dict[str, Any]:
     return {
         **record,
         "environment_id": agent.organization_id,
-        "agno_settings": {"session_storage": False},  # else the client asks for a database of the agent's own
+        "agno_settings": {"session_storage": False},  # otherwise the client requests a database for the agent
         "graph": [],
         "tools": [bare.tool(each, agent.id) for each in tools],
     }
@@ -38,20 +38,20 @@ def _answer(request: Request, agent: AgentRecord) -> Response:
 
 @router.get("/agents/list", response_model=list[AgentRecord], responses=documented())
 async def list_agents(request: Request, access: Admitted) -> Response:
-    """List the agents within reach, by name."""
+    """List the agents that the key can reach, by name."""
     agents = await access.organization.tasks.list_agents()
     return answers(list[dict[str, Any]], [told(request, agent) for agent in agents if access.reaches(agent.id)])
 
 
 @router.get("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
 async def get(request: Request, access: Admitted, agent_id: str) -> Response:
-    """Read an agent."""
+    """Get an agent."""
     return _answer(request, await access.organization.tasks.get_agent(agent_id))
 
 
 @router.put("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404, 409))
 async def save(request: Request, access: Admitted, agent_id: str, body: AgentBody) -> Response:
-    """Make an agent, or change it under the next version."""
+    """Create an agent, or update it under a new version number."""
     agent = body.record()
     if agent.id != agent_id:
         raise Conflict(f"The agent's id is {agent.id[:128]!r}, and the address names {agent_id[:128]!r}.")
@@ -60,18 +60,18 @@ async def save(request: Request, access: Admitted, agent_id: str, body: AgentBod
 
 @router.delete("/agents/{agent_id}", response_model=AgentRecord, responses=documented(404))
 async def delete(request: Request, access: Admitted, agent_id: str) -> Response:
-    """Take an agent off the list; its tasks stay, and a worker that serves it announces it anew."""
+    """Delete an agent from the list. Its tasks remain, and a worker that serves the agent registers it again."""
     return _answer(request, await access.organization.tasks.delete_agent(agent_id))
 
 
 @router.post("/metadata/api_key_allowance", responses=documented())
 async def allowance(request: Request, access: Admitted, body: AllowanceBody) -> dict[str, Any]:
-    """Say which agents a key may call; a wrong one none."""
+    """Return the agents that a key can call; none for an invalid key."""
     return {"api_key": body.api_key, "agent_ids": await service_of(request).keyring.allowance(body.api_key, access)}
 
 
 @router.get("/metadata/default_llm_extra_headers", responses=documented())
 async def extra_headers(access: Admitted) -> dict[str, str]:
-    """Headers for model calls: none."""
+    """Return additional headers for model calls: always none."""
     del access
     return {}

@@ -1,4 +1,4 @@
-"""The audit log over HTTP."""
+"""Route of the audit log."""
 
 from datetime import datetime
 from typing import Annotated
@@ -31,7 +31,7 @@ async def audit(
         str | None, Query(max_length=200, description="the id of the last line of the page before")
     ] = None,
 ) -> Response:
-    """List who did what to which row, when, and from where: the newest first."""
+    """List audit log entries, newest first: who did what to which row, when, and from which address."""
     query = AuditQuery(
         action=action or None,
         subject=subject or None,

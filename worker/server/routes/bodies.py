@@ -1,4 +1,4 @@
-"""What requests bring. Unknown fields are accepted, and null is as if the field were not there."""
+"""Request bodies. Unknown fields are accepted, and null is treated like a missing field."""
 
 from typing import Annotated, Any
 
@@ -12,14 +12,14 @@ VERBS = 512
 
 
 class PushedEvent(Body):
-    """An event to be appended; one of an unknown type is passed over."""
+    """An event to append; events of unknown types are ignored."""
 
     type: str
     data: Any = None
 
 
 class ReportBody(Body):
-    """A run that took place elsewhere."""
+    """A report of a run that took place outside the platform."""
 
     id: str | None = None
     input: AgentExecutionInput | str | None = None
@@ -32,7 +32,7 @@ class ReportBody(Body):
 
 
 class MetricsBody(Body):
-    """Figures of a run; the task has what is kept of them."""
+    """The metrics of a run. They are accepted but not stored."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -40,32 +40,32 @@ class MetricsBody(Body):
 
 
 class AllowanceBody(Body):
-    """A key to ask about."""
+    """The key whose agents are requested."""
 
     api_key: str
 
 
 class Changes(Storable, RootModel[dict[str, Any]]):
-    """Fields of a task, any of them."""
+    """Changed fields of a task."""
 
 
 class AgentBody(Storable, AgentRecord):
-    """An agent, whole."""
+    """A complete agent."""
 
     def record(self) -> AgentRecord:
-        """The agent, as the platform knows it."""
+        """Return the agent as a record of the platform."""
         return AgentRecord.model_validate(self.model_dump())
 
 
 class WorkBody(Storable):
-    """Verbs of one worker; those that wait (``assignments``, ``deliveries``) come alone."""
+    """Verbs of one worker. A verb that waits (``assignments``, ``deliveries``) must be the only one in its request."""
 
     worker_id: str | None = Field(default=None, max_length=128)
     verbs: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=VERBS)]
 
 
 class WorkerReport(Body):
-    """What a worker says of itself."""
+    """A report of a worker about itself."""
 
     id: str | None = None
     event: str

@@ -1,4 +1,4 @@
-"""What the routes share: who asks, in which dialect, and records as answers."""
+"""Shared parts of the routes: dependencies for permissions, detection of native clients, responses."""
 
 import json
 from typing import Annotated, Any
@@ -23,12 +23,12 @@ JSON = "application/json"
 
 
 def service_of(request: Request) -> Service:
-    """The server's own state."""
+    """Return the state of the server."""
     return request.app.state.service
 
 
 async def admit(request: Request, key: Annotated[str | None, Security(KEY)] = None) -> Access:
-    """What the gate has let a request reach; the key is named here for the document."""
+    """Return the permissions that the gate granted; ``key`` is a parameter only for the OpenAPI document."""
     del key
     access = await maybe_admit(request)
     if access is None:
@@ -37,7 +37,7 @@ async def admit(request: Request, key: Annotated[str | None, Security(KEY)] = No
 
 
 async def maybe_admit(request: Request) -> Access | None:
-    """What the gate has let a request reach; none where it is not decided yet, or needs no key."""
+    """Return the permissions that the gate granted, or None if no key is needed or the decision is still pending."""
     row = f"{request.method} {request.scope['route'].path}"
     if request.scope["row"] not in (row, row.replace("HEAD ", "GET ", 1)):
         raise RuntimeError(f"{row} went through the gate as {request.scope['row']}")
@@ -49,24 +49,32 @@ MaybeAdmitted = Annotated[Access | None, Depends(maybe_admit)]
 
 
 async def check_attempt(request: Request, access: Access, task_id: str, attempt: int | None) -> None:
-    """Let whoever names an attempt write only if a worker of its own session has claimed it. Raises: LeaseLost."""
+    """If a request names an attempt, check that a worker of the sender's session claimed that attempt.
+
+    Raises:
+        LeaseLost: The attempt belongs to another session.
+        TaskNotFound: There is no such task, or the key cannot reach it.
+    """
     if attempt is not None:
         await claims_of(service_of(request), request.scope, access).attempt(task_id, attempt, access.permit(SAVE))
 
 
 def base_of(request: Request) -> str:
-    """The address by which clients reach the server: as it was configured, else as it was asked."""
+    """Return the server's base URL for clients: the configured public URL, or else the one of the request."""
     public = service_of(request).settings.public_url
     return (public or str(request.base_url)).rstrip("/")
 
 
 def is_native(request: Request) -> bool:
-    """Whether the client is one of ours, which fetches uploaded files by their references."""
+    """Return whether the client is one of ours, which downloads uploaded files by their references."""
     return request.headers.get("x-dialect") == NATIVE
 
 
 def sent(request: Request, record: BaseModel, organization_id: str) -> str:
-    """A record as the JSON that this client gets: to all but ours uploaded files are URLs, and all fits its types."""
+    """Return a record as JSON for this client.
+
+    Clients other than ours get uploaded files as URLs, and only values that the public client's types allow.
+    """
     if isinstance(record, TaskRecord | TaskUpdateEvent | OpenRequest):
         record = service_of(request).answer_links.told(record, request.scope["access"], base_of(request))
     if is_native(request):
@@ -76,10 +84,10 @@ def sent(request: Request, record: BaseModel, organization_id: str) -> str:
 
 
 def task_answer(request: Request, task: TaskRecord) -> Response:
-    """A task as an answer."""
+    """Return a task as a response."""
     return Response(sent(request, task, task.organization_id), media_type=JSON)
 
 
 def answers(kind: Any, records: Any) -> Response:
-    """Records as an answer."""
+    """Return records as a JSON response."""
     return Response(TypeAdapter(kind).dump_json(records, warnings="none"), media_type=JSON)

@@ -1,4 +1,4 @@
-"""Conversations over HTTP."""
+"""Routes of conversations."""
 
 from datetime import datetime
 from typing import Annotated
@@ -20,7 +20,6 @@ def _filters(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[datetime | None, Query(description="only tasks created earlier")] = None,
 ) -> ConversationQuery:
-    """What conversations can be asked for."""
     return ConversationQuery(agent_id=agent_id or None, user_id=user_id or None, limit=limit, before=before)
 
 
@@ -29,12 +28,12 @@ Filters = Annotated[ConversationQuery, Depends(_filters)]
 
 @router.get("/conversations", response_model=list[ConversationItem], responses=documented())
 async def conversations(access: Admitted, query: Filters) -> Response:
-    """List conversations, the one with the newest task first, among the newest 10,000 tasks of any."""
+    """List conversations, the one with the newest task first, based on the newest 10,000 tasks."""
     return answers(list[ConversationItem], await access.organization.tasks.find_conversations(access.within(query)))
 
 
 @router.get("/conversations/{conversation_id:path}", response_model=ConversationRecord, responses=documented(404))
 async def conversation(access: Admitted, conversation_id: str, query: Filters) -> Response:
-    """Read what was asked and answered in a conversation, the first turn first; of its newest tasks."""
+    """Get the turns of a conversation from its newest tasks, in chronological order."""
     told = await access.organization.tasks.conversation(conversation_id, access.within(query))
     return answers(ConversationRecord, told)

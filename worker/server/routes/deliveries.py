@@ -1,4 +1,4 @@
-"""Deliveries that failed, over HTTP: list them, try them once more."""
+"""Routes of failed deliveries: list them, retry them."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ Before = Annotated[
 
 
 class RetryBody(Body):
-    """Which set-aside deliveries are meant: by their ids, or all that fit the rest."""
+    """A selection of dead letters to retry: by their ids, or all that match the other fields."""
 
     ids: list[Annotated[str, Field(max_length=200, json_schema_extra={"pattern": DELIVERY})]] | None = Field(
         default=None, max_length=10_000
@@ -44,7 +44,7 @@ class RetryBody(Body):
         return self
 
     def wish(self, agents: frozenset[str] | None) -> DeliveryRetry:
-        """The wish, within reach of a key."""
+        """Return the selection, limited to the agents that a key can reach."""
         reach = None if agents is None else sorted(agents)
         return DeliveryRetry(
             ids=self.ids,
@@ -57,7 +57,7 @@ class RetryBody(Body):
 
 
 class Retried(BaseModel):
-    """How many deliveries are tried once more."""
+    """The number of deliveries that will be retried."""
 
     retried: int
 
@@ -73,7 +73,7 @@ async def deliveries(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Before = None,
 ) -> Response:
-    """List deliveries that failed: those that wait for another try and those set aside, of the newest tasks first."""
+    """List failed deliveries, both those to be retried and those set aside, starting with the newest tasks."""
     query = DeliveryQuery(
         state=state,
         handler=handler or None,
@@ -88,5 +88,5 @@ async def deliveries(
 
 @router.post("/deliveries/retry", responses=documented())
 async def retry(access: Admitted, body: RetryBody) -> Retried:
-    """Have set-aside deliveries tried once more; what is no longer set aside is passed over."""
+    """Retry deliveries that were set aside; deliveries in any other state are ignored."""
     return Retried(retried=await access.organization.deliveries.retry(body.wish(access.agents)))

@@ -1,4 +1,4 @@
-"""A task's events over HTTP: followed as a stream, and pushed."""
+"""Routes of a task's events: following them as a stream, and pushing new ones."""
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ STREAM = {
         },
     }
 }
-HIGHEST = 2**53  # no log is longer; beyond it a number is a mistake
+HIGHEST = 2**53  # no log is longer, so a higher number is an error
 
 
 @router.get("/agent-execution/{task_id}/events", response_class=Response, responses={**STREAM, **documented(404)})
@@ -50,11 +50,11 @@ async def follow(
     last_event_id: Annotated[str | None, Header(description="the number of the last event seen")] = None,
     follow: Annotated[bool, Query(description="wait for more until the task is finished")] = True,
 ) -> Response:
-    """Follow a task's events: each once, in order; resumes after the number that was seen last."""
+    """Stream a task's events: each once, in order, starting after the last event number seen."""
     task = await access.task(task_id)
     service = service_of(request)
     start = max(after, _number(last_event_id))
-    reader = access.key if access.allows(ANSWER) else ""  # who may answer is told links, which are bound to his key
+    reader = access.key if access.allows(ANSWER) else ""  # readers who may answer get links bound to their key
     told_as = f"{'' if is_native(request) else base_of(request)} {reader}"
     encode = _encoder(request)
     reading = LogReading(access.organization, task, start, told_as, encode)
@@ -63,7 +63,7 @@ async def follow(
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """Who reads what: a task's log after a number, told by one address to one kind of reader."""
+    """The parameters of reading a task's log from a number; readers with an equal ``told_as`` get identical bytes."""
 
     organization: Organization
     task: TaskRecord
@@ -84,7 +84,7 @@ def _encoder(request: Request) -> Callable[[TaskUpdateEvent], bytes]:
 
 
 def connected(task: TaskRecord) -> bytes:
-    """What comes first on every stream; it is no event of the task, so it has no number."""
+    """Return the first frame of every stream. It is not an event of the task, so it has no number."""
     return frame(
         {
             "type": TaskUpdateEventType.Connected,
@@ -118,7 +118,7 @@ async def push(
     events: list[PushedEvent],
     x_attempt: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
 ) -> dict[str, int]:
-    """Append events; types that are not known here are passed over. Answers how many were kept."""
+    """Append events to a task; unknown types are ignored. Returns how many events were stored."""
     await check_attempt(request, access, task_id, x_attempt)
     known = {str(kind) for kind in TaskUpdateEventType} - {str(TaskUpdateEventType.Connected)}
     kept = [NewEvent(type=TaskUpdateEventType(each.type), data=each.data) for each in events if each.type in known]

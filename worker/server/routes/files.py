@@ -1,4 +1,4 @@
-"""Uploaded files over HTTP."""
+"""Routes of uploaded files."""
 
 import re
 from typing import Annotated
@@ -25,11 +25,11 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(;\s*charset=[\w-]{1,32})?
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 UNKNOWN = "application/octet-stream"
 FORM = "multipart/form-data"
-FORM_FIELDS = 20  # beside the file, which are passed over
+FORM_FIELDS = 20  # other fields of the form, which are ignored
 
 
 class Uploaded(BaseModel):
-    """A file that was stored."""
+    """A stored file."""
 
     reference: str
     url: str
@@ -46,7 +46,7 @@ class Uploaded(BaseModel):
     },
 )
 async def store(request: Request, access: Admitted, name: Annotated[str, Query(max_length=255)] = "file") -> Uploaded:
-    """Store a file, the body as it is or the one file of a form; its reference can be named among a task's files."""
+    """Store a file, sent as the raw body or as a form's only file. A task's files can name its reference."""
     media_type = request.headers.get("content-type", "")
     if media_type.lower().startswith(FORM):
         name, media_type, content = await _of_form(request, name)
@@ -59,7 +59,7 @@ async def store(request: Request, access: Admitted, name: Annotated[str, Query(m
 
 
 async def _of_form(request: Request, name: str) -> tuple[str, str, bytes]:
-    """Name, type and content of a form's one file (``curl -F file=@report.pdf``). Raises: ValidationError."""
+    """Return the name, type and content of a form's only file (``curl -F file=@report.pdf``)."""
     async with request.form(max_files=2, max_fields=FORM_FIELDS) as form:
         files = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
         if len(files) != 1:
@@ -88,8 +88,8 @@ async def fetch(
     expires: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     signature: Annotated[str | None, Query(max_length=128)] = None,
 ) -> Response:
-    """Fetch a file, by key or by the signature in its URL; a range of it where one is asked for."""
-    del key  # the gate has read it; it is named here for the document
+    """Download a file or a range of it, authorized by a key or by the signature in the URL."""
+    del key  # the gate has read it; it is a parameter only for the OpenAPI document
     if access is not None:
         await access.check_files([f"worker:{sha256}"])
         owner = access.organization
@@ -103,13 +103,13 @@ async def fetch(
 
 @router.get("/agent-execution/{task_id}/files", response_model=list[KeptFile], responses=documented(404))
 async def of_task(access: Admitted, task_id: str) -> Response:
-    """List what is stored of a task's files: uploads, and what a worker of ours has fetched and kept."""
+    """List the stored files of a task: its uploads, and copies of the URLs that a native worker has downloaded."""
     return answers(list[KeptFile], await access.organization.tasks.kept_files(task_id))
 
 
 @router.get("/agent-execution/{task_id}/artifacts", response_model=list[Artifact], responses=documented(404))
 async def artifacts(request: Request, access: Admitted, task_id: str) -> Response:
-    """List the files that a task's runs have made, each with a URL that is good for a while."""
+    """List the files that a task's runs have produced, each with a temporary URL."""
     task = await access.task(task_id)
     links = service_of(request).links
     await links.load()
@@ -121,7 +121,7 @@ async def artifacts(request: Request, access: Admitted, task_id: str) -> Respons
 async def _signed(
     request: Request, sha256: str, name: str, *, organization: str, expires: int, signature: str
 ) -> Organization:
-    """The organization whose file it is, by the signature. Raises: Unauthorized, Unavailable."""
+    """Return the organization that owns the file, after verifying the signature."""
     service = service_of(request)
     service.check_open()
     await service.links.load()

@@ -1,4 +1,4 @@
-"""Keys over HTTP: made, listed and revoked by whoever has an admin's."""
+"""Routes for admins to create, list and revoke keys."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ LONGEST_SECONDS = 100 * 365 * 86_400.0
 
 
 class KeyBody(Body):
-    """A key to be made."""
+    """A key to create."""
 
     name: str = Field(default="", max_length=200, description="what it is for")
     role: Role = Role.Client
@@ -33,7 +33,7 @@ class KeyBody(Body):
 
 
 class KeyRecord(BaseModel):
-    """A key, without the key itself."""
+    """A key's properties, without its secret value."""
 
     id: str
     organization_id: str
@@ -46,38 +46,42 @@ class KeyRecord(BaseModel):
 
 
 class NewKey(KeyRecord):
-    """A key that was made: ``key`` is told this once."""
+    """A new key; ``key``, its secret value, is returned only this once."""
 
     key: str
 
 
 @router.get("/keys", response_model=list[KeyRecord], responses=documented())
 async def list_keys(request: Request, access: Admitted) -> Response:
-    """List the keys of the organization, the expired and revoked too; never what they are."""
+    """List the keys of the organization, including expired and revoked ones, without their secret values."""
     found = await keys_within(service_of(request), access)
     return answers(list[KeyRecord], [_record(key) for key in found])
 
 
 @router.post("/keys", response_model=NewKey, responses=documented())
 async def create(request: Request, access: Admitted, body: KeyBody) -> Response:
-    """Make a key of the organization. It is in the answer, this once: only its digest is stored."""
+    """Create a key of the organization. Its secret value is returned only this once, since only a digest is stored."""
     text, key = await make_key(service_of(request), access, body)
     return answers(NewKey, NewKey(key=text, **_record(key).model_dump()))
 
 
 @router.post("/keys/{key_id}/revoke", response_model=KeyRecord, responses=documented(404))
 async def revoke(request: Request, access: Admitted, key_id: Annotated[str, Field(max_length=200)]) -> Response:
-    """Have a key open nothing any more: streams, sessions and workers that came with it end."""
+    """Revoke a key. The streams, sessions and workers that use it end."""
     return answers(KeyRecord, _record(await revoke_key(service_of(request), access, key_id)))
 
 
 async def keys_within(service: Service, access: Access) -> Sequence[Key]:
-    """The keys that open nothing beyond what this one does."""
+    """Return the organization's keys whose permissions do not exceed the caller's."""
     return [key for key in await service.host.keys.list(access.organization.organization_id) if _is_within(key, access)]
 
 
 async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str, Key]:
-    """Make a key that opens nothing beyond what this one does. Raises: ValidationError."""
+    """Create a key whose permissions do not exceed the caller's, and return its secret value and its record.
+
+    Raises:
+        ValidationError: The key would reach more agents than the caller's key.
+    """
     agents = sorted(set(wish.agents or ()))
     if access.agents is not None and not (agents and access.agents.issuperset(agents)):
         reached = ", ".join(sorted(access.agents))
@@ -88,11 +92,15 @@ async def make_key(service: Service, access: Access, wish: KeyBody) -> tuple[str
 
 
 async def revoke_key(service: Service, access: Access, key_id: str) -> Key:
-    """Revoke a key that opens nothing beyond what this one does. Raises: NotFound."""
+    """Revoke a key whose permissions do not exceed the caller's.
+
+    Raises:
+        NotFound: There is no such key.
+    """
     if not any(key.id == key_id for key in await keys_within(service, access)):
         raise NotFound(f"There is no key {key_id!r}.")
     key = await service.host.keys.revoke(key_id)
-    service.keyring.forget()  # the next request finds it closed; other processes are told
+    service.keyring.forget()  # takes effect here with the next request; other processes are notified
     return key
 
 

@@ -1,4 +1,4 @@
-"""Knowledge bases: the public protocol's routes, for its client and for ours."""
+"""Routes of knowledge bases, part of the public protocol and used by our clients as well."""
 
 import json
 from typing import Annotated
@@ -26,43 +26,43 @@ from worker.words.knowledge import (
 )
 
 IDS = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": DOCUMENTS}
-"""The schema of documents' ids."""
+"""The schema of a list of document ids."""
 
 router = APIRouter(tags=["knowledge bases"], route_class=JsonRoute)
 
 
 class KnowledgeBaseBody(Body, NewKnowledgeBase):
-    """A knowledge base to be made."""
+    """A knowledge base to create."""
 
     def wish(self) -> NewKnowledgeBase:
-        """The same, as the platform knows it."""
+        """Return the knowledge base as a record of the platform."""
         return NewKnowledgeBase.model_validate(self.model_dump())
 
 
 class DocumentBody(BaseModel):
-    """A document to be added."""
+    """A document to add."""
 
     document_url: str
 
 
 class DocumentsBody(Storable, RootModel[Annotated[list[DocumentBody], Field(max_length=DOCUMENTS)]]):
-    """Documents to be added."""
+    """Documents to add."""
 
 
 class Removal(BaseModel):
-    """What was removed."""
+    """The number of documents that were removed."""
 
     removed: int
 
 
 @router.get("/knowledge_bases", response_model=list[KnowledgeBaseRecord], responses=documented())
 async def list_bases(access: Admitted) -> Response:
-    """List the knowledge bases within reach, by name."""
+    """List the knowledge bases that the key can reach, by name."""
     return answers(list[KnowledgeBaseRecord], await bases_of(access))
 
 
 async def bases_of(access: Access) -> list[KnowledgeBaseRecord]:
-    """The knowledge bases within reach, by name."""
+    """Return the knowledge bases that the key can reach, by name."""
     found = await access.organization.knowledge.list()
     if access.agents is None:
         return found
@@ -72,7 +72,7 @@ async def bases_of(access: Access) -> list[KnowledgeBaseRecord]:
 
 @router.post("/knowledge_bases/create", response_model=KnowledgeBaseRecord, responses=documented(404))
 async def create(request: Request, access: Admitted, body: KnowledgeBaseBody) -> Response:
-    """Make a knowledge base."""
+    """Create a knowledge base."""
     agents = None if access.agents is None else sorted(access.agents)
     new = body.wish()
     if new.embedder is None:
@@ -84,7 +84,7 @@ async def create(request: Request, access: Admitted, body: KnowledgeBaseBody) ->
     "/knowledge_bases/{knowledge_base_id}/details", response_model=KnowledgeBaseRecord, responses=documented(404)
 )
 async def details(access: Admitted, knowledge_base_id: str) -> Response:
-    """Read a knowledge base."""
+    """Get a knowledge base."""
     return answers(KnowledgeBaseRecord, await access.organization.knowledge.get(knowledge_base_id))
 
 
@@ -92,7 +92,7 @@ async def details(access: Admitted, knowledge_base_id: str) -> Response:
     "/knowledge_bases/{knowledge_base_id}/erase", response_model=KnowledgeBaseRecord, responses=documented(404)
 )
 async def erase(access: Admitted, knowledge_base_id: str) -> Response:
-    """Delete a knowledge base, and all that is in it."""
+    """Delete a knowledge base and all of its contents."""
     return answers(KnowledgeBaseRecord, await access.organization.knowledge.delete(knowledge_base_id))
 
 
@@ -102,7 +102,7 @@ async def erase(access: Admitted, knowledge_base_id: str) -> Response:
     responses=documented(404),
 )
 async def documents(access: Admitted, knowledge_base_id: str) -> Response:
-    """List the documents that are in a knowledge base, or are to be read, the newest first."""
+    """List the documents of a knowledge base, including those that are still to be read, newest first."""
     return answers(list[KnowledgeBaseDocumentItem], await access.organization.knowledge.documents(knowledge_base_id))
 
 
@@ -112,7 +112,7 @@ async def documents(access: Admitted, knowledge_base_id: str) -> Response:
     responses=documented(404, 429),
 )
 async def add(request: Request, access: Admitted, knowledge_base_id: str, body: DocumentsBody) -> Response:
-    """Have documents read: a task does that, which each of them names. One that is there already is replaced."""
+    """Add documents, each read by a task that its result names. A document that already exists is replaced."""
     urls = [each.document_url for each in body.root]
     await access.check_files(urls)
     await service_of(request).queues.enter(access.organization, AGENT)
@@ -130,7 +130,7 @@ async def search(
     search_query: Annotated[str, Query(description="what is looked for")] = "",
     top_k: Annotated[int, Query(ge=1, le=MOST_RESULTS)] = TOP_K,
 ) -> Response:
-    """Find the passages that answer a question best, the best first."""
+    """Return the passages that best match a query, best first."""
     found = await access.organization.knowledge.search(knowledge_base_id, search_query, top_k, embed=embed)
     return answers(list[KnowledgeBaseSearchResult], found)
 
@@ -141,7 +141,7 @@ async def search(
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": IDS}}}},
 )
 async def remove(request: Request, access: Admitted, knowledge_base_id: str) -> Removal:
-    """Remove documents: the body is the list of their ids."""
+    """Remove documents; the body is a list of their ids."""
     ids = await _ids(request)
     if not ids and not is_native(request):
         said = "the body must be the list of the documents' ids; xpander-sdk means to send them, and sends no body"

@@ -1,4 +1,4 @@
-"""``/metrics``: the figures of this process, and how the tasks of the key's organization stand."""
+"""``/metrics``: the metrics of this process and the task counts of the key's organization."""
 
 from typing import Annotated
 
@@ -23,8 +23,8 @@ async def figures(
     access: Admitted,
     authorization: Bearer = None,
 ) -> Response:
-    """Answer Prometheus; it needs a key wherever the API does. A key for some agents sees their tasks alone."""
-    del authorization  # the gate has read it; it is named here for the document
+    """Return metrics for Prometheus. A key is needed wherever the API needs one, and limits the tasks to its agents."""
+    del authorization  # the gate has read it; it is a parameter only for the OpenAPI document
     service = service_of(request)
     try:
         stats = await service.standings.of(access.organization.organization_id, access.organization.stats)

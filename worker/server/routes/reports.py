@@ -1,4 +1,4 @@
-"""Runs that took place elsewhere, and what they cost, as they are reported over HTTP."""
+"""Routes for reports of runs that took place outside the platform, and of their metrics."""
 
 from contextlib import suppress
 from typing import Any
@@ -22,7 +22,7 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 @router.post("/agent-execution/{agent_id}/report_task", response_model=TaskRecord, responses=documented(404, 409))
 async def report(request: Request, access: Admitted, agent_id: str, body: ReportBody) -> Response:
-    """Record a run that took place elsewhere. Reported again under the id it had there, it is the same task."""
+    """Record a run that took place outside the platform. Reporting it again under the same id updates the same task."""
     task = await _reported(access, agent_id, body)
     changes: dict[str, Any] = {
         "status": "completed" if body.is_success else "failed",
@@ -40,10 +40,10 @@ async def report(request: Request, access: Admitted, agent_id: str, body: Report
 
 
 async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskRecord:
-    """The task of a report: one of that id that this key reaches, or one that was never dispatched.
+    """Return the task of a report: an existing one with the reported id, or a new one that is not dispatched.
 
-    A new one is never under the reported id, which would tell whether that is free where this key does not reach. Its
-    id is made of it instead: the same each time that the run is reported.
+    A new task never gets the reported id itself, since that would reveal whether the id exists outside the key's reach.
+    Its id is derived from the reported one, so that repeated reports find the same task.
     """
     if body.id is not None:
         check_id(body.id)
@@ -62,7 +62,7 @@ async def _reported(access: Access, agent_id: str, body: ReportBody) -> TaskReco
 
 
 def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Token counts in either of the forms that are sent; what is no count is passed over."""
+    """Return the valid token counts, which clients send in two formats."""
     if given is None:
         return None
     worker = given.get("worker")
@@ -77,6 +77,6 @@ def _tokens(given: dict[str, Any] | None) -> dict[str, Any] | None:
 
 @router.post("/agents-metrics/{agent_id}/execution", responses=documented(404))
 async def metrics(access: Admitted, agent_id: str, body: MetricsBody) -> dict[str, str]:
-    """Take the figures of a run; the task itself has what is kept of them."""
+    """Accept a run's metrics and discard them; the totals that are kept are those on the task."""
     del access, agent_id, body
     return {}

@@ -1,4 +1,4 @@
-"""What paused tasks ask of people, and the answers, over HTTP."""
+"""Routes of requests to people by paused tasks, their answers, and of signals and messages to tasks."""
 
 from typing import Annotated, Any
 
@@ -17,11 +17,11 @@ from worker.words.tasks import TaskRecord
 
 router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
-ANSWERS = 100  # at once
+ANSWERS = 100  # most answers in one request
 
 
 class AnswerBody(Body):
-    """Answers to what a task asks: a list, or the fields of a single one."""
+    """Answers to a task's requests: a list, or the fields of a single answer."""
 
     answers: list[InputAnswer] = Field(min_length=1, max_length=ANSWERS)
 
@@ -35,10 +35,10 @@ class AnswerBody(Body):
 
 @router.post("/agent-execution/{task_id}/answer", response_model=TaskRecord, responses=documented(404, 409))
 async def answer(request: Request, access: Admitted, task_id: str, body: AnswerBody) -> Response:
-    """Answer what a paused task asks; once nothing is open, it goes on. The same answer again changes nothing.
+    """Answer the requests of a paused task, which resumes once none is open. Repeating an answer changes nothing.
 
-    ``{"answers": [{"id", "approve", "value", "note", "arguments"}]}``, or one answer's fields by themselves. The id may
-    be left out where the task asks for one thing only.
+    The body is ``{"answers": [{"id", "approve", "value", "note", "arguments"}]}``, or the fields of one answer. The id
+    may be omitted if the task has only one request.
     """
     return task_answer(request, await access.organization.tasks.answer(task_id, body.answers))
 
@@ -49,7 +49,7 @@ class SignalBody(Storable, NewSignal):
 
 @router.post("/agent-execution/{task_id}/signals", response_model=TaskRecord, responses=documented(404, 409))
 async def signal(request: Request, access: Admitted, task_id: str, body: SignalBody) -> Response:
-    """Tell a task something by name, ``{"name", "data"}``: it is kept until the task ends; one that waits goes on."""
+    """Send a named signal to a task: ``{"name", "data"}``. It is stored until the task ends, and ends its wait."""
     return task_answer(request, await access.organization.tasks.signal(task_id, body))
 
 
@@ -59,13 +59,13 @@ class MessageBody(Storable, NewMessage):
 
 @router.post("/agent-execution/{task_id}/messages", response_model=TaskRecord, responses=documented(404, 409))
 async def send(request: Request, access: Admitted, task_id: str, body: MessageBody) -> Response:
-    """Say something to a task's agent, ``{"text"}``: it reads that before its next model call."""
+    """Send a message to a task's agent: ``{"text"}``. The agent reads it before its next model call."""
     return task_answer(request, await access.organization.tasks.send(task_id, body))
 
 
 @router.post("/agent-execution/{task_id}/skip", response_model=TaskRecord, responses=documented(404, 409))
 async def skip(request: Request, access: Admitted, task_id: str) -> Response:
-    """Have the others of its conversation go on without a task that waits; it goes on when it can, as the last."""
+    """Let the other tasks of a conversation pass a waiting task, which then runs last, when it can."""
     return task_answer(request, await access.organization.tasks.skip(task_id))
 
 
@@ -77,7 +77,7 @@ async def requests(
     limit: Annotated[int, Query(ge=1, le=1000, description="how many tasks at the most")] = 100,
     after: Annotated[str | None, Query(description="the id of the last task of the page before")] = None,
 ) -> Response:
-    """List what waits for a person, the longest waiting first; ``answer_url`` for keys that may answer."""
+    """List the requests that wait for a person, longest wait first; keys that may answer also get an ``answer_url``."""
     query = RequestQuery(agent_id=agent_id or None, limit=limit, after=after or None)
     links, base = service_of(request).answer_links, base_of(request)
     found = await access.organization.tasks.requests(access.within(query))

@@ -1,4 +1,4 @@
-"""Lists of tasks over HTTP, and how many there are. What can be asked of one task is in ``tasks.py``."""
+"""Routes of task lists and task counts. Routes of single tasks are in ``tasks.py``."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 
 class Filters(TaskFilter):
-    """What every list can be filtered by; an empty text filters nothing."""
+    """The filters that every list supports; an empty string is ignored."""
 
     status: str | None = Field(default=None, description="In one of these, with commas between them.")
 
@@ -28,19 +28,19 @@ class Filters(TaskFilter):
         return {name: each for name, each in value.items() if each != ""} if isinstance(value, dict) else value
 
     def query(self, **more: Any) -> TaskQuery:
-        """The question, with further fields of it."""
+        """Return a query with these filters and additional fields."""
         given = self.model_dump(include=set(TaskFilter.model_fields))
         return TaskQuery(**given, statuses=_statuses(self.status), **more)
 
 
 class UserFilters(Filters):
-    """The same, of those done for one user."""
+    """The filters, and the user for whom tasks were created."""
 
     user_id: str | None = Field(default=None, description="Done for this user.")
 
 
 class AllFilters(UserFilters):
-    """The same, of some agents."""
+    """The filters, the user, and a choice of agents."""
 
     agent_id: str | None = Field(default=None, description="Of these agents, with commas between them.")
 
@@ -49,7 +49,7 @@ class AllFilters(UserFilters):
     "/agent-execution/executions/history/user/{user_id}", response_model=list[TaskItem], responses=documented(404)
 )
 async def of_user(access: Admitted, user_id: str, filters: Annotated[Filters, Query()]) -> Response:
-    """List tasks done for a user, newest first."""
+    """List the tasks created for a user, newest first."""
     return await _found(access, filters.query(user_id=user_id))
 
 
@@ -61,13 +61,13 @@ async def of_agent(access: Admitted, agent_id: str, filters: Annotated[UserFilte
 
 @router.get("/agent-execution/executions/history", response_model=list[TaskItem], responses=documented(404))
 async def of_all(access: Admitted, filters: Annotated[AllFilters, Query()]) -> Response:
-    """List tasks of every agent within reach, newest first."""
+    """List the tasks of all agents that the key can reach, newest first."""
     return await _found(access, filters.query(agents=_listed(filters.agent_id), user_id=filters.user_id))
 
 
 @router.get("/agent-execution/executions/counts", response_model=dict[str, int], responses=documented())
 async def counts(access: Admitted, filters: Annotated[AllFilters, Query()]) -> Response:
-    """Count the tasks that fit, by status, among the newest 10,000 of each."""
+    """Count the matching tasks by status, among the newest 10,000 of each."""
     asked = filters.query(agents=_listed(filters.agent_id), user_id=filters.user_id)
     return answers(dict[str, int], await access.organization.tasks.counts(access.within(asked)))
 

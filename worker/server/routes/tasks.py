@@ -1,4 +1,4 @@
-"""Tasks over HTTP: create, get, change, stop, retry. Lists are in ``task_lists.py``."""
+"""Routes of single tasks: create, get, update, stop, retry. Lists are in ``task_lists.py``."""
 
 import hashlib
 from collections.abc import Callable, Coroutine
@@ -38,14 +38,17 @@ router = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 
 _UNREAD = (TooLarge.status, ValidationError.status)
-"""Refusals of a whole body; those of its fields are errors of other classes."""
+"""Status codes for a body that was rejected before parsing; invalid fields raise errors of other classes."""
 
 
 class SavingRoute(JsonRoute):
-    """Ends the task of a worker without attempts whose save was too large, or too deep, to be read: no other comes."""
+    """A route that ends the task of a bare worker if its save is rejected as too large or too deep to parse.
+
+    Such a worker sends no attempt and does not repeat a rejected save, so the task would stay ``executing`` otherwise.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's own handling, watched."""
+        """Return the route's handler, wrapped so that it catches rejected bodies."""
         handle = super().get_route_handler()
 
         async def watched(request: Request) -> Response:
@@ -89,7 +92,7 @@ async def create(
     idempotency_key: Key = None,
     traceparent: Trace = None,
 ) -> Response:
-    """Create a task; an existing finished task's ``id`` runs it again with this input."""
+    """Create a task. If ``id`` names an existing finished task, that task runs again with this input."""
     new = body.new_task(agent_id, x_agent_version)
     if new.traceparent is None and is_traceparent(traceparent):
         new = new.model_copy(update={"traceparent": traceparent})
@@ -103,14 +106,14 @@ async def create(
 
 
 async def _create_once(request: Request, access: Access, new: NewTask, key: str) -> TaskRecord:
-    """Create under an id that is kept beforehand: whoever repeats the wish finds the same task, or makes it."""
+    """Create a task under an id that is reserved first, so that a repeated request finds or creates the same task."""
     keys = service_of(request).host.keys
     key = scoped(key, new.agent_id)
     organization_id, tasks = access.organization.organization_id, access.organization.tasks
     digest = hashlib.sha256(encode(new.model_dump(exclude={"traceparent"}))).hexdigest()
     task_id, first = await keys.reserve(organization_id, key, digest, new.id or new_id())
     if not first:
-        with suppress(TaskNotFound):  # then whoever came first broke off before it was made
+        with suppress(TaskNotFound):  # the first request was interrupted before it created the task
             known = await access.task(task_id)
             if new.id is None or known.input == new.input or not known.status.is_terminal:
                 return known
@@ -118,27 +121,27 @@ async def _create_once(request: Request, access: Access, new: NewTask, key: str)
         return await tasks.create(new, under=None if new.id else task_id)
     except ModuleException as error:
         if new.id is None and isinstance(error, Conflict):
-            with suppress(TaskNotFound):  # then its conversation is busy
-                return await tasks.get(task_id)  # a repeat at the same moment made it
+            with suppress(TaskNotFound):  # the conflict was a busy conversation
+                return await tasks.get(task_id)  # a concurrent repeat has created it
         if new.id is not None:
             await keys.release(organization_id, key, task_id)
         raise
 
 
 def scoped(key: str, agent_id: str) -> str:
-    """An Idempotency-Key within its agent: it tells nobody what others have created.
+    """Return an Idempotency-Key with its agent's id as a prefix, so that keys of other agents' tasks cannot be probed.
 
     Raises:
-        ValidationError: The key is none.
+        ValidationError: The key is empty, too long or not printable.
     """
-    if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the length that others allow too
+    if not key or len(key) > 255 or not key.isprintable():  # noqa: PLR2004 - the usual limit of such keys
         raise ValidationError("Idempotency-Key must be 1 to 255 printable characters", field="Idempotency-Key")
     return f"{agent_id} {key}"
 
 
 @router.get("/agent-execution/{task_id}/status", response_model=TaskRecord, responses=documented(404))
 async def get(request: Request, access: Admitted, task_id: str) -> Response:
-    """Read a task."""
+    """Get a task."""
     return task_answer(request, await access.task(task_id))
 
 
@@ -152,23 +155,23 @@ async def update(
     x_attempt: Writing = None,
     x_origin: Origin = None,
 ) -> Response:
-    """Save fields of a task, or a whole one; what is fixed at create is ignored, and null means unchanged.
+    """Update fields of a task, or all of them. Fields that are fixed at creation are ignored, and null means unchanged.
 
-    From a client of ours, which sends what was changed alone, null clears a field.
+    Native clients send only changed fields; from them, null clears a field.
     """
     await check_attempt(request, access, task_id, x_attempt)
     changes = _renamed(body.root if is_native(request) else without_nulls(body.root))
     try:
         task = await access.organization.tasks.update(task_id, changes, attempt=x_attempt, origin=x_origin)
     except (TooLarge, ValidationError) as refused:
-        if x_attempt is None and str(changes.get("status")) in TERMINAL:  # it may be anything
+        if x_attempt is None and str(changes.get("status")) in TERMINAL:  # the value may have any type
             await access.organization.presence.end_refused(task_id, refused.description)
         raise
     return task_answer(request, task)
 
 
 def _renamed(changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes with the public client's own name of ``payload_extension``. Raises: ValidationError."""
+    """Return the changes with the public client's ``tool_call_payload_extension`` merged into ``payload_extension``."""
     rest = dict(changes)
     extension = rest.pop("tool_call_payload_extension", None)
     if extension is None:
@@ -184,7 +187,7 @@ router.include_router(saving)
 
 @router.delete("/agent-execution/{task_id}", response_model=TaskRecord, responses=documented(404))
 async def stop(request: Request, access: Admitted, task_id: str) -> Response:
-    """Stop a task; a finished one stays as it is."""
+    """Stop a task; a finished task is left unchanged."""
     return task_answer(request, await access.organization.tasks.stop(task_id))
 
 
@@ -202,19 +205,19 @@ async def retry(
         ),
     ] = None,
 ) -> Response:
-    """Have a finished or paused task done again, where it stood or from its start; a paused one always resumes."""
+    """Run a finished or paused task again, resumed or from the start; a paused task always resumes."""
     return task_answer(request, await access.organization.tasks.retry(task_id, resume=resume))
 
 
 @router.get("/agent-execution/{task_id}/attempts", response_model=list[Attempt], responses=documented(404))
 async def attempts(access: Admitted, task_id: str) -> Response:
-    """List who ran a task when, and how that ended: the first attempt first."""
+    """List the attempts of a task, oldest first: which worker ran it, when, and the outcome."""
     return answers(list[Attempt], await access.organization.tasks.attempts(task_id))
 
 
 @router.get("/activity/{agent_id}/{task_id}", response_model=AgentActivityThread, responses=documented(404))
 async def activity(request: Request, access: Admitted, agent_id: str, task_id: str) -> Response:
-    """Read the activity log of a task."""
+    """Get the activity log of a task."""
     task = await access.task(task_id)
     if task.agent_id != agent_id:
         raise TaskNotFound(task_id)

@@ -1,4 +1,4 @@
-"""Tools of agents, called from outside: by the public client, by ours, by anybody with a key."""
+"""Routes for calling the tools of agents from outside: by the public client, our clients, or anyone with a key."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -27,7 +27,7 @@ router = APIRouter(tags=["tools"], route_class=JsonRoute)
 CLOSING_SECONDS = 2
 
 RAISED = 424
-"""For a tool that raised: the call is not to be repeated, and the server is well."""
+"""The status for a tool that raised: the call must not be repeated, and the server itself is healthy."""
 
 
 class ToolFailed(ModuleException):
@@ -45,10 +45,11 @@ async def invoke(
     x_execution_id: Annotated[str | None, Header(description="the task whose log the call belongs in")] = None,
     idempotency_key: Key = None,
 ) -> Response:
-    """Have a worker call a tool; the body is the object of its arguments. It is a task of the agent, with its log.
+    """Call a tool on a worker; the body is an object with its arguments. The call is a task with its own log.
 
-    The answer is what the tool answered. It is called at most once for a key. A tool that raises, or does not take the
-    arguments, answers an error. ``x-preflight-check: true`` asks whether the caller may make the call itself: it may.
+    The response is the tool's result. A tool is called at most once per idempotency key. If it raises or rejects the
+    arguments, the response is an error. ``x-preflight-check: true`` asks whether the caller may make the call itself,
+    which is always allowed.
     """
     access.check(agent_id)
     if x_preflight_check == "true":
@@ -70,13 +71,13 @@ async def invoke(
 
 @router.patch("/agents/{agent_id}/sync_local_tools", responses=documented(404))
 async def sync_local_tools(access: Admitted, agent_id: str) -> dict[str, list[Any]]:
-    """Take notice of the tools that the public client's worker has; they are its own, and no graph is kept of them."""
+    """Accept the list of tools that the public client's worker has, and discard it: they stay with the worker."""
     access.check(agent_id)
     return {"graph": []}
 
 
 async def _unless_closing(service: Service, call: Coroutine[Any, Any, ToolInvocationResult]) -> ToolInvocationResult:
-    """Wait for a call, but not beyond the server's end: it goes on, and the same key finds it. Raises: Unavailable."""
+    """Wait for a call until the server closes. The call itself continues, and can be found by the same key."""
     calling, closing = asyncio.create_task(call), asyncio.create_task(service.closing.wait())
     try:
         await asyncio.wait([calling, closing], return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +100,7 @@ async def _arguments(request: Request) -> dict[str, Any]:
 
 
 class _Told:
-    """A call as the log of the caller's task has it; without a task, or with one that is over, nobody's has."""
+    """Records a tool call in the log of the caller's task, if it names one that has not ended."""
 
     def __init__(self, access: Access, task_id: str | None, tool: str, payload: dict[str, Any]) -> None:
         self._access = access
@@ -109,15 +110,15 @@ class _Told:
         self._id = f"call_{new_id()}"
 
     async def begins(self) -> None:
-        """It is asked for. Raises: TaskNotFound."""
+        """Record the request."""
         if self._task_id is not None:
             await self._access.check_task(self._task_id)
-            if self._access.permit(SAVE) is not AccessScope.Task:  # a worker's key writes what its claims own, by /work
+            if self._access.permit(SAVE) is not AccessScope.Task:  # a worker's key writes only to its claims, by /work
                 self._task_id = None
             await self._push(request_event(self._id, self._tool, self._payload))
 
     async def ended(self, result: ToolInvocationResult) -> None:
-        """It has been answered."""
+        """Record the result."""
         failed = not result.is_success
         await self._push(result_event(self._id, self._tool, self._payload, result.result, is_error=failed))
 

@@ -1,4 +1,4 @@
-"""``POST /work``: a batch of a native worker's verbs, each with its own outcome."""
+"""``POST /work``: a batch of a native worker's verbs, each with its own result."""
 
 import asyncio
 from typing import Any
@@ -30,9 +30,9 @@ class WorkAnswer(BaseModel):
 
 @router.post("/work", response_model=WorkAnswer, responses=documented(404, 409))
 async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
-    """Carry out verbs: those about one task in their order, those about different tasks at once.
+    """Carry out verbs: those about one task in order, those about different tasks concurrently.
 
-    Writes of a run carry a `sequence`, so a batch whose answer was lost may be sent again, to any server process.
+    Writes of a run carry a `sequence`, so a batch whose response was lost may be sent again, to any server process.
     """
     names = [verb.get("verb") for verb in body.verbs]
     waits = any(name in POLLS for name in names)
@@ -50,7 +50,7 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
     try:
         with service.keyring.watch(access, invalid):
             result = await _one(runner, body.verbs[0])
-        if runner.gone:  # nobody is there to take it
+        if runner.gone:  # the client has disconnected
             await runner.take_back(result)
         if invalid.is_set():
             raise Unauthorized(description="This key opens nothing any more.")
@@ -61,14 +61,14 @@ async def work(request: Request, access: Admitted, body: WorkBody) -> Response:
 
 
 async def _leaves(request: Request, runner: VerbRunner) -> None:
-    """Notice that the client has gone: then nothing is claimed for it."""
+    """Watch for the client's disconnection, after which nothing may be claimed for it."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     runner.leave()
 
 
 async def _loses_its_key(invalid: asyncio.Event, runner: VerbRunner) -> None:
-    """Notice that the client's key opens nothing any more: the same."""
+    """Watch for the revocation of the client's key, after which nothing may be claimed for it."""
     await invalid.wait()
     runner.leave()
 
@@ -83,13 +83,13 @@ async def _all(runner: VerbRunner, verbs: list[dict[str, Any]]) -> list[dict[str
         broken: dict[str, Any] | None = None
         for index in indices:
             if broken is not None and "sequence" in verbs[index]:
-                results[index] = broken  # were it written, a repeat of what came before it would be taken for written
+                results[index] = broken  # its higher sequence would make a repeat of the failed write look written
                 continue
             results[index] = await _one(runner, verbs[index])
             if results[index].get("error", {}).get("status_code") == Unavailable.status:
                 broken = results[index]
 
-    own = chains.pop("", None)  # what concerns no task, such as its registration, comes before all else
+    own = chains.pop("", None)  # verbs about no task, such as ``register``, come first
     if own is not None:
         await carry_out(own)
     await asyncio.gather(*(carry_out(indices) for indices in chains.values()))

@@ -1,4 +1,4 @@
-"""Workers over HTTP: their streams, what they report, and who is there."""
+"""Routes of workers: their streams, their reports, and the list of workers."""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -28,7 +28,7 @@ router = APIRouter(tags=["workers"], route_class=JsonRoute)
 
 
 class WorkerList(BaseModel):
-    """The workers that are here."""
+    """The active workers."""
 
     workers: list[dict[str, Any]]
 
@@ -45,11 +45,12 @@ async def stream(
     handler: Annotated[str | None, Query(max_length=500, description="announces a handler of other events")] = None,
     events: Annotated[str | None, Query(max_length=500, description="the types it wants, comma-separated")] = None,
 ) -> Response:
-    """Open the stream that assigns work; while the database is away it waits, and never answers 503.
+    """Open the stream that assigns work; while the database is unavailable it waits, and never returns 503.
 
-    Beside `worker-registration`, `agent-execution` and `task-stop` it carries `task-event` to a worker that announced a
-    handler: an event of the agent's tasks, its task, and a `delivery`, of which the worker reports `task-event-done`. A
-    native one hears `task-change`: somebody has changed a task that it runs, or said something to it.
+    Besides `worker-registration`, `agent-execution` and `task-stop` it carries `task-event` to a worker that announced
+    a handler: an event of the agent's tasks, its task, and a `delivery`, which the worker settles with
+    `task-event-done`. A native worker also receives `task-change` when a task that it runs was changed or was sent a
+    message.
     """
     check_id(agent_id, "agent_id")
     service = service_of(request)
@@ -80,11 +81,11 @@ async def report(
     access: MaybeAdmitted,
     key: Annotated[str | None, Security(KEY)] = None,
 ) -> dict[str, bool]:
-    """Take a worker's heartbeat or its word that it is busy or free.
+    """Accept a worker's heartbeat, or its report that it is busy or free.
 
-    While the database is away it answers all the same: a public worker leaves after five failures.
+    While the database is unavailable the response is still 200, because a public worker exits after five failures.
     """
-    del key  # the gate has read it; it is named here for the document
+    del key  # the gate has read it; it is a parameter only for the OpenAPI document
     if access is None:
         return {"accepted": False}
     try:
@@ -107,18 +108,18 @@ async def _take(access: Access, claims: Claims, worker_id: str, body: WorkerRepo
         case "worker-finished":
             await presence.busy(worker_id, is_busy=False)
         case _:
-            await presence.worker(worker_id)  # what else it reports is passed over
+            await presence.worker(worker_id)  # any other report is ignored
 
 
 @router.get("/workers", response_model=WorkerList, responses=documented())
 async def workers(access: Admitted) -> Response:
-    """List the workers that are here, with what they serve and how much they run."""
+    """List the active workers, with the agents that they serve and the number of tasks that they run."""
     listed = [_seen(access, each) for each in await access.organization.presence.workers() if _visible(access, each)]
     return answers(dict[str, Any], {"workers": [asdict(each) for each in listed]})
 
 
 def _seen(access: Access, worker: WorkerState) -> WorkerState:
-    """A worker, without the agents out of reach that it serves too, and what it has done for them."""
+    """Return a worker without the agents that the key cannot reach, and without details of their runs."""
     agents = tuple(each for each in worker.agents if access.reaches(each))
     return replace(
         worker,

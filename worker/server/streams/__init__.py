@@ -1,1 +1,1 @@
-"""Event streams: of tasks, of workers, of the bare protocol."""
+"""Server-sent event streams: for followers of tasks, for native workers and for workers of the bare protocol."""

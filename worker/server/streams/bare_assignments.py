@@ -1,4 +1,4 @@
-"""The stream that assigns work to a bare worker: one that speaks the public protocol alone and sends no attempts."""
+"""The stream that assigns tasks to a bare worker, which speaks only the public protocol and sends no attempts."""
 
 import asyncio
 import hashlib
@@ -26,26 +26,26 @@ from worker.words.outcomes import Outcome
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import Assignment, Demand, Subscription, WorkerCard
 
-LEASE_SECONDS = 60.0  # promise 2: such a task is given again only when stream and heartbeats are both gone for 60 s
-RETURN_SECONDS = 5.0  # two heartbeats, of every 2 s, and a little: whoever comes back goes on sending its own
+LEASE_SECONDS = 60.0  # promise 2: a task is reassigned only after 60 s with neither a stream nor heartbeats
+RETURN_SECONDS = 5.0  # two heartbeats (every 2 s) and a margin, since a reconnecting client keeps sending its own
 TOUCH_SECONDS = 5.0
-WAIT_SECONDS = 5.0  # one wait for work; between two the stream is looked after
-LOOK_SECONDS = 1.0  # between looks at what a worker holds where nobody hints
+WAIT_SECONDS = 5.0  # longest single wait for work; the stream is maintained between waits
+LOOK_SECONDS = 1.0  # how often the worker's tasks are polled when no hints arrive
 SUBJECTS = {AgentExecutionStatus.Completed, AgentExecutionStatus.Error}
-"""Ends that a worker brings about itself; of all others it is told."""
+"""Final statuses that the worker reports itself. Any other end is sent to it as ``task-stop``."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamClient:
-    """Who opens a stream.
+    """The client that opens a bare worker's stream.
 
     Args:
-        key: The key it sent.
-        organization_id: The organization that the address names.
-        agent_id: The agent whose tasks it serves.
-        address: Where it calls from.
-        base: The address by which it calls us.
-        subscriptions: What else it wants to hear of that agent's tasks.
+        key: The key that the client sent.
+        organization_id: The organization that the request's path names.
+        agent_id: The agent whose tasks the client runs.
+        address: The client's address.
+        base: The server's base URL, as the client reaches it.
+        subscriptions: Events of that agent's tasks that the client wants delivered.
     """
 
     key: str | None
@@ -57,14 +57,14 @@ class StreamClient:
 
     @property
     def peer(self) -> str:
-        """What it is known by when it comes back; the key cannot be read from it."""
+        """A stable identifier for a reconnecting client, derived from its key but not reversible."""
         wishes = ",".join(f"{each.handler} {each.event_type}" for each in self.subscriptions)
         text = "\0".join((self.key or "", self.agent_id, self.address, *([wishes] if wishes else ())))
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def registration(worker: WorkerState, organization_id: str, agent_id: str | None) -> bytes:
-    """What tells a worker its id."""
+    """Return the first event of a stream, which contains the worker's id."""
     now = datetime.now(UTC).isoformat()
     told = {
         "id": worker.id,
@@ -85,15 +85,16 @@ def registration(worker: WorkerState, organization_id: str, agent_id: str | None
 async def serve(
     service: Service, stream_client: StreamClient, access: Access | None, admitted: Callable[[Access], None]
 ) -> AsyncGenerator[bytes]:
-    """Everything that goes over a bare worker's stream, from its registration on.
+    """Yield the contents of a bare worker's stream, starting with its registration.
 
     Args:
-        service: The server.
-        stream_client: Who opened it.
-        access: What it may reach; None means the database was away when it came, so that is decided once it is back.
-        admitted: Called with what it may reach, where that is decided late.
+        service: The state of the server.
+        stream_client: The client that opened the stream.
+        access: The permissions of the client. None means that the database was unavailable when it connected; they are
+            then determined once it is back.
+        admitted: Called with the permissions if they were determined late.
     """
-    yield COMMENT  # the answer begins at once
+    yield COMMENT  # start the response immediately
     pauses = SOON.pauses()
     while access is None:
         try:
@@ -128,7 +129,7 @@ async def serve(
 
 @dataclass(slots=True)
 class BareSession:
-    """One bare worker and what it has been given."""
+    """A bare worker and the tasks that it holds, while its stream is open."""
 
     service: Service
     access: Access
@@ -143,7 +144,7 @@ class BareSession:
     away: bool = False
 
     async def work(self) -> AsyncGenerator[bytes]:
-        """Register the worker, then give it one task after another."""
+        """Register the worker, then assign tasks to it, one at a time."""
         end_listening = self.access.organization.work.on_change(self._hear)
         pauses = SOON.pauses()
         try:
@@ -161,7 +162,7 @@ class BareSession:
                     continue
                 pauses.reset()
                 if self.touch_at < 0:
-                    return  # a newer stream has taken this one's place
+                    return  # a newer stream has replaced this one
                 if time.monotonic() - self.said_at >= COMMENT_SECONDS:
                     self.said_at = time.monotonic()
                     yield COMMENT
@@ -169,7 +170,7 @@ class BareSession:
             end_listening()
 
     async def held_deliveries(self) -> AsyncGenerator[bytes]:
-        """What else it wants to hear, once it is registered."""
+        """Yield the deliveries for the client's subscriptions, once the worker is registered."""
         await self.registered.wait()
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
         async for piece in BareDeliveries(self.service, self.access, self.worker_id, self.stream_client.base).pieces():
@@ -186,21 +187,21 @@ class BareSession:
         )
         session = WorkerSession(self.access.key)
         worker_id = await presence.enter(card, self.stream_client.peer, self.stream, session, RETURN_SECONDS)
-        await presence.give_back_deliveries(await presence.held_deliveries(worker_id))  # sent on a stream that was cut
+        await presence.give_back_deliveries(await presence.held_deliveries(worker_id))  # from a stream that broke
         held = await presence.held(worker_id)
-        await presence.give_back([each for each in held if not each.begun])  # the same
+        await presence.give_back([each for each in held if not each.begun])
         self.held = {each.task_id: each for each in held if each.begun}
         self.worker_id = worker_id
         self.registered.set()
         return registration(await presence.worker(worker_id), self.access.organization.organization_id, agent_id)
 
     def leave(self) -> None:
-        """Say that the stream has ended; beside, since whoever ends it does not wait."""
+        """Record in the background that the stream has ended."""
         if self.worker_id is not None:
             self.service.beside(self._drop(self.worker_id))
 
     async def _drop(self, worker_id: str) -> None:
-        with suppress(ModuleException):  # else its lease says so in time
+        with suppress(ModuleException):  # otherwise its lease expires
             await self.access.organization.presence.drop(worker_id, self.stream)
 
     def _hear(self, task_ids: Collection[str]) -> None:
@@ -208,7 +209,7 @@ class BareSession:
             self.changed.set()
 
     async def _turn(self) -> AsyncGenerator[bytes]:
-        """Look after what it holds; where all of it has begun, give it the next."""
+        """Renew the lease, send stops of held tasks and, once all held tasks have begun, assign the next one."""
         await self._touch()
         if self.touch_at < 0:
             return
@@ -231,7 +232,7 @@ class BareSession:
             self.touch_at = time.monotonic() + TOUCH_SECONDS if here else -1.0
 
     async def _look(self) -> list[tuple[str, str]]:
-        """Bring up to date what it holds; what of it was ended by somebody else, with how it stands."""
+        """Refresh the held tasks and return (status, id) of those that something other than this worker ended."""
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
         now = {each.task_id: each for each in await self.access.organization.presence.held(self.worker_id)}
         gone = {each.task_id: each.attempt for each in self.held.values() if each.task_id not in now}
@@ -240,7 +241,7 @@ class BareSession:
         return [(str(status), task_id) for task_id, status in lost.items() if status not in SUBJECTS]
 
     async def _next(self) -> list[Assignment]:
-        """Wait for the next task, but not so long that what it holds is forgotten."""
+        """Wait for the next task, for a shorter time if the worker holds tasks that must be polled."""
         assert self.worker_id is not None  # noqa: S101 - it is registered by now
         seconds = min(WAIT_SECONDS, LOOK_SECONDS) if self.held else WAIT_SECONDS
         return await self.access.organization.work.assignments(self.worker_id, self._demand, seconds)
@@ -251,10 +252,10 @@ class BareSession:
         return Demand(total=1, agents={self.stream_client.agent_id: 1})
 
     async def _told(self, assignment: Assignment) -> bytes | None:
-        """The task as the worker can read it; one that it cannot read ends here."""
+        """Return the task as an event. If the public client cannot parse it, fail the task and return None."""
         told, problem = bare.readable(assignment.task)
         if problem is None:
-            told["assigned_attempt"] = assignment.attempt  # it executes from now on, as far as others are told
+            told["assigned_attempt"] = assignment.attempt  # to other clients the task is executing now
             return frame(self._signed(told), event="agent-execution")
         await self._refuse(assignment, problem)
         return None

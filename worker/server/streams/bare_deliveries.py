@@ -1,8 +1,8 @@
-"""Deliveries to a bare worker: ``task-event`` on its stream, for handlers of other event types that it announced.
+"""Deliveries to a bare worker: ``task-event`` on its stream, for the event types that it subscribed to.
 
-It announces them when it opens its stream (``?handler=NAME&events=task_finished,tool_call_result``), and says of each
-delivery that it is done, or that it failed, by the report ``task-event-done``. A client that knows nothing of this
-announces nothing, and would pass such an event over.
+The worker subscribes when it opens its stream (``?handler=NAME&events=task_finished,tool_call_result``), and settles
+each delivery, as handled or failed, with the report ``task-event-done``. A client that does not know this extension
+subscribes to nothing; it would ignore such events.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ from worker.words.statuses import BINDABLE, TaskUpdateEventType
 from worker.words.texts import clean
 from worker.words.work import Delivery, DeliveryDemand, Subscription
 
-OUT = 10  # deliveries that a worker has at once
-WAIT_SECONDS = 5.0  # one wait for an event that is due
-FULL_SECONDS = 1.0  # between looks whether one of those that are out is done; the word of it may reach another process
+OUT = 10  # most unsettled deliveries per worker
+WAIT_SECONDS = 5.0  # longest single wait for a due event
+FULL_SECONDS = 1.0  # polling interval at that limit, since a settlement may reach another process
 DONE = "task-event-done"
 
 
 def announced(handler: str | None, events: str | None, agent_id: str) -> tuple[Subscription, ...]:
-    """The subscriptions that a stream's address announces.
+    """Return the subscriptions that a stream's query parameters announce.
 
     Args:
-        handler: The handler's name: workers that share it share its events.
-        events: Types, comma-separated.
-        agent_id: Whose tasks.
+        handler: The handler's name. Workers that use the same name share its deliveries.
+        events: Event types, comma-separated.
+        agent_id: The agent whose tasks are subscribed to.
 
     Raises:
-        ValidationError: One of the two is missing, or a type is none that handlers can serve.
+        ValidationError: Only one of the two parameters is given, or handlers cannot be bound to one of the types.
     """
     if handler is None and events is None:
         return ()
@@ -56,7 +56,7 @@ def announced(handler: str | None, events: str | None, agent_id: str) -> tuple[S
 
 
 class Done(BaseModel):
-    """A worker's word on a delivery: the ``delivery`` as it came, and how its handler failed, if it did."""
+    """A worker's report that it has settled a delivery, with the handler's error if it failed."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -65,7 +65,13 @@ class Done(BaseModel):
 
 
 async def settle(access: Access, claims: Claims, data: Any) -> None:
-    """Take a worker's word on a delivery. Raises: ValidationError, TaskNotFound, LeaseLost."""
+    """Settle a delivery as a worker's report states.
+
+    Raises:
+        ValidationError: The report is malformed.
+        TaskNotFound: There is no such task, or the key cannot reach it.
+        LeaseLost: No worker of this session holds the delivery.
+    """
     try:
         done = Done.model_validate(data)
     except pydantic.ValidationError as error:
@@ -80,13 +86,13 @@ async def settle(access: Access, claims: Claims, data: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BareDeliveries:
-    """The deliveries of one bare worker.
+    """The deliveries to one bare worker.
 
     Args:
-        service: The server.
-        access: What the worker may reach.
-        worker_id: The worker.
-        base: The address by which it calls us.
+        service: The state of the server.
+        access: The permissions of the worker.
+        worker_id: The id of the worker.
+        base: The server's base URL, as the worker reaches it.
     """
 
     service: Service
@@ -95,7 +101,7 @@ class BareDeliveries:
     base: str
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Every delivery, as it becomes due, while the worker has few enough."""
+        """Yield each delivery when it is due, as long as the worker is below its limit of unsettled ones."""
         pauses = SOON.pauses()
         while not self.service.closing.is_set():
             try:
@@ -133,7 +139,7 @@ class BareDeliveries:
 
 
 async def merged(first: AsyncGenerator[bytes], second: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """The pieces of both as they come, until the first ends."""
+    """Merge the chunks of two streams in the order in which they arrive, until the first stream ends."""
     coming: dict[asyncio.Task[bytes | None], AsyncGenerator[bytes]] = {
         asyncio.ensure_future(anext(each, None)): each for each in (first, second)
     }

@@ -1,4 +1,4 @@
-"""The stream of a worker of our own: what was taken from it, and hints. Its work comes by ``POST /work``."""
+"""The stream of a native worker: stopped and changed tasks, and hints. Its work travels by ``POST /work``."""
 
 import asyncio
 import time
@@ -15,18 +15,18 @@ from worker.server.streams.bare_assignments import registration
 from worker.server.streams.streaming import frame
 from worker.words.errors import Unavailable
 
-RENEW_SECONDS = 2.0  # as often as the worker's own heartbeat: three missed ones are 6 s, its lease
+RENEW_SECONDS = 2.0  # the interval of the worker's own heartbeat; its lease is three of them, 6 s
 LOOK_SECONDS = 1.0
-HINT_SECONDS = 0.05  # hints come no closer together; one says as much as ten
+HINT_SECONDS = 0.05  # least time between hints, since several would add nothing to the first
 
 
 async def serve(service: Service, access: Access, worker: WorkerState) -> AsyncGenerator[bytes]:
-    """Everything that goes over a native worker's stream.
+    """Yield the contents of a native worker's stream.
 
     Args:
-        service: The server.
-        access: What it may reach.
-        worker: The worker, which has registered by ``POST /work``.
+        service: The state of the server.
+        access: The permissions of the worker.
+        worker: The worker, already registered by ``POST /work``.
     """
     service.holdings.setdefault(worker.id, {})
     stream = NativeStream(service, access, worker.id)
@@ -48,17 +48,17 @@ async def serve(service: Service, access: Access, worker: WorkerState) -> AsyncG
 
 @dataclass(slots=True)
 class NativeStream:
-    """One native worker while its stream is open."""
+    """A native worker while its stream is open."""
 
     service: Service
     access: Access
     worker_id: str
     hints: set[str] = field(default_factory=set[str])
-    changed: set[str] = field(default_factory=set[str])  # tasks that it holds, of which it has not been told
+    changed: set[str] = field(default_factory=set[str])  # held tasks with changes that were not sent yet
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, task_ids: Collection[str]) -> None:
-        """Take in that tasks changed."""
+        """Record that tasks changed, if the worker holds them."""
         held = self.service.holdings.get(self.worker_id, {})
         changed = held.keys() & set(task_ids)
         if changed:
@@ -66,7 +66,7 @@ class NativeStream:
             self.woken.set()
 
     async def listen(self, name: str, seen: int) -> None:
-        """Take in hints that there may be work, or deliveries."""
+        """Record hints that there may be tasks or deliveries to claim."""
         presence = self.access.organization.presence
         while True:
             if await presence.hint(name, seen, COMMENT_SECONDS):
@@ -76,13 +76,13 @@ class NativeStream:
                 await asyncio.sleep(HINT_SECONDS)
 
     async def attend(self) -> AsyncGenerator[bytes]:
-        """Renew its lease, tell it what was taken or has changed, pass hints on, and say something now and then."""
+        """Renew the worker's lease, and yield stops, changes, hints, and comments that keep the connection open."""
         renew_at = look_at = 0.0
         said_at = time.monotonic()
         while not self.service.closing.is_set():
             pieces: list[bytes] = []
             self.woken.clear()
-            with suppress(Unavailable):  # heartbeats and the next turn come again
+            with suppress(Unavailable):  # the next iteration tries again
                 if time.monotonic() >= renew_at:
                     renew_at = time.monotonic() + RENEW_SECONDS
                     await self.access.organization.work.renew(self.worker_id)
@@ -100,7 +100,7 @@ class NativeStream:
             await within(self.woken, LOOK_SECONDS)
 
     async def _told(self, changed: set[str]) -> list[bytes]:
-        """What was taken from it, and what else has changed: somebody may have said something to a task."""
+        """Return events for the held tasks that were lost or have changed, for example because a message arrived."""
         held = self.service.holdings.get(self.worker_id, {})
         lost = await self.access.organization.work.lost(dict(held)) if held else {}
         for task_id in lost:

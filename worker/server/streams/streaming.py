@@ -1,4 +1,4 @@
-"""An answer that goes on: server-sent events in as few writes as there are pieces."""
+"""Streaming responses: server-sent events, one write for each chunk."""
 
 import asyncio
 import json
@@ -12,33 +12,36 @@ from starlette.types import Message, Receive, Scope, Send
 from worker.server.identity.access import Access
 from worker.server.service import Service
 
-SLOW_SECONDS = 20.0  # a reader that takes nothing for so long is dropped; it resumes by the last number it saw
+SLOW_SECONDS = 20.0  # a client that reads nothing for this long is disconnected; it can resume by event number
 HEADERS = {
     "cache-control": "no-store",
-    "x-accel-buffering": "no",  # nginx would keep events back
+    "x-accel-buffering": "no",  # otherwise nginx buffers events
 }
 
 
 def frame(data: Any, *, event: str | None = None, number: int | None = None) -> bytes:
-    """One server-sent event with JSON in it."""
+    """Return a server-sent event that contains a value as JSON."""
     return framed(json.dumps(data, ensure_ascii=False, separators=(",", ":")), event=event, number=number)
 
 
 def framed(data: str, *, event: str | None = None, number: int | None = None) -> bytes:
-    """One server-sent event around JSON text, in which no line ends."""
+    """Return a server-sent event that contains JSON text, which must have no line breaks."""
     head = f"event: {event}\n" if event else ""
     head += f"id: {number}\n" if number is not None else ""
     return f"{head}data: {data}\n\n".encode("utf-8", "replace")
 
 
 class EventStream(Response):
-    """Writes pieces until they end, the reader or its key goes, the reader is too slow, or the server closes.
+    """A response that streams chunks of bytes.
+
+    It ends with the chunks, when the client leaves or reads too slowly, when its key expires, or when the server
+    closes.
 
     Args:
-        service: Says when the server closes.
-        pieces: Bytes, each one write.
-        access: By what it was opened: it ends when that opens nothing any more. None: that is not decided yet, and
-            ``opened_by`` says it later.
+        service: The state of the server, which signals when the server closes.
+        pieces: The chunks; each is one write.
+        access: The permissions under which the stream was opened; the stream ends when they expire. None means that
+            they are not known yet and will be passed to ``opened_by``.
     """
 
     media_type = "text/event-stream"
@@ -53,11 +56,11 @@ class EventStream(Response):
         self._access = access
 
     def opened_by(self, access: Access) -> None:
-        """End when this opens nothing any more."""
+        """End the stream when these permissions expire."""
         self._watches.enter_context(self._service.keyring.watch(access, self._gone))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
+        """Send the response."""
         del scope
         with self._watches:
             if self._access is not None:
@@ -77,7 +80,7 @@ class EventStream(Response):
                 task.cancel()
             results = await asyncio.gather(writing, *leaving, return_exceptions=True)
         if isinstance(results[0], TimeoutError):
-            return  # too slow: the connection is closed without an end, so the reader knows that there is more
+            return  # too slow: closed without a final chunk, so the client knows that the stream is incomplete
         if isinstance(results[0], Exception):
             raise results[0]
         await send({"type": "http.response.body", "body": b"", "more_body": False})

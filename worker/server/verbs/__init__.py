@@ -1,1 +1,1 @@
-"""What ``POST /work`` runs: the verbs of native workers, from JSON to the platform and back."""
+"""The verbs of native workers, carried out by ``POST /work``: JSON is parsed, run on the platform, and answered."""

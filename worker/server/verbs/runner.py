@@ -1,4 +1,4 @@
-"""The verbs of a native worker, from JSON to the platform and back."""
+"""Dispatch of the verbs of native workers: parsing, permission checks, execution."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -31,18 +31,18 @@ from worker.words.errors import ModuleException, ValidationError
 from worker.words.outcomes import HandBack
 
 POLLS = frozenset({"assignments", "deliveries"})
-"""Verbs that wait."""
+"""Verbs that wait for something to claim."""
 
 
 class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
-    """Carries out one worker's verbs.
+    """Carries out the verbs of one worker.
 
     Args:
-        service: The server.
-        access: What the worker may reach.
-        claims: What it may call its own; it names the worker, if that has registered.
-        refused: Told of each verb that the key's role does not allow.
-        base: The address by which clients reach the server.
+        service: The state of the server.
+        access: The permissions of the worker.
+        claims: The ownership checks of the request; they name the worker, if it has registered.
+        refused: Called with the error of each verb that the key's role does not allow.
+        base: The server's base URL, as clients reach it.
     """
 
     def __init__(
@@ -52,12 +52,16 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
         self._refused = refused
 
     def leave(self) -> None:
-        """Note that the client has gone."""
+        """Record that the client has disconnected, which ends its waiting verbs."""
         self.gone = True
         self._organization.work.nudge()
 
     async def carry_out(self, verb: dict[str, Any]) -> Any:
-        """Do what a verb says. Raises: ModuleException, its own outcome."""
+        """Carry out a verb and return its result.
+
+        Raises:
+            ModuleException: The verb's own error.
+        """
         name = verb.get("verb")
         if not isinstance(name, str) or name not in VERBS or name not in RULES:
             raise ValidationError(f"verb must be one of {', '.join(VERBS)}", field="verb")
@@ -72,7 +76,7 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
         return await do(self, asked)
 
     async def _check(self, scope: AccessScope, asked: Form) -> None:
-        """Let pass only what is about what the table says."""
+        """Check that the task, attempt or delivery that a verb names is in the scope that the access table requires."""
         match asked:
             case SettleForm():
                 given = asked.delivery
@@ -90,7 +94,7 @@ class VerbRunner(RunVerbs, PresenceVerbs, ProviderVerbs):
                     await self._worker()
 
     async def take_back(self, result: dict[str, Any]) -> None:
-        """Queue again what was claimed for somebody who has gone."""
+        """Hand back the tasks and deliveries of a result whose client has disconnected."""
         given = result.get("value") or ()
         with suppress(ModuleException):
             held_deliveries = [each for each in given if "claim" in each]

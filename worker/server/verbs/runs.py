@@ -1,4 +1,4 @@
-"""The verbs of a run: what it emits, saves and reads, and how it ends."""
+"""The verbs of a run: events, saved fields, reads, children, artifacts and outcomes."""
 
 from collections.abc import Awaitable
 from dataclasses import fields, replace
@@ -33,7 +33,7 @@ from worker.words.work import JournalEntry
 
 
 class RunVerbs(WorkerVerbs):
-    """Of a run that this worker has claimed."""
+    """Verbs about a run that this worker has claimed."""
 
     async def emit(self, asked: EmitForm) -> None:
         """Append events and journal entries."""
@@ -43,51 +43,51 @@ class RunVerbs(WorkerVerbs):
         await self._organization.work.emit(asked.task_id, asked.attempt, events, journal, sequence=asked.sequence)
 
     async def keep_files(self, asked: KeepFilesForm) -> None:
-        """Keep with a task what was read of its files."""
+        """Record with a task the files that were downloaded from its URLs."""
         await self._access.check_files(each.reference for each in asked.files)
         await self._organization.work.keep_files(asked.task_id, asked.attempt, [each.file() for each in asked.files])
 
     async def store_document(self, asked: StoreDocumentForm) -> None:
-        """Store passages of a document that a task reads."""
+        """Store a part of a document that a task reads for a knowledge base."""
         await self._organization.work.store_document(asked.task_id, asked.attempt, asked.part())
 
     async def save(self, asked: SaveForm) -> Any:
-        """Store changed fields."""
+        """Save changed fields of a task."""
         task = await self._organization.tasks.update(
             asked.task_id, await self._whole(asked), attempt=asked.attempt, origin=asked.origin, sequence=asked.sequence
         )
         return task_json(task)
 
     async def _whole(self, asked: SaveForm | OutcomeForm) -> dict[str, Any]:
-        """Changes with the texts that came as files in their places. Raises: FileNotStored."""
+        """Return the changes, with long texts that were uploaded as files put back into their fields."""
         await self._access.check_files(asked.files.values())
         read = {name: await self._organization.tasks.open_file(reference) for name, reference in asked.files.items()}
         return {**asked.changes, **{name: file.content.decode("utf-8", "replace") for name, file in read.items()}}
 
     async def journal(self, asked: TaskForm) -> dict[str, Any]:
-        """Read a task's journal; a large value is named by its reference."""
+        """Return a task's journal; a large value is replaced by its reference."""
         return {
             key: value if reference is None else {"reference": reference}
             for key, value, reference in await self._organization.work.entries(asked.task_id)
         }
 
     async def messages(self, asked: MessagesForm) -> list[dict[str, Any]]:
-        """Read what was said to a task."""
+        """Return the messages sent to a task."""
         found = await self._organization.work.messages(asked.task_id, asked.after)
         return [each.model_dump(mode="json") for each in found]
 
     async def told(self, asked: RunForm) -> list[str]:
-        """Read what earlier attempts have told."""
+        """Return the events that earlier attempts have already sent."""
         return await self._organization.work.told(asked.task_id, asked.attempt)
 
     async def finish(self, asked: FinishForm) -> None:
-        """Write an attempt's last word."""
+        """End or pause an attempt with its outcome."""
         last_word = Outcome(asked.outcome.status, await self._whole(asked.outcome), asked.outcome.taken)
         write = self._organization.work.finish(asked.task_id, asked.attempt, last_word, sequence=asked.sequence)
         await self._ending(asked, write)
 
     async def hand_back(self, asked: HandBackForm) -> None:
-        """Queue a task again."""
+        """Hand back a task, so that it is queued again."""
         back = HandBack(**{each.name: getattr(asked, each.name) for each in fields(HandBack)})
         if back.waits_for is not None:
             back = replace(back, waits_for=self._kept_as(back.waits_for))
@@ -95,7 +95,7 @@ class RunVerbs(WorkerVerbs):
         await self._ending(asked, write)
 
     async def make_children(self, asked: MakeChildrenForm) -> None:
-        """Make the children of a run."""
+        """Create the children of a run."""
         if self._access.agents is not None:
             for each in asked.children:
                 _check_unguessable(each.child_id)
@@ -107,13 +107,13 @@ class RunVerbs(WorkerVerbs):
         await self._organization.work.make_children(asked.task_id, asked.attempt, made)
 
     async def save_artifacts(self, asked: SaveArtifactsForm) -> None:
-        """Note files that a run has made."""
+        """Record files that a run has produced."""
         made = [Artifact.model_validate(storable(each.model_dump())) for each in asked.artifacts]
         await self._access.check_files(each.url for each in made)
         await self._organization.work.save_artifacts(asked.task_id, asked.attempt, made)
 
     async def children(self, asked: ChildrenForm) -> Any:
-        """Read children of a task."""
+        """Return some children of a task."""
         return [task_json(each) for each in await self._organization.work.children(asked.task_id, asked.children)]
 
     async def crashed(self, asked: CrashedForm) -> None:
@@ -125,7 +125,7 @@ class RunVerbs(WorkerVerbs):
 
     async def _ending(self, run: RunForm, last_word: Awaitable[None]) -> None:
         holdings = self._service.holdings.get(self._claims.worker_id or "", {})
-        known = holdings.pop(run.task_id, None)  # it ends by its own word, so it need not be told
+        known = holdings.pop(run.task_id, None)  # the worker ends the attempt itself, so no ``task-stop`` is needed
         try:
             await last_word
         except ModuleException as error:
@@ -142,10 +142,7 @@ def _type(text: str) -> TaskUpdateEventType:
 
 
 def _check_unguessable(child_id: str) -> None:
-    """Let pass a UUID alone: an id of another form could be guessed, and a refusal would tell whether it is taken.
-
-    Raises: ValidationError.
-    """
+    """Check that a child's id is a UUID; other ids can be guessed, and an error would reveal whether they exist."""
     try:
         UUID(child_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the verbs of workers share."""
+"""The base class of the verbs of workers."""
 
 from worker.server.identity.access import Access
 from worker.server.identity.claims import Claims
@@ -8,13 +8,13 @@ from worker.words.errors import ValidationError
 
 
 class WorkerVerbs:
-    """A base of the verbs of workers.
+    """Base class of the verbs of workers.
 
     Args:
-        service: The server.
-        access: What the worker may reach.
-        claims: What it may call its own; it names the worker, if that has registered.
-        base: The address by which clients reach the server.
+        service: The state of the server.
+        access: The permissions of the worker.
+        claims: The ownership checks of the request; they name the worker, if it has registered.
+        base: The server's base URL, as clients reach it.
     """
 
     def __init__(self, service: Service, access: Access, claims: Claims, base: str) -> None:
@@ -26,13 +26,16 @@ class WorkerVerbs:
         self._base = base
 
     async def _worker(self) -> str:
-        """The worker's id, once it is known to be one of this session. Raises: ValidationError, NotFound."""
+        """Return the worker's id after checking that the worker belongs to this session."""
         if self._claims.worker_id is None:
             raise ValidationError("worker_id is needed here", field="worker_id")
         await self._claims.worker(self._claims.worker_id)
         return self._claims.worker_id
 
     def _kept_as(self, provider_id: str) -> str:
-        """What a provider is kept under: a key of some agents makes only tasks wait, or go on, that it has claimed."""
+        """Return the id under which a provider is stored.
+
+        A key limited to some agents has provider states of its own, so that it cannot pause or resume others' tasks.
+        """
         access = self._access
         return provider_id if access.agents is None else f"{provider_id}@{digest([access.key])[:8]}"

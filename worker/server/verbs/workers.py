@@ -1,4 +1,4 @@
-"""The verbs of a worker itself: it registers, claims, settles, reports and leaves."""
+"""The verbs of a worker itself: registering, claiming, settling, reporting, leaving."""
 
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -23,14 +23,14 @@ from worker.words.tools import ToolRecord
 from worker.words.unseen import name_of
 from worker.words.work import Delivery, Demand, WorkerCard, WorkerWear
 
-VERSION = 3  # since 2: ``files`` beside ``changes``; since 3: ``store_document``, and the tasks for it
+VERSION = 3  # 2 added ``files`` next to ``changes``; 3 added ``store_document`` and ingestion tasks
 
 
 class PresenceVerbs(WorkerVerbs):
-    """Of a worker and what it claims."""
+    """Verbs about a worker and its claims."""
 
     async def register(self, asked: RegisterForm) -> Any:
-        """List the worker; its lease holds for three missed heartbeats."""
+        """Register the worker, with a lease of at most three heartbeats."""
         card = asked.card
         check_id(card.id, "card.id")
         for agent in [*card.agents, *(each.agent_id for each in card.subscriptions if each.agent_id is not None)]:
@@ -68,11 +68,11 @@ class PresenceVerbs(WorkerVerbs):
         return {"server": "agno-worker", "version": VERSION, "capabilities": asdict(can)}
 
     async def assignments(self, asked: AssignmentsForm) -> Any:
-        """Claim tasks, waiting for them; what it was given and never got is queued again."""
+        """Claim tasks, waiting until there are some; tasks assigned in a lost response are queued again."""
         worker_id = await self._worker()
         agents, others = asked.demand.agents, asked.demand.others
         if self._access.agents is not None:
-            agents = {agent: free for agent, free in agents.items() if agent != KNOWLEDGE}  # not within its reach
+            agents = {agent: free for agent, free in agents.items() if agent != KNOWLEDGE}  # outside the key's agents
             others = 0
             for agent in agents:
                 self._access.check(agent)
@@ -91,18 +91,18 @@ class PresenceVerbs(WorkerVerbs):
         return [{"task": task_json(each.task), "attempt": each.attempt} for each in claimed]
 
     async def _recall(self, worker_id: str, held: set[str]) -> None:
-        """Queue again what was claimed for this worker in an answer that it never got."""
+        """Queue the tasks again that were claimed for this worker in a response that it never received."""
         missing = [each for each in await self._organization.presence.held(worker_id) if each.task_id not in held]
         await self._organization.presence.give_back(missing)
 
     async def lost(self, asked: LostForm) -> dict[str, str]:
-        """Say which attempts own their task no longer."""
+        """Return the attempts that have lost their lease, with the status of each task."""
         held = {task_id: attempt for task_id, attempt in asked.held.items() if await self._may_ask_of(task_id, attempt)}
         lost = {task_id: str(status) for task_id, status in (await self._organization.work.lost(held)).items()}
         return {**dict.fromkeys(asked.held.keys() - held.keys(), str(AgentExecutionStatus.Stopped)), **lost}
 
     async def _may_ask_of(self, task_id: str, attempt: int) -> bool:
-        """Whether a task is within reach; what the worker claimed is."""
+        """Return whether the worker may see a task: it claimed the task, or its key can reach it."""
         if "\0" in task_id:
             return False
         if self._access.agents is None or await self._claims.owned([(task_id, attempt)]):
@@ -113,7 +113,7 @@ class PresenceVerbs(WorkerVerbs):
         return False
 
     async def deliveries(self, asked: DeliveriesForm) -> Any:
-        """Claim due events, waiting for them; what it was given and never got is due again."""
+        """Claim due deliveries, waiting until there are some; deliveries of a lost response become due again."""
         worker_id = await self._worker()
         if asked.held is not None:
             known = {HeldDelivery(each.subscription_id, each.task_id, each.claim) for each in asked.held}
@@ -132,42 +132,42 @@ class PresenceVerbs(WorkerVerbs):
         return replace(delivery, event=event, task=links.told(delivery.task, access, base, to_handler=True))
 
     async def settle(self, asked: SettleForm) -> bool:
-        """Settle a delivery."""
+        """Settle a delivery as handled or failed."""
         task = await self._access.task(asked.delivery.task_id)
         return await self._organization.work.settle(asked.delivery.of(task), asked.error, final=asked.final)
 
     async def renew(self, asked: Form) -> None:
-        """Hold on to the worker's leases."""
+        """Renew the worker's leases."""
         del asked
         await self._organization.work.renew(await self._worker())
 
     async def report(self, asked: ReportForm) -> None:
-        """Note how worn the worker is."""
+        """Store the worker's memory use, hung threads and other signs of wear."""
         wear = WorkerWear(asked.hung_threads, asked.memory, asked.runs, tuple(asked.recent), tuple(asked.troubles))
         await self._organization.work.report(await self._worker(), wear)
 
     async def drain(self, asked: Form) -> None:
-        """Note that the worker begins to leave."""
+        """Record that the worker is draining."""
         del asked
         await self._organization.work.drain(await self._worker())
 
     async def leave_platform(self, asked: Form) -> None:
-        """Take the worker off the list."""
+        """Remove the worker from the list and hand back its tasks."""
         del asked
         await self._organization.work.leave(await self._worker())
 
 
 class ProviderVerbs(WorkerVerbs):
-    """What workers say of model providers."""
+    """Verbs about the availability of model providers."""
 
     async def providers(self, _asked: Form) -> Any:
-        """List the providers whose last call failed."""
+        """Return the providers whose last call failed."""
         own = self._kept_as("")
         found = [each for each in await self._organization.work.providers() if each.id.endswith(own)]
         return [{**each.model_dump(mode="json"), "id": each.id.removesuffix(own)} for each in found]
 
     async def provider_failed(self, asked: ProviderFailedForm) -> Any:
-        """Count a provider's failed call."""
+        """Count a failed call of a provider and return its state."""
         failure = ProviderFailure(
             self._kept_as(asked.id),
             asked.error_code,
@@ -180,5 +180,5 @@ class ProviderVerbs(WorkerVerbs):
         return {**state.model_dump(mode="json"), "id": asked.id}
 
     async def provider_answered(self, asked: ProviderForm) -> None:
-        """Say that a provider answers again."""
+        """Record that a provider answers again."""
         await self._organization.work.provider_answered(self._kept_as(asked.id))
