@@ -1,7 +1,7 @@
-"""What runs an Agno agent on a task.
+"""Running Agno agents on tasks.
 
-Agno itself is imported only when something is run. Its telemetry, an HTTP request in the background of every run, is
-off unless the environment asks for it.
+Agno itself is imported only when an agent is run. Its telemetry, a background HTTP request for every run, is off unless
+the environment enables it.
 """
 
 import os

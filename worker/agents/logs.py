@@ -1,4 +1,4 @@
-"""Agno's log lines: its loggers write to the terminal by themselves; in a worker they go where all lines go."""
+"""Routing of Agno's log lines: its loggers write to the terminal themselves; a worker sends them to its own logging."""
 
 import logging
 
@@ -8,8 +8,8 @@ _taken_over = False
 
 
 def take_over() -> None:
-    """Hand Agno's lines to Python's own logging, once, where somebody listens there; elsewhere Agno writes them."""
-    global _taken_over  # noqa: PLW0603 - Agno has its loggers once a process
+    """Route Agno's loggers to Python's root logger, once, if that has handlers; otherwise Agno keeps writing them."""
+    global _taken_over  # noqa: PLW0603 - Agno's loggers exist once per process
     if _taken_over or not logging.getLogger().handlers:
         return
     _taken_over = True

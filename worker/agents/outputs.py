@@ -1,4 +1,4 @@
-"""What a handler returns that runs agents by itself: Agno's output, or the text of one, classified by how it ended."""
+"""Return values of handlers that run agents themselves: Agno's output, or its text, classified by how the run ended."""
 
 import sys
 from contextlib import suppress
@@ -13,18 +13,18 @@ from worker.words.errors import ConfigurationError
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import TaskUpdateEventType
 
-ERROR_CHARACTERS = 1_000  # of an error's text in a note; the provider may have sent a page
+ERROR_CHARACTERS = 1_000  # of an error's text in a note; the provider may have sent a whole page
 
 
 def of_bare(value: Any, run: Run) -> Ending:
-    """Look at what a handler returned.
+    """Classify a handler's return value.
 
     Args:
-        value: An output of Agno's, a text that may be one's, or anything else, which is passed on.
-        run: The attempt, which knows how the runs ended that its code has made.
+        value: An Agno output, a text that may come from one, or anything else, which is passed through.
+        run: The attempt, which knows how the runs made by its code ended.
 
     Raises:
-        AgentFailed: It is of a run that failed, or was cancelled.
+        AgentFailed: The value comes from a run that failed or was cancelled.
     """
     if is_output(value):
         return _of_output(value, run.bare)
@@ -37,9 +37,9 @@ def of_bare(value: Any, run: Run) -> Ending:
 
 
 def watch_bare_runs() -> None:
-    """Have the runs watched that handlers make by themselves, once there is an Agno to make them.
+    """Start watching the runs that handlers make themselves, once Agno is imported.
 
-    A version of Agno that cannot be watched is no reason to fail a handler that does not ask for it.
+    A version of Agno that cannot be watched does not fail handlers that never asked for it.
     """
     if "agno.agent.agent" in sys.modules:
         with suppress(ConfigurationError):
@@ -47,13 +47,13 @@ def watch_bare_runs() -> None:
 
 
 def failed_run(name: str, text: str) -> NewEvent:
-    """The event that says that a run which a handler has made by itself ended in an error."""
+    """Return the note that a run made outside ``run_agent`` ended in an error."""
     said = f"A run of {name} outside run_agent ended in an error: {text[:ERROR_CHARACTERS]}"
     return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=said, kind="agent").model_dump())
 
 
 def is_output(value: Any) -> bool:
-    """Whether something is Agno's RunOutput, TeamRunOutput or WorkflowRunOutput."""
+    """Return whether a value is Agno's RunOutput, TeamRunOutput or WorkflowRunOutput."""
     return type(value).__module__.startswith("agno.run.") and hasattr(value, "status") and hasattr(value, "content")
 
 

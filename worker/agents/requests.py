@@ -1,4 +1,4 @@
-"""What Agno is asked: a run, and the repair of an answer that does not fit."""
+"""Requests to Agno: a run, and the repair of an answer that does not have the requested form."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from worker.words.tasks import TaskRecord
 
 
 def request_of(agent: Any, kind: str, record: TaskRecord, material: Material, want: Wanted) -> dict[str, Any]:
-    """What ``arun`` is given besides the run's id."""
+    """Return the arguments of ``arun``, except for the run's id."""
     user = record.input.user
     request: dict[str, Any] = {
         "input": material.input,
@@ -27,7 +27,7 @@ def request_of(agent: Any, kind: str, record: TaskRecord, material: Material, wa
 
 
 def repair_of(message: str, answer: str, problem: str) -> list[Any]:
-    """What a model is asked whose answer does not fit: what it was asked, what it said, and what is wrong with that."""
+    """Return the messages that ask a model for a repair: the original request, its answer, and the problem."""
     from agno.models.message import Message
 
     return [

@@ -1,4 +1,4 @@
-"""Run an Agno Agent, Team or Workflow for a task: a copy of its own, its events emitted, its result checked."""
+"""Running an Agno Agent, Team or Workflow for a task: on a copy, with its events emitted and its result checked."""
 
 import asyncio
 import contextlib
@@ -57,29 +57,31 @@ async def run(
     """Run an agent for a task.
 
     Args:
-        agent: An Agno Agent, Team or Workflow; it is not changed, and may serve many runs at once.
-        record: The task, whose wishes for result, model and instructions are applied.
+        agent: An Agno Agent, Team or Workflow; it is not changed, and may serve many runs concurrently.
+        record: The task, whose settings for result, model and instructions are applied.
         material: The task's input, converted.
-        emit: Appends events to the task's log. Called one at a time, in order; not at all where there is nothing
-            to emit.
-        place: Says where in the user's code the run is made.
-        saved: What the handler had saved on the task by now, such as its ``internal_status``.
-        usage: Counts what is used, so that the caller knows it also if the run fails.
-        holding: Leave a last answer to ``journal.deferred``, which whoever writes the attempt's last word looks after;
-            nothing of the caller's may happen before the loop turns.
-        produce: Keeps what it made beside text; called before it counts as done.
+        emit: Appends events to the task's log. Called once at a time, in order, and only with something to emit.
+        place: Returns the place in the user's code where the run is made.
+        saved: The state that the handler has saved on the task so far, such as its ``internal_status``.
+        usage: Collects usage, so that the caller knows it even if the run fails.
+        holding: Whether to leave the row of a final answer to ``journal.deferred``, which the code that writes the
+            attempt's final outcome settles. The caller must then do nothing else before the loop turns.
+        produce: Stores media that the run made besides its text; called before the run counts as finished.
+
+    Returns:
+        The run's result.
 
     Raises:
-        AgentFailed: The run ended in an error; the provider's own message, its exception as the cause.
-        ResultInvalid: The result does not fit what the task wants, nor after one more try.
-        ValidationError: ``output_schema`` is no JSON Schema, or takes too long to be checked or applied.
-        ConfigurationError: It is no agent, its model cannot be made, or this version of Agno is not known.
+        AgentFailed: The run ended in an error; it carries the provider's own message, with its exception as the cause.
+        ResultInvalid: The result does not have the form that the task wants, even after one repair.
+        ValidationError: ``output_schema`` is not a JSON Schema, or takes too long to be checked or applied.
+        ConfigurationError: The object is not an agent, its model cannot be created, or Agno's version is not supported.
         LeaseLost: From ``emit``: the attempt no longer owns the task.
         asyncio.CancelledError: The run was cancelled, or its attempt should end.
     """
     await installed()
     kind, want = kind_of(agent), wanted(agent, record, material.options.get("output_schema"))
-    logs.take_over()  # Agno has been imported by now, and has made its loggers
+    logs.take_over()  # Agno is imported at this point, so its loggers exist
     attempt = run_in_hand.get()
     journal = await _journal(record, attempt)
     site = partial(_site, place or call_site(None), dict(saved or {}))
@@ -95,7 +97,7 @@ async def run(
 
 
 async def _answered(run: AgentRun, entry: Entry) -> RunResult:
-    """Answer a run that an earlier attempt has finished as a whole, without asking Agno again."""
+    """Answer a run that an earlier attempt finished as a whole, without calling Agno."""
     await run.turn(run.scope, entry)
     run.pass_over(run.scope)
     run.journal.end(run.scope, failed=False)
@@ -108,12 +110,12 @@ async def _answered(run: AgentRun, entry: Entry) -> RunResult:
 
 
 async def _journal(record: TaskRecord, attempt: Run | None) -> Journal:
-    """The journal of the attempt in hand, read; one that is not kept where there is none, or another task is run."""
+    """Load the current attempt's journal; without an attempt, or for another task, return one that is not stored."""
     if attempt is None or attempt.journal is None or attempt.task_id != record.id:
         return Journal(record.id, 1, is_kept=False)
     journal = attempt.journal
     await journal.load(attempt.work)
-    await journal.deferred.store()  # of a run before this one
+    await journal.deferred.store()  # rows that an earlier run deferred
     return journal
 
 
@@ -127,13 +129,13 @@ def _site(place: Callable[[], CodePlace], saved: dict[str, Any]) -> CallSite:
 
 
 async def close_shared() -> None:
-    """Close what runs on this event loop have shared, before it ends: models' clients, connections of tools."""
+    """Close the resources that runs share on this event loop, before it ends: model clients and tool connections."""
     await close_servers()
     await close_clients()
 
 
 class _Going:
-    """A run while it goes on."""
+    """A run in progress."""
 
     def __init__(self, run: AgentRun, overrides: Overrides, material: Material, want: Wanted) -> None:
         self._run = run
@@ -147,7 +149,7 @@ class _Going:
         self._forget: Callable[[], None] = _nothing
 
     async def complete(self, agent: Any, kind: str, *, holding: bool, produce: Produce | None) -> RunResult:
-        """Run the agent to its end."""
+        """Run the agent until it ends."""
         self._is_workflow = kind == "workflow"
         started = time.perf_counter()
         request = request_of(agent, kind, self._run.record, self._material, self._want)
@@ -171,26 +173,26 @@ class _Going:
                     await produce(made)
             seconds, usage = time.perf_counter() - started, self._run.usage
             result = RunResult(content, usage.tokens(), list(usage.tools), paused, self._run_id, seconds, ending.output)
-            if paused is None:  # a paused run is not over
+            if paused is None:  # a paused run has not finished
                 self._defers = holding
                 self._run.buffer.hold(partial(self._whole, result))
         return result
 
     async def __aenter__(self) -> Self:
-        """Have the run cancelled when its attempt should end, on whatever thread that is found out."""
+        """Arrange for the run to be cancelled when its attempt should end, whichever thread detects that."""
         self._run.begin()
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         if self._run.attempt is not None and task is not None:
 
             def cancel() -> None:
-                if self._is_here:  # it may have ended by itself before the loop gets to this; what follows goes on
+                if self._is_here:  # the run may already have ended; code after it must not be cancelled
                     task.cancel()
 
             self._forget = self._run.attempt.stopping.call(lambda: _call_soon(loop, cancel))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Have all events stored, also where the run failed; where it was cancelled, let go of them."""
+        """Store all events, even if the run failed; discard unstored ones if it was cancelled."""
         self._is_here = False
         self._forget()
         self._forget = _nothing
@@ -210,24 +212,24 @@ class _Going:
             raise cause from None
 
     def _note_what_is_ignored(self) -> None:
-        """Nothing that a task asks for is passed over in silence."""
+        """Report a task's option that the model does not support."""
         if self._overrides.ignored:
             model = self._overrides.last_model.id
             text = f"{self._overrides.ignored} is ignored: the model {model} knows no such setting."
             self._run.emit([NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "model"})])
 
     def _note_foreign_rows(self) -> None:
-        """Calls that an earlier version of the worker has journaled are made again."""
+        """Report that calls journaled by an earlier version of the worker are made again."""
         journal = self._run.journal
         if journal.has_foreign_rows:
             journal.has_foreign_rows = False
             self._run.emit([not_reused()])
 
     async def _follow(self, own: Any, request: dict[str, Any], frame: Frame) -> Ending:
-        """Run a copy to its end and emit its events.
+        """Run a copy until it ends, and emit its events.
 
         Raises:
-            AgentFailed: It ended in an error.
+            AgentFailed: The run ended in an error.
         """
         name_members(own)
         try:
@@ -242,13 +244,13 @@ class _Going:
         return ending_of(last, output, self._run)
 
     async def _listen(self, own: Any, request: dict[str, Any], frame: Frame) -> tuple[Any, Any]:
-        """Take a run's events as they come; what it ended with: its last event, and Agno's output of it."""
+        """Consume a run's events as they arrive; return its last event and Agno's output of the run."""
         last, output, run_id = None, None, frame.run_id
         wanted = self._run.record.events_streaming and self._material.streams
-        translation = Translation(streams=wanted and run_id == self._run_id)  # a repair's text is not the answer's
+        translation = Translation(streams=wanted and run_id == self._run_id)  # a repair's text is not streamed
         begin(run_id)
         try:
-            start = partial(own.arun, stream=True, stream_events=True, **request)  # a plain database is read by it
+            start = partial(own.arun, stream=True, stream_events=True, **request)  # reads a sync database immediately
             begun = await in_thread(start) if has_plain_database(own) else start()
             source = continued(own, frame, begun) if self._is_workflow else begun
             async with contextlib.aclosing(source) as items:
@@ -280,10 +282,10 @@ class _Going:
                 await self._run.buffer.pause()
 
     async def _checked(self, content: Any, frame: Frame) -> str:
-        """The result as text, after one repair if it does not have the form that is wanted.
+        """Return the result as text, after one repair if it does not have the wanted form.
 
         Raises:
-            ResultInvalid: Nor does it then.
+            ResultInvalid: The repaired result does not have the form either.
         """
         try:
             return await self._want.text_of(content)
@@ -305,7 +307,7 @@ class _Going:
         return text
 
     def _whole(self, result: RunResult) -> Written:
-        """The row by which a later attempt is answered as a whole."""
+        """Create the row with which a later attempt answers the whole run."""
         run = self._run
         value = {
             "content": result.content,
@@ -324,9 +326,9 @@ class _Going:
 
 
 def _nothing() -> None:
-    """Forget nothing."""
+    """Do nothing, in place of a callback's removal."""
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, cancel: Callable[[], object]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed, and the run with it
+    with contextlib.suppress(RuntimeError):  # the loop is closed, so the run has ended
         loop.call_soon_threadsafe(cancel)

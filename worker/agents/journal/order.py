@@ -1,14 +1,14 @@
-"""The order in which branches are answered: one after another, and in each attempt as in the one before.
+"""The order in which concurrent branches are answered: one at a time, and in each attempt as in the one before.
 
-Branches that run side by side (a workflow's parallel steps, members of a team, runs that a handler gathers) meet in the
-order in which they finish, and what is asked after they have met depends on it. So a branch that was answered is left
-to go on before another is answered, in every attempt: then the numbers of the journal's rows are the order in which the
-branches met. Answered at once from the journal, they would meet in the order in which they ask. So an answer waits for
-those that were completed before it in other branches, and until what those had begun before it is begun again; an
-answer that is not in the journal comes after those.
+Concurrent branches (a workflow's parallel steps, members of a team, runs that a handler gathers) join in the order in
+which they finish, and later requests depend on that order. In every attempt, a branch that was just answered may
+therefore proceed before another branch is answered, so that the numbers of the journal's rows record the order in which
+the branches joined. Answered immediately from the journal, they would join in the order in which they ask. So an answer
+waits for answers that were completed before it in other branches, and for the scopes that those branches had opened
+before it; an answer that is not in the journal comes after all of these.
 
-Nothing waits for ever: a branch that an attempt leaves out never asks. After ``GRACE`` seconds in which nothing moved,
-the branch of the earliest answer is no longer waited for.
+No wait is endless, since a branch that an attempt leaves out never asks: after ``GRACE`` seconds without progress, the
+branch of the earliest answer is no longer waited for.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from functools import partial
 from worker.agents.journal.rows import Entry, Number
 from worker.agents.journal.scopes import Scope
 
-GRACE = 1.0  # seconds; replayed branches ask within milliseconds, unless the user's code takes its time between
-SETTLE = 0.05  # seconds that a branch which was answered has to go on before another is answered
-TURNS = 5  # of the event loop, after a branch has moved: a run's end is passed on through a few tasks and queues
+GRACE = 1.0  # seconds; replayed branches ask within milliseconds, unless user code is slow in between
+SETTLE = 0.05  # seconds that an answered branch has to proceed before another branch is answered
+TURNS = 5  # of the event loop, after a branch has moved: a run's end passes through a few tasks and queues
 
 
 @dataclass(slots=True)
@@ -29,9 +29,9 @@ class Beginning:
     """A scope that this attempt has not opened yet.
 
     Args:
-        scope: It.
-        count: Of the answers that are still to come in it.
-        last: The last of these.
+        scope: The scope.
+        count: Number of answers still expected in the scope.
+        last: Number of the last expected answer.
     """
 
     scope: Scope
@@ -40,37 +40,37 @@ class Beginning:
 
 
 LAST: Number = (2**63, 0)
-"""The place of an answer that no earlier attempt had: behind all others."""
+"""The number of an answer that no earlier attempt had: it comes after all others."""
 
 
 class ReplayOrder:
-    """Which answers of earlier attempts are still to come, and who waits for them.
+    """The answers of earlier attempts that are still expected, and the branches that wait for them.
 
     Args:
-        grace: Seconds without a move after which a branch is no longer waited for.
+        grace: Seconds without progress after which a branch is no longer waited for.
     """
 
     def __init__(self, grace: float = GRACE) -> None:
         self._grace = grace
-        self.in_flight = 0  # model calls that wait for their answers
+        self.in_flight = 0  # model calls whose answers are pending
         self._coming: dict[Number, Entry] = {}  # in order
         self._beginnings: dict[Scope, Beginning] = {}  # in order, too
         self._waiting: list[tuple[Number, Scope]] = []
         self._moved = asyncio.Event()
         self._last_move = 0.0
-        self._ahead: Scope | None = None  # the branch that was answered last, until it has gone on
+        self._ahead: Scope | None = None  # the branch that was answered last, until it has proceeded
         self._ahead_until = 0.0
         self._moves = 0
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything is still to come."""
+        """Whether any answer of an earlier attempt is still expected."""
         return bool(self._coming)
 
     def expect(self, entries: Iterable[Entry]) -> None:
-        """Take in what earlier attempts completed, in order."""
+        """Expect the answers that earlier attempts completed, given in order."""
         listed = [each for each in entries if each.kind in ("model", "tool", "run")]
-        finished = {each.scope for each in listed if each.kind == "run"}  # answered as a whole, by this one row
+        finished = {each.scope for each in listed if each.kind == "run"}  # this one row answers the whole run
         self._coming = {
             each.number: each for each in listed if each.kind == "run" or finished.isdisjoint(each.scope.path())
         }
@@ -82,7 +82,7 @@ class ReplayOrder:
                 beginning.count, beginning.last = beginning.count + 1, max(beginning.last, number)
 
     def forget(self, entries: Iterable[Entry]) -> None:
-        """Entries are not to be waited for."""
+        """Stop waiting for entries."""
         if self._coming:
             for each in list(entries):
                 if self._coming.pop(each.number, None) is not None:
@@ -90,7 +90,7 @@ class ReplayOrder:
             self._moved.set()
 
     def moved(self, scope: Scope) -> None:
-        """A scope was opened, has ended, or asks for something."""
+        """Record that a scope was opened, has ended, or asks for an answer."""
         if self._ahead is not None and _are_one_branch(scope, self._ahead):
             self._moves += 1
             _after_turns(TURNS, partial(self._settled, self._moves))
@@ -101,11 +101,11 @@ class ReplayOrder:
             self._moved.set()
 
     async def turn(self, scope: Scope, entry: Entry | None = None) -> None:
-        """Wait until it is an answer's turn.
+        """Wait until an answer's turn comes.
 
         Args:
-            scope: Who is answered.
-            entry: What answers; None for an answer that no earlier attempt had.
+            scope: The scope that is answered.
+            entry: The entry that answers it; None for an answer that no earlier attempt had.
         """
         number = LAST if entry is None else entry.number
         self.moved(scope)
@@ -114,7 +114,7 @@ class ReplayOrder:
             try:
                 await self._wait(scope, awaited)
             except asyncio.CancelledError:
-                self._moved.set()  # whom it held up is not held up any more
+                self._moved.set()  # branches that waited for this one can proceed
                 raise
             finally:
                 self._waiting.remove((number, scope))
@@ -126,7 +126,7 @@ class ReplayOrder:
         self._moved.set()
 
     def _before(self, scope: Scope, number: Number) -> "Entry | Beginning | Scope | None":
-        """What comes before it: an entry of another branch, its beginning, or the branch that was answered last."""
+        """Return what comes first: another branch's entry, its beginning, or the branch that was answered last."""
         if self._ahead is not None and not _are_one_branch(scope, self._ahead):
             if asyncio.get_running_loop().time() < self._ahead_until:
                 return self._ahead
@@ -141,7 +141,7 @@ class ReplayOrder:
             yield entry
 
     def _begun_before(self, number: Number) -> Iterator[Beginning]:
-        if number == LAST:  # a model takes its time to answer
+        if number == LAST:  # a model's answer takes long enough for the others to begin
             return
         for scope, beginning in self._beginnings.items():
             if scope.began >= number:
@@ -149,7 +149,7 @@ class ReplayOrder:
             yield beginning
 
     def _will_begin(self, beginning: Beginning, scope: Scope) -> bool:
-        """Whether a scope belongs to a branch beside another, which overlapped with it, and may yet be opened."""
+        """Return whether a scope belongs to another, overlapping branch and may still be opened."""
         branch, other = _branches(scope, beginning.scope)
         if branch is None or other is None or beginning.last < branch.began:
             return False
@@ -166,7 +166,7 @@ class ReplayOrder:
 
     @staticmethod
     def _is_expected(entry: Entry, scope: Scope, number: Number) -> bool:
-        """Whether an earlier entry belongs to a branch beside the scope that overlapped with it, and may yet ask."""
+        """Return whether an earlier entry belongs to another, overlapping branch and may still be requested."""
         branch, other = _branches(scope, entry.scope)
         if branch is None or other is None:
             return False
@@ -197,14 +197,14 @@ class ReplayOrder:
                 self._give_up(scope, awaited)
 
     def _is_held_up(self, scope: Scope, awaited: Entry) -> bool:
-        """Whether the branch of an entry waits itself, for something earlier than the entry: its time comes."""
+        """Return whether an entry's branch itself waits for an answer no later than the entry: its turn will come."""
         return any(number <= awaited.number for number, _ in self._waiting_beside(scope, awaited))
 
     def _give_up(self, scope: Scope, awaited: Entry) -> None:
-        """Do not wait for what a branch has left out: all up to the answer that it waits for."""
+        """Stop waiting for the answers that a branch has left out: all before the answer that the branch waits for."""
         _, branch = _branches(scope, awaited.scope)
         next_one = min((number for number, _ in self._waiting_beside(scope, awaited)), default=LAST)
-        self._last_move = asyncio.get_running_loop().time()  # whom others wait for may ask now
+        self._last_move = asyncio.get_running_loop().time()  # other awaited branches get the full grace period
         within = [each for each in self._coming.values() if branch is None or each.scope.is_within(branch)]
         self.forget([each for each in within if each.number < next_one])
 
@@ -213,7 +213,7 @@ class ReplayOrder:
         return [each for each in self._waiting if branch is not None and each[1].is_within(branch)]
 
     def _settled(self, moves: int) -> None:
-        """The branch that is ahead has gone on as far as it can by itself, unless it has moved since."""
+        """Let other branches be answered unless the branch ahead has moved again in the meantime."""
         if moves == self._moves:
             self._let_others()
 
@@ -223,7 +223,7 @@ class ReplayOrder:
 
 
 def _branches(scope: Scope, other: Scope) -> tuple[Scope | None, Scope | None]:
-    """The scopes at which two paths part, each on its own side; None where one path contains the other."""
+    """Return the scopes at which two paths diverge, one per path; None for both if one path contains the other."""
     mine, theirs = [*scope.path()][::-1], [*other.path()][::-1]
     for one, another in zip(mine, theirs, strict=False):
         if one is not another:
@@ -236,6 +236,6 @@ def _are_one_branch(scope: Scope, other: Scope) -> bool:
 
 
 def _after_turns(turns: int, then: Callable[[], None]) -> None:
-    """Call something when the loop has turned so often."""
+    """Call a function after a number of turns of the event loop."""
     loop = asyncio.get_running_loop()
     loop.call_soon(_after_turns, turns - 1, then) if turns else then()
