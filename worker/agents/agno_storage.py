@@ -1,4 +1,4 @@
-"""Agno's own storage on the platform's database: sessions, memories and the rest, in a schema beside ours."""
+"""Agno's own storage (sessions, memories and more) in the platform's database, in a separate schema."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,20 @@ from worker.words.digests import digest
 from worker.words.errors import ConfigurationError
 
 SCHEMA = "worker_agno"
-POOL_SIZE = 2  # connections that a process keeps, and as many more while they are needed
+POOL_SIZE = 2  # connections that a process keeps open, plus as many again under load
 
 
 def schema_of(organization_id: str) -> str:
-    """Where an organization's storage lies: ids of sessions are the user's own, and another's may be the same."""
+    """Return the schema of an organization's storage; users choose session ids, so organizations may share them."""
     return SCHEMA if organization_id == "default" else f"{SCHEMA}_{digest([organization_id])[:16]}"
 
 
 def storage(connect: Callable[[], Any], organization_id: str) -> Any:
-    """Make an ``agno.db.postgres.PostgresDb``; its tables are made when they are first used.
+    """Create an ``agno.db.postgres.PostgresDb``; its tables are created on first use.
 
     Args:
         connect: Connects to the database with psycopg.
-        organization_id: Whose it is.
+        organization_id: The organization that owns the storage.
 
     Raises:
         ConfigurationError: SQLAlchemy is missing.
@@ -38,13 +38,13 @@ def storage(connect: Callable[[], Any], organization_id: str) -> Any:
 
 
 async def migrate(connect: Callable[[], Any]) -> list[str]:
-    """Bring the tables that Agno has made to what its version here wants; without SQLAlchemy nobody uses them.
+    """Migrate Agno's tables to the installed version of Agno. Without SQLAlchemy nothing uses them, so do nothing.
 
     Args:
         connect: Connects to the database with psycopg.
 
     Returns:
-        The schemas that were looked at.
+        The schemas that were checked.
     """
     try:
         from agno.db.migrations.manager import MigrationManager

@@ -1,4 +1,4 @@
-"""What can go wrong in an agent's run."""
+"""Errors of an agent's run."""
 
 from contextlib import suppress
 
@@ -7,14 +7,14 @@ from worker.words.error_codes import ErrorCode
 from worker.words.errors import ModuleException
 from worker.words.providers import ProviderState
 
-UNAVAILABLE = 503  # what a broken connection is on the wire
+UNAVAILABLE = 503  # the HTTP status reported for a broken connection
 
 
 class AgentFailed(ModuleException):
     """The agent's run ended in an error.
 
-    The description is the provider's own message and ``__cause__`` the real exception. The status code is the
-    provider's, so that what decides on another try sees what the provider said; an error that has none is final.
+    The description is the provider's own message and ``__cause__`` the original exception. The status code is the
+    provider's, so that retry decisions follow the provider's response; an error without one is final.
     """
 
     status = 422
@@ -26,14 +26,14 @@ class AgentFailed(ModuleException):
             self.error_code = ErrorCode.Handler
 
 
-class FailedTool(Exception):  # noqa: N818 - what happened
-    """A tool's failure that ended a run; most are told to the model, and end nothing."""
+class FailedTool(Exception):  # noqa: N818 - named after the event
+    """A tool failure that ended a run; most tool failures are reported to the model and end nothing."""
 
     error_code = ErrorCode.Tool
 
 
 def failed_tool(error: Exception) -> Exception:
-    """What ended a run where a tool raised an error: one worth another try by itself."""
+    """Return the error that ends a run after a tool failed: the tool's own if it is classified, else ``FailedTool``."""
     if classify(error).code is not ErrorCode.Handler:
         return error
     failed = FailedTool(message_of(error))
@@ -42,11 +42,11 @@ def failed_tool(error: Exception) -> Exception:
 
 
 class ResultInvalid(ModuleException):
-    """The agent's result does not have the form that was asked for, nor had its second try.
+    """The agent's result does not have the requested form, even after one repair.
 
     Args:
-        problem: What does not fit, and where.
-        content: The result as the agent gave it.
+        problem: What does not match, and where.
+        content: The result that the agent returned.
     """
 
     status = 422
@@ -59,7 +59,7 @@ class ResultInvalid(ModuleException):
 
 
 def status_of(cause: BaseException | None) -> int | None:
-    """The status code that says on the wire what an exception says; none where it says nothing of the kind."""
+    """Return the HTTP status code for an exception; None if no status applies."""
     if cause is None:
         return None
     known = classify(cause)
@@ -67,13 +67,13 @@ def status_of(cause: BaseException | None) -> int | None:
 
 
 def give_words(error: BaseException) -> None:
-    """Give an error that has no text the name of what is behind it, such as httpx's ``ReadError``.
+    """Give an error without a message that of its cause, or else a class name such as httpx's ``ReadError``.
 
-    Agno reports an error by its text alone; without one, nobody could tell what it was or whether to try again.
+    Agno reports an error by its message alone; without one, neither the cause nor whether to retry could be determined.
     """
     from agno.exceptions import AgnoError
 
-    with suppress(Exception):  # the text of a foreign exception may be anything
+    with suppress(Exception):  # converting a third-party exception to text may raise anything
         if not str(error):
             words = message_of(error.__cause__ or error)
             error.args = (words,)
@@ -82,15 +82,15 @@ def give_words(error: BaseException) -> None:
 
 
 def provider_is_away(state: ProviderState) -> Exception:
-    """What a model raises in place of a call that is not made, as Agno's own: it turns to its other models then."""
+    """Return the error that replaces a call to an unavailable provider. Its type makes Agno try other models."""
     from agno.exceptions import ModelProviderError
 
     status = 429 if state.error_code in {ErrorCode.Quota, ErrorCode.RateLimited} else UNAVAILABLE
     error = ModelProviderError(f"{state.id} is away: {state.message}", status_code=status)
-    error.is_gate = True  # pyright: ignore[reportAttributeAccessIssue] # known again by this
+    error.is_gate = True  # pyright: ignore[reportAttributeAccessIssue] # checked by is_gate
     return error
 
 
 def is_gate(error: BaseException) -> bool:
-    """Whether it stands for a call that was not made."""
+    """Return whether an error stands for a call that was not made."""
     return bool(getattr(error, "is_gate", False))

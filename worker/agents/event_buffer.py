@@ -1,4 +1,4 @@
-"""The way of a run's events to the task's log: in order, several at once, without holding up the model."""
+"""The buffer between a run and its task's log: events are stored in order, in batches, without delaying the model."""
 
 import asyncio
 import contextlib
@@ -11,26 +11,26 @@ from worker.words.statuses import TaskUpdateEventType
 from worker.words.work import JournalEntry
 
 Emit = Callable[..., Awaitable[None]]
-"""Appends events to the task's log, and rows of its journal where a second argument holds some, in one transaction;
-raises LeaseLost where the attempt no longer owns the task."""
+"""Appends events to the task's log and, from an optional second argument, rows to its journal, in one transaction.
+Raises LeaseLost if the attempt no longer owns the task."""
 
 Written = tuple[Sequence[NewEvent], Sequence[JournalEntry]]
-"""Events and rows of the journal that belong together."""
+"""Events and the journal rows that belong to them."""
 
 Late = Callable[[], Written]
-"""Makes what is held back, when it is wanted after all."""
+"""Creates deferred events and rows if they turn out to be needed."""
 
-PIECE_SECONDS = 0.05  # text that streams within 50 ms is one event: readers see no difference, the log does
-WAITING_EVENTS = 1_000  # that many not yet stored hold up the run, so that a slow log cannot fill the memory
-SOON_SECONDS = 0.02  # a quick tool's request and result are one write; a reader of the log sees no difference
-LAST_SECONDS = 2.0  # what a cancelled run's rows get to be stored; a worker that leaves has 4 s to hand back
+PIECE_SECONDS = 0.05  # text that streams within 50 ms becomes one event: readers notice nothing, the log stays small
+WAITING_EVENTS = 1_000  # unstored events at which the run is paused, so that a slow log cannot exhaust memory
+SOON_SECONDS = 0.02  # a quick tool's request and result become one write; readers of the log notice nothing
+LAST_SECONDS = 2.0  # time to store the rows of a cancelled run; a worker that shuts down has 4 s to hand back tasks
 
 
 class EventBuffer:
-    """Takes events as they come and emits, in one go, what came while the last emit was under way.
+    """Collects events and emits everything that arrived during the previous emit as one batch.
 
-    There is no task and no timer while there is nothing to emit. If an emit fails, the task that made the buffer is
-    cancelled, and ``failure`` says what to raise in its place.
+    No task or timer exists while there is nothing to emit. If an emit fails, the task that created the buffer is
+    cancelled, and ``failure`` returns the error to raise instead of the cancellation.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -40,31 +40,31 @@ class EventBuffer:
         self._waiting: list[NewEvent] = []
         self._rows: list[JournalEntry] = []
         self._text_rows: list[JournalEntry] = []
-        self._told_after_next: list[asyncio.Future[None]] = []  # who waits until what waits now is stored
-        self._told_after_this: list[asyncio.Future[None]] = []  # and what is on its way
-        self._storing = False  # rows are on their way
+        self._told_after_next: list[asyncio.Future[None]] = []  # resolved once the events waiting now are stored
+        self._told_after_this: list[asyncio.Future[None]] = []  # resolved once the current batch is stored
+        self._storing = False  # the current batch contains rows
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
         self._text: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.TimerHandle | None = None
         self._late: Late | None = None
-        self._turn: asyncio.Handle | None = None  # what is held back goes out with it
+        self._turn: asyncio.Handle | None = None  # emits the deferred events on the loop's next turn
         self._error: Exception | None = None
         self._cancelled_owner = False
 
     async def pause(self) -> None:
-        """Wait while too many are on their way."""
+        """Wait while too many events are pending."""
         if len(self._waiting) >= WAITING_EVENTS and self._pump is not None:
             await asyncio.wait([self._pump])
 
     def add(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
-        """Take events and rows that belong together, without waiting."""
+        """Add events and the rows that belong to them, without waiting."""
         self._cut()
         self._take(events, rows)
 
     def add_soon(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
-        """Take events and rows that may wait a moment for what comes next."""
+        """Add events and rows that may wait a moment to share a write with the next ones."""
         self._cut()
         if self._closed or self._error is not None:
             return
@@ -73,9 +73,9 @@ class EventBuffer:
             self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._take, (), ())
 
     def hold(self, late: Late) -> None:
-        """Take something that is made only if the run goes on: if the loop turns, or anything else is taken."""
+        """Defer events and rows until the run continues: they are created if the loop turns or anything is added."""
         if self._pump is not None or self._waiting or self._rows or self._text:
-            self.add(())  # rows are numbered as they are made
+            self.add(())  # rows are numbered as they are created
             self.add(*late())
         elif self._late is None:
             self._late = late
@@ -84,15 +84,19 @@ class EventBuffer:
             self._late = partial(_both, self._late, late)
 
     def drop(self) -> bool:
-        """Forget what is held back; whether there was anything."""
+        """Discard the deferred events and rows and return whether there were any."""
         held, self._late = self._late, None
         if self._turn is not None:
             self._turn.cancel()
-            self._turn = None  # its context knows the run in turn
+            self._turn = None  # the handle's context refers back to the run
         return held is not None
 
     async def all_stored(self) -> None:
-        """Wait until all that was taken is stored; cancelled where it never will be."""
+        """Wait until everything added so far is stored.
+
+        Raises:
+            asyncio.CancelledError: It never will be: the run has ended.
+        """
         self._take(())
         if self._closed or self._error is not None:
             raise asyncio.CancelledError("the run has ended")
@@ -103,7 +107,7 @@ class EventBuffer:
         await stored
 
     async def put_text(self, text: str, rows: Sequence[JournalEntry] = ()) -> None:
-        """Take a piece of text, with rows that belong to it; pieces of 50 ms become one event."""
+        """Add a chunk of text and the rows that belong to it; chunks within 50 ms become one event."""
         self._text.append(text)
         self._text_rows += rows
         if self._timer is None:
@@ -111,13 +115,13 @@ class EventBuffer:
         await self.pause()
 
     async def settle(self, *, holding: bool = False) -> bool:
-        """Wait until all is stored. Raises what an emit raised.
+        """Wait until everything is stored, and raise any error that an emit raised.
 
         Args:
-            holding: But for what is held back.
+            holding: Whether to leave deferred rows deferred.
 
         Returns:
-            Whether something is.
+            Whether any rows are still deferred.
         """
         self._cut()
         self._owner = None
@@ -132,7 +136,7 @@ class EventBuffer:
         return False
 
     async def abandon(self) -> None:
-        """Let go of what is not stored: the run was cancelled. What the journal should know is stored first."""
+        """Discard unstored events after the run was cancelled. Rows of the journal are stored first."""
         self._owner = None
         if self._rows or self._text_rows or self._late is not None:
             self._cut()
@@ -152,7 +156,7 @@ class EventBuffer:
                 await self._pump
 
     def failure(self) -> Exception | None:
-        """In the handling of a ``CancelledError``: the emit's error behind it, unless someone else cancelled too."""
+        """Return the emit error behind the ``CancelledError`` being handled; None if anyone else cancelled too."""
         task = asyncio.current_task()
         if not self._cancelled_owner or task is None:
             return None
@@ -179,7 +183,7 @@ class EventBuffer:
             self._pump = asyncio.get_running_loop().create_task(self._drain())
 
     def _join(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry]) -> None:
-        """Put events and rows behind all that was taken before, what is held back included."""
+        """Append events and rows after everything added before, including deferred ones."""
         late = self._late
         if late is not None:
             self.drop()
@@ -200,7 +204,7 @@ class EventBuffer:
                 for each in self._told_after_this:
                     if not each.done():
                         each.set_result(None)
-        except Exception as error:  # noqa: BLE001 - raised in the run itself, by settle or in place of its cancellation
+        except Exception as error:  # noqa: BLE001 - raised later in the run, by settle or instead of the cancellation
             self._error = error
             self._waiting.clear()
             self._rows.clear()
@@ -210,23 +214,23 @@ class EventBuffer:
         finally:
             self._pump = None
             for each in (*self._told_after_this, *self._told_after_next):
-                each.cancel()  # one that is done stays so
+                each.cancel()  # no effect on futures that are done
 
 
 def _both(first: Late, second: Late) -> Written:
-    """What two have deferred, in their order."""
+    """Create two deferred batches in order and join them."""
     events, rows = first()
     more_events, more_rows = second()
     return [*events, *more_events], [*rows, *more_rows]
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it; what JSON cannot say becomes text."""
+    """Convert a value to plain JSON; parts that JSON cannot express become text."""
     from pydantic_core import to_jsonable_python
 
     if value is None or isinstance(value, str | bool | int):
         return value
     try:
         return to_jsonable_python(value, inf_nan_mode="null", fallback=str)
-    except Exception:  # noqa: BLE001 - a tool may return anything, with any behaviour
+    except Exception:  # noqa: BLE001 - a tool may return an object with any behavior
         return str(value)

@@ -1,8 +1,8 @@
-"""What a task asks for, set on copies: the user's own agents stay as they are.
+"""A task's settings, applied to copies so that the user's own agents stay unchanged.
 
-A run is given shallow copies of the user's agent, of its members, or of a workflow's steps, which cost microseconds:
-tools, hooks and databases are the user's very objects. Agno writes to what it runs (a member's team and model, a step's
-workflow), and that must not change what the same agent does in another handler.
+A run gets shallow copies of the user's agent, its members, or a workflow's steps, which cost microseconds; tools, hooks
+and databases are shared with the original. Agno writes to the objects that it runs (a member's team and model, a step's
+workflow), and that must not affect the same agent in another handler.
 """
 
 import copy
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from worker.agents.instrumentation.frames import Frame
 
 HELPERS = ("memory_manager", "session_summary_manager", "compression_manager", "learning", "compaction")
-"""What Agno hands the agent's model to if it has none: it would keep that one for ever."""
+"""Helpers to which Agno assigns the agent's model if they have none, and which would keep that model forever."""
 
 
 OF_USERS = ("add_memories_to_context", "update_memory_on_run", "enable_agentic_memory", "search_past_sessions")
-"""Settings by which an agent remembers its user. For a run without one, Agno would take the memories of a user called
-"default", whom all such runs are, and the sessions of everybody."""
+"""Settings by which an agent remembers its user. In a run without a user, Agno would use the memories of a user named
+"default", shared by all such runs, and the sessions of all users."""
 
 STEPS = ("steps", "else_steps", "choices")
-"""Where a workflow and its containers keep steps."""
+"""Attributes in which a workflow and its containers hold steps."""
 
 
 def kind_of(agent: Any) -> str:
-    """``agent``, ``team`` or ``workflow``.
+    """Return ``agent``, ``team`` or ``workflow``.
 
     Raises:
-        ConfigurationError: It is none of Agno's three.
+        ConfigurationError: The object is none of Agno's three.
     """
     for kind, name in _kinds():
         if isinstance(agent, kind):
@@ -56,24 +56,24 @@ def _kinds() -> tuple[tuple[type, str], ...]:
 
 
 class Overrides:
-    """What one task asks for of the agents that are run for it.
+    """One task's settings for the agents that run for it.
 
     Args:
         record: The task.
-        wanted: The form that it wants of its result.
-        file_tools: Tools by which they read on in the task's files.
+        wanted: The form that the task wants for its result.
+        file_tools: Tools that let the agents read more of the task's files.
     """
 
     def __init__(self, record: TaskRecord, wanted: Wanted, file_tools: FileTools | None = None) -> None:
         self._record = record
         self._wanted = wanted
         self._file_tools = file_tools
-        self.ignored: str | None = None  # an option of the task that the model does not know
+        self.ignored: str | None = None  # an option of the task that the model does not support
         self.last_model: Any = None
-        self._replaced: tuple[Any, Any] | None = None  # the leader's own model, and what it runs on
+        self._replaced: tuple[Any, Any] | None = None  # the leader's own model, and the model it runs on
 
     def applied(self, agent: Any, kind: str) -> Any:
-        """A copy of an agent, team or workflow that carries all that the task asks for."""
+        """Return a copy of an agent, team or workflow with all settings of the task applied."""
         own = _copied(agent)
         if kind == "workflow":
             return with_forms(own, "steps")
@@ -86,7 +86,7 @@ class Overrides:
         return own
 
     def of_step(self, agent: Any) -> Any:
-        """A copy of an agent or team that a workflow runs, or the thing itself if the task asks for nothing of it."""
+        """Return a copy of an agent or team that a workflow runs; the original if the task changes nothing about it."""
         record = self._record
         if not self._names_model(agent) and record.tool_call_limit is None and self._file_tools is None:
             self.last_model = agent.model
@@ -97,7 +97,7 @@ class Overrides:
         return own
 
     def of_member(self, agent: Any) -> Any:
-        """A copy of an agent within another that has no model, if one stands in for all; else the thing itself."""
+        """Return a copy with the stand-in model for a nested agent that has no model; otherwise the original."""
         if agent.model is not None or stand_in.get() is None:
             return agent
         own = copy.copy(agent)
@@ -105,7 +105,7 @@ class Overrides:
         return own
 
     def members_of(self, team: Any, members: list[Any]) -> list[Any]:
-        """Copies of the members that a function has given a team: they are the user's, and may be given again."""
+        """Return copies of members that a user's function returned for a team: it may return the same objects again."""
         copies = [_copied(each) for each in members]
         if self._replaced is not None and team.model is self._replaced[1]:
             for each in copies:
@@ -113,17 +113,17 @@ class Overrides:
         return copies
 
     def repairer(self) -> Any:
-        """An agent that only gives the last model's answer another form; None if no model was seen."""
+        """Return an agent that only reformats the last model's answer; None if no model was seen."""
         from agno.agent import Agent
 
         if self.last_model is None:
             return None
-        own = Agent(id="repair", model=self.last_model, telemetry=False)  # a name that another attempt knows again
+        own = Agent(id="repair", model=self.last_model, telemetry=False)  # a fixed id, which later attempts recognize
         self._ask(own)
         return own
 
     def _names_model(self, agent: Any) -> bool:
-        """Whether the task, the settings or a test say which model an agent runs on."""
+        """Return whether the task, the settings or a test determine the agent's model."""
         if stand_in.get() is not None:
             return agent.model is None
         effort = self._record.reasoning_effort
@@ -157,7 +157,7 @@ class Overrides:
             self._hand_on(own, given)
 
     def _hand_on(self, own: Any, given: Any) -> None:
-        """Run members on the task's model that have none, or their leader's."""
+        """Give the task's model to members that have none, or that use their leader's own."""
         members = own.members if hasattr(own, "members") else None
         for each in members if isinstance(members, list) else ():
             self._hand_to(each, own.model, given)
@@ -175,12 +175,12 @@ class Overrides:
         record = self._record
         if record.instructions_override:
             own.instructions = record.instructions_override
-            if isinstance(own.system_message, str):  # Agno then reads no instructions at all
+            if isinstance(own.system_message, str):  # Agno then ignores the instructions
                 own.system_message = record.instructions_override
         if record.expected_output:
             own.expected_output = record.expected_output
         if record.output_format is not None:
-            own.markdown = False  # ours says it instead
+            own.markdown = False  # the task's format instruction replaces Agno's
         form = FORMATS[record.output_format] if record.output_format else None
         self._add_context(own, [record.additional_context, form])
 
@@ -189,11 +189,11 @@ class Overrides:
         if not said:
             return
         own.additional_context = "\n\n".join([own.additional_context, *said] if own.additional_context else said)
-        if isinstance(own.system_message, str):  # Agno then adds no context at all
+        if isinstance(own.system_message, str):  # Agno then ignores the additional context
             own.system_message = "\n\n".join([own.system_message, *said])
 
     def _ask(self, own: Any) -> None:
-        """Ask the model for the schema that is wanted, in its provider's way."""
+        """Ask the model for the wanted schema in its provider's format."""
         wanted = self._wanted
         if wanted.schema is not None:
             ask = asking(own.parser_model or own.model, wanted.schema)
@@ -205,11 +205,11 @@ class Overrides:
 
 
 def for_run_within(owner: Any, frame: "Frame") -> Any:
-    """What is run in the place of an agent that is run within another: a copy where the task says what is changed.
+    """Return the agent to run in a nested run: a copy if the task changes anything about it, else the original.
 
     Args:
         owner: The agent, team or workflow.
-        frame: Within which it is run.
+        frame: The frame in which it is run.
     """
     if hasattr(owner, "steps"):
         return owner
@@ -218,11 +218,11 @@ def for_run_within(owner: Any, frame: "Frame") -> Any:
 
 
 def without_users(agent: Any, user_id: str | None) -> Any:
-    """What is run in the place of an agent that remembers users, where there is none: a copy that does not.
+    """Return an agent to run without a user: a copy that remembers no users if the agent otherwise would.
 
     Args:
         agent: The agent, team or workflow.
-        user_id: Whom it is run for.
+        user_id: The user of the run; None for a run without a user.
     """
     if user_id or getattr(agent, "user_id", None) or not _remembers_users(agent):
         return agent
@@ -238,9 +238,9 @@ def _remembers_users(agent: Any) -> bool:
 
 
 def workflow_input(given: Any, record: TaskRecord, wanted: Wanted) -> Any:
-    """A workflow's input: it has no instructions of its own, so what the task asks for stands below the text.
+    """Return a workflow's input with the task's settings appended, since a workflow has no instructions of its own.
 
-    A structured input is passed on as it is: there is no place below it.
+    A structured input is returned unchanged: text cannot be appended to it.
     """
     if not isinstance(given, str):
         return given
@@ -255,17 +255,17 @@ def workflow_input(given: Any, record: TaskRecord, wanted: Wanted) -> Any:
 
 
 def _copied(agent: Any) -> Any:
-    """A copy of an agent, team or workflow, and of what it consists of."""
+    """Copy an agent, team or workflow, together with its parts."""
     own = copy.copy(agent)
     own.telemetry = False
     for attribute in HELPERS:
         helper = getattr(own, attribute, None)
         if helper is not None and getattr(helper, "model", helper) is None:
             setattr(own, attribute, _copied_helper(helper))
-    if isinstance(getattr(own, "members", None), list):  # a function's members are copied when it has given them
+    if isinstance(getattr(own, "members", None), list):  # members from a function are copied when it returns them
         own.stream_member_events = True
         own.members = [_copied(each) for each in own.members]
-    if getattr(own, "agent", None) is not None:  # that of a workflow, which decides when it runs
+    if getattr(own, "agent", None) is not None:  # a workflow's agent, which decides when the workflow runs
         own.agent = _copied(own.agent)
     _copy_steps(own)
     return own
@@ -286,7 +286,7 @@ def _copied_step(step: Any) -> Any:
     if hasattr(step, "active_executor"):
         return _copied_single_step(step)
     if not any(hasattr(step, attribute) for attribute in STEPS):
-        return step  # a function, or an agent that runs elsewhere
+        return step  # a function, or a remote agent
     own = copy.copy(step)
     _copy_steps(own)
     return own
@@ -303,7 +303,7 @@ def _copied_single_step(step: Any) -> Any:
 
 
 def is_of_workflow(frame: "Frame") -> bool:
-    """Whether a run is made by a workflow, its steps, or the agent that decides when it runs."""
+    """Return whether a run belongs to a workflow, its steps, or the agent that decides when the workflow runs."""
     return all(_is_part_of_workflow(each.owner) for each in frame.path())
 
 
@@ -315,7 +315,7 @@ def _is_part_of_workflow(owner: Any) -> bool:
 
 
 def _copied_helper(helper: Any) -> Any:
-    """A copy of a helper; its settings may have models of their own to be handed."""
+    """Copy a helper, and those of its settings that would be assigned a model."""
     own = copy.copy(helper)
     for name, value in list(vars(own).items()):
         if name == "_stores":

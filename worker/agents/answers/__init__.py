@@ -1,1 +1,1 @@
-"""Answers of models: how they ended, what is no answer, and the form that is wanted of them."""
+"""Model answers: how they ended, which ones are invalid, and the form that is wanted of them."""

@@ -1,4 +1,4 @@
-"""Whether an answer of a model counts: whole, cut short and marked, or no answer at all."""
+"""Whether a model answer counts: complete, cut short and marked, or no answer at all."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ WHY: dict[FinishReason, str] = {
     FinishReason.ToolLoop: "the model made the same tool call again and again, with the same result",
     FinishReason.Other: "the provider gives no reason that we know",
 }
-"""Reasons in words, as they stand after "is not whole: "."""
+"""Descriptions of finish reasons, to follow the words "is not whole: "."""
 
 _HELD_BACK = (FinishReason.ContentFilter, FinishReason.Refusal)
 _CALLED_TOO_OFTEN = (FinishReason.ToolLimit, FinishReason.ToolLoop)
@@ -29,13 +29,13 @@ _MEDIA = ("parsed", "audio", "images", "videos", "files", "tool_executions")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of a model call.
+    """The outcome of a model call.
 
     Args:
         reason: Why the answer ended.
-        has_calls: Whether it asks for tools.
-        holds: Whether there is anything else in it.
-        has_spoken: Whether the same turn has said something before, beside a tool call.
+        has_calls: Whether the answer calls tools.
+        holds: Whether the answer contains anything else.
+        has_spoken: Whether the same turn already contained text alongside a tool call.
     """
 
     reason: FinishReason
@@ -48,18 +48,18 @@ def settled(answered: Answered, reading: Reading, policy: Incomplete | None) -> 
     """Decide whether an answer counts.
 
     Args:
-        answered: What came.
-        reading: What the provider said of it.
-        policy: What its handler makes of an answer that is not whole; None: what was cut is accepted and marked, what
-            was withheld before a word was said is an error.
+        answered: The answer.
+        reading: The provider's account of the answer.
+        policy: How the handler treats an incomplete answer. None accepts and marks an answer that was cut short, and
+            rejects one that was withheld before it contained anything.
 
     Returns:
         Why the answer ended.
 
     Raises:
-        EmptyAnswer: There is nothing in it.
-        Withheld: It was kept back, or the policy does not accept what there is of it.
-        NotAccepted: The policy wants another try.
+        EmptyAnswer: The answer is empty.
+        Withheld: The answer was withheld, or the policy does not accept the part that arrived.
+        NotAccepted: The policy asks for another attempt.
     """
     reason = answered.reason
     if is_whole(reason):
@@ -85,7 +85,7 @@ def settled(answered: Answered, reading: Reading, policy: Incomplete | None) -> 
 
 
 def says_something(answer: Any) -> bool:
-    """Whether an answer, or a piece of one, has anything in it besides tool calls and thoughts."""
+    """Return whether an answer, or a chunk of one, contains anything besides tool calls and reasoning."""
     content = answer.content
     if content is not None and (bool(content.strip()) if isinstance(content, str) else bool(content)):
         return True
@@ -93,10 +93,10 @@ def says_something(answer: Any) -> bool:
 
 
 def tokens_of(answer: Any, model: Any) -> list[int]:
-    """What an answer, or a piece of one, has cost: prompt, completion, cache read and cache written.
+    """Return the tokens of an answer, or a chunk of one: prompt, completion, cache read and cache written.
 
-    The prompt is all that the model was given, whatever of it came from a cache: Anthropic and Bedrock count only the
-    rest of it as their input, the others all of it.
+    The prompt counts all input, cached or not: Anthropic and Bedrock exclude cached tokens from their input count,
+    while other providers include them.
     """
     usage = answer.response_usage
     if usage is None:
@@ -109,21 +109,22 @@ def tokens_of(answer: Any, model: Any) -> list[int]:
 
 
 def cut_short(reason: FinishReason, whose: str) -> NewEvent:
-    """The event that says that an answer is not whole.
+    """Return the note that an answer is incomplete.
 
     Args:
-        reason: Why.
-        whose: "The answer", or that of a member or helper.
+        reason: Why the answer ended.
+        whose: "The answer", or the answer of a member or helper.
     """
     text = f"{whose[:1].upper()}{whose[1:]} is not whole: {WHY[reason]} ({reason})."
     return NewEvent(type=TaskUpdateEventType.Note, data=Note(text=text, kind="incomplete").model_dump())
 
 
 async def asked(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
-    """Ask a model as Agno does.
+    """Call a model as Agno does.
 
     Raises:
-        ModelProviderError: Also where what came is no answer of the provider's, which Agno takes for a defect.
+        ModelProviderError: The call failed, or the response is not an answer of the provider, which Agno would treat as
+            a programming error.
     """
     try:
         return await original(model, **arguments)
@@ -133,7 +134,7 @@ async def asked(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
 
 
 def asked_sync(original: Any, model: Any, arguments: dict[str, Any]) -> Any:
-    """Ask it from plain code."""
+    """Sync version of ``asked``."""
     try:
         return original(model, **arguments)
     except Exception as error:
@@ -148,7 +149,7 @@ def _raise_unreadable(error: BaseException, model: Any) -> None:
 
 
 def provider_error(error: AnswerError, model: Any) -> Exception:
-    """An error as Agno's own models raise it, so that what an agent has configured for that case is done."""
+    """Convert an error to the type that Agno's own models raise, so that the agent's own error handling applies."""
     from agno.exceptions import ModelProviderError
 
     return ModelProviderError(str(error), error.status_code or BAD_GATEWAY, model_name=model.name, model_id=model.id)

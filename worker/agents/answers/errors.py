@@ -1,4 +1,4 @@
-"""Answers of models that are no answers: broken off, empty, withheld, unreadable, an error in place of one."""
+"""Errors of model answers: broken off, empty, withheld, unreadable, or replaced by a provider's error."""
 
 from json import JSONDecodeError
 from typing import Any
@@ -10,10 +10,10 @@ from worker.words.error_codes import ErrorCode
 from worker.words.error_facts import LIBRARIES
 from worker.words.finish import FinishReason
 
-BAD_GATEWAY = 502  # HTTP: an answer that is none
+BAD_GATEWAY = 502  # HTTP: an invalid response
 GATEWAY_TIMEOUT = 504  # HTTP: a server that does not answer
-SHOWN_CHARACTERS = 200  # of what cannot be read
-UNPROCESSABLE = 422  # HTTP: the request is understood and will not be answered; another try changes nothing
+SHOWN_CHARACTERS = 200  # of an unreadable response in an error message
+UNPROCESSABLE = 422  # HTTP: the request is understood but will not be answered; a retry changes nothing
 
 
 CODES: dict[FinishReason, ErrorCode] = {
@@ -24,16 +24,16 @@ CODES: dict[FinishReason, ErrorCode] = {
     FinishReason.ToolLimit: ErrorCode.Limit,
     FinishReason.ToolLoop: ErrorCode.Limit,
 }
-"""What an answer that is not accepted is as an error; another try would not change it."""
+"""Error codes of answers that are not accepted; a retry would not change the outcome."""
 
 
 class AnswerError(Exception):
-    """A model gave no answer that counts.
+    """A model gave no valid answer.
 
     Args:
-        text: What is wrong, in words.
-        code: The provider's own word; empty if it gave none.
-        reason: Why the answer ended, where it did.
+        text: A description of the problem.
+        code: The provider's own reason; empty if it gave none.
+        reason: Why the answer ended, if it did.
     """
 
     error_code: ErrorCode | None = ErrorCode.InvalidResponse
@@ -45,22 +45,22 @@ class AnswerError(Exception):
         self.reason = reason
 
 
-class BrokenOff(AnswerError):  # noqa: N818 - what became of an answer
-    """A stream ended without the end of its answer."""
+class BrokenOff(AnswerError):  # noqa: N818 - named after an answer's fate
+    """A stream ended before its answer was complete."""
 
     error_code = ErrorCode.Unavailable
 
 
-class EmptyAnswer(AnswerError):  # noqa: N818 - what became of an answer
-    """The answer holds neither text nor anything else."""
+class EmptyAnswer(AnswerError):  # noqa: N818 - named after an answer's fate
+    """The answer contains neither text nor anything else."""
 
 
-class NotAccepted(AnswerError):  # noqa: N818 - what became of an answer
-    """The answer is not whole, and its handler wants another try."""
+class NotAccepted(AnswerError):  # noqa: N818 - named after an answer's fate
+    """The answer is incomplete, and the handler's policy asks for another attempt."""
 
 
-class Withheld(AnswerError):  # noqa: N818 - what became of an answer
-    """The provider or its model declined to answer, or cut it, and another try would change nothing."""
+class Withheld(AnswerError):  # noqa: N818 - named after an answer's fate
+    """The provider or its model declined to answer or cut the answer short, and a retry would not change that."""
 
     error_code = ErrorCode.ContentFilter
     status_code = UNPROCESSABLE
@@ -70,12 +70,12 @@ class Withheld(AnswerError):  # noqa: N818 - what became of an answer
         self.error_code = CODES.get(reason, ErrorCode.InvalidResponse) if reason is not None else self.error_code
 
 
-class ProviderFailed(AnswerError):  # noqa: N818 - what became of an answer
-    """The provider reports an error where its answer should be.
+class ProviderFailed(AnswerError):  # noqa: N818 - named after an answer's fate
+    """The provider returned an error instead of an answer.
 
     Args:
-        text: Its message.
-        body: The error as the provider has it, which says what it is.
+        text: The provider's message.
+        body: The provider's error object, by which it is classified.
     """
 
     def __init__(self, text: str, body: dict[str, Any] | None = None) -> None:
@@ -85,12 +85,12 @@ class ProviderFailed(AnswerError):  # noqa: N818 - what became of an answer
         self.status_code = None if body else BAD_GATEWAY
 
 
-class UnreadableAnswer(AnswerError):  # noqa: N818 - what became of an answer
-    """What came is no answer of the provider's: a page of a proxy, or JSON of another form.
+class UnreadableAnswer(AnswerError):  # noqa: N818 - named after an answer's fate
+    """The response is not in the provider's format: a proxy's page, or JSON with another structure.
 
     Args:
-        response: What came.
-        error: How reading it failed.
+        response: The response.
+        error: The error that parsing raised.
     """
 
     def __init__(self, response: Any, error: BaseException | None = None) -> None:
@@ -99,10 +99,10 @@ class UnreadableAnswer(AnswerError):  # noqa: N818 - what became of an answer
 
 
 def unreadable_in(error: BaseException) -> UnreadableAnswer | None:
-    """What a client, or Agno, raises of an answer that is none of its provider's; None means it is something else.
+    """Return the error for a response that is not the provider's, if a client's or Agno's exception indicates one.
 
-    Some clients pass on a page that a proxy has sent as the text that it is, and Agno looks for an answer's fields in
-    it; others hold JSON against a model of their own.
+    Some clients pass on a proxy's page as plain text, in which Agno then looks for an answer's fields; others validate
+    JSON against a model of their own.
     """
     for each in (error, error.__cause__, error.__context__):
         if isinstance(each, AttributeError) and isinstance(each.obj, str | bytes):
@@ -115,7 +115,7 @@ def unreadable_in(error: BaseException) -> UnreadableAnswer | None:
 
 
 def _is_of_client(error: BaseException) -> bool:
-    """Whether a client of a provider has raised it, and not the user's code."""
+    """Return whether a provider's client raised the error, rather than the user's code."""
     trace = error.__traceback__
     while trace is not None:
         if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in LIBRARIES:
@@ -124,11 +124,11 @@ def _is_of_client(error: BaseException) -> bool:
     return False
 
 
-class SilentModel(AnswerError):  # noqa: N818 - what became of an answer
-    """A model said nothing for too long.
+class SilentModel(AnswerError):  # noqa: N818 - named after an answer's fate
+    """A model sent nothing for too long.
 
     Args:
-        seconds: For how long.
+        seconds: Duration of the silence.
     """
 
     error_code = ErrorCode.Timeout

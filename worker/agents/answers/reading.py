@@ -1,6 +1,6 @@
-"""How a model's answer ended, in its provider's own words: Agno's models see them, and drop them.
+"""How a model's answer ended, in its provider's own terms, which Agno's models receive and discard.
 
-Providers are told apart by the form of what they send, so that whatever speaks like one of them is read like it.
+Providers are distinguished by the format of their responses, so that compatible services are read the same way.
 """
 
 import functools
@@ -42,7 +42,7 @@ REASONS: dict[FinishReason, tuple[str, ...]] = {
     ),
     FinishReason.Refusal: ("refusal",),
 }
-"""What OpenAI, Anthropic, Google, AWS, Mistral, Groq, Cohere, Ollama, watsonx and Hugging Face call them."""
+"""Finish reasons as named by OpenAI, Anthropic, Google, AWS, Mistral, Groq, Cohere, Ollama, watsonx, Hugging Face."""
 
 FAILURES = frozenset(
     {
@@ -66,7 +66,7 @@ FAILURES = frozenset(
         "user_cancel",
     }
 )
-"""Reasons that mean that no answer was given."""
+"""Finish reasons that mean that no answer was given."""
 
 
 _BY_WORD = {word: reason for reason, words in REASONS.items() for word in words}
@@ -85,10 +85,10 @@ _ABSENT: Any = object()
 
 
 class Reading:
-    """What a provider says of one answer, read while Agno takes it.
+    """A provider's account of one answer, read as Agno parses the response.
 
     Args:
-        streamed: Whether the answer comes in pieces, so that it can lack its end.
+        streamed: Whether the answer arrives in chunks, so that its end may be missing.
     """
 
     def __init__(self, *, streamed: bool) -> None:
@@ -96,13 +96,13 @@ class Reading:
         self._is_known = False
         self._has_ended = False
         self.word = ""  # the provider's reason
-        self.refusal = ""  # what a model says instead of an answer, where its provider has a field for that
+        self.refusal = ""  # the model's refusal, if its provider has a field for refusals
 
-    def take(self, response: Any) -> None:  # noqa: C901 - one line a provider
-        """Take in a response, or a piece of one.
+    def take(self, response: Any) -> None:  # noqa: C901 - one branch per provider
+        """Read a response, or a chunk of one.
 
         Raises:
-            ProviderFailed: It is an error.
+            ProviderFailed: The response is an error.
         """
         inner = _get(response, "data")
         if _get(inner, "choices") is not _ABSENT:  # Mistral wraps its chunks
@@ -124,14 +124,14 @@ class Reading:
             self._is_known = True
             if done:
                 self._ends(_get(response, "done_reason") or "stop")
-        elif _get(response, "finish_reason") is not _ABSENT:  # Cohere, in one piece
+        elif _get(response, "finish_reason") is not _ABSENT:  # Cohere, not streamed
             self._ends(_get(response, "finish_reason"))
 
     def settle(self, *, has_calls: bool) -> FinishReason:
-        """Why the answer ended, now that it has.
+        """Return why the answer ended, after its last chunk.
 
         Raises:
-            BrokenOff: It has not.
+            BrokenOff: The answer did not end.
             ProviderFailed: The provider gave up.
         """
         if self._streamed and self._is_known and not self._has_ended:
@@ -145,7 +145,7 @@ class Reading:
             return FinishReason.ToolCalls if has_calls else FinishReason.Stop
         return reason
 
-    def _take_kind(self, kind: str, response: Any) -> None:  # noqa: C901 - one line a kind
+    def _take_kind(self, kind: str, response: Any) -> None:  # noqa: C901 - one branch per kind
         if kind.startswith("response."):
             self._is_known = True
             if kind == "response.refusal.delta":
@@ -170,12 +170,12 @@ class Reading:
             self._is_known = True
 
     def _chat(self, response: Any) -> None:
-        """OpenAI's chat completions, and all that speak like them."""
+        """Read a response of OpenAI's Chat Completions API, or a compatible one."""
         self._is_known = True
         _raise_error_of(response)
         choices = _get(response, "choices") or ()
         if not choices:
-            if _get(response, "usage") not in (_ABSENT, None):  # what comes after the last piece
+            if _get(response, "usage") not in (_ABSENT, None):  # the usage chunk after the last chunk of the answer
                 self._has_ended = True
             elif not self._streamed:
                 raise EmptyAnswer("The provider's answer holds no choice.")
@@ -189,7 +189,7 @@ class Reading:
         self._ends(_get(choice, "finish_reason"))
 
     def _responses(self, response: Any) -> None:
-        """OpenAI's Responses."""
+        """Read a response of OpenAI's Responses API."""
         status = _get(response, "status")
         if status == "failed" or _get(response, "error") not in (_ABSENT, None):
             raise _failed(_get(response, "error"))
@@ -224,16 +224,16 @@ class Reading:
 
 
 reading_in_hand: ContextVar[Reading | None] = ContextVar("reading_in_hand", default=None)
-"""Of the call that is being made."""
+"""The reading of the current call."""
 
 PARSERS = ("_parse_provider_response", "_parse_provider_response_delta")
-"""Where the models of every provider look at what has come."""
+"""The methods in which every provider's model class parses a response."""
 
 _hooked: set[type] = set()
 
 
 def read_answers_of(model: type) -> None:
-    """Have a class of models show what its provider says, if it does not yet: each has methods of its own for that."""
+    """Hook a model class, once, to read its provider's responses: each class has parsing methods of its own."""
     if model in _hooked:
         return
     for each in model.__mro__:
@@ -246,7 +246,7 @@ def read_answers_of(model: type) -> None:
 
 
 def _reading(original: Any) -> Any:
-    given = [*inspect.signature(original).parameters][1]  # Agno has several names for it, and passes it by name, too
+    given = [*inspect.signature(original).parameters][1]  # the name varies, and Agno sometimes passes it by keyword
 
     @functools.wraps(original)
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -254,9 +254,9 @@ def _reading(original: Any) -> Any:
         if reading is None:
             return original(self, *arguments, **options)
         response = arguments[0] if arguments else options[given]
-        if isinstance(response, str | bytes):  # a client passes on what is no JSON
+        if isinstance(response, str | bytes):  # some clients pass on responses that are not JSON
             raise UnreadableAnswer(response)
-        token = reading_in_hand.set(None)  # a class may ask the one that it is made from
+        token = reading_in_hand.set(None)  # the method may call its base class's hooked method
         try:
             reading.take(response)
             made = original(self, *arguments, **options)
@@ -272,11 +272,11 @@ def _reading(original: Any) -> Any:
 
 
 def _add_usage(model: Any, response: Any, made: Any) -> None:
-    """What a truncated answer of OpenAI's Responses cost: Agno looks at that of complete ones alone."""
+    """Add the usage of a truncated OpenAI Responses answer: Agno reads the usage of complete answers only."""
     usage = _get(response, "usage")
     answer = made[0] if isinstance(made, tuple) else made
     if usage not in (_ABSENT, None) and answer.response_usage is None:
-        answer.response_usage = model._get_metrics(usage)  # noqa: SLF001 - Agno's own reading of it
+        answer.response_usage = model._get_metrics(usage)  # noqa: SLF001 - Agno's own parser
 
 
 def _raise_error_of(response: Any) -> None:
@@ -286,18 +286,18 @@ def _raise_error_of(response: Any) -> None:
 
 
 def _failed(error: Any) -> ProviderFailed:
-    """The error for what a provider says of one."""
+    """Create the error for a provider's error object or message."""
     if isinstance(error, str):
         return ProviderFailed(error, {"message": error})
     names = ("code", "type", "status", "message", "param")
     body = {name: each for name in names if (each := _get(error, name)) not in (_ABSENT, None, "")}
-    if body.get("type") == "error":  # of the event, not of the error
+    if body.get("type") == "error":  # the type of the event, not of the error
         del body["type"]
     return ProviderFailed(str(body.get("message") or "The provider failed, and does not say why."), body)
 
 
 def _get(thing: Any, name: str) -> Any:
-    """A field of an object or a dictionary."""
+    """Return a field of an object or a dictionary."""
     if thing is _ABSENT or thing is None:
         return _ABSENT
     return thing.get(name, _ABSENT) if isinstance(thing, dict) else getattr(thing, name, _ABSENT)

@@ -1,4 +1,4 @@
-"""What is wanted of a result, and whether what came is that."""
+"""The form that is wanted of a result, and the check that a result has it."""
 
 import json
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ FORMATS = {
     OutputFormat.Html: "Answer with HTML alone, without any other text and without a code fence.",
     OutputFormat.Voice: "The answer will be read aloud: plain spoken sentences, no lists, tables, links or markup.",
 }
-"""What a model is told of the form that is wanted."""
+"""The instruction that asks a model for each format."""
 
 FENCE = "```"
 
 
 class UnfitResult(Exception):  # noqa: N818 - a finding about a result, not yet an error of the run
-    """A result does not have the form that is wanted."""
+    """A result does not have the wanted form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The form that a task wants of its result.
+    """The form that a task wants for its result.
 
     Args:
-        format: What the task asks for; None means as the agent likes.
-        schema: A JSON Schema, the task's own or else the agent's.
-        model: The agent's pydantic class, where no schema of the task takes its place.
+        format: The format that the task asks for; None leaves it to the agent.
+        schema: A JSON Schema: the task's own, or else the agent's.
+        model: The agent's pydantic class, unless a schema of the task replaces it.
     """
 
     format: OutputFormat | None = None
@@ -45,21 +45,26 @@ class Wanted:
 
     @property
     def is_json(self) -> bool:
-        """Whether only JSON will do."""
+        """Whether the result has to be JSON."""
         return self.schema is not None or self.model is not None or self.format is OutputFormat.Json
 
     async def check(self) -> None:
-        """Let pass a schema that is one. Raises: ValidationError, Unavailable."""
+        """Check that the schema, if any, is a valid JSON Schema.
+
+        Raises:
+            ValidationError: The schema is not valid, or checking it takes too long.
+            Unavailable: No child process could be started for the check.
+        """
         if self.schema is not None:
             await check(self.schema)
 
     async def text_of(self, content: Any) -> str:
-        """The result as text, JSON text where JSON is wanted.
+        """Return the result as text: JSON text if JSON is wanted.
 
         Raises:
-            Unfit: It does not have the form that is wanted.
+            UnfitResult: The result does not have the wanted form.
             ValidationError: The schema cannot be applied.
-            Unavailable: No process could be started to apply it in.
+            Unavailable: No child process could be started to apply the schema.
         """
         if not self.is_json:
             return as_text(content)
@@ -73,12 +78,12 @@ class Wanted:
 
 
 def wanted(agent: Any, record: TaskRecord, given: Any = None) -> Wanted:
-    """What a task wants of an agent's result.
+    """Return the form that a task wants for an agent's result.
 
     Args:
-        agent: Which may have a form of its own.
-        record: The task, whose form comes first.
-        given: The form that the handler asks for, in place of the agent's.
+        agent: The agent, which may have a form of its own.
+        record: The task, whose form takes precedence.
+        given: The form that the handler asks for, instead of the agent's.
     """
     setting = record.output_schema or given or getattr(agent, "output_schema", None)
     if setting is None:
@@ -89,14 +94,14 @@ def wanted(agent: Any, record: TaskRecord, given: Any = None) -> Wanted:
 
 
 def as_text(content: Any) -> str:
-    """Any content of an Agno run as text: text as it is, else JSON."""
+    """Return the content of an Agno run as text: text unchanged, anything else as JSON."""
     if content is None:
         return ""
     return content if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)
 
 
 def unfenced(text: str) -> str:
-    """A model's answer without the code fence around it; as it is where there is none."""
+    """Remove the code fence around a model's answer, if there is one."""
     bare = text.strip()
     if not bare.startswith(FENCE) or not bare.endswith(FENCE):
         return text
@@ -106,7 +111,7 @@ def unfenced(text: str) -> str:
 
 
 def repair_request(problem_text: str) -> str:
-    """What a model is told when its answer did not fit."""
+    """Return the prompt that asks a model to repair an answer that did not have the wanted form."""
     return (
         f"Your answer does not have the form that was asked for: {problem_text}\n"
         "Give the whole answer again, with the same content, in the right form and without any other text."

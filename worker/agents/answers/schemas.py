@@ -1,4 +1,4 @@
-"""JSON Schemas of results: checked themselves, applied to results, and put the way each provider wants them."""
+"""JSON Schemas of results: checking them, applying them to results, and converting them to each provider's format."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,38 +11,38 @@ from worker.words.errors import Unavailable, ValidationError
 
 SCHEMA_NAME = "result"  # providers want a name of letters, digits, _ and -
 BOUNDS = Bounds(seconds=5, answer=64 * 1024 * 1024)
-"""Of a check in a child process; a result of 10 MiB, the largest that is stored, takes about one second."""
+"""Limits of a check in a child process; a result of 10 MiB, the largest that is stored, takes about one second."""
 
 NARROWED_BYTES = (
-    100_000  # of a schema that is put into Claude's form: that takes 30 ms; larger ones stand in the prompt
+    100_000  # of a schema that is converted to Claude's form, which takes 30 ms; larger ones go into the prompt
 )
 
 _WORK = "worker.bounded.json_schema"
 
 
 async def check(schema: dict[str, Any]) -> None:
-    """Let pass what is a JSON Schema.
+    """Check that a value is a valid JSON Schema.
 
     Raises:
-        ValidationError: It is none, says where; or finding that out takes too long.
-        Unavailable: No child process could be started for it.
+        ValidationError: The schema is not valid, with the place of the error, or checking it takes too long.
+        Unavailable: No child process could be started for the check.
     """
     await _ask(f"{_WORK}:check", "is no valid JSON Schema", schema)
 
 
 async def fitted(text: str, schema: dict[str, Any] | None) -> tuple[str | None, str | None]:
-    """Tell whether JSON text fits a schema. References to other documents are never fetched.
+    """Check JSON text against a schema. References to other documents are never fetched.
 
     Args:
-        text: What should be JSON.
-        schema: What it should fit; None means any JSON will do.
+        text: The text, which should be JSON.
+        schema: The schema to apply; None accepts any JSON.
 
     Returns:
-        The value as JSON text, or none and what does not fit.
+        The value as JSON text and None, or None and a description of the mismatch.
 
     Raises:
         ValidationError: The schema cannot be applied, or applying it takes too long.
-        Unavailable: No child process could be started for it.
+        Unavailable: No child process could be started for the check.
     """
     found = await _ask(f"{_WORK}:fitted", "cannot be applied", text, schema)
     return found.get("text"), found.get("unfit")
@@ -60,7 +60,7 @@ async def _ask(function: str, verdict: str, *arguments: Any) -> Any:
 
 
 def inner(schema: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Schema itself, where an agent's own setting wraps it the way a provider wants it."""
+    """Return the JSON Schema itself if an agent's setting wraps it in a provider's format."""
     if schema.get("type") != "json_schema":
         return schema
     wrapper = schema.get("json_schema", schema)
@@ -69,12 +69,12 @@ def inner(schema: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SchemaRequest:
-    """How a model is asked for a schema.
+    """How to ask a model for a schema.
 
     Args:
-        setting: What Agno's ``output_schema`` is set to; None means the instruction alone asks.
-        json_mode: Agno's ``use_json_mode``: it writes the schema into the prompt.
-        instruction: What the prompt says besides.
+        setting: The value for Agno's ``output_schema``; None if only the instruction asks for the schema.
+        json_mode: Agno's ``use_json_mode``, which writes the schema into the prompt.
+        instruction: An addition to the prompt.
     """
 
     setting: dict[str, Any] | None
@@ -83,11 +83,11 @@ class SchemaRequest:
 
 
 def asking(model: Any, schema: dict[str, Any]) -> SchemaRequest:
-    """Put a schema the way a model's provider wants it.
+    """Convert a schema to the format of a model's provider.
 
-    OpenAI and those who speak its language take ``{"type": "json_schema", "json_schema": {"name", "schema"}}``, Claude
-    ``{"type": "json_schema", "schema"}`` in a narrower form; both want an object at the root. Gemini, Ollama and
-    Mistral pass over a schema that is a dict, and others know JSON at best: there it stands in the prompt.
+    OpenAI and compatible providers take ``{"type": "json_schema", "json_schema": {"name", "schema"}}``, Claude
+    ``{"type": "json_schema", "schema"}`` in a narrower form; both require an object at the root. Gemini, Ollama and
+    Mistral ignore a schema that is a dict, and others support JSON at best: for these the schema goes into the prompt.
     """
     families = {each.__name__ for each in type(model).__mro__}
     native = bool(model.supports_native_structured_outputs)
@@ -102,7 +102,7 @@ def asking(model: Any, schema: dict[str, Any]) -> SchemaRequest:
 
 
 def in_words(schema: dict[str, Any]) -> str:
-    """A schema as an instruction, for models that take none."""
+    """Return a schema as an instruction, for models that accept no schema."""
     import json
 
     text = json.dumps(schema, ensure_ascii=False)
@@ -110,12 +110,12 @@ def in_words(schema: dict[str, Any]) -> str:
 
 
 def _for_claude(schema: dict[str, Any]) -> dict[str, Any] | None:
-    """Claude's form; none where its own helper cannot express the schema, or would hold up the event loop over it."""
+    """Convert a schema to Claude's form; return None if Anthropic's helper cannot, or would block the event loop."""
     if len(to_json(schema)) > NARROWED_BYTES:
         return None
     try:
         from anthropic import transform_schema
 
         return {"type": "json_schema", "schema": transform_schema(schema)}
-    except Exception:  # noqa: BLE001 - the helper raises what it likes; the prompt still says it
+    except Exception:  # noqa: BLE001 - the helper may raise anything; the prompt carries the schema instead
         return None

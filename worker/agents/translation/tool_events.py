@@ -1,4 +1,4 @@
-"""What a task's log says of a tool call."""
+"""Events in the task's log about tool calls."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ from worker.words.statuses import TaskUpdateEventType
 
 
 def is_reasoning(name: str, arguments: dict[str, Any] | None) -> bool:
-    """Whether a call is one of Agno's reasoning tools, which it also emits as a ReasoningStep."""
+    """Return whether a call is to one of Agno's reasoning tools, which Agno also emits as a ReasoningStep."""
     given = arguments or {}
     return (name == "think" and "thought" in given) or (name == "analyze" and "title" in given)
 
 
 def is_emitted(function: Any, arguments: dict[str, Any] | None) -> bool:
-    """Whether the log has a call as a tool call; what runs others is in it as ``sub_agent_trigger``."""
+    """Return whether the log shows a call as a tool call; tools that run others appear as ``sub_agent_trigger``."""
     return not is_reasoning(function.name, arguments) and not runs_others(function)
 
 
 def request_event(call_id: str, name: str, arguments: dict[str, Any] | None, member: str | None = None) -> NewEvent:
-    """An agent calls a tool.
+    """Return the event that an agent calls a tool.
 
     Args:
-        call_id: The call.
-        name: The tool's.
-        arguments: What it is called with.
-        member: The agent or team that calls it, where it is within the one that runs; ``agno.memory`` and the like
-            for Agno's own helpers.
+        call_id: The call's id.
+        name: The tool's name.
+        arguments: The call's arguments.
+        member: The agent or team that makes the call, if nested in the run's own; ``agno.memory`` and the like for
+            Agno's own helpers.
     """
     return NewEvent(type=TaskUpdateEventType.ToolCallRequest, data=_request(call_id, name, arguments, member))
 
@@ -41,20 +41,20 @@ def result_event(
     is_error: bool,
     member: str | None = None,
 ) -> NewEvent:
-    """What the tool answered."""
+    """Return the event that a tool returned a result or an error."""
     data = {**_request(call_id, name, arguments, member), "result": _readable(shown(result)), "is_error": is_error}
     return NewEvent(type=TaskUpdateEventType.ToolCallResult, data=data)
 
 
 def shown(value: Any) -> Any:
-    """What a tool answered, without Agno's wrapping: files and images beside its text are the task's artifacts."""
+    """Return a tool's result without Agno's wrapper: media alongside its text become artifacts of the task."""
     from agno.tools.function import ToolResult
 
     return value.content if isinstance(value, ToolResult) else value
 
 
 def _readable(value: Any) -> Any:
-    """A result as JSON has it; of bytes that are no text, how many there are."""
+    """Convert a result to plain JSON; bytes that are not text become their size."""
     if isinstance(value, bytes | bytearray):
         try:
             return value.decode()

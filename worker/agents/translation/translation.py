@@ -1,6 +1,6 @@
-"""Agno's events as the task's events: streamed text, thoughts, a workflow's steps, and what is said beside the text.
+"""Translation of Agno's events to the task's: streamed text, reasoning, workflow steps, and data alongside the text.
 
-Calls of tools and runs are emitted where they are made.
+Tool calls and runs are emitted by the code that makes them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ DELTAS = ("ReasoningContentDelta", "TeamReasoningContentDelta")
 REASONING = ("ReasoningStep", "TeamReasoningStep")
 COMPLETED = ("RunCompleted", "TeamRunCompleted")
 ENDS = frozenset({*COMPLETED, "ModelRequestCompleted", "TeamModelRequestCompleted", "RunError", "TeamRunError"})
-"""After which the thought of a model's answer is whole."""
+"""Events after which the reasoning of a model's answer is complete."""
 
 OF_SESSIONS = frozenset({"current_session_id", "current_run_id", "current_user_id", "reasoning_steps"})
-"""What Agno itself puts into the state of a session; its reasoning is told as it is made."""
+"""Keys that Agno itself puts into a session's state; reasoning has events of its own."""
 
 OF_EVENTS = frozenset(
     {
@@ -29,26 +29,26 @@ OF_EVENTS = frozenset(
         *("parent_step_id", "nested_depth", "tools", "tool_call_id"),
     }
 )
-"""What every event of Agno's has; the rest of one that a tool yields is its own."""
+"""Fields that all of Agno's events share; an event that a tool yields may have others of its own."""
 
 
 class Translation:
-    """Turns one run's events, its members' included, into events of the task.
+    """Translates the events of one run, including its members', to events of the task.
 
     Args:
-        streams: Whether text is passed on as it comes.
-        repeats: Whether that goes for text, too, that an earlier attempt has passed on.
+        streams: Whether text is passed on as it arrives.
+        repeats: Whether text that an earlier attempt has passed on is passed on again.
     """
 
     def __init__(self, *, streams: bool = True, repeats: bool = False) -> None:
         self._streams = streams
         self._repeats = repeats
         self._teams: set[str] = set()
-        self._thoughts: dict[str, list[str]] = {}  # by run, until the thought is whole
+        self._thoughts: dict[str, list[str]] = {}  # by run, until the reasoning is complete
         self._steps = WorkflowSteps()
 
     def said(self, event: Any) -> Iterator[Said]:
-        """What an event of Agno's means for the task's log; mostly nothing."""
+        """Yield the task's events and text for an Agno event; mostly none."""
         name: str = event.event
         if name in CONTENT or name in DELTAS:
             yield from self._content(event, name)
@@ -69,11 +69,11 @@ class Translation:
                 yield from _beside_the_text(event)
 
     def rest(self) -> Iterator[Said]:
-        """What is still held back at the end of the run."""
+        """Yield the text that is still held back at the end of the run."""
         yield from self._steps.rest()
 
     def _content(self, event: Any, name: str) -> Iterator[Said]:
-        """A piece of an answer, or of what a model thinks before it."""
+        """Handle a chunk of an answer, or of the reasoning before it."""
         if thought := event.reasoning_content:
             self._thoughts.setdefault(event.run_id, []).append(thought)
         if name in DELTAS or not isinstance(event.content, str) or not event.content:
@@ -94,7 +94,7 @@ class Translation:
         if step is None or isinstance(step, str):
             return
         if "".join(self._thoughts.get(event.run_id, ())).strip() == (step.reasoning or "").strip():
-            self._thoughts.pop(event.run_id, None)  # the same, as a whole
+            self._thoughts.pop(event.run_id, None)  # the step repeats the streamed reasoning
         analysis = bool(step.result) and step.action is None  # the form that Agno gives the tool `analyze`
         data = {
             "type": "analyze" if analysis else "think",
@@ -108,11 +108,11 @@ class Translation:
 
 
 def _beside_the_text(event: Any) -> Iterator[NewEvent]:
-    """What a run has at its end beside its text."""
+    """Yield events for the citations and session state that a completed run has besides its text."""
     if event.citations is not None:
         yield _custom(event, "citations", event.citations.model_dump(exclude={"raw"}, exclude_none=True))
     if getattr(event, "parent_run_id", None):
-        return  # its members share the state of a team's session
+        return  # members share the state of their team's session
     state = {name: value for name, value in (event.session_state or {}).items() if name not in OF_SESSIONS}
     if state:
         yield _custom(event, "session_state", state)
@@ -125,6 +125,6 @@ def _custom(event: Any, name: str, data: Any, tool_call_id: str | None = None) -
 
 
 def _own_fields(event: Any) -> Mapping[str, Any]:
-    """What a tool has put into an event of its own."""
+    """Return the fields that a tool has added to its own event."""
     found: dict[str, Any] = vars(event)
     return {name: value for name, value in found.items() if name not in OF_EVENTS and value is not None}

@@ -1,9 +1,9 @@
-"""Agno's values as JSON and back: answers of models, results of tools, with images and files.
+"""Conversion of Agno's values to JSON and back: model answers and tool results, with images and files.
 
-The journal is data. A record is written under a short name and read back into the class that ``RECORDS`` has for that
-name, field by field; a name that is not in the table, or a field that the class does not have, is refused. Nothing that
-a row says is ever imported or called, and no row names a file of this machine: media that a tool keeps in one are
-written with what is in it.
+The journal is data. A record is written under a short name and read back, field by field, into the class that
+``RECORDS`` lists for that name; an unlisted name, or a field that the class does not have, is rejected. Nothing named
+in a row is ever imported or called, and no row refers to a local file: media that a tool stores in a file are written
+with the file's content.
 """
 
 import base64
@@ -21,7 +21,7 @@ from worker.agents.event_buffer import plain
 from worker.words.errors import ModuleException
 from worker.words.hosts import tells_credentials
 
-TAG = "$"  # a dictionary with this key stands for something that JSON has no word for
+TAG = "$"  # a dictionary with this key represents a value that JSON cannot express
 
 RECORDS: dict[str, tuple[str, str]] = {
     "Audio": ("agno.media", "Audio"),
@@ -41,13 +41,13 @@ RECORDS: dict[str, tuple[str, str]] = {
     "UserFeedbackQuestion": ("agno.tools.function", "UserFeedbackQuestion"),
     "Video": ("agno.media", "Video"),
 }
-"""The records of Agno that a run merges back: their names in the journal, their modules and classes."""
+"""Agno's records that can be restored from the journal, by journal name: their modules and classes."""
 
 PATH, CONTENT, URL = "filepath", "content", "url"
-"""Fields of media, of which one says where they are."""
+"""Fields of media objects, one of which holds or locates the content."""
 
 ADDRESSES = ("https://", "http://", "data:", "gs://")
-"""How the address of a medium may begin; the first three are everybody's, the last is Google's storage."""
+"""Permitted prefixes of a media URL; the last one is Google Cloud Storage."""
 
 _UNCHANGED = frozenset({str, bool, int, type(None)})
 _TEXT = frozenset({str})
@@ -56,19 +56,19 @@ _COMPARABLE = PLAIN_TYPES | {list}
 
 
 class UnknownRecord(ModuleException):
-    """A value of the journal names a record that no run merges back."""
+    """A journal value names a record that cannot be restored."""
 
     status = 422
 
 
 def is_leaf(value: Any) -> bool:
-    """Whether it is one of JSON's own values with nothing inside, as nearly all are."""
+    """Return whether a value is a JSON scalar, as nearly all values are."""
     kind = type(value)
     return kind in PLAIN_TYPES and (kind is not float or math.isfinite(value))
 
 
 def is_json(value: Any) -> bool:
-    """Whether JSON gives back the very same value."""
+    """Return whether a JSON round trip preserves the value exactly."""
     kind = type(value)
     if kind in PLAIN_TYPES:
         return is_leaf(value)
@@ -78,7 +78,7 @@ def is_json(value: Any) -> bool:
 
 
 def packed(value: Any) -> Any:
-    """A value as JSON has it. Agno's records keep their names; what is not in the table becomes plain JSON or text."""
+    """Convert a value to JSON. Agno's records keep their names; unlisted types become plain JSON or text."""
     if type(value) in _UNCHANGED:
         return value
     if isinstance(value, dict):
@@ -101,10 +101,10 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """The value that ``packed`` was given.
+    """Restore the value that was passed to ``packed``.
 
     Raises:
-        UnknownRecord: It names something that is not in the table, or does not have the form of what it names.
+        UnknownRecord: The value names an unlisted record, or does not have the form of the record that it names.
     """
     try:
         return _unpacked(value)
@@ -132,13 +132,13 @@ def _unpacked(value: Any) -> Any:
 
 
 def said_by(record: Any) -> dict[str, Any] | None:
-    """The fields of a record of Agno's that differ from their defaults, as they are; None if it is not a record."""
+    """Return the fields of an Agno record that differ from their defaults; None if the value is not a record."""
     defaults = _defaults_of(type(record))
     if defaults is None:
         return None
     said: dict[str, Any] = {}
     for name, each in vars(record).items():
-        default = defaults.get(name, each)  # what is not a field is left out
+        default = defaults.get(name, each)  # attributes that are not fields are left out
         if each is not default and not _is_default(each, default):
             said[name] = each
     return said
@@ -158,7 +158,7 @@ def _packed_record(value: Any) -> Any:
 
 
 def _with_content(said: dict[str, Any]) -> dict[str, Any]:
-    """A medium in a file of this machine, by what the file holds now; another attempt may run elsewhere."""
+    """Replace a local file's path by the file's current content: another attempt may run on another machine."""
     path = said.pop(PATH, None)
     if path is not None and said.get(CONTENT) is None:
         said[CONTENT] = Path(path).read_bytes()
@@ -184,7 +184,7 @@ def _unpacked_as(tag: Any, inside: Any) -> Any:
 
 
 def _record(kind: type, fields: dict[str, Any]) -> Any:
-    """Make a record of fields that its class has; others are refused by name."""
+    """Create a record from its fields, rejecting fields that its class does not have."""
     defaults = _defaults_of(kind) or {}
     unknown = next((name for name in fields if name not in defaults), None)
     if unknown is not None:
@@ -214,7 +214,7 @@ def _names() -> dict[type, str]:
 
 @cache
 def _defaults_of(kind: type) -> dict[str, Any] | None:
-    """A record's fields with their defaults; ``_NOTHING`` for a field without one. None if it is not Agno's record."""
+    """Return a record's fields and defaults, ``_NOTHING`` for a field without one; None for any other class."""
     if not kind.__module__.startswith("agno."):
         return None
     if dataclasses.is_dataclass(kind):
@@ -235,14 +235,14 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    """Whether a value is equal to the field's default, and of its type: 0 is not False, nor is an empty list None."""
+    """Return whether a value equals the field's default and has its type: 0 is not False, nor is an empty list None."""
     return type(value) is type(default) and type(value) in _COMPARABLE and value == default
 
 
 class ReplayedText(str):
-    """Text from the journal: whoever streams knows it by its class, and does not emit it again."""
+    """Text from the journal; the class lets streaming code recognize the text and not emit it again."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        return self  # Agno does this to results of tools that it shows
+        return self  # Agno calls str() on tool results that it shows

@@ -1,7 +1,7 @@
-"""Where a workflow stands: its steps, branches and loops as events of the task, and whose turn it is to be read.
+"""A workflow's steps, branches and loops as events of the task, and the order in which their text is streamed.
 
-Steps beside each other speak at the same time. Read as they come, their words would be mixed up, so the text of one is
-passed on as it comes, and that of the others is held back until it has ended.
+Parallel steps produce text concurrently, and passed on as it arrives, their text would be interleaved. So the text of
+one step is passed on as it arrives, and the text of the others is held back until that step has ended.
 """
 
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ _NAMES: dict[str, tuple[Kind, Phase]] = {
     "RouterExecutionStarted": ("router", "started"),
     "RouterExecutionCompleted": ("router", "completed"),
 }
-"""What Agno's events say; a pause is told by what is asked."""
+"""The kind and phase of each of Agno's step events; a pause is reported by the request to the person instead."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """A step that has begun."""
+    """A step that has started."""
 
     name: str
     path: list[str]
@@ -45,7 +45,7 @@ class _Known:
     place: str | None
     held: list[str] = field(default_factory=list[str])
     has_ended: bool = False
-    begun: int = 0  # how many steps within it have begun
+    begun: int = 0  # number of nested steps that have started
 
 
 Said = NewEvent | str
@@ -53,20 +53,20 @@ Said = NewEvent | str
 
 
 class WorkflowSteps:
-    """The steps of one run of a workflow, those of workflows within it included."""
+    """The steps of one workflow run, including those of nested workflows."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}  # by Agno's id of the step
-        self._last: str | None = None  # the step that an event named last as begun, or as going on
+        self._last: str | None = None  # the step that the last event reported as started or continued
         self._speaker: str | None = None
-        self._waiting: dict[str, None] = {}  # steps whose text is held back, in the order in which they began to speak
+        self._waiting: dict[str, None] = {}  # steps whose text is held back, in the order of their first text
 
     def tells(self, event: Any) -> bool:
-        """Whether an event of Agno's is about a step."""
+        """Return whether an Agno event is about a step."""
         return event.event in _NAMES
 
     def said(self, event: Any) -> Iterator[Said]:
-        """What an event about a step means: an event of the task, and the text that is not held back any more."""
+        """Yield the task's event for a step event, and any text that is no longer held back."""
         kind, phase = _NAMES[event.event]
         step_id = event.step_id or f"{event.step_name} {event.step_index}"
         known = self._known.get(step_id)
@@ -80,7 +80,7 @@ class WorkflowSteps:
             yield from self._pass_on(step_id)
 
     def text(self, event: Any, text: str) -> Iterator[Said]:
-        """What of a piece of text is to be passed on now, with a word of whose it is where it is not the last one's."""
+        """Yield the text to pass on now, after an event that names its step if that differs from the last one."""
         step_id: str | None = getattr(event, "step_id", None)
         known = self._known.get(step_id or "")
         if step_id is None or known is None:
@@ -93,7 +93,7 @@ class WorkflowSteps:
             self._waiting[step_id] = None
 
     def rest(self) -> Iterator[Said]:
-        """What is still held back, where the run has ended before its steps."""
+        """Yield the text that is still held back, if the run ended before its steps did."""
         for step_id in [*self._waiting]:
             yield from self._speak(step_id, "".join(self._known[step_id].held))
         self._waiting.clear()
@@ -107,7 +107,7 @@ class WorkflowSteps:
         return _Known(name, [*parent.path, name], kind, _place_within(parent, event))
 
     def _pass_on(self, ended: str) -> Iterator[Said]:
-        """The speaker has ended: pass on what the others have said meanwhile, up to one that goes on."""
+        """After the streaming step has ended, pass on the text held back by others, up to the first unfinished one."""
         if self._speaker != ended:
             return
         self._speaker = None
@@ -152,14 +152,14 @@ def _place_within(parent: _Known, event: Any) -> str | None:
     if parent.place is None:
         return place
     if event.nested_depth and place is not None and "." not in place:
-        return f"{parent.place}.{place}"  # a workflow within a step counts anew
-    if place is None or place == parent.place:  # a router says of what it chooses only where it is itself
+        return f"{parent.place}.{place}"  # a nested workflow numbers its steps from the start
+    if place is None or place == parent.place:  # a router reports its own position for the steps that it chooses
         return f"{parent.place}.{parent.begun}"
     return place
 
 
 def _place(index: Any) -> str | None:
-    """A step's number as people count: Agno counts from 0, and names what is within another by a tuple."""
+    """Return a step's number counted from 1; Agno counts from 0, and numbers nested steps by a tuple."""
     numbers = index if isinstance(index, tuple) else (index,)
     counted = [str(each + 1) for each in numbers if isinstance(each, int)]
     return ".".join(counted) or None
