@@ -1,6 +1,12 @@
 import pytest
 
 from tests.agents.runs import Log, Runner
+from tests.agents.waiting import CALLS
+
+
+@pytest.fixture(autouse=True)
+def _count() -> None:
+    CALLS.clear()
 
 
 @pytest.fixture

@@ -41,11 +41,6 @@ from worker.testing.models import Call, ScriptedModel
 from worker.words.requests import InputAnswer
 
 
-@pytest.fixture(autouse=True)
-def _count() -> None:
-    CALLS.clear()
-
-
 def within_a_function() -> Workflow:
     async def call(step_input: Any) -> StepOutput:
         output = await payer().arun(step_input.input)

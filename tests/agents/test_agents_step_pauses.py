@@ -32,12 +32,6 @@ from worker.agents.errors import AgentFailed
 from worker.testing.models import Call
 from worker.words.requests import InputAnswer
 
-
-@pytest.fixture(autouse=True)
-def _count() -> None:
-    CALLS.clear()
-
-
 STEPS: dict[str, tuple[Callable[[], Workflow], InputAnswer, str]] = {
     "confirmation": (
         lambda: flow(step("one"), step("two", requires_confirmation=True, confirmation_message="go?"), step("three")),

@@ -28,12 +28,6 @@ from tests.agents.waiting import (
 )
 from worker.words.requests import InputAnswer
 
-
-@pytest.fixture(autouse=True)
-def _count() -> None:
-    CALLS.clear()
-
-
 CONFIRMED = HumanReview(requires_confirmation=True)
 
 

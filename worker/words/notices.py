@@ -316,8 +316,7 @@ class PlatformTrouble(Notice):
 
     doing: str
     error: BaseException
-    again_in: float = 0.0
-    """Seconds until the next try."""
+    again_in: float = 0.0  # seconds
 
 
 Subscriber = Callable[[Notice], None]

@@ -6,20 +6,15 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from worker.contracts import Key
-from worker.remote.clients.dialect import Dialect
-from worker.remote.http.transport import Repeat, Transport
+from worker.remote.clients.verbs import Verbs
+from worker.remote.http.transport import Repeat
 from worker.wire.records import decode
 from worker.words.errors import Unavailable, Unsupported, ValidationError
 from worker.words.roles import Role
 
 
-class RemoteKeys:
-    """Makes, lists and revokes keys."""
-
-    def __init__(self, transport: Transport, dialect: Dialect, organization_id: str) -> None:
-        self._transport = transport
-        self._dialect = dialect
-        self._organization = organization_id
+class RemoteKeys(Verbs):
+    """Creates, lists and revokes keys."""
 
     async def create(
         self,
