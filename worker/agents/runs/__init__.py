@@ -1,1 +1,1 @@
-"""A run of an agent, team or workflow: what its calls share, how it ends, and what it is given."""
+"""Runs of an agent, team or workflow: their shared state, input, and outcome."""

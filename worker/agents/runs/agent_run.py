@@ -1,4 +1,4 @@
-"""One run of an agent for a task: what its calls share, on whatever level and in whatever thread they are made."""
+"""One run of an agent for a task: the state that its calls share, at any level and in any thread."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ TURNS = 5  # of the event loop
 
 @dataclass(slots=True, eq=False)
 class AgentRun(RunTroubles):
-    """A run of an agent, team or workflow, and of all that it runs in turn."""
+    """A run of an agent, team or workflow, and of all nested runs."""
 
     def answered(self, frame: "Frame", reason: FinishReason) -> None:
-        """An agent has answered: of the run's own agent, or of a workflow's, that is why its result ended.
+        """Record why an answer of the run's own agent, or of a workflow's step, ended.
 
-        What a workflow's steps answer becomes one result, in which the first that is not whole counts.
+        A workflow's steps contribute to one result, for which the first incomplete answer counts.
         """
         if reason is FinishReason.ToolCalls or frame.member is not None:
             return
@@ -34,7 +34,7 @@ class AgentRun(RunTroubles):
         self.usage.finish = reason
 
     def ask(self, requests: Sequence[InputRequest], frame: "Frame") -> None:
-        """An agent waits for a person: what is beneath the frame is not over, whatever Agno makes of it."""
+        """Record an agent's requests to a person, and mark its frame and all enclosing frames as paused."""
         self.asked.update({each.id: each for each in requests})
         for each in frame.path():
             each.is_paused = True
@@ -43,8 +43,8 @@ class AgentRun(RunTroubles):
             self.buffer.add(*write())
 
     async def others_end(self, frame: "Frame") -> None:
-        """Wait for the workflow's steps beside a frame that waits for a person: cut off, they would be made again."""
-        for _ in range(TURNS):  # those that Agno starts at the same time begin one after another
+        """Wait for the steps concurrent with one that waits for a person: if cut off, they would be repeated."""
+        for _ in range(TURNS):  # steps that Agno starts concurrently begin one at a time
             await asyncio.sleep(0)
         around = {*frame.path()}
         self._held_up.update(each for each in around if each in self.steps)
@@ -54,29 +54,29 @@ class AgentRun(RunTroubles):
             await self._step_ended.wait()
 
     def step_ends(self, frame: "Frame") -> None:
-        """A workflow's step has ended."""
+        """Record that a workflow's step has ended."""
         self.steps.discard(frame)
         self._held_up.discard(frame)
         self._step_ended.set()
 
     def keep_back(self, write: Callable[[], Written]) -> None:
-        """Store something only if the run waits for a person, which it may do already."""
+        """Store something only if the run waits for a person, now or later."""
         if self.asked:
             self.buffer.add(*write())
         else:
             self._kept_back.append(write)
 
     def pause(self) -> asyncio.CancelledError:
-        """End the attempt until a person has answered what the run's agents ask; returns what to raise."""
+        """End the attempt until a person has answered the agents' requests, and return the exception to raise."""
         if self.attempt is not None:
             return self.attempt.pause(self.asked.values())
         return asyncio.CancelledError(REASON_PAUSE)
 
     def hitl_request(self, known: dict[str, Any] | None) -> dict[str, Any] | None:
-        """What the run waits for; None: for nothing.
+        """Return the task's ``hitl_request`` if the run waits for a person; otherwise None.
 
         Args:
-            known: As Agno says it, if it has paused.
+            known: Agno's own request, if it has paused.
         """
         if not self.asked:
             return known

@@ -1,4 +1,4 @@
-"""The bounds of a run: how long a model may be silent, and how far an agent may go on calling tools."""
+"""Limits of a run: how long a model may be silent, and how many tool calls an agent may make."""
 
 import os
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from worker.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class CallBounds:
-    """What holds for the calls of a run.
+    """Limits on the calls of a run.
 
     Args:
-        silence: Seconds for which a model may say nothing.
-        tool_repeats: How often the same tool call may give the same result in one run of an agent; 0: without end.
-        tool_calls: Tool calls of one run of an agent, where neither it nor the task has a limit.
-        tool_result: Characters of a tool's result that a model is given; 0: all; None: as many as suit the model.
+        silence: Seconds for which a model may send nothing.
+        tool_repeats: How often the same tool call may return the same result in one run of an agent; 0 for no limit.
+        tool_calls: Tool calls of one run of an agent, if neither the agent nor the task has a limit.
+        tool_result: Characters of a tool's result that a model receives; 0 for all; None for as many as suit the model.
     """
 
     silence: float
@@ -26,12 +26,12 @@ class CallBounds:
     tool_result: int | None
 
     def calls_of(self, owner: Any) -> int | None:
-        """How many tool calls we allow an agent or team; None where it has a limit, which Agno keeps."""
+        """Return how many tool calls an agent or team may make; None if it has a limit, which Agno enforces."""
         return self.tool_calls if getattr(owner, "tool_call_limit", None) is None else None
 
 
 def bounds_of(attempt: Run | None) -> CallBounds:
-    """The bounds of a run: those of the settings, but for what the handler of its attempt says."""
+    """Return the limits of a run: those of the settings, except where the attempt's handler overrides them."""
     bounds = _of_settings(*(os.environ.get(name) for name in _NAMES))
     return bounds if attempt is None or attempt.silence is None else replace(bounds, silence=attempt.silence)
 
@@ -46,7 +46,7 @@ _NAMES = (
 
 @lru_cache(maxsize=8)
 def _of_settings(*_: str | None) -> CallBounds:
-    """Read once for what the environment says: reading settings takes longer than a run that does nothing."""
+    """Create the limits once per environment: reading settings takes longer than a trivial run."""
     settings = Settings()
     return CallBounds(
         settings.model_silence_seconds, settings.tool_repeats, settings.tool_calls, settings.tool_result_characters

@@ -1,4 +1,4 @@
-"""What a model is asked, message by message: followed from one call to the next, since it mostly just grows."""
+"""The messages of a conversation with a model, followed from one call to the next, since they mostly just grow."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ _SYSTEM = ("system", "developer")
 _content = attrgetter("content")
 
 Contents = dict[int, tuple[Any, str]]
-"""Digests of attachments that are known already, by the id of their content, which is kept with its digest."""
+"""Cached digests of attachments, by the id of their content; the content is stored too, so that its id stays unique."""
 
 
 class Conversation:
-    """One list of messages that a model is asked with again and again.
+    """A list of messages with which a model is called repeatedly.
 
     Args:
-        messages: The list; Agno adds to it between calls.
-        scope: Its scope in the journal.
-        own_role: Of the model's own messages.
-        contents: Digests that are known already.
-        helper: Which of Agno's helpers asks (``memory``, ``parser``, …); None where the agent itself does.
-        is_agent: Whether the agent itself asks, and not code of the user's.
+        messages: The list, to which Agno adds between calls.
+        scope: The conversation's scope in the journal.
+        own_role: The role of the model's own messages.
+        contents: Digests of attachments that are already known.
+        helper: The Agno helper that calls the model (``memory``, ``parser``, …); None for the agent itself.
+        is_agent: Whether the agent itself calls the model, and not user code.
     """
 
     def __init__(
@@ -50,11 +50,12 @@ class Conversation:
         self._said: list[list[Any]] = []
 
     def follow(self) -> tuple[int, list[list[Any]]]:
-        """Take in what the model is asked with now.
+        """Read the messages of the current call.
 
         Returns:
-            How many messages count, those of the system and of the history left out; and what was said by others
-            than the model: role, content and attachments of each.
+            The number of messages that count, without system and history messages, and the messages that did not come
+                from
+            the model: role, content and attachments of each.
         """
         if not self._is_continued():
             self._seen, self._texts, self._position, self._said = [], [], 0, []
@@ -71,13 +72,13 @@ class Conversation:
         return self._position, said
 
     def give_ids(self, calls: Sequence[dict[str, Any]], position: int) -> None:
-        """Give an id to tool calls whose provider gives none: the same one whenever it is asked."""
+        """Assign an id, which is the same on every replay, to tool calls whose provider assigns none."""
         for index, call in enumerate(calls):
             if not call.get("id"):
                 call["id"] = f"call_{digest([self.scope.key, position, index])[:16]}"
 
     def _is_continued(self) -> bool:
-        """Whether a call begins with the very messages of the one before, none of them with another content."""
+        """Return whether the messages begin with exactly those of the last call, with unchanged contents."""
         return (
             len(self._seen) <= len(self.messages)
             and all(map(is_, self._seen, self.messages))
@@ -86,37 +87,37 @@ class Conversation:
 
 
 def counts(message: Any) -> bool:
-    """Whether a message is part of what a model is asked now: neither system text nor history."""
+    """Return whether a message is part of the current request: neither a system message nor history."""
     return not is_system(message) and not message.from_history
 
 
 def is_system(message: Any) -> bool:
-    """Whether a message is the system's."""
+    """Return whether a message is a system message."""
     return message.role in _SYSTEM
 
 
 def said_in(message: Any, contents: Contents) -> list[Any]:
-    """Role, content and attachments of a message."""
+    """Return the role, content and attachments of a message."""
     return [message.role, as_it_is(message.content), media_in(message, contents)]
 
 
 def media_in(message: Any, contents: Contents) -> list[Any]:
-    """Digests of the attachments of a message."""
+    """Return digests of a message's attachments."""
     groups = (message.images, message.files, message.audio, message.videos)
     return [digest_of_medium(each, contents) for group in groups if group for each in group]
 
 
 def digest_of_medium(medium: Any, contents: Contents) -> Any:
-    """A digest of an attachment's content; of one that is not loaded, where it lies."""
+    """Return a digest of an attachment's content, or its location if the content is not loaded."""
     content = medium.content
     if not isinstance(content, bytes):
         return [medium.url, str(medium.filepath or ""), content]
     known = contents.get(id(content))
-    if known is None:  # the content is kept with its digest, so that no other object takes its id
+    if known is None:  # the content is stored with its digest, so that no other object takes its id
         known = contents[id(content)] = (content, hashlib.sha256(content).hexdigest())
     return known[1]
 
 
 def system_text(messages: Sequence[Any]) -> list[Any]:
-    """What the system messages say."""
+    """Return the contents of the system messages."""
     return [each.content for each in messages if is_system(each)]

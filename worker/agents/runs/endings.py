@@ -1,4 +1,4 @@
-"""How an Agno run ended: with a content, waiting for a person, or in an error that Agno does not raise."""
+"""How an Agno run ended: with content, waiting for a person, or with an error that Agno does not raise."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ ERRORS = frozenset({"RunError", "TeamRunError", "WorkflowError"})
 CANCELLATIONS = frozenset({"RunCancelled", "TeamRunCancelled", "WorkflowCancelled"})
 PAUSES = frozenset({"RunPaused", "TeamRunPaused", "WorkflowPaused"})
 ENDINGS = ERRORS | CANCELLATIONS | PAUSES | {"WorkflowCompleted"}
-"""Events that say how a run ended; an agent's and a team's completion shows in their output, which comes last."""
+"""Events that report how a run ended; agents and teams complete with their output, which comes last."""
 
 UNSUPPORTED_PAUSE = "Executor HITL inside"
-"""How Agno ends a workflow in whose parallel steps an agent waits for a person: it could not go on there; we can."""
+"""Start of Agno's error if an agent waits for a person in a workflow's parallel steps, which only we can resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Ending:
     """The end of a run.
 
     Args:
-        content: What Agno has as its content: text, a value, a pydantic object.
-        paused: The task's ``hitl_request`` where the run waits for a person.
+        content: The content that Agno reports: text, a value, a pydantic object.
+        paused: The task's ``hitl_request`` if the run waits for a person.
         output: Agno's own output of the run, if one came.
-        made: What holds the media that the run has made: its output, or a workflow's last event.
+        made: The object that holds media made by the run: its output, or a workflow's last event.
     """
 
     content: Any = None
@@ -38,30 +38,30 @@ class Ending:
 
 
 def is_ending(name: str) -> bool:
-    """Whether an event says how a run ended, by its name."""
+    """Return whether an event of this name reports how a run ended."""
     return name in ENDINGS
 
 
 def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
-    """Read the end of a run.
+    """Determine how a run ended.
 
     Args:
         last: The run's own event of ``ENDINGS``, if one came.
         output: Agno's RunOutput or TeamRunOutput, if one came.
-        run: Knows the exceptions behind Agno's error texts, and which steps may fail.
+        run: The run, which knows the exceptions behind Agno's error texts and which steps may fail.
 
     Raises:
-        AgentFailed: It ended in an error.
+        AgentFailed: The run ended in an error.
     """
     if run.asked and (last is None or last.event == "WorkflowCompleted"):
-        return Ending()  # Agno ends a workflow's stream without a word of a step that waits for a person
+        return Ending()  # Agno ends a workflow's stream without mentioning a step that waits for a person
     if last is None:
         if output is None:
             raise AgentFailed("The run ended without a result.")
         return Ending(output.content, output=output, made=output)
     if last.event in ERRORS:
         if getattr(last, "error_type", None) == "output_check_error" and run.has_streamed:
-            run.emit([discard_text()], at_once=True)  # what was checked has been read by then
+            run.emit([discard_text()], at_once=True)  # the rejected text has already been streamed
         raise failed(getattr(last, "error", None) or last.content, run)
     if last.event in CANCELLATIONS:
         reason = last.reason or "no reason given"
@@ -73,17 +73,17 @@ def ending_of(last: Any, output: Any, run: AgentRun) -> Ending:
 
 
 def failed(text: object, run: AgentRun) -> AgentFailed:
-    """The error for a text of Agno's, with the exception behind it if a model raised it."""
+    """Return the error for one of Agno's error texts, caused by the exception behind it if a model raised one."""
     said = str(text or "The run ended in an error.")
     cause = run.failure(said)
     return AgentFailed(said if cause is None else message_of(cause), cause)
 
 
 def hitl_request(paused: Any) -> dict[str, Any]:
-    """What a task says of a run that waits for a person.
+    """Return the task's ``hitl_request`` for a run that waits for a person.
 
     Args:
-        paused: Agno's event or output of it.
+        paused: Agno's event or output of the pause.
     """
     requirements = getattr(paused, "requirements", None) or getattr(paused, "step_requirements", None) or []
     listed = [plain(each.to_dict()) for each in requirements]
@@ -93,15 +93,15 @@ def hitl_request(paused: Any) -> dict[str, Any]:
 
 
 def check_steps(results: Any, skipped: Container[str], behind: Callable[[str], BaseException | None]) -> None:
-    """A workflow whose step failed is completed all the same; the step's result knows.
+    """Raise if a workflow's step failed: Agno completes the workflow regardless, and only the result shows the failure.
 
     Args:
-        results: Agno's, of steps or lists of them.
-        skipped: What Agno says in the place of the result of a step that may fail.
-        behind: Finds the exception behind a text.
+        results: Agno's results of steps, possibly in nested lists.
+        skipped: The texts with which Agno replaces the results of steps that may fail.
+        behind: Returns the exception behind a text.
 
     Raises:
-        AgentFailed: One failed.
+        AgentFailed: A step failed.
     """
     for result in results or ():
         if isinstance(result, list):
@@ -109,7 +109,7 @@ def check_steps(results: Any, skipped: Container[str], behind: Callable[[str], B
             continue
         inside: list[Any] = result.steps or []
         check_steps(inside, skipped, behind)
-        explained = any(not each.success for each in inside)  # by a step inside that may fail
+        explained = any(not each.success for each in inside)  # a nested step that may fail explains it
         if not result.success and not explained and result.content not in skipped:
             said = str(result.error or result.content or "no reason given")
             cause = behind(said)

@@ -1,4 +1,4 @@
-"""What a run emits, and what it has in the journal."""
+"""The events that a run emits, and the rows that it adds to the journal."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from worker.words.work import JournalEntry
 
 @dataclass(slots=True, eq=False)
 class RunEvents(RunState):
-    """A run that emits events and keeps rows."""
+    """A run that emits events and stores rows."""
 
     def emit(self, events: Sequence[NewEvent], scope: Scope | None = None, *, at_once: bool = False) -> None:
-        """Emit events, except those that an earlier attempt has emitted.
+        """Emit events, except those that an earlier attempt has already emitted.
 
         Args:
             events: The events.
-            scope: What they belong to. What no earlier attempt has opened, none has emitted anything of.
-            at_once: Whether they are to be stored now, rather than with what comes next.
+            scope: The scope of the events. If no earlier attempt has opened the scope, all its events are new.
+            at_once: Whether to store the events immediately, rather than with the next ones.
         """
         fresh = self.journal.unemitted(events, is_new=scope is not None and not scope.is_known)
         if fresh:
@@ -31,7 +31,7 @@ class RunEvents(RunState):
     def note(
         self, scope: Scope, kind: Kind, at: str, value: Any, *, match: str, what: str, events: Sequence[NewEvent] = ()
     ) -> None:
-        """Store what was completed, in one transaction with the events about it."""
+        """Store the row of a completed call in one transaction with its events."""
         if self.journal.is_kept:
             self.buffer.add(*self.written(scope, kind, at, value, match=match, what=what, events=events))
         elif events:
@@ -50,7 +50,7 @@ class RunEvents(RunState):
         closes: bool = False,
         number: Number | None = None,
     ) -> Written:
-        """Make what is to be stored of a completed call: its events and its row."""
+        """Create the events and the row to store for a completed call."""
         for each in scope.path():
             each.failed_in_model = False
         if not self.journal.is_kept:
@@ -59,30 +59,30 @@ class RunEvents(RunState):
         return ([*events, *([] if row else [too_large(what)])], [row] if row else ())
 
     def tell_once(self, what: str, event: NewEvent, scope: Scope | None = None) -> None:
-        """Emit an event, unless this attempt has done so, or an earlier one.
+        """Emit an event unless this attempt or an earlier one has already done so.
 
         Args:
-            what: What it tells.
+            what: The key of the event within the attempt.
             event: The event.
-            scope: What it belongs to.
+            scope: The scope of the event.
         """
         if what not in self._told:
             self._told.add(what)
             self.emit([event], scope)
 
     async def turn(self, scope: Scope, entry: Entry | None = None) -> None:
-        """Wait until it is an answer's turn; plain code that blocks the loop cannot wait."""
+        """Wait until an answer's turn comes; sync code that blocks the loop does not wait."""
         if not self.blocks_the_loop:
             await self.journal.order.turn(scope, entry)
         elif entry is not None:
             self.journal.order.forget([entry])
 
     def pass_over(self, scope: Scope, count: Callable[[Entry], None] | None = None) -> None:
-        """Pass over what was done below a call that is answered as a whole: it is not to be done again.
+        """Skip everything below a call that is answered as a whole, so that it is not repeated.
 
         Args:
-            scope: Of the call.
-            count: Counts an entry, where the answer itself does not say what was used.
+            scope: The call's scope.
+            count: Counts the usage of an entry, if the call's own answer does not include it.
         """
         for inner in scope.below():
             self.journal.run_ids.add(self.id_of(inner))
@@ -97,14 +97,14 @@ class RunEvents(RunState):
                 entry.is_counted = True
 
     def count(self, entry: Entry) -> None:
-        """Count what an entry has used."""
+        """Count the usage of an entry."""
         if entry.kind == "model" and not entry.is_failure:
             self.usage.add(entry.value["usage"])
         elif entry.kind == "tool" and entry.value.get("tool"):
             self.usage.tools[entry.value["tool"]] = None
 
     def spend(self, scope: Scope, usage: Sequence[int]) -> None:
-        """Count what a call has cost that failed all the same."""
+        """Count the cost of a failed call."""
         if not self.journal.is_kept:
             self.usage.add(usage)
             return
@@ -113,19 +113,19 @@ class RunEvents(RunState):
         self.buffer.add((), [row] if row else [])
 
     def drop_outdated(self, scope: Scope) -> None:
-        """A model is asked anew: give up its earlier answers, if there are any."""
+        """Drop the unused answers of a model that is asked something new."""
         row = self.journal.outdated(scope)
         if row is not None:
             self.buffer.add([not_reused()], [row])
 
     def drop_replaced(self, scope: Scope) -> None:
-        """A scope was new: give up what an earlier attempt did in its place, if it did."""
+        """Drop the work of earlier attempts that a new scope replaces."""
         row = self.journal.replaced(scope)
         if row is not None:
             self.buffer.add([not_reused()], [row])
 
     def opens(self, run_id: str) -> list[JournalEntry]:
-        """The row that goes with the first text of an answer that is not complete yet."""
+        """Return the row that marks the first text of an answer that is not complete yet."""
         if self._streams.get(run_id) is not False:
             return []
         self._streams[run_id] = True
@@ -133,18 +133,18 @@ class RunEvents(RunState):
         return [row] if row else []
 
     def take_back(self) -> None:
-        """Say that text was emitted whose answer was never completed, if that is so."""
+        """Discard emitted text whose answer was never completed, if there is any."""
         if self._broken_off:
             self._broken_off = False
             row = self.journal.row(self.scope, "discard", "")
             self.buffer.add([discard_text()], [row] if row else [])
 
     def begin_stream(self, run_id: str) -> None:
-        """An answer is about to stream."""
+        """Record that an answer is about to be streamed."""
         self._streams[run_id] = False
 
     def end_stream(self, run_id: str, *, complete: bool) -> bool:
-        """It has ended; whether text of it was emitted."""
+        """Record that a streamed answer has ended, and return whether any of its text was emitted."""
         emitted = self._streams.pop(run_id, False)
         self._broken_off |= emitted and not complete
         self.has_streamed |= emitted and complete

@@ -1,4 +1,4 @@
-"""When an agent that goes on calling tools has to answer: at its limit, or when it turns in a circle."""
+"""When an agent that keeps calling tools has to answer: at its limit, or when it repeats itself."""
 
 import json
 from collections import Counter
@@ -8,24 +8,24 @@ from typing import Any
 from worker.words.finish import FinishReason
 
 REFUSED = "Tool call limit reached."
-"""How Agno's answer to a call beyond an agent's limit begins (agno/models/base.py)."""
+"""Start of Agno's result for a call beyond an agent's limit (agno/models/base.py)."""
 
 BEYOND = "Limit of calls of "
-"""How our answer to a call beyond a tool's own limit begins."""
+"""Start of our result for a call beyond a tool's own limit."""
 
-MOST_BEYOND = 3  # such answers in one run: an agent may still do without the tool, but not go on asking for it
+MOST_BEYOND = 3  # such results in one run: the agent may continue without the tool, but not keep calling it
 
 NEEDS_TOOLS = frozenset({"Claude", "AwsBedrock"})
-"""Models whose providers refuse a conversation with tool calls in it that names no tools."""
+"""Models whose providers reject a conversation that contains tool calls but declares no tools."""
 
 
 def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int | None) -> FinishReason | None:
-    """Why the next answer has to be the last; None means the agent may go on.
+    """Return why the next answer has to be the last; None if the agent may continue.
 
     Args:
-        messages: What the model is about to be asked.
-        repeats: How often the same call may give the same result; 0: as often as it likes.
-        calls: How many calls the agent may make; None: that is not for us to say.
+        messages: The messages of the next model call.
+        repeats: How often the same call may return the same result; 0 for no limit.
+        calls: How many calls the agent may make; None if Agno enforces the limit.
     """
     latest = _latest(messages)
     if not latest:
@@ -45,12 +45,12 @@ def reason_to_end(messages: Sequence[Any], *, repeats: int, calls: int | None) -
 
 
 def keeps_tools(model: Any) -> bool:
-    """Whether a model has to be told of its tools even where it may not use them."""
+    """Return whether a model's tools must be declared even when it may not use them."""
     return any(each.__name__ in NEEDS_TOOLS for each in type(model).__mro__)
 
 
 def _latest(messages: Sequence[Any]) -> list[Any]:
-    """The results of the last turn; what tools show comes after them, in the name of the user."""
+    """Return the tool results of the last turn, which may be followed by media that the tools show as user messages."""
     latest: list[Any] = []
     for each in reversed(messages):
         if _is_result(each):

@@ -1,4 +1,4 @@
-"""What a run is given, and what came of it."""
+"""The input and the result of a run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from worker.words.tasks import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A task's input as an agent takes it.
+    """A task's input in the form that an agent takes.
 
     Args:
         message: The text.
@@ -20,10 +20,10 @@ class Material:
         images: Agno ``Image`` objects.
         audio: Agno ``Audio`` objects.
         videos: Agno ``Video`` objects.
-        given: A structured input, in place of the text.
-        options: Other keywords of the agent's own ``arun``.
-        streams: Whether its text may be streamed, where the task wants that.
-        file_tools: Tools by which it reads on in the files.
+        given: A structured input, instead of the text.
+        options: Other keyword arguments of the agent's own ``arun``.
+        streams: Whether the run's text may be streamed, if the task asks for streaming.
+        file_tools: Tools that read more of the files.
         history: Earlier turns of the conversation.
     """
 
@@ -40,27 +40,27 @@ class Material:
 
     @property
     def input(self) -> Any:
-        """What Agno takes as the input."""
+        """The input for Agno."""
         return self.message if self.given is None else self.given
 
     @property
     def media(self) -> dict[str, Sequence[Any]]:
-        """What goes with the message, by the names of ``arun``."""
+        """The media that accompany the message, by the parameter names of ``arun``."""
         return {"images": self.images, "files": self.files, "audio": self.audio, "videos": self.videos}
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came of a run.
+    """The result of a run.
 
     Args:
-        content: The result as text, JSON text where JSON was wanted; None where the run is paused.
-        tokens: Of all models that took part: members', helpers' and a repair's included.
-        used_tools: Names in order of first use, members' included, Agno's own delegation tools left out.
+        content: The result as text, JSON text if JSON was wanted; None if the run is paused.
+        tokens: Of all models that took part, including members', helpers' and a repair's.
+        used_tools: Names in order of first use, including members' tools, without Agno's own delegation tools.
         paused: The task's ``hitl_request`` if the run waits for a person.
         run_id: Agno's id of the run.
         duration: Seconds.
-        output: Agno's own output of the run; None where an earlier attempt has finished it.
+        output: Agno's own output of the run; None if an earlier attempt finished the run.
     """
 
     content: str | None
@@ -73,4 +73,4 @@ class RunResult:
 
 
 Produce = Callable[[Sequence[Produced]], Awaitable[None]]
-"""Keeps what a run has made beside text. Raises: LeaseLost."""
+"""Stores the media that a run has made besides its text. Raises LeaseLost if the attempt no longer owns the task."""

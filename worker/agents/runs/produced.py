@@ -1,4 +1,4 @@
-"""What a run has made beside text: images, audio, video and files, of its agents and of their tools."""
+"""The media that a run's agents and their tools have made besides text: images, audio, video and files."""
 
 import mimetypes
 from collections.abc import Iterator
@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 KINDS = {"images": "image", "videos": "video", "audio": "audio", "files": "file"}
-"""Where Agno's outputs hold media, and what one without a name is called."""
+"""The fields of Agno's outputs that hold media, and the default name for each."""
 
 TYPES = {"image": "image/png", "video": "video/mp4", "audio": "audio/wav", "file": "application/octet-stream"}
-"""What they are where nothing says so."""
+"""Default media types."""
 
 WITHIN = ("member_responses", "step_executor_runs", "step_results", "steps")
-"""Where an output holds those of runs and steps within."""
+"""The fields in which an output holds the outputs of nested runs and steps."""
 
 DEEPEST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """One of them.
+    """A media object made by a run.
 
     Args:
-        name: What it is called.
+        name: The file name.
         media_type: Such as ``image/png``.
-        content: What it is, or where it is: bytes, a local file, or a URL.
+        content: The content or its location: bytes, a local file, or a URL.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Produced:
 
 
 def produced(output: Any) -> list[Produced]:
-    """What an output of Agno's holds, that of members and steps included, each once.
+    """Return the media in one of Agno's outputs, including those of members and steps, each once.
 
     Args:
-        output: Of an agent, a team or a workflow; None where there is none.
+        output: The output of an agent, a team or a workflow; None if there is none.
     """
     found: dict[Any, Produced] = {}
     taken: set[str] = set()
@@ -79,7 +79,7 @@ def _content_of(media: Any) -> bytes | Path | str | None:
 
 
 def _named(media: Any, kind: str, number: int) -> tuple[str, str]:
-    """What it is called, and of which type it is."""
+    """Return the file name and media type of a media object."""
     path = Path(media.filepath).name if media.filepath else None
     name: str | None = getattr(media, "filename", None) or getattr(media, "name", None) or path
     declared: str | None = media.mime_type

@@ -1,4 +1,4 @@
-"""A run of an agent, team or workflow: what it consists of, whether it goes on, and the way to its loop."""
+"""The state of a run of an agent, team or workflow: its parts, whether it continues, and access to its loop."""
 
 import asyncio
 import threading
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-KEPT_FAILURES = 20  # of a run that fails over and over; the last ones explain its end
-ENDING_SECONDS = 1.0  # what a cancelled run's members get to end; a stop is to be felt within a second
+KEPT_FAILURES = 20  # of a run that fails repeatedly; the last ones explain its end
+ENDING_SECONDS = 1.0  # time for a cancelled run's members to end; a stop should take effect within a second
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCall:
-    """A model call that gave no answer. It becomes a part of the journal if the run goes on after it."""
+    """A model call that gave no answer. It is added to the journal if the run continues after it."""
 
     scope: Scope
     at: str
@@ -46,17 +46,17 @@ class FailedCall:
 
 @dataclass(slots=True, eq=False)
 class RunState:
-    """What a run consists of.
+    """The state of a run.
 
     Args:
         record: The task.
-        attempt: The attempt in whose name the calls are made, if it is one.
-        journal: The attempt's.
-        buffer: Where events and rows go.
-        scope: The run's place in the journal.
-        overrides: What the task asks for of the agents that are run.
-        usage: Counts what is used.
-        file_tools: Tools by which its agents read on in what is too long for them.
+        attempt: The attempt on whose behalf the calls are made, if any.
+        journal: The attempt's journal.
+        buffer: Receives events and rows.
+        scope: The run's scope in the journal.
+        overrides: The task's settings for the agents that are run.
+        usage: Counts the usage.
+        file_tools: Tools that let the agents read more of texts that are too long for them.
     """
 
     record: TaskRecord
@@ -72,34 +72,34 @@ class RunState:
     states: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])  # restored from which entry
     skipped_steps: set[str] = field(
         default_factory=set[str]
-    )  # what Agno says in place of the result of one that failed
+    )  # texts with which Agno replaces the results of failed steps
     answered_toolkits: set[str] = field(
         default_factory=set[str]
-    )  # that keep state in the process, which has none of it
+    )  # toolkits with state in the process that were answered from the journal, so that their state is missing
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     thread: int = field(default_factory=threading.get_ident)
     blocks_the_loop: bool = False
-    has_found_session: bool = False  # how Agno's session was found is on its way to the journal
+    has_found_session: bool = False  # the initial state of Agno's session is being added to the journal
     _own_task: OwnTask | None = None
     _others: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
     _ended: bool = False
-    _told: set[str] = field(default_factory=set[str])  # what is said once
+    _told: set[str] = field(default_factory=set[str])  # keys of events that are emitted only once
     _failed: list[FailedCall] = field(default_factory=list[FailedCall])
-    _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno's run; whether text of it was emitted
+    _streams: dict[str, bool] = field(default_factory=dict[str, bool])  # by Agno run: whether its text was emitted
     _broken_off: bool = False
     _bounds: CallBounds | None = None
     asked: dict[str, InputRequest] = field(default_factory=dict[str, InputRequest])
-    """What its agents ask of a person, and nobody has answered."""
+    """Unanswered requests of the run's agents to a person."""
     steps: "set[Frame]" = field(default_factory=set["Frame"])
-    """Steps of workflows that go on."""
-    _held_up: "set[Frame]" = field(default_factory=set["Frame"])  # of these, by a person who has not answered yet
+    """Running steps of workflows."""
+    _held_up: "set[Frame]" = field(default_factory=set["Frame"])  # those of the steps that wait for a person
     _step_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _kept_back: list[Callable[[], Written]] = field(default_factory=list[Callable[[], Written]])
-    last_words: str = ""  # of a tool that had the run's own agent stop
-    has_streamed: bool = False  # text of an answer that was complete
+    last_words: str = ""  # message of a tool that stopped the run's own agent
+    has_streamed: bool = False  # text of a complete answer was emitted
 
     def begin(self) -> None:
-        """The run begins, in this task."""
+        """Start the run in the current asyncio task."""
         self._own_task = OwnTask()
         self._broken_off = self.journal.is_unfinished(self.scope)
 
@@ -111,19 +111,19 @@ class RunState:
             self._remember(asyncio.current_task())
 
     def leave(self) -> None:
-        """The run has ended: let go of the tasks it was made in, whose context knows it in turn."""
+        """Release the run's tasks once it has ended, since their contexts refer back to the run."""
         self._own_task = None
         self._others.clear()
 
     @property
     def is_over(self) -> bool:
-        """Whether it should end, has been cancelled, or has ended; Agno's teams and workflows go on all the same."""
+        """Whether the run should end, was cancelled, or has ended; Agno's teams and workflows may still continue."""
         if self._ended or (self.attempt is not None and self.attempt.stopping):
             return True
         return self._own_task is not None and self._own_task.is_cancelled
 
     async def end(self) -> None:
-        """The run was cancelled: so is what Agno started for it and leaves to itself, a team's members above all."""
+        """Cancel what Agno started for a cancelled run and does not cancel itself, such as a team's members."""
         self._ended = True
         for task in self._others:
             task.cancel()
@@ -132,41 +132,41 @@ class RunState:
 
     @property
     def bounds(self) -> CallBounds:
-        """How far its calls may go."""
+        """The limits on the run's calls."""
         if self._bounds is None:
             self._bounds = bounds_of(self.attempt)
         return self._bounds
 
     @property
     def incomplete(self) -> Incomplete | None:
-        """What its handler makes of an answer that is not whole."""
+        """The handler's policy for incomplete answers."""
         return None if self.attempt is None else self.attempt.incomplete
 
     @property
     def is_leaving(self) -> bool:
-        """Whether the worker leaves."""
+        """Whether the worker is shutting down."""
         return self.attempt is not None and self.attempt.leaving()
 
     def suspend(self) -> asyncio.CancelledError:
-        """End the run so that it goes on elsewhere; returns what to raise."""
+        """End the run so that another worker can continue it, and return the exception to raise."""
         if self.attempt is not None:
             self.attempt.stopping.set(REASON_DRAIN)
         return asyncio.CancelledError(REASON_DRAIN)
 
     def id_of(self, scope: Scope) -> str:
-        """Agno's id of a run: the same in every attempt, another for each turn of the task and each run in it."""
+        """Return Agno's id of a run: the same in every attempt, and unique to the task's turn and the run's scope."""
         return f"{self.prefix}{digest(scope.key)[:12]}"
 
     @property
     def prefix(self) -> str:
-        """How the ids of all runs of this turn begin."""
+        """The common prefix of the ids of all runs of this turn."""
         return f"{self.record.id}.{self.record.turn}."
 
     def on_loop(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do something on the run's loop, from plain code in any thread.
+        """Run a coroutine on the run's loop from sync code in any thread.
 
-        Plain code that blocks the loop itself cannot wait for it: there, ``blocks_the_loop`` is true meanwhile, and the
-        work must not await anything.
+        Sync code that blocks the loop itself cannot wait for it: in that case ``blocks_the_loop`` is true during the
+        call, and the coroutine must not suspend.
         """
         if threading.get_ident() != self.thread:
             return waited(asyncio.run_coroutine_threadsafe(work(), self.loop))
@@ -182,7 +182,7 @@ class RunState:
         raise RuntimeError("plain code on the event loop would have to wait for the loop")
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call plain code on the loop's own thread."""
+        """Call a sync function in the loop's own thread."""
         if threading.get_ident() == self.thread:
             return function(*arguments)
 

@@ -1,4 +1,4 @@
-"""What failed in a run: model calls without an answer, providers that are away, what it goes on without."""
+"""Failures in a run: model calls without an answer, unavailable providers, and parts that the run continues without."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from worker.words.work import JournalEntry
 
 @dataclass(slots=True, eq=False)
 class RunTroubles(RunEvents):
-    """A run that knows what failed in it."""
+    """A run that tracks its failures."""
 
     async def check_provider(self, provider_id: str, *, is_covered: bool) -> None:
-        """Do not ask a provider that is away: wait for it, or have Agno turn to another model, where it has one.
+        """Prevent a call to an unavailable provider: wait for the provider, or let Agno use another model.
 
         Raises:
-            CancelledError: The task waits for it.
-            ProviderIsAway: Agno has another model, or what to do.
+            CancelledError: The task waits for the provider.
+            ModelProviderError: Agno has another model or its own error handling.
         """
         if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop:
             return
@@ -36,7 +36,11 @@ class RunTroubles(RunEvents):
         raise providers.wait_for(self.attempt, state)
 
     async def provider_failed(self, provider_id: str, error: BaseException, *, is_covered: bool) -> None:
-        """Tell of a failed call. Raises: CancelledError (the task waits for the provider)."""
+        """Report a failed call to the provider's state.
+
+        Raises:
+            CancelledError: The task waits for the provider.
+        """
         if self.attempt is None or self.attempt.attempt is None or self.blocks_the_loop or is_gate(error):
             return
         state = await providers.failed(self.attempt, provider_id, error)
@@ -44,22 +48,22 @@ class RunTroubles(RunEvents):
             raise providers.wait_for(self.attempt, state) from error
 
     async def provider_answered(self, provider_id: str) -> None:
-        """Tell of an answer."""
+        """Report a successful call to the provider's state."""
         if self.attempt is not None and self.attempt.attempt is not None and not self.blocks_the_loop:
             await providers.answered(self.attempt, provider_id)
 
     def may_go_without(self, error: BaseException) -> bool:
-        """Whether Agno may go on without what failed: nothing is required, and another attempt would not reach it."""
+        """Return whether Agno may continue without the failed part: it is not required, and no retry would help."""
         if self.attempt is None:
             return True
         return not self.attempt.required and not (self.attempt.has_tries and classify(error).is_retryable)
 
     def give_up(self, who: str, error: BaseException) -> asyncio.CancelledError:
-        """End the attempt for an error that Agno would go on without; returns what to raise.
+        """End the attempt because of an error that Agno would continue after, and return the exception to raise.
 
         Args:
-            who: What failed.
-            error: How.
+            who: The part that failed.
+            error: The error.
         """
         if self.attempt is not None:
             is_final = self.attempt.required and not classify(error).is_retryable
@@ -68,22 +72,22 @@ class RunTroubles(RunEvents):
         return asyncio.CancelledError(REASON_RETRY)
 
     def go_without(self, who: str, error: BaseException, *, is_covered: bool = False) -> None:
-        """Say that the run goes on without something that failed.
+        """Emit a note that the run continues without a part that failed.
 
         Args:
-            who: What failed.
-            error: How.
-            is_covered: Whether the user has said what follows: another model, or retries of Agno's.
+            who: The part that failed.
+            error: The error.
+            is_covered: Whether the user has configured what follows: another model, or Agno's retries.
 
         Raises:
-            CancelledError: It does not: the attempt ends.
+            CancelledError: The run does not continue: the attempt ends.
         """
         if not is_covered and not self.may_go_without(error):
             raise self.give_up(who, error) from error
         self.call(self.emit, [missing(who, error)])
 
     def failure(self, text: str) -> BaseException | None:
-        """The exception whose text Agno reports, the latest first."""
+        """Return the latest exception with a text that Agno reports; None if there is none."""
         for each in reversed(self.failures):
             if str(each) == text:
                 return each
@@ -91,23 +95,23 @@ class RunTroubles(RunEvents):
 
     @property
     def has_failures(self) -> bool:
-        """Whether calls have failed that are not settled."""
+        """Whether any failed call is still unresolved."""
         return bool(self._failed)
 
     def failed(self, call: FailedCall) -> None:
-        """A model call gave no answer."""
+        """Record that a model call gave no answer."""
         self.failures.append(call.error)
         self._failed.append(call)
         for each in call.scope.path():
             each.failed_in_model = True
 
     def settle_failures(self, scope: Scope, at: str = "", match: str = "") -> None:
-        """Note failed calls that Agno goes on after, so that a later attempt goes on after them too.
+        """Journal failed calls after which Agno continues, so that a later attempt continues after them too.
 
         Args:
-            scope: What goes on: calls that failed in it, or below it.
-            at: Where the call is that is made now, and
-            match: what it asks: the same call once more takes the place of the one that failed.
+            scope: The scope that continues; failed calls in it or below it are journaled.
+            at: The place of the current call.
+            match: Digest of the current call's request. A call that repeats a failed one replaces it.
         """
         settled = [each for each in self._failed if each.scope.is_within(scope)]
         if not settled:
@@ -125,17 +129,17 @@ class RunTroubles(RunEvents):
         return self.journal.row(call.scope, "model", call.at, {"failure": failure}, match=call.match)
 
     def remembers_nobody(self, name: str | None) -> None:
-        """Say that an agent does without its memories of users: once a run.
+        """Emit a note, once per run, that an agent continues without its memories of users.
 
         Args:
-            name: The agent's.
+            name: The agent's name.
         """
         who = name or "the agent"
         self.tell_once(f"no users {who}", no_users(who))
 
 
 def no_users(who: str) -> NewEvent:
-    """The note that a run is of no user, and does without what its agent remembers of users."""
+    """Return the note that a run has no user and does not use what its agent remembers of users."""
     text = (
         f"The task names no user, so {who} neither reads nor keeps memories of users: all such tasks would share them."
     )
@@ -143,16 +147,16 @@ def no_users(who: str) -> NewEvent:
 
 
 def missing(who: str, error: BaseException) -> NewEvent:
-    """The note that a run went on without something.
+    """Return the note that a run continued without something that failed.
 
     Args:
-        who: What failed.
-        error: How.
+        who: The part that failed.
+        error: The error.
     """
     text = f"{who} failed, and the run went on without it: {message_of(error)[:1000]}"
     return NewEvent(type=TaskUpdateEventType.Note, data={"text": text, "kind": "missing"})
 
 
 def required_failed(who: str, error: BaseException) -> str:
-    """The same where the handler requires all that its agents use."""
+    """Return the error text for a failed part that the handler requires."""
     return f"{who} failed, and is required: {message_of(error)[:1000]}"

@@ -1,1 +1,1 @@
-"""Tools: those of the user's, those of the worker, and how their arguments are read."""
+"""Tools: the user's, the worker's own, and the parsing of their arguments."""

@@ -1,4 +1,4 @@
-"""The keyword arguments that ``agno.agent.Agent`` takes, from an agent's record."""
+"""Keyword arguments of ``agno.agent.Agent``, built from an agent's record."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ from worker.words.errors import ConfigurationError
 from worker.words.statuses import OutputFormat
 from worker.words.tasks import TaskRecord
 
-TURNS = 10  # of the conversation that an agent is shown
+TURNS = 10  # earlier turns of the conversation that an agent receives
 
 
 def agent_arguments(
     record: AgentRecord, *, task: TaskRecord | None = None, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Make what ``Agent(**arguments)`` takes to be the agent of a record.
+    """Build the arguments with which ``Agent(**arguments)`` becomes the agent of a record.
 
     Args:
         record: The agent.
-        task: The task it is made for, whose choice of model counts before the agent's. All else that a task asks for
-            is applied by ``run``.
-        settings: Where the default model is named; None means read from the environment.
+        task: The task that the agent is created for, whose choice of model takes precedence. All other settings of a
+            task are applied by ``run``.
+        settings: Settings that name the default model; None reads them from the environment.
 
     Returns:
-        The arguments; without a ``model`` where nothing says which, so that the caller may add one.
+        The arguments, without ``model`` if none is configured, so that the caller may add one.
 
     Raises:
-        ConfigurationError: The model cannot be made.
+        ConfigurationError: The model cannot be created.
     """
     name = named_model(task, record) or _default_name(settings)
     effort = (task.reasoning_effort if task else None) or record.llm_reasoning_effort
@@ -48,7 +48,7 @@ def agent_arguments(
 
 
 def _conversation(task: TaskRecord) -> dict[str, Any]:
-    """History is wanted where a task continues what was said before: the agent's own, or that of our log."""
+    """Request history if the task continues a conversation: from the agent's database, or from the task's log."""
     return {"add_history_to_context": True, "num_history_runs": TURNS} if task.turn or task.conversation_id else {}
 
 
@@ -60,7 +60,7 @@ def _default_name(settings: Settings | None) -> str | None:
 
 
 def instructions(given: Instructions) -> list[str] | None:
-    """An agent's instructions as Agno's list: role, then goals, then all else; none if it has none."""
+    """Return an agent's instructions as Agno's list: role, then goals, then the rest; None if there are none."""
     lines = [f"Your role: {line}" for line in given.role if line.strip()]
     lines += [f"Your goal: {line}" for line in given.goal if line.strip()]
     if given.general.strip():

@@ -1,4 +1,4 @@
-"""Tools by which an agent reads on in a task's files, of which its message has but a part."""
+"""Tools with which an agent reads more of a task's files than its message contains."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 READ, SEARCH = "read_file", "search_file"
 OTHERS = {READ: "read_attached_file", SEARCH: "search_attached_file"}
-"""What they are called where the agent has tools of those names, such as those of Agno's FileTools."""
+"""Alternative names for agents that already have tools of those names, such as Agno's FileTools."""
 
-SECONDS = 60.0  # of a call: reading a large PDF takes ten
+SECONDS = 60.0  # limit of a call: reading a large PDF takes ten seconds
 _NAME = {"type": "string", "description": "The file, as the list of files has it."}
 _FROM = {"type": "integer", "description": "The first character, counted from 0; below 0: from the end of the file."}
 _TO = {"type": "integer", "description": "The character behind the last; left out: as many as an answer has room for."}
@@ -16,18 +16,18 @@ _TEXT = {"type": "string", "description": "The text to find, in any case; not a 
 
 
 class Files(Protocol):
-    """What the tools read in: a task's files by name."""
+    """A task's files by name, as the tools read them."""
 
     async def read(self, name: str, start: int, end: int | None) -> str:
-        """A part of a file, from one character to another."""
+        """Return a part of a file, from one character to another."""
         ...
 
     async def search(self, name: str, text: str) -> str:
-        """The places where a text stands in a file."""
+        """Return the places at which a text occurs in a file."""
         ...
 
     def keep(self, name: str, text: str) -> str:
-        """Keep a text that is no file; returns its name."""
+        """Store a text that is not a file and return its name."""
         ...
 
 
@@ -36,9 +36,9 @@ class FileTools:
     """The tools for one run.
 
     Args:
-        files: What they read in.
-        read: What the one is called that reads.
-        search: What the other is called.
+        files: The files that the tools read.
+        read: The name of the read tool.
+        search: The name of the search tool.
     """
 
     files: Files
@@ -47,15 +47,15 @@ class FileTools:
 
     @property
     def how_to_read(self) -> str:
-        """What a message says of them."""
+        """The hint about the tools in a message."""
         return (
             f"What was cut can be read on with {self.read}(name, from, to), in characters, and searched with"
             f" {self.search}(name, text)."
         )
 
     def give(self, own: Any) -> None:
-        """Add the tools to those of an agent or team, a copy for one run."""
-        if not callable(own.tools):  # Agno keeps what such a function answers for other runs, which have other files
+        """Add the tools to an agent or team, which must be a copy for one run."""
+        if not callable(own.tools):  # Agno caches such a function's tools for other runs, which have other files
             own.tools = [*(own.tools or ()), *self._functions()]
 
     def _functions(self) -> list[Any]:
@@ -91,11 +91,11 @@ class FileTools:
 
 
 def file_tools(agent: Any, files: Files) -> FileTools:
-    """The tools for an agent, team or workflow.
+    """Create the tools for an agent, team or workflow.
 
     Args:
-        agent: Whom they are for.
-        files: What they read in.
+        agent: The agent, team or workflow.
+        files: The files that the tools read.
     """
     tools = getattr(agent, "tools", None)
     taken = set(_names(tools)) if isinstance(tools, list) else set[str]()
@@ -103,7 +103,7 @@ def file_tools(agent: Any, files: Files) -> FileTools:
 
 
 def has_tools(agent: Any) -> bool:
-    """Whether an agent has tools of its own, so that its model is one that can call them."""
+    """Return whether an agent has tools of its own, so that its model must support tool calls."""
     return bool(getattr(agent, "tools", None))
 
 
@@ -119,7 +119,11 @@ def _names(tools: Iterable[Any]) -> Iterable[str]:
 
 
 def _number(given: Any) -> int | None:
-    """A number that a model may have written as text; None where it left it out. Raises: ValueError."""
+    """Parse a number that a model may have written as text; None if it was left out.
+
+    Raises:
+        ValueError: The value is not a number.
+    """
     if given is None or given == "":
         return None
     try:

@@ -1,4 +1,4 @@
-"""The tools of this process as Agno reads them: name, description and parameters come of Agno's own parsing."""
+"""This process's tools as Agno parses them: name, description and parameters come from Agno's own parser."""
 
 import inspect
 import json
@@ -17,23 +17,23 @@ from worker.words.classification import message_of
 from worker.words.errors import ConfigurationError, ValidationError
 from worker.words.tools import ToolRecord
 
-SMALL_CHARACTERS = 16_000  # of a payload, and of a schema, that are checked at once
+SMALL_CHARACTERS = 16_000  # size up to which a payload and a schema are checked in this process
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class UnfitPayload(Exception):  # noqa: N818 - what the payload is
-    """The payload is none that the tool takes; it was not called."""
+class UnfitPayload(Exception):  # noqa: N818 - describes the payload
+    """The payload does not match the tool's parameters, and the tool was not called."""
 
 
 class LocalTool:
     """A tool of this process.
 
     Args:
-        tool: As it was registered.
+        tool: The registered tool.
 
     Raises:
-        ConfigurationError: Agno cannot read its signature.
+        ConfigurationError: Agno cannot parse the tool's signature.
     """
 
     def __init__(self, tool: RegisteredTool) -> None:
@@ -53,7 +53,7 @@ class LocalTool:
 
     @property
     def record(self) -> ToolRecord:
-        """What others are told of it."""
+        """The tool's record, as other processes see it."""
         return ToolRecord(
             name=self.tool.name,
             description=self.function.description or "",
@@ -63,16 +63,16 @@ class LocalTool:
         )
 
     def for_agno(self) -> Any:
-        """What ``Agent(tools=[…])`` takes."""
+        """Return the object to pass to ``Agent(tools=[…])``."""
         as_it_is = self.tool.description is None and self.tool.name == getattr(self.tool.function, "__name__", None)
         return self.tool.function if as_it_is else self.function
 
     async def call(self, payload: Mapping[str, Any]) -> Any:
-        """Call it; plain code in a thread. What it yields is put together.
+        """Call the tool, in a thread if its function is sync. Yielded values are collected into one result.
 
         Raises:
-            Unfit: Its own types do not take the payload; it was not called.
-            BaseException: What it raised.
+            UnfitPayload: The payload does not match the tool's types; the tool was not called.
+            BaseException: Whatever the tool raised.
         """
         entrypoint = cast("Callable[..., Any]", self.function.entrypoint)
         arguments = {**self._given, **payload}
@@ -91,17 +91,21 @@ class LocalTool:
 
 @cache
 def local(tool: RegisteredTool) -> LocalTool:
-    """A registered tool, read once. Raises: ConfigurationError."""
+    """Return the parsed form of a registered tool, which is parsed only once.
+
+    Raises:
+        ConfigurationError: Agno cannot parse the tool's signature.
+    """
     return LocalTool(tool)
 
 
 async def check_payload(record: ToolRecord, payload: Any) -> dict[str, Any]:
-    """Let pass what fits a tool's schema.
+    """Check a payload against a tool's schema and return it as a dictionary.
 
-    The check is made in a child process where patterns in the schema could take for ever.
+    The check runs in a child process if patterns in the schema could make it take forever.
 
     Raises:
-        Unfit: It does not, and which field.
+        UnfitPayload: The payload does not match; the message names the field.
     """
     given = {} if payload is None else payload
     if isinstance(given, pydantic.BaseModel):
@@ -126,7 +130,7 @@ async def check_payload(record: ToolRecord, payload: Any) -> dict[str, Any]:
 
 
 def _may_take_long(schema: dict[str, Any]) -> bool:
-    """Whether a check could take longer than its payload is long: patterns backtrack, references double."""
+    """Return whether a check may take disproportionately long: patterns backtrack, references grow exponentially."""
     text = json.dumps(schema, default=str)
     return len(text) > SMALL_CHARACTERS or any(word in text for word in ('"pattern', '"$', '"uniqueItems"', '"format"'))
 
@@ -145,14 +149,14 @@ def _joined(items: list[Any]) -> Any:
 
 
 def _given_by_agno(function: Callable[..., Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """What Agno itself fills in where an agent calls (the agent, its state): here there is none."""
+    """Return None for each parameter that Agno fills in when an agent calls (the agent, its state): there is none."""
     parameters = inspect.signature(function).parameters.values()
     missing = [each for each in parameters if each.name not in told and each.kind not in VARIABLE]
     return {each.name: None for each in missing if each.default is each.empty}
 
 
 def _without_variable(function: Callable[..., Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without ``*args`` and ``**kwargs``, which Agno takes for parameters."""
+    """Remove ``*args`` and ``**kwargs`` from a schema, which Agno takes for parameters."""
     variable = {each.name for each in inspect.signature(function).parameters.values() if each.kind in VARIABLE}
     if not variable:
         return schema

@@ -1,7 +1,7 @@
-"""How tools resume: whether a completed call is answered from the journal, or made again for what it left behind.
+"""How tools resume: whether a completed call is answered from the journal, or repeated for its side effects.
 
-A result in the journal is enough for most tools. One that keeps state in the process, such as Python variables or an
-open page, has none of it in the next attempt. Such a tool may be declared to be redone.
+For most tools, the result in the journal is enough. A tool that keeps state in the process, such as Python variables or
+an open page, has lost that state in the next attempt. Such a tool can be declared as redone.
 """
 
 import inspect
@@ -31,8 +31,8 @@ REDONE_BY_AGNO = frozenset(
         "update_task_status",
     }
 )
-"""Tools that Agno gives leaders of teams and workflows: they run others, whose calls are in the journal, or keep a task
-list in the process."""
+"""Tools that Agno gives to leaders of teams and workflows: they run other agents, whose calls are in the journal, or
+keep a task list in the process."""
 
 AGNO_MODULES = ("agno.team.", "agno.workflow.")
 
@@ -49,17 +49,17 @@ STATEFUL_TOOLKITS = frozenset(
         "PythonTools",
     }
 )
-"""Agno's toolkits that keep state in the process, or in a session that the process has opened (agno/tools/*.py)."""
+"""Agno's toolkits that keep state in the process or in a session that the process has opened (agno/tools/*.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What was said of a tool.
+    """The declared properties of a tool.
 
     Args:
-        resume: How its completed calls are resumed; None: as others'.
-        calls: How often one run of an agent may call it; None: no limit of its own.
-        seconds: How long a call may take; None: no limit of its own.
+        resume: How completed calls are resumed; None for the default.
+        calls: How often one run of an agent may call the tool; None for no limit of its own.
+        seconds: How long a call may take; None for no limit of its own.
     """
 
     resume: Resume | None = None
@@ -68,30 +68,31 @@ class Declaration:
 
 
 NOTHING = Declaration()
-"""Said of most tools."""
+"""The declaration of most tools."""
 
 _declared: dict[Any, Declaration] = {}
-_kept: list[Any] = []  # what was declared, so that nothing else takes its id
+_kept: list[Any] = []  # declared objects, so that no other object takes their id
 
 
 def declare_tool(
     tool: Any, *, resume: Resume | None = None, calls: int | None = None, seconds: float | None = None
 ) -> None:
-    """Say how a tool's completed calls are resumed by a later attempt, and how far its calls may go.
+    """Declare how a later attempt resumes a tool's completed calls, and the limits of its calls.
 
-    Of a toolkit it is said of each of its tools. What a second declaration of the same tool leaves out stays.
+    The declaration of a toolkit applies to each of its tools. A second declaration of a tool keeps the properties that
+    it leaves out.
 
     Args:
         tool: A function, a method, an Agno ``Function``, a toolkit, a class of toolkits, or the name of a tool or
             toolkit.
-        resume: ``journal`` (the default): the call is answered with its result. ``redo``: the call is made again, for
-            the state that it leaves in the process; its result may differ, and then what followed is done again too.
-        calls: How often one run of an agent may call the tool. A call beyond that is not made, and the model is told.
-        seconds: How long a call may take. Then it is ended, which is an error for the model to read; plain code in a
-            thread cannot be ended, and goes on unheeded.
+        resume: ``journal`` (the default): the call is answered with its stored result. ``redo``: the call is made
+            again, for the state that it leaves in the process; if the result differs, later calls are made again too.
+        calls: How often one run of an agent may call the tool. Further calls are not made, and the model is informed.
+        seconds: How long a call may take. A call that exceeds the limit is ended with an error for the model; sync code
+            in a thread cannot be ended, so it continues and its result is ignored.
 
     Raises:
-        ValidationError: ``resume`` is neither, ``calls`` or ``seconds`` is not above 0, or nothing is said.
+        ValidationError: ``resume`` is neither, ``calls`` or ``seconds`` is not above 0, or nothing is declared.
     """
     if resume not in ("journal", "redo", None):
         raise ValidationError(f"resume must be 'journal' or 'redo', not {resume!r}", field="resume")
@@ -108,7 +109,7 @@ def declare_tool(
 
 
 def is_redone(function: Any) -> bool:
-    """Whether a later attempt makes completed calls of a tool again.
+    """Return whether a later attempt repeats the completed calls of a tool.
 
     Args:
         function: Agno's ``Function``.
@@ -117,7 +118,7 @@ def is_redone(function: Any) -> bool:
 
 
 def declared(function: Any) -> Declaration:
-    """What was said of a tool: of itself, its toolkit, or a class of that, the nearest first.
+    """Return a tool's declaration, merged from its own, its toolkit's and its toolkit's classes', nearest first.
 
     Args:
         function: Agno's ``Function``.
@@ -136,17 +137,17 @@ def _is_duration(seconds: Any) -> bool:
 
 
 def runs_others(function: Any) -> bool:
-    """Whether a tool hands work to a team's members or to a workflow, which is told in events of its own."""
+    """Return whether a tool delegates to a team's members or a workflow, which emit events of their own."""
     return _is_agnos(function) and function.name.startswith(("delegate_", "execute_task", "run_workflow"))
 
 
 def toolkit_of(function: Any) -> Any:
-    """The toolkit that a tool belongs to, or the object whose method it is; None if there is none."""
+    """Return the toolkit that a tool belongs to, or the object whose method it is; None if there is neither."""
     return function.source_toolkit or getattr(_entrypoint(function), "__self__", None)
 
 
 def shape_of(function: Any) -> dict[str, Any] | None:
-    """How the attributes of a toolkit stand, to see whether a call changes them.
+    """Return a snapshot of a toolkit's attributes, to detect whether a call changes them.
 
     Returns:
         Each attribute's identity and length. None if the tool does not belong to a toolkit of the user's, or if how it
@@ -159,17 +160,17 @@ def shape_of(function: Any) -> dict[str, Any] | None:
 
 
 def has_state(function: Any) -> bool:
-    """Whether a tool belongs to a toolkit of Agno's that keeps state in the process."""
+    """Return whether a tool belongs to one of Agno's toolkits that keep state in the process."""
     return type(toolkit_of(function)).__name__ in STATEFUL_TOOLKITS and not _is_declared(function)
 
 
 def name_of_toolkit(function: Any) -> str:
-    """What a tool's toolkit is called in a note."""
+    """Return the name of a tool's toolkit for use in a note."""
     return type(toolkit_of(function)).__name__
 
 
 def lost_state(toolkit: str) -> NewEvent:
-    """The event that says that a toolkit may miss what its earlier calls left in the process."""
+    """Return the note that a toolkit may lack state that its earlier calls left in the process."""
     text = (
         f"{toolkit} may keep state in the process. Its earlier calls were answered from the journal, so that state is"
         " missing now. If it matters, declare it: declare_tool(…, resume='redo')."
@@ -201,7 +202,7 @@ def _entrypoint(function: Any) -> Any:
 
 
 def _keys(function: Any) -> list[Any]:
-    """All that a declaration may have named: the function, its toolkit, the toolkit's classes, the names."""
+    """Return every key under which a tool may be declared: the function, its toolkit, the toolkit's classes, names."""
     entrypoint, toolkit = _entrypoint(function), toolkit_of(function)
     classes = type(toolkit).__mro__ if toolkit is not None else ()
     names = [function.name, getattr(toolkit, "name", None)]
@@ -209,7 +210,7 @@ def _keys(function: Any) -> list[Any]:
 
 
 def _key(tool: Any) -> Any:
-    """By what a declared tool is known again: a name by itself, a method by its function, others by themselves."""
+    """Return the key of a declared tool: a name or class itself, otherwise the id of its function or object."""
     if tool is None or isinstance(tool, str | type):
         return tool
     function = inspect.unwrap(tool.entrypoint) if getattr(tool, "entrypoint", None) is not None else tool
