@@ -1,1 +1,1 @@
-"""What user code holds: tasks, agents and the backend as active records, and the way across to their platform."""
+"""The API of user code: tasks, agents and the backend as active records, and their access to a platform."""

@@ -1,4 +1,4 @@
-"""Files that a run makes: stored on the platform, noted on its task, read by whoever may read the task."""
+"""Artifacts: files that a run makes, stored on the platform for everyone who may read the task."""
 
 import asyncio
 import mimetypes
@@ -31,14 +31,14 @@ class Saving:
     """A file that a handler saves.
 
     Args:
-        run: Its attempt.
-        name: What it is called; folders in it are left out.
-        data: The file.
-        media_type: Such as ``image/png``; None means told from its name.
+        run: The attempt.
+        name: The file's name; folders in it are dropped.
+        data: The content.
+        media_type: The media type, such as ``image/png``; None means that it is guessed from the name.
 
     Raises:
-        Conflict: There is no attempt: whoever handles another event owns no task.
-        ValidationError: The name or the type is none.
+        Conflict: There is no attempt: the handler of another event owns no task.
+        ValidationError: The name or media type is invalid.
     """
 
     def __init__(self, run: Run, name: str, data: Content, media_type: str | None) -> None:
@@ -51,7 +51,12 @@ class Saving:
         self._type = _checked_type(media_type) if media_type else mimetypes.guess_type(self._name)[0] or UNKNOWN
 
     async def store(self, platform: Platform) -> Artifact:
-        """Store it, and note it on the task. Raises: ModuleException."""
+        """Store the file, and add it to the task's artifacts.
+
+        Raises:
+            ModuleException: The file is missing or too large, the attempt has lost its lease, or the platform cannot
+                store it.
+        """
         content = self._data
         if isinstance(content, str):
             content = content.encode()
@@ -63,18 +68,18 @@ class Saving:
 
 
 async def keep_produced(platform: Platform, run: Run, made: "Sequence[Produced]") -> list[NewEvent]:
-    """Keep what the agents of a run have made; of what cannot be kept, an event tells.
+    """Store the files that a run's agents have produced. A file that cannot be stored is reported by an event.
 
     Args:
-        platform: Where the task lives.
+        platform: The task's platform.
         run: The attempt.
-        made: What they have made.
+        made: The files.
 
     Returns:
         The events.
 
     Raises:
-        LeaseLost: The attempt owns its task no longer.
+        LeaseLost: The attempt no longer owns its task.
     """
     kept, notes = list[Artifact](), list[NewEvent]()
     for each in made:
@@ -107,7 +112,6 @@ async def _kept(platform: Platform, made: "Produced") -> Artifact:
 
 
 async def _stored(platform: Platform, name: str, media_type: str, content: bytes) -> Artifact:
-    """Store a file. Raises: TooLarge, ValidationError."""
     most = Settings().file_bytes
     if len(content) > most:
         raise TooLarge(f"{name} has {len(content):,} bytes; at most {most:,} are kept (WORKER_FILE_BYTES)")
@@ -119,7 +123,6 @@ async def _stored(platform: Platform, name: str, media_type: str, content: bytes
 
 
 def _read(path: Path) -> bytes:
-    """Read a local file. Raises: ValidationError, TooLarge."""
     if not path.is_file():
         raise ValidationError(f"there is no file {str(path)!r}", field="data")
     size, most = path.stat().st_size, Settings().file_bytes
@@ -129,7 +132,11 @@ def _read(path: Path) -> bytes:
 
 
 def file_name(name: str) -> str:
-    """A name without folders and what nobody sees. Raises: ValidationError (nothing is left)."""
+    """Return a file name without folders and invisible characters.
+
+    Raises:
+        ValidationError: Nothing is left of the name.
+    """
     last = PurePosixPath(name.replace("\\", "/")).name if isinstance(name, str) else ""
     cleaned = UNSEEN.sub(" ", last).strip()
     if not cleaned or cleaned in (".", ".."):
@@ -147,7 +154,11 @@ def _checked_type(media_type: str) -> str:
 
 
 def named(artifacts: Sequence[Artifact], name: str) -> Artifact:
-    """The artifact of a name. Raises: NotFound."""
+    """Return the artifact with this name.
+
+    Raises:
+        NotFound: There is none.
+    """
     found = next((each for each in artifacts if each.name == name), None)
     if found is None:
         known = ", ".join(each.name for each in artifacts) or "none"
@@ -156,7 +167,12 @@ def named(artifacts: Sequence[Artifact], name: str) -> Artifact:
 
 
 async def content_of(platform: Platform, artifact: Artifact) -> bytes:
-    """What an artifact holds. Raises: Conflict (it is not stored here), FileNotStored."""
+    """Return an artifact's content.
+
+    Raises:
+        Conflict: The artifact is only a link to a URL.
+        FileNotStored: Its file no longer exists.
+    """
     if artifact.sha256 is None:
         raise Conflict(f"{artifact.name} is not stored with the task; it is at {artifact.url}")
     return (await platform.tasks.open_file(artifact.url)).content

@@ -1,4 +1,4 @@
-"""A handler's own questions to a person: asked once, and answered from the journal when the task is taken up again."""
+"""A handler's questions to a person. Each is asked once; later attempts get its answer from the journal."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,11 +19,11 @@ def request_of(
     choices: Sequence[str] | None,
     timeout: timedelta | float | None,
 ) -> InputRequest:
-    """What is asked, at this place of the handler.
+    """Build the request for a question at this position in the handler.
 
     Raises:
-        ValidationError: It cannot be asked like that.
-        Conflict: The platform keeps no journals, so that nothing could go on after the answer.
+        ValidationError: The question, schema or choices are invalid.
+        Conflict: The platform does not keep journals, so the handler could not continue after the answer.
     """
     if not isinstance(question, str) or not question.strip():
         raise ValidationError("A question is a text.", field="question")
@@ -40,13 +40,17 @@ def request_of(
 
 
 async def ask(run: Run, request: InputRequest) -> Any:
-    """Ask, or answer what a person has said. Raises: CancelledError (the attempt ends until somebody answers)."""
+    """Return the person's answer, or end the attempt to wait for it.
+
+    Raises:
+        asyncio.CancelledError: There is no answer yet.
+    """
     await bridge.across(partial(load, run))
     return _answer(run, request)
 
 
 def ask_sync(run: Run, request: InputRequest) -> Any:
-    """Do the same, and block this thread."""
+    """Sync version of ``ask``."""
     bridge.block(partial(load, run))
     return _answer(run, request)
 
@@ -59,10 +63,10 @@ def _answer(run: Run, request: InputRequest) -> Any:
 
 
 def said(request: InputRequest, answer: InputAnswer) -> Any:
-    """What a handler gets: the value; without one, yes or no; None where what was wanted is a value, and was declined.
+    """Return the handler's result: True or False for an approval, else the value, which is None if the person declined.
 
     Args:
-        request: What was asked.
-        answer: What a person said.
+        request: The request.
+        answer: The person's answer.
     """
     return bool(answer.approve) if request.is_approved else answer.value

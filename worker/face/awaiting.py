@@ -1,4 +1,4 @@
-"""Which other tasks a run waits for, as far as its calls tell: it follows their events, or asks how they stand."""
+"""The other tasks that a run waits for, as its calls show: it follows their events, or polls their state."""
 
 import math
 import time
@@ -10,7 +10,7 @@ from worker.words.tasks import TaskRecord
 
 
 def saw(record: TaskRecord) -> None:
-    """Note how another task was found to stand by the run in hand."""
+    """Note the state in which the current run found another task."""
     run = run_in_hand.get()
     if run is None or record.id == run.task_id:
         return
@@ -22,7 +22,7 @@ def saw(record: TaskRecord) -> None:
 
 @contextmanager
 def following(task_id: str) -> Generator[None]:
-    """Note that the run in hand follows another task, for the length of a block."""
+    """Note that the current run follows another task, for the duration of the block."""
     run = run_in_hand.get()
     if run is None or task_id == run.task_id:
         yield

@@ -1,8 +1,8 @@
-"""The way to a platform from wherever user code runs: any loop, any thread, with or without a running loop.
+"""Access to a platform from user code on any event loop or thread, with or without a running loop.
 
-Platform I/O lives on one loop a process: in a worker the supervisor's own, which it gives by ``adopt``, elsewhere that
-of a daemon thread, started when it is first needed. Async callers on another loop await across, sync callers block.
-A sync caller on the platform's own loop would wait for itself; it gets a spare loop with a platform of its own.
+A process does its platform I/O on one loop: in a worker the supervisor's own, set by ``adopt``; elsewhere that of a
+daemon thread, started on first use. Async callers on other loops await the result, sync callers block. A sync caller
+on the platform's own loop would wait for itself, so it gets a spare loop with its own platform.
 """
 
 import asyncio
@@ -25,41 +25,41 @@ T = TypeVar("T")
 Loop = asyncio.AbstractEventLoop
 
 _waiting: ContextVar[tuple[Loop, ...]] = ContextVar("loops_waiting", default=())
-"""The loops whose threads wait for this call to end: nothing below it may wait for one of them."""
+"""The loops whose threads wait for the current call: no code within the call may wait for one of them."""
 
 
 class Bridge:
-    """The loops of a process that platforms live on."""
+    """The event loops of a process that platforms live on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._adopted: PlatformLoop | None = None
-        self._private: list[ThreadLoop] = []  # the first serves where nothing was adopted, the others are spare
+        self._private: list[ThreadLoop] = []  # the first is used if no loop was adopted, the others are spare
 
     def adopt(self, loop: Loop, platform: Platform) -> None:
-        """Use a worker's loop, and its open platform where no other is asked for, from now on."""
+        """Use a worker's loop and, for the default configuration, its open platform."""
         self._adopted = PlatformLoop(loop, platform)
 
     async def release(self) -> None:
-        """Let go of the adopted loop, on it; what else was opened there is closed, the adopted platform is not."""
+        """Stop using the adopted loop. Other platforms opened on it are closed, the adopted platform is not."""
         adopted, self._adopted = self._adopted, None
         if adopted is not None:
             await adopted.close()
 
     def close(self) -> None:
-        """Close every private loop with its platforms; the next call starts anew."""
+        """Close all private loops and their platforms. The next call starts a new loop."""
         with self._lock:
             leaving, self._private = self._private, []
         for platform_loop in reversed(leaving):
             platform_loop.leave()
 
     def at_home(self) -> PlatformLoop | None:
-        """The platform loop that runs here, if there is one."""
+        """Return the platform loop that is running in this thread, if any."""
         running = running_loop()
         return next((each for each in self._platform_loops() if each.loop is running), None) if running else None
 
     def free(self, waiting: tuple[Loop, ...]) -> PlatformLoop:
-        """A platform loop on which nobody waits; the adopted one first, a new spare one last."""
+        """Return a platform loop that is not waiting, preferably the adopted one. If all wait, start a spare one."""
         with self._lock:
             found = next((each for each in self._platform_loops() if each.loop not in waiting), None)
             if found is None:
@@ -68,7 +68,7 @@ class Bridge:
         return found
 
     def adopted_waits(self, waiting: tuple[Loop, ...]) -> bool:
-        """Whether the adopted loop is among those that wait."""
+        """Return whether the adopted loop is one of the waiting loops."""
         return self._adopted is not None and self._adopted.loop in waiting
 
     def _platform_loops(self) -> list[PlatformLoop]:
@@ -77,47 +77,47 @@ class Bridge:
 
 
 _bridge = Bridge()
-_before_fork: list[Bridge] = []  # kept, so that no collector touches the parent's connections
+_before_fork: list[Bridge] = []  # referenced so that garbage collection does not close the parent's connections
 
 
 def adopt(loop: Loop, platform: Platform) -> None:
-    """Have platform I/O happen on a worker's own loop, with its platform where no other is asked for.
+    """Do platform I/O on a worker's own loop, with the worker's platform for the default configuration.
 
     Args:
-        loop: The loop that the worker runs on.
-        platform: Open already; whoever opened it closes it, after ``await release()``.
+        loop: The worker's loop.
+        platform: The worker's open platform; the worker closes it, after ``await release()``.
     """
     _bridge.adopt(loop, platform)
 
 
 async def release() -> None:
-    """Undo ``adopt``, on the same loop; what else was opened there is closed."""
+    """Undo ``adopt``, on the same loop. Other platforms opened there are closed."""
     await _bridge.release()
 
 
 def close() -> None:
-    """Close every private loop with its platforms; done at exit. The next call starts anew."""
+    """Close all private loops and their platforms, as is also done at exit. The next call starts a new loop."""
     _bridge.close()
 
 
 def before_closing(closer: Closer) -> None:
-    """Within a call: have something that stands on its platform closed before it; once, however often it is said."""
+    """Within a call, register a closer to run before its platform is closed. Registering it again has no effect."""
     platform_loop = _bridge.at_home()
     if platform_loop is not None:
         platform_loop.before_closing(closer)
 
 
 def is_spare() -> bool:
-    """Whether a worker's own loop waits for what runs here, so that nothing may be asked of it."""
+    """Return whether a worker's own loop waits for the current code, which therefore must not call into that loop."""
     return _bridge.adopted_waits(_waiting.get())
 
 
 async def across(call: Call[T], configuration: Configuration | None = None) -> T:
-    """Make a call where its platform lives, and await its end here.
+    """Make a call on its platform's loop, and await the result.
 
     Args:
-        call: Gets the platform; it runs on the platform's loop, with the caller's context variables.
-        configuration: Which platform; None means the default one.
+        call: Takes the platform; runs on the platform's loop with the caller's context variables.
+        configuration: The platform's configuration; None means the default one.
 
     Raises:
         Unavailable: The platform cannot be opened; the next call tries again.
@@ -129,11 +129,11 @@ async def across(call: Call[T], configuration: Configuration | None = None) -> T
 
 
 def block(call: Call[T], configuration: Configuration | None = None) -> T:
-    """Make a call where its platform lives, and block this thread until its end; an interrupt cancels it.
+    """Make a call on its platform's loop, and block this thread for the result. An interrupt cancels the call.
 
     Args:
-        call: Gets the platform; it runs on the platform's loop, with the caller's context variables.
-        configuration: Which platform; None means the default one.
+        call: Takes the platform; runs on the platform's loop with the caller's context variables.
+        configuration: The platform's configuration; None means the default one.
 
     Raises:
         Unavailable: The platform cannot be opened, or was closed meanwhile.
@@ -142,12 +142,16 @@ def block(call: Call[T], configuration: Configuration | None = None) -> T:
 
 
 def submit(call: Call[T], configuration: Configuration | None = None) -> Future[T]:
-    """Start a call where its platform lives, for a thread that will ``wait`` for it."""
+    """Start a call on its platform's loop, for a thread that then calls ``wait``."""
     return _submit(lambda platform_loop: platform_loop.run(call, configuration))
 
 
 def wait(future: Future[T]) -> T:
-    """Block this thread until a submitted call ends; an interrupt cancels it."""
+    """Block this thread until a submitted call has ended. An interrupt cancels the call.
+
+    Raises:
+        Unavailable: The platform was closed meanwhile.
+    """
     try:
         return future.result()
     except CancelledError:
@@ -158,11 +162,11 @@ def wait(future: Future[T]) -> T:
 
 
 async def aiterate(source: Source[T], configuration: Configuration | None = None) -> AsyncGenerator[T, None]:
-    """Iterate here over what comes from a platform, as it comes; leaving early ends the source.
+    """Iterate over items from a platform as they arrive. Closing the iterator early closes the source.
 
     Args:
-        source: Gets the platform, answers an asynchronous iterator.
-        configuration: Which platform; None means the default one.
+        source: Takes the platform and returns an asynchronous iterator.
+        configuration: The platform's configuration; None means the default one.
     """
     home = _bridge.at_home()
     if home is not None:
@@ -178,12 +182,12 @@ async def aiterate(source: Source[T], configuration: Configuration | None = None
 
 
 def iterate(source: Source[T], configuration: Configuration | None = None) -> Generator[T, None, None]:
-    """Iterate in this thread over what comes from a platform, as it comes; leaving early ends the source."""
+    """Sync version of ``aiterate``."""
     yield from drain(_submit, source, configuration)
 
 
 def running_loop() -> Loop | None:
-    """The loop that runs in this thread, if one does."""
+    """Return the loop that is running in this thread, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -191,7 +195,7 @@ def running_loop() -> Loop | None:
 
 
 def _submit(work: Callable[[PlatformLoop], Coroutine[Any, Any, T]]) -> Future[T]:
-    """Start work on a platform loop that waits for nobody above; from there on this thread's loop counts as waiting."""
+    """Start work on a platform loop that is not waiting. Within the work, this thread's loop counts as waiting."""
     running = running_loop()
     waiting = (*_waiting.get(), running) if running else _waiting.get()
     token = _waiting.set(waiting)
@@ -203,7 +207,7 @@ def _submit(work: Callable[[PlatformLoop], Coroutine[Any, Any, T]]) -> Future[T]
 
 
 def _begin_anew() -> None:
-    """After a fork: the child has neither the threads nor the right to the connections of its parent."""
+    """Reset after a fork: the child has neither its parent's threads nor the right to use its connections."""
     global _bridge  # noqa: PLW0603 - one bridge a process
     _before_fork.append(_bridge)
     _bridge = Bridge()
@@ -211,8 +215,8 @@ def _begin_anew() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_anew)
-# Before the interpreter stops its thread pools, which closing a platform needs (it waits there for the embedded server
-# to stop); atexit alone comes too late. Who registered last is called first, so the pools' own module comes before us.
+# Closing a platform uses thread pools (to wait for the embedded server to stop), so it must happen before the
+# interpreter stops them; atexit alone is too late. Callbacks run in reverse order, so the pools' module comes first.
 import_module("concurrent.futures.thread")
 getattr(threading, "_register_atexit", atexit.register)(close)
 atexit.register(close)

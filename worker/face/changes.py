@@ -1,4 +1,4 @@
-"""What of a task was changed and is not saved yet, checked and in the form it is sent."""
+"""Unsaved changes of a task: how they are detected and validated, and the form in which they are sent."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,12 @@ Snapshot = dict[str, Any]
 
 
 def snapshot(task: TaskRecord) -> Snapshot:
-    """Copy what a task holds, down to the last list, so that a change inside one is seen too."""
+    """Copy the fields of a task deeply enough to detect changes within lists and dictionaries."""
     return {name: value if type(value) in _PLAIN else _copied(value) for name, value in task.__dict__.items()}
 
 
 def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
-    """Copy what of a task is not as it was saved; what is the very same is neither compared nor copied."""
+    """Copy the fields that differ from their saved values. Identical objects are neither compared nor copied."""
     found: Snapshot = {}
     for name, value in task.__dict__.items():
         before = saved.get(name, _NEVER)
@@ -40,7 +40,7 @@ def pending(task: TaskRecord, saved: Snapshot) -> Snapshot:
 
 
 def _kept(name: str, value: Any) -> Any:
-    """Copy a value that is to be sent. Raises: ValidationError: it cannot be copied, so no JSON can be made of it."""
+    """Copy a value to be sent. Raise ValidationError if it cannot be copied, and so cannot be put into JSON either."""
     try:
         return _copied(value)
     except Exception as error:  # noqa: BLE001 - the code that copies the value may be the user's
@@ -48,7 +48,7 @@ def _kept(name: str, value: Any) -> Any:
 
 
 def _holds(model: BaseModel, saved: Any) -> bool:
-    """Whether a model with no models inside holds what was saved: seen without a copy of it."""
+    """Return whether a model without nested models equals its saved value, without copying it."""
     return model.__dict__ == saved and not model.__pydantic_extra__
 
 
@@ -56,7 +56,7 @@ _NEVER = object()
 
 
 def changed(now: Snapshot, saved: Snapshot) -> list[str]:
-    """Name the fields that are not as they were saved."""
+    """Return the names of fields that differ from their saved values."""
     return [
         name
         for name, value in now.items()
@@ -67,7 +67,7 @@ def changed(now: Snapshot, saved: Snapshot) -> list[str]:
 _PLAIN = frozenset(
     {type(None), str, int, float, bool, datetime, AgentExecutionStatus, OutputFormat, LLMReasoningEffort, ThinkMode}
 )
-"""Types whose values do not change: nearly every field of nearly every task."""
+"""Immutable types, which nearly all fields of most tasks have."""
 
 
 def _copied(value: Any) -> Any:
@@ -82,19 +82,19 @@ def _copied(value: Any) -> Any:
 
 
 def sendable(task: TaskRecord, names: Iterable[str]) -> dict[str, Any]:
-    """Check changed fields of a task and put them in the form they are sent.
+    """Validate changed fields of a task, and return them in the form in which they are sent.
 
     Raises:
-        ValidationError: A field is fixed at create, or its value does not fit; nothing was sent.
+        ValidationError: A field is fixed at creation, or its value is invalid; nothing was sent.
     """
     return checked({name: getattr(task, name) for name in names})
 
 
 def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Check changes of a task and put them in the form they are sent: plain values, the result as text.
+    """Validate changes of a task, and return them in the form in which they are sent: plain values, the result as text.
 
     Raises:
-        ValidationError: A field is unknown or fixed at create, or its value does not fit.
+        ValidationError: A field is unknown or fixed at creation, or its value is invalid.
     """
     for name in changes:
         if name not in MUTABLE:
@@ -106,10 +106,10 @@ def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def result_text(value: Any) -> str | None:
-    """Put a result into text: text stays, and so does what JSON writes as text, such as a date; all else becomes JSON.
+    """Convert a result to text. Text, and values that are strings in JSON such as dates, stay text; others become JSON.
 
     Raises:
-        ValidationError: It is no JSON, and has no form in it as models, dataclasses, dates and decimals do.
+        ValidationError: The value cannot be put into JSON.
     """
     if value is None or isinstance(value, str):
         return value
@@ -118,14 +118,14 @@ def result_text(value: Any) -> str | None:
 
 
 def as_json(value: Any, field: str) -> str:
-    """Put a value into JSON: models, dataclasses, enums, dates, decimals and the like have a form in it.
+    """Convert a value to JSON. Models, dataclasses, enums, dates, decimals and the like are supported.
 
     Args:
-        value: Anything; what its own methods do is its own.
-        field: What it is, for the refusal.
+        value: The value. Its own methods may raise anything.
+        field: What the error calls the value.
 
     Raises:
-        ValidationError: It is no JSON. Its ``repr`` would be nobody's result.
+        ValidationError: The value cannot be put into JSON; its ``repr`` would not be a useful result.
     """
     try:
         return _json(value)
@@ -142,11 +142,11 @@ def _json(value: Any) -> str:
     except ValueError as error:
         if "surrogates" not in str(error):
             raise
-    return to_json(plain(value, strict=True), inf_nan_mode="null").decode()  # half a pair stands in it
+    return to_json(plain(value, strict=True), inf_nan_mode="null").decode()  # it contains a lone surrogate
 
 
 def as_refusal(error: pydantic.ValidationError) -> ValidationError:
-    """Say what does not fit as an error of ours: each field with its reason, never with its value."""
+    """Convert pydantic's error to ours, with each invalid field and the reason, but without its value."""
     problems = [
         (".".join(str(part) for part in each["loc"]), each["msg"]) for each in error.errors(include_input=False)
     ]
@@ -165,5 +165,5 @@ def _why_not(name: str) -> str:
 def _differs(now: Any, saved: Any) -> bool:
     try:
         return type(now) is not type(saved) or bool(now != saved)
-    except Exception:  # noqa: BLE001 - an array, or any object of the user's: it was set, so it is sent
+    except Exception:  # noqa: BLE001 - objects such as arrays may not be comparable; they count as changed
         return True

@@ -1,4 +1,4 @@
-"""Tasks that a handler makes and waits for. A long wait holds no place in a worker, as any other."""
+"""Child tasks: created by a handler, which then waits for them without holding a worker slot."""
 
 import asyncio
 import json
@@ -26,18 +26,18 @@ MOST = 1_000  # children at once
 
 
 class ChildTask:
-    """A task that a handler makes: it begins, and is waited for, when it is awaited, alone or by ``context.gather``.
+    """A child task of a handler. It is created once it is awaited, alone or by ``context.gather``.
 
     Args:
-        run: The attempt that makes it.
-        agent_id: Its agent.
-        prompt: What that is asked.
+        run: The attempt that creates it.
+        agent_id: The child's agent.
+        prompt: The prompt.
         files: URLs as text; local files as ``pathlib.Path``.
         options: See ``TaskOptions``.
 
     Raises:
-        ValidationError: It has an option that no child can have.
-        Conflict: The platform keeps no journals.
+        ValidationError: A child cannot have one of the options.
+        Conflict: The platform does not keep journals.
     """
 
     def __init__(
@@ -49,12 +49,17 @@ class ChildTask:
         self.run = run
         self.agent_id = agent_id
         self.at = journal_of(run).step(f"task {agent_id}")
-        self.id: str | None = None  # once it is journaled
+        self.id: str | None = None  # set when it is about to be journaled
         self.ended: Task | None = None
         self.is_begun = False
 
     def __await__(self) -> Generator[Any, None, Task]:
-        """Wait until it has ended. Raises: ChildFailed, CancelledError (the attempt ends until then)."""
+        """Wait until the child has finished.
+
+        Raises:
+            ChildFailed: The child did not end as completed.
+            asyncio.CancelledError: The child has not finished, so the attempt ends until it has.
+        """
         return self._wait().__await__()
 
     async def _wait(self) -> Task:
@@ -69,12 +74,16 @@ class ChildTask:
             )
 
     async def new(self, platform: Platform) -> NewTask:
-        """The wish for it; local files are uploaded. Raises: ValidationError."""
+        """Build the task to create; local files are uploaded.
+
+        Raises:
+            ValidationError: An option is invalid.
+        """
         return await new_task(platform, *self._wish)
 
 
 class _Family:
-    """Children that are waited for together; all are of one run."""
+    """Children of one run that are awaited together."""
 
     def __init__(self, children: Sequence[ChildTask]) -> None:
         if len(children) > MOST:
@@ -85,7 +94,7 @@ class _Family:
             each.is_begun = True
 
     async def look(self, platform: Platform) -> list[str]:
-        """Make those that are not there, read those that have ended. Returns: the ids of those that have not."""
+        """Create missing children, read those that have finished, and return the ids of the unfinished ones."""
         await load(self._run, platform)
         await self._identify(platform)
         records = {each.id: each for each in await self._read(platform, self._unknown())}
@@ -99,7 +108,7 @@ class _Family:
         return [each for each in self._children if each.ended is None]
 
     async def _identify(self, platform: Platform) -> None:
-        """Give each its id, which is journaled before anything is made under it; read what ends are journaled."""
+        """Give each child an id, journaled before the child is created under it, and read journaled outcomes."""
         fresh: dict[str, Any] = {}
         for each in self._children:
             if each.id is None:
@@ -116,7 +125,7 @@ class _Family:
         return await work_of(self._run, platform).children(self._run.task_id, ids) if ids else []
 
     async def _make(self, platform: Platform, missing: dict[str, ChildTask]) -> None:
-        """Make them, unless an earlier attempt has: then they were deleted meanwhile, with all they said."""
+        """Create children. A child that an earlier attempt created was deleted meanwhile: raise TaskNotFound for it."""
         for each in missing.values():
             if noted(self._run, f"{each.at}.made") is not None:
                 raise TaskNotFound(each.id or "")
@@ -125,7 +134,7 @@ class _Family:
         await note(self._run, {f"{each.at}.made": True for each in missing.values()}, platform)
 
     async def _note_ends(self, platform: Platform, records: Mapping[str, TaskRecord]) -> None:
-        """Journal how some have ended: what comes after this place depends on it, whatever becomes of them later."""
+        """Journal outcomes of children: later code of the handler depends on them, whatever happens to the children."""
         ended = {
             f"{each.at}.end": (each, record)
             for each in self._unknown()
@@ -137,15 +146,15 @@ class _Family:
             child.ended = Task.of(record)
 
     def outcome(self, awaited: Sequence[str], *, is_patient: bool) -> list[Task]:
-        """All of them, in order.
+        """Return all children, in order.
 
         Args:
-            awaited: The ids of those that have not ended.
-            is_patient: Whether all are waited for, and one that has not ended well is answered as it is.
+            awaited: The ids of unfinished children.
+            is_patient: Whether to wait for all children and return failed ones like the others.
 
         Raises:
-            ChildFailed: One has not ended well.
-            CancelledError: The attempt ends until they have ended.
+            ChildFailed: A child did not end as completed.
+            CancelledError: The attempt ends until all children have finished.
         """
         ended = [each.ended for each in self._children if each.ended is not None]
         failed = next((each for each in ended if each.status is not AgentExecutionStatus.Completed), None)
@@ -156,7 +165,7 @@ class _Family:
         return ended
 
     def _suspend(self, awaited: Sequence[str]) -> asyncio.CancelledError:
-        """End the attempt until they have ended; returns what to raise."""
+        """End the attempt until the children have finished, and return the exception to raise."""
         agents = ", ".join(dict.fromkeys(each.agent_id for each in self._unknown()))
         what = "a task" if len(awaited) == 1 else f"{len(awaited)} tasks"
         text = f"waits for {what} of {agents}"[:400]
@@ -164,7 +173,11 @@ class _Family:
 
 
 def of_run(run: Run, children: Iterable[Any]) -> list[ChildTask]:
-    """See that these are children of this run. Raises: ValidationError."""
+    """Check that these are children of this run, and return them as a list.
+
+    Raises:
+        ValidationError: One of them is not.
+    """
     found = list(children)
     for each in found:
         if not isinstance(each, ChildTask) or each.run is not run:
@@ -173,7 +186,12 @@ def of_run(run: Run, children: Iterable[Any]) -> list[ChildTask]:
 
 
 async def wait(children: Sequence[ChildTask], *, is_patient: bool = False) -> list[Task]:
-    """Make children, and wait for all. Raises: ChildFailed, CancelledError (the attempt ends until they have ended)."""
+    """Create children, and wait for all.
+
+    Raises:
+        ChildFailed: A child did not end as completed.
+        asyncio.CancelledError: The attempt ends until all children have finished.
+    """
     if not children:
         return []
     family = _Family(children)
@@ -181,7 +199,7 @@ async def wait(children: Sequence[ChildTask], *, is_patient: bool = False) -> li
 
 
 def wait_sync(children: Sequence[ChildTask], *, is_patient: bool = False) -> list[Task]:
-    """Do the same, and block this thread."""
+    """Sync version of ``wait``."""
     if not children:
         return []
     family = _Family(children)

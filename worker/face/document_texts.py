@@ -1,4 +1,4 @@
-"""What is searched of a document: its text, and what must be said where it has none, or not all."""
+"""The searchable text of a document, and notes if it has none or was cut."""
 
 from typing import TYPE_CHECKING
 
@@ -7,14 +7,14 @@ from worker.knowledge import Text
 if TYPE_CHECKING:
     from worker.inputs import Attachment
 
-PDF_CHARACTERS = 4_000_000  # of the text of one PDF: some 2,000 pages
+PDF_CHARACTERS = 4_000_000  # limit on the text of one PDF: some 2,000 pages
 PDF_SECONDS = 120.0
 MARKDOWN = frozenset({"text/markdown", "text/x-markdown", "text/html"})
 MARKDOWN_NAMES = (".md", ".markdown")
 
 
 async def text_of(item: "Attachment") -> tuple[Text | None, list[str]]:
-    """The text of a file, if it has any, and notes; a picture's, or a scan's, is recognized where that is installed."""
+    """Return the text of a file, if it has any, and notes. Pictures and scans need text recognition to be installed."""
     from worker.inputs import Kind
     from worker.inputs.causes import UnreadableError
 
@@ -31,11 +31,10 @@ async def text_of(item: "Attachment") -> tuple[Text | None, list[str]]:
         return None, [f"{item.name} could not be read: {cause}."]
     if item.kind in (Kind.AUDIO, Kind.VIDEO):
         return None, [f"{item.name} could not be read: it is {item.media_type}, which has no text in it."]
-    return None, []  # its own note says why
+    return None, []  # the attachment's own note gives the reason
 
 
 async def _of_pdf(item: "Attachment") -> tuple[Text | None, list[str]]:
-    """Raises: UnreadableError."""
     from worker.inputs.causes import UnreadableError
     from worker.inputs.pdf_words import words_of_pdf
 
@@ -50,7 +49,6 @@ async def _of_pdf(item: "Attachment") -> tuple[Text | None, list[str]]:
 
 
 async def _of_picture(item: "Attachment") -> tuple[Text | None, list[str]]:
-    """Raises: UnreadableError."""
     from worker.inputs import recognition
     from worker.inputs.causes import UnreadableError
 

@@ -1,4 +1,4 @@
-"""Where the events of a run go."""
+"""The destination of a run's events."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,19 +15,23 @@ if TYPE_CHECKING:
 
 
 class Emitter:
-    """Where events go: to the log of the task, in the name of its attempt; nowhere without one."""
+    """Appends events to the task's log on behalf of the current attempt. Without an attempt, events are dropped."""
 
     def __init__(self, task_id: str) -> None:
         run = run_in_hand.get()
         self._run = run if run is not None and run.task_id == task_id and run.attempt is not None else None
 
     async def emit(self, events: Sequence[NewEvent], rows: Sequence[JournalEntry] = ()) -> None:
-        """Append events, and rows of the journal with them. Raises: LeaseLost."""
+        """Append events, with rows of the journal.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+        """
         if self._run is not None and self._run.attempt is not None:
             await self._run.work.emit(self._run.task_id, self._run.attempt, events, rows)
 
     def producing(self, platform: Platform | None) -> "Produce | None":
-        """Keeps what the run makes beside text with the task; none where no attempt owns it."""
+        """Return a function that stores the run's artifacts with the task, or None if no attempt owns the task."""
         run = self._run
         if run is None or platform is None:
             return None
@@ -38,7 +42,11 @@ class Emitter:
         return keep
 
     async def tell(self, events: Sequence[NewEvent]) -> None:
-        """Append events, but for those that an earlier attempt has told. Raises: LeaseLost."""
+        """Append events, except those that an earlier attempt has already logged.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+        """
         journal = self._run.journal if self._run is not None else None
         if self._run is not None and journal is not None:
             await journal.load(self._run.work)

@@ -1,7 +1,7 @@
-"""Documents of a knowledge base, read by a task: which every worker does, and this very process where there is none.
+"""Reading of a knowledge base's documents, as a task: by any worker, or by this process if there is none.
 
-Each document is stored whole before the next one is read, and what is stored is known by the document's own state: a
-task that is taken up again goes on with the first that is still pending.
+Each document is stored completely before the next one is read, and its own state records that: an attempt that resumes
+the task continues with the first document that is still pending.
 """
 
 import asyncio
@@ -39,13 +39,13 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment, Demand, WorkerCard
 
-PART = 100  # passages that are stored at once
+PART = 100  # passages stored in one transaction
 LOOK_SECONDS = 1.0
-SHORT = 200  # characters of a name
+SHORT = 200  # maximum length of a name, in characters
 
 
 async def read_documents(task: Task) -> Task:
-    """Read the documents that a task names: what every worker does with such a task."""
+    """Read the documents that a task names; the handler of such tasks in every worker."""
     run = run_in_hand.get()
     if run is None or run.attempt is None:
         raise RuntimeError("documents are read within an attempt")
@@ -55,7 +55,7 @@ async def read_documents(task: Task) -> Task:
 
 
 async def ingest_here(platform: Platform, task_id: str) -> None:
-    """Be a worker for tasks that read documents, with connections of its own, until one of them has ended."""
+    """Act as a worker for tasks that read documents, with separate connections, until the given task has ended."""
     own = platform.another()
     await own.open()
     card = WorkerCard(id=new_id(), name=f"{socket.gethostname()}:{os.getpid()} documents", concurrency=1)
@@ -72,18 +72,18 @@ async def ingest_here(platform: Platform, task_id: str) -> None:
 
 
 async def _carry_out(platform: Platform, assignment: Assignment) -> None:
-    """One attempt, whose errors are its result: whoever waits for it is told, and may try again."""
+    """Run one attempt. An error becomes the task's result, for the caller who waits for it."""
     task, attempt = assignment
     try:
         result = await DocumentReading(platform, task, attempt).read()
         outcome = Outcome(AgentExecutionStatus.Completed, {"result": result})
     except LeaseLost:
-        return  # it was stopped
+        return  # the task was stopped
     except asyncio.CancelledError:
         with suppress(ModuleException):
             await platform.work.hand_back(task.id, attempt, HandBack())
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of the task
+    except Exception as error:  # noqa: BLE001 - any error becomes the task's result
         changes = {"result": message_of(error), "error_code": classify(error).code}
         outcome = Outcome(AgentExecutionStatus.Error, changes)
     with suppress(LeaseLost):
@@ -92,7 +92,7 @@ async def _carry_out(platform: Platform, assignment: Assignment) -> None:
 
 @dataclass(slots=True)
 class _Said:
-    """What is known of a document while it is read."""
+    """The content of a document, as it is read."""
 
     name: str = ""
     notes: list[str] = field(default_factory=list[str])
@@ -107,9 +107,9 @@ class DocumentReading:
     """An attempt at a task that reads documents.
 
     Args:
-        platform: Where the task lives.
+        platform: The task's platform.
         task: The task.
-        attempt: Who owns it.
+        attempt: The attempt's number.
     """
 
     def __init__(self, platform: Platform, task: TaskRecord, attempt: int) -> None:
@@ -118,12 +118,12 @@ class DocumentReading:
         self._attempt = attempt
 
     async def read(self) -> str:
-        """Read what is still pending; what came of each document, as JSON.
+        """Read the documents that are still pending, and return the outcome of each as JSON.
 
         Raises:
-            KnowledgeBaseNotFound: The knowledge base is gone.
-            LeaseLost: The task is another's by now, or was stopped.
-            ModuleException: The embedder does not answer: another try may do better.
+            KnowledgeBaseNotFound: The knowledge base no longer exists.
+            LeaseLost: The task was stopped, or another attempt owns it.
+            ModuleException: None of the documents could be read, or the embedder failed, which a retry may fix.
         """
         asked = ingestion_of(self._task)
         if asked is None:
@@ -138,7 +138,7 @@ class DocumentReading:
         return await self._told(asked)
 
     async def _pending(self, asked: Ingestion) -> set[str]:
-        """Those that this task is still to read, or to try again; one that was added anew is another's."""
+        """Return the documents that this task still has to read; one that was added again belongs to another task."""
         found = await self._platform.knowledge.documents(asked.knowledge_base_id)
         is_read = DocumentStatus.Ready
         mine = {each.id for each in found if each.task_id == self._task.id and each.status is not is_read}
@@ -156,14 +156,14 @@ class DocumentReading:
             raise
         except DocumentGone:
             return
-        except NotFound as error:  # the same over HTTP
+        except NotFound as error:  # over HTTP, both errors arrive as NotFound
             await self._note(message_of(error))
             return
         for note in said.notes:
             await self._note(note)
 
     async def _read(self, url: str) -> _Said:
-        """What a document says; of one that cannot be read, why."""
+        """Read a document's texts, with notes on anything that cannot be read."""
         attachments = await reading.read(self._platform, [url], None)
         said = _Said()
         try:
@@ -180,7 +180,7 @@ class DocumentReading:
         return said
 
     async def _store(self, base: KnowledgeBaseRecord, document_id: str, said: _Said) -> int:
-        """Store a document's passages, part by part; how many there are."""
+        """Store a document's passages in parts, and return their number."""
         chunks = await asyncio.to_thread(lambda: [each for text in said.texts for each in divided(text)])
         for first in range(0, len(chunks), PART):
             part = chunks[first : first + PART]
@@ -224,7 +224,7 @@ class DocumentReading:
         await self._platform.work.emit(self._task.id, self._attempt, [event])
 
     async def _told(self, asked: Ingestion) -> str:
-        """What came of the documents. Raises: ModuleException (none of them could be read)."""
+        """Return the outcome of each document as JSON. Raise ModuleException if none of them could be read."""
         found = await self._platform.knowledge.documents(asked.knowledge_base_id)
         mine = [each for each in found if each.id in asked.documents and each.task_id == self._task.id]
         unread = [each for each in mine if each.status is DocumentStatus.Unreadable]
@@ -236,5 +236,5 @@ class DocumentReading:
 
 
 def _embedded(chunk: Chunk) -> str:
-    """A passage as its vector is made: the headings above it say what it is about."""
+    """Return the text that a passage's vector is made of, with the headings above it, which name its subject."""
     return chunk.content if chunk.heading is None else f"{chunk.heading}\n\n{chunk.content}"

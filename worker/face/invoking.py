@@ -1,4 +1,4 @@
-"""One call of a tool: checked, bounded in time, and within a task told in its log and kept in its journal."""
+"""A single tool call: validated, limited in time and, within a task, logged and journaled."""
 
 import asyncio
 import inspect
@@ -30,33 +30,33 @@ from worker.words.usage import Usage
 from worker.words.work import JournalEntry
 
 UNFIT, TOO_LONG, FAILED = 422, 504, 500
-AWAY_SECONDS = 15.0  # beyond a tool's own limit, where another process calls it
-CANCEL_SECONDS = 1.0  # for a call that was ended to end
+AWAY_SECONDS = 15.0  # added to a tool's own time limit if another process calls it
+CANCEL_SECONDS = 1.0  # for a cancelled call to end
 KEPT = frozenset({"status_code", "result", "is_success", "is_error", "error", "execution_time"})
 
 
 class Callee(Protocol):
-    """A tool, as far as calling it goes."""
+    """A tool, as far as a call needs it."""
 
     @property
     def record(self) -> ToolRecord:
-        """What is known of it."""
+        """The tool's record."""
         ...
 
     @property
     def local(self) -> LocalTool | None:
-        """The function behind it, if it is this process's."""
+        """The function behind the tool, if this process has it."""
         ...
 
 
 @dataclass(slots=True)
 class Invocation:
-    """A call that is wanted.
+    """A requested tool call.
 
     Args:
-        tool: The tool, as hooks are given it.
-        payload: Its arguments.
-        task_id: Within which task; None means that of the run in hand, if there is one.
+        tool: The tool, as it is passed to hooks.
+        payload: The arguments.
+        task_id: The task that the call belongs to; None means the current run's, if any.
     """
 
     tool: Callee
@@ -67,14 +67,14 @@ class Invocation:
     agent_version: str | int | None = None
     payload_extension: Mapping[str, Any] | None = None
     configuration: Configuration | None = None
-    key: str | None = field(default=None, init=False)  # of the call, where it is within a run
+    key: str | None = field(default=None, init=False)  # the idempotency key of a call within a run
 
     async def make(self) -> ToolInvocationResult:
-        """Make the call, or answer what an earlier attempt of the same run has of it.
+        """Make the call, or return the result that an earlier attempt of the same run has journaled.
 
         Raises:
             asyncio.CancelledError: The run should end.
-            LeaseLost: The attempt owns its task no longer.
+            LeaseLost: The attempt no longer owns its task.
         """
         if self.payload_extension and isinstance(self.payload, dict):
             self.payload = _merged(self.payload, self.payload_extension)
@@ -88,13 +88,13 @@ class Invocation:
         return await self._called()
 
     async def untold(self) -> ToolInvocationResult:
-        """Make the call for an agent, whose own run tells of it and keeps it."""
+        """Make the call for an agent, whose own run logs and journals it."""
         outer = call_in_hand.get()
         self.key = outer() if outer is not None else None
         return await self._called()
 
     async def _in_run(self, run: Run) -> ToolInvocationResult:
-        """Within an attempt: what is completed is not done again, and the log has each call once."""
+        """Make the call within an attempt: completed calls are not repeated, and the log has each call once."""
         if run.stopping:
             raise asyncio.CancelledError(run.stopping.reason)
         place = self._place(run)
@@ -112,7 +112,7 @@ class Invocation:
         request = [self._request(request_id)]
         await bridge.across(partial(emit, run, request if journal is None else journal.unemitted(request), ()))
         result = _as_json(await self._called())
-        if not result.is_success and run.leaving():  # a signal reaches every process: the failure may be its doing
+        if not result.is_success and run.leaving():  # the failure may be due to the signal, which reaches every process
             raise asyncio.CancelledError(REASON_DRAIN)
         events, rows = [self._answer(request_id, result)], list[JournalEntry]()
         if journal is not None:
@@ -124,11 +124,11 @@ class Invocation:
 
     @property
     def _is_redone(self) -> bool:
-        """Whether a completed call is made again, for the state that it leaves in the process."""
+        """Whether a completed call is repeated, for the state that it leaves in the process."""
         return self.tool.local is not None and self.tool.local.tool.resume == "redo"
 
     def _place(self, run: Run) -> str:
-        """Where the call stands: which tool, with what, within which other call, and the how manieth such one."""
+        """Return the call's key in the journal: tool, arguments and outer call, numbered if there are several alike."""
         outer = call_in_hand.get()
         what = digest([self.agent_id, self.payload, outer() if outer is not None else None])
         name = f"tool:{self._name}:{what[:12]}"
@@ -139,7 +139,7 @@ class Invocation:
             run.used.append(Usage(tools={self._name: None}))
 
     async def _told_from_outside(self, task_id: str) -> ToolInvocationResult:
-        """Within a task that somebody else runs, or nobody: its log has the call, if it takes it."""
+        """Make the call for a task that this process is not running, and log it there unless the task has finished."""
         request_id = f"call_{new_id()}"
         await self._push(task_id, self._request(request_id))
         result = await self._called()
@@ -147,11 +147,11 @@ class Invocation:
         return result
 
     async def _push(self, task_id: str, event: NewEvent) -> None:
-        with suppress(ModuleException):  # a task that is over has no more events; the call is made all the same
+        with suppress(ModuleException):  # a finished task accepts no more events; the call is made anyway
             await bridge.across(lambda platform: platform.tasks.push(task_id, [event]), self.configuration)
 
     async def _called(self) -> ToolInvocationResult:
-        """Make it, with the hooks around it; whatever the tool raises is in the result."""
+        """Make the call, and call the hooks around it. The result contains any exception of the tool."""
         hooks = registry.default.tools.hooks
         await self._hook(hooks.before)
         try:
@@ -244,7 +244,7 @@ class Invocation:
 
 
 async def run_hook(hook: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Call a hook; what it raises is logged."""
+    """Call a hook. Its exceptions are logged."""
     try:
         if inspect.iscoroutinefunction(hook):
             await hook(*given)
@@ -252,7 +252,7 @@ async def run_hook(hook: Callable[..., Any], given: tuple[Any, ...]) -> None:
             answer = await in_thread(hook, *given)
             if inspect.isawaitable(answer):
                 await answer
-    except Exception as error:  # noqa: BLE001 - a hook looks on
+    except Exception as error:  # noqa: BLE001 - a hook must not affect the call
         import structlog
 
         name = getattr(hook, "__name__", repr(hook))
@@ -260,17 +260,17 @@ async def run_hook(hook: Callable[..., Any], given: tuple[Any, ...]) -> None:
 
 
 async def _caught(call: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
-    """What a call answered, or raised: SystemExit and its like would end the loop."""
+    """Return a call's result or its exception: a SystemExit, for example, would otherwise end the loop."""
     try:
         return await call, None
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever a tool leaves by is its result
+    except BaseException as error:  # noqa: BLE001 - any exception of a tool is part of its result
         return None, error
 
 
 def _as_json(result: ToolInvocationResult) -> ToolInvocationResult:
-    """A result as a log and a journal give it back; what has no form in JSON is none."""
+    """Convert a result as the log and journal would return it; one that cannot be put into JSON is a failure."""
     try:
         result.result = json.loads(as_json(result.result, f"The result of {result.tool_id}"))
     except ValidationError as error:
@@ -285,7 +285,7 @@ def _arguments(payload: Any) -> dict[str, Any]:
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """One dictionary in another, the second before the first."""
+    """Merge two dictionaries recursively; values of the second take precedence."""
     merged = dict(one)
     for name, value in other.items():
         mine = merged.get(name)

@@ -1,6 +1,6 @@
-"""The way of a handler's own calls to its journal: read it first, write what they have done.
+"""A handler's access to its journal: read it before a call, and write the call's result.
 
-What belongs here: what steps, questions to people, waits and tools share. None of them knows where the journal is kept.
+What belongs here: code shared by steps, questions, waits and tools. None of them knows where the journal is stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,32 +16,40 @@ from worker.words.work import JournalEntry
 
 
 def work_of(run: Run, platform: Platform) -> Work:
-    """Where a run's rows are: the platform's own on a spare loop, which has one of its own."""
+    """Return the verbs for a run's writes: the run's own or, on a spare loop, those of that loop's platform."""
     return platform.work if bridge.is_spare() else run.work
 
 
 def journal_of(run: Run) -> Journal:
-    """A run's journal. Raises: Conflict (there is none)."""
+    """Return a run's journal.
+
+    Raises:
+        Conflict: The run has none.
+    """
     if run.journal is None:
         raise Conflict("A handler can wait, or ask a person, only in a task, on a platform that keeps journals.")
     return run.journal
 
 
 async def load(run: Run, platform: Platform) -> None:
-    """Have a run's journal read, and what was done before stored: what follows may depend on it."""
+    """Load a run's journal, and store its deferred rows, since the following code may depend on them."""
     journal = journal_of(run)
     await journal.load(work_of(run, platform))
     await journal.deferred.store()
 
 
 async def emit(run: Run, events: Sequence[NewEvent], rows: Sequence[JournalEntry], platform: Platform) -> None:
-    """Store events and rows, if there are any. Raises: LeaseLost."""
+    """Store events and journal rows, if there are any.
+
+    Raises:
+        LeaseLost: The attempt no longer owns its task.
+    """
     if events or rows:
         await work_of(run, platform).emit(run.task_id, run.attempt or 0, events, rows)
 
 
 def noted(run: Run, at: str) -> Entry | None:
-    """What is journaled of a place of the handler, which is then used up; None: nothing."""
+    """Return the journal's entry for a position in the handler and mark the entry as used, or return None."""
     journal = journal_of(run)
     return journal.take(journal.root, "step", at)
 
@@ -52,16 +60,16 @@ async def note(
     platform: Platform,
     told: Callable[[str], str] = "The result of step {}".format,
 ) -> None:
-    """Journal what came of places of the handler, in one write; of what is too large, an event tells.
+    """Journal results of positions in the handler, in one write. A result that is too large is reported by an event.
 
     Args:
         run: The attempt.
-        values: What came of each place, as JSON has it.
-        platform: Where the task lives.
-        told: What that event calls the value of a place.
+        values: The JSON value for each position.
+        platform: The task's platform.
+        told: Describes the value of a position, for that event.
 
     Raises:
-        LeaseLost: The attempt owns its task no longer.
+        LeaseLost: The attempt no longer owns its task.
     """
     journal = journal_of(run)
     rows = {at: journal.row(journal.root, "step", at, value) for at, value in values.items()}

@@ -1,4 +1,4 @@
-"""What a task's URLs held when an attempt first read them, kept with the task: a retry does not depend on them."""
+"""Stored copies of the files that an attempt fetched from a task's URLs, so that a retry reads the same content."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from worker.words.work import KeptFile, url_digest
 if TYPE_CHECKING:
     from worker.inputs import Fetched
 
-MEDIA_TYPE_CHARACTERS = 255  # of a Content-Type; longer ones say nothing
+MEDIA_TYPE_CHARACTERS = 255  # of a Content-Type; real ones are shorter
 
 
 class TaskKeeper:
-    """Keeps one task's files on its platform. Whoever reads them recalls; only the attempt that owns the task keeps.
+    """Stores one task's files on its platform. Any reader may recall them; only the task's owner stores them.
 
     Args:
-        platform: Where the task lives.
-        task_id: The task.
+        platform: The task's platform.
+        task_id: The task's id.
     """
 
     def __init__(self, platform: Platform, task_id: str) -> None:
@@ -37,7 +37,7 @@ class TaskKeeper:
         self._asking = asyncio.Lock()
 
     async def recall(self, url: str) -> "Fetched | None":
-        """What a URL held, if an earlier attempt has kept it."""
+        """Return the stored content of a URL, if an earlier attempt has stored it."""
         from worker.inputs import Fetched
 
         file = (await self._kept()).get(url_digest(url))
@@ -52,9 +52,12 @@ class TaskKeeper:
         return Fetched(stored.content, file.media_type, file.name)
 
     async def keep(self, files: "Sequence[tuple[str, Fetched]]") -> None:
-        """Keep what URLs hold, as far as ``WORKER_KEEP_BYTES`` goes; of what is not kept, an event tells.
+        """Store the content of URLs, up to ``WORKER_KEEP_BYTES`` per task. An event names files that are not stored.
 
-        A platform that is away just now does not end the run for it: a retry would fetch again. Raises: LeaseLost.
+        If the platform is unavailable, the run continues without storing, and a retry fetches the files again.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
         """
         most = Settings().keep_bytes
         if not files or self._attempt is None or not self._platform.capabilities.keeps_files or not most:
@@ -69,7 +72,7 @@ class TaskKeeper:
             announce(PlatformTrouble(doing="keeping a task's files", error=error))
 
     async def _stored(self, files: "Sequence[tuple[str, Fetched]]", left: int) -> tuple[list[KeptFile], list[str]]:
-        """Store what there is room for; one after another, since each passes through memory once more."""
+        """Store the files that there is room for, one at a time, since each passes through memory once more."""
         from worker.inputs import name_of
 
         kept, refused = list[KeptFile](), list[str]()
@@ -85,7 +88,7 @@ class TaskKeeper:
         return kept, refused
 
     async def _store(self, name: str, fetched: "Fetched") -> str | None:
-        """Store a file; None means the platform takes none so large."""
+        """Store a file; return None if it is too large for the platform."""
         media_type = fetched.declared.partition(";")[0].strip().lower()
         known = media_type if is_media_type(media_type) else UNKNOWN
         try:
@@ -106,12 +109,12 @@ class TaskKeeper:
             return await asked_by_run(
                 lambda: self._platform.tasks.kept_files(self._task_id), "looking for a task's files"
             )
-        except TaskNotFound:  # its time is over, but whoever still holds it may read its URLs
+        except TaskNotFound:  # the task was deleted, but a caller who still holds it may read its URLs
             return []
 
 
 def _not_kept(names: Sequence[str], most: int) -> NewEvent:
-    """The event that says what a retry would have to fetch again."""
+    """Return the event that names the files that a retry would have to fetch again."""
     from worker.inputs import size_words
 
     text = (

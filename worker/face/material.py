@@ -1,4 +1,4 @@
-"""A task's input as an agent's model can take it."""
+"""Conversion of a task's input for an agent's model."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def material_of(agent: Any, task: Task, wants_tools: bool | None) -> "tuple[Material, Sequence[str]]":
-    """Turn a task's input into what its agent's model can take; with notes on what could not be taken along."""
+    """Convert a task's input for its agent's model. Return it with notes on anything that could not be included."""
     from worker.agents.runs.material import Material
 
     if not task.input.files:
@@ -33,7 +33,7 @@ async def material_of(agent: Any, task: Task, wants_tools: bool | None) -> "tupl
 
     text, urls = task.input.text or "", task.input.files
     takes = capabilities(agent, task)
-    if task.disable_attachment_injection:  # the agent is told where they are, and fetches what it wants with its tools
+    if task.disable_attachment_injection:  # the agent gets the URLs, and may fetch files with its own tools
         whole = await task.aread_attachments() if wants_tools else Attachments()
         tools = _file_tools(agent, urls, whole, takes, is_cut=False, wanted=wants_tools)
         return Material(compose_message(text, urls, Attachments()), file_tools=tools), ()
@@ -61,12 +61,12 @@ def _file_tools(
     is_cut: bool,
     wanted: bool | None,
 ) -> "FileTools | None":
-    """Tools to read on in the task's files, if they are wanted, or by default where there is something to read on."""
+    """Return tools that read the task's whole files, if they are wanted or, by default, if a file was cut."""
     from worker.agents.tools.file_tools import file_tools, has_tools
     from worker.inputs.library import Library
 
     can_call = takes.tools or has_tools(agent)
     is_wanted = is_cut and can_call if wanted is None else wanted
-    if not is_wanted or callable(getattr(agent, "tools", None)):  # a function that makes tools is asked by Agno alone
+    if not is_wanted or callable(getattr(agent, "tools", None)):  # only Agno may call a function that returns tools
         return None
     return file_tools(agent, Library(urls, whole, takes.text_tokens))

@@ -1,4 +1,4 @@
-"""An event loop and the platforms that live on it: each opened once, when it is first asked for."""
+"""An event loop and the platforms on it, each of which is opened once, on first use."""
 
 import asyncio
 import threading
@@ -16,15 +16,15 @@ Call = Callable[[Platform], Awaitable[T]]
 Place = tuple[str | None, ...]
 Closer = Callable[[], Awaitable[None]]
 
-CLOSE_SECONDS = 10.0  # to close everything at exit; a platform that hangs must not keep a process alive
+CLOSE_SECONDS = 10.0  # to close everything at exit; a hanging platform must not keep the process alive
 
 
 class PlatformLoop:
-    """A loop that platforms live on. Everything but ``submit`` happens on that loop.
+    """An event loop that platforms live on. All methods except ``submit`` must run on that loop.
 
     Args:
-        loop: Running, now or soon, in whatever thread.
-        default: The platform of the default configuration, where it is open already; it is not closed from here.
+        loop: The loop, running now or soon in some thread.
+        default: An open platform for the default configuration; its owner closes it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, default: Platform | None = None) -> None:
@@ -35,7 +35,7 @@ class PlatformLoop:
         self._closers: list[Closer] = []
 
     def submit(self, call: Call[T], configuration: Configuration | None) -> Future[T]:
-        """Have a call made on the loop, from any thread; the caller's context variables come along."""
+        """Make a call on the loop, from any thread, with the caller's context variables."""
         return asyncio.run_coroutine_threadsafe(self.run(call, configuration), self.loop)
 
     async def run(self, call: Call[T], configuration: Configuration | None) -> T:
@@ -43,28 +43,30 @@ class PlatformLoop:
         return await call(await self.platform(configuration))
 
     async def platform(self, configuration: Configuration | None) -> Platform:
-        """Answer the open platform of a configuration; one that could not be opened is tried again next time.
+        """Return the open platform of a configuration. If opening failed, the next call tries again.
 
-        Raises: Unavailable, ConfigurationError.
+        Raises:
+            Unavailable: The platform cannot be reached.
+            ConfigurationError: The configuration is invalid.
         """
         place = self._place(configuration)
         if self._default is not None and place == self._default_place:
             return self._default
         opening = self._openings.get(place)
         if opening is None:
-            # A context of its own: what a platform starts outlives the run that happened to ask first.
+            # Use a separate context, since tasks that a platform starts outlive the run that opened it.
             opening = self.loop.create_task(_opened(configuration), context=Context())
             self._openings[place] = opening
             opening.add_done_callback(lambda done: self._forget_failed(place, done))
         return opening.result() if opening.done() else await asyncio.shield(opening)
 
     def before_closing(self, closer: Closer) -> None:
-        """Have something that stands on a platform closed before it; the same closer again changes nothing."""
+        """Register a closer to run before platforms are closed. Registering it again has no effect."""
         if closer not in self._closers:
             self._closers.append(closer)
 
     async def close(self) -> None:
-        """Close all that was opened here."""
+        """Close everything that was opened here."""
         closers, self._closers = self._closers, []
         openings, self._openings = self._openings, {}
         for closer in closers:
@@ -85,7 +87,7 @@ class PlatformLoop:
 
 
 class ThreadLoop(PlatformLoop):
-    """A loop on a daemon thread of our own."""
+    """A platform loop on its own daemon thread."""
 
     def __init__(self) -> None:
         super().__init__(asyncio.new_event_loop())
@@ -94,7 +96,7 @@ class ThreadLoop(PlatformLoop):
         self._thread.start()
 
     def leave(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Close the platforms and end the thread, from another thread; after so many seconds it is left to itself."""
+        """Close the platforms and end the thread, from another thread. After so many seconds, stop waiting for it."""
         with suppress(RuntimeError):  # the loop has ended already
             self.loop.call_soon_threadsafe(self._leaving.set)
         self._thread.join(seconds)

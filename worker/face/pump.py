@@ -1,4 +1,4 @@
-"""Items from one loop to another loop or a thread: handed over as they come, never more than a few ahead."""
+"""Transfer of items from one event loop to another loop or a thread, in order, with a bounded number of items ahead."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
@@ -16,11 +16,11 @@ T = TypeVar("T")
 Source = Callable[[Platform], AsyncIterator[T]]
 Submit = Callable[[Callable[[PlatformLoop], Coroutine[Any, Any, None]]], Future[None]]
 
-AHEAD = 64  # items that may wait for a slow reader, before the source has to wait too
+AHEAD = 64  # items that may wait for a slow reader before the source has to wait, too
 
 
 class _End:
-    """What follows the last item."""
+    """The marker after the last item."""
 
 
 END = _End()
@@ -30,8 +30,9 @@ class Pump(Generic[T]):
     """Runs a source on its platform's loop and hands over each item.
 
     Args:
-        source: Gets the platform, answers an asynchronous iterator.
-        deliver: Called on the source's loop, in order; ``END`` comes last.
+        source: Takes the platform and returns an asynchronous iterator.
+        configuration: The platform's configuration; None means the default one.
+        deliver: Called on the source's loop with each item, in order.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Pump(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, platform_loop: PlatformLoop) -> None:
-        """Hand over all there is, on the platform's loop."""
+        """Hand over all items, on the platform's loop."""
         self._loop = platform_loop.loop
         items = pass_on(self._source, await platform_loop.platform(self._configuration))
         try:
@@ -55,14 +56,14 @@ class Pump(Generic[T]):
             await items.aclose()
 
     def taken(self) -> None:
-        """Say that an item was taken, so that there is room for another."""
+        """Note that the reader has taken an item, which makes room for another."""
         if self._loop is not None:
             with suppress(RuntimeError):  # its loop has ended
                 self._loop.call_soon_threadsafe(self._room.release)
 
 
 async def pass_on(source: Source[T], platform: Platform) -> AsyncGenerator[T, None]:
-    """Iterate on the platform's own loop; the source is closed with this."""
+    """Iterate over a source on the platform's own loop, and close the source when this iterator is closed."""
     items = source(platform)
     try:
         async for item in items:
@@ -75,12 +76,12 @@ async def pass_on(source: Source[T], platform: Platform) -> AsyncGenerator[T, No
 async def drain_async(
     platform_loop: PlatformLoop, source: Source[T], configuration: Configuration | None
 ) -> AsyncGenerator[T, None]:
-    """Iterate on this loop over a source on another."""
+    """Iterate on the current loop over a source on another loop."""
     loop = asyncio.get_running_loop()
     arrivals: asyncio.Queue[T | _End] = asyncio.Queue()
 
     def deliver(item: T | _End) -> None:
-        with suppress(RuntimeError):  # the reader's loop has ended, and nobody will read
+        with suppress(RuntimeError):  # the reader's loop has ended, so no reader is left
             loop.call_soon_threadsafe(arrivals.put_nowait, item)
 
     pump = Pump(source, configuration, deliver)

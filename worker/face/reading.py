@@ -1,4 +1,4 @@
-"""A task's files, read by one reader a platform and loop."""
+"""Reading of a task's files, with one reader for each platform and loop."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,11 @@ from worker.words.errors import FileNotStored
 if TYPE_CHECKING:
     from worker.inputs import Attachments, Keeper, Limits, Reader
 
-_readers: "dict[int, Reader]" = {}  # by the identity of the platform, which each of them holds on to
+_readers: "dict[int, Reader]" = {}  # by the ``id()`` of the platform, which each reader keeps alive
 
 
 def limits(settings: Settings | None = None) -> "Limits":
-    """The bounds that the settings put on attachments."""
+    """Return the limits on attachments from the settings."""
     from worker.inputs import Limits
 
     settings = settings or Settings()
@@ -33,12 +33,12 @@ def limits(settings: Settings | None = None) -> "Limits":
 
 
 async def read(platform: Platform, urls: Sequence[str], keeper: "Keeper | None") -> "Attachments":
-    """Read files, on the platform's loop; a bad one becomes a note.
+    """Read files on the platform's loop. A file that cannot be read becomes a note.
 
     Args:
-        platform: Where uploaded files are.
-        urls: URLs and references, as the task names them.
-        keeper: What earlier attempts kept of them, and where what is fetched now goes; None means nothing is kept.
+        platform: The platform that stores uploaded files.
+        urls: URLs and references, as the task names its files.
+        keeper: Recalls files that earlier attempts stored, and stores those fetched now; None means no storage.
     """
     return await _reader(platform).read(urls, keeper)
 

@@ -1,4 +1,4 @@
-"""What Agno calls when an agent wants to know something: its knowledge bases, beside its own ``Knowledge``."""
+"""Retrieval for Agno's agents: their knowledge bases, together with their own Agno ``Knowledge``."""
 
 import asyncio
 import inspect
@@ -21,23 +21,23 @@ from worker.words.errors import ModuleException
 from worker.words.knowledge import MOST_RESULTS, KnowledgeBaseSearchResult
 
 TOOL = "search_knowledge_base"
-"""What Agno calls the tool by which an agent searches."""
+"""Agno's name for the tool with which an agent searches."""
 
-COUNT = 5  # passages that an agent is given where it does not say how many
+COUNT = 5  # passages for an agent that does not give a number
 TOLD = ("document_name", "document_url", "heading", "page", "score")
 
 Retriever = Callable[..., Any]
 
 
 def retriever(bases: Sequence[str], configuration: Configuration | None, agent_id: str) -> Retriever:
-    """Make what ``agno.agent.Agent(knowledge_retriever=…)`` takes: it is awaited by ``arun``, and blocks for ``run``.
+    """Build a function for ``agno.agent.Agent(knowledge_retriever=…)``, which ``arun`` can await and ``run`` can call.
 
-    What the agent's own ``knowledge`` finds is among what this answers: Agno asks it only where there is no retriever.
+    Its results include those of the agent's own ``knowledge``, which Agno does not search if there is a retriever.
 
     Args:
         bases: The ids of the knowledge bases.
-        configuration: Where they are; None means on the default platform.
-        agent_id: In whose name they are searched.
+        configuration: The platform of the knowledge bases; None means the default one.
+        agent_id: The agent on whose behalf they are searched.
     """
     ours = _Ours(tuple(dict.fromkeys(bases)), configuration, agent_id)
 
@@ -50,7 +50,7 @@ def retriever(bases: Sequence[str], configuration: Configuration | None, agent_i
     ) -> Any:
         asked = _Asked(query, min(num_documents or COUNT, MOST_RESULTS), filters, user_id)
         knowledge = getattr(agent, "knowledge", None)
-        if sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE:  # noqa: SLF001 - whoever calls can await the answer
+        if sys._getframe(1).f_code.co_flags & inspect.CO_COROUTINE:  # noqa: SLF001 - a coroutine can await the result
             return _both(ours, knowledge, asked)
         mine = bridge.block(lambda _: ours.found(query, asked.most), configuration)
         its_own = [] if knowledge is None else _as_documents(knowledge.search(**asked.of(knowledge.search)))
@@ -60,7 +60,7 @@ def retriever(bases: Sequence[str], configuration: Configuration | None, agent_i
 
 
 class _Asked(NamedTuple):
-    """What Agno wants to know."""
+    """A search as requested by Agno."""
 
     query: str
     most: int
@@ -68,7 +68,7 @@ class _Asked(NamedTuple):
     user_id: str | None
 
     def of(self, search: Callable[..., Any]) -> dict[str, Any]:
-        """The arguments of a search of Agno's own; whose documents are meant goes along, if it keeps them apart."""
+        """Return arguments for a search of Agno's own, with ``user_id`` only if it separates documents by user."""
         given = {"query": self.query, "max_results": self.most, "filters": self.filters}
         known = inspect.signature(search).parameters
         keeps_apart = "user_id" in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
@@ -92,7 +92,7 @@ def _as_documents(found: Any) -> list[Any]:
 
 
 def _mixed(mine: Sequence[Any], its_own: Sequence[Any], count: int) -> list[Any]:
-    """What both have found, the best of each first."""
+    """Interleave both results, the best of each first."""
     pairs = chain.from_iterable(zip_longest(mine, its_own))
     return [each for each in pairs if each is not None][: max(count, len(mine))]
 
@@ -111,9 +111,10 @@ class _Ours:
         self._tool = RegisteredTool(search_knowledge_base, name=TOOL)
 
     async def found(self, query: str, count: int) -> list[dict[str, Any]]:
-        """Search all of them; within a run it is journaled, unless it is part of a tool call, which is.
+        """Search all knowledge bases. Within an attempt, the search is journaled, unless a tool call contains it.
 
-        Raises: ModuleException (one of them is gone, or cannot be reached).
+        Raises:
+            ModuleException: A knowledge base no longer exists, or cannot be reached.
         """
         run = run_in_hand.get()
         if run is None or run.attempt is None or call_in_hand.get() is not None:
@@ -141,7 +142,7 @@ async def _search(base: str, query: str, count: int, platform: Platform) -> list
 
 
 def _where(result: KnowledgeBaseSearchResult) -> dict[str, Any]:
-    """Where a passage is from, as a model is told."""
+    """Return the source of a passage, as shown to the model."""
     told = {name: getattr(result, name) for name in TOLD}
     told["score"] = round(result.score, 3)
     return {name: value for name, value in told.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Steps of a handler: what one has done is kept, and not done again when the task is taken up again."""
+"""Steps of a handler. Their results are journaled, so that a later attempt does not repeat them."""
 
 import asyncio
 import inspect
@@ -18,11 +18,11 @@ from worker.threads import in_thread, own_process
 from worker.words.errors import ValidationError
 
 PLAIN = (Any, None, type(None), str, int, float, bool, dict, list)
-"""Annotations of what JSON gives back by itself."""
+"""Annotations of values that JSON returns without conversion."""
 
 
 async def step(run: Run, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Do a step, or answer what an earlier attempt has of it."""
+    """Run a step, or return its journaled result."""
     _check(run)
     form = _Form(name, function)
     if run.journal is None:
@@ -38,7 +38,7 @@ async def step(run: Run, name: str, function: Callable[..., Any], arguments: tup
 
 
 def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Do a step in this thread, or answer what an earlier attempt has of it."""
+    """Sync version of ``step``, which runs the step in this thread."""
     _check(run)
     form = _Form(name, function)
     if run.journal is None:
@@ -62,7 +62,7 @@ def step_sync(run: Run, name: str, function: Callable[..., Any], arguments: tupl
 
 
 def _check(run: Run) -> None:
-    """A run that should end begins nothing more. Raises: CancelledError."""
+    """Raise CancelledError if the run should end, so that it begins nothing more."""
     if run.stopping:
         raise asyncio.CancelledError(run.stopping.reason)
 
@@ -72,7 +72,7 @@ def _key(run: Run, at: str) -> str:
 
 
 async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key: Callable[[], str] | None) -> Any:
-    """Call a function; one that is not async in a thread, since it may block."""
+    """Call a function. A sync function is called in a thread, since it may block."""
     token = call_in_hand.set(key)
     try:
         if inspect.iscoroutinefunction(function):
@@ -85,16 +85,16 @@ async def _called(function: Callable[..., Any], arguments: tuple[Any, ...], key:
 
 
 class _Form:
-    """How a step's result is kept and answered: as JSON, in the form that its function's annotation says.
+    """Conversion of a step's result to JSON and back, guided by its function's return annotation.
 
-    It is answered as JSON gives it back, the first time too.
+    The first attempt's result is converted, too, so that all attempts get equal values.
 
     Args:
         name: The step's name.
-        function: What it calls.
+        function: The function that the step calls.
 
     Raises:
-        ValidationError: It says that it answers what JSON has no form for; nothing has been done.
+        ValidationError: The annotation names a type that cannot be put into JSON. The function was not called.
     """
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
@@ -107,11 +107,15 @@ class _Form:
             raise ValidationError(what, field="step") from None
 
     def write(self, value: Any) -> str:
-        """The result as JSON. Raises: ValidationError."""
+        """Return a result as JSON.
+
+        Raises:
+            ValidationError: It cannot be put into JSON.
+        """
         return as_json(value, f"The result of step {self._name!r}")
 
     def read(self, value: Any) -> Any:
-        """The result as it is answered: what does not fit the annotation comes as JSON has it."""
+        """Convert a JSON value to the annotation; return it unchanged if it does not fit."""
         if self._adapter is None:
             return value
         try:
@@ -121,10 +125,10 @@ class _Form:
 
 
 def _answers(function: Callable[..., Any]) -> Any:
-    """What a function says that it answers; Any where it does not say, or cannot be asked."""
+    """Return a function's return annotation, or Any if it has none or it cannot be resolved."""
     while isinstance(function, partial):
         function = function.func
     try:
         return get_type_hints(function).get("return", Any)
-    except Exception:  # noqa: BLE001 - annotations may name what exists for type checkers alone
+    except Exception:  # noqa: BLE001 - annotations may use names that exist only for type checkers
         return Any

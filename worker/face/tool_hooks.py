@@ -1,7 +1,7 @@
-"""What Agno calls around each tool call of an agent that ``Backend`` made: a plain ``Agent(**args).arun()`` is visible.
+"""The hook around tool calls of agents made by ``Backend``, which also logs those of a plain ``arun()``.
 
-Within ``run_agent`` the run itself tells of its tools, and this only calls the hooks of ``on_tool_before`` and the
-others.
+Within ``run_agent``, the run itself logs its tool calls, and the hook only calls the functions registered with
+``on_tool_before`` and its siblings.
 """
 
 import inspect
@@ -28,11 +28,11 @@ Hook = Callable[..., Any]
 
 
 def tool_hook(tools: dict[str, Tool], task_id: str | None) -> Hook:
-    """Make the hook for an agent.
+    """Build the hook for an agent.
 
     Args:
-        tools: The agent's own, by name.
-        task_id: Whose log has the calls where no run is in hand; None means nobody's.
+        tools: The agent's own tools, by name.
+        task_id: The task whose log gets the calls if there is no current run; None means that they are not logged.
     """
 
     def around(function_name: str, function_call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -45,7 +45,7 @@ def tool_hook(tools: dict[str, Tool], task_id: str | None) -> Hook:
 
 
 class _Call:
-    """A call that Agno makes."""
+    """A tool call made by Agno."""
 
     def __init__(self, tool: Tool | None, name: str, arguments: dict[str, Any], task_id: str | None) -> None:
         run = run_in_hand.get()
@@ -58,7 +58,7 @@ class _Call:
         self._id = f"call_{new_id()}"
 
     async def awaited(self, function_call: Callable[..., Any]) -> Any:
-        """Make it on the loop."""
+        """Make the call on the loop."""
         hooks = registry.default.tools.hooks
         await self._hook(hooks.before)
         await self._tell(self._request())
@@ -73,7 +73,7 @@ class _Call:
         return result
 
     def made(self, function_call: Callable[..., Any]) -> Any:
-        """Make it in this thread."""
+        """Make the call in this thread."""
         hooks = registry.default.tools.hooks
         if not self._is_told or (self._tool is not None and (hooks.before or hooks.after or hooks.error)):
             return self._made_and_told(function_call)
@@ -123,5 +123,5 @@ async def _append(task_id: str, event: NewEvent, platform: Platform) -> None:
         work = platform.work if bridge.is_spare() else run.work
         await work.emit(task_id, run.attempt, [event])
         return
-    with suppress(ModuleException):  # a task that is over has no more events
+    with suppress(ModuleException):  # a finished task accepts no more events
         await platform.tasks.push(task_id, [event])

@@ -1,4 +1,4 @@
-"""Files of a new task: URLs stay as they are, local files go to the platform first."""
+"""Files of a new task: URLs are used as they are, local files are uploaded to the platform."""
 
 import asyncio
 import mimetypes
@@ -12,21 +12,21 @@ from worker.settings import Settings
 from worker.words.errors import TooLarge, ValidationError
 
 SCHEMES = frozenset({"http", "https", "data", "worker"})
-"""What a task's file can be named by; ``worker:`` is a file uploaded before."""
+"""URL schemes of a task's files; ``worker:`` refers to an uploaded file."""
 
 FileSource = str | os.PathLike[str]
 
 
 async def references(platform: Platform, files: Sequence[FileSource] | None) -> list[str]:
-    """Answer what a task names its files by; paths are uploaded.
+    """Return references to the files of a task. Local files are uploaded, once all files have been validated.
 
     Args:
-        platform: Where the files go.
-        files: URLs as text, local files as ``pathlib.Path``.
+        platform: The platform to upload to.
+        files: URLs as text; local files as ``pathlib.Path``.
 
     Raises:
-        ValidationError: Text that is no URL, or a path to no file; nothing was uploaded.
-        TooLarge: A file is larger than a worker would read.
+        ValidationError: A text is not a URL, or a path does not lead to a file.
+        TooLarge: A file is larger than workers accept (``WORKER_FILE_BYTES``).
     """
     if isinstance(files, str | os.PathLike):
         raise ValidationError("file_urls is a list: put the one file into brackets", field="file_urls")
@@ -41,16 +41,16 @@ async def upload(platform: Platform, source: FileSource | bytes, name: str | Non
     """Store a file on the platform.
 
     Args:
-        platform: Where it goes.
-        source: A local file, or the bytes themselves.
-        name: What to call it; default: the name of the local file.
+        platform: The platform to upload to.
+        source: A local file, or its content.
+        name: The file's name; default: the name of the local file.
 
     Returns:
-        Its reference, to be named among the files of a task.
+        A reference for the files of a task.
 
     Raises:
-        ValidationError: It is empty, or there is no such file.
-        TooLarge: It is larger than a worker would read.
+        ValidationError: The file is empty or missing.
+        TooLarge: The file is larger than workers accept (``WORKER_FILE_BYTES``).
     """
     if isinstance(source, bytes):
         content, name = source, name or "file"
@@ -62,10 +62,10 @@ async def upload(platform: Platform, source: FileSource | bytes, name: str | Non
 
 
 def check_url(text: str) -> str:
-    """Check that text names a file by a URL.
+    """Check that a text is the URL of a file, and return it. A text is never read as a local path.
 
     Raises:
-        ValidationError: It does not; a local path is never read from text.
+        ValidationError: The text is not such a URL.
     """
     try:
         scheme = urlsplit(text).scheme.lower()
