@@ -1,4 +1,4 @@
-"""Hints within the process: flags to wait for, and who wants to hear of changed tasks. All on the platform's loop."""
+"""Hints within the process: flags to await, and listeners for changed tasks. Used on the platform's event loop."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -11,32 +11,32 @@ Wake = Callable[[Collection[str]], None]
 
 
 class Flags:
-    """Flags and listeners."""
+    """A set of flags, and the listeners for changed tasks."""
 
     def __init__(self) -> None:
         self._flags = {name: asyncio.Event() for name in (WORK, DELIVERIES, NUDGE)}
         self._listeners: list[Wake] = []
 
     def lower(self, flag: str) -> None:
-        """Forget hints so far; call it before looking, so that a hint that comes while one looks is not lost."""
+        """Clear a flag. Call this before polling, so that a hint that arrives during the poll is not lost."""
         self._flags[flag].clear()
 
     def wake(self, *flags: str) -> None:
-        """Raise flags."""
+        """Raise flags, which wakes their waiters."""
         for flag in flags:
             self._flags[flag].set()
 
     async def flagged(self, flag: str, seconds: float) -> None:
-        """Wait for a flag, at most so long."""
+        """Wait for a flag, for at most ``seconds``."""
         await within(self._flags[flag], seconds)
 
     def listen(self, wake: Wake) -> Callable[[], None]:
-        """Hear of changed tasks; returns the way to end it."""
+        """Register a listener for changed tasks; return a function that removes it."""
         self._listeners.append(wake)
         return lambda: self._listeners.remove(wake) if wake in self._listeners else None
 
     def changed(self, *task_ids: str) -> None:
-        """Tell of changed tasks; a listener that raises is the loop's to report, and stops nobody."""
+        """Notify listeners of changed tasks. The exception of one listener is logged by the loop and stops no other."""
         for wake in tuple(self._listeners):
             try:
                 wake(task_ids)

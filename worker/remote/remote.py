@@ -1,4 +1,4 @@
-"""The platform over HTTP."""
+"""The front of the remote platform."""
 
 from worker.contracts import Capabilities
 from worker.remote.clients.deliveries import RemoteDeliveries
@@ -12,15 +12,15 @@ from worker.remote.working import RemoteWork
 
 
 class Remote:
-    """Tasks on a server that speaks xpander's protocol: xpander's cloud, ``worker serve``, or any other.
+    """A platform on a server that speaks xpander's protocol: xpander's cloud, ``worker serve``, or any other.
 
     Args:
-        base_url: The platform; None means xpander's cloud.
-        api_key: The key for it.
-        organization_id: Whose tasks.
+        base_url: The base URL of the platform; None means xpander's cloud.
+        api_key: The key for the platform.
+        organization_id: The organization that owns the tasks.
 
     Raises:
-        ConfigurationError: The base URL is none.
+        ConfigurationError: The base URL is invalid.
     """
 
     def __init__(
@@ -36,28 +36,29 @@ class Remote:
         self._work = RemoteWork(self._transport, self._dialect, self._tasks)
 
     def another(self) -> "Remote":
-        """Another way to the same platform."""
+        """Return another, independent connection to the same platform."""
         base_url, api_key, organization_id = self._given
         return Remote(base_url, api_key, organization_id=organization_id)
 
     async def open(self) -> None:
-        """Make ready; nothing is sent yet, so a platform that is away keeps no worker from starting."""
+        """Prepare the HTTP client. Nothing is sent yet, so a worker can start while the platform is unavailable."""
         await self._transport.open()
 
     async def close(self) -> None:
-        """Let go of every connection; idempotent."""
+        """Close all connections; idempotent."""
         await self._work.close()
         await self._transport.close()
 
     def speak_bare(self) -> None:
-        """Speak the bare protocol alone, whatever the platform can; before ``open``."""
+        """Use only the bare protocol, whatever the platform supports. Call this before ``open``."""
         self._dialect.assume_bare()
 
     async def survey(self) -> Capabilities:
-        """Find out what the platform can do.
+        """Find out what the platform supports, and return its capabilities.
 
         Raises:
-            KeyRefused: It does not take the key. Unavailable: it cannot be reached.
+            KeyRefused: The platform rejected the key.
+            Unavailable: The platform cannot be reached.
         """
         await self._dialect.native()
         return self._dialect.capabilities
@@ -74,7 +75,7 @@ class Remote:
 
     @property
     def deliveries(self) -> RemoteDeliveries:
-        """Deliveries that failed."""
+        """Failed deliveries."""
         return self._deliveries
 
     @property
@@ -84,16 +85,16 @@ class Remote:
 
     @property
     def keys(self) -> RemoteKeys:
-        """Keys of the server."""
+        """The keys of the server."""
         return self._keys
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do; before ``survey`` or the first verb of a worker, what every platform can."""
+        """The platform's capabilities; those of the bare protocol until ``survey`` or the first verb of a worker."""
         return self._dialect.capabilities
 
     @property
     def description(self) -> str:
-        """Where it is; no secret in it."""
+        """The address of the platform, without secrets."""
         spoken = " (bare protocol: no fencing, no resume)" if self._dialect.known is False else ""
         return f"the platform at {self._transport.addresses.shown}{spoken}"

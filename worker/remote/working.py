@@ -1,4 +1,4 @@
-"""The verbs of workers, over HTTP: native where the platform can, bare elsewhere; found out at the first of them."""
+"""The verbs of workers over HTTP, native or bare; the first verb finds out which protocol the platform speaks."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,11 +33,11 @@ from worker.words.work import (
     WorkerWear,
 )
 
-REGISTER_SECONDS = 10.0  # that a start waits for the platform; then the worker is up and registers when it can
+REGISTER_SECONDS = 10.0  # how long startup waits for registration, which then continues in the background
 
 
 class RemoteWork:
-    """What workers ask for, over HTTP."""
+    """The verbs of workers over HTTP."""
 
     def __init__(self, transport: Transport, dialect: Dialect, tasks: RemoteTasks) -> None:
         self._transport = transport
@@ -50,10 +50,11 @@ class RemoteWork:
         self._registering: asyncio.Task[None] | None = None
 
     async def register(self, card: WorkerCard) -> None:
-        """Introduce the worker; a platform that is away is waited for in the background.
+        """Register the worker. If the platform is unavailable, registration continues in the background.
 
         Raises:
-            KeyRefused: The platform does not take the key. ConfigurationError: it refuses this worker.
+            KeyRefused: The platform rejected the key.
+            ConfigurationError: The platform rejected this worker.
         """
 
         async def once(_: Callable[[], None]) -> None:
@@ -69,18 +70,18 @@ class RemoteWork:
 
     @property
     def session(self) -> str | None:
-        """The secret by which a server of ours knows what this process claimed."""
+        """The secret that proves to our own server which tasks this process has claimed."""
         return self._transport.session
 
     def take_over(self, session: str | None) -> None:
-        """Write for what the worker of this session has claimed."""
+        """Use the session of another worker process, so that its claims can be written to."""
         if session is not None:
             self._transport.take_over(session)
 
     async def _chosen(self) -> NativeWork | BareWork:
         if self._side is None:
             native = await self._dialect.native()
-            if self._side is None:  # two may have asked
+            if self._side is None:  # a concurrent call may have chosen
                 self._side = (
                     NativeWork(self._transport, self._tasks, self._flags, self._heartbeats)
                     if native
@@ -89,7 +90,7 @@ class RemoteWork:
         return self._side
 
     async def _is_registered(self, seconds: float) -> bool:
-        """Wait for the registration, at most so long. Raises: what it ended with."""
+        """Wait at most ``seconds`` for the registration and return whether it is done; raise its error if it failed."""
         if self._registering is None:
             return True
         done, _ = await asyncio.wait([self._registering], timeout=seconds)
@@ -98,7 +99,7 @@ class RemoteWork:
         return bool(done)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
-        """Claim what the worker can start; wait for it where there is none."""
+        """Claim tasks that the worker can start, waiting until there are some."""
         if demand().total <= 0 and not self._registered:
             return []
         if not await self._is_registered(seconds):
@@ -110,7 +111,7 @@ class RemoteWork:
         return self._registering is None or self._registering.done()
 
     def nudge(self) -> None:
-        """Ask for the demand again at once."""
+        """Interrupt waiting claims, so that they evaluate the demand again."""
         self._flags.wake(WORK, DELIVERIES, NUDGE)
 
     async def emit(
@@ -122,111 +123,111 @@ class RemoteWork:
     async def _save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None
     ) -> TaskRecord | None:
-        """Store what a run changed of its task, among its other writes; None: the platform knows no such writes."""
+        """Store a run's changes of its task, in order with its other writes; None if the platform lacks such writes."""
         side = await self._chosen()
         return await side.save(task_id, changes, attempt, origin) if isinstance(side, NativeWork) else None
 
     async def journal(self, task_id: str) -> dict[str, str]:
-        """Read the journal."""
+        """Return the task's journal."""
         return await (await self._chosen()).journal(task_id)
 
     async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
-        """Read what was said to the task."""
+        """Return the messages sent to the task."""
         return await (await self._chosen()).messages(task_id, after)
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
-        """Read what earlier attempts have told."""
+        """Return the events that earlier attempts have already sent."""
         return await (await self._chosen()).told(task_id, attempt)
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
-        """Keep with the task what was read of its files."""
+        """Record with the task the files that were downloaded from its URLs."""
         await (await self._chosen()).keep_files(task_id, attempt, files)
 
     async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
-        """Store passages of a document that the task reads."""
+        """Store a part of a document that the task reads for a knowledge base."""
         await (await self._chosen()).store_document(task_id, attempt, part)
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
-        """Write the attempt's last word."""
+        """End or pause the attempt with its outcome."""
         await (await self._chosen()).finish(task_id, attempt, outcome)
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
-        """Queue the task again."""
+        """Hand back the task, so that it is queued again."""
         await (await self._chosen()).hand_back(task_id, attempt, back)
 
     async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
-        """Note files that a run has made."""
+        """Record files that a run has produced."""
         await (await self._chosen()).save_artifacts(task_id, attempt, artifacts)
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
-        """Make what is not there yet of a run's children."""
+        """Create those children of a run that do not exist yet."""
         await (await self._chosen()).make_children(task_id, attempt, children)
 
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
-        """Read some of a task's children."""
+        """Return some of a task's children."""
         return await (await self._chosen()).children(task_id, children)
 
     async def providers(self) -> list[ProviderState]:
-        """List the providers whose last call failed."""
+        """Return the providers whose last call failed."""
         return await (await self._chosen()).providers()
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
-        """Count a failed call."""
+        """Count a failed call of a provider."""
         return await (await self._chosen()).provider_failed(failure)
 
     async def provider_answered(self, provider_id: str) -> None:
-        """Nobody waits for it any more."""
+        """Record that a provider answers again."""
         await (await self._chosen()).provider_answered(provider_id)
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
-        """Charge a crash and queue the task again, or end it."""
+        """Charge the task with a crash, and queue it again or fail it."""
         await (await self._chosen()).crashed(task_id, attempt, reason, delay)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
-        """Which attempts own their task no longer."""
+        """Return the attempts that have lost their lease, with the status of each task."""
         return await (await self._chosen()).lost(held) if held else {}
 
     def cut_off(self, held: Mapping[str, int]) -> list[str]:
-        """Which attempts may be another's by now; a platform that takes no attempts lends no such lease."""
+        """Return the attempts whose lease has expired by this process's clock; a bare platform has no such leases."""
         return self._side.cut_off(held) if isinstance(self._side, NativeWork) else []
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
-        """Hear of changed tasks."""
+        """Register a listener for changed tasks; return a function that removes it."""
         return self._flags.listen(wake)
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """Claim due events of this worker's subscriptions; wait where there is none."""
+        """Claim due deliveries for this worker's subscriptions, waiting until there are some."""
         if not await self._is_registered(seconds):
             return []
         return await (await self._chosen()).deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """Move the cursor on, try again later, or set the event aside."""
+        """Settle a delivery: as handled, or if it failed, retry it later or set it aside."""
         return await (await self._chosen()).settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
-        """Hold on to a worker's leases."""
+        """Renew a worker's leases."""
         await (await self._chosen()).renew(worker_id)
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
-        """Say how worn the worker is."""
+        """Report the worker's memory use, hung threads and other signs of wear."""
         if self._registered:
             await (await self._chosen()).report(worker_id, wear)
 
     async def drain(self, worker_id: str) -> None:
-        """Say that the worker begins to leave."""
+        """Report that the worker is draining."""
         if self._registered:
             await (await self._chosen()).drain(worker_id)
 
     async def leave(self, worker_id: str) -> None:
-        """Hand back what is held, take the worker off the list."""
-        if not self._registered:  # there is nothing to leave
+        """Hand back all held tasks and remove the worker from the list."""
+        if not self._registered:  # the platform does not know this worker yet
             await self.close()
             return
         await (await self._chosen()).leave(worker_id)
 
     async def close(self) -> None:
-        """End what runs in the background; idempotent."""
+        """Stop all background work; idempotent."""
         if self._registering is not None:
             self._registering.cancel()
             await asyncio.gather(self._registering, return_exceptions=True)

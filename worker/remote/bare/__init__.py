@@ -1,1 +1,1 @@
-"""The verbs of our own worker on a platform that speaks the bare protocol alone: no attempts, no journal, no hints."""
+"""The verbs of our own worker on a platform that speaks only the bare protocol: no attempts, no journal, no hints."""

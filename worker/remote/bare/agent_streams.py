@@ -1,4 +1,4 @@
-"""The event streams of a bare worker, one for each agent: on them its tasks are assigned."""
+"""The event streams of a bare worker, one per agent, on which its tasks are assigned."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,19 +18,19 @@ from worker.words.texts import encode
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
-REPORT_SECONDS = 5.0  # for one report; the next one says the same again
+REPORT_SECONDS = 5.0  # timeout of one report; a lost one is sent again later
 
 
 class AgentStream:
-    """One agent's stream.
+    """The event stream of one agent.
 
     Args:
-        transport: The way to the platform.
+        transport: The HTTP client of the platform.
         heartbeats: Sends the heartbeats.
-        agent_id: Whose tasks.
-        assigned: Called with each task as it came.
-        registered: Called when the platform has answered who this worker is, or that it gives up.
-        changed: Called with the id of a task that somebody else ended, where the platform tells such a thing.
+        agent_id: The agent whose tasks are assigned.
+        assigned: Called with each task as it was received.
+        registered: Called when the platform has registered the worker, or when the stream has failed permanently.
+        changed: Called with the id of a task that was ended by another client, if the platform reports that.
     """
 
     def __init__(
@@ -53,31 +53,31 @@ class AgentStream:
         self.failure: ModuleException | None = None
         self._busy = False
         self._told_busy: bool | None = (
-            False  # as whoever registers is taken to be; None means the report may not have arrived
+            False  # the platform assumes this of a newly registered worker; None: the last report may not have arrived
         )
         self._following = asyncio.create_task(self._follow(), name=f"assignments of {agent_id}")
 
     async def tell_capacity(self, *, busy: bool) -> None:
-        """Report whether it can take more, if the platform does not know that already."""
+        """Report whether the worker is busy, if the platform does not know that already."""
         self._busy = busy
         if busy == self._told_busy or self.worker_id is None:
             return
         self._told_busy = busy if await self._report("worker-capacity-update", {"is_busy": busy}) else None
 
     async def leave(self) -> None:
-        """Say that it leaves, then let go of the stream."""
+        """Report that the worker leaves, then close the stream."""
         self._heartbeats.drop(self.agent_id)
         if self.worker_id is not None:
             await self._report("worker-finished", {})
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the stream."""
+        """Close the stream."""
         self._following.cancel()
         await asyncio.gather(self._following, return_exceptions=True)
 
     async def _follow(self) -> None:
-        """Hold the stream open for ever."""
+        """Keep the stream open, reconnecting until an error is final."""
         try:
             final = (ConfigurationError, KeyRefused)
             await until_done(f"following agent {self.agent_id}", self._once, backoff=STREAMS, give_up=final)
@@ -96,11 +96,11 @@ class AgentStream:
         except KeyRefused as error:
             if self.worker_id is None:
                 raise
-            raise Unavailable(error.description) from error  # it was good before: perhaps it will be again
+            raise Unavailable(error.description) from error  # the key was valid before, so this may be temporary
         raise Unavailable("The stream of assignments ended.")
 
     async def _take(self, sent: "ServerSentEvent") -> bool:
-        """Act on an event. Returns: whether the worker was registered by it."""
+        """Handle an event, and return whether it registered the worker."""
         try:
             data = decode(sent.data, f"a {sent.event}")
         except UnreadableRecord:
@@ -145,7 +145,7 @@ class AgentStream:
         return f"type=worker&agent_id={quote(self.agent_id, safe='')}"
 
     async def _report(self, event: str, data: dict[str, Any]) -> bool:
-        """Report something, once. Returns: whether it arrived; the worker goes on without."""
+        """Send a report once, and return whether it arrived; the worker continues either way."""
         body = {"id": self.worker_id, "event": event, "data": data}
         try:
             await self._transport.call(

@@ -1,4 +1,4 @@
-"""What a bare worker has in hand: tasks that wait to be started, and tasks that it runs."""
+"""The tasks that a bare worker holds: those waiting to be started, and those running."""
 
 import time
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from worker.words.work import Demand
 
 @dataclass(slots=True)
 class WaitingTask:
-    """A task that was assigned and is not started.
+    """A task that was assigned to this worker and has not started yet.
 
     Args:
-        due: ``time.monotonic()`` before which it is not started.
-        begun: Whether this worker ran it before and tries it again: the platform holds it for executing.
-        errors: Tries that failed.
-        error: How the last one failed.
-        assigned: The attempt under which the platform assigned it to this very worker: some hold a task for executing
-            from then on.
+        due: The earliest start, as a value of ``time.monotonic()``.
+        begun: Whether this worker ran the task before and retries it, so that it is ``executing`` on the platform.
+        errors: The number of failed tries.
+        error: The error of the last failed try.
+        assigned: The attempt number that the platform sent with the assignment; some platforms set the task to
+            ``executing`` at that point.
     """
 
     task_id: str
@@ -35,19 +35,19 @@ class WaitingTask:
 
 @dataclass(slots=True)
 class Held:
-    """A task that runs here, or whose last word is being written."""
+    """A running task, or one whose outcome is being written."""
 
     task_id: str
     agent_id: str
     attempt: int
     errors: int
     pushes: Batches[list[NewEvent]]
-    ended: AgentExecutionStatus | None = None  # the last word that was tried to be written
+    ended: AgentExecutionStatus | None = None  # the final status that was sent, perhaps without an answer
     started: float = field(default_factory=time.monotonic)
 
 
 class Holding:
-    """Both, by task id: an assignment of a task that is in either is a duplicate."""
+    """Waiting and running tasks by id. A further assignment of a task among them is a duplicate."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, WaitingTask] = {}
@@ -55,14 +55,14 @@ class Holding:
         self._attempts: dict[str, int] = {}
 
     def assign(self, task_id: str, agent_id: str, assigned: int | None = None) -> bool:
-        """Have a task wait to be started. Returns: whether it is new."""
+        """Add a task to the waiting ones, and return whether it is new."""
         if task_id in self.waiting or task_id in self.held:
             return False
         self.waiting[task_id] = WaitingTask(task_id, agent_id, assigned=assigned)
         return True
 
     def pick(self, demand: Demand) -> list[WaitingTask]:
-        """Take what can start now, in the order in which it came."""
+        """Remove and return the waiting tasks that can start now, in the order of their assignment."""
         left = demand.total
         free = dict(demand.agents)
         others = demand.others
@@ -80,21 +80,21 @@ class Holding:
         return picked
 
     def is_busy(self, agent_id: str, demand: Demand, taken: Mapping[str, int]) -> bool:
-        """Whether no further task of an agent could start, after those taken and those that wait."""
+        """Return whether no further task of an agent could start, counting the tasks just taken and those that wait."""
         waiting = sum(each.agent_id == agent_id for each in self.waiting.values()) + taken.get(agent_id, 0)
         in_all = len(self.waiting) + sum(taken.values())
         return demand.total - in_all <= 0 or demand.agents.get(agent_id, demand.others) - waiting <= 0
 
     def next_attempt(self, task_id: str, known: int) -> int:
-        """Number an attempt: never one twice in this process."""
+        """Return a new attempt number; none is used twice in this process."""
         self._attempts[task_id] = max(self._attempts.get(task_id, 0), known) + 1
         return self._attempts[task_id]
 
     def owned(self, task_id: str, attempt: int) -> Held:
-        """Look up what an attempt holds.
+        """Return the task that an attempt holds.
 
         Raises:
-            LeaseLost: It holds it no longer.
+            LeaseLost: The attempt no longer holds the task.
         """
         held = self.held.get(task_id)
         if held is None or held.attempt != attempt:

@@ -1,4 +1,4 @@
-"""Deliveries where the platform keeps none: from the event streams of the tasks that this worker runs. Best effort."""
+"""Best-effort deliveries on a platform that has none, based on the event streams of the tasks that this worker runs."""
 
 import asyncio
 import time
@@ -16,13 +16,13 @@ from worker.words.statuses import TERMINAL
 from worker.words.tasks import TaskRecord
 from worker.words.work import Delivery, DeliveryDemand, Subscription
 
-CAP = 60.0  # seconds that a wait never exceeds here: the process may not live for an hour
-POLL = 1.0  # seconds between looks for one whose time has come
+CAP = 60.0  # longest retry delay in seconds, since deliveries are lost when the process ends
+POLL = 1.0  # seconds between checks for due retries
 
 
 @dataclass(slots=True)
 class Lane:
-    """The deliveries of one task to one subscription, in order; the first is due, or out, or waits."""
+    """The deliveries of one task to one subscription, in order; only the first can be claimed."""
 
     waiting: deque[Delivery] = field(default_factory=deque[Delivery])
     out: bool = False
@@ -30,7 +30,7 @@ class Lane:
 
 
 class LocalDeliveries:
-    """What was heard of the tasks in hand and is still to be delivered."""
+    """Received events of running tasks that are still to be delivered."""
 
     def __init__(self, tasks: RemoteTasks, flags: Flags) -> None:
         self._tasks = tasks
@@ -41,11 +41,11 @@ class LocalDeliveries:
         self._claims = 0
 
     def subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
-        """Deliver to these."""
+        """Set the subscriptions to deliver to."""
         self._subscriptions = subscriptions
 
     def watch(self, task: TaskRecord) -> None:
-        """Follow a task that this worker starts, to its end."""
+        """Follow the events of a task that this worker starts, until it ends."""
         wanted = [each for each in self._subscriptions if _is_about(each, task)]
         if wanted and task.id not in self._watching:
             watching = asyncio.create_task(self._watch(task), name=f"events of {task.id}", context=Context())
@@ -69,7 +69,7 @@ class LocalDeliveries:
             announce(PlatformTrouble(doing=f"following task {task.id}", error=error))
 
     async def deliveries(self, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """Answer what is due; wait where nothing is."""
+        """Claim due deliveries, waiting until there are some."""
         until = time.monotonic() + seconds
         while True:
             self._flags.lower(DELIVERIES)
@@ -90,7 +90,7 @@ class LocalDeliveries:
                 yield lane.waiting[0]
 
     def settle(self, delivery: Delivery, error: str | None, *, final: bool = False) -> bool:
-        """Take the next of the lane's turn, or try this one again later. Returns: whether it was set aside."""
+        """Settle a delivery or schedule its retry, and return whether it was set aside."""
         key = (delivery.subscription_id, delivery.event.task_id)
         lane = self._lanes.get(key)
         if lane is None or not lane.out or lane.waiting[0].claim != delivery.claim:
@@ -109,7 +109,7 @@ class LocalDeliveries:
         return error is not None
 
     async def close(self) -> None:
-        """Follow nothing more."""
+        """Stop following tasks."""
         watching = list(self._watching.values())
         for each in watching:
             each.cancel()

@@ -1,4 +1,4 @@
-"""What the bare protocol wants to know of a run."""
+"""The metrics report of a run in the bare protocol."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from worker.words.tasks import TaskRecord, Tokens
 
 
 def metrics(record: TaskRecord, outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """Compose the report of a run.
+    """Return the metrics report of a run.
 
     Args:
-        record: The task as it stands after it.
-        outcome: How it ended.
-        seconds: How long it took.
+        record: The task after the run.
+        outcome: The outcome of the run.
+        seconds: The duration of the run.
     """
     tokens = Tokens.model_validate(outcome.changes.get("tokens") or {})
     model = "/".join(part for part in (record.llm_model_provider, record.llm_model_name) if part)

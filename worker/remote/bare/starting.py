@@ -1,4 +1,4 @@
-"""Starting tasks on a platform that speaks the bare protocol: each is looked at before, and said to be begun."""
+"""Starting tasks on a bare platform: each task is read first, and then set to ``executing``."""
 
 import asyncio
 import time
@@ -20,16 +20,16 @@ from worker.words.work import Assignment
 
 Status = AgentExecutionStatus
 
-AGAIN = Backoff(1.0, 1.0)  # before a task is started again whose start the platform did not confirm
+AGAIN = Backoff(1.0, 1.0)  # before another try to start a task whose start the platform did not confirm
 
 
 class Starting:
-    """Starts what was assigned.
+    """Starts assigned tasks.
 
     Args:
-        tasks: The platform's.
-        holding: What waits to be started, and what runs.
-        deliveries: Follows what was started, for handlers of other events.
+        tasks: The tasks of the platform.
+        holding: The waiting and the running tasks.
+        deliveries: Follows the events of started tasks, for bound handlers.
     """
 
     def __init__(self, tasks: RemoteTasks, holding: Holding, deliveries: LocalDeliveries) -> None:
@@ -38,12 +38,12 @@ class Starting:
         self._deliveries = deliveries
 
     async def start(self, picked: Sequence[WaitingTask]) -> list[Assignment]:
-        """Start tasks at once; those that were started."""
+        """Start tasks concurrently, and return those that were started."""
         started = await asyncio.gather(*(self._start_one(each) for each in picked))
         return [each for each in started if each is not None]
 
     async def _start_one(self, waiting: WaitingTask) -> Assignment | None:
-        """Start a task, unless it is over, or runs elsewhere; what the platform does not confirm waits again."""
+        """Start a task unless it has ended or runs elsewhere; retry later if the platform does not confirm it."""
         try:
             return await self._begin(waiting)
         except TaskNotFound:
@@ -64,13 +64,13 @@ class Starting:
             return None
 
     async def _fail(self, task_id: str, error: ModuleException) -> None:
-        """End a task that no handler can be given."""
+        """Fail a task that cannot be given to a handler."""
         announce(PlatformTrouble(doing=f"starting task {task_id}", error=error))
         self._holding.held.pop(task_id, None)
         try:
             await self._tasks.update(task_id, {"status": Status.Failed, "result": error.description})
         except ModuleException:
-            return  # the answer cannot be read either; or it is tried when the task is assigned again
+            return  # the response is unreadable too, or the next assignment of the task tries again
 
     async def _begin(self, waiting: WaitingTask) -> Assignment | None:
         task = await self._tasks.get(waiting.task_id)

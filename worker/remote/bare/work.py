@@ -1,7 +1,7 @@
-"""The verbs of workers on a platform that speaks the bare protocol: no attempts, no journal, no hints.
+"""The verbs of workers on a platform that speaks only the bare protocol: no attempts, no journal, no hints.
 
-What such a platform cannot do is made up for: assignments are deduplicated by task id, a task's status is asked before
-it starts, while it runs and before its result is written, and retries happen in this process.
+This module compensates for missing features: assignments are deduplicated by task id, a task's status is read before it
+starts, while it runs and before its result is written, and retries happen in this process.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ from worker.words.work import (
 )
 
 Status = AgentExecutionStatus
-POLL = 1.0  # seconds between looks for a task whose time to be tried again has come
-AGENTS_SECONDS = 30.0  # how often a worker for any agent asks which agents there are
-ASKED_AT_ONCE = 8  # statuses
-LEAVE_SECONDS = 5.0  # for all that is written when leaving; a worker that drains has six left
+POLL = 1.0  # seconds between checks for tasks whose retry is due
+AGENTS_SECONDS = 30.0  # how often a worker for any agent lists the agents
+ASKED_AT_ONCE = 8  # most concurrent status requests
+LEAVE_SECONDS = 5.0  # for all writes when leaving; a draining worker has six seconds left
 
 
 class BareWork:
-    """What workers ask for, of a platform that speaks the bare protocol."""
+    """The verbs of workers on a bare platform."""
 
     def __init__(self, transport: Transport, tasks: RemoteTasks, flags: Flags, heartbeats: Heartbeats) -> None:
         self._transport = transport
@@ -69,7 +69,8 @@ class BareWork:
         """Open a stream for each agent; return once the platform has registered one of them.
 
         Raises:
-            ConfigurationError: The platform refuses this worker. KeyRefused: it does not take the key.
+            ConfigurationError: The platform rejected this worker.
+            KeyRefused: The platform rejected the key.
         """
         self._deliveries.subscribe(card.subscriptions)
         for agent_id in card.agents:
@@ -91,7 +92,7 @@ class BareWork:
             )
 
     async def _open_all(self, well: Callable[[], None]) -> None:
-        """Open a stream for every agent that the platform has, and for those that are made later."""
+        """Open a stream for every agent of the platform, including agents that are created later."""
         while True:
             for agent in await self._tasks.list_agents():
                 self._open(agent.id)
@@ -114,8 +115,8 @@ class BareWork:
         if self._holding.assign(task_id, agent_id, assigned if isinstance(assigned, int) else None):
             self._flags.wake(WORK)
 
-    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:  # noqa: ARG002 - the platform knows it by other names, one a stream
-        """Start what was assigned and can start; wait for it where there is none."""
+    async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:  # noqa: ARG002 - the platform assigns an id per stream
+        """Start assigned tasks that can start, waiting until there are some."""
         until = time.monotonic() + seconds
         while True:
             self._flags.lower(WORK)
@@ -129,14 +130,14 @@ class BareWork:
             if started:
                 await self._tell_capacity(wanted, Counter(each.task.agent_id for each in started))
             elif picked:
-                continue  # all of them were over already
+                continue  # none could be started, most likely because all had ended
             left = until - time.monotonic()
             if started or left <= 0:
                 return started
             await self._flags.flagged(WORK, min(left, POLL))
 
     async def _tell_capacity(self, demand: Demand, taken: Mapping[str, int] | None = None) -> None:
-        """Tell each stream whether more may come; a draining worker wants nothing and says so first of all."""
+        """Report on each stream whether it may assign more tasks; a draining worker reports first that it is busy."""
         reports = (
             stream.tell_capacity(busy=self._holding.is_busy(agent_id, demand, taken or {}))
             for agent_id, stream in self._streams.items()
@@ -148,54 +149,54 @@ class BareWork:
         task_id: str,
         attempt: int,
         events: Sequence[NewEvent],
-        journal: Sequence[JournalEntry] = (),  # noqa: ARG002 - ``resume`` is declared missing: nothing reads it
+        journal: Sequence[JournalEntry] = (),  # noqa: ARG002 - not supported, so nothing reads it
     ) -> None:
-        """Push events."""
+        """Push events. Journal entries are dropped: ``resume`` is not among the platform's capabilities."""
         held = self._holding.owned(task_id, attempt)
         if events:
             await held.pushes.ask(list(events))
 
-    async def journal(self, task_id: str) -> dict[str, str]:  # noqa: ARG002 - the same
-        """There is none."""
+    async def journal(self, task_id: str) -> dict[str, str]:  # noqa: ARG002 - not supported
+        """Return an empty journal."""
         return {}
 
-    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:  # noqa: ARG002 - the same
-        """Nothing that is known."""
+    async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:  # noqa: ARG002 - not supported
+        """Return no messages."""
         return []
 
-    async def told(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - the same
-        """Nothing that is known."""
+    async def told(self, task_id: str, attempt: int) -> list[str]:  # noqa: ARG002 - not supported
+        """Return no events."""
         return []
 
-    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:  # noqa: ARG002 - the same
-        """The platform has no knowledge bases of ours."""
+    async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:  # noqa: ARG002 - not supported
+        """Raise Unsupported: the platform has no knowledge bases of ours."""
         raise Unsupported("store documents", self._transport.addresses.shown)
 
-    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - the same
-        """Refuse: ``keeps_files`` is declared missing. Raises: Unsupported."""
+    async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:  # noqa: ARG002 - not supported
+        """Raise Unsupported: ``keeps_files`` is not among the platform's capabilities."""
         raise Unsupported("keep files of tasks", self._transport.addresses.shown)
 
-    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:  # noqa: ARG002 - the same
-        """Refuse: it knows no files of tasks. Raises: Unsupported."""
+    async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:  # noqa: ARG002 - not supported
+        """Raise Unsupported: the platform has no files of tasks."""
         raise Unsupported("keep files that runs make", self._transport.addresses.shown)
 
-    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:  # noqa: ARG002 - the same
-        """Refuse: it keeps no journals, so nothing could go on after them. Raises: Unsupported."""
+    async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:  # noqa: ARG002 - not supported
+        """Raise Unsupported: without a journal, the parent could not resume after its children."""
         raise Unsupported("make children of tasks", self._transport.addresses.shown)
 
-    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:  # noqa: ARG002 - the same
-        """Answer none."""
+    async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:  # noqa: ARG002 - not supported
+        """Return no children."""
         return []
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
-        """Write the attempt's last word, unless the task was ended meanwhile."""
+        """Write the attempt's outcome, unless the task was ended in the meantime."""
         if not outcome.status.is_terminal and outcome.status is not Status.Paused:
             raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
         held = self._holding.owned(task_id, attempt)
-        if held.ended is None:  # else an earlier try may have arrived, and its status is ours
+        if held.ended is None:  # otherwise an earlier try may have arrived, and the final status is our own
             await self._check_open(held)
         held.ended = outcome.status
-        changes = {name: value for name, value in outcome.changes.items() if value is not None}  # null is "as it is"
+        changes = {name: value for name, value in outcome.changes.items() if value is not None}  # null means unchanged
         record = await self._tasks.update(task_id, {**changes, "status": outcome.status})
         self._holding.held.pop(task_id, None)
         if record.status is not outcome.status:
@@ -203,10 +204,10 @@ class BareWork:
         self._later(self._report(record, outcome, held), f"metrics of {task_id}")
 
     async def _check_open(self, held: Held) -> None:
-        """Nothing overwrites the end of a task.
+        """Check that a task has not ended, so that no write replaces its outcome.
 
         Raises:
-            LeaseLost: It is over already.
+            LeaseLost: The task has ended, or does not exist.
         """
         try:
             task = await self._tasks.get(held.task_id)
@@ -226,7 +227,7 @@ class BareWork:
             announce(PlatformTrouble(doing="reporting metrics", error=error))
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
-        """After an error: try again in this process. Without one: ask the platform to queue it again."""
+        """Retry the task in this process after an error; without an error, ask the platform to queue it again."""
         held = self._holding.owned(task_id, attempt)
         await self._check_open(held)
         if back.error is None:
@@ -244,34 +245,34 @@ class BareWork:
         )
 
     async def providers(self) -> list[ProviderState]:
-        """None that are known: such a platform keeps no account of them."""
+        """Return no providers: a bare platform does not track them."""
         return []
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
-        """Nobody to tell: the task is tried as usual."""
+        """Do nothing: a bare platform does not track providers."""
 
     async def provider_answered(self, provider_id: str) -> None:
-        """Nobody to tell."""
+        """Do nothing: a bare platform does not track providers."""
 
-    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:  # noqa: ARG002 - refused
-        """A bare platform counts no deaths. Raises: Unsupported."""
+    async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:  # noqa: ARG002 - not supported
+        """Raise Unsupported: a bare platform does not count crashes."""
         raise Unsupported(f"count the deaths of what ran task {task_id}", self._transport.addresses.shown)
 
     async def _give_up(self, task_id: str) -> None:
-        """Ask for a task to be queued again; where the platform does not do that, say so: the task stays as it is."""
+        """Ask the platform to queue a task again; announce it if the task stays ``executing`` all the same."""
         record = await self._tasks.update(task_id, {"status": Status.Pending})
         if record.status is Status.Executing:
             refused = Unsupported(f"take task {task_id} back: it stays executing", self._transport.addresses.shown)
             announce(PlatformTrouble(doing="handing back", error=refused))
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, Status]:
-        """Ask how the tasks in hand stand: those that are over, or gone, are lost."""
+        """Return the held tasks that have ended or no longer exist, with their status."""
         statuses = await asyncio.gather(*(self._status(task_id) for task_id in held))
         lost = {task_id: status for task_id, status in zip(held, statuses, strict=True) if status in TERMINAL}
         return {task_id: status for task_id, status in lost.items() if self._let_go(task_id, held[task_id])}
 
     def _let_go(self, task_id: str, attempt: int) -> bool:
-        """Hold a lost task no longer. Returns: whether it is lost, and not just being finished by its own run."""
+        """Release a lost task; return False if it was ended by its own run, which is writing its outcome."""
         held = self._holding.held.get(task_id)
         if held is not None and held.attempt == attempt:
             if held.ended is not None:
@@ -286,27 +287,27 @@ class BareWork:
             except TaskNotFound:
                 return Status.Stopped
             except ModuleException:
-                return Status.Executing  # not known; asked again in a few seconds
+                return Status.Executing  # unknown; read again in a few seconds
 
-    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:  # noqa: ARG002 - the only one here
-        """Answer events of the tasks that this worker runs, for its handlers."""
+    async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:  # noqa: ARG002 - there is only one worker
+        """Claim due deliveries from the tasks that this worker runs, waiting until there are some."""
         return await self._deliveries.deliveries(demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """Go on to the next event, or try this one again later."""
+        """Settle a delivery or schedule its retry."""
         return self._deliveries.settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
-        """The heartbeats do that."""
+        """Do nothing: the heartbeats keep the worker alive."""
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
-        """Such a platform lists no workers."""
+        """Do nothing: a bare platform has no list of workers."""
 
     async def drain(self, worker_id: str) -> None:
-        """Such a platform lists no workers; that this one takes nothing more it says by being busy."""
+        """Do nothing: a bare platform has no list of workers, and a draining worker reports that it is busy."""
 
-    async def leave(self, worker_id: str) -> None:  # noqa: ARG002 - the only one here
-        """Hand back what is left, say goodbye."""
+    async def leave(self, worker_id: str) -> None:  # noqa: ARG002 - there is only one worker
+        """Hand back the remaining tasks and report that the worker leaves."""
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await asyncio.gather(*(self._leave_one(task_id) for task_id in self._left()))
@@ -323,7 +324,7 @@ class BareWork:
         waiting = self._holding.waiting.pop(task_id, None)
         try:
             record = await self._tasks.update(task_id, {"status": Status.Pending})
-            if record.status is Status.Executing and waiting is not None:  # its next try would have been here
+            if record.status is Status.Executing and waiting is not None:  # this process would have retried it
                 await self._tasks.update(task_id, {"status": Status.Error, "result": waiting.error})
         except ModuleException as error:
             announce(PlatformTrouble(doing=f"handing back task {task_id}", error=error))
@@ -332,7 +333,7 @@ class BareWork:
         return [each for each in self._background if each.get_name().startswith("metrics")]
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """Stop all background work."""
         background = list(self._background)
         for each in background:
             each.cancel()
@@ -341,7 +342,7 @@ class BareWork:
         await self._deliveries.close()
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
-        """Hear of changed tasks."""
+        """Register a listener for changed tasks; return a function that removes it."""
         return self._flags.listen(wake)
 
     def _later(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:

@@ -1,1 +1,1 @@
-"""The verbs of clients over HTTP: tasks, their events, deliveries, keys, knowledge bases."""
+"""The verbs of clients over HTTP: tasks, events, deliveries, keys, knowledge bases."""

@@ -1,4 +1,4 @@
-"""Agents, their tools and model providers over HTTP, and the audit log."""
+"""The verbs of agents, their tools and model providers, and of the audit log, over HTTP."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,15 +16,15 @@ from worker.words.ids import check_id, new_id
 from worker.words.providers import ProviderState
 from worker.words.tools import TOOL_SECONDS, ToolInvocationResult, ToolRecord
 
-WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own limit: the server waits until a worker has said its last word
+WAIT_MARGIN_SECONDS = 15.0  # beyond a tool's own timeout, while the server waits for the worker's outcome
 
 
 class RemoteAgentVerbs(Verbs):
-    """Agents and what goes with them."""
+    """The verbs of agents, tools, providers and the audit log."""
 
     @bounded
     async def get_agent(self, agent_id: str) -> AgentRecord:
-        """Read an agent."""
+        """Return an agent."""
         if not agent_id:
             raise AgentNotFound(agent_id)
         answer = await self._transport.call("GET", f"/agents/{in_path(agent_id)}", subject=Subject(agent_id=agent_id))
@@ -32,13 +32,13 @@ class RemoteAgentVerbs(Verbs):
 
     @bounded
     async def list_agents(self) -> list[AgentRecord]:
-        """Read all agents."""
+        """Return all agents."""
         rows = decode((await self._transport.call("GET", "/agents/list")).content, "a list of agents")
         return [agent_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
     @bounded
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
-        """Store an agent under its next version."""
+        """Create an agent, or update it under a new version number."""
         check_id(agent.id, "id")
         try:
             answer = await self._transport.call("PUT", f"/agents/{in_path(agent.id)}", body=agent)
@@ -50,7 +50,7 @@ class RemoteAgentVerbs(Verbs):
 
     @bounded
     async def delete_agent(self, agent_id: str) -> AgentRecord:
-        """Take an agent off the list."""
+        """Delete an agent from the list."""
         if not agent_id:
             raise AgentNotFound(agent_id)
         subject = Subject(agent_id=agent_id)
@@ -68,7 +68,7 @@ class RemoteAgentVerbs(Verbs):
     async def invoke_tool(
         self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
     ) -> ToolInvocationResult:
-        """Have a worker call a tool of an agent."""
+        """Call a tool of an agent on a worker, and return its result."""
         native = await self._dialect.native()
         seconds = TOOL_SECONDS if not native else (await self._tool(agent_id, tool)).timeout
         answer = await self._transport.call(
@@ -86,7 +86,6 @@ class RemoteAgentVerbs(Verbs):
         return ToolInvocationResult(tool_id=tool, payload=dict(payload), result=said, is_success=True)
 
     async def _tool(self, agent_id: str, name: str) -> ToolRecord:
-        """A tool of an agent. Raises: AgentNotFound, ToolNotFound."""
         agent = await self.get_agent(agent_id)
         found = next((each for each in agent.announced_tools if each.name == name), None)
         if found is None:
@@ -95,18 +94,18 @@ class RemoteAgentVerbs(Verbs):
 
     @bounded
     async def providers(self) -> list[ProviderState]:
-        """List the providers whose last call failed."""
+        """Return the providers whose last call failed."""
         rows = await self._of_providers("GET", "")
         return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
     @bounded
     async def resume_provider(self, provider_id: str) -> ProviderState:
-        """Have the tasks that wait for a provider tried at once."""
+        """Resume the tasks that wait for a provider immediately."""
         return provider_of(await self._of_providers("POST", f"/{in_path(provider_id)}/resume"))
 
     @bounded
     async def fail_provider(self, provider_id: str) -> ProviderState:
-        """End the tasks that wait for a provider."""
+        """End the tasks that wait for a provider with an error."""
         return provider_of(await self._of_providers("POST", f"/{in_path(provider_id)}/fail"))
 
     async def _of_providers(self, method: str, path: str) -> Any:
@@ -116,7 +115,7 @@ class RemoteAgentVerbs(Verbs):
 
     @bounded
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
-        """List the lines of the audit log that fit, the newest first."""
+        """Return the matching entries of the audit log, newest first."""
         if not await self._dialect.native():
             raise self._unsupported("tell what is in an audit log")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})

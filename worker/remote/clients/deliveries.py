@@ -1,4 +1,4 @@
-"""Deliveries that failed, over HTTP: our own server lists them, a bare platform keeps none."""
+"""The verbs of failed deliveries over HTTP; a bare platform has none."""
 
 from typing import Any, cast
 
@@ -11,20 +11,20 @@ UNKNOWN_ROUTE = frozenset({404, 405})
 
 
 class RemoteDeliveries:
-    """Deliveries that failed, of one organization."""
+    """The failed deliveries of one organization."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._url = f"{transport.addresses.organization}/deliveries"
 
     async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
-        """List them, those of the newest tasks first."""
+        """Return failed deliveries, those of the newest tasks first."""
         params = query.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
         rows = await self._asked("GET", self._url, "list deliveries", params=params)
         return [FailedDelivery.model_validate(row) for row in cast("list[Any]", rows)]
 
     async def retry(self, wish: DeliveryRetry) -> int:
-        """Have set-aside ones tried once more; how many that are."""
+        """Retry deliveries that were set aside, and return their number."""
         body = wish.model_dump(mode="json", exclude={"agents"}, exclude_none=True)
         answer = await self._asked("POST", f"{self._url}/retry", "retry deliveries", body=body)
         return int(answer["retried"])

@@ -1,4 +1,4 @@
-"""Which dialect a platform speaks: the native one, between our own worker and server, or the bare protocol."""
+"""Detection of a platform's protocol: the native one of our own server, or the bare protocol."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ QUESTION = {"worker_id": None, "verbs": [{"verb": "lost", "held": {}}]}
 
 
 class Dialect:
-    """Found out once, when it is first needed."""
+    """The protocol of a platform. It is detected once, when first needed."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -25,23 +25,24 @@ class Dialect:
 
     @property
     def known(self) -> bool | None:
-        """Whether it is the native one; None means not found out yet."""
+        """Whether the platform speaks the native protocol; None until that was detected."""
         return self._native
 
     def assume_bare(self) -> None:
-        """Do not ask: it is the bare protocol."""
+        """Use the bare protocol without detection."""
         self._native = False
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the platform can do; until that is found out, what every platform can."""
+        """The platform's capabilities; those of the bare protocol until the protocol was detected."""
         return Capabilities() if self._native else BARE
 
     async def native(self) -> bool:
-        """Find out.
+        """Return whether the platform speaks the native protocol.
 
         Raises:
-            KeyRefused: The platform does not take the key. Unavailable: it cannot be reached.
+            KeyRefused: The platform rejected the key.
+            Unavailable: The platform cannot be reached.
         """
         async with self._asking:
             if self._native is None:
@@ -53,7 +54,7 @@ class Dialect:
             answer = await self._transport.call("POST", f"{self._transport.addresses.organization}/work", body=QUESTION)
             return _is_native(decode(answer.content, "an answer"))
         except ModuleException as error:
-            if error.status_code in KEY_REFUSED:  # gateways say so of a route they do not know too
+            if error.status_code in KEY_REFUSED:  # gateways also return this for unknown routes
                 await self._transport.call("GET", "/agents/list")
                 return False
             if error.status_code in BUSY or 500 <= error.status_code not in (501, 502):  # noqa: PLR2004 - HTTP: its fault

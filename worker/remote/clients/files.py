@@ -1,4 +1,4 @@
-"""Files over HTTP."""
+"""The verbs of files over HTTP."""
 
 from urllib.parse import quote
 
@@ -14,10 +14,10 @@ from worker.words.work import KeptFile, StoredFile
 
 
 class FileVerbs(Verbs):
-    """Files that are stored, and those of a task."""
+    """The verbs of stored files and of the files of a task."""
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
-        """Upload a file."""
+        """Upload a file and return its reference."""
         if not content:
             raise ValidationError(f"{name} is empty", field="file")
         if len(content) > FILE_BYTES:
@@ -48,7 +48,7 @@ class FileVerbs(Verbs):
 
     @bounded
     async def kept_files(self, task_id: str) -> list[KeptFile]:
-        """Which of a task's files are stored; none on a platform that keeps none."""
+        """Return the stored files of a task; none on a platform that stores none."""
         if not await self._dialect.native():
             return []
         answer = await self._transport.call("GET", f"{task_path(task_id)}/files", subject=Subject(task_id=task_id))

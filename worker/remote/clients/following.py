@@ -1,4 +1,4 @@
-"""Following a task's events: over one connection after another, each number once, until the task is over."""
+"""Following a task's events across reconnections, each exactly once, until the task ends."""
 
 import asyncio
 from collections import OrderedDict
@@ -20,20 +20,20 @@ from worker.words.tasks import TaskRecord
 if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
-AGAIN = Backoff(0.2, 10.0)  # before the stream is opened again; an event resets it
-SILENCE = 2.0  # seconds after which a stream without numbers, asked for what there is now, has said it all
-DIGITS = 18  # of a number; beyond them it is none
-REMEMBERED = 1000  # events without a number, to know one that a new connection repeats
+AGAIN = Backoff(0.2, 10.0)  # before reconnecting; reset by each event
+SILENCE = 2.0  # seconds of silence that end ``so_far`` on a platform that keeps the stream open
+DIGITS = 18  # most digits of an event number; longer ids are not numbers
+REMEMBERED = 1000  # most events without a number that are remembered, to detect repetitions after a reconnect
 
 
 class Following:
     """The events of one task.
 
     Args:
-        transport: The way to the platform.
-        dialect: Whether the platform ends a stream that was asked for what is there now.
-        path: Of the task.
-        task_id: The task's.
+        transport: The HTTP client of the platform.
+        dialect: The protocol of the platform; a native platform ends a stream that is not to be followed.
+        path: The path of the task.
+        task_id: The task.
         get: Reads the task.
         after: The number of the last event seen.
     """
@@ -56,12 +56,12 @@ class Following:
         self._after = after
         self._numbered = after > 0
         self._seen: OrderedDict[int, None] = OrderedDict()
-        self._before: frozenset[int] = frozenset()  # what earlier connections brought
+        self._before: frozenset[int] = frozenset()  # events received on earlier connections
         self._pauses = AGAIN.pauses()
-        self._told_end = False  # the last event that tells the task's state told a terminal one
+        self._told_end = False  # whether the last event with a status had a terminal one
 
     async def follow(self) -> AsyncGenerator[TaskUpdateEvent]:
-        """Yield events until the task is over, whatever happens to the connection."""
+        """Yield events until the task ends, reconnecting as often as needed."""
         while True:
             events = self._connection(follow=True)
             try:
@@ -73,7 +73,7 @@ class Following:
                 if isinstance(error, TaskNotFound) or error.status_code in KEY_REFUSED:
                     raise
                 if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
-                    self._pauses.at_least(SILENCE)  # the stream is refused: the status is asked now and then
+                    self._pauses.at_least(SILENCE)  # the stream is refused: poll the task's status instead
             finally:
                 await events.aclose()
             ended = await self._ended()
@@ -84,7 +84,7 @@ class Following:
             await asyncio.sleep(self._pauses.next())
 
     async def so_far(self) -> AsyncGenerator[TaskUpdateEvent]:
-        """Yield the events that are there now; where the platform cannot say which, those of the first moments."""
+        """Yield the events up to now; if the platform cannot mark their end, those until the first silence."""
         limit = None if await self._dialect.native() else SILENCE
         events = self._connection(follow=False)
         try:
@@ -115,7 +115,7 @@ class Following:
                     yield event
 
     def _new(self, sent: "ServerSentEvent") -> TaskUpdateEvent | None:
-        """Read an event; one seen before, or of a type that we do not know, is none."""
+        """Parse an event; return None if it was seen before or has an unknown type."""
         number = int(sent.id) if sent.id.isdecimal() and len(sent.id) <= DIGITS else None
         if number is not None:
             if number <= self._after:
@@ -141,10 +141,10 @@ class Following:
         return digest in self._before
 
     async def _ended(self) -> TaskRecord | None:
-        """The task, if it is over and its last event was seen; none while the platform does not say.
+        """Return the task if it has ended and its last event was seen; None if not, or if the platform does not answer.
 
         Raises:
-            TaskNotFound: It is gone.
+            TaskNotFound: The task no longer exists.
         """
         try:
             task = await self._get(self._task_id)
@@ -159,7 +159,7 @@ class Following:
 
 
 def _finished(task: TaskRecord) -> TaskUpdateEvent:
-    """The end that no connection was there to tell."""
+    """Return an end event for a task that ended while there was no connection."""
     return TaskUpdateEvent(
         type=TaskUpdateEventType.TaskFinished,
         task_id=task.id,

@@ -1,4 +1,4 @@
-"""Keys of a server, over HTTP: those of the organization of whoever asks, who has an admin's."""
+"""The verbs of keys over HTTP: an admin's key manages the keys of its organization."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ class RemoteKeys(Verbs):
         agents: Sequence[str] = (),
         seconds: float | None = None,
     ) -> tuple[str, Key]:
-        """Make a key; it can be read here and never again."""
+        """Create a key, and return its secret value, which is available only now, and its record."""
         self._check(organization_id)
         body = {"role": str(role), "name": name, "agents": list(agents) or None, "expires_in": seconds}
         made = await self._ask("POST", "", body=body, repeat=Repeat.UNSENT)
@@ -34,14 +34,18 @@ class RemoteKeys(Verbs):
         return made["key"], _key(made)
 
     async def list(self, organization_id: str | None = None) -> list[Key]:
-        """The keys within reach, the expired and revoked too; never what they are."""
+        """Return the keys that the caller can see, including expired and revoked ones, without their secret values."""
         if organization_id is not None:
             self._check(organization_id)
         found = await self._ask("GET", "")
         return [_key(each) for each in cast("list[Any]", found if isinstance(found, list) else [])]
 
     async def revoke(self, key_id: str) -> Key:
-        """Have a key open nothing any more. Raises: NotFound."""
+        """Revoke a key.
+
+        Raises:
+            NotFound: There is no such key.
+        """
         return _key(await self._ask("POST", f"/{quote(key_id, safe='')}/revoke"))
 
     def _check(self, organization_id: str) -> None:
@@ -58,7 +62,7 @@ class RemoteKeys(Verbs):
 
 
 def _key(data: Any) -> Key:
-    """Read a key. Raises: Unavailable."""
+    """Parse a key's record."""
     try:
         moments = {
             name: None if data.get(name) is None else datetime.fromisoformat(data[name])

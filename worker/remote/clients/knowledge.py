@@ -1,4 +1,4 @@
-"""Knowledge bases over HTTP: the public protocol's routes."""
+"""The verbs of knowledge bases over HTTP, with the routes of the public protocol."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ ROOT = "/knowledge_bases"
 
 
 class RemoteKnowledge:
-    """The knowledge bases of a platform over HTTP."""
+    """The knowledge bases of a platform, over HTTP."""
 
     def __init__(self, transport: Transport, dialect: Dialect) -> None:
         self._transport = transport
@@ -33,47 +33,47 @@ class RemoteKnowledge:
 
     @bounded
     async def create(self, new: NewKnowledgeBase) -> KnowledgeBaseRecord:
-        """Make a knowledge base."""
+        """Create a knowledge base."""
         body = new.model_dump(exclude_none=True)
         answer = await self._transport.call("POST", f"{ROOT}/create", body=body, repeat=Repeat.UNSENT)
         return knowledge_base_of(decode(answer.content, "a knowledge base"))
 
     @bounded
     async def list(self) -> list[KnowledgeBaseRecord]:
-        """List all, by name."""
+        """Return all knowledge bases, by name."""
         answer = await self._transport.call("GET", ROOT)
         return [knowledge_base_of(each) for each in _rows(answer.content)]
 
     @bounded
     async def get(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
-        """Read one."""
+        """Return a knowledge base."""
         return knowledge_base_of(decode(await self._ask("GET", knowledge_base_id, "/details"), "a knowledge base"))
 
     @bounded
     async def delete(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
-        """Delete one."""
+        """Delete a knowledge base, and return its last record."""
         known = await self.get(knowledge_base_id)
         await self._ask("DELETE", knowledge_base_id, "/erase", repeat=Repeat.UNSENT)
         return known
 
     @bounded
     async def add(self, knowledge_base_id: str, urls: Sequence[str]) -> "list_[KnowledgeBaseDocumentItem]":
-        """Have a task read documents."""
+        """Add documents, which a task reads."""
         body = [{"document_url": each, "sync": False} for each in check_documents(urls)]
         return _documents(await self._ask("POST", knowledge_base_id, body=body, repeat=Repeat.UNSENT))
 
     async def is_served(self) -> bool:
-        """Whether a worker reads documents: that is the server's own business."""
+        """Return True: whether a worker reads documents is up to the server."""
         return True
 
     @bounded
     async def documents(self, knowledge_base_id: str) -> "list_[KnowledgeBaseDocumentItem]":
-        """List what is in it, or was to be."""
+        """Return the documents of a knowledge base, including those that are still to be read."""
         return _documents(await self._ask("GET", knowledge_base_id, "/list"))
 
     @bounded
     async def remove(self, knowledge_base_id: str, document_ids: Sequence[str]) -> int:
-        """Remove documents."""
+        """Remove documents, and return their number."""
         content = await self._ask("DELETE", knowledge_base_id, body=list(document_ids), repeat=Repeat.UNSENT)
         told = decode(content, "a count") if content else None
         return int(told.get("removed", 0)) if isinstance(told, dict) else len(document_ids)
@@ -82,7 +82,7 @@ class RemoteKnowledge:
     async def search(
         self, knowledge_base_id: str, query: str, top_k: int, *, embed: Embed | None = None
     ) -> "list_[KnowledgeBaseSearchResult]":
-        """Find the passages that answer a question best; the platform itself makes the vector of it."""
+        """Return the passages that best match a query; the platform computes the query's vector itself."""
         del embed
         asked = {"search_query": query, "top_k": top_k, "use_bubble": "false"}
         return [passage_of(each) for each in _rows(await self._ask("GET", knowledge_base_id, params=asked))]
@@ -103,9 +103,9 @@ def _rows(content: bytes) -> list[Any]:
 
 
 def _documents(content: bytes) -> list[KnowledgeBaseDocumentItem]:
-    """Documents as they were told; other platforms do not say when one was added."""
+    """Parse documents; ``added_at`` is now for those of platforms that do not send it."""
     now = datetime.now(UTC)
     return [document_of({"added_at": now, **each} if isinstance(each, dict) else each) for each in _rows(content)]
 
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # in the class above, ``list`` refers to its method

@@ -1,4 +1,4 @@
-"""Lists of tasks, conversations and requests over HTTP."""
+"""The verbs of lists (tasks, conversations, requests) over HTTP."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,11 +14,11 @@ from worker.words.task_lists import TaskItem, TaskQuery
 
 
 class ListVerbs(RemoteAgentVerbs):
-    """Lists, the newest first; a bare platform knows fewer filters, so the others are applied here."""
+    """Lists, newest first. A bare platform supports fewer filters, so the rest are applied here."""
 
     @bounded
     async def find(self, query: TaskQuery) -> list[TaskItem]:
-        """List tasks, newest first; what the platform does not filter is filtered here."""
+        """Return tasks, newest first; filters that the platform lacks are applied here."""
         history = f"{EXECUTION}/executions/history"
         if _is_nobodys(query):
             return []
@@ -53,13 +53,13 @@ class ListVerbs(RemoteAgentVerbs):
 
     @bounded
     async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
-        """Tell a conversation."""
+        """Return a conversation."""
         content = await self._conversations(f"/{in_path(conversation_id)}", query)
         return conversation_of(decode(content, "a conversation"))
 
     @bounded
     async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
-        """List conversations, the one with the newest task first."""
+        """Return conversations, the one with the newest task first."""
         rows = decode(await self._conversations("", query), "a list of conversations")
         return [conversation_item_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
@@ -71,7 +71,7 @@ class ListVerbs(RemoteAgentVerbs):
 
     @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
-        """List what waits for a person."""
+        """Return the requests that wait for a person."""
         if not await self._dialect.native():
             raise self._unsupported("list what waits for a person")
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"agents"})
@@ -80,19 +80,19 @@ class ListVerbs(RemoteAgentVerbs):
 
 
 def _is_nobodys(query: TaskQuery) -> bool:
-    """Whether no agent's task can fit."""
+    """Return whether no agent's task can match."""
     return (query.agents is not None and query.agent_id not in (None, *query.agents)) or query.agents == ()
 
 
 def _params(query: TaskQuery, *, agents: Sequence[str] | None) -> dict[str, Any]:
-    """A query as the address carries it."""
+    """Return a query as URL parameters."""
     params = query.model_dump(mode="json", exclude={"agent_id", "agents", "status", "statuses"})
     statuses = [query.status] if query.status is not None else query.statuses
     return params | {"status": ",".join(statuses) or None, "agent_id": ",".join(agents or ()) or None}
 
 
 def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
-    """Do what a platform that knows neither limit nor order nor some filter has left undone."""
+    """Apply order, cursor, filters and limit, in case the platform does not support them."""
     items = sorted(items, key=lambda item: (item.created_at, item.id), reverse=True)
     place = next((place for place, item in enumerate(items) if item.id == query.before), None)
     if place is not None:
@@ -101,7 +101,7 @@ def _page(items: list[TaskItem], query: TaskQuery) -> list[TaskItem]:
 
 
 def _fits(item: TaskItem, query: TaskQuery) -> bool:
-    """Whether an item is wanted; what it does not tell is taken to be as the platform was asked for it."""
+    """Return whether an item matches. Fields that it lacks count as matching, since the platform was asked for them."""
     told = {"agent_id": item.agent_id, "status": item.status, "user_id": item.user_id or query.user_id}
     told["finish_reason"] = item.finish_reason
     return (
@@ -116,6 +116,6 @@ def _fits(item: TaskItem, query: TaskQuery) -> bool:
 
 
 def _has_text(item: TaskItem, text: str) -> bool:
-    """Whether an item has a text; one that shows its input comes from a server of ours, which has looked itself."""
+    """Return whether an item contains a text. If it has an input, it comes from our server, which has searched."""
     told = (item.id, item.internal_status, item.title, item.text, item.result)
     return item.text is not None or any(text.lower() in each.lower() for each in told if each)

@@ -1,4 +1,4 @@
-"""The verbs of clients, over the bare routes."""
+"""The verbs of tasks over HTTP, with the routes of the public protocol."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,20 +25,20 @@ from worker.words.tasks import NewTask, TaskRecord
 from worker.words.watching import Creation, watched
 
 SaveOfARun = Callable[[str, Mapping[str, Any], int, str | None], Awaitable[TaskRecord | None]]
-"""Called with a task's id, what a run changed of it, the attempt, and the handler; None: it is saved as by anybody."""
+"""Saves a run's changes, given task id, changes, attempt and handler; returns None if an ordinary save must do it."""
 
 
 class RemoteTasks(ListVerbs, FileVerbs):
-    """What clients ask for, over HTTP."""
+    """The verbs of clients over HTTP."""
 
     save_of_a_run: SaveOfARun
 
     @bounded
     async def create(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
-        """Store a pending task; with a ``key`` once, on a platform that knows such keys.
+        """Create a pending task; with a ``key`` only once, on a platform that supports idempotency keys.
 
-        The request is repeated where the platform surely did not act on it; where it may have, only on a platform that
-        knows the idempotency key that goes with it.
+        The request is repeated if the platform certainly did not process it. If it may have, the request is repeated
+        only on a platform that supports the idempotency key that every create carries.
         """
         with watched(Creation(agent_id=new.agent_id, task_id=new.id, traceparent=new.traceparent)) as creation:
             if creation.traceparent != new.traceparent:
@@ -49,7 +49,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     async def _create_once(self, new: NewTask, key: str | None) -> TaskRecord:
         headers = {"idempotency-key": key or new_id()}
-        if new.agent_version is not None and new.agent_version.isascii():  # the body has it, too
+        if new.agent_version is not None and new.agent_version.isascii():  # the body contains it, too
             headers["x-agent-version"] = new.agent_version
         try:
             return await self._create(new, headers, Repeat.UNSENT)
@@ -68,14 +68,14 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def get(self, task_id: str) -> TaskRecord:
-        """Read a task."""
+        """Return a task."""
         return await self._task("GET", task_id, "/status")
 
     @bounded
     async def update(
         self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
     ) -> TaskRecord:
-        """Store changed fields; answers the task as it stands then."""
+        """Update fields of a task, and return the task."""
         changes = check_changes(changes)
         if None in changes.values() and not await self._dialect.native():
             raise self._unsupported("clear a field of a task: there null means unchanged")
@@ -95,12 +95,12 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def stop(self, task_id: str) -> TaskRecord:
-        """End a task as stopped."""
+        """Stop a task."""
         return await self._task("DELETE", task_id)
 
     @bounded
     async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
-        """Queue a finished or paused task again, from its start or where it stood."""
+        """Queue a finished or paused task again, resumed or from the start."""
         try:
             wish = "" if resume is None else f"?resume={str(resume).lower()}"
             return await self._task("POST", task_id, f"/retry{wish}", repeat=Repeat.UNSENT)
@@ -112,17 +112,17 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
-        """Answer what a paused task asks."""
+        """Answer the requests of a paused task."""
         if not await self._dialect.native():
             raise self._unsupported("answer a paused task")
         body = {"answers": [each.model_dump(mode="json", exclude_none=True) for each in answers]}
-        is_safe = all(each.id is not None for each in answers)  # else a repeat may meet another request
+        is_safe = all(each.id is not None for each in answers)  # without an id, a repeat could answer another request
         repeat = Repeat.ALWAYS if is_safe else Repeat.UNSENT
         return await self._task("POST", task_id, "/answer", body=body, repeat=repeat)
 
     @bounded
     async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
-        """Tell a task something by name."""
+        """Send a named signal to a task."""
         if not await self._dialect.native():
             raise self._unsupported("take signals")
         body = signal.model_dump(mode="json")
@@ -130,7 +130,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
-        """Say something to a task's agent."""
+        """Send a message to a task's agent."""
         if not await self._dialect.native():
             raise self._unsupported("take messages to tasks")
         body = message.model_dump(mode="json")
@@ -138,14 +138,14 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def skip(self, task_id: str) -> TaskRecord:
-        """Have the others of a task's conversation go on without it."""
+        """Let the other tasks of its conversation pass a waiting task."""
         if not await self._dialect.native():
             raise self._unsupported("keep conversations in order")
         return await self._task("POST", task_id, "/skip", repeat=Repeat.UNSENT)
 
     @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
-        """Append events."""
+        """Append events to a task."""
         if not events:
             return
         time = datetime.now(UTC)
@@ -165,13 +165,13 @@ class RemoteTasks(ListVerbs, FileVerbs):
             body=body,
             headers={} if attempt is None else {"x-attempt": str(attempt)},
             subject=Subject(task_id=task_id, attempt=attempt),
-            repeat=Repeat.UNSENT,  # twice would be two events
+            repeat=Repeat.UNSENT,  # a repeat would append the events twice
         )
 
     async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
-        """Read a task's events from a number on, and wait for more."""
+        """Yield a task's events after a number; with ``follow``, wait for further ones until the task ends."""
         if not after and not follow:
-            await self.get(task_id)  # an unknown task is not found, also where a stream would just be empty
+            await self.get(task_id)  # raises TaskNotFound, where some platforms return an empty stream
         following = Following(self._transport, self._dialect, task_path(task_id), task_id, get=self.get, after=after)
         events = following.follow() if follow else following.so_far()
         try:
@@ -182,7 +182,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def activity(self, task_id: str) -> AgentActivityThread:
-        """Read the activity log."""
+        """Return the activity log of a task."""
         task = await self.get(task_id)
         path = f"/activity/{in_path(task.agent_id)}/{in_path(task_id)}"
         answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))
@@ -190,7 +190,7 @@ class RemoteTasks(ListVerbs, FileVerbs):
 
     @bounded
     async def attempts(self, task_id: str) -> list[Attempt]:
-        """Read the attempts."""
+        """Return the attempts of a task."""
         path = f"{task_path(task_id)}/attempts"
         try:
             answer = await self._transport.call("GET", path, subject=Subject(task_id=task_id))

@@ -1,4 +1,4 @@
-"""What the verbs of clients share: paths, and how a task is asked for."""
+"""The base class of the verbs of clients, and functions for paths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,12 @@ UNKNOWN_ROUTE = frozenset({404, 405})
 
 
 class Verbs:
-    """A base of the verbs of clients, over the bare routes.
+    """Base class of the verbs of clients, with the routes of the public protocol.
 
     Args:
-        transport: Where requests go.
-        dialect: What the platform speaks.
-        organization_id: Whose tasks.
+        transport: The HTTP client of the platform.
+        dialect: The protocol of the platform.
+        organization_id: The organization that owns the tasks.
     """
 
     def __init__(self, transport: Transport, dialect: Dialect, organization_id: str) -> None:
@@ -56,13 +56,17 @@ class Verbs:
 
 
 def task_path(task_id: str) -> str:
-    """Return the path of a task. Raises: TaskNotFound (there is no id)."""
+    """Return the path of a task.
+
+    Raises:
+        TaskNotFound: The id is empty.
+    """
     if not task_id:
         raise TaskNotFound(task_id)
     return f"{EXECUTION}/{in_path(task_id)}"
 
 
 def in_path(text: str) -> str:
-    """One segment of a path; dots alone would be taken for a way up."""
+    """Return a text as one segment of a path; dots are escaped where they would mean a parent directory."""
     quoted = quote(clean(text), safe="")
     return quoted.replace(".", "%2E") if quoted.strip(".") == "" else quoted

@@ -1,1 +1,1 @@
-"""How requests travel: one HTTP client with retries, its addresses, heartbeats and errors. It knows no verb."""
+"""The HTTP layer: one client with retries, addresses, heartbeats, errors. It knows no verbs."""

@@ -1,4 +1,4 @@
-"""Where requests go: from a base URL and an organization to the bases of calls and of event streams."""
+"""Base URLs of calls and event streams, derived from a base URL and an organization."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -10,18 +10,18 @@ DEFAULT_BASE = "https://inbound.xpander.ai"
 STREAMS_OF_DEFAULT = "https://agent-controller.xpander.ai"
 CONTROLLER = "agent-controller"
 CONTROLLER_PORT = 9016
-GATEWAY_PORT = 8085  # on loopback its streams are the controller's
+GATEWAY_PORT = 8085  # on loopback, streams use the controller's port instead
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The bases of a platform's URLs, none ending in a slash.
+    """The base URLs of a platform, without a final slash.
 
     Args:
-        calls: Of ordinary calls.
-        organization: Of the calls that always name the organization.
-        streams: Of event streams and of what workers report.
-        shown: For people: no user, no password.
+        calls: The base of ordinary calls.
+        organization: The base of calls that always name the organization.
+        streams: The base of event streams and of workers' reports.
+        shown: The base URL for logs and messages, without user and password.
     """
 
     calls: str
@@ -31,14 +31,14 @@ class Addresses:
 
     @classmethod
     def of(cls, base_url: str | None, organization_id: str) -> "Addresses":
-        """Apply the protocol's rules to a base URL.
+        """Return the base URLs of a platform, by the protocol's rules.
 
         Args:
-            base_url: The platform's; None means xpander's cloud.
-            organization_id: Whose tasks.
+            base_url: The platform's base URL; None means xpander's cloud.
+            organization_id: The organization that owns the tasks.
 
         Raises:
-            ConfigurationError: It is no HTTP URL.
+            ConfigurationError: The base URL is not an HTTP URL.
         """
         parts = _split(base_url or DEFAULT_BASE)
         base = parts.geturl().rstrip("/")

@@ -1,4 +1,4 @@
-"""Batches: what came while the last request was under way is the next one. Each item has its own outcome."""
+"""Batching of requests: items that arrive during one request form the next. Each item has its own outcome."""
 
 import asyncio
 from collections import deque
@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-ITEMS = 512  # of one request: the server's limit
-BYTES = 8 * 1024 * 1024  # of one request: the server takes 10 MiB, its envelope included
-SPLIT = frozenset({400, 413, 422})  # answers to a whole request that one item may be to blame for
+ITEMS = 512  # most items per request, the server's limit
+BYTES = 8 * 1024 * 1024  # most bytes of items per request; the server accepts 10 MiB including the envelope
+SPLIT = frozenset({400, 413, 422})  # errors of a whole request that a single item may have caused
 
 Send = Callable[[Sequence[T]], Awaitable[Sequence[Any]]]
-"""Sends items, answers one outcome each: a value, or an exception to be raised where it was asked."""
+"""Sends items and returns an outcome for each: a value, or an exception to raise in the item's caller."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,11 +25,11 @@ class _Waiting(Generic[T]):
 
 
 class Batches(Generic[T]):
-    """One request after another, each with all that is waiting.
+    """Sends items in batches, one request at a time, each with all items that are waiting.
 
     Args:
         send: Sends a batch.
-        size: Bytes of an item.
+        size: Returns the size of an item in bytes.
     """
 
     def __init__(self, send: Send[T], size: Callable[[T], int] = lambda _: 1) -> None:
@@ -39,7 +39,7 @@ class Batches(Generic[T]):
         self._sending: asyncio.Task[None] | None = None
 
     async def ask(self, item: T) -> Any:
-        """Have an item sent; its outcome."""
+        """Send an item with the next batch, and return its outcome."""
         waiting = _Waiting(item, self._size(item))
         self._waiting.append(waiting)
         if self._sending is None or self._sending.done():
@@ -47,7 +47,7 @@ class Batches(Generic[T]):
         return await waiting.done
 
     async def close(self) -> None:
-        """Send nothing more; what waits is cancelled."""
+        """Stop sending, and cancel all waiting items."""
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
@@ -62,7 +62,7 @@ class Batches(Generic[T]):
                 await self._settle(batch)
             finally:
                 for waiting in batch:
-                    waiting.done.cancel()  # only what a cancelled request leaves without an outcome
+                    waiting.done.cancel()  # affects only items without an outcome, after a cancelled request
 
     def _take(self) -> list[_Waiting[T]]:
         batch = [self._waiting.popleft()]
@@ -75,7 +75,7 @@ class Batches(Generic[T]):
     async def _settle(self, batch: list[_Waiting[T]]) -> None:
         try:
             outcomes = await self._send([waiting.item for waiting in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the item was asked for
+        except Exception as error:  # noqa: BLE001 - every error is raised in the callers of the items
             if len(batch) > 1 and getattr(error, "status_code", None) in SPLIT:
                 for waiting in batch:
                     await self._settle([waiting])
@@ -86,7 +86,7 @@ class Batches(Generic[T]):
 
 
 def _tell(done: asyncio.Future[Any], outcome: Any) -> None:
-    if done.done():  # whoever asked has gone
+    if done.done():  # the caller was cancelled
         return
     if isinstance(outcome, Exception):
         done.set_exception(outcome)

@@ -1,4 +1,4 @@
-"""The certificates that connections trust, read once a process: reading them takes longer than many a command."""
+"""The trusted certificates, loaded once per process, since loading takes longer than many a command."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @cache
 def trusted() -> "SSLContext":
-    """Those that httpx trusts; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` may name others."""
+    """Return a context with httpx's trusted certificates; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` may name others."""
     import httpx
 
     return httpx.create_ssl_context()

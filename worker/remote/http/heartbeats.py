@@ -1,4 +1,4 @@
-"""The heartbeats of a remote worker: on a thread and a client of their own, so that no user code can starve them."""
+"""The heartbeats of a remote worker, sent by a thread with its own client, so that user code cannot delay them."""
 
 import threading
 import time
@@ -12,18 +12,18 @@ from worker.remote.http.transport import REDIRECTS, next_request
 if TYPE_CHECKING:
     import httpx
 
-INTERVAL = 2.0  # seconds: the protocol's; three missed ones make a worker dead
-PATIENCE = 3.0  # seconds for one heartbeat: after one that hangs there is time for another before the lease is over
+INTERVAL = 2.0  # seconds, as the protocol requires; a worker is dead after three missed heartbeats
+PATIENCE = 3.0  # timeout of one heartbeat in seconds, which leaves time for another before the lease expires
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What is sent every two seconds.
+    """A request that is sent every two seconds.
 
     Args:
-        url: Where to.
-        body: Makes what is sent.
-        answered: Called on the thread with the answer's status and body; it must be quick.
+        url: The URL of the request.
+        body: Returns the body.
+        answered: Called on the thread with the response's status and body; it must not block.
     """
 
     url: str
@@ -32,10 +32,10 @@ class Beat:
 
 
 class Heartbeats:
-    """Sends what it was told to keep sending. A failure is passed over: the next beat comes in two seconds.
+    """Sends heartbeats. A failed one is ignored, since the next follows in two seconds.
 
     Args:
-        headers: Of every request.
+        headers: The headers of every request.
     """
 
     def __init__(self, headers: dict[str, str]) -> None:
@@ -45,19 +45,19 @@ class Heartbeats:
         self._thread: threading.Thread | None = None
 
     def keep(self, name: str, beat: Beat) -> None:
-        """Send this every two seconds from now on, in the place of what went by that name."""
-        self._beats = {**self._beats, name: beat}  # a new dictionary: the thread walks through the old one
+        """Send a heartbeat every two seconds, replacing the previous one of that name."""
+        self._beats = {**self._beats, name: beat}  # a new dictionary, since the thread iterates over the old one
         if self._thread is None:
             self._stopped.clear()
             self._thread = threading.Thread(target=self._live, name="worker-heartbeats", daemon=True)
             self._thread.start()
 
     def drop(self, name: str) -> None:
-        """Send it no more."""
+        """Stop sending a heartbeat."""
         self._beats = {each: beat for each, beat in self._beats.items() if each != name}
 
     def close(self) -> threading.Thread | None:
-        """Send nothing more; the thread ends by itself, within one heartbeat's patience. Returns: the thread."""
+        """Stop all heartbeats, and return the thread, which ends within the timeout of one heartbeat."""
         self._beats = {}
         self._stopped.set()
         thread, self._thread = self._thread, None

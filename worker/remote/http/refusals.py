@@ -1,4 +1,4 @@
-"""From what a platform answers to our errors."""
+"""Conversion of error responses to our exceptions."""
 
 import json
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ from worker.words.errors import (
 from worker.words.knowledge import KnowledgeBaseNotFound
 
 BUSY = frozenset({408, 425, 429, 502, 503, 504})
-"""Answers that say: not now. A 500 is a fault of the server's that another try may meet again."""
+"""Statuses of temporary errors. 500 is not one: it is a server error that a retry may not avoid."""
 
 AGAIN = BUSY | {500}
-"""Answers after which a request is tried again."""
+"""Statuses after which a request is retried."""
 
 KEY_REFUSED = frozenset({401, 403})
-TEXT_CHARACTERS = 500  # of a body that is no JSON of ours; it may be a proxy's whole page
+TEXT_CHARACTERS = 500  # shown of a body that is not our JSON, such as a proxy's HTML page
 
 
 class KeyRefused(ModuleException):
-    """The platform refused the key; look at XPANDER_API_KEY."""
+    """The platform rejected the key; check XPANDER_API_KEY."""
 
     status = 401
 
@@ -41,7 +41,7 @@ class KeyRefused(ModuleException):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a request is about, to name it where it is not found or not owned."""
+    """The subject of a request, named in errors such as not found or lease lost."""
 
     task_id: str | None = None
     attempt: int | None = None
@@ -54,13 +54,13 @@ NOTHING = Subject()
 
 
 def refusal(status: int, body: Mapping[str, Any], subject: Subject, platform: str) -> ModuleException:
-    """Make the error that an answer stands for.
+    """Return the exception for an error response.
 
     Args:
-        status: The HTTP status, or the one of a verb's own outcome.
-        body: What came with it: ``description``, ``kind``, ``field``, ``retry_after``.
-        subject: What was asked about.
-        platform: Its name for people.
+        status: The HTTP status of the response, or of one verb in it.
+        body: The error's fields: ``description``, ``kind``, ``field``, ``retry_after``.
+        subject: The subject of the request.
+        platform: The platform's name for messages.
     """
     text = str(body.get("description") or f"{platform} answered {status}.")
     match status:
@@ -85,7 +85,7 @@ def refusal(status: int, body: Mapping[str, Any], subject: Subject, platform: st
 
 
 def body_of(text: str) -> dict[str, Any]:
-    """Read the body of an error: our own form, FastAPI's, or any text."""
+    """Parse the body of an error response: our own format, FastAPI's, or any text."""
     try:
         body = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One HTTP client, kept alive: requests with retries, event streams, redirects within the platform's own hosts."""
+"""The HTTP client: requests with retries, event streams, and redirects within the same host."""
 
 import asyncio
 import re
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 15.0  # between two bytes of an answer; a server that accepts and never answers is given up then
-FILE_SECONDS = 120.0  # the same for files
-STREAM_SECONDS = 45.0  # three comments missed: servers send one every 15 s
-KEPT_SECONDS = 4.0  # an idle connection; servers close theirs after 5, and a request must not meet that moment
+ANSWER_SECONDS = 15.0  # read timeout, for servers that accept a connection and never respond
+FILE_SECONDS = 120.0  # read timeout for files
+STREAM_SECONDS = 45.0  # read timeout of streams: three missed comments, which servers send every 15 s
+KEPT_SECONDS = 4.0  # keep-alive of idle connections; servers close them after 5 s, perhaps during a request
 TRIES = 5
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds between tries, doubling, with jitter
-RETRY_AFTER_SECONDS = 60.0  # a server's Retry-After is obeyed up to here
-TOTAL_SECONDS = 120.0  # no further try after so long, where a client's call does not end before
-RETRY_SECONDS = 5.0  # in which a call that took too long may be made again
+RETRY_AFTER_SECONDS = 60.0  # the longest Retry-After that is respected
+TOTAL_SECONDS = 120.0  # no further try after this time, unless a client's call has a shorter limit
+RETRY_SECONDS = 5.0  # the ``retry_after`` of calls that took too long
 REDIRECTS = 5
 SESSION_BYTES = 32
 KEEPALIVES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
-"""Of streams, which may be silent: seconds, seconds, a number, milliseconds; as of connections to PostgreSQL."""
+"""Socket options of streams, which may be silent (seconds, seconds, a count, milliseconds); as for PostgreSQL."""
 
-NOT_ACTED = frozenset({408, 425, 429, 503})  # a gateway's 502 and 504 leave it open
-_UNFIT = re.compile(r"[^\x20-\x7e]")  # what a header cannot carry
+NOT_ACTED = frozenset({408, 425, 429, 503})  # surely not processed; after a gateway's 502 or 504 that is unknown
+_UNFIT = re.compile(r"[^\x20-\x7e]")  # characters that a header cannot contain
 
 
 class Repeat(Enum):
-    """When a request is tried again."""
+    """When a request may be retried."""
 
     ALWAYS = "it may be repeated: twice is as good as once"
     UNSENT = "only where the platform surely did not act on it"
@@ -50,12 +50,12 @@ class Repeat(Enum):
 
 
 class Failed(Exception):  # noqa: N818 - it is caught here and never seen outside
-    """A try failed.
+    """A try failed. Raised and caught only within this module.
 
     Args:
-        error: What it means.
-        status: The answer's; 0: there was none.
-        acted: Whether the platform may have acted on the request all the same.
+        error: The exception for callers.
+        status: The status of the response; 0 if there was none.
+        acted: Whether the platform may have processed the request nevertheless.
     """
 
     def __init__(self, error: ModuleException, status: int, *, acted: bool) -> None:
@@ -70,15 +70,15 @@ class Unanswered(Unavailable):
 
 
 class Transport:
-    """The way to a platform. Lives on the loop that it is opened on.
+    """The HTTP client of a platform. It belongs to the event loop that opened it.
 
     Args:
-        addresses: Where requests go.
-        key: Sent with everything as ``x-api-key``; it is in no error and no log line.
+        addresses: The base URLs.
+        key: Sent as ``x-api-key`` with every request; it appears in no error and no log line.
 
     Attributes:
-        session: A secret by which a server of ours knows that what this process claimed is its own; a child process
-            takes over its worker's.
+        session: A secret that proves to our own server which tasks this process has claimed; a child process takes over
+            the session of its worker.
     """
 
     def __init__(self, addresses: Addresses, key: str | None) -> None:
@@ -92,18 +92,18 @@ class Transport:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request carries; a server of ours then answers references of files, others pass it over."""
+        """The headers of every request; for ``x-dialect`` our own server returns references to files, not URLs."""
         own = {"x-dialect": "native", "x-worker-session": self.session}
         return {**own, "x-api-key": self._key} if self._key else own
 
     def take_over(self, session: str) -> None:
-        """Send another session from now on."""
+        """Use another session."""
         self.session = session
         if self._client is not None:
             self._client.headers["x-worker-session"] = session
 
     async def open(self) -> None:
-        """Make the client; nothing is sent yet."""
+        """Create the client; nothing is sent yet."""
         import httpx
 
         if self._client is None:
@@ -115,7 +115,7 @@ class Transport:
             )
 
     async def close(self) -> None:
-        """Close every connection; idempotent."""
+        """Close all connections; idempotent."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -134,23 +134,25 @@ class Transport:
         seconds: float | None = None,
         redirects: bool = False,
     ) -> "httpx.Response":
-        """Send a request, and again where that may help.
+        """Send a request, with retries.
 
         Args:
-            method: GET, POST …
-            url: Whole, or from a slash on below the base of calls.
-            body: Sent as JSON.
-            content: Sent as it is.
-            params: The query; what is none is left out.
-            headers: Beside those that every request carries.
-            subject: What it is about, for errors.
-            repeat: When it may be tried again.
-            seconds: Between two bytes of the answer; None means 15.
-            redirects: Whether they are followed, within the platform's own hosts.
+            method: The HTTP method.
+            url: An absolute URL, or a path below the base of calls.
+            body: A value to send as JSON.
+            content: Bytes to send unchanged.
+            params: Query parameters; those that are None are left out.
+            headers: Additional headers.
+            subject: The subject of the request, for errors.
+            repeat: When the request may be retried.
+            seconds: The read timeout; None means 15.
+            redirects: Whether redirects within the same host are followed.
 
         Raises:
-            ModuleException: What the answer stands for. Unavailable: no answer. Unanswered: no answer, or none within
-                a client's call, and the platform may have acted on it.
+            ModuleException: The error in the response.
+            Unavailable: There was no response.
+            Unanswered: There was no response, or none within the limit of a client's call, and the platform may have
+                processed the request.
         """
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
@@ -188,10 +190,11 @@ class Transport:
         subject: Subject = NOTHING,
         redirects: bool = False,
     ) -> "AsyncGenerator[AsyncGenerator[ServerSentEvent, None], None]":
-        """Open an event stream; leaving the block closes it.
+        """Open an event stream, which is closed at the end of the block.
 
         Raises:
-            ModuleException: What the answer stands for. Unavailable: it broke, or was silent for 45 seconds.
+            ModuleException: The error in the response.
+            Unavailable: The stream broke, or was silent for 45 seconds.
         """
         import httpx
         from httpx_sse import EventSource, SSEError
@@ -241,10 +244,10 @@ class Transport:
     async def _try(
         self, request: "httpx.Request", subject: Subject, *, redirects: bool, stream: bool = False
     ) -> "httpx.Response":
-        """Send once.
+        """Send a request once.
 
         Raises:
-            Failed: There is no answer, or it is an error.
+            Failed: There was no response, or an error.
         """
         import httpx
 
@@ -300,7 +303,7 @@ class Transport:
 
 
 def _watch_over(response: "httpx.Response") -> None:
-    """Have the system notice within some ten seconds that the packets of a connection are lost on the way."""
+    """Set keep-alive options, so that a broken connection is detected within about ten seconds."""
     stream = response.extensions.get("network_stream")
     connection = stream.get_extra_info("socket") if stream is not None else None
     if connection is None:
@@ -312,7 +315,7 @@ def _watch_over(response: "httpx.Response") -> None:
 
 
 def next_request(request: "httpx.Request", response: "httpx.Response") -> "httpx.Request | None":
-    """The request that a redirect asks for, if it stays on the same host: the key goes nowhere else."""
+    """Return the request that follows a redirect, or None if it leads to another host, which must not get the key."""
     following = response.next_request
     return following if following is not None and following.url.host == request.url.host else None
 

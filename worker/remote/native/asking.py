@@ -1,4 +1,4 @@
-"""Asking verbs of our own server: batches to ``POST /{org}/work``, each verb with its own outcome."""
+"""Requests of verbs to our own server: batches to ``POST /{org}/work``, with an outcome per verb."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from worker.remote.http.transport import Repeat, Transport
 from worker.wire.records import UnreadableRecord, decode
 from worker.words.texts import encode
 
-SPARE_SECONDS = 15.0  # for the answer itself
+SPARE_SECONDS = 15.0  # timeout of the response, beyond the verb's own wait
 
 
 class Verb:
-    """One verb of a batch, encoded.
+    """A verb of a batch, encoded.
 
     Args:
-        body: What is asked.
-        subject: What it is about, for errors.
+        body: The verb as a JSON object.
+        subject: The subject of the verb, for errors.
     """
 
     def __init__(self, body: Mapping[str, Any], subject: Subject = NOTHING) -> None:
@@ -26,7 +26,7 @@ class Verb:
 
 
 class VerbClient:
-    """The way of verbs to a server and of their outcomes back."""
+    """Sends verbs to a server, and returns their outcomes."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -36,18 +36,25 @@ class VerbClient:
         self._batches = Batches(self._send, lambda verb: len(verb.content))
 
     async def together(self, verb: Verb) -> Any:
-        """Ask a verb in one request with all that are asked meanwhile; they arrive in the order of their asking."""
+        """Send a verb in the next batch, in order, and return its outcome."""
         return await self._batches.ask(verb)
 
     async def alone(self, verb: Verb, worker_id: str, repeat: Repeat = Repeat.ALWAYS, seconds: float = 0) -> Any:
-        """Ask one verb, which may wait so long, in a request of its own."""
+        """Send a verb that may wait, in its own request, and return its outcome.
+
+        Args:
+            verb: The verb.
+            worker_id: The worker that sends it.
+            repeat: When the request may be retried.
+            seconds: How long the verb may wait on the server.
+        """
         (outcome,) = await self._request([verb], worker_id, repeat, seconds)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     async def close(self) -> None:
-        """Ask nothing more."""
+        """Stop sending."""
         await self._batches.close()
 
     async def _send(self, verbs: Sequence[Verb]) -> list[Any]:
@@ -84,16 +91,16 @@ class VerbClient:
 
 
 def version_of(answer: Any) -> int:
-    """The version of a server's verbs; those of the first say none."""
+    """Return the version of a server's verbs; the first version does not send it."""
     version = answer.get("version")
     return version if isinstance(version, int) else 1
 
 
 def results_of(answer: Any, count: int) -> list[dict[str, Any]]:
-    """The results of so many verbs.
+    """Return the results in a response.
 
     Raises:
-        Unreadable: They are not there.
+        UnreadableRecord: There are none, or not ``count``.
     """
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):

@@ -1,4 +1,4 @@
-"""Claims of a native worker: tasks and deliveries, and what became of those whose answer was lost on its way."""
+"""Claims of tasks and deliveries by a native worker, and recovery of claims whose response was lost."""
 
 import asyncio
 import time
@@ -18,33 +18,33 @@ from worker.words.work import Assignment, Delivery, DeliveryDemand, Demand
 
 T = TypeVar("T")
 
-READS_DOCUMENTS = 3  # the version of the server's verbs since which there are such tasks
-LONGEST_WAIT_SECONDS = 25.0  # the server's limit
-POLL = 1.0  # seconds between looks where nobody hints
+READS_DOCUMENTS = 3  # the first version of the server's verbs with ingestion tasks
+LONGEST_WAIT_SECONDS = 25.0  # the server's limit for one request
+POLL = 1.0  # polling interval when no hints arrive, in seconds
 
 Lease = tuple[int, str, int]
-"""Of a delivery: subscription, task, claim."""
+"""The identity of a claimed delivery: subscription, task, claim."""
 
 
 class Claiming:
-    """What this worker claims, and what it knows to be its own.
+    """Claims tasks and deliveries, and tracks which are held.
 
-    An answer may be lost on its way, and with it all that was claimed in it. So the next request names what the worker
-    holds, and whatever else the server takes to be its own is given back.
+    A response may be lost, and with it all that it claimed. After that, the next request lists what the worker holds,
+    and the server takes back everything else that it assigned to the worker.
     """
 
     def __init__(self, asking: VerbClient, flags: Flags) -> None:
         self._asking = asking
         self._flags = flags
         self._tasks: dict[str, int] = {}  # attempts by task
-        self._asked: dict[str, float] = {}  # when they were asked for, by the clock of leases
+        self._asked: dict[str, float] = {}  # when each held task was requested, by the clock of leases
         self.lease = OwnLease()
         self._deliveries: set[Lease] = set()
-        self._unsure = {WORK: False, DELIVERIES: False}  # whether an answer may have been lost
-        self._claiming = asyncio.Lock()  # what is held is known between two answers, not while one is under way
+        self._unsure = {WORK: False, DELIVERIES: False}  # whether a response may have been lost
+        self._claiming = asyncio.Lock()  # the list of held tasks is complete only while no request is running
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
-        """Claim what the worker can start; the platform waits for it where there is none."""
+        """Claim tasks that the worker can start; the server waits until there are some."""
 
         async def claim(left: float) -> list[Assignment] | None:
             self._flags.lower(NUDGE)
@@ -62,7 +62,7 @@ class Claiming:
             asked = now()
             try:
                 found = await self._unless_nudged(self._asking.alone(Verb(body), worker_id, Repeat.UNSENT, seconds))
-            except NotFound:  # it was never registered, or taken for dead: the next heartbeat mends that
+            except NotFound:  # not registered, or considered dead: the next heartbeat registers the worker again
                 found = []
             if found is None:
                 return []
@@ -73,14 +73,14 @@ class Claiming:
             return assignments
 
     def _told(self, wanted: Demand) -> dict[str, Any]:
-        """A demand as the server takes it: one of a version before knows no tasks that read documents."""
+        """Return the demand as JSON, without ingestion tasks for a server that is too old for them."""
         told = asdict(wanted)
         if self._asking.server_version < READS_DOCUMENTS:
             told["agents"].pop(KNOWLEDGE, None)
         return told
 
     async def _unless_nudged(self, asking: Coroutine[Any, Any, T]) -> T | None:
-        """Wait for an answer; a nudge ends the wait, and the connection with it, so that the platform knows."""
+        """Await a response. A nudge ends the wait and closes the connection, so that the server notices."""
         answer = asyncio.create_task(asking)
         nudge = asyncio.create_task(self._flags.flagged(NUDGE, LONGEST_WAIT_SECONDS + SPARE_SECONDS))
         try:
@@ -92,16 +92,16 @@ class Claiming:
             await asyncio.gather(answer, nudge, return_exceptions=True)
 
     def drop(self, task_id: str, attempt: int) -> None:
-        """Hold a task no longer."""
+        """Stop tracking a task."""
         if self._tasks.get(task_id) == attempt:
             del self._tasks[task_id], self._asked[task_id]
 
     def is_cut_off(self, task_id: str, attempt: int) -> bool:
-        """Whether an attempt was claimed here and may be another's by now, by this process's own clock."""
+        """Return whether an attempt was claimed here and its lease has expired, by this process's own clock."""
         return self._tasks.get(task_id) == attempt and not self.lease.holds(self._asked[task_id])
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """Claim due events of this worker's subscriptions; wait on this side, between short requests, for them."""
+        """Claim due deliveries for this worker's subscriptions; waiting happens here, between short requests."""
 
         async def claim(_: float) -> list[Delivery] | None:
             wanted = demand()
@@ -122,7 +122,7 @@ class Claiming:
         return deliveries
 
     def settled(self, delivery: Delivery, *, surely: bool) -> None:
-        """Hold a delivery no longer; one that may not have been settled is given back at the next claim."""
+        """Stop tracking a delivery; one that may not have been settled is handed back with the next claim."""
         self._deliveries.discard(lease_of(delivery))
         if not surely:
             self._unsure[DELIVERIES] = True
@@ -143,7 +143,7 @@ class Claiming:
 
 
 def _limits(wanted: DeliveryDemand) -> list[dict[str, Any]]:
-    """The limits of single subscriptions; a server that does not know them goes by the total alone."""
+    """Return the limits of single subscriptions; an old server ignores them and applies only the total."""
     return [
         {"handler": each.handler, "event_type": each.event_type, "agent_id": each.agent_id, "limit": max(0, most)}
         for each, most in wanted.each.items()
@@ -151,5 +151,5 @@ def _limits(wanted: DeliveryDemand) -> list[dict[str, Any]]:
 
 
 def lease_of(delivery: Delivery) -> Lease:
-    """What a delivery is known by."""
+    """Return the identity of a claimed delivery."""
     return delivery.subscription_id, delivery.event.task_id, delivery.claim

@@ -1,4 +1,4 @@
-"""A live attempt's requests wait as long as the platform is away: nobody else can make them good."""
+"""Retries without a time limit for a live attempt's requests, since only the attempt itself can make them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,30 +9,32 @@ from worker.contracts.waiting import Backoff, until_answered
 
 T = TypeVar("T")
 
-AGAIN = Backoff(1.0, 1.0)  # between tries; each is several requests of its own, with pauses that grow
+AGAIN = Backoff(1.0, 1.0)  # between tries, each of which consists of several requests with growing pauses
 
 
 class Patience:
-    """Asks again until there is an answer, those of one task in the order in which they were asked."""
+    """Repeats requests until they are answered; those of one task are sent in order."""
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_over = asyncio.Event()
 
     def end(self) -> None:
-        """Ask nothing again from now on."""
+        """Stop repeating requests."""
         self._is_over.set()
 
     async def ask(self, task_id: str, doing: str, once: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer.
+        """Repeat a request until it is answered, and return the answer.
 
         Args:
-            task_id: Whose turn it must be: a later write that overtook an earlier one would be taken for its repeat.
-            doing: What it is, for the announcement.
-            once: Asks once; a repeat must be known as such by the other side.
+            task_id: The task whose earlier requests must be answered first; an overtaken write would look like a
+                repeat.
+            doing: A description of the request, for announcements.
+            once: Sends the request once; the server must recognize repeats.
 
         Raises:
-            ModuleException: The answer. Unavailable: this side is being closed.
+            ModuleException: The server's error.
+            Unavailable: This side is closing.
         """
         turn = self._turns.setdefault(task_id, asyncio.Lock())
         async with turn:

@@ -1,4 +1,4 @@
-"""A native worker's presence: heartbeats that hold its lease, and a stream that brings hints."""
+"""A native worker's presence: heartbeats that renew its lease, and a stream that carries hints."""
 
 import asyncio
 import json
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class NativePresence:
-    """Who is here.
+    """The presence of workers on a server.
 
     Args:
-        transport: The way to the server.
-        url: Where verbs are asked.
-        flags: Hears the hints.
+        transport: The HTTP client of the server.
+        url: The URL for verbs.
+        flags: Raised by hints.
         heartbeats: Sends the heartbeats.
-        introduce: Registers a worker, at first and whenever the server took it for dead.
-        lease: The worker's by its own clock, which each answered heartbeat renews.
+        introduce: Registers a worker, initially and whenever the server considered it dead.
+        lease: The worker's lease by its own clock, renewed by each answered heartbeat.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class NativePresence:
         self._again: set[asyncio.Task[None]] = set()
 
     def begin(self, card: WorkerCard) -> None:
-        """Hold a registered worker's lease, and listen for hints."""
+        """Start the heartbeats and the stream of a registered worker."""
         self._heartbeats.keep(card.id, self._beat(card))
         if card.id not in self._streams:
             self._streams[card.id] = asyncio.create_task(self._listen(card.id), name=f"hints {card.id}")
 
     def end(self, worker_id: str) -> asyncio.Task[None] | None:
-        """Hold its lease no longer. Returns: what listens for hints, to be cancelled when the worker has left."""
+        """Stop the heartbeats, and return the task that listens for hints, to cancel after the worker has left."""
         self._heartbeats.drop(worker_id)
         self._lease.end()
         return self._streams.pop(worker_id, None)
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """Stop all background work."""
         tasks = [*self._streams.values(), *self._again]
         for task in tasks:
             task.cancel()
@@ -73,8 +73,8 @@ class NativePresence:
         body = encode({"worker_id": card.id, "verbs": [{"verb": "renew"}]})
         loop = asyncio.get_running_loop()
         seconds = min(card.lease_seconds, REMOTE_SECONDS)
-        sent = now()  # of the last one
-        self._lease.renewed(sent, seconds)  # it has just registered
+        sent = now()  # when the last heartbeat was sent
+        self._lease.renewed(sent, seconds)  # the registration has just started the lease
 
         def next_body() -> bytes:
             nonlocal sent
@@ -90,7 +90,7 @@ class NativePresence:
         return Beat(self._url, next_body, answered)
 
     def _introduce_again(self, card: WorkerCard) -> None:
-        """The worker was taken for dead: what it ran is others' now, but it can claim anew."""
+        """Register a worker again that was considered dead. Its tasks belong to others, but it can claim new ones."""
         if card.id not in self._streams or self._again:
             return
         again = until_done("registering again", lambda _: self._introduce(card), backoff=STREAMS)
@@ -104,7 +104,7 @@ class NativePresence:
         async def once(well: Callable[[], None]) -> None:
             async with self._transport.stream("/events/-/", params=params, redirects=True) as sent:
                 well()
-                self._flags.wake(WORK, DELIVERIES)  # what was hinted at meanwhile went unheard
+                self._flags.wake(WORK, DELIVERIES)  # hints may have been missed
                 async for each in sent:
                     self._hint(each)
             raise Unavailable("The stream of hints ended.")
@@ -126,7 +126,7 @@ class NativePresence:
 
 
 def told(data: str) -> dict[str, Any]:
-    """What an event of the stream tells; nothing where it cannot be read."""
+    """Return the data of a stream's event, or an empty dictionary if it cannot be parsed."""
     try:
         read = json.loads(data)
     except (ValueError, RecursionError):
@@ -135,12 +135,12 @@ def told(data: str) -> dict[str, Any]:
 
 
 def is_unknown(status: int, content: bytes) -> bool:
-    """Whether an answer to a heartbeat says that there is no such worker."""
+    """Return whether the response to a heartbeat reports that there is no such worker."""
     return _error_of(status, content).get("status_code") == NotFound.status
 
 
 def is_well(status: int, content: bytes) -> bool:
-    """Whether an answer to a heartbeat says that it was taken."""
+    """Return whether the response to a heartbeat confirms it."""
     return not _error_of(status, content)
 
 

@@ -1,4 +1,4 @@
-"""The verbs of workers in the native dialect: our own worker and our own server."""
+"""The verbs of workers in the native protocol, between our own worker and our own server."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -41,15 +41,15 @@ from worker.words.work import (
     WorkerWear,
 )
 
-LARGE_CHARACTERS = 1024 * 1024  # of one text of a task: a server takes 10 MiB a request, all that is in it included
-BY_FILE = 2  # the version of the server's verbs since which they take texts by reference
+LARGE_CHARACTERS = 1024 * 1024  # texts of a task beyond this are uploaded, since a request may have 10 MiB in all
+BY_FILE = 2  # the first version of the server's verbs that accepts references to texts
 
 FIRST_OF_A_WORKER = 1 << 24
-"""A worker numbers its writes from here on, its child processes theirs below: its word on their attempt is the last."""
+"""The first number of a worker's writes. Its child processes use lower ones, so that its own write comes last."""
 
 
 class NativeWork:
-    """What workers ask for, of our own server."""
+    """The verbs of workers on our own server."""
 
     def __init__(self, transport: Transport, tasks: RemoteTasks, flags: Flags, heartbeats: Heartbeats) -> None:
         self._tasks = tasks
@@ -60,10 +60,10 @@ class NativeWork:
             transport, self._asking.url, flags, heartbeats, self._introduce, lease=self._claiming.lease
         )
         self._patience = Patience()
-        self._sequence = count(1)  # of writes: the server knows a repeated one by its number
+        self._sequence = count(1)  # numbers of writes, by which the server recognizes repeats
 
     async def register(self, card: WorkerCard) -> None:
-        """Introduce the worker; from then on heartbeats hold its lease and a stream brings hints."""
+        """Register the worker, then start its heartbeats and its stream of hints."""
         await self._introduce(card)
         if self._asking.worker_id is None:
             self._sequence = count(FIRST_OF_A_WORKER)
@@ -74,7 +74,7 @@ class NativeWork:
         await self._asking.alone(Verb({"verb": "register", "card": asdict(card)}), card.id)
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
-        """Claim what the worker can start; the platform waits for it where there is none."""
+        """Claim tasks that the worker can start; the server waits until there are some."""
         return await self._claiming.assignments(worker_id, demand, seconds)
 
     async def emit(
@@ -91,7 +91,7 @@ class NativeWork:
             self._check_held(task_id, attempt)
 
     async def journal(self, task_id: str) -> dict[str, str]:
-        """Read the journal."""
+        """Return the task's journal."""
         verb = Verb({"verb": "journal", "task_id": task_id}, Subject(task_id=task_id))
 
         async def once() -> dict[str, str]:
@@ -103,7 +103,7 @@ class NativeWork:
         return await self._patience.ask(task_id, "reading a journal", once)
 
     async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
-        """Read what was said to the task; a server of a version before knows no such question."""
+        """Return the messages sent to the task; none from a server that is too old for them."""
         verb = Verb({"verb": "messages", "task_id": task_id, "after": after}, Subject(task_id=task_id))
 
         async def once() -> list[ReceivedMessage]:
@@ -118,7 +118,7 @@ class NativeWork:
         return await self._patience.ask(task_id, "reading messages", once)
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
-        """Read what earlier attempts have told; a server of a version before knows no such question."""
+        """Return the events that earlier attempts have already sent; none from a server that is too old."""
         verb = Verb({"verb": "told", "task_id": task_id, "attempt": attempt}, Subject(task_id=task_id))
 
         async def once() -> list[str]:
@@ -135,7 +135,7 @@ class NativeWork:
     async def save(
         self, task_id: str, changes: Mapping[str, Any], attempt: int, origin: str | None = None
     ) -> TaskRecord:
-        """Store what a run changed of its task; answers the task as it stands then."""
+        """Store a run's changes of its task, and return the task."""
         rest, files = await self._by_file(task_id, changes)
         what = {"changes": rest, "files": files, "origin": origin}
         saved = task_of(await self._write("save", task_id, attempt, what))
@@ -143,15 +143,15 @@ class NativeWork:
         return saved
 
     def _check_held(self, task_id: str, attempt: int) -> None:
-        """Refuse a late answer to a run that would go on: others may have begun where it stood. Raises: CutOff."""
+        """Raise CutOff if the attempt's lease has expired, since another attempt may have started in the meantime."""
         if self._claiming.is_cut_off(task_id, attempt):
             raise CutOff(task_id, attempt)
 
     async def _by_file(self, task_id: str, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Store texts that are too large for a request as files; what is left, and the references of those by field.
+        """Upload texts that are too large for a request; return the other changes, and the references by field.
 
         Raises:
-            TooLarge: One is larger than any file may be.
+            TooLarge: A text is larger than any file may be.
         """
         rest, files = dict(changes), dict[str, str]()
         for name, value in changes.items():
@@ -164,12 +164,12 @@ class NativeWork:
         return rest, files
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
-        """Keep with the task what was read of its files."""
+        """Record with the task the files that were downloaded from its URLs."""
         if files:
             await self._write("keep_files", task_id, attempt, {"files": [asdict(each) for each in files]})
 
     async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
-        """Store passages of a document that the task reads."""
+        """Store a part of a document that the task reads for a knowledge base."""
         chunks = [
             {**each._asdict(), "vector": None if each.vector is None else vector_text(each.vector)}
             for each in part.chunks
@@ -179,30 +179,30 @@ class NativeWork:
         await self._patience.ask(task_id, "storing a document", lambda: self._asking.together(verb))
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
-        """Write the attempt's last word."""
+        """End or pause the attempt with its outcome."""
         changes, files = await self._by_file(task_id, outcome.changes)
         what = {"status": outcome.status, "changes": changes, "files": files}
         what |= {"taken": outcome.taken} if outcome.taken else {}
         await self._end("finish", task_id, attempt, {"outcome": what})
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
-        """Queue the task again."""
+        """Hand back the task, so that it is queued again."""
         await self._end("hand_back", task_id, attempt, asdict(back))
 
     async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
-        """Note files that a run has made."""
+        """Record files that a run has produced."""
         if artifacts:
             await self._write(
                 "save_artifacts", task_id, attempt, {"artifacts": [each.model_dump() for each in artifacts]}
             )
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
-        """Make what is not there yet of a run's children."""
+        """Create those children of a run that do not exist yet."""
         made = [{**new.model_dump(), "child_id": child} for child, new in children.items()]
         await self._write("make_children", task_id, attempt, {"children": made})
 
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
-        """Read some of a task's children."""
+        """Return some of a task's children."""
         verb = Verb({"verb": "children", "task_id": task_id, "children": list(children)}, Subject(task_id=task_id))
         read = await self._patience.ask(task_id, "reading the task's children", partial(self._asking.together, verb))
         if not isinstance(read, list):
@@ -210,7 +210,7 @@ class NativeWork:
         return [task_of(each) for each in read]
 
     async def providers(self) -> list[ProviderState]:
-        """List the providers whose last call failed; a server of a version before keeps no account of them."""
+        """Return the providers whose last call failed; none from a server that is too old to track them."""
         try:
             rows = await self._asking.together(Verb({"verb": "providers"}))
         except ValidationError:
@@ -218,23 +218,23 @@ class NativeWork:
         return [provider_of(row) for row in cast("list[Any]", rows if isinstance(rows, list) else [])]
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
-        """Count a failed call."""
+        """Count a failed call of a provider."""
         try:
             return provider_of(await self._asking.together(Verb({"verb": "provider_failed", **asdict(failure)})))
         except ValidationError:
             return None
 
     async def provider_answered(self, provider_id: str) -> None:
-        """Nobody waits for it any more."""
+        """Record that a provider answers again."""
         with suppress(ValidationError):
             await self._asking.together(Verb({"verb": "provider_answered", "id": provider_id}))
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
-        """Charge a crash and queue the task again, or end it."""
+        """Charge the task with a crash, and queue it again or fail it."""
         await self._end("crashed", task_id, attempt, {"reason": reason, "delay": delay})
 
     async def _end(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> None:
-        """Write a last word; after it the task is held no more. Where it is refused, another one follows."""
+        """Write an attempt's outcome, and stop tracking its task unless the write fails and another will follow."""
         try:
             await self._write(verb, task_id, attempt, what)
         except LeaseLost:
@@ -243,11 +243,11 @@ class NativeWork:
         self._claiming.drop(task_id, attempt)
 
     async def _write(self, verb: str, task_id: str, attempt: int, what: Mapping[str, Any]) -> Any:
-        """Have a run's write carried out once, however often its request is sent, and however long nobody answers."""
+        """Carry out a run's write exactly once, repeating its request until it is answered."""
         numbered: list[Verb] = []
 
         async def once() -> Any:
-            if not numbered:  # only when it is its turn: numbers grow in the order of sending
+            if not numbered:  # numbered when its turn comes, so that numbers grow in the order of sending
                 body = {"verb": verb, "task_id": task_id, "attempt": attempt, "sequence": next(self._sequence), **what}
                 numbered.append(Verb(body, Subject(task_id=task_id, attempt=attempt)))
             return await self._asking.together(numbered[0])
@@ -255,7 +255,7 @@ class NativeWork:
         return await self._patience.ask(task_id, "writing what a run did", once)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
-        """Which attempts own their task no longer."""
+        """Return the attempts that have lost their lease, with the status of each task."""
         if not held:
             return {}
         answer = await self._asking.together(Verb({"verb": "lost", "held": dict(held)}))
@@ -267,15 +267,15 @@ class NativeWork:
         return lost
 
     def cut_off(self, held: Mapping[str, int]) -> list[str]:
-        """Which attempts may be another's by now."""
+        """Return the attempts whose lease has expired by this process's clock."""
         return [task_id for task_id, attempt in held.items() if self._claiming.is_cut_off(task_id, attempt)]
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """Claim due events of this worker's subscriptions; wait where there is none."""
+        """Claim due deliveries for this worker's subscriptions, waiting until there are some."""
         return await self._claiming.deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """Move the cursor on, try again later, or set the event aside."""
+        """Settle a delivery: as handled, or if it failed, retry it later or set it aside."""
         subject = Subject(task_id=delivery.event.task_id, attempt=delivery.claim)
         surely = False
         try:
@@ -290,19 +290,19 @@ class NativeWork:
         return set_aside
 
     async def renew(self, worker_id: str) -> None:
-        """Hold on to a worker's leases."""
+        """Renew a worker's leases."""
         await self._asking.alone(Verb({"verb": "renew"}), worker_id)
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
-        """Say how worn the worker is; a server of before refuses it."""
+        """Report the worker's memory use, hung threads and other signs of wear; an old server refuses the verb."""
         await self._asking.alone(Verb({"verb": "report", **asdict(wear)}), worker_id)
 
     async def drain(self, worker_id: str) -> None:
-        """Say that the worker begins to leave."""
+        """Report that the worker is draining."""
         await self._asking.alone(Verb({"verb": "drain"}), worker_id)
 
     async def leave(self, worker_id: str) -> None:
-        """Take the worker off the list."""
+        """Remove the worker from the list."""
         stream = self._presence.end(worker_id)
         await self._asking.alone(Verb({"verb": "leave"}), worker_id)
         if stream is not None:
@@ -310,18 +310,18 @@ class NativeWork:
             await asyncio.gather(stream, return_exceptions=True)
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """Stop all background work."""
         self._patience.end()
         await self._presence.close()
         await self._asking.close()
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
-        """Hear of changed tasks."""
+        """Register a listener for changed tasks; return a function that removes it."""
         return self._flags.listen(wake)
 
 
 def _status(text: Any) -> AgentExecutionStatus:
-    """A status; one that we do not know is no reason to go on with a run that was lost."""
+    """Parse a status; an unknown one counts as stopped, so that a lost run ends."""
     try:
         return AgentExecutionStatus(text)
     except ValueError:
@@ -329,7 +329,7 @@ def _status(text: Any) -> AgentExecutionStatus:
 
 
 def _entry(key: str, value: Any) -> JournalEntry:
-    """An entry as the server tells it: its value, or the reference of a large one."""
+    """Parse an entry of the journal: a value, or the reference of a large one."""
     if isinstance(value, dict):
         return JournalEntry(key, NULL, str(value.get("reference")))
     return JournalEntry(key, str(value))
