@@ -1,4 +1,4 @@
-"""What every verb of the engine shares: connections, the writer, wake-ups, the heartbeat."""
+"""What all verbs of the engine share: connections, the writer, wake-ups and the heartbeat."""
 
 import asyncio
 import contextvars
@@ -43,28 +43,28 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 Upkeep = Callable[[], Coroutine[Any, Any, None]]
-"""What a worker or a server does beside its work, for as long as it is there."""
+"""A maintenance loop that a worker or a server runs alongside its work, until it is closed."""
 
 Asked = tuple[LiteralString, Sequence[Any]]
 """A statement and its parameters."""
 
 Rows = TypeVar("Rows")
 
-POOL_SIZE = 2  # with the writer and the heartbeat four connections a process
+POOL_SIZE = 2  # with those of the writer and the heartbeat, four connections per process
 CONNECTIONS = POOL_SIZE + 2
 ENCRYPTION_PROBE = "encryption probe"  # the name of a row of worker.secrets
 
-CLOSE_SECONDS = 2.0  # what connections get to be closed in order
+CLOSE_SECONDS = 2.0  # for connections to be closed in order
 
 
 class Core:
-    """One process's hold on the database. Made and used on one loop.
+    """One process's hold on the database. Created and used on one loop.
 
     Args:
         url: The database.
-        poll: Seconds between looks where nobody hints; tests shorten it.
-        vault: Encrypts what is secret at rest; None means nothing is encrypted.
-        timings: How long it waits for what.
+        poll: Seconds between polls when no hint arrives; tests shorten it.
+        vault: Encrypts secrets at rest; None means that nothing is encrypted.
+        timings: The timeouts and intervals.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Core:
         self.models = AgentModels(self)
         self.turns = TurnKeeper(self)
         self.parents = Parents()
-        self.links: AnswerLinks | None = None  # of what is told to this very process
+        self.links: AnswerLinks | None = None  # for records returned to this process itself
         self.wakeups: Wakeups
         self.writer: Writer
         self.heartbeat: Heartbeat
@@ -95,7 +95,12 @@ class Core:
         self._has_checked_key = False
 
     async def open(self) -> bool:
-        """Connect; whether it was not open before. Raises: Unavailable, ConfigurationError."""
+        """Connect, and return whether the engine was not open before.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+            ConfigurationError: The URL or the role is wrong.
+        """
         async with self._opening:
             if self._pool is not None:
                 return False
@@ -128,7 +133,7 @@ class Core:
             return True
 
     async def close(self) -> None:
-        """Commit what waits and let go of every connection; idempotent."""
+        """Commit pending writes and close all connections; idempotent."""
         async with self._opening:
             if self._pool is None:
                 return
@@ -137,7 +142,7 @@ class Core:
             await self.rescue.close()
             await self.writer.close()
             await self.turns.close()
-            await self._notifier.close()  # by the pool, which is therefore the last to go
+            await self._notifier.close()  # uses the pool, which is therefore closed last
             pool, self._pool = self._pool, None
             await self.bounds.settled(CLOSE_SECONDS)
             await pool.close(CLOSE_SECONDS)
@@ -147,10 +152,10 @@ class Core:
         """Borrow a connection in autocommit mode.
 
         Args:
-            seconds: What each answer may take; None means ten.
+            seconds: The time limit for each answer; None means ten.
 
         Raises:
-            Unavailable: It cannot be reached, or took longer.
+            Unavailable: The database cannot be reached, or took longer.
             ConfigurationError: The URL or the schema is wrong.
         """
         if self._pool is None:
@@ -168,7 +173,7 @@ class Core:
                     raise
 
     def _left_server(self) -> None:
-        """Have idle connections to the server before closed at once, on any thread; those in use are not used again."""
+        """Close idle connections to the previous server, from any thread; those in use are not reused."""
         self.wakeups.loop.call_soon_threadsafe(self._drain_pool)
 
     def _drain_pool(self) -> None:
@@ -182,12 +187,12 @@ class Core:
         *,
         seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Run one statement in a transaction of its own and fetch what it answers, as dicts.
+        """Run one statement in its own transaction, and return its rows as dicts.
 
         Args:
             sql: The statement.
             parameters: Its parameters.
-            seconds: How long it may take; None means what is left of the call in hand, ten at the most.
+            seconds: The time limit; None means the rest of the current call's time, at most ten.
 
         Raises:
             Unavailable: It took longer, or the database cannot be reached.
@@ -204,13 +209,18 @@ class Core:
             return [] if cursor.rownumber is None else await cursor.fetchall()
 
     async def by_index(self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
-        """Find or change the few rows of a large table that a statement is about, by an index; how many."""
+        """Run a statement on a few rows of a large table, forcing it to use an index, and return their number."""
         async with self.connection() as connection, connection.transaction():
             await connection.execute(BY_INDEX)
             return (await connection.execute(sql, parameters)).rowcount
 
     async def search(self, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Run a statement that no index answers, apart from all others. Raises: ValidationError, Unavailable."""
+        """Run a statement that no index supports, isolated from all other work.
+
+        Raises:
+            ValidationError: The search takes too long.
+            Unavailable: Other searches are running, or the database cannot be reached.
+        """
         return await self._again(
             lambda: self.bounds.within(lambda: self._searches.rows(sql, parameters, pooled=self.pooled), remaining()),
             patient=False,
@@ -224,20 +234,20 @@ class Core:
         patient: bool = False,
         seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Fetch what one statement answers that may be carried out twice: again where the connection broke.
+        """Return the rows of a statement that may run twice, repeating it if the connection breaks.
 
         Args:
             sql: The statement.
             parameters: Its parameters.
-            patient: A live attempt asks, which waits as long as the database is away.
-            seconds: How long one try may take; None means what is left of the call in hand, ten at the most.
+            patient: Whether a live attempt asks, which waits as long as the database is unavailable.
+            seconds: The time limit of one try; None means the rest of the current call's time, at most ten.
         """
         if patient and seconds is None:
             seconds = CALL_SECONDS
         return await self._again(lambda: self.rows(sql, parameters, seconds=seconds), patient=patient)
 
     async def read_each(self, *asked: Asked) -> list[list[dict[str, Any]]]:
-        """Fetch what several such statements answer, with one wait for all of them."""
+        """Return the rows of several statements that may run twice, with one wait for all of them."""
         return await self._again(lambda: self.bounds.within(lambda: self._rows_each(asked), remaining()), patient=False)
 
     async def _rows_each(self, asked: Iterable[Asked]) -> list[list[dict[str, Any]]]:
@@ -259,10 +269,10 @@ class Core:
             await asyncio.sleep(pauses.next())
 
     async def check_key(self) -> None:
-        """See whether the encryption key is the one that this database's secrets were written with; asked once.
+        """Check, once, that the encryption key is the one with which this database's secrets were written.
 
         Raises:
-            ConfigurationError: It is another one, or there is none here.
+            ConfigurationError: The key is another one, or missing.
         """
         if self._has_checked_key:
             return
@@ -270,18 +280,18 @@ class Core:
             mine = self.vault.seal_bytes(PROBE)
             (row,) = await self.rows(sql_keys.SERVER_OWN, (ENCRYPTION_PROBE, mine))
             self.vault.open_bytes(bytes(row["value"]))
-            await self.rows(sql_keys.REPLACE_OWN, (mine, ENCRYPTION_PROBE))  # under the first of the keys
+            await self.rows(sql_keys.REPLACE_OWN, (mine, ENCRYPTION_PROBE))  # sealed with the first of the keys
         elif await self.rows(sql_keys.FIND_OWN, (ENCRYPTION_PROBE,)):
             raise ConfigurationError(NO_KEY)
         self._has_checked_key = True
 
     def tell(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
-        """Wake those who wait here, and hint to other processes.
+        """Wake waiters in this process, and send a hint to other processes.
 
         Args:
-            flags: Of the hint.
+            flags: The hint's flags.
             task_ids: Tasks that changed.
-            disturbed: Those among them that were changed by others than their own attempt; None means all.
+            disturbed: Those that were not changed by their own attempt alone; None means all.
         """
         self.wakeups.wake(flags, task_ids, disturbed)
         self._notifier.tell(flags, task_ids, has_waiters=self.wakeups.watches(task_ids))
@@ -290,12 +300,12 @@ class Core:
         await self.rows(sql_tasks.NOTIFY, (payload,))
 
     def listen(self) -> None:
-        """Hear other processes' hints from now on; a client does once it follows events."""
+        """Start to receive other processes' hints; a client does so once it follows events."""
         if not self.heartbeat.running:
             self.heartbeat.start()
 
     def guard(self) -> None:
-        """Look for dead workers from now on. A server does: its remote workers have no heartbeat on the database."""
+        """Start to scan for dead workers; a server does, since its remote workers have no heartbeat on the database."""
         self._begin_upkeep()
         if self.heartbeat.running and self.heartbeat.rescues:
             return
@@ -305,7 +315,7 @@ class Core:
         self.heartbeat.start()
 
     def beat(self, worker_id: str, lock_key: int, lease_seconds: float, subscriptions: list[int]) -> None:
-        """Keep a worker alive, and look for dead ones."""
+        """Keep a worker alive, and scan for dead ones."""
         self.rescue.subscriptions = subscriptions
         self._begin_upkeep()
         if self.heartbeat.running and self.heartbeat.rescues and self.heartbeat.free_for(worker_id):
@@ -330,7 +340,7 @@ class Core:
 
     def _begin_upkeep(self) -> None:
         if not self._upkeep:
-            nobodys = contextvars.Context()  # whoever comes first: its bounds and its task's name are not the upkeep's
+            nobodys = contextvars.Context()  # the first caller's time limit and task name must not apply to the upkeep
             self._upkeep = [asyncio.create_task(each(), name="upkeep", context=nobodys.copy()) for each in self.upkeep]
 
     async def _end_upkeep(self) -> None:
@@ -340,7 +350,7 @@ class Core:
         await asyncio.gather(*upkeep, return_exceptions=True)
 
     async def check_rights(self) -> None:
-        """Refuse a role that cannot do all that a worker does, before it does half. Raises: ConfigurationError."""
+        """Raise ConfigurationError if the role lacks a right that a worker needs, before any work is begun."""
         rows = await self.rows(sql_workers.MISSING_RIGHTS)
         missing = rows[0]["missing"] if rows else []
         if missing:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class EngineOrganization:
-    """The engine as one organization sees it."""
+    """The engine's verbs for one organization."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
@@ -54,7 +54,7 @@ class EngineOrganization:
         self.uploads = EngineUploads(core, organization_id)
 
     async def stats(self) -> Stats:
-        """How its unfinished work stands."""
+        """Return counts of the organization's unfinished work."""
         return await stats(self._core, self.organization_id)
 
 
@@ -62,21 +62,21 @@ class Engine:
     """Tasks, events, leases and journals in PostgreSQL 14 or newer, in the schema ``worker``.
 
     Args:
-        url: The database; None means the embedded PostgreSQL under ``home``, which is migrated by itself.
+        url: The database; None means the embedded PostgreSQL under ``home``, which is migrated automatically.
         home: The folder of the embedded PostgreSQL.
-        organization_id: Whose tasks.
-        poll: Seconds between looks where nobody hints.
-        retention_days: How long finished tasks are kept, 0 for ever; a worker or server cleans up once a day. None:
-            nothing is cleaned up by itself.
+        organization_id: The default organization.
+        poll: Seconds between polls when no hint arrives.
+        retention_days: How long finished tasks are kept, 0 for ever; a worker or server cleans up once a day. None
+            means that nothing is removed automatically.
         audit_days: How long lines of the audit log are kept, 0 for ever.
-        encryption_key: One or several keys, with spaces between, that the secrets of tasks are encrypted with.
-        encrypt_all: Whether inputs, results, events, journals and files are encrypted with it, too.
-        public_url: The HTTP server's address, which links to requests lead to; None means requests have no links.
-        secret: What the server derives its secrets from, where it does.
-        timings: How long it waits for what; tests shorten it.
+        encryption_key: One or more keys, separated by spaces, that encrypt the secrets of tasks.
+        encrypt_all: Whether inputs, results, events, journals and files are encrypted too.
+        public_url: The HTTP server's address, used in links to input requests; None means that requests have no links.
+        secret: The secret from which the server derives its other secrets, if configured.
+        timings: The timeouts and intervals; tests shorten them.
 
     Raises:
-        ConfigurationError: The URL cannot be read, or the encryption key is none.
+        ConfigurationError: The URL cannot be parsed, or the encryption key is invalid.
     """
 
     def __init__(
@@ -123,11 +123,16 @@ class Engine:
         self._opening = asyncio.Lock()
 
     def another(self) -> "Engine":
-        """Another way to the same database."""
+        """Return another engine on the same database."""
         return self._again()
 
     async def open(self) -> None:
-        """Connect, starting the embedded server where there is no other. Raises: Unavailable, ConfigurationError."""
+        """Connect, starting the embedded server if no URL is given.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+            ConfigurationError: The URL, the role or the schema is wrong.
+        """
         async with self._opening:
             if self._core is None:
                 self._core = self._made(await self._start_embedded())
@@ -166,7 +171,7 @@ class Engine:
         return self._embedded.url
 
     async def close(self) -> None:
-        """Let go of every connection, and of the embedded server; idempotent."""
+        """Close all connections, and release the embedded server; idempotent."""
         if self._core is not None:
             await self._core.close()
         if self._embedded is not None:
@@ -175,35 +180,35 @@ class Engine:
             await asyncio.to_thread(embedded.close)
 
     def organization(self, organization_id: str) -> EngineOrganization:
-        """The verbs as one organization sees them; connections are shared by all."""
+        """Return the verbs of one organization; all organizations share the connections."""
         if organization_id not in self._organizations:
             self._organizations[organization_id] = EngineOrganization(self.core, organization_id)
         return self._organizations[organization_id]
 
     def guard(self) -> None:
-        """Look for dead workers from now on."""
+        """Start to scan for dead workers."""
         self.core.guard()
 
     async def end_silent(self) -> int:
-        """End tasks whose outside holder has said nothing for an hour; how many that were."""
+        """End tasks whose outside holder has been silent for an hour, and return how many."""
         return await end_silent(self.core)
 
     async def surplus(self, days: int) -> Removed:
-        """What ``clean`` would remove."""
+        """Return the amounts that ``clean`` would remove."""
         return await Retention(self.core, self._audit_days).surplus(days)
 
     def clean(self, days: int) -> AsyncGenerator[Removed]:
-        """Remove finished tasks older than so many days, and what nobody refers to; batch by batch."""
+        """Remove finished tasks older than the given days, and unreferenced data, batch by batch."""
         return Retention(self.core, self._audit_days).clean(days)
 
     @property
     def organization_id(self) -> str:
-        """Whose tasks, where nobody says otherwise."""
+        """The default organization."""
         return self._organization
 
     @property
     def is_open(self) -> bool:
-        """Whether it is connected."""
+        """Whether the engine is connected."""
         return self._core is not None and bool(self._organizations)
 
     @property
@@ -228,7 +233,7 @@ class Engine:
 
     @property
     def deliveries(self) -> EngineDeadLetters:
-        """Deliveries that failed."""
+        """The dead letters: deliveries that failed."""
         return self._deliveries
 
     @property
@@ -237,33 +242,33 @@ class Engine:
         return self._knowledge
 
     async def stats(self) -> Stats:
-        """How the organization's unfinished work stands."""
+        """Return counts of the default organization's unfinished work."""
         return await self.organization(self._organization).stats()
 
     @property
     def core(self) -> Core:
-        """Connections and counters, for those who look after the engine."""
+        """Connections and counters, for operating and testing the engine."""
         if self._core is None:
             raise RuntimeError("the engine is not open")
         return self._core
 
     @property
     def capabilities(self) -> Capabilities:
-        """All of them."""
+        """The capabilities of the engine: all of them."""
         return Capabilities()
 
     @property
     def description(self) -> str:
-        """Where it is; no secret in it."""
+        """Where the database is, without any secret."""
         if self._url is None:
             return f"the embedded PostgreSQL in {self._home}"
         pooled = self._core is not None and self._core.pooled
         return shown(self._url) + (" behind a pooler (leases and polling, no LISTEN)" if pooled else "")
 
     async def migrate(self) -> list[str]:
-        """Bring the schema up to date; the names of what was applied."""
+        """Bring the schema up to date, and return the names of the migrations applied."""
         url = self.core.url if self._core is not None else await self._start_embedded()
-        connection = await connect(url, pooled=True)  # no prepared statements: each runs once
+        connection = await connect(url, pooled=True)  # without prepared statements, since each runs once
         try:
             check_encoding(connection)
             with errors():
@@ -274,7 +279,7 @@ class Engine:
             await connection.close()
 
     async def connection_limit(self) -> int:
-        """How many connections this user may have at once, by whatever bounds it first. Raises: Unavailable."""
+        """Return how many connections this user may open, by the lowest limit that applies."""
         return (await self.core.rows(sql_workers.CONNECTION_LIMIT))[0]["connections"]
 
     async def hung_threads(self) -> dict[str, int]:
@@ -282,7 +287,7 @@ class Engine:
         return {row["id"]: row["hung_threads"] for row in await self.core.read(sql_presence.HUNG_THREADS)}
 
     async def pending_migrations(self) -> list[str]:
-        """What ``migrate`` would apply."""
+        """Return the names of the migrations that ``migrate`` would apply."""
         url = self.core.url if self._core is not None else await self._start_embedded()
         connection = await connect(url, pooled=True)
         try:

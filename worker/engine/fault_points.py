@@ -1,7 +1,7 @@
-"""Fault points: places at which a test has this very process die, as by ``kill -9``. Off, each costs one comparison.
+"""Fault points: places at which a test makes this process die, as by ``kill -9``. Off, each costs one comparison.
 
-``WORKER_FAULT`` switches one on: ``write.logged`` for the first time that the place is reached, ``write.logged:Finish``
-for the first time with such a change among what is written, ``write.logged:Finish:3`` for the third, and
+``WORKER_FAULT`` sets one: ``write.logged`` for the first time that the place is reached, ``write.logged:Finish`` for
+the first time that such a change is among those written, ``write.logged:Finish:3`` for the third time, and
 ``write.logged:Finish:3:STOP`` to be frozen there instead of killed.
 """
 
@@ -25,19 +25,19 @@ WRITE = (
     "write.told",
 )
 KNOWN = ("known.decided", "known.committed")
-"""Places of what a run writes of its own task by one statement; while one of ``WRITE`` is wished, it takes that way."""
+"""Points of a run's writes to its own task by one statement; if a point of ``WRITE`` is set, they lock rows instead."""
 
 POINTS = CLAIM + KNOWN + WRITE
-"""Every place, in the order in which a claim and then a write comes by."""
+"""All points, in the order in which a claim and then a write reach them."""
 
 
 @dataclass(slots=True)
 class Wish:
-    """Where to die.
+    """The fault point that a test has set.
 
     Args:
         point: The place.
-        kind: Name of a change's class that must be among what is written; empty: any.
+        kind: The name of a change's class that must be among those written; empty for any.
         left: How often the place must still be reached.
         sends: The signal that the process sends to itself.
     """
@@ -49,14 +49,14 @@ class Wish:
 
     @classmethod
     def read(cls, text: str) -> "Wish":
-        """Read ``point[:kind[:times[:signal]]]``. Raises: ValueError."""
+        """Parse ``point[:kind[:times[:signal]]]``; raise ValueError for an unknown point."""
         point, kind, times, name = [*text.split(":"), "", "", ""][:4]
         if point not in POINTS:
             raise ValueError(f"{VARIABLE}: there is no fault point {point!r}; there are {', '.join(POINTS)}")
         return cls(point, kind, int(times or 1), signal.Signals[f"SIG{name or 'KILL'}"])
 
     def reached(self, point: str, kinds: Iterable[object]) -> bool:
-        """Whether this is where and when."""
+        """Return whether the process must die now, after counting this visit if it matches."""
         if point != self.point or (self.kind and self.kind not in {type(each).__name__ for each in kinds}):
             return False
         self.left -= 1
@@ -64,7 +64,7 @@ class Wish:
 
 
 def looks_first() -> bool:
-    """Whether a place is wished that only what looks at its rows first comes by."""
+    """Return whether a point is set that only writes which read their rows first can reach."""
     return _wish is not None and _wish.point in WRITE
 
 
@@ -72,7 +72,7 @@ _wish = Wish.read(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
 def fault(point: str, writing: Iterable[object] = ()) -> None:
-    """Die here, if a test wants it.
+    """Die here, if a test requests it.
 
     Args:
         point: The place, one of ``POINTS``.

@@ -1,4 +1,4 @@
-"""How long the engine waits for what. Each is a value that is handed down, so that a test can have its own."""
+"""Timeouts and intervals of the engine, passed down as a value so that a test can use its own."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ RECONNECT = Backoff(0.2, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class EngineTimings:
-    """Times of one engine, in seconds.
+    """Timeouts and intervals of one engine, in seconds.
 
     Args:
-        beat: Between two looks of the heartbeat at what is due.
-        scan: Between two scans for workers that died. Promise 5: two of them, at least a second apart.
-        trust: How long a rescuer's own connection must have lived to be believed: after a restart of the database a
+        beat: Between two checks of the heartbeat for due work.
+        scan: Between two scans for dead workers. Promise 5: two of them, at least a second apart.
+        trust: How old a rescuer's own connection must be before its findings count: after a restart of the database, a
             live worker's lock is free, too.
-        spare: Beyond a lease, before one that the database's clock does not call over is taken for it.
-        away: After which whoever is not patient is told that there is no database, of a write.
-        reading: The same of a read: how long a verb waits for a connection.
-        reconnect: Between two attempts to connect: once the database is back, nobody waits longer than a second.
+        spare: Added to a lease before it counts as expired by our own clock, if the database's clock says otherwise.
+        away: After which an impatient write fails because the database is unavailable.
+        reading: After which a read fails in the same way: how long a verb waits for a connection.
+        reconnect: Between two attempts to connect: once the database is back, no caller waits longer than a second.
     """
 
     beat: float = 0.25

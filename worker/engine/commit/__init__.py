@@ -1,4 +1,4 @@
 """How changes of tasks are committed: many in one transaction, each exactly once.
 
-What a change does to its row belongs in ``state``.
+The effect of a change on its row belongs in ``state``.
 """

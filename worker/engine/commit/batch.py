@@ -1,4 +1,4 @@
-"""What a group writes: the effects of its items on rows that are locked, gathered into few statements. No I/O."""
+"""The writes of one group: the effects of its items, gathered into few statements. No I/O."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A task to be inserted, checked and split already."""
+    """A task to insert, already validated and split into settings and state."""
 
     id: str
     organization_id: str
@@ -36,16 +36,16 @@ class NewRow:
     status: str = "pending"
     attempt: int = 0
     files: tuple[FileRow, ...] = ()
-    worker_id: str | None = None  # a worker that begins with it at once, if it is still there
-    queued: bool = False  # it waits for its turn in its conversation
+    worker_id: str | None = None  # a worker that begins the task immediately, if it is still alive
+    queued: bool = False  # whether it waits for its turn in its conversation
 
     @property
     def task_id(self) -> str:
-        """The task."""
+        """The task's id."""
         return self.id
 
     def columns(self) -> dict[str, Any]:
-        """The row, as the insert wants it."""
+        """Return the row in the form that the INSERT expects."""
         return {
             "id": self.id,
             "organization_id": self.organization_id,
@@ -60,7 +60,7 @@ class NewRow:
         }
 
     def told(self) -> dict[str, Any]:
-        """What its first event tells beyond the settings."""
+        """Return the data of the first event, apart from the settings."""
         if self.queued:
             return {**self.state, "waiting_for": WAITS_FOR_TURN}
         if self.status == "pending":
@@ -69,7 +69,7 @@ class NewRow:
 
 
 def settings_columns(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings, and what of them lists ask for."""
+    """Return the settings together with the columns that lists filter by."""
     user = (settings.get("input") or {}).get("user") or {}
     return {
         "user_id": user.get("id"),
@@ -85,7 +85,7 @@ Item = NewRow | Change
 
 @dataclass(slots=True)
 class Batch:
-    """What a group writes: its items, and what comes of them."""
+    """The items of a group, and the writes that result from them."""
 
     items: Sequence[Item] = ()
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
@@ -95,42 +95,42 @@ class Batch:
     dropped_journals: list[str] = field(default_factory=list[str])
     files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped_files: list[str] = field(default_factory=list[str])
-    begun: Sequence[Mapping[str, Any]] = ()  # rows of new tasks that a worker of this process has begun
+    begun: Sequence[Mapping[str, Any]] = ()  # rows of new tasks that workers of this process have begun
     turns: set[ConversationKey] = field(
         default_factory=set[ConversationKey]
-    )  # where somebody else's turn may have come
-    parents: set[str] = field(default_factory=set[str])  # tasks of which a child has ended
+    )  # conversations in which another task's turn may have come
+    parents: set[str] = field(default_factory=set[str])  # tasks with a child that has ended
     wakes_work: bool = False
     wakes_deliveries: bool = False
-    errors: list[Exception | None] = field(default_factory=list[Exception | None])  # item by item
-    committed: dict[int, datetime] = field(default_factory=dict[int, datetime])  # by an earlier try, item by item
-    undecided: set[int] = field(default_factory=set[int])  # decided on a row that was another by then, item by item
-    disturbed: list[str] = field(default_factory=list[str])  # tasks that were changed, but not by their own attempt
+    errors: list[Exception | None] = field(default_factory=list[Exception | None])  # one per item
+    committed: dict[int, datetime] = field(default_factory=dict[int, datetime])  # by an earlier try, by item index
+    undecided: set[int] = field(default_factory=set[int])  # indices of items decided on a row that had changed
+    disturbed: list[str] = field(default_factory=list[str])  # tasks that were not changed by their own attempt
     now: datetime = NEVER
     vault: Vault = field(default_factory=Vault)
 
     def take(self, item: Item, owner: str | None = None) -> None:
-        """Take in one item: a new task as it is, a change by what it decides on its locked row.
+        """Add an item: a new task as it is, or the effect of a change on its locked row.
 
         Args:
             item: The item.
-            owner: The worker whose run writes it, where that is known: a task of another's is left alone.
+            owner: The worker whose run writes the item, if known; tasks of other workers are not changed.
         """
         self.errors.append(self._created(item) if isinstance(item, NewRow) else self._changed(item, owner))
 
     def pass_over(self, item: Item, time: datetime) -> None:
-        """Take note of an item that an earlier try has committed, at a time; its hint was never sent."""
+        """Record that an earlier try committed an item at the given time, without sending its hint."""
         self.committed[len(self.errors)] = time
         self.errors.append(None)
         self.disturbed.append(item.task_id)
         self.wakes_work = self.wakes_deliveries = True
 
     def outcomes(self) -> list[datetime | Exception]:
-        """What became of each item: the time of its commit, or its error."""
+        """Return the outcome of each item: the time of its commit, or its error."""
         return [error or self.committed.get(index, self.now) for index, error in enumerate(self.errors)]
 
     def _created(self, item: NewRow) -> None:
-        """Nobody can have waited for this task, only for one to do."""
+        """Add a new task; nobody can be waiting for it yet, only for any task to run."""
         self.new.append(item.columns())
         self._keep(item.files, item)
         if item.queued:
@@ -166,7 +166,7 @@ class Batch:
 
     def _add(self, effect: Effect, task_id: str) -> None:
         self.events += effect.events
-        if effect.drop_journal:  # also what came earlier in this very group
+        if effect.drop_journal:  # including entries added earlier in this group
             self.journal = [entry for entry in self.journal if entry["task_id"] != task_id]
         self.journal += [_journal_row(task_id, entry) for entry in effect.journal]
         if effect.drop_journal:
@@ -174,23 +174,23 @@ class Batch:
         self.wakes_work |= effect.wakes_work
 
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take note of the new tasks that their workers have begun: the others wait, after all."""
+        """Record the new tasks that their workers have begun; the remaining ones must be claimed."""
         self.begun = rows
         self.wakes_work |= len(rows) < sum(row["worker_id"] is not None for row in self.new)
 
     def keep(self, stored: Collection[str]) -> None:
-        """Keep what was stored of a batch; the other items are still to be decided."""
+        """Keep only the effects on stored tasks; the items of other tasks must be decided again."""
         self.undecided = {index for index, item in enumerate(self.items) if item.task_id not in stored}
         self.events = [event for event in self.events if event.task_id in stored]
 
     @property
     def changed_tasks(self) -> list[str]:
-        """Every task that somebody may have waited for a change of, once."""
+        """The ids of all changed tasks, each once."""
         settled = [self.items[index].task_id for index in self.committed]
         return [*settled, *dict.fromkeys(event.task_id for event in self.events)]
 
     def updates(self) -> Iterator[tuple[bytes, str, str]]:
-        """One UPDATE for each set of columns that some rows change: the statement, the values, the ids."""
+        """Yield one UPDATE for each set of changed columns: the statement, the values and the ids."""
         shapes: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows.values():
             if row.changed:
@@ -202,20 +202,20 @@ class Batch:
             yield _update(columns), encode(values), array(row.id for row in rows)
 
     def noted(self) -> str:
-        """The journal entries, as their insert wants them. Their values are texts: what is escaped in one stays so."""
+        """Return the journal entries as JSON for their INSERT, preserving escapes in their values, which are texts."""
         if self.vault.has_key:
             return to_json([{**row, "value": self.vault.entry(row["value"])} for row in self.journal]).decode()
         return to_json(self.journal).decode()
 
     def logged(self) -> str:
-        """The events, as their insert wants them."""
+        """Return the events as JSON for their INSERT."""
         rows = [event._asdict() for event in self.events]
         for row in rows if self.vault.has_key else ():
             row["data"] = self.vault.event(row["type"], row["data"])
         return encode(rows)
 
     def inserted(self) -> str:
-        """The new rows, as their insert wants them."""
+        """Return the new rows as JSON for their INSERT."""
         return encode([self.vault.columns(row) for row in self.new])
 
 
@@ -228,13 +228,13 @@ _updates: dict[tuple[str, ...], bytes] = {}
 
 
 def _update(columns: tuple[str, ...]) -> bytes:
-    """The UPDATE for a shape; names come from the table above, never from outside."""
+    """Return the UPDATE for a set of columns, whose names come from ``TYPES``, never from a client."""
     if columns not in _updates:
         sets = ", ".join(f"{name} = c.{name}" for name in columns)
         types = ", ".join(f"{name} {TYPES[name]}" for name in columns)
         _updates[columns] = (
             f"update worker.tasks t set {sets}, updated_at = now()"  # noqa: S608 - names from a constant
             f" from json_to_recordset(%s::json) as c(id text, {types})"
-            " where t.id = any(%s::text[]) and t.id = c.id"  # the array has the planner take the primary key
+            " where t.id = any(%s::text[]) and t.id = c.id"  # the array makes the planner use the primary key
         ).encode()
     return _updates[columns]

@@ -1,15 +1,15 @@
-"""Errors of the database that say: somebody else was at the same rows."""
+"""Database errors that are caused by concurrent access to the same rows."""
 
 
 def locked() -> tuple[type[Exception], ...]:
-    """Errors that come of a lock which somebody else holds for long, as a migration does, or an administrator."""
+    """Return the errors raised when a lock is held for long, for example by a migration or an administrator."""
     from psycopg import errors
 
     return errors.LockNotAvailable, errors.QueryCanceled
 
 
 def collisions() -> tuple[type[Exception], ...]:
-    """Errors that come of what somebody else did at the same moment, such as giving up a subscription."""
+    """Return the errors caused by a concurrent transaction, such as one that removes a subscription."""
     from psycopg import errors
 
     return errors.DeadlockDetected, errors.SerializationFailure, errors.ForeignKeyViolation

@@ -1,7 +1,7 @@
-"""Places that idle workers of this process have free: a task made here begins in the transaction that makes it.
+"""Free places of this process's idle workers: a task created here begins in the transaction that creates it.
 
-A worker that waits has found nothing more to claim, so a new task need not be queued for it first: one commit instead
-of two. An offer stands while its worker waits; what took a place is settled when its transaction has ended.
+A waiting worker has found nothing more to claim, so a new task need not be queued for it first: one commit instead
+of two. An offer is open while its worker waits; a task that took a place is settled when its transaction has ended.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from worker.words.work import Demand
 
 
 class HandOff:
-    """What one waiting worker can start.
+    """The offer of one waiting worker to begin new tasks.
 
     Args:
-        organization_id: Whose tasks.
+        organization_id: The organization whose tasks the worker runs.
         worker_id: The worker.
-        demand: Says what it can start, beside what it was given here.
+        demand: Returns the worker's free places, not counting tasks handed to it here.
     """
 
     def __init__(self, organization_id: str, worker_id: str, demand: Callable[[], Demand]) -> None:
         self.organization_id = organization_id
         self.worker_id = worker_id
-        self.begun: list[Mapping[str, Any]] = []  # rows of tasks that are the worker's, as a claim answers them
-        self.is_lost = False  # a transaction was not answered: the worker may hold what it does not know of
+        self.begun: list[Mapping[str, Any]] = []  # rows of tasks begun for the worker, as a claim returns them
+        self.is_lost = False  # a commit was not answered: the worker may hold tasks that it does not know of
         self.changed = asyncio.Event()
         self._demand = demand
-        self._taken: Counter[str | None] = Counter()  # by agent; None means one that no handler names
+        self._taken: Counter[str | None] = Counter()  # by agent; None for agents that no handler names
         self._unsettled: dict[str, str | None] = {}  # by task
 
     def takes(self, item: NewRow) -> bool:
-        """Take a task in, if there is a place for it."""
+        """Reserve a place for a task, and return whether there was one."""
         if item.organization_id != self.organization_id:
             return False
         wanted = self._demand()
@@ -50,8 +50,8 @@ class HandOff:
         return True
 
     def settle(self, task_id: str, row: Mapping[str, Any] | None, *, lost: bool) -> None:
-        """Say what became of a task that was taken in: it is the worker's now, or is not, or nobody knows."""
-        if task_id not in self._unsettled:  # an earlier wait's
+        """Record the outcome for a task that took a place: begun (with its row), not begun, or unknown (``lost``)."""
+        if task_id not in self._unsettled:  # it took a place during an earlier wait
             return
         agent = self._unsettled.pop(task_id)
         self.is_lost |= lost
@@ -62,31 +62,31 @@ class HandOff:
         self.changed.set()
 
     async def settled(self) -> None:
-        """Wait until it is known what became of all that were taken in."""
+        """Wait until the outcome of every task that took a place is known."""
         while self._unsettled:
             self.changed.clear()
             await self.changed.wait()
 
     @property
     def may_hold(self) -> bool:
-        """Whether the worker holds, or may hold, what was begun for it."""
+        """Whether the worker holds, or may hold, tasks begun for it."""
         return bool(self.begun or self._unsettled or self.is_lost)
 
 
 class HandOffs:
-    """The offers of one process, by worker."""
+    """The open offers of one process, by worker."""
 
     def __init__(self) -> None:
         self._hand_offs: dict[str, HandOff] = {}
 
     @property
     def workers(self) -> Collection[str]:
-        """Whose offers stand."""
+        """The ids of workers with an open offer."""
         return self._hand_offs.keys()
 
     @contextmanager
     def open(self, hand_off: HandOff) -> Generator[None]:
-        """Have an offer stand."""
+        """Keep an offer open while the block runs."""
         self._hand_offs[hand_off.worker_id] = hand_off
         try:
             yield
@@ -95,7 +95,7 @@ class HandOffs:
                 del self._hand_offs[hand_off.worker_id]
 
     def place(self, item: Item) -> Item:
-        """A task as it shall be stored: a new one for which a worker has a place, begun by it."""
+        """Return the item to store: a new task is assigned to a worker that has a place for it."""
         if isinstance(item, NewRow) and item.status == "pending" and not item.queued:
             for hand_off in self._hand_offs.values():
                 if hand_off.takes(item):
@@ -103,12 +103,12 @@ class HandOffs:
         return item
 
     def settle(self, items: Iterable[Item], begun: Sequence[Mapping[str, Any]] = (), *, lost: bool = False) -> None:
-        """Tell the workers what became of tasks that took their places.
+        """Notify the workers of the outcome of tasks that took their places.
 
         Args:
-            items: What was written.
-            begun: The rows of those that are theirs now.
-            lost: The transaction was not answered, so nobody knows.
+            items: The items of the transaction.
+            begun: The rows of tasks that their workers have begun.
+            lost: Whether the transaction was not answered, so that its outcome is unknown.
         """
         rows = {row["id"]: row for row in begun}
         for item in items:

@@ -1,4 +1,4 @@
-"""A try whose commit was not answered, since the connection broke: how to find out whether it took place."""
+"""Tries whose commit was not answered because the connection broke: how to find out whether they took place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Logged(NamedTuple):
-    """An event that the log has where a try would have put its own."""
+    """An event found in the log where a try would have put its own."""
 
     time: datetime
     attempt: int | None
@@ -22,14 +22,14 @@ class Logged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """If the log has one of the events that a try wrote, it took place.
+    """The event that proves, if it is in the log, that a try took place.
 
     Args:
-        task_id: Of the event.
-        number: Of the event.
-        time: Of the transaction; None means it is not known.
-        attempt: Whose event it is, where the time is not known; None means the task's id is the try's own.
-        data: What it says, as JSON text, where the time is not known.
+        task_id: The event's task.
+        number: The event's number.
+        time: The transaction's time; None if it is not known.
+        attempt: The attempt that wrote the event, if the time is not known; None if the task's id proves the try alone.
+        data: The event's data as JSON text, if the time is not known.
     """
 
     task_id: str
@@ -39,22 +39,22 @@ class InDoubt:
     data: str | None = None
 
     def is_settled_by(self, event: Logged) -> bool:
-        """Whether the event that is there is the try's. An attempt's events are written by one process, in order."""
+        """Return whether a logged event is the try's own. One process writes an attempt's events, in order."""
         if self.attempt is not None:
             return (event.attempt, event.data) == (self.attempt, self.data)
         return self.time in (None, event.time)
 
 
 def note_loss(group: "Sequence[QueuedWrite]", batch: Batch) -> None:
-    """Note how to find out whether a commit whose answer was lost took place.
+    """Record how to find out whether a commit whose answer was lost took place.
 
-    Before all was decided nothing was sent that could be committed: then what was in doubt before still is.
+    Until every item was decided, nothing was sent that could be committed, so earlier doubts remain as they were.
     """
     if len(batch.errors) == len(group):
         in_doubts = _of_known(batch) if batch.rows and batch.now == NEVER else None
         shared = _of_all(group, batch)
         for index, waiting in enumerate(group):
-            if index in batch.committed:  # that one's is no doubt at all
+            if index in batch.committed:  # an earlier try is known to have committed it
                 continue
             if in_doubts is not None:
                 waiting.in_doubt = in_doubts.get(waiting.item.task_id)
@@ -65,7 +65,7 @@ def note_loss(group: "Sequence[QueuedWrite]", batch: Batch) -> None:
 
 
 def _of_all(group: "Sequence[QueuedWrite]", batch: Batch) -> InDoubt | None:
-    """What shows that a transaction took place; None means it logged nothing, and to do it again changes nothing."""
+    """Return the event that proves a transaction; None if it logged nothing, so that repeating it changes nothing."""
     if batch.events:
         return InDoubt(batch.events[0].task_id, batch.events[0].number, batch.now)
     new = next((each.item for each in group if isinstance(each.item, NewRow)), None)
@@ -73,7 +73,7 @@ def _of_all(group: "Sequence[QueuedWrite]", batch: Batch) -> InDoubt | None:
 
 
 def _of_known(batch: Batch) -> dict[str, InDoubt]:
-    """The same for each task by itself: of rows that nobody looked at, some may have been written and others not."""
+    """Return one proof per task, since a write to unlocked rows may have stored some tasks and skipped others."""
     in_doubts: dict[str, InDoubt] = {}
     for event in batch.events:
         data = None if event.data is None else encode(event.data)

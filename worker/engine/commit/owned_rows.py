@@ -1,8 +1,8 @@
-"""The tasks that this process runs, as it knows them: a run's own writes need no look at them first.
+"""Rows of the tasks that this process runs, remembered so that a run's own writes need not read them first.
 
-A claim answers the whole row, and from then on hardly anybody but the run itself writes to it. So what a run writes is
-decided on the row as it is known, by the very functions that decide on a locked one, and stored by one statement that
-touches those rows alone which are still as they were known. What it leaves out is decided again on the locked row.
+A claim returns the whole row, and afterwards hardly any writer but the run changes it. So a run's writes are decided
+on the remembered row, by the same functions that decide on a locked one, and stored by one statement that touches only
+rows that have not changed meanwhile. Items that it leaves out are decided again on the locked row.
 """
 
 from collections import OrderedDict
@@ -18,18 +18,18 @@ from worker.engine.state.run_changes import Append, Finish, Save
 from worker.words.statuses import AgentExecutionStatus
 
 OWN = (Append, Save, Finish)
-"""What a run writes without leaving its task to others; all else looks at the row first."""
+"""A run's changes that do not queue its task again; all other changes read the row first."""
 
-CLAIMS_KEPT = 50_000  # whose they were, and of when: many times what a process runs at once
+CLAIMS_KEPT = 50_000  # claims remembered: many times the number of tasks that a process runs concurrently
 
-_NOW = cast("Any", None)  # the database's time is not known before it is asked, and no write of a run's own needs it
+_NOW = cast("Any", None)  # the database's time is not known in advance, and a run's own writes do not need it
 
 
 _CLAIMED = tuple(each.name for each in COLUMNS if each.locked and each.read and each.name not in ("settings", "result"))
-"""What of a row that was claimed is kept as it is."""
+"""Columns of a claimed row that are remembered unchanged."""
 
 _WRITTEN = frozenset(SAVED) | {"last_event", "worker_id", "finished_at"}
-"""What the one statement writes."""
+"""Columns that the statement ``WRITE_OWNED`` writes."""
 
 
 class OwnedRows:
@@ -44,7 +44,7 @@ class OwnedRows:
         return len(self._rows)
 
     def learn(self, claimed: Iterable[Mapping[str, Any]], worker_id: str, asked: float) -> None:
-        """Know tasks that were claimed for a worker of this process, and when it asked for them."""
+        """Remember tasks claimed for a worker of this process, and when it asked for them."""
         for row in claimed:
             self._own(row["id"], row["attempt"], worker_id, asked)
             self._doubtful.discard(row["id"])
@@ -59,23 +59,23 @@ class OwnedRows:
             self._claims.popitem(last=False)
 
     def owner(self, item: Item) -> str | None:
-        """Which worker of this process claimed the attempt that an item belongs to; None: no attempt, or none here."""
+        """Return the worker of this process that claimed an item's attempt, or None."""
         claim = self._claims.get((item.task_id, getattr(item, "attempt", None) or 0))
         return None if claim is None else claim[0]
 
     def claimed_at(self, task_id: str, attempt: int | None) -> float | None:
-        """When a worker of this process asked for an attempt; None means no attempt, or none here."""
+        """Return when a worker of this process asked for an attempt, or None."""
         claim = self._claims.get((task_id, attempt or 0))
         return None if claim is None else claim[1]
 
     def forget(self, task_ids: Iterable[str]) -> None:
-        """Know tasks no longer: they have ended, or are another's."""
+        """Forget tasks that have ended or belong to another worker."""
         for task_id in task_ids:
             self._rows.pop(task_id, None)
             self._doubtful.discard(task_id)
 
     def covers(self, item: Item, owner: str | None) -> bool:
-        """Whether an item is of an attempt that is known, written once, and sets nothing but what can be set so."""
+        """Return whether an item comes from a known attempt and can be stored without reading its row first."""
         row = self._rows.get(item.task_id)
         return (
             row is not None
@@ -90,7 +90,7 @@ class OwnedRows:
         )
 
     def decide(self, items: Sequence[Item], batch: Batch) -> None:
-        """Decide what a group writes, on the rows as they are known."""
+        """Decide a group's items on the remembered rows."""
         for item in items:
             if item.task_id not in batch.rows:
                 batch.rows[item.task_id] = self._rows[item.task_id].afresh()
@@ -98,7 +98,7 @@ class OwnedRows:
             batch.take(item)
 
     def parameters(self, batch: Batch) -> dict[str, str]:
-        """What the one statement wants of a batch."""
+        """Return the parameters of ``WRITE_OWNED`` for a batch."""
         rows = [self._guarded(row, batch.vault) for row in batch.rows.values()]
         return {
             "ids": array(batch.rows),
@@ -108,7 +108,7 @@ class OwnedRows:
         }
 
     def _guarded(self, row: Row, vault: Vault) -> dict[str, Any]:
-        """The columns that a row changes, and how it must still be."""
+        """Return the columns that a row changes, and the values that it must still have."""
         known = self._rows[row.id]
         if not _WRITTEN.issuperset(row.changed):
             raise RuntimeError(f"a run's write sets {sorted(row.changed.keys() - _WRITTEN)}, which would be lost")
@@ -122,11 +122,11 @@ class OwnedRows:
         return {**guard, "last_event": row.last_event, **vault.columns(row.changed)}
 
     def doubt(self, task_ids: Iterable[str]) -> None:
-        """These are not as they were known: the next write looks first."""
+        """Mark tasks whose rows may have changed, so that the next write reads them first."""
         self._doubtful |= self._rows.keys() & task_ids
 
     def update(self, batch: Batch, stored: Collection[str]) -> None:
-        """Take in what a group made of the rows of some tasks."""
+        """Remember the rows of the stored tasks as a group left them."""
         for task_id in self._rows.keys() & stored:
             row = batch.rows.get(task_id)
             self._doubtful.discard(task_id)
@@ -141,7 +141,7 @@ class OwnedRows:
 
 
 def _clears(item: Append | Save | Finish) -> bool:
-    """Whether an item empties a column: the one statement takes an empty one for one that stays."""
+    """Return whether an item clears a column, which ``WRITE_OWNED`` cannot tell from leaving it unchanged."""
     changes = item.changes if isinstance(item, Save) else item.outcome.changes if isinstance(item, Finish) else {}
     return any(name in changes and changes[name] is None for name in FIELDS)
 

@@ -1,7 +1,7 @@
-"""What waits to be written: in order, within bounds, and with what is known of an earlier try.
+"""The queue of pending writes: ordered, bounded, and with the history of earlier tries.
 
-A write of a live attempt waits as long as the database is away, since nobody else can make it good; everybody else is
-told after a while, and may ask again. Whoever comes when there is no more room is held until there is.
+A write of a live attempt waits as long as the database is unavailable, since no other process can repeat it; other
+callers get an error after a while and may try again. When the queue is full, new writes wait for room.
 """
 
 import asyncio
@@ -16,53 +16,53 @@ from worker.engine.commit.batch import Item, NewRow
 from worker.engine.commit.in_doubt import InDoubt
 from worker.words.errors import Unavailable
 
-GROUP_ITEMS = 256  # beyond it a commit takes longer than its fsync, and everybody waits
+GROUP_ITEMS = 256  # the statements of a larger group take longer than its fsync, which delays every writer
 GROUP_BYTES = 1024 * 1024
-ROOM_ITEMS = 20_000  # of a process; a worker's runs hold up their models long before
+ROOM_ITEMS = 20_000  # per process; a worker's runs slow their models down long before that
 ROOM_BYTES = 64 * 1024 * 1024
-MOST_LOSSES = 30  # connections that broke under one item: it may be what breaks them, and must not go on for ever
+MOST_LOSSES = 30  # connections lost under one item, which may itself be the cause and must not be tried forever
 
 
 @dataclass(slots=True, eq=False)
 class QueuedWrite:
-    """An item, who waits for it, and what became of it so far."""
+    """An item, the future of its caller, and the history of its tries."""
 
     item: Item
     order: int
     size: int
     done: asyncio.Future[datetime]
-    away: float  # seconds after which whoever is not patient is told that there is no database
+    away: float  # seconds after which an impatient caller gets an error if the database is unavailable
     since: float = field(default_factory=time.monotonic)
-    again: bool = False  # it collided with another transaction once, and may try once more
+    again: bool = False  # whether it was tried once more after a collision with another transaction
     losses: int = 0
-    locked: int = 0  # how often it met a lock that somebody holds for long
+    locked: int = 0  # how often it met a lock that is held for long
     is_given_up: bool = False
-    owner: str | None = None  # whose run writes it, where that is known
-    in_doubt: InDoubt | None = None  # where the connection broke: how to know whether it was committed
+    owner: str | None = None  # the worker whose run writes it, if known
+    in_doubt: InDoubt | None = None  # how to find out whether it was committed, after a connection broke
 
     @property
     def is_patient(self) -> bool:
-        """Whether it waits as long as it takes: it is a live attempt's."""
+        """Whether the write waits without limit because it belongs to a live attempt."""
         return not isinstance(self.item, NewRow) and getattr(self.item, "attempt", None) is not None
 
     def may_wait(self) -> bool:
-        """Whether it is tried again."""
+        """Return whether the write may be tried again."""
         if self.losses >= MOST_LOSSES:
             return False
         return not self.is_given_up and (self.is_patient or self.left > 0)
 
     @property
     def left(self) -> float:
-        """Seconds for which whoever is not patient still waits."""
+        """Seconds for which an impatient write still waits."""
         return self.away - (time.monotonic() - self.since)
 
     def give_up(self, error: Exception) -> None:
-        """Tell whoever asked that it has taken too long, and try no more."""
+        """Report that the write took too long, and stop trying."""
         self.is_given_up = True
         self.settle(error)
 
     def settle(self, outcome: datetime | Exception) -> None:
-        """Tell whoever asked; if nobody is left, the change stands all the same."""
+        """Report the outcome to the caller; a committed change remains even if the caller is gone."""
         if self.done.done():
             return
         if isinstance(outcome, Exception):
@@ -71,14 +71,14 @@ class QueuedWrite:
             self.done.set_result(outcome)
 
     def refuse(self, error: Exception) -> None:
-        """Tell whoever asked that it was not written, as far as that is known."""
+        """Report to the caller that the item was not written, or that this is not known."""
         if self.in_doubt is not None and isinstance(error, Unavailable):
             error = Unavailable(f"{error.description}; whether this was stored is not known", retry_after=5)
         self.settle(error)
 
 
 class Queue:
-    """Items in the order in which they came."""
+    """Pending items in order of arrival."""
 
     def __init__(self, away: float) -> None:
         self._away = away
@@ -93,7 +93,11 @@ class Queue:
         return bool(self._items)
 
     async def put(self, waiting: QueuedWrite) -> None:
-        """Take an item in, once there is room for it. Raises: Unavailable (closed)."""
+        """Enqueue an item once there is room for it.
+
+        Raises:
+            Unavailable: The queue is closed.
+        """
         while not self._is_closed and not waiting.done.done() and not self._has_room(waiting.size):
             self._room.clear()
             await self._room.wait()
@@ -102,12 +106,12 @@ class Queue:
         self.put_back([waiting])
 
     def number(self, item: Item) -> QueuedWrite:
-        """Give an item its place in the order of all."""
+        """Return an item with its place in the overall order."""
         done = asyncio.get_running_loop().create_future()
         return QueuedWrite(item, next(self._orders), item.size, done, self._away)
 
     def put_back(self, group: Iterable[QueuedWrite]) -> None:
-        """Take items in, each at its place in the order."""
+        """Insert items, each at its place in the order."""
         for waiting in group:
             if waiting.is_given_up:
                 continue
@@ -116,7 +120,7 @@ class Queue:
         self._filled.set()
 
     def drop(self, waiting: QueuedWrite) -> bool:
-        """Take an item out that is not to be written; false: it is not here, but under way or in doubt."""
+        """Remove an item that is no longer wanted; return False if it is being written or its commit is in doubt."""
         if waiting not in self._items:
             return False
         self._items.remove(waiting)
@@ -124,14 +128,14 @@ class Queue:
         return waiting.in_doubt is None
 
     async def filled(self) -> bool:
-        """Wait for an item; false: it is closed and empty."""
+        """Wait for an item; return False once the queue is closed and empty."""
         while not self._items and not self._is_closed:
             self._filled.clear()
             await self._filled.wait()
         return bool(self._items)
 
     def take(self) -> list[QueuedWrite]:
-        """Take out the next group."""
+        """Dequeue the next group."""
         size = amount = 0
         for waiting in self._items[:GROUP_ITEMS]:
             size += waiting.size
@@ -143,7 +147,7 @@ class Queue:
         return group
 
     def tell_impatient(self, error: Exception) -> None:
-        """Refuse whoever has waited long enough; when it is closed, everybody."""
+        """Fail the writes that have waited too long, or all of them if the queue is closed."""
         refused = [each for each in self._items if self._is_closed or not each.may_wait()]
         for waiting in refused:
             waiting.refuse(error)
@@ -152,7 +156,7 @@ class Queue:
         self._left(refused)
 
     def close(self) -> None:
-        """Take nothing more in; what waits can still be taken out."""
+        """Accept no more items; pending ones can still be dequeued."""
         self._is_closed = True
         self._filled.set()
         self._room.set()
@@ -166,7 +170,7 @@ class Queue:
 
 
 def later(turns: int, tell: Callable[[datetime | Exception], None], outcome: datetime | Exception) -> None:
-    """Tell an outcome so many turns of the loop later."""
+    """Report an outcome after the given number of turns of the event loop."""
     if turns:
         asyncio.get_running_loop().call_soon(later, turns - 1, tell, outcome)
     else:

@@ -1,7 +1,7 @@
-"""One transaction for many items: what they write is decided, and stored by a handful of statements.
+"""One transaction for many items: their effects are decided, then stored by a handful of statements.
 
-What runs write of their own tasks, which is nearly everything, is decided on the rows as this process knows them
-(``owned_rows.py``): one statement, which locks and checks them itself, in place of a look and a wait.
+Nearly all writes come from runs to their own tasks. They are decided on the rows that this process remembers
+(``owned_rows.py``) and stored by one statement that locks and checks the rows itself, without a prior read.
 """
 
 from collections.abc import Sequence
@@ -23,22 +23,22 @@ from worker.engine.state.rows import Row
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 
-LARGE_BYTES = 256 * 1024  # larger values go alone, on a connection of their own, so that no group waits for them
+LARGE_BYTES = 256 * 1024  # larger values use a connection of their own, so that no group waits for them
 LIMITS_TRANSACTIONS = 170000  # PostgreSQL 17
 TRANSACTION_LIMIT = "select set_config('transaction_timeout', '10s', %s)"
-"""For a freeze among the statements that follow the locks, where the server does not know that it waits for us."""
+"""Ends a transaction whose process freezes after locking rows, while the server cannot tell that it waits for us."""
 
 
 class Transaction:
-    """Stores what a group of items writes, all of it or nothing.
+    """Stores the writes of a group of items, all of them or none.
 
     Args:
-        connection: On which.
-        group: The items, and who waits for each.
-        batch: Takes what comes of them.
+        connection: The connection to use.
+        group: The items with their callers.
+        batch: Collects the results.
         owned: The rows that this process owns.
-        vault: Seals what is stored, as far as that is wished.
-        pooled: A transaction pooler stands between.
+        vault: Seals stored values, if encryption is configured.
+        pooled: Whether a transaction pooler stands between.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Transaction:
         self._pooled = pooled
 
     async def commit(self) -> None:
-        """Store what the group writes. Raises only where the whole transaction failed."""
+        """Store the group's writes; raise only if the whole transaction failed."""
         if all(isinstance(each.item, NewRow) and not each.item.files and each.in_doubt is None for each in self._group):
             await self._create()
         elif self._is_known():
@@ -69,7 +69,7 @@ class Transaction:
             self._owned.update(self._batch, {each.item.task_id for each in self._group})
 
     async def _create(self) -> None:
-        """New tasks alone, without uploads, need no lock and no decision: one statement, its own transaction."""
+        """Insert new tasks without uploads: one statement in its own transaction, without a lock or a decision."""
         for item in self._batch.items:
             self._batch.take(item)
         await self._note_created(await self._insert())
@@ -88,7 +88,7 @@ class Transaction:
         self._batch.begin([row for row in rows if row["id"] is not None])
 
     def _is_known(self) -> bool:
-        """Whether all of a group is what runs write of tasks that are known; what is in doubt is always looked at."""
+        """Return whether all items are runs' writes to known tasks; items in doubt always need a read."""
         if looks_first():
             return False
         return all(
@@ -97,7 +97,7 @@ class Transaction:
         )
 
     async def _write_known(self) -> None:
-        """What runs write of their own tasks needs no look at them: one statement, which leaves out what has moved."""
+        """Store runs' writes to their own tasks by one statement, which skips tasks that changed meanwhile."""
         self._owned.decide([waiting.item for waiting in self._group], self._batch)
         fault("known.decided", self._batch.items)
         written = await self._connection.execute(sql_tasks.WRITE_OWNED, self._owned.parameters(self._batch))
@@ -110,7 +110,7 @@ class Transaction:
         self._batch.keep(stored)
 
     async def _change(self) -> None:
-        """Lock, decide, store: one pipeline, with one wait in it."""
+        """Lock, decide and store in one pipeline with a single wait."""
         try:
             async with self._connection.pipeline() as pipeline:
                 await self._connection.execute("begin")
@@ -133,9 +133,9 @@ class Transaction:
         self._batch.wakes_deliveries |= cursors is not None and cursors.rowcount > 0
 
     async def _decide(self, pipeline: "AsyncPipeline") -> None:
-        """Lock the rows and ask each change for its effect; new tasks alone have nothing to wait for.
+        """Lock the rows and ask each change for its effect; new tasks alone need no wait.
 
-        A sync, though the pipeline needs none: the server then knows that it waits for us, and not for ever.
+        The pipeline itself needs no sync here, but with one the server knows that it waits for us and can time out.
         """
         from psycopg.rows import dict_row
 
@@ -156,7 +156,7 @@ class Transaction:
                 self._batch.take(item, waiting.owner)
 
     async def _committed(self) -> dict[InDoubt, datetime]:
-        """Which earlier tries have committed after all, and when: their answers were lost.
+        """Return the earlier tries that did commit although their answers were lost, with their times.
 
         The rows are locked, so those tries have ended: their events are in the log, or never will be.
         """
@@ -170,12 +170,12 @@ class Transaction:
         return {each: event.time for each, event in seen.items() if event is not None and each.is_settled_by(event)}
 
     def _logged(self, time: datetime, attempt: int | None, data: str | None) -> Logged:
-        if data is not None and self._vault.has_key:  # each sealing is another text
+        if data is not None and self._vault.has_key:  # sealing a value twice gives two different texts
             data = encode(self._vault.opened(loads(data)))
         return Logged(time, attempt, data)
 
     async def _store(self) -> "tuple[AsyncCursor[dict[str, Any]] | None, AsyncCursor[Any] | None]":
-        """Send what the group writes; the cursors of the statements that say what was created and what is due."""
+        """Send the group's writes; return the cursors that report created tasks and due deliveries."""
         made = cursors = None
         if self._batch.new:
             made = await self._insert()
@@ -198,6 +198,6 @@ class Transaction:
 
 
 async def limit(connection: "AsyncConnection[Any]", *, is_local: bool) -> None:
-    """Bound what a transaction may take, where the server can: for this one alone, or for all of a connection's."""
+    """Limit the duration of this transaction, or of all on the connection, where the server supports it."""
     if connection.info.server_version >= LIMITS_TRANSACTIONS:
         await connection.execute(TRANSACTION_LIMIT, (is_local,))

@@ -1,8 +1,9 @@
-"""The grouped writer: one task a process commits everybody's changes in groups.
+"""The grouped writer: one asyncio task per process commits all changes in groups.
 
-No waiting window: whatever came while the last group committed is the next group. A group locks its task rows in the
-order of their ids, asks each change for its effect, writes all effects with a handful of statements, commits, and
-only then hints. A group that fails is split until the bad item stands alone, so its neighbours never notice.
+There is no waiting window: the changes that arrive while one group commits are the next group. A group locks its task
+rows in the order of their ids, asks each change for its effect, writes all effects with a handful of statements,
+commits, and only then sends hints. A group that fails is split until the bad item is alone, so its neighbors never
+notice.
 """
 
 import asyncio
@@ -44,19 +45,19 @@ from worker.words.notices import PlatformTrouble, announce
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-TRY_LATER_SECONDS = 5.0  # before what the database would not take just now is tried again
-LOCK_TRIES = 2  # of a whole group, before it is split to find what is locked
+TRY_LATER_SECONDS = 5.0  # before retrying an item that the database refused for a passing reason
+LOCK_TRIES = 2  # of a whole group, before it is split to find the locked row
 BEGUN_TURNS = 3
-"""Of the loop, before a create's answer where the task was begun: a short run has its result on its way by then."""
+"""Turns of the event loop before a create returns if its task was begun: a short run is writing its result by then."""
 
 GOES_ON = (Append, Save)
-"""What a run writes in the midst of it."""
+"""Changes after which a run continues."""
 
-LOSS_SECONDS = 0.001  # before what a connection broke under is tried again; it doubles each time
+LOSS_SECONDS = 0.001  # before retrying a group whose connection broke; doubled each time
 
 Tell = Callable[[str, list[str], list[str]], None]
-"""Called after a commit with a hint's flags, the ids of changed tasks, and of those that were not changed by their own
-attempt alone."""
+"""Called after a commit with a hint's flags, the ids of changed tasks, and of those changed not only by their own
+attempt."""
 
 
 class Writer:
@@ -64,14 +65,14 @@ class Writer:
 
     Args:
         url: The database.
-        tell: How those who wait hear of it.
-        ended: Told of conversations in which another task's turn may have come.
-        parents: Told of tasks of which a child has ended.
-        pooled: A transaction pooler stands between.
-        server: The server that the process is on.
-        lease: Of this process's worker, by its own clock.
-        vault: Seals what is stored, as far as that is wished.
-        timings: How long it waits.
+        tell: Notifies those who wait for changes.
+        ended: Called with conversations in which another task's turn may have come.
+        parents: Called with tasks of which a child has ended.
+        pooled: Whether a transaction pooler stands between.
+        server: The server that the process is connected to.
+        lease: The lease of this process's worker, by its own clock.
+        vault: Seals stored values, if encryption is configured.
+        timings: The timeouts.
     """
 
     def __init__(
@@ -103,17 +104,17 @@ class Writer:
         self._connection: AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
-        self._trouble: Unavailable | None = None  # why nothing is written at the moment
+        self._trouble: Unavailable | None = None  # why nothing can be written at present
         self.owned_rows = OwnedRows()
         self.commits = 0
         self.items = 0
 
     def start(self) -> None:
-        """Begin to commit."""
+        """Start committing."""
         self._task = asyncio.create_task(self._run(), name="grouped writer")
 
     async def close(self) -> None:
-        """Commit what waits, then let go of the connection; where there is none, whoever waits is told."""
+        """Commit pending writes, then close the connection; without a database, fail them."""
         self._closing.set()
         await asyncio.gather(*self._later)
         self._queue.close()
@@ -123,20 +124,20 @@ class Writer:
             await self._connection.close()
 
     async def write(self, item: Item) -> datetime:
-        """Have a change committed, once and no more, however often the database goes away meanwhile.
+        """Commit a change exactly once, however often the database becomes unavailable meanwhile.
 
-        What carries a live attempt waits until it is back; anything else is told after a while.
+        A write of a live attempt waits until the database is back; any other fails after a while.
 
         Returns:
             The database's time of the commit, once it is durable.
 
         Raises:
-            ModuleException: This item's own: LeaseLost, TaskNotFound, Conflict, ValidationError, Unavailable.
-            CutOff: It was stored, but the worker's lease has run out since it claimed the task: another may go on.
+            ModuleException: The item's own error: LeaseLost, TaskNotFound, Conflict, ValidationError or Unavailable.
+            CutOff: The change was stored, but the worker's lease has expired since the claim: another may have resumed.
         """
         if self._closing.is_set():
             raise Unavailable("the platform is closed")
-        if not is_id(item.task_id):  # what the database could not even be asked for
+        if not is_id(item.task_id):  # not even valid in a query
             raise TaskNotFound(item.task_id)
         waiting = self._queue.number(item)
         waiting.owner = self.owned_rows.owner(item)
@@ -153,12 +154,12 @@ class Writer:
             late.cancel()
 
     def _check_held(self, item: Item) -> None:
-        """Refuse a late "ok" to a run that would go on: others may have begun where it stood."""
+        """Raise CutOff if the lease of a run that would continue has expired: another may have resumed its task."""
         if isinstance(item, GOES_ON) and self.is_cut_off(item.task_id, item.attempt):
             raise CutOff(item.task_id, item.attempt or 0)
 
     def is_cut_off(self, task_id: str, attempt: int | None) -> bool:
-        """Whether this process's worker claimed an attempt and may own it no longer, by its own clock."""
+        """Return whether this process's worker claimed an attempt and may no longer own it, by its own clock."""
         asked = self.owned_rows.claimed_at(task_id, attempt)
         return asked is not None and not self._lease.holds(asked)
 
@@ -169,7 +170,7 @@ class Writer:
             await self._queue.put(waiting)
 
     def _give_up(self, waiting: QueuedWrite) -> None:
-        """Tell whoever has waited long enough, whatever the database does with what it was sent."""
+        """Fail a write that has waited too long, whatever the database does with it."""
         error = self._trouble or too_late()
         if not self._queue.drop(waiting):
             error = Unavailable(f"{error.description}; whether this was stored is not known", retry_after=5)
@@ -181,7 +182,7 @@ class Writer:
         task.add_done_callback(self._later.discard)
 
     async def _write_alone(self, waiting: QueuedWrite) -> None:
-        """Commit one item on a connection of its own; others get their turn while it waits."""
+        """Commit one item on a connection of its own; other large items get their turn while it waits."""
         pauses = self._timings.reconnect.pauses()
         while True:
             async with self._large:
@@ -193,7 +194,7 @@ class Writer:
     async def _try_alone(self, waiting: QueuedWrite) -> None:
         try:
             connection = await connect(self._url, pooled=self._pooled, server=self._server, vault=self._vault)
-        except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+        except Exception as error:  # noqa: BLE001 - raised in the caller of write()
             if not isinstance(error, Unavailable) or not self._may_wait(waiting):
                 waiting.refuse(error)
             return
@@ -211,8 +212,8 @@ class Writer:
                 await self._commit_group(connection, self._queue.take())
 
     async def _commit_group(self, connection: "AsyncConnection[Any]", group: list[QueuedWrite]) -> None:
-        """Commit a group; one that fails is split until the bad item stands alone."""
-        if connection.closed:  # under the first half of a group that was split
+        """Commit a group, splitting one that fails until the bad item is alone."""
+        if connection.closed:  # it broke under the first half of a split group
             self._queue.put_back(group)
             return
         error = await self._try(connection, group)
@@ -239,7 +240,7 @@ class Writer:
             group[0].refuse(translated(error) or error)
 
     async def _again(self, group: list[QueuedWrite], error: Exception, seconds: float) -> None:
-        """Put a group back whole, for a moment."""
+        """Put a whole group back into the queue, and wait a moment."""
         self._queue.put_back(group)
         told = translated(error)
         self._trouble = told if isinstance(told, Unavailable) else None
@@ -250,11 +251,11 @@ class Writer:
         return waiting.may_wait() and not self._closing.is_set()
 
     def _is_tried_again(self, waiting: QueuedWrite, error: Exception) -> bool:
-        """Whether a try that failed is followed by another: an attempt can wait until the disk is full no more."""
+        """Return whether a failed try is repeated; an attempt's write can wait until a full disk has room again."""
         return self._may_wait(waiting) and (is_passing(error) if waiting.is_patient else is_lost(None, error))
 
     def _try_later(self, waiting: QueuedWrite, error: Exception) -> None:
-        """Put an item back after a while."""
+        """Put an item back into the queue after a while."""
         seconds = TRY_LATER_SECONDS
         announce(PlatformTrouble(doing="writing", error=translated(error) or error, again_in=seconds))
 
@@ -265,7 +266,7 @@ class Writer:
         self._beside(put_back())
 
     async def _connected(self) -> "AsyncConnection[Any] | None":
-        """The connection, made anew where it broke; None means nobody waits for it any more."""
+        """Return the connection, reconnecting if it broke; None if nobody waits for it any longer."""
         pauses = self._timings.reconnect.pauses()
         await self._look()
         while self._connection is None or self._connection.closed:
@@ -279,14 +280,14 @@ class Writer:
                 if not self._queue:
                     return None
                 await within(self._closing, pauses.after("connecting to write", error))
-            except Exception as error:  # noqa: BLE001 - a wrong configuration, say: whoever waits hears of it at once
+            except Exception as error:  # noqa: BLE001 - a wrong configuration, for example: fail all waiting writes
                 for waiting in self._queue.take():
                     waiting.refuse(error)
                 return None
         return self._connection
 
     async def _look(self) -> None:
-        """Let go of a connection that leads elsewhere by now, or nowhere; it is looked at if another one broke."""
+        """Close a connection that no longer leads to the right server; checked only after another connection broke."""
         connection = self._connection
         if connection is None or connection.closed or self._pooled:
             return
@@ -304,7 +305,7 @@ class Writer:
         return connection
 
     async def _try(self, connection: "AsyncConnection[Any]", group: Sequence[QueuedWrite]) -> Exception | None:
-        """Commit a group once and tell those who wait. Returns: what went wrong, and then nobody was told."""
+        """Commit a group once and report the outcomes; on failure, return the error without reporting anything."""
         items = [waiting.item if waiting.in_doubt else self.hand_offs.place(waiting.item) for waiting in group]
         batch = Batch(items, vault=self._vault)
         try:
@@ -327,12 +328,12 @@ class Writer:
                 later(turns, waiting.settle, outcome)
         self._tell(batch)
         fault("write.told", batch.items)
-        if batch.undecided:  # somebody else has written to their tasks meanwhile: they are looked at first
+        if batch.undecided:  # another process has changed their tasks meanwhile: the next try reads them first
             self._queue.put_back(group[index] for index in sorted(batch.undecided))
         return None
 
     def _tell(self, batch: Batch) -> None:
-        """Hint at what was committed."""
+        """Send hints about the committed changes."""
         flags = WORK * batch.wakes_work + DELIVERIES * batch.wakes_deliveries
         ids = batch.changed_tasks
         if flags or ids:

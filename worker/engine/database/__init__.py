@@ -1,4 +1,4 @@
-"""The database: connections and what is said of them, migrations, SQL, and values on their way in and out.
+"""The database: connections and their settings, migrations, SQL, and the conversion and encryption of values.
 
 Rules about tasks belong in ``state``.
 """

@@ -1,4 +1,4 @@
-"""How parts of the engine ask the database and say what changed, without knowing who holds its connections."""
+"""The interface through which parts of the engine use the database, without knowing who holds its connections."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 class DatabaseAccess(Protocol):
-    """One process's way to the database."""
+    """One process's access to the database."""
 
     def connection(self, seconds: float | None = None) -> "AbstractAsyncContextManager[AsyncConnection[Any]]":
-        """Borrow a connection in autocommit mode. Raises: Unavailable, ConfigurationError."""
+        """Borrow a connection in autocommit mode."""
         ...
 
     async def rows(
         self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = (), *, seconds: float | None = None
     ) -> list[dict[str, Any]]:
-        """Run one statement in a transaction of its own and fetch what it answers. Raises: Unavailable."""
+        """Run one statement in its own transaction, and return its rows."""
         ...
 
     async def read(
@@ -29,13 +29,13 @@ class DatabaseAccess(Protocol):
         patient: bool = False,
         seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Fetch what a statement answers that may be carried out twice. Raises: Unavailable."""
+        """Return the rows of a statement that may run twice."""
         ...
 
     async def by_index(self, sql: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
-        """Change the few rows of a large table that a statement finds by an index; how many. Raises: Unavailable."""
+        """Run a statement on a few rows of a large table, forcing it to use an index, and return their number."""
         ...
 
     def tell(self, flags: str, task_ids: list[str], disturbed: list[str] | None = None) -> None:
-        """Wake those who wait here, and hint to other processes."""
+        """Wake waiters in this process, and send a hint to other processes."""
         ...

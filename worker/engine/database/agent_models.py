@@ -1,4 +1,4 @@
-"""Which model agents run on, as their records say it: asked at most once a second, since every task is shown so."""
+"""The models that agents declare in their records, read at most once a second because every task shows them."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -14,20 +14,20 @@ NAMES = {
     "model_name": "llm_model_name",
     "llm_reasoning_effort": "llm_reasoning_effort",
 }
-"""What an agent's record calls it, and what a task does."""
+"""Fields of an agent's record, and the names of the same fields in a task."""
 
 NOTHING: Mapping[str, str] = {}
 
 
 class AgentModels:
-    """What the agents of all organizations say of their models."""
+    """The model fields of the agents of all organizations, cached."""
 
     def __init__(self, core: DatabaseAccess) -> None:
         self._core = core
         self._known: dict[tuple[str, str], tuple[float, Mapping[str, str]]] = {}
 
     async def of(self, organization_id: str, agent_ids: Collection[str]) -> dict[str, Mapping[str, str]]:
-        """What each of these agents says, by the names that tasks have for it."""
+        """Return the model fields of each of these agents, by their names in a task."""
         now = time.monotonic()
         found = {agent: self._known.get((organization_id, agent), (0.0, NOTHING)) for agent in set(agent_ids)}
         missing = [agent for agent, (until, _) in found.items() if until <= now]
@@ -42,7 +42,7 @@ class AgentModels:
         return {agent: said for agent, (_, said) in found.items()}
 
     def forget(self, organization_id: str, agent_id: str) -> None:
-        """An agent has been changed here."""
+        """Drop the cached fields of an agent that has been changed here."""
         self._known.pop((organization_id, agent_id), None)
 
 

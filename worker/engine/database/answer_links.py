@@ -1,4 +1,4 @@
-"""Links of requests, for whoever has the database: a program, a command, a handler in a worker of its own."""
+"""Links to input requests, for processes that use the database directly: programs, commands, workers."""
 
 import time
 
@@ -8,11 +8,11 @@ from worker.words.requests import InputRequest
 
 
 class AnswerLinks:
-    """Makes links that lead to the server.
+    """Creates links that lead to the HTTP server.
 
     Args:
-        secrets: The server's own.
-        base: The server's address; None means no links are made.
+        secrets: The server's secrets.
+        base: The server's address; None means that no links are created.
     """
 
     def __init__(self, secrets: Secrets, base: str | None) -> None:
@@ -20,7 +20,7 @@ class AnswerLinks:
         self._base = base
 
     async def told(self, record: Told, organization_id: str) -> Told:
-        """A record with the links of what is asked in it. Raises: Unavailable."""
+        """Return a record with a link added to each of its input requests."""
         base = self._base
         if base is None or not needs_links(record):
             return record

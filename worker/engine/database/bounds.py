@@ -1,7 +1,7 @@
-"""How long a caller waits for the database, whatever state the database is in.
+"""Time limits for callers of the database, whatever state the database is in.
 
-What takes longer is left to itself, and its connection broken off if it does not let go: waiting for it to be cancelled
-in order would be waiting for the very server that does not answer.
+A statement that takes longer is abandoned, and its connection is cut off unless it ends soon: an orderly cancellation
+would have to wait for the very server that does not answer.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from worker.words.errors import Unavailable
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-ANSWER = "answer_seconds"  # of a session
+ANSWER = "answer_seconds"  # the attribute of a session
 
-LETTING_GO_SECONDS = 1.0  # in which a statement may be cancelled in order
+LETTING_GO_SECONDS = 1.0  # for an orderly cancellation of a statement
 
 Answer = TypeVar("Answer")
 
 
 def too_late() -> Unavailable:
-    """The error of a call whose time is up."""
+    """Return the error for a call whose time is up."""
     return Unavailable(f"the database has not answered for {bounds.CALL_SECONDS:g} s", retry_after=5)
 
 
 class StatementBounds:
-    """Statements under way, each on a connection, and those that were left to themselves."""
+    """The running statements, each with its connection, and the abandoned ones."""
 
     def __init__(self) -> None:
         self._used: dict[asyncio.Task[Any] | None, AsyncConnection[Any]] = {}
@@ -36,7 +36,7 @@ class StatementBounds:
 
     @contextmanager
     def using(self, connection: "AsyncConnection[Any]", seconds: float | None = None) -> Generator[None]:
-        """Note which connection the task in hand uses, and how long an answer may take if not ten seconds."""
+        """Record the connection of the current task, and the time limit of its answers if it is not ten seconds."""
         task = asyncio.current_task()
         self._used[task] = connection
         if seconds is not None:
@@ -49,7 +49,7 @@ class StatementBounds:
                 delattr(connection, ANSWER)
 
     async def within(self, ask: Callable[[], Awaitable[Answer]], seconds: float) -> Answer:
-        """Wait for an answer, at most so long. Raises: Unavailable."""
+        """Wait for an answer at most the given seconds; raise Unavailable if it takes longer."""
         if seconds <= 0:
             raise too_late()
 
@@ -83,9 +83,9 @@ class StatementBounds:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._left.discard(task)
         if not task.cancelled():
-            task.exception()  # nobody waits for it any more
+            task.exception()  # mark it as retrieved, since nobody waits for it any longer
 
     async def settled(self, seconds: float) -> None:
-        """Wait for what was left to itself, at most so long."""
+        """Wait for abandoned statements to end, at most the given seconds."""
         if self._left:
             await asyncio.wait(set(self._left), timeout=seconds)

@@ -1,6 +1,6 @@
-"""The columns of worker.tasks: one table, of which the SQL that locks, reads and writes tasks is composed.
+"""The columns of worker.tasks: the table from which the SQL that locks, reads and writes tasks is composed.
 
-A field of a task that has no column lives in ``state``, and needs nothing here.
+A task's field without a column is stored in ``state`` and needs no entry here.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ class Column(NamedTuple):
     """A column.
 
     Args:
-        name: Its name.
-        type: Its type, as values are sent in JSON.
-        locked: A change decides on it: it is read when a row is locked, and kept of rows that a run owns.
-        read: A task's record is composed of it.
-        saved: A save sets it: it is written by whatever a run writes in the midst of its work, and at its end.
+        name: The column's name.
+        type: The column's type, as declared for values sent as JSON.
+        locked: Whether changes decide on it: it is read when a row is locked, and remembered for owned rows.
+        read: Whether a task's record is composed of it.
+        saved: Whether a save sets it: a run writes it during its work and at its end.
     """
 
     name: LiteralString
@@ -61,20 +61,20 @@ COLUMNS = (
 TYPES = {each.name: each.type for each in COLUMNS}
 
 LOCKED: tuple[LiteralString, ...] = tuple(each.name for each in COLUMNS if each.locked)
-"""What a change decides on."""
+"""Columns on which changes decide."""
 
 SAVED: tuple[LiteralString, ...] = tuple(each.name for each in COLUMNS if each.saved)
-"""What a run writes of its own task."""
+"""Columns that a run writes on its own task."""
 
 FIELDS = frozenset(SAVED) - {"state"}
-"""Fields that a save may change and that have a column; all others live in ``state``."""
+"""Fields with a column that a save may change; all other fields are stored in ``state``."""
 
 _LOCKED_AS: dict[str, LiteralString] = {
-    "settings": "case when id = any(%(settings)s::text[]) then settings end as settings",  # large, and seldom wanted
+    "settings": "case when id = any(%(settings)s::text[]) then settings end as settings",  # large and rarely needed
     "result": "result is not null as has_result",
 }
 
-_READ_AS: dict[str, LiteralString] = {"result": "to_json(t.result) as result"}  # a text that may be sealed
+_READ_AS: dict[str, LiteralString] = {"result": "to_json(t.result) as result"}  # sealed texts are opened in JSON only
 
 
 def _listed(parts: Iterable[LiteralString]) -> LiteralString:
@@ -87,16 +87,16 @@ def _read(name: LiteralString) -> LiteralString:
 
 
 def typed(names: Iterable[str]) -> LiteralString:
-    """Columns with their types, as ``json_to_recordset`` wants them."""
+    """Return column definitions as ``json_to_recordset`` expects them."""
     wanted = set(names)
     return _listed(f"{each.name} {each.type}" for each in COLUMNS if each.name in wanted)
 
 
 LOCKED_COLUMNS = _listed(_LOCKED_AS.get(name, name) for name in LOCKED)
-"""What is read of a row as it is locked: the fields of ``state.rows.Row``, but for the time."""
+"""The select list for locking a row: the fields of ``state.rows.Row``, except for the time."""
 
 TASK_COLUMNS = _listed(_read(each.name) for each in COLUMNS if each.read)
-"""What ``task_record`` wants of a row of worker.tasks t."""
+"""The select list on worker.tasks t that ``task_record`` needs."""
 
 KEPT_COLUMNS = _listed(f"{name} = coalesce(m.{name}, t.{name})" for name in SAVED)
-"""An assignment for each column that a run writes: what is not given stays."""
+"""An assignment for each column that a run writes; a column without a given value is left unchanged."""

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are made, what is said of them, what their errors mean to a caller."""
+"""Connections to PostgreSQL: how they are opened and configured, and how their errors are translated."""
 
 import json
 import re
@@ -27,24 +27,25 @@ DEFAULTS = {
     "tcp_user_timeout": "10000",  # milliseconds
     "client_encoding": "UTF8",  # whatever the role's is
 }
-"""What a URL need not say: a connection whose packets are dropped on the way, as by a firewall or a moved address, is
-given up after some ten seconds. The system's own defaults are two hours for a silent one and 17 minutes for a write."""
+"""Parameters that a URL may omit. With them, a connection whose packets are dropped, as by a firewall or after an
+address moves, is given up after about ten seconds. The system defaults are two hours if idle and 17 minutes for a
+write."""
 
 BY_INDEX = "select set_config('enable_seqscan', 'off', true)"
-"""Before statistics exist, the planner expects many rows in the place of a few, and would read the table through."""
+"""Before statistics exist, the planner expects many rows instead of a few, and would read the whole table."""
 
 LEAVE_NO_LOCK = "select set_config('idle_in_transaction_session_timeout', '5s', %s)"
-"""A process that is frozen, or whose handler blocks the loop, in the middle of a transaction loses the connection: else
-it would hold locks on its tasks for ever, and whoever wants to rescue them would wait with all that he has to write."""
+"""Ends the connection of a process that freezes, or whose handler blocks the loop, during a transaction. Otherwise it
+would hold locks on its tasks for ever, and block all writes of the process that tries to rescue them."""
 
 
 def normal_url(url: str) -> str:
-    """Make a URL one that libpq takes: ``postgres://`` (Heroku's) and SQLAlchemy's driver names too."""
+    """Convert a URL to one that libpq accepts, from ``postgres://`` (Heroku) and SQLAlchemy's driver names too."""
     return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip())
 
 
 def shown(url: str) -> str:
-    """Describe where a URL leads, without user, password or options."""
+    """Return a description of the server that a URL leads to, without user, password or options."""
     from psycopg.conninfo import conninfo_to_dict
 
     try:
@@ -60,21 +61,21 @@ def shown(url: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """See whether a URL can be read at all, before anything is started. Raises: ConfigurationError."""
+    """Raise ConfigurationError if a URL cannot be parsed, before anything is started."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
         ports = str(conninfo_to_dict(normal_url(url)).get("port") or "")
-        [int(port) for port in ports.split(",") if port]  # libpq looks at them only once it connects
+        [int(port) for port in ports.split(",") if port]  # libpq itself checks ports only when it connects
     except (ProgrammingError, ValueError):
         raise ConfigurationError("DATABASE_URL cannot be read as a PostgreSQL URL") from None
 
 
 def whole_url(url: str) -> str:
-    """A URL with what it does not say: how long a dead connection lives, and which of several servers is meant.
+    """Return a URL with defaults added: how long a dead connection lives, and which of several servers to choose.
 
-    Of several servers we mean the one that can be written to, whichever comes first.
+    Of several servers, the first one that can be written to is chosen.
     """
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -86,10 +87,10 @@ def whole_url(url: str) -> str:
 
 
 def options(*, pooled: bool) -> dict[str, Any]:
-    """How psycopg shall make a connection."""
+    """Return the arguments with which psycopg opens a connection."""
     made: dict[str, Any] = {"autocommit": True, "application_name": NAME}
     if pooled:
-        made["prepare_threshold"] = None  # a transaction pooler hands our statements to other sessions
+        made["prepare_threshold"] = None  # a transaction pooler runs our statements in different sessions
     return made
 
 
@@ -100,12 +101,12 @@ async def connect(
 
     Args:
         url: The database.
-        pooled: A transaction pooler stands between: the session is not ours to set up.
-        server: The server that the process is on.
-        vault: Opens what is sealed; None means it is read as it is.
+        pooled: Whether a transaction pooler stands between, so that the session is not ours to configure.
+        server: The server that the process is connected to.
+        vault: Opens sealed values; None means that they are read as stored.
 
     Raises:
-        Unavailable: It cannot be reached, or is no server to be on.
+        Unavailable: The server cannot be reached, or must not be used.
         ConfigurationError: The URL or the role is wrong.
     """
     from worker.engine.database.session_settings import AsyncSession
@@ -120,7 +121,7 @@ async def connect(
 
 
 def connect_sync(url: str, *, pooled: bool = False, server: "ServerIdentity | None" = None) -> "Connection[Any]":
-    """Open a blocking connection in autocommit mode, for a thread of its own. Raises: as ``connect``, and psycopg's."""
+    """Open a blocking connection in autocommit mode, for a thread of its own. Psycopg's errors are not translated."""
     from worker.engine.database.session_settings import Session
 
     connection = Session.connect(whole_url(url), **options(pooled=pooled))
@@ -136,10 +137,10 @@ def connect_sync(url: str, *, pooled: bool = False, server: "ServerIdentity | No
 async def configure(
     connection: "AsyncConnection[Any]", server: "ServerIdentity | None" = None, vault: Vault | None = None
 ) -> None:
-    """Prepare a new connection; one that is of no use is closed."""
+    """Configure a new connection, or close it if that fails."""
     try:
         await connection.set_autocommit(True)
-        if connection.prepare_threshold is not None:  # none: there is a pooler, and the session somebody else's next
+        if connection.prepare_threshold is not None:  # None behind a pooler, whose sessions others use too
             await (server or ServerIdentity()).set_up(connection)
         _read_json(connection, vault)
     except BaseException:
@@ -155,7 +156,7 @@ def _read_json(connection: "AsyncConnection[Any]", vault: Vault | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """Reads JSON and opens what is sealed in it. No closure: psycopg keeps what it makes of a reader, by its equals."""
+    """Parses JSON and opens its sealed values. Not a closure, since psycopg caches loaders by equality."""
 
     vault: Vault
 
@@ -164,7 +165,7 @@ class _Opening:
 
 
 def loads(text: str | bytes) -> Any:
-    """Read JSON: the quick way, and where a value is nested too deeply for it the patient one."""
+    """Parse JSON with the fast parser, or with the standard one if a value is nested too deeply."""
     from pydantic_core import from_json
 
     try:
@@ -177,13 +178,15 @@ POOLER_LOOKS = 3
 
 
 async def is_pooled(url: str) -> bool:
-    """Whether a transaction pooler stands between, which hands the sessions of one client to others.
+    """Return whether a transaction pooler stands between, which runs one client's transactions in different sessions.
 
-    What differs is that: a session pooler gives a client a backend for as long as it is connected, so to us it is as
-    good as none. The process that greeted us proves nothing, since PgBouncer makes one up in either mode. So two
-    clients look, in turns, which backend answers: one of its own, always the same, or whichever is free.
+    A session pooler does not count: it gives a client one backend for the whole connection. The process id in the
+    greeting proves nothing, since PgBouncer invents one in either mode. So two clients ask in turn which backend
+    answers: always their own, or whichever is free.
 
-    Raises: Unavailable, ConfigurationError.
+    Raises:
+        Unavailable: The database cannot be reached.
+        ConfigurationError: The URL, the role, its DateStyle or the database's encoding is wrong.
     """
     one = await connect(url, pooled=True)
     try:
@@ -207,7 +210,7 @@ async def is_pooled(url: str) -> bool:
 
 
 def check_encoding(connection: "AsyncConnection[Any]") -> None:
-    """Refuse a database that cannot hold every text. Raises: ConfigurationError."""
+    """Raise ConfigurationError if the database's encoding cannot hold every text."""
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         raise ConfigurationError(
@@ -222,7 +225,7 @@ async def _backend(connection: "AsyncConnection[Any]") -> int:
 
 
 class errors:  # noqa: N801 - used as a context manager, like contextlib's own
-    """Turn what the driver raises into our own errors: what is passing is Unavailable, a wrong URL is configuration."""
+    """Translate driver errors into the platform's: Unavailable for passing ones, ConfigurationError for a wrong URL."""
 
     def __enter__(self) -> None:
         return None
@@ -231,7 +234,7 @@ class errors:  # noqa: N801 - used as a context manager, like contextlib's own
         if error is not None and not isinstance(error, ModuleException):
             ours = translated(error)
             if ours is not None:
-                # What complains of a URL quotes it, with its password.
+                # An error about a URL quotes it, including the password.
                 raise ours from (None if isinstance(ours, ConfigurationError) else error)
 
 
@@ -246,7 +249,7 @@ _NO_DATABASE = re.compile(r'FATAL:.*database ".*" does not exist')
 
 
 def translated(error: BaseException) -> ModuleException | None:
-    """What a driver's error means to a caller; None means it is a defect of ours and stays as it is."""
+    """Return the platform's error for a driver's error; None means a defect of ours, which is not translated."""
     import psycopg
     import psycopg_pool
 
@@ -279,18 +282,18 @@ def translated(error: BaseException) -> ModuleException | None:
             return None
 
 
-_PASSING = ("08", "40", "53", "57")  # SQLSTATE classes: connections, collisions, resources, an operator's doing
-_PASSING_ALSO = frozenset({"25006", "55P03"})  # a server that only reads, as after a failover; a lock that was not got
+_PASSING = ("08", "40", "53", "57")  # SQLSTATE classes: connection, rollback, resources, operator intervention
+_PASSING_ALSO = frozenset({"25006", "55P03"})  # a read-only server, as after a failover; a lock that is not available
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the database, which is there, may well take the very same thing later."""
+    """Return whether the same statement may succeed later."""
     state = getattr(error, "sqlstate", None)
     return is_lost(None, error) or (state is not None and (state.startswith(_PASSING) or state in _PASSING_ALSO))
 
 
 def is_lost(connection: "AsyncConnection[Any] | None", error: BaseException) -> bool:
-    """Whether the connection broke, so that what became of a commit is not known."""
+    """Return whether the connection broke, so that the outcome of a commit is unknown."""
     import psycopg
 
     if connection is not None and (connection.closed or connection.broken):
@@ -300,9 +303,9 @@ def is_lost(connection: "AsyncConnection[Any] | None", error: BaseException) -> 
 
 
 def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
-    """What is wrong with the URL, if it is the URL.
+    """Return the error if the URL or the role is wrong, or None.
 
-    libpq gives no SQLSTATE for a connection that was not made: only words tell a refusal from an absence.
+    libpq gives no SQLSTATE for a connection that failed: only the message tells a refusal from an outage.
     """
     text = str(error)
     if error.sqlstate == "42501":
@@ -317,7 +320,7 @@ def _misconfigured(error: "psycopg.Error") -> ConfigurationError | None:
 
 
 def leaves_server(error: BaseException) -> bool:
-    """Whether a server says that it is none to be on: it only reads, or is shutting down."""
+    """Return whether an error shows that its server must not be used any longer: it is read-only, or shutting down."""
     state = getattr(error, "sqlstate", None)
     return state == "25006" or (state is not None and state.startswith("57P"))
 
@@ -334,7 +337,7 @@ def _away(error: "psycopg.Error") -> Unavailable | None:
 
 @asynccontextmanager
 async def lasting(connection: "AsyncConnection[Any]") -> AsyncGenerator["AsyncConnection[Any]"]:
-    """Use a connection, closing it in the end."""
+    """Close a connection at the end of the block."""
     try:
         yield connection
     finally:

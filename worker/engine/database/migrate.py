@@ -1,4 +1,4 @@
-"""Migrations: numbered SQL files, each applied once, under an advisory lock, in one transaction a file."""
+"""Migrations: numbered SQL files, each applied once, under an advisory lock and in its own transaction."""
 
 import asyncio
 from importlib import resources
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 MIGRATION_LOCK = (0x776F726B, 0)  # "work", 0: session locks of workers use their own number as the second half
 
-LOCK_SECONDS = 2  # how long those who come later wait behind a migration that waits itself
-LOCK_PAUSE_SECONDS = 1.0  # in which they get on
+LOCK_SECONDS = 2  # for which a migration waits for a table, and all later statements wait behind it
+LOCK_PAUSE_SECONDS = 1.0  # in which those statements proceed
 LOCK_TRIES = 40
 
 _PREPARE = """
@@ -24,18 +24,18 @@ _PREPARE = """
 
 
 def names() -> list[str]:
-    """Every migration that this version knows, in order."""
+    """Return the names of all migrations of this version, in order."""
     folder = resources.files("worker.engine") / "migrations"
     return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
 
 
 def text(name: str) -> str:
-    """The SQL of a migration."""
+    """Return the SQL of a migration."""
     return (resources.files("worker.engine") / "migrations" / name).read_text(encoding="utf-8")
 
 
 async def pending(connection: "AsyncConnection") -> list[str]:
-    """Migrations that the database lacks; changes nothing."""
+    """Return the migrations that the database lacks, without changing anything."""
     there = await (await connection.execute("select to_regclass('worker.migrations')")).fetchone()
     if there is None or there[0] is None:
         return names()
@@ -44,27 +44,27 @@ async def pending(connection: "AsyncConnection") -> list[str]:
 
 
 async def migrate(connection: "AsyncConnection") -> list[str]:
-    """Bring the schema up to date. Safe to run twice and by many at once: they wait for one another.
+    """Bring the schema up to date. Safe to run twice and by several processes, which wait for one another.
 
-    The lock is a transaction's, not a session's: behind a transaction pooler a session's would stay with a connection
-    that nobody can name any more, and every later migration would wait for it.
+    The lock is a transaction's, not a session's: behind a transaction pooler, a session's lock would stay with a
+    backend that nobody can address any longer, and block every later migration.
 
     Args:
-        connection: In autocommit mode.
+        connection: A connection in autocommit mode.
 
     Returns:
-        The names of what was applied.
+        The names of the migrations applied.
 
     Raises:
-        Unavailable: Somebody else has held a table of ours, as a backup does, for as long as this waits.
+        Unavailable: Another session, such as a backup, has held one of our tables for as long as this waits.
     """
     return [name for name in await pending(connection) if await _apply_in_time(connection, name)]
 
 
 async def _apply_in_time(connection: "AsyncConnection", name: str) -> bool:
-    """Apply a migration; whether nobody else had.
+    """Apply a migration, and return whether no other process had done so.
 
-    What changes a table waits for whoever reads it, and whoever comes later waits behind it, workers and servers too.
+    A change to a table waits for its readers, and all later statements of workers and servers wait behind that change.
     So it gives way after a moment, and tries again.
     """
     from psycopg.errors import LockNotAvailable

@@ -1,4 +1,4 @@
-"""JSON for the database, and back."""
+"""JSON and arrays for the database."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,15 +9,15 @@ from worker.words import texts
 
 
 def encode(value: Any) -> str:
-    """Encode a value as JSON that PostgreSQL takes (see ``worker.words.texts``)."""
+    """Encode a value as JSON that PostgreSQL accepts (see ``worker.words.texts``)."""
     return texts.encode(value).decode()
 
 
 def array(ids: Iterable[str]) -> str:
-    """Ids as an array of PostgreSQL's: they hold nothing that would have to be escaped."""
+    """Return ids as a PostgreSQL array literal; ids contain nothing that needs escaping."""
     return "{" + ",".join(f'"{each}"' for each in ids) + "}"
 
 
 def decode(text: str | bytes) -> Any:
-    """Decode JSON that the database gave."""
+    """Decode JSON from the database."""
     return from_json(text)

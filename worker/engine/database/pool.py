@@ -1,4 +1,4 @@
-"""The connections of a process's loop: few, made anew at once, each looked at before use where another one broke."""
+"""The connection pool of a process's loop: small, quick to reconnect, and checking connections after one has broken."""
 
 import asyncio
 import logging
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
 
 
-NEXT_SECONDS = 0.01  # before another connection is taken in the place of one that turned out to be broken
+NEXT_SECONDS = 0.01  # before another connection is taken in place of a broken one
 
 
 class ConnectionPool:
-    """Connections in autocommit mode. Made, used and closed on one loop.
+    """A pool of connections in autocommit mode. Created, used and closed on one loop.
 
-    The library's own waits double, from one second on: between tries to connect, and after each connection that turns
-    out to be broken. After an absence, or while connections are being broken, it would come back late.
+    The library's own delays start at one second and double, between attempts to connect and after each broken
+    connection. After an outage, or while connections are being broken, it would recover too late.
 
     Args:
         url: The database.
-        server: The server that the process is on.
-        pooled: A transaction pooler stands between.
-        size: How many there are at the most.
-        vault: Opens what is sealed.
-        seconds: How long a verb waits for a connection before the database counts as away.
+        server: The server that the process is connected to.
+        pooled: Whether a transaction pooler stands between.
+        size: The largest number of connections.
+        vault: Opens sealed values.
+        seconds: How long a verb waits for a connection before the database counts as unavailable.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class ConnectionPool:
         )
 
     async def open(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         log = logging.getLogger("psycopg.pool")
         if log.level in (logging.NOTSET, logging.WARNING):
-            log.setLevel(logging.ERROR)  # of connections that broke, whoever used them hears
+            log.setLevel(logging.ERROR)  # callers get the errors of broken connections anyway
         await self._pool.open()
 
     async def close(self, seconds: float) -> None:
-        """Let go of every connection; what does not let go in time is left."""
+        """Close all connections, leaving those that do not close in time."""
         for probe in self._probes:
             probe.cancel()
         await self._pool.close(seconds)
 
     @asynccontextmanager
     async def connection(self) -> "AsyncGenerator[AsyncConnection[Any]]":
-        """Borrow a connection that works, as far as is known. Raises: psycopg's errors."""
+        """Borrow a connection that works, as far as is known; psycopg's errors are not translated."""
         until = time.monotonic() + self._seconds
         while True:
             connection = await self._got(until - time.monotonic())
@@ -92,7 +92,7 @@ class ConnectionPool:
             await self._pool.putconn(connection)
 
     async def _got(self, seconds: float) -> "AsyncConnection[Any]":
-        """Take a connection; whoever is cancelled as one comes free is: the pool, and Python 3.11, pass over that."""
+        """Take a connection, and notice a cancellation at that moment, which the pool and Python 3.11 overlook."""
         task = asyncio.current_task()
         before = 0 if task is None else task.cancelling()
         connection = await self._pool.getconn(seconds)
@@ -102,7 +102,7 @@ class ConnectionPool:
         return connection
 
     async def _works(self, connection: "AsyncConnection[Any]") -> bool:
-        """Look at a connection, if another one broke meanwhile; one that does not work is given back for good."""
+        """Check a connection if another one broke meanwhile; one that fails is closed and returned to the pool."""
         import psycopg
 
         works = False
@@ -122,7 +122,7 @@ class ConnectionPool:
         return works
 
     def drain(self) -> None:
-        """Have idle connections closed and made anew; those in use are once they are given back."""
+        """Close and replace idle connections, and those in use once they are returned."""
         loop = asyncio.get_running_loop()
         draining = loop.create_task(self._pool.drain(), name="closing connections", context=Context())
         self._probes.add(draining)
@@ -132,7 +132,7 @@ class ConnectionPool:
         await configure(connection, self._server, self._vault)
 
     def _probe_later(self, pool: "AsyncConnectionPool[Any]") -> None:
-        """Have the pool try again soon: it does when somebody asks for a connection, and who asked before waits on."""
+        """Make the pool try again soon: it does so when a connection is requested; earlier requests keep waiting."""
         probe = asyncio.get_running_loop().create_task(_probe(pool), name="looking for the database", context=Context())
         self._probes.add(probe)
         probe.add_done_callback(self._probes.discard)

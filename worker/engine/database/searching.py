@@ -1,6 +1,6 @@
-"""Searches that no index answers: one at a time in a process, on a connection of their own, within a time limit.
+"""Searches that no index supports: one at a time per process, on a connection of their own, within a time limit.
 
-So whoever searches takes nothing from those who claim, write and read by index.
+This way a search takes nothing from claims, writes and indexed reads.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from worker.words.errors import Unavailable, ValidationError
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-SECONDS = 2.0  # of one search; the newest 10,000 tasks of a lane take some 50 ms, unless their texts are huge
-TURN_SECONDS = 5.0  # to wait for those before it
+SECONDS = 2.0  # per search; the newest 10,000 tasks of a lane take some 50 ms, unless their texts are huge
+TURN_SECONDS = 5.0  # to wait for earlier searches
 
 
 class Crowded(Unavailable):
-    """Others are searching: asking again at once would only make them more."""
+    """Other searches are running; an immediate retry would only add to them."""
 
 
 class Searches:
@@ -27,7 +27,7 @@ class Searches:
 
     Args:
         url: The database.
-        vault: Opens what is sealed.
+        vault: Opens sealed values.
     """
 
     def __init__(self, url: str, vault: Vault) -> None:
@@ -36,7 +36,7 @@ class Searches:
         self._turn = asyncio.Lock()
 
     async def rows(self, sql: Any, parameters: Mapping[str, Any], *, pooled: bool) -> list[dict[str, Any]]:
-        """Run a search and fetch what it answers, as dicts.
+        """Run a search, and return its rows as dicts.
 
         Args:
             sql: The statement, which changes nothing.
@@ -44,8 +44,8 @@ class Searches:
             pooled: Whether a transaction pooler stands between.
 
         Raises:
-            ValidationError: It takes longer than ``SECONDS``.
-            Unavailable: Others are searching, or the database is away.
+            ValidationError: The search takes longer than ``SECONDS``.
+            Unavailable: Other searches are running, or the database cannot be reached.
         """
         try:
             async with asyncio.timeout(TURN_SECONDS):

@@ -1,7 +1,7 @@
-"""Which server this process is on. All its connections are on one, and each is looked at again after another broke.
+"""The identity of the server that a process is connected to, checked on every connection after another one broke.
 
-Behind one address there may be another server from one moment to the next: a failover, a restart, a moved address. A
-connection that has been open since before leads to the old one, which may go on answering, and only reads by then.
+Another server may appear behind the same address at any moment: after a failover, a restart, or a moved address. A
+connection opened before that leads to the old server, which may go on answering but be read-only by that time.
 """
 
 from collections.abc import Callable
@@ -25,27 +25,27 @@ SESSION: LiteralString = """
            set_config('plan_cache_mode', 'force_custom_plan', false),
            set_config('jit', 'off', false),
            set_config('DateStyle', 'ISO, MDY', false)"""
-"""Why, beside the locks: a server goes on waiting for a lock when its client has long gone, and the session is missing
-elsewhere. A generic plan of a prepared statement that was made while the tables were small stays until they are
-analyzed, and reads them through meanwhile: 200 tasks a second in place of 3,000. Planning each time costs less.
-Compiling (jit) costs more than statements as short as ours take. The driver reads dates of the ISO style alone. What
-was acknowledged is on disk, whatever a role has set."""
+"""Reasons, besides the locks: a server goes on waiting for a lock after its client has gone, and that session is
+missing elsewhere. A generic plan of a prepared statement, made while the tables were small, is used until they are
+analyzed, and reads whole tables meanwhile: 200 tasks a second instead of 3,000. Planning each time costs less.
+Compiling (jit) costs more than our short statements take. The driver reads only dates in the ISO style. Acknowledged
+writes are on disk, whatever a role has set."""
 
 IDENTITY: LiteralString = """
     (select system_identifier from pg_control_system()) as cluster,
     extract(epoch from pg_postmaster_start_time())::double precision as started,
     case when not pg_is_in_recovery() then
         ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end as timeline"""
-"""Which cluster a server has, since when it runs, and its timeline: each promotion begins the next."""
+"""A server's cluster, its start time, and its timeline: each promotion begins the next."""
 
 START: LiteralString = """
     null as cluster, extract(epoch from pg_postmaster_start_time())::double precision as started, null as timeline"""
-"""The same where a provider has taken the functions away: then the start alone tells servers apart."""
+"""The identity where a provider has removed those functions: only the start time tells servers apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownServer:
-    """A server, as long as it runs."""
+    """A server process, from its start to its end."""
 
     cluster: int | None
     started: float
@@ -53,10 +53,10 @@ class KnownServer:
 
 
 class ServerIdentity:
-    """The server that a process is on. Asked from its loop and from its heartbeat thread.
+    """The server that a process is connected to. Used by its loop and by its heartbeat thread.
 
     Args:
-        moved: Called, on whichever thread, when the process has come to another server.
+        moved: Called, on any thread, when the process has connected to another server.
     """
 
     def __init__(self, moved: Callable[[], None] | None = None) -> None:
@@ -64,38 +64,38 @@ class ServerIdentity:
         self._lock = Lock()
         self._server: KnownServer | None = None
         self._mark = 0
-        self._timelines: dict[int, int] = {}  # the highest that was seen of each cluster
+        self._timelines: dict[int, int] = {}  # the highest one seen, by cluster
         self._seen: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 
     def suspect(self) -> None:
-        """Have every connection looked at before its next use: one of them broke, or only reads."""
+        """Have every connection checked before its next use, because one of them broke or is read-only."""
         with self._lock:
             self._mark += 1
 
     def trusts(self, connection: object) -> bool:
-        """Whether nothing has broken since a connection was looked at."""
+        """Return whether nothing has broken since a connection was checked."""
         return self._seen.get(connection) == self._mark
 
     def trust(self, connection: object) -> None:
-        """Note that a connection was looked at."""
+        """Record that a connection was checked."""
         self._seen[connection] = self._mark
 
     async def set_up(self, connection: "AsyncConnection[Any]") -> None:
-        """Set a new connection's session up, and take it in. Raises: Unavailable: its server was replaced."""
+        """Configure a new connection's session and record its server; raise Unavailable if that server was replaced."""
         self._enter(connection, await identity(connection, SESSION))
 
     def set_up_sync(self, connection: "Connection[Any]") -> None:
-        """Set a new blocking connection's session up, and take it in. Raises: Unavailable, as ``set_up``."""
+        """Sync version of ``set_up``."""
         self._enter(connection, identity_sync(connection, SESSION))
 
     async def check(self, connection: "AsyncConnection[Any]") -> None:
-        """Look at a connection again, if need be. Raises: Unavailable: it leads elsewhere, or nowhere."""
+        """Check a connection again if necessary; raise Unavailable if it leads to another server."""
         if not self.trusts(connection):
             mark = self._mark
             self._compare(connection, await identity(connection), mark)
 
     def check_sync(self, connection: "Connection[Any]") -> None:
-        """Look at a blocking connection again, if need be. Raises: Unavailable, as ``check``."""
+        """Sync version of ``check``."""
         if not self.trusts(connection):
             mark = self._mark
             self._compare(connection, identity_sync(connection), mark)
@@ -126,11 +126,11 @@ class ServerIdentity:
 
 
 async def identity(connection: "AsyncConnection[Any]", session: LiteralString = "select") -> KnownServer:
-    """Ask a server who it is.
+    """Return the identity of the server behind a connection.
 
     Args:
-        connection: To it.
-        session: A select that goes before, to ask both at once.
+        connection: A connection to the server.
+        session: A SELECT to prepend, so that one statement does both.
     """
     comma: LiteralString = "" if session == "select" else ","
     try:
@@ -141,7 +141,7 @@ async def identity(connection: "AsyncConnection[Any]", session: LiteralString = 
 
 
 def identity_sync(connection: "Connection[Any]", session: LiteralString = "select") -> KnownServer:
-    """Ask a server who it is, on a blocking connection; as ``identity``."""
+    """Sync version of ``identity``."""
     comma: LiteralString = "" if session == "select" else ","
     try:
         row = connection.execute(session + comma + IDENTITY).fetchone()

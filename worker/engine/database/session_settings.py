@@ -1,7 +1,4 @@
-"""Connections that end what does not answer, and what each is told before it does anything else.
-
-Whatever a role, a database or a server has set, a session of ours behaves the same.
-"""
+"""Connections with a time limit for each answer of the server."""
 
 import asyncio
 import os
@@ -17,12 +14,12 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-ANSWER_SECONDS = 10.0  # that a server may take for one answer: what a client's call may take, too
-GRACE_SECONDS = 0.5  # for what came while the loop was blocked
+ANSWER_SECONDS = 10.0  # for one answer of the server; the limit of a client's call, too
+GRACE_SECONDS = 0.5  # to read an answer that arrived while the loop was blocked
 
 
 def cut(connection: "psycopg.AsyncConnection[Any] | psycopg.Connection[Any]") -> None:
-    """Break a connection off, from any thread: whoever waits for its answer hears that it broke."""
+    """Break a connection off, from any thread: whoever waits for its answer gets an error."""
     if connection.closed:
         return
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as end:
@@ -30,22 +27,22 @@ def cut(connection: "psycopg.AsyncConnection[Any] | psycopg.Connection[Any]") ->
 
 
 class AsyncSession(psycopg.AsyncConnection[Any]):
-    """A connection on which no answer takes longer than it may.
+    """A connection on which no answer takes longer than its time limit.
 
     Attributes:
-        answer_seconds: How long that is.
+        answer_seconds: The time limit.
     """
 
     answer_seconds = ANSWER_SECONDS
 
     async def wait(self, gen: "PQGen[Answer]", *arguments: Any, **options: Any) -> Answer:
-        """Wait for the server, as psycopg does, and break the connection off where it takes too long."""
+        """Wait for the server, as psycopg does, and break the connection off if it takes too long."""
         with _Limit(self, self.answer_seconds):
             return await super().wait(gen, *arguments, **options)
 
 
 class _Limit:
-    """Breaks a connection off after a while. A loop that was blocked gets a moment to see what has come meanwhile."""
+    """Breaks a connection off after a while, plus a grace period in which a blocked loop can read the answer."""
 
     def __init__(self, connection: AsyncSession, seconds: float) -> None:
         self._connection = connection
@@ -63,12 +60,12 @@ class _Limit:
 
 
 class Session(psycopg.Connection[Any]):
-    """The same for a thread of its own."""
+    """A blocking connection with a time limit for each answer, for a thread of its own."""
 
-    answer_seconds = ANSWER_SECONDS / 2  # whoever keeps a lease cannot wait as long as a client
+    answer_seconds = ANSWER_SECONDS / 2  # the thread that keeps a lease cannot wait as long as a client
 
     def wait(self, gen: "PQGen[Answer]", *arguments: Any, **options: Any) -> Answer:
-        """Wait for the server, as psycopg does, and break the connection off where it takes too long."""
+        """Wait for the server, as psycopg does, and break the connection off if it takes too long."""
         late = threading.Timer(self.answer_seconds, cut, (self,))
         late.daemon = True
         late.start()

@@ -1,11 +1,12 @@
-"""What is encrypted at rest: sealed when it is written, opened for whoever may see it.
+"""Encryption at rest: values are sealed when they are written, and opened for those who may see them.
 
-Fernet of the library `cryptography`: AES-128-CBC with an HMAC, each token made under the first key, opened under any.
+It uses Fernet of the library `cryptography`: AES-128-CBC with an HMAC. Tokens are made with the first key and opened
+with any.
 
-The secrets of tasks are always sealed where there is a key. With ``WORKER_ENCRYPT=all`` so is whatever a task is given,
-does and results in. That takes place at the database's door: what is written is sealed field by field, but for those
-that SQL reads, and the connections' reader of JSON opens it. Who has a sealed text from a backup gains nothing by
-sending it: a text that looks like one is sealed itself, so that it is read as it was sent.
+The secrets of tasks are always sealed if there is a key. With ``WORKER_ENCRYPT=all``, so are a task's inputs, actions
+and results. Values are sealed field by field just before they are written, except for those that SQL reads, and opened
+by the connections' JSON parser. A client gains nothing by sending a sealed text from a backup: a text that looks sealed
+is itself sealed, so that it is read back as it was sent.
 """
 
 import json
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 SEALED = "\x01sealed:"
-"""What a sealed value of JSON begins with, before its token."""
+"""The prefix of a sealed JSON value, before its token."""
 
 _SEALED_JSON = '"\\u0001sealed:'
 _KIND = b"value\n"
-"""What the inside of such a token begins with, so that no other token is taken for one."""
+"""The prefix of the plaintext in such a token, so that no other token is mistaken for one."""
 
 BEFORE = "_settings_before"
 READABLE = frozenset(
@@ -50,10 +51,10 @@ READABLE = frozenset(
         "_conversation",
         "_skipped",
         "_messages",
-        "_secrets",  # sealed already
+        "_secrets",  # already sealed
     }
 )
-"""Fields of rows and events that stay as they are: the SQL, or what decides on a row, reads them."""
+"""Fields of rows and events that are never sealed, because SQL or the decisions on rows read them."""
 
 PROBE = b"this key opens what this database holds"
 OTHER_KEY = (
@@ -72,15 +73,15 @@ NO_FORM = (
 
 
 class Vault:
-    """Seals and opens.
+    """Seals and opens values.
 
     Args:
-        keys: ``WORKER_ENCRYPTION_KEY``: one or several with spaces between, of which the first seals and each opens;
-            None means nothing is sealed.
-        everything: Whether all that a task is given, does and results in is sealed, and not its secrets alone.
+        keys: ``WORKER_ENCRYPTION_KEY``: one or more keys separated by spaces, of which the first seals and each opens;
+            None means that nothing is sealed.
+        everything: Whether all of a task's inputs, actions and results are sealed, and not only its secrets.
 
     Raises:
-        ConfigurationError: They are no keys, or there is none where everything is to be sealed.
+        ConfigurationError: A key is invalid, or there is none although everything is to be sealed.
     """
 
     def __init__(self, keys: str | None = None, *, everything: bool = False) -> None:
@@ -91,29 +92,29 @@ class Vault:
 
     @property
     def has_key(self) -> bool:
-        """Whether what is sealed is encrypted."""
+        """Whether there is a key to encrypt with."""
         return self._fernets is not None
 
     def seal(self, value: dict[str, Any]) -> str | dict[str, Any]:
-        """A value as it is stored: encrypted where there is a key, else as it is."""
+        """Return a value as it is stored: encrypted if there is a key, otherwise unchanged."""
         if self._fernets is None:
             return value
         return self._fernets.encrypt(json.dumps(value, separators=(",", ":")).encode()).decode()
 
     def open(self, sealed: str | dict[str, Any]) -> dict[str, Any]:
-        """What was sealed. Raises: ConfigurationError."""
+        """Return a value that was sealed; raise ConfigurationError if no key opens it."""
         if isinstance(sealed, dict):
             return sealed
         return json.loads(self.open_bytes(sealed.encode()))
 
     def seal_bytes(self, value: bytes) -> bytes:
-        """The same for bytes. Raises: ConfigurationError."""
+        """Encrypt bytes; raise ConfigurationError if there is no key."""
         if self._fernets is None:
             raise ConfigurationError(NO_KEY)
         return self._fernets.encrypt(value)
 
     def open_bytes(self, sealed: bytes) -> bytes:
-        """What was sealed. Raises: ConfigurationError."""
+        """Decrypt bytes; raise ConfigurationError if no key opens them."""
         from cryptography.fernet import InvalidToken
 
         if self._fernets is None:
@@ -124,7 +125,7 @@ class Vault:
             raise ConfigurationError(OTHER_KEY) from None
 
     def columns(self, columns: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Columns of a task's row, as they are stored."""
+        """Return the columns of a task's row as they are stored."""
         if self._fernets is None:
             return columns
         return {name: self._column(name, value) for name, value in columns.items()}
@@ -135,7 +136,7 @@ class Vault:
         return self._value(value) if name == "result" else value
 
     def fields(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """A record's fields, as they are stored."""
+        """Return a record's fields as they are stored."""
         if self._fernets is None:
             return fields
         return {
@@ -148,7 +149,7 @@ class Vault:
         }
 
     def event(self, kind: str, data: Any) -> Any:
-        """An event's data, as it is stored."""
+        """Return an event's data as it is stored."""
         if self._fernets is None or data is None:
             return data
         made = plain(data)
@@ -157,31 +158,31 @@ class Vault:
         return self._value(made)
 
     def entry(self, text: str) -> str:
-        """A value of a journal, which is JSON, as it is stored: as JSON too."""
+        """Return a journal value, which is JSON, in its stored form, which is JSON too."""
         if self._fernets is None or not (self.everything or text.lstrip().startswith(_SEALED_JSON)):
             return text
         try:
             from_json(text)
         except ValueError:
-            return text  # the database refuses it, as ever
+            return text  # not JSON: the database refuses it
         return json.dumps(self._sealed(text.encode()))
 
     def opened_entry(self, text: str) -> str:
-        """Such a value as it was given."""
+        """Return a journal value as it was given."""
         if self._fernets is None or not text.startswith(_SEALED_JSON):
             return text
         found = self._opened(json.loads(text))
         return text if found is None else found.decode()
 
     def marked(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Fields of what is no task's, as they are stored: sealed only where a text looks as if it were."""
+        """Return fields that belong to no task as they are stored: a value is sealed only if it looks sealed."""
         if self._fernets is None:
             return fields
         return {name: self._sealed(encode(value)) if is_sealed(value) else value for name, value in fields.items()}
 
     def _value(self, value: Any) -> Any:
         if not isinstance(value, str | dict | list):
-            return value  # numbers and the like tell nothing
+            return value  # numbers and the like reveal nothing
         if self.everything or (isinstance(value, str) and value.startswith(SEALED)):
             return self._sealed(encode(value))
         return value
@@ -190,7 +191,7 @@ class Vault:
         return SEALED + self.seal_bytes(_KIND + inside).decode()
 
     def _opened(self, text: str) -> bytes | None:
-        """What is in a sealed text; None means it only looks like one."""
+        """Return the content of a sealed text; None if it only looks like one."""
         try:
             inside = self.open_bytes(text[len(SEALED) :].encode())
         except ConfigurationError:
@@ -198,7 +199,7 @@ class Vault:
         return inside.removeprefix(_KIND) if inside.startswith(_KIND) else None
 
     def opened(self, value: Any) -> Any:
-        """A value of JSON from the database, as it was given."""
+        """Return a JSON value from the database as it was given."""
         if isinstance(value, str):
             return self._opened_text(value)
         if isinstance(value, dict):
@@ -220,12 +221,12 @@ class Vault:
 
 
 def is_sealed(value: Any) -> bool:
-    """Whether a value is still sealed: there is no key here, or another one."""
+    """Return whether a value is still sealed, because the key is missing or another one."""
     return isinstance(value, str) and value.startswith(SEALED)
 
 
 def new_key() -> str:
-    """A key for ``WORKER_ENCRYPTION_KEY``."""
+    """Return a new key for ``WORKER_ENCRYPTION_KEY``."""
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key().decode()

@@ -1,4 +1,4 @@
-"""Connections to the platform's database for libraries that keep things of their own there, beside ours."""
+"""Connections to the platform's database for other libraries that store their own data there."""
 
 import threading
 from collections.abc import Callable
@@ -18,10 +18,10 @@ _embedded: "dict[Path, Embedded]" = {}
 
 
 def connector(url: str | None, home: Path) -> Callable[[], Any]:
-    """Make what connects to the database, when it is wanted, from any thread that may wait.
+    """Return a function that connects to the database, from any thread that may block.
 
     Args:
-        url: The database; None means the embedded one, which is started if it does not run.
+        url: The database; None means the embedded one, which is started if it is not running.
         home: The folder of the embedded one.
     """
 
@@ -34,7 +34,7 @@ def connector(url: str | None, home: Path) -> Callable[[], Any]:
 
 
 def _url(home: Path) -> str:
-    """The address of the embedded server, which this process uses from now on until it ends."""
+    """Return the address of the embedded server, which this process uses until it ends."""
     from worker.engine.embedded import Embedded, EmbeddedFailed, EmbeddedUnavailable
 
     with _lock:

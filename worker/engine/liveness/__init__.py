@@ -1,1 +1,1 @@
-"""Who is alive, and who hears of what: leases, dead workers, wake-ups within a process and between processes."""
+"""Liveness and notification: leases, dead workers, turns, and wake-ups within a process and between processes."""

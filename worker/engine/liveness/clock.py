@@ -1,6 +1,6 @@
-"""The database's clock, which may be set back: what was due stays due, and what was to come later is as far off again.
+"""Repair after the database's clock is set back: due work stays due, and later work keeps its remaining delay.
 
-A moment that was stored before then lies in a future that is not meant. It is known by the row's own last change, which
+A time that was stored before then lies too far in the future. Such a row is recognized by its own last change, which
 lies in the future as well.
 """
 
@@ -13,13 +13,13 @@ from worker.words.errors import ModuleException, Unavailable
 from worker.words.notices import ClockSetBack, PlatformTrouble, announce
 
 LOOK_SECONDS = 1.0
-BACK_SECONDS = 1.0  # less than this much may be a slow answer, and delays nothing for longer than that
+BACK_SECONDS = 1.0  # a smaller step may be a slow answer, and delays nothing for longer than that
 BATCH = 500
 
 _ASK = "select extract(epoch from clock_timestamp())::double precision as clock"
 
-# Pending tasks of each queue that were changed later than now: what was due then is due now, and what was to wait waits
-# as long. A loose scan finds the queues, and the index of claims in each of them what is not due.
+# Pending tasks of each queue whose last change lies in the future: those that were due then are due now, and the others
+# keep their delay. A loose index scan finds the queues, and the index of claims finds the tasks not yet due in each.
 _TASKS = """
     with recursive queues(organization_id, agent_id) as (
         (select organization_id, agent_id from worker.tasks
@@ -44,7 +44,7 @@ _TASKS = """
      where t.id = any(array(select id from late)) returning 1
 """
 
-# A delivery says by its tries how long it waits at the most.
+# The number of a delivery's tries gives the longest time that it may wait.
 _CURSORS = """
     with late as (
         select c.subscription_id, c.task_id, most.seconds as longest
@@ -69,7 +69,7 @@ _PROVIDERS = """
 
 
 async def watch(core: DatabaseAccess) -> None:
-    """Look for a clock that was set back, also while nobody looked, and mend what that delays; until cancelled."""
+    """Detect a clock that was set back, even while no process was running, and repair delays; runs until cancelled."""
     before: tuple[float, float] | None = None
     while True:
         try:
@@ -92,7 +92,7 @@ async def _mend_and_say(core: DatabaseAccess, back: float) -> None:
 
 
 async def mend(core: DatabaseAccess) -> int:
-    """Bring nearer what a clock that was set back has put off; how much that was."""
+    """Bring forward the due times that a clock set back has postponed, and return how many."""
     count = 0
     for statement in (_TASKS, _CURSORS, _PROVIDERS):
         while mended := await core.by_index(statement, {"batch": BATCH, "back": BACK_SECONDS}):

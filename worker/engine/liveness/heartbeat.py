@@ -1,7 +1,7 @@
-"""The heartbeat: one thread with one connection of its own, so that blocking user code cannot starve it.
+"""The heartbeat: one thread with its own connection, so that blocking user code cannot starve it.
 
-It holds the worker's session lock, renews its lease, listens for hints, and looks for workers that died. A client
-process has one too, once it follows events; it listens alone.
+It holds the worker's session lock, renews its lease, listens for hints, and scans for dead workers. A client process
+that follows events has one too, which only listens.
 """
 
 import socket
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 LOCK_CLASS = 0x776F726C  # "worl": the first half of every worker's session lock; the second is its lock_key
 RENEWALS_A_LEASE = 3  # three missed renewals lose the lease
-WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the connection may wait for an answer
+WAIT_BRIEFLY = "select set_config('lock_timeout', '4s', false)"  # less than the connection's limit for an answer
 END_WHEN_SILENT = "select set_config('idle_session_timeout', %s, false)"
-"""In milliseconds. The server ends the session of a worker that is frozen or cut off when it has been silent for a
-lease, by the server's own timer, and with it goes the lock. No clock that jumps is asked."""
-TROUBLE_SECONDS = 10.0  # between two lines about one absence
+"""Takes milliseconds. The server's own timer ends the session of a frozen or disconnected worker after one lease of
+silence, and releases its lock with it. No clock that may jump is involved."""
+TROUBLE_SECONDS = 10.0  # between two log lines about one outage
 
 OnDeath = Callable[[str, str, str], None]
-"""Called with id and name of a dead worker, and by what sign it was known."""
+"""Called with the id and name of a dead worker, and the sign that revealed its death."""
 
 
 class Nudge:
-    """Ends a wait for a connection at once, from any thread."""
+    """Ends a wait for a connection immediately, from any thread."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -44,12 +44,12 @@ class Nudge:
             each.setblocking(False)
 
     def give(self) -> None:
-        """End the wait, or the next one."""
-        with suppress(OSError):  # it is full: the wait ends anyway; or closed: nobody waits any more
+        """End the current wait, or the next one."""
+        with suppress(OSError):  # a full socket ends the wait anyway, and a closed one has no waiter
             self._theirs.send(b"\0")
 
     def wait(self, descriptor: int, seconds: float) -> None:
-        """Wait until there is something to read, somebody nudges, or the time is up."""
+        """Wait until there is something to read, ``give`` is called, or the time is up."""
         with DefaultSelector() as selector:
             selector.register(descriptor, EVENT_READ)
             selector.register(self._ours, EVENT_READ)
@@ -64,16 +64,16 @@ class Nudge:
 
 
 class Heartbeat:
-    """A thread that keeps a process alive in the database's eyes.
+    """A thread that keeps a worker's lease and session lock alive.
 
     Args:
         url: The database.
-        wakeups: Where hints go.
-        on_death: What to do with a worker found dead; None means do not look (a client).
-        pooled: A transaction pooler stands between: no session lock, no LISTEN; leases and polling carry everything.
-        server: The server that the process is on.
-        lease: The worker's, by its own clock.
-        timings: How long it waits.
+        wakeups: Receives the hints.
+        on_death: Called for each worker found dead; None disables the scan (a client).
+        pooled: Whether a transaction pooler stands between: then leases and polling replace session locks and LISTEN.
+        server: The server that the process is connected to.
+        lease: The worker's lease, by its own clock.
+        timings: The timeouts and intervals.
     """
 
     def __init__(
@@ -97,52 +97,52 @@ class Heartbeat:
         self._stop = threading.Event()
         self._listening = threading.Event()
         self._thread: threading.Thread | None = None
-        self._nudge: Nudge | None = None  # while it beats
+        self._nudge: Nudge | None = None  # while the thread runs
         self._connection: Connection[Any] | None = None
         self._worker: tuple[str, int, float] | None = None  # id, lock key, lease in seconds
         self._locked: int | None = None
         self._renew_at = 0.0
         self._scan_at = 0.0
         self._free_before: dict[str, float] = {}
-        self._leases: dict[str, tuple[str, float]] = {}  # each worker's, and since when it has been seen so
+        self._leases: dict[str, tuple[str, float]] = {}  # by worker: its lease's end, and since when we see it
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the thread."""
         self._nudge = Nudge()
         self._thread = threading.Thread(target=self._run, name="worker heartbeat", daemon=True)
         self._thread.start()
 
     @property
     def rescues(self) -> bool:
-        """Whether it looks for dead workers."""
+        """Whether the heartbeat scans for dead workers."""
         return self._on_death is not None
 
     @property
     def running(self) -> bool:
-        """Whether it beats."""
+        """Whether the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def ready(self, seconds: float) -> bool:
-        """Wait until it listens, at most so long."""
+        """Wait at most the given seconds until the heartbeat listens, and return whether it does."""
         return self._listening.wait(seconds)
 
     def free_for(self, worker_id: str) -> bool:
-        """Whether it keeps no other worker alive."""
+        """Return whether the heartbeat keeps no other worker alive."""
         return self._locked is None or (self._worker is not None and self._worker[0] == worker_id)
 
     def hold(self, worker_id: str, lock_key: int, lease_seconds: float) -> None:
-        """Keep this worker alive from now on."""
+        """Keep a worker alive until ``release`` is called."""
         self._worker = (worker_id, lock_key, lease_seconds)
         self._look_now()
 
     def release(self) -> None:
-        """Keep no worker alive any more."""
+        """Stop keeping a worker alive."""
         self._worker = None
         self._lease.end()
         self._look_now()
 
     def stop(self) -> None:
-        """End it; returns when the thread has ended, which is at once unless the database keeps it waiting."""
+        """Stop the thread and wait for it; that is immediate unless the database keeps it waiting."""
         self._stop.set()
         self._look_now()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -168,7 +168,7 @@ class Heartbeat:
                 born = time.monotonic()
                 pauses.reset()
                 self._beat(self._connection, born)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the process must be kept alive
+            except Exception as error:  # noqa: BLE001 - whatever the error, the lease must be kept
                 self._server.suspect()
                 if not self._stop.is_set():
                     wait = pauses.next()
@@ -190,7 +190,7 @@ class Heartbeat:
             self._connection = None
 
     def _beat(self, connection: "Connection[Any]", born: float) -> None:
-        self._renew_at = 0.0  # whoever reconnects re-takes its lock and renews before anything else
+        self._renew_at = 0.0  # after a reconnect, take the lock and renew before anything else
         if not self._pooled:
             connection.execute(WAIT_BRIEFLY)
         self._keep(connection)
@@ -217,20 +217,20 @@ class Heartbeat:
             self._pass_on(connection)
 
     def _pass_on(self, connection: "Connection[Any]") -> bool:
-        """Pass on the notifications that have come; return whether there were any."""
+        """Pass on the notifications that have arrived, and return whether there were any."""
         came = list(connection.notifies(timeout=0))
         for notification in came:
             self._wakeups.hint(notification.payload)
         return bool(came)
 
     def _until_next(self) -> float:
-        """Seconds until there is something to look at; a scan that confirms a death must not come late."""
+        """Return the seconds until the next check; a scan that confirms a death must not come late."""
         if self._on_death is None:
             return self._timings.beat
         return min(self._timings.beat, max(0.0, self._scan_at - time.monotonic()))
 
     def _keep(self, connection: "Connection[Any]") -> None:
-        """Hold the session lock and renew the lease, when it is time."""
+        """Hold the session lock, and renew the lease when it is due."""
         worker = self._worker
         if worker is None:
             if self._locked is not None:
@@ -245,7 +245,7 @@ class Heartbeat:
             self._locked = lock_key if row is not None and row[0] else None
             connection.execute(END_WHEN_SILENT, (str(round(lease_seconds * 1000)),))
         if time.monotonic() >= self._renew_at:
-            is_renewed = self._locked is not None  # then it lives, whatever becomes of the renewal
+            is_renewed = self._locked is not None  # the lock proves that the worker lives, even if the renewal fails
             with self._unless_locked():
                 connection.execute(sql_workers.RENEW, (worker_id,))
                 is_renewed = True
@@ -255,7 +255,7 @@ class Heartbeat:
 
     @contextmanager
     def _unless_locked(self) -> Generator[None]:
-        """Go on where somebody holds a lock on what is needed: the session's own lock says that the worker lives."""
+        """Continue if another session locks the needed rows: the worker's own session lock shows that it lives."""
         from psycopg.errors import LockNotAvailable
 
         try:
@@ -264,11 +264,11 @@ class Heartbeat:
             announce(PlatformTrouble(doing="keeping the worker's lease", error=error, again_in=self._timings.scan))
 
     def _scan(self, connection: "Connection[Any]", *, trusted: bool) -> None:
-        """Look for the dead. Neither sign counts until this connection is old enough to be believed.
+        """Scan for dead workers. Neither sign counts until this connection is old enough to be trusted.
 
-        A held lock means a live owner, whatever its lease says: the database's clock may have jumped. Whoever is frozen
-        loses its session, and with it the lock, when it has been silent for a lease. Where there is no lock, a lease
-        that is being renewed is none that has run out, and one that was not for its length has, by our own clock.
+        A held lock means a live owner, whatever its lease says, since the database's clock may have jumped. A frozen
+        worker loses its session, and with it the lock, after one lease of silence. Without a lock, a lease that is
+        still being renewed has not expired, and one that was not renewed for its length has, by our own clock.
         """
         me = self._worker[0] if self._worker is not None else ""
         rows = connection.execute(sql_workers.SUSPECTS, {"class": LOCK_CLASS, "me": me}).fetchall()
@@ -290,13 +290,13 @@ class Heartbeat:
                 dead = {"id": worker_id, "certain": seen_twice, "until": until}
                 self._mark_dead(connection, dead, name, "lease" if out_of_time else "lock")
             elif worker_id in free_now and worker_id not in self._free_before:
-                self._scan_at = free_now[worker_id] + self._timings.scan  # the second look, as soon as it counts
+                self._scan_at = free_now[worker_id] + self._timings.scan  # as soon as a second look counts
         self._free_before, self._leases = free_now, leases
-        if trusted and self._on_death is not None:  # what the dead have left is looked for on the loop's connections
+        if trusted and self._on_death is not None:  # leftovers of dead workers are searched on the loop's connections
             self._on_death("", "", "orphans")
 
     def _mark_dead(self, connection: "Connection[Any]", dead: dict[str, Any], name: str, sign: str) -> None:
-        """Mark a worker as gone; one rescuer alone gets to do it."""
+        """Mark a worker as gone, and report its death if no other rescuer was first."""
         marked = connection.execute(sql_workers.MARK_GONE, dead).rowcount
         if marked == 1 and self._on_death is not None:
             self._on_death(dead["id"], name, sign)

@@ -1,7 +1,6 @@
-"""Tells other processes what was committed, by NOTIFY, beside the writer and never in its way.
+"""Sends hints about commits to other processes by NOTIFY, without ever delaying the writer.
 
-One hint is under way at a time; what comes meanwhile goes out together as the next. A hint may be lost: whoever waits
-looks by himself in time.
+One hint is sent at a time; those that arrive meanwhile are joined into the next. A hint may be lost, so waiters poll.
 """
 
 import asyncio
@@ -11,14 +10,14 @@ from contextvars import Context
 from worker.engine.liveness.wakeups import hint
 from worker.words.errors import ModuleException
 
-TURNS = 3  # of the loop, before a hint is sent for whose tasks somebody waits in this very process
+TURNS = 3  # of the event loop, before a hint is sent about tasks that have waiters in this process
 
 
 class Notifier:
-    """Sends hints, joined while one is under way.
+    """Sends hints, joining those that arrive while one is being sent.
 
     Args:
-        sender: The name by which this process knows its own hints.
+        sender: The name by which this process recognizes its own hints.
         notify: Sends one payload.
     """
 
@@ -30,12 +29,12 @@ class Notifier:
         self._task: asyncio.Task[None] | None = None
 
     def tell(self, flags: str, task_ids: list[str], *, has_waiters: bool) -> None:
-        """Have a hint sent.
+        """Send a hint soon.
 
         Args:
-            flags: Of the hint.
+            flags: The hint's flags.
             task_ids: Tasks that changed.
-            has_waiters: Somebody in this process waits for one of them, and goes first.
+            has_waiters: Whether one of them has waiters in this process, which go first.
         """
         self._flags = "".join(sorted({*self._flags, *flags}))
         self._ids.update(dict.fromkeys(task_ids))
@@ -43,7 +42,7 @@ class Notifier:
             self._task = asyncio.create_task(self._send(TURNS if has_waiters else 0), name="hints", context=Context())
 
     async def close(self) -> None:
-        """Send what is left."""
+        """Wait until the remaining hints are sent."""
         if self._task is not None:
             await self._task
 
@@ -56,4 +55,4 @@ class Notifier:
             try:
                 await self._notify(payload)
             except ModuleException:
-                return  # the database is away; everybody looks anew when it is back
+                return  # the database is unavailable; all waiters check again when it is back

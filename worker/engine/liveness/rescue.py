@@ -1,4 +1,4 @@
-"""What becomes of the tasks of dead workers: they are queued again, by whoever notices first."""
+"""The rescue of dead workers' tasks: the first process to notice a death queues them again."""
 
 import asyncio
 import time
@@ -18,12 +18,12 @@ TIDY_SECONDS = 10.0
 
 
 class Rescue:
-    """Queues the tasks of dead workers again; made and used on the engine's loop, but for ``on_death``.
+    """Queues the tasks of dead workers again. Created and used on the engine's loop, except for ``on_death``.
 
     Args:
         access: The database.
-        writer: Commits what becomes of the tasks.
-        loop: The engine's.
+        writer: Commits the releases of the tasks.
+        loop: The engine's event loop.
     """
 
     def __init__(self, access: DatabaseAccess, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
@@ -33,32 +33,32 @@ class Rescue:
         self._running: set[asyncio.Task[None]] = set()
         self._tidy_at = 0.0
         self._is_closed = False
-        self.subscriptions: list[int] = []  # of this process's worker, which are still wanted
+        self.subscriptions: list[int] = []  # of this process's worker, to be kept from retirement
 
     def on_death(self, worker_id: str, name: str, sign: str) -> None:
-        """Rescue soon what a worker held; called on the heartbeat's thread.
+        """Start a rescue of the tasks that a worker held; called on the heartbeat's thread.
 
         Args:
-            worker_id: Who died; empty: look for what others that died have left.
-            name: Its name.
-            sign: By what its death was noticed.
+            worker_id: The dead worker; empty to look for tasks left by earlier ones.
+            name: The worker's name.
+            sign: The sign that revealed its death.
         """
         self._loop.call_soon_threadsafe(self._start, worker_id, name, sign)
 
     def _start(self, worker_id: str, name: str, sign: str) -> None:
-        if self._is_closed or (not worker_id and self._running):  # whoever rescues takes all orphans there are
+        if self._is_closed or (not worker_id and self._running):  # a running rescue takes all orphans
             return
         task = self._loop.create_task(self.rescue(worker_id, name, sign), name="rescue")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
-        """Finish what is under way, and begin nothing more."""
+        """Finish running rescues, and start no new ones."""
         self._is_closed = True
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def rescue(self, worker_id: str, name: str, sign: str) -> None:
-        """Queue again what dead workers held; arguments as of ``on_death``."""
+        """Queue again the tasks of dead workers; the arguments are those of ``on_death``."""
         try:
             if not worker_id:
                 await self._tidy()
@@ -72,7 +72,7 @@ class Rescue:
             announce(WorkerLost(worker_id=worker_id, name=name, sign=sign, tasks=count))
 
     async def _tidy(self) -> None:
-        """What is done beside the renewals, and must not hold them up: other tables, and other workers' rows."""
+        """Maintain other tables and other workers' rows here, where that cannot delay the renewals of leases."""
         if time.monotonic() < self._tidy_at:
             return
         self._tidy_at = time.monotonic() + TIDY_SECONDS
@@ -82,7 +82,7 @@ class Rescue:
         await self._access.rows(sql_workers.FORGET_WORKERS)
 
     async def release_orphans(self) -> int:
-        """Queue again what workers that are gone still hold; how many tasks that were."""
+        """Queue again the tasks that gone workers still hold, and return their number."""
         orphans = await self._access.rows(sql_workers.ORPHANS)
         releases = [Release.of(row, suspected=True, isolates=row["isolates"], sign=row["lost_by"]) for row in orphans]
         await asyncio.gather(*(self._writer.write(change) for change in releases))
@@ -91,5 +91,5 @@ class Rescue:
         return len(orphans)
 
     async def give_back(self, held: Sequence[Mapping[str, Any]]) -> None:
-        """Queue tasks again that a living worker holds; nothing is held against them."""
+        """Queue again tasks that a living worker holds, without charging a suspicion."""
         await asyncio.gather(*(self._writer.write(Release.of(row, suspected=False)) for row in held))

@@ -1,8 +1,8 @@
-"""Whose turn it is in a conversation.
+"""Turns of tasks in conversations.
 
-A task that takes turns is stored as one that waits, with a place in the order of creation. Whose turn has come is
-looked for whenever one was made or has ended, and every two seconds, since the process that should have looked may be
-gone. Whoever looks takes a lock for that moment alone: nothing is locked while a task runs.
+A task that takes turns is stored as waiting, with a place in the order of creation. Free turns are looked for whenever
+such a task is created or ends, and also every two seconds, since the process that should have looked may be gone. A
+lock is held only while a turn is given, never while a task runs.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from worker.words.conversations import ConversationKey
 from worker.words.errors import ModuleException
 from worker.words.notices import PlatformTrouble, announce
 
-LOOK_SECONDS = 2.0  # between looks for turns that nobody has seen come
-BATCH = 500  # conversations at once
-LOCK_CLASS = 0x636F6E76  # of the locks of this file; what workers hold are of another
+LOOK_SECONDS = 2.0  # between searches for free turns that no process has noticed
+BATCH = 500  # conversations per statement
+LOCK_CLASS = 0x636F6E76  # "conv": of the advisory locks of this module; workers' session locks have another
 
-# One lock a conversation, in one order for everybody, until the transaction ends.
+# One lock per conversation, taken by all processes in the same order, until the transaction ends.
 _LOCK = """
     select pg_advisory_xact_lock(%(class)s, key) from (
         select distinct hashtext(concat_ws(E'\\n', organization_id, agent_id, conversation_id)) as key
@@ -37,8 +37,8 @@ _SAME = """
     and {task}.conversation_id = w.conversation_id
 """
 
-# Lets the first task go of each conversation in which it is nobody's turn, and tells of it. (What is locked is known by
-# its end, and not by its status, or the planner might take the index of all that is pending.)
+# Gives the turn to the first task of each conversation in which no task has it, and logs that. (Rows to lock are tested
+# by their end and not by their status, or the planner might choose the index of all pending tasks.)
 ADVANCE = f"""
     with free as materialized (
         select n.id from unnest(%(organizations)s::text[], %(agents)s::text[], %(conversations)s::text[])
@@ -65,7 +65,7 @@ ADVANCE = f"""
     select id, (select count(*) from due) as due from released
 """  # noqa: S608 - constants
 
-# Conversations in which tasks wait though it is nobody's turn. (Each step is one look in an index.)
+# Conversations in which tasks wait although no task has the turn. (Each step is one index lookup.)
 STUCK = f"""
     with recursive w(organization_id, agent_id, conversation_id) as (
         (select organization_id, agent_id, conversation_id from worker.tasks
@@ -84,7 +84,7 @@ STUCK = f"""
 
 
 class TurnKeeper:
-    """Lets the tasks of conversations go, one after the other.
+    """Gives turns to the tasks of conversations, one at a time.
 
     Args:
         core: The database.
@@ -96,7 +96,7 @@ class TurnKeeper:
         self._task: asyncio.Task[None] | None = None
 
     def look_at(self, turns: Collection[ConversationKey]) -> None:
-        """See soon whose turn it is in these conversations."""
+        """Give free turns in these conversations soon."""
         self._due |= set(turns)
         if self._due and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="turns in conversations", context=Context())
@@ -106,11 +106,11 @@ class TurnKeeper:
             due, self._due = self._due, set()
             try:
                 await self.advance(sorted(due))
-            except ModuleException as error:  # whoever looks every two seconds finds them
+            except ModuleException as error:  # the search every two seconds will find them
                 announce(PlatformTrouble(doing="giving turns in conversations", error=error, again_in=LOOK_SECONDS))
 
     async def advance(self, turns: Collection[ConversationKey]) -> None:
-        """Let the first task go of each of these conversations in which it is nobody's turn."""
+        """Give the turn to the first task of each of these conversations in which no task has it."""
         keys = {
             "class": LOCK_CLASS,
             "organizations": [each.organization_id for each in turns],
@@ -126,7 +126,7 @@ class TurnKeeper:
             self._core.tell(flags, [task_id for task_id, _ in released])
 
     async def look(self) -> None:
-        """See in which conversations tasks wait though it is nobody's turn, and let them go."""
+        """Find the conversations in which tasks wait although no task has the turn, and give it."""
         while rows := await self._stuck():
             await self.advance(rows)
             if len(rows) < BATCH:
@@ -139,10 +139,10 @@ class TurnKeeper:
         return [ConversationKey(*row) for row in rows]
 
     async def look_after(self) -> None:
-        """Look every two seconds; until it is cancelled."""
+        """Call ``look`` every two seconds until cancelled."""
         await repeat(self.look, LOOK_SECONDS, "giving turns in conversations")
 
     async def close(self) -> None:
-        """Let go what can be, and look no more."""
+        """Wait until the turns requested by ``look_at`` are given."""
         if self._task is not None:
             await self._task

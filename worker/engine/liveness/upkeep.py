@@ -1,4 +1,4 @@
-"""What every engine does again and again for as long as it is open, each safe to be done by several at once."""
+"""Loops of maintenance that every engine runs while it is open, each safe to run in several processes concurrently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,12 +8,12 @@ from worker.words.notices import PlatformTrouble, announce
 
 
 async def repeat(look: Callable[[], Awaitable[object]], seconds: float, doing: str) -> None:
-    """Do something at intervals, until it is cancelled; trouble is announced, and it is tried again.
+    """Call a function at intervals until cancelled; a ModuleException is announced and does not end the loop.
 
     Args:
-        look: What is done.
-        seconds: Between the end of one and the beginning of the next.
-        doing: What for, as notices of trouble say it.
+        look: The function.
+        seconds: The pause between the end of one call and the next.
+        doing: What the function does, for the notices of its errors.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Who waits for what in this process: wakes, all on one loop; other threads and processes reach it through hints."""
+"""Wake-ups of the waiters of this process, all on one loop; other threads and processes reach them through hints."""
 
 import asyncio
 from collections.abc import Callable, Collection, Generator, Iterable
@@ -8,31 +8,31 @@ from secrets import token_hex
 from worker.contracts.waiting import within
 from worker.engine.commit.hints import DELIVERIES, KEYS, WORK
 
-HINT_BYTES = 7900  # NOTIFY takes 8,000
+HINT_BYTES = 7900  # NOTIFY accepts 8,000
 
 
 class Wakeups:
-    """Wakes of one process.
+    """Wakes the waiters of one process.
 
-    A wake is a hint: whoever is woken looks for himself, and looks now and then even if nobody woke him.
+    A wake-up is only a hint: waiters check for themselves when woken, and also poll.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.name = token_hex(4)  # marks our own hints, which have reached us already
+        self.name = token_hex(4)  # marks our own hints, which have already woken waiters here
         self._waiting: dict[str, set[asyncio.Event]] = {WORK: set(), DELIVERIES: set(), KEYS: set()}
-        self._raised = dict.fromkeys(self._waiting, 0)  # many may wait for one flag: each compares with what it saw
+        self._raised = dict.fromkeys(self._waiting, 0)  # counters: each waiter compares with the value it saw
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listeners: list[Callable[[Collection[str]], None]] = []
 
     def wake(self, flags: str, task_ids: Iterable[str] = (), disturbed: Collection[str] | None = None) -> None:
-        """Wake on the loop: those who wait for work or deliveries, and who watch these tasks.
+        """Wake, on the loop, those who wait for the flags or watch the tasks.
 
         Args:
-            flags: Of what there is.
+            flags: The flags to raise.
             task_ids: Tasks that changed.
-            disturbed: What listeners hear of: they ask what was taken from a run, which its own writes cannot be.
-                None: all of them.
+            disturbed: Tasks reported to listeners, which look for tasks taken from a run; a run's own writes cannot do
+                that. None means all changed tasks.
         """
         for flag in flags:
             self._raised[flag] += 1
@@ -49,14 +49,14 @@ class Wakeups:
                 self._tell(listener, heard)
 
     def _tell(self, listener: Callable[[Collection[str]], None], ids: list[str]) -> None:
-        """Call a listener; what it raises is its own, and must not end the writer that woke it."""
+        """Call a listener; an exception that it raises must not end the writer."""
         try:
             listener(ids)
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop's handler reports it
             self.loop.call_exception_handler({"message": "a listener of changed tasks raised", "exception": error})
 
     def hint(self, payload: str) -> None:
-        """Take in a notification, on any thread; what nobody here waits for stays off the loop."""
+        """Process a notification, on any thread; anything that nobody here waits for stays off the loop."""
         sender, _, rest = payload.partition(";")
         if sender == self.name:
             return
@@ -67,23 +67,23 @@ class Wakeups:
             self.loop.call_soon_threadsafe(self.wake, known, ids)
 
     def wake_everyone(self) -> None:
-        """Have all look for themselves, on any thread: hints may have been missed."""
+        """Wake all waiters, from any thread, because hints may have been missed."""
         self.loop.call_soon_threadsafe(self._wake_everyone)
 
     def _wake_everyone(self) -> None:
         self.wake(WORK + DELIVERIES + KEYS, tuple(self._watchers))
 
     async def flagged(self, flag: str, seconds: float, seen: int, event: asyncio.Event | None = None) -> bool:
-        """Wait for work or deliveries, at most so long.
+        """Wait for a flag, at most the given seconds.
 
         Args:
-            flag: Which of them.
-            seconds: How long.
-            seen: What ``seen`` said before the last look.
-            event: Another reason to go on; it is set by a wake, too.
+            flag: The flag.
+            seconds: The longest wait.
+            seen: The value that ``seen`` returned before the last check.
+            event: Another event that ends the wait; a raised flag sets it too.
 
         Returns:
-            Whether there was a reason.
+            Whether the flag was raised or the event set.
         """
         if self._raised[flag] != seen:
             return True
@@ -95,12 +95,12 @@ class Wakeups:
             self._waiting[flag].discard(event)
 
     def seen(self, flag: str) -> int:
-        """Say that we look now: a wake after this mark is for something newer."""
+        """Return a mark to take before a check: if the flag's mark differs later, there is something newer."""
         return self._raised[flag]
 
     @contextmanager
     def watch(self, task_id: str) -> Generator[asyncio.Event]:
-        """Have an event set whenever a task may have changed."""
+        """Yield an event that is set whenever a task may have changed."""
         event = asyncio.Event()
         self._watchers.setdefault(task_id, set()).add(event)
         try:
@@ -111,16 +111,16 @@ class Wakeups:
                 del self._watchers[task_id]
 
     def watches(self, task_ids: Iterable[str]) -> bool:
-        """Whether anybody watches one of these tasks."""
+        """Return whether any of these tasks is watched."""
         return not self._watchers.keys().isdisjoint(task_ids)
 
     def listen(self, listener: Callable[[Collection[str]], None]) -> Callable[[], None]:
-        """Have a function called with ids of changed tasks; returns the way to end it."""
+        """Register a function to be called with ids of changed tasks, and return a function that removes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
 
 def hint(sender: str, flags: str, task_ids: Collection[str]) -> str:
-    """Write a hint: who sends it, flags, and as many ids as fit; watchers of the others look by themselves in time."""
+    """Return a hint's payload: sender, flags and as many ids as fit; watchers of the others rely on polling."""
     text = f"{sender};{flags};{','.join(task_ids)}"
     return text if len(text) <= HINT_BYTES else text[:HINT_BYTES].rpartition(",")[0]

@@ -1,4 +1,4 @@
-"""What a task is and what may become of it, as pure functions on rows and records. No I/O.
+"""The state of a task and its possible changes, as pure functions on rows and records. No I/O.
 
-When a change is stored belongs in ``commit``.
+How changes are stored belongs in ``commit``.
 """

@@ -12,17 +12,17 @@ Type = TaskUpdateEventType
 
 
 def compose(task: TaskRecord, events: Iterable[TaskUpdateEvent]) -> words.AgentActivityThread:
-    """Compose the log: what the user said, each tool call with its result, thoughts, sub-agents, the answer.
+    """Compose the log: user messages, tool calls with their results, thoughts, sub-agents and the answer.
 
     Args:
-        task: The task as it stands.
+        task: The current task.
         events: All its events, in order.
     """
     messages: list[words.AgentActivityThreadMessageType] = []
     calls: dict[str, words.AgentActivityThreadToolCall] = {}
     turn = 0
     for event in events:
-        if isinstance(event.data, TaskRecord) and event.data.turn > turn:  # a finished task was given its next question
+        if isinstance(event.data, TaskRecord) and event.data.turn > turn:  # a finished task got its next question
             turn = event.data.turn
             messages.append(_question(event, event.data))
         message = _said(event) if event.type is Type.MessageReceived else _message(event, calls)
@@ -65,7 +65,7 @@ def _message(
 
 
 def _said(event: TaskUpdateEvent) -> words.AgentActivityThreadMessage:
-    """What was said to the agent while it worked."""
+    """Return the entry for a message sent to the agent while it was working."""
     content = words.AgentActivityThreadMessageContent(text=getattr(event.data, "text", None))
     return words.AgentActivityThreadMessage(
         id=f"{event.task_id}:{event.number}", created_at=event.time, role="user", content=content
@@ -73,7 +73,7 @@ def _said(event: TaskUpdateEvent) -> words.AgentActivityThreadMessage:
 
 
 def _question(event: TaskUpdateEvent, task: TaskRecord) -> words.AgentActivityThreadMessage:
-    """What the user asked, with a task or with the continuation of one."""
+    """Return the entry for the user's input, of a new task or of one that is continued."""
     content = words.AgentActivityThreadMessageContent(text=task.input.text, files=task.input.files or [])
     return words.AgentActivityThreadMessage(
         id=f"{event.task_id}:{event.number}", created_at=event.time, role="user", content=content

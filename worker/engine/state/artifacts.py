@@ -1,4 +1,4 @@
-"""Files that a run has made, as a pure function: they are noted on its task, and kept as long as it is. No I/O."""
+"""Artifacts: files made by a run, recorded on its task and stored as long as the task is. Pure functions, no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from worker.words.texts import plain
 from worker.words.work import url_digest
 
 ARTIFACTS = "artifacts"
-"""Key in a task's ``state``."""
+"""Key in a task's ``state``: its artifacts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Produce:
-    """The owner's word that it has made files."""
+    """A change in which the owner records files that it has made."""
 
     organization_id: str
     task_id: str
@@ -27,7 +27,13 @@ class Produce:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Note them, each in the place of one of its name. Raises: LeaseLost, ValidationError, FileNotStored."""
+        """Record the artifacts; each replaces an earlier one of the same name.
+
+        Raises:
+            LeaseLost: The attempt no longer owns the task.
+            ValidationError: There are too many artifacts, or a digest is not that of its file.
+            FileNotStored: A reference names no stored file.
+        """
         own(row, self.attempt)
         known = {each["name"]: each for each in row.state.get(ARTIFACTS) or ()}
         made = {each.name: plain(each.model_dump(exclude_none=True)) for each in self.artifacts}
@@ -41,7 +47,7 @@ class Produce:
 
 
 def _row(artifact: Artifact) -> FileRow:
-    """Its row among the task's files. Raises: ValidationError."""
+    """Return the artifact's row among the task's files; raise ValidationError if its digest does not match."""
     sha256 = Reference.stored(artifact.url).sha256
     if sha256 != artifact.sha256:
         raise ValidationError("sha256 is not that of the file", field="artifacts.sha256")

@@ -1,4 +1,4 @@
-"""Attempts, composed of a task's log: each claim begins one, and the next change of status ends it."""
+"""Attempts, composed from a task's log: each claim begins one, and the next change of status ends it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from worker.words.statuses import TERMINAL, AgentExecutionStatus
 Status = AgentExecutionStatus
 
 SIGNS = {"lock": AttemptOutcome.Crashed, "lease": AttemptOutcome.LostLease}
-"""How a worker's death was noticed, as the log has it, and what that says of its attempts."""
+"""The outcome of an attempt by the sign that revealed its worker's death, as recorded in the log."""
 
 
 def attempts_of(rows: Iterable[Mapping[str, Any]]) -> list[Attempt]:
-    """Compose the attempts, the first one first.
+    """Compose a task's attempts, the first one first.
 
     Args:
-        rows: The events that carry a task's changes, in order, each with ``worker``, the name of who claimed.
+        rows: The events that carry the task's changes, in order, each with ``worker``, the claiming worker's name.
     """
     attempts: list[Attempt] = []
     by_hand = False

@@ -1,4 +1,4 @@
-"""What clients and operators do to tasks: they stop, skip, and retry them. No I/O."""
+"""Changes that clients and operators make to tasks: abandon, stop, skip and retry. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Status = AgentExecutionStatus
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """An operator's word, or time's, that a task waits no longer for a provider that is away."""
+    """The end of a task's wait for an unavailable provider, by an operator's decision or a deadline."""
 
     organization_id: str
     task_id: str
@@ -41,7 +41,7 @@ class Abandon:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """End it as an error; one that is no longer pending is left as it is."""
+        """End the task as an error, unless it is no longer pending."""
         if row.status != Status.Pending:
             return Effect()
         reason = f"{self.provider.id} is away: {self.provider.message}"
@@ -52,14 +52,14 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Anybody's wish that it end."""
+    """A client's request to stop a task."""
 
     organization_id: str
     task_id: str
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """End it as stopped; a terminal task is left as it is."""
+        """End the task as stopped, unless it is already terminal."""
         if row.is_terminal:
             return Effect()
         row.set(state={**row.state, "is_manually_stopped": True})
@@ -68,10 +68,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """An operator's wish that the others of its conversation go on without it.
+    """An operator's request that the rest of a conversation proceed without this task.
 
     Args:
-        place: The last one in the queue.
+        place: The task's new place, at the end of the queue.
     """
 
     organization_id: str
@@ -80,7 +80,11 @@ class Skip:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Have it go to the end of the queue: at once, or once what it waits for is there. Raises: Conflict."""
+        """Move the task to the end of the queue, now or once it can continue.
+
+        Raises:
+            Conflict: The task takes no turns, or is neither pending nor paused.
+        """
         if TAKES_TURNS not in row.state or row.status not in (Status.Pending, Status.Paused):
             what = f"is {row.status}" if TAKES_TURNS in row.state else "takes no turn in a conversation"
             raise Conflict(f"Task {row.id!r} {what}; only one that waits and keeps others waiting is skipped.")
@@ -96,27 +100,31 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a task that is created again gets anew: columns, and what of ``state`` was given."""
+    """New values for a task that is created again: columns, and the given parts of ``state``."""
 
     agent_id: str
     columns: dict[str, Any]
     state: dict[str, Any]
     files: Sequence[FileRow] = ()
-    place: int | None = None  # in its conversation's queue; None means it takes no turn
+    place: int | None = None  # in its conversation's queue; None if it takes no turns
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Anybody's wish that a finished or paused task run again, with a new input where one is given."""
+    """A client's request to run a finished or paused task again, optionally with new input."""
 
     organization_id: str
     task_id: str
     renewal: Renewal | None = None
     size: int = 0
-    resumes: bool | None = None  # from what is journaled; None means as suits how it ended
+    resumes: bool | None = None  # from the journal; None decides by how the task ended
 
     def decide(self, row: Row) -> Effect:
-        """Queue it afresh. Raises: Conflict."""
+        """Queue the task again with its counters and result cleared.
+
+        Raises:
+            Conflict: The task is neither finished nor paused, or belongs to another agent.
+        """
         if not row.is_terminal and row.status != Status.Paused:
             raise Conflict(f"Task {row.id!r} is {row.status}; only a finished or paused task runs again.")
         if self.renewal is not None and self.renewal.agent_id != row.agent_id:
@@ -169,7 +177,7 @@ class Retry:
         )
 
     def _resumes(self, row: Row) -> bool:
-        """A paused task always goes on where it stood; one that is given another input never does."""
+        """Return whether to resume: a paused task always does, an ended one with new input never does."""
         if self.renewal is not None:
             return row.status == Status.Paused
         if self.resumes is None or row.status == Status.Paused:

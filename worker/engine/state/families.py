@@ -1,4 +1,4 @@
-"""Tasks that other tasks have made, as pure functions: whose they are, and that their parent waits for them. No I/O."""
+"""Parent and child tasks, as pure functions: the children of a task, and a parent that waits for them. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 Status = AgentExecutionStatus
 
 AWAITS = "_awaits"
-"""Key in a task's ``state``: it is pending until its children have ended; the column says which."""
+"""Key in a task's ``state``: True while it waits for the children in the column ``awaits`` to end."""
 
 CHILDREN = "sub_executions"
-"""Key in a task's ``state``: the ids of its children, in the order in which they were made."""
+"""Key in a task's ``state``: the ids of its children, in the order of their creation."""
 
 PARENT = "_parent"
-"""Key in a task's ``state``: the task that has made it, which may wait for its end."""
+"""Key in a task's ``state``: the task that created it, which may wait for its end."""
 
-MOST_CHILDREN = 1_000  # of one task, over all its attempts
+MOST_CHILDREN = 1_000  # per task, over all its attempts
 
 
 def waiting_parent(row: Row) -> str | None:
-    """The parent of a task that has just ended."""
+    """Return the parent of a task that has just ended, or None."""
     return row.state.get(PARENT) if row.is_terminal and "finished_at" in row.changed else None
 
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """The owner's word that it makes children, before they are made: whoever comes after it makes those that are not.
+    """The owner's record of children that it is about to create; a later attempt creates those still missing.
 
     Args:
-        children: Their ids.
+        children: The children's ids.
     """
 
     organization_id: str
@@ -41,7 +41,12 @@ class Adopt:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Note them. Raises: LeaseLost, ValidationError (there are too many)."""
+        """Record the children.
+
+        Raises:
+            LeaseLost: The attempt no longer owns the task.
+            ValidationError: The task would have too many children.
+        """
         own(row, self.attempt)
         known: list[str] = row.state.get(CHILDREN) or []
         fresh = [each for each in self.children if each not in known]
@@ -55,14 +60,14 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """The word that a task which waits for its children waits no longer."""
+    """The end of a task's wait for its children."""
 
     organization_id: str
     task_id: str
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Have it claimed; one that does not wait is left as it is."""
+        """Make the task available to claims, unless it is not waiting for children."""
         if row.status != Status.Pending or not row.state.get(AWAITS):
             return Effect()
         state = {name: value for name, value in row.state.items() if name != AWAITS}

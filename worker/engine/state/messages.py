@@ -1,4 +1,4 @@
-"""Messages: what somebody says to a task, kept with it until its agent reads it. No I/O."""
+"""Messages sent to a task, stored until its agent reads them. No I/O."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,18 +10,18 @@ from worker.words.outside_rows import message_row
 from worker.words.statuses import TaskUpdateEventType
 
 SENT = "_messages"
-"""Key in a task's ``state``: how many messages it was sent."""
+"""Key in a task's ``state``: the number of messages sent to it."""
 
-MOST_MESSAGES = 1_000  # to one task
+MOST_MESSAGES = 1_000  # per task
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody's message.
+    """A message to a task.
 
     Args:
-        text: What it says.
-        by: Who sends it.
+        text: The message.
+        by: The sender.
     """
 
     organization_id: str
@@ -31,7 +31,11 @@ class Message:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Keep it for the task's agent. Raises: Conflict (it has ended, or was sent too many)."""
+        """Store the message for the task's agent.
+
+        Raises:
+            Conflict: The task has ended, or was sent too many messages.
+        """
         if row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; nothing reaches it any more.")
         number = int(row.state.get(SENT) or 0) + 1
@@ -44,12 +48,12 @@ class Message:
 
 
 def unread(row: Row, taken: int, attempt: int) -> list[LoggedEvent]:
-    """The event that says that messages came too late to be read, if some did.
+    """Return a note that messages arrived too late to be read, or an empty list if all were read.
 
     Args:
         row: The task, as its run ends it.
-        taken: How many messages its agents have read.
-        attempt: The run's.
+        taken: The number of messages that its agents have read.
+        attempt: The run's attempt.
     """
     count = int(row.state.get(SENT) or 0) - taken
     if count <= 0:

@@ -1,4 +1,4 @@
-"""Between rows and records: what is stored of a task, and a task composed of what is stored."""
+"""Conversion between rows and records: a new task into what is stored, and stored rows into tasks and events."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,18 +18,18 @@ from worker.words.texts import plain
 Status = AgentExecutionStatus
 
 ENDED = "_ended"
-"""Key in a task's ``state``: the attempt that ended it by a save; its run goes on, and may still say more."""
+"""Key in a task's ``state``: the attempt that ended it by a save; its run continues and may still add fields."""
 
 _IN_STATE = frozenset({"title", "source", "additional_context", "payload_extension"})
-"""Settings that a save may change later: they start in ``state``."""
+"""Settings that later saves may change, and which are therefore stored in ``state``."""
 
 
 SECRETS = "_secrets"
-"""Key in a task's ``settings``: what only its run is shown, sealed."""
+"""Key in a task's ``settings``: sealed values that only its run may read."""
 
 
 def split(new: NewTask, vault: Vault) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide a new task into what is fixed and what saves may change; defaults are not stored, secrets sealed."""
+    """Split a new task into fixed settings and a changeable state, without defaults and with secrets sealed."""
     given = plain(new.model_dump(exclude_defaults=True, exclude={"id", "agent_id"}))
     secrets = {name: given.pop(name) for name in TaskRecord.SECRET if name in given}
     if secrets:
@@ -39,9 +39,13 @@ def split(new: NewTask, vault: Vault) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def assigned(row: Mapping[str, Any], vault: Vault) -> TaskRecord:
-    """Compose the task for its run, which is shown its secrets. Raises: ConfigurationError."""
+    """Compose the task for its own run, including its secrets.
+
+    Raises:
+        ConfigurationError: The stored secrets cannot be opened with the configured key.
+    """
     settings: Mapping[str, Any] = row["settings"]
-    secrets = {name: settings[name] for name in TaskRecord.SECRET if name in settings}  # from before they were sealed
+    secrets = {name: settings[name] for name in TaskRecord.SECRET if name in settings}  # from before sealing
     if SECRETS in settings:
         secrets |= vault.open(settings[SECRETS])
     task = task_record(row)
@@ -55,13 +59,13 @@ def _public(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_open(settings: Mapping[str, Any]) -> None:
-    """See whether what was sealed has been opened. Raises: ConfigurationError."""
+    """Raise ConfigurationError if the settings are still sealed."""
     if is_sealed(settings["input"]):
         raise ConfigurationError(f"{NO_KEY} (or it is another key: {OTHER_KEY})")
 
 
 def task_record(row: Mapping[str, Any]) -> TaskRecord:
-    """Compose the task from its row, as everybody but its run sees it."""
+    """Compose the task from its row, as all readers except its run see it."""
     pending = row["status"] == Status.Pending
     return TaskRecord.model_validate(
         {
@@ -91,7 +95,7 @@ def task_record(row: Mapping[str, Any]) -> TaskRecord:
 
 
 def _has_a_time(row: Mapping[str, Any]) -> bool:
-    """Whether it is pending until a time; one that waits for a provider, its children, or its turn is not."""
+    """Return whether the task is pending until a given time, not for a provider, its children or its turn."""
     waits = row["waits_for"] or row["queued"] or row["state"].get(AWAITS)
     return row["status"] == Status.Pending and bool(row["attempt"]) and not waits
 
@@ -104,7 +108,7 @@ def _waiting_for(row: Mapping[str, Any]) -> str | None:
 
 
 def task_item(row: Mapping[str, Any]) -> TaskItem:
-    """Compose a list's item from a task's row."""
+    """Compose a list item from a task's row."""
     settings, state = row["settings"], row["state"]
     _check_open(settings)
     return TaskItem(
@@ -131,17 +135,17 @@ def task_item(row: Mapping[str, Any]) -> TaskItem:
 
 
 def is_renewal(row: Mapping[str, Any]) -> bool:
-    """Whether an event gave its task new settings."""
+    """Return whether an event gave its task new settings."""
     return isinstance(row["data"], dict) and "_settings_before" in row["data"]
 
 
 class History:
-    """A task as it stood at each of its events: changes folded one after another.
+    """A task's state at each of its events, computed by folding the changes in order.
 
     Args:
-        row: The task's row as it stands; what is fixed comes from it.
-        renewals: Numbers of events that gave the task new settings, with those before.
-        model: What the task's agent says of its model.
+        row: The task's current row, the source of its fixed fields.
+        renewals: Numbers of events that gave the task new settings, each with the settings before.
+        model: The model fields that the task's agent reports.
     """
 
     def __init__(
@@ -153,7 +157,7 @@ class History:
         self._fields: dict[str, Any] = {"status": Status.Pending, "execution_attempts": 0}
 
     def fold(self, number: int, kind: str, time: datetime, data: Mapping[str, Any]) -> None:
-        """Take in one more event; a field that it clears is as if it had never been set."""
+        """Apply one more event; a field that it clears counts as never set."""
         self._fields |= {name: value for name, value in data.items() if not name.startswith("_")}
         for name in [name for name, value in data.items() if value is None]:
             self._fields.pop(name, None)
@@ -175,7 +179,7 @@ class History:
                 self._fields.pop("started_at", None)
 
     def task(self) -> TaskRecord:
-        """The task as it stood at the last event taken in."""
+        """Return the task as of the last event applied."""
         number = self._fields.get("last_event", 0)
         settings = next((before for at, before in self._renewals if at > number), self._row["settings"])
         task = TaskRecord.model_validate(
@@ -191,14 +195,14 @@ class History:
         return with_agents_model(task, self._model)
 
     def _as_it_stands(self) -> TaskRecord:
-        """The task after its newest event, with a result that was said once it had ended: that has no event."""
+        """Return the task after its newest event, with a result that was added after the end and so has no event."""
         task = self.task()
         if task.result is not None or self._row["status"] not in TERMINAL:
             return task
         return task.model_copy(update={"result": self._row["result"]})
 
     def event(self, row: Mapping[str, Any]) -> TaskUpdateEvent:
-        """Compose an event from its row, and take it in."""
+        """Compose an event from its row, and apply it."""
         kind = TaskUpdateEventType(row["type"])
         data: Any = row["data"]
         if kind in WHOLE_TASK:

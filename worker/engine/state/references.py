@@ -1,4 +1,4 @@
-"""The rows that say which stored files are a task's. No I/O."""
+"""Rows that link stored files to tasks. No I/O."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from worker.words.work import KeptFile, url_digest
 
 
 class FileRow(NamedTuple):
-    """A file of a task, as its row holds it."""
+    """A stored file of a task, as a row holds it."""
 
     url_digest: str
     sha256: str
@@ -19,14 +19,18 @@ class FileRow(NamedTuple):
 
 
 def uploads(settings: Mapping[str, Any]) -> tuple[FileRow, ...]:
-    """The uploaded files that a task's input names: they are its own from its creation on."""
+    """Return rows for the uploaded files named by a task's input, which belong to the task from its creation."""
     named = (settings.get("input") or {}).get("files") or ()
     found = {each: reference for each in named if (reference := Reference.read(each)) is not None}
     return tuple(FileRow(url_digest(each), reference.sha256) for each, reference in found.items())
 
 
 def kept_rows(files: Sequence[KeptFile]) -> tuple[FileRow, ...]:
-    """The rows of files that an attempt keeps. Raises: ValidationError, where one names no stored file."""
+    """Return rows for the files that an attempt keeps.
+
+    Raises:
+        ValidationError: A reference names no stored file.
+    """
     rows: list[FileRow] = []
     for each in files:
         reference = Reference.read(each.reference)

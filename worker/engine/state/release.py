@@ -1,4 +1,4 @@
-"""What becomes of a task whose worker holds it no longer: queued again, or ended where it killed too many. No I/O."""
+"""The release of a task that its worker no longer holds: queued again, or failed if it killed too many. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ Status = AgentExecutionStatus
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The word that a worker holds its tasks no longer: a rescuer's of a dead one, or of one that leaves its own.
+    """The release of a task by a worker that leaves, or by the rescuer of a dead worker.
 
     Args:
-        suspected: It died: the task may be what it died of.
-        isolates: It ran suspects apart. One that does not has a suspect among its tasks charged with its death.
-        sign: By what its death was noticed, for the attempts' history: its ``lock`` or its ``lease``.
+        suspected: Whether the worker died, so that the task may be the cause.
+        isolates: Whether the worker ran suspects alone; if not, suspects among its tasks are charged a crash.
+        sign: What revealed the death, for the attempts' history: the worker's ``lock`` or its ``lease``.
     """
 
     organization_id: str
@@ -34,11 +34,11 @@ class Release:
     def of(
         cls, held: Mapping[str, Any], *, suspected: bool, isolates: bool = True, sign: str | None = None
     ) -> "Release":
-        """Make it of a row that names task and worker."""
+        """Create a release from a row that names the task and its worker."""
         return cls(held["organization_id"], held["id"], held["worker_id"], suspected, isolates, sign)
 
     def decide(self, row: Row) -> Effect:
-        """Queue the task again, or end it where too many workers died of it; nothing where it moved on meanwhile."""
+        """Queue the task again, or fail it if too many workers died of it; do nothing if it has moved on meanwhile."""
         if row.status != Status.Executing or row.worker_id != self.worker_id:
             return Effect()
         delta = self._suspect(row) if self.suspected else {}

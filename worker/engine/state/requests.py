@@ -1,7 +1,7 @@
-"""What paused tasks wait for: requests noted when a run pauses, answers stored when a person gives them. No I/O.
+"""Input requests of paused tasks: recorded when a run pauses, and answered by a person. No I/O.
 
-The answers stay in the task's ``state`` until it is run from the start again: whoever repeats one is told the same, and
-whoever gives another is refused. A row of the journal carries each to the run that goes on.
+The answers stay in the task's ``state`` until it runs from the start again: repeating an answer changes nothing, and
+giving a different one is refused. A row of the journal carries each answer to the run that continues.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,28 +31,28 @@ from worker.words.texts import clean, plain
 Status = AgentExecutionStatus
 
 ANSWERS = "_answers"
-"""Key in a task's ``state``: what was answered, by the request's id."""
+"""Key in a task's ``state``: the answers, by the request's id."""
 
 ASKED = "_asked"
-"""Key in a task's ``state``: the requests that it waited for last, answered ones with their answers' time."""
+"""Key in a task's ``state``: the requests that it last waited for, answered ones with the time of their answers."""
 
 ANSWERED = "_answered"
-"""In the change of a task that is pending again: a person has answered, and nobody has asked for another try."""
+"""Key in the event of a task made pending again: present if a person's answer caused that, not a retry."""
 
 ANSWER_WITHIN, UNANSWERED, FAIL = "answer_within", "unanswered", "fail"
-"""In ``hitl_request``: seconds until a request is over, and what then becomes of the task."""
+"""In ``hitl_request``: seconds until a request expires, the policy for unanswered requests, and its one value."""
 
-NEVER = timedelta(days=36500)  # a paused task without a deadline goes on when it is answered
+NEVER = timedelta(days=36500)  # a paused task without a deadline continues only when it is answered
 
 
 def pause(row: Row, changes: Mapping[str, Any], attempt: int | None, origin: str | None = None) -> Effect:
-    """Pause a task: note what it waits for, and tell of what was not asked before.
+    """Pause a task: store its requests, and log those that were not asked before.
 
     Args:
         row: The task.
-        changes: What is saved with it, ``hitl_request`` among it.
-        attempt: Whose word it is.
-        origin: The delivery handler that saves, if one does.
+        changes: Fields saved with the pause, including ``hitl_request``.
+        attempt: The attempt that pauses the task, or None.
+        origin: The delivery handler that saves, if any.
     """
     known = {each.id: each for each in requests_of(row.state.get(ASKED))}
     changes = {name: value for name, value in changes.items() if name != "status"}
@@ -73,7 +73,7 @@ def pause(row: Row, changes: Mapping[str, Any], attempt: int | None, origin: str
 def _timed(
     requests: Sequence[InputRequest], known: Mapping[str, InputRequest], row: Row, wanted: Mapping[str, Any]
 ) -> list[InputRequest]:
-    """Say of requests since when they are asked, and until when; one that was asked before keeps its times."""
+    """Set when each request was asked and until when it is open; a repeated request keeps its times."""
     within = wanted.get(ANSWER_WITHIN)
     seconds = float(within) if isinstance(within, int | float) and not isinstance(within, bool) else None
     timed: list[InputRequest] = []
@@ -81,7 +81,7 @@ def _timed(
         before = known.get(each.id)
         asked_at = (before.asked_at if before is not None else None) or row.now
         until = each.answer_by or (None if seconds is None else asked_at + timedelta(seconds=seconds))
-        until = before.answer_by if before is not None else until  # it is asked again, not anew
+        until = before.answer_by if before is not None else until  # a repeated request gets no new deadline
         timed.append(each.model_copy(update={"asked_at": asked_at, "answer_by": until, "answered_at": None}))
     return timed
 
@@ -92,10 +92,10 @@ def _due(requests: Sequence[InputRequest], now: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequests:
-    """Somebody's answers to what a paused task asks.
+    """Answers to the requests of a paused task.
 
     Args:
-        answers: What was given; their values fit their schemas.
+        answers: The answers, whose values fit the requests' schemas.
         by: Who answers.
     """
 
@@ -106,12 +106,12 @@ class AnswerRequests:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Store the answers; once nothing is open, queue the task again.
+        """Store the answers, and queue the task again once no request is open.
 
         Raises:
-            Conflict: It waits for nothing, or has been answered otherwise.
-            NotFound: It asks for nothing under that id.
-            ValidationError: An answer is not of the kind that was asked for.
+            Conflict: The task waits for nothing, or a request already has another answer.
+            NotFound: The task has no open request with that id.
+            ValidationError: An answer is not of the requested kind.
         """
         waits = open_requests(row.state.get("hitl_request")) if row.status == Status.Paused else []
         given: dict[str, Any] = row.state.get(ANSWERS) or {}
@@ -130,14 +130,14 @@ class AnswerRequests:
 
 @dataclass(frozen=True, slots=True)
 class ExpireRequests:
-    """Time's word that nobody has answered."""
+    """The deadline of a paused task's unanswered requests."""
 
     organization_id: str
     task_id: str
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Reject what is overdue, or end the task, as its handler has said; nothing where it was answered meanwhile."""
+        """Reject overdue requests or fail the task, as its handler chose; do nothing if none is overdue."""
         if row.status != Status.Paused:
             return Effect()
         wanted: dict[str, Any] = row.state.get("hitl_request") or {}

@@ -1,4 +1,4 @@
-"""A task's row as changes see it, the effects they have, and the rules that several of them have in common. No I/O."""
+"""A task's row as changes see it, the effects of changes, and rules that several changes share. No I/O."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,32 +15,32 @@ from worker.words.work import JournalEntry
 Status = AgentExecutionStatus
 
 BEGUN = "_begun"
-"""Key in a task's ``state``: the attempt that an outside holder said it has begun."""
+"""Key in a task's ``state``: the attempt that a client without attempt numbers has reported as begun."""
 
 RENEWED = "_renewed"
-"""Key in a task's ``state``: its settings were other ones before, and the log says which."""
+"""Key in a task's ``state``: True if its settings were replaced; the log has the earlier ones."""
 
 ANEW = "_anew"
-"""Key in a task's ``state``: the number of the event since which it has its journal."""
+"""Key in a task's ``state``: the number of the event that last restarted it with an empty journal."""
 
-SEQUENCE_BITS = 40  # of ``written``: a process that writes a thousand times a second has numbers for 34 years
+SEQUENCE_BITS = 40  # of ``written``: enough for 34 years at a thousand writes a second
 
 TAKES_TURNS = "_conversation"
-"""Key in a task's ``state``: the conversation in which it takes turns with others."""
+"""Key in a task's ``state``: the conversation in which it takes turns with other tasks."""
 
 SKIPPED = "_skipped"
-"""Key in a task's ``state``: its place, once it goes on, in the queue that it was taken out of."""
+"""Key in a task's ``state``: the place that a skipped task takes in its queue once it continues."""
 
 WAITING_FOR = "waiting_for"
-"""Key in a task's ``state``: what it waits for while it is pending, in words."""
+"""Key in a task's ``state``: a description of what it waits for while it is pending."""
 
 ERROR = ("error_code", "provider_code")
-"""Keys in a task's ``state``: what its last failed try failed of."""
+"""Keys in a task's ``state``: the error codes of its last failed attempt."""
 
 
 @dataclass(slots=True)
 class Row:
-    """A task's row while it is locked: what decisions need of it. Effects are noted on it as they are made."""
+    """A locked task's row, with the columns that decisions need; ``changed`` collects the columns to update."""
 
     id: str
     organization_id: str
@@ -52,17 +52,17 @@ class Row:
     errors: int
     worker_id: str | None
     last_event: int
-    now: datetime  # of the database, the same for a whole group
+    now: datetime  # by the database's clock, the same for a whole group
     state: dict[str, Any]
-    settings: dict[str, Any] | None = None  # only where a change asks for it
+    settings: dict[str, Any] | None = None  # read only for a change that needs it
     internal_status: str | None = None
     started_at: datetime | None = None
-    written: int = 0  # attempt and number of the last numbered write of a run
+    written: int = 0  # attempt and sequence number of a run's last numbered write
     has_result: bool = False
     changed: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def afresh(self) -> "Row":
-        """A copy on which nothing is noted yet."""
+        """Return a copy of the row without recorded changes."""
         copy = Row.__new__(Row)
         for name in _NAMES:
             setattr(copy, name, getattr(self, name))
@@ -70,7 +70,7 @@ class Row:
         return copy
 
     def set(self, **columns: Any) -> None:
-        """Change columns, here and in the update to come."""
+        """Set columns, on this row and in its later UPDATE."""
         for name, value in columns.items():
             if hasattr(self, name):
                 setattr(self, name, value)
@@ -78,7 +78,7 @@ class Row:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether only a retry changes it."""
+        """Whether the task has ended, so that only a retry changes it."""
         return self.status in TERMINAL
 
 
@@ -86,7 +86,7 @@ _NAMES = tuple(each.name for each in fields(Row) if each.name != "changed")
 
 
 class LoggedEvent(NamedTuple):
-    """An event with its number, ready to be stored."""
+    """A numbered event, ready to be stored."""
 
     task_id: str
     number: int
@@ -100,7 +100,7 @@ class LoggedEvent(NamedTuple):
 
 @dataclass(slots=True)
 class Effect:
-    """What a change does beside the columns it sets on its row."""
+    """What a change does besides setting columns of its row."""
 
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     journal: Sequence[JournalEntry] = ()
@@ -111,49 +111,49 @@ class Effect:
 
 
 class Change(Protocol):
-    """A wish to change one task."""
+    """A request to change one task."""
 
     @property
     def task_id(self) -> str:
-        """The task."""
+        """The task's id."""
         ...
 
     @property
     def organization_id(self) -> str:
-        """Whose task it must be."""
+        """The organization that must own the task."""
         ...
 
     @property
     def size(self) -> int:
-        """Bytes of payload, roughly."""
+        """The approximate size of the payload in bytes."""
         ...
 
     def decide(self, row: Row) -> Effect:
-        """Change the row and say the rest, or raise and change nothing."""
+        """Set columns of the row and return the other effects, or raise and change nothing."""
         ...
 
 
 def log(
     row: Row, kind: TaskUpdateEventType, data: Any, attempt: int | None = None, origin: str | None = None
 ) -> LoggedEvent:
-    """Number an event."""
+    """Return an event of the task with the next number."""
     row.set(last_event=row.last_event + 1)
     return LoggedEvent(row.id, row.last_event, kind, data, attempt, origin, row.organization_id, row.agent_id)
 
 
 def own(row: Row, attempt: int) -> None:
-    """Let only the owner pass. Raises: LeaseLost."""
+    """Raise LeaseLost unless the attempt owns the task."""
     if row.status != Status.Executing or row.attempt != attempt:
         raise LeaseLost(row.id, attempt)
 
 
 def is_repeat(row: Row, attempt: int | None, sequence: int | None) -> bool:
-    """Whether a run's write was carried out before, and is sent again since its answer was lost.
+    """Return whether a run's write was already carried out, and was sent again because its answer was lost.
 
     Args:
         row: The task.
-        attempt: The run's.
-        sequence: The write's number: greater than that of every write before it; None means it is never sent again.
+        attempt: The run's attempt.
+        sequence: The write's number, greater than that of every earlier write; None if it is never sent again.
     """
     if attempt is None or sequence is None:
         return False
@@ -161,7 +161,7 @@ def is_repeat(row: Row, attempt: int | None, sequence: int | None) -> bool:
 
 
 def note_written(row: Row, attempt: int | None, sequence: int | None) -> None:
-    """Note that a run's write was carried out."""
+    """Record that a run's write was carried out."""
     if attempt is not None and sequence is not None:
         row.set(written=_mark(attempt, sequence))
 
@@ -171,7 +171,7 @@ def _mark(attempt: int, sequence: int) -> int:
 
 
 def text_size(value: Any) -> int:
-    """Roughly how many bytes a value takes as JSON; exact enough to tell the large from the small."""
+    """Return the approximate size of a value as JSON in bytes, accurate enough to tell large values from small ones."""
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
@@ -186,12 +186,12 @@ def text_size(value: Any) -> int:
 
 
 def told(event: NewEvent) -> Any:
-    """What is kept of an event's data: of one about the whole task nothing, since only changes change a task."""
+    """Return the data to store for an event: None for one about the whole task, since only changes change a task."""
     return None if event.type in WHOLE_TASK else event.data
 
 
 def forget(row: Row, names: Collection[str]) -> dict[str, None]:
-    """Take fields out of a row's ``state``. Returns: the change as its event tells it."""
+    """Remove fields from a row's ``state``, and return the delta for the event."""
     gone: dict[str, None] = {name: None for name in names if name in row.state}
     if gone:
         row.set(state={name: value for name, value in row.state.items() if name not in gone})
@@ -199,7 +199,7 @@ def forget(row: Row, names: Collection[str]) -> dict[str, None]:
 
 
 def note_error(row: Row, code: str | None, provider_code: str | None = None) -> dict[str, Any]:
-    """Note what a try failed of, in place of the one before. Returns: the change as its event tells it."""
+    """Replace the error codes of a task's last failed attempt, and return the delta for the event."""
     delta: dict[str, Any] = {"error_code": code, "provider_code": provider_code}
     kept = {name: value for name, value in row.state.items() if name not in ERROR}
     row.set(state={**kept, **{name: value for name, value in delta.items() if value is not None}})
@@ -210,7 +210,7 @@ def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Set fields on a row, None to clear one; ``payload_extension`` is merged.
 
     Returns:
-        The change as its event tells it.
+        The delta for the event.
     """
     columns = {name: changes[name] for name in FIELDS if name in changes}
     rest = {name: value for name, value in changes.items() if name not in columns}
@@ -225,7 +225,7 @@ def put(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def left_open(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """What the end of a task left open, of changes: a run may say how it ends before it says what came of it."""
+    """Return those changes whose fields the task's end left unset: a run may report its status before its result."""
     known = {"status": True, "result": row.has_result, "internal_status": row.internal_status is not None}
     return {
         name: value
@@ -235,5 +235,5 @@ def left_open(row: Row, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def not_found(change: Change) -> TaskNotFound:
-    """The error for a task that is not there, or is another organization's."""
+    """Return the error for a task that does not exist or belongs to another organization."""
     return TaskNotFound(change.task_id)

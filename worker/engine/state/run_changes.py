@@ -1,4 +1,4 @@
-"""What a run does to its own task: it tells, saves, ends, or gives its task back. No I/O."""
+"""Changes that a run makes to its own task: it adds events, saves fields, ends the task or hands it back. No I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ from worker.words.work import JournalEntry
 Status = AgentExecutionStatus
 
 USED = frozenset({"tokens", "used_tools", "finish_reason", "duration"})
-"""What a run has cost, and how its answer ended."""
+"""Fields for a run's cost and for how its answer ended."""
 
-NEVER_BY_ITSELF = timedelta(days=3650)  # who waits for a provider, or for children, is released when they are there
+NEVER_BY_ITSELF = timedelta(days=3650)  # a task that waits for a provider or children is released when they are ready
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Events and journal entries, of the owner (with an attempt) or of anybody (without)."""
+    """Events and journal entries, from the owner (with an attempt) or from any client (without)."""
 
     organization_id: str
     task_id: str
@@ -58,11 +58,16 @@ class Append:
 
     @property
     def size(self) -> int:
-        """Bytes of payload, roughly."""
+        """The approximate size of the payload in bytes."""
         return sum(text_size(each.data) for each in self.events) + sum(len(each.value) for each in self.journal)
 
     def decide(self, row: Row) -> Effect:
-        """Number the events. Raises: LeaseLost, Conflict."""
+        """Number the events.
+
+        Raises:
+            LeaseLost: The attempt no longer owns the task.
+            Conflict: A client without an attempt writes to a task that has ended.
+        """
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         if self.attempt is not None:
@@ -76,7 +81,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What the owner has read of the task's files, for the attempts to come."""
+    """Files that the owner has read for the task, recorded for later attempts."""
 
     organization_id: str
     task_id: str
@@ -85,14 +90,14 @@ class Keep:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Say which stored files are the task's. Raises: LeaseLost."""
+        """Link the stored files to the task; raise LeaseLost if the attempt no longer owns it."""
         own(row, self.attempt)
         return Effect(files=self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Changed fields, of the owner (with an attempt) or of anybody (without)."""
+    """Changed fields, from the owner (with an attempt) or from any client (without)."""
 
     organization_id: str
     task_id: str
@@ -103,11 +108,16 @@ class Save:
 
     @property
     def size(self) -> int:
-        """Bytes of payload, roughly."""
+        """The approximate size of the payload in bytes."""
         return text_size(self.changes)
 
     def decide(self, row: Row) -> Effect:
-        """Store what is new. Raises: LeaseLost, Conflict."""
+        """Store the changed fields.
+
+        Raises:
+            LeaseLost: The attempt no longer owns the task.
+            Conflict: The task has ended with another result.
+        """
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         changes = dict(self.changes)
@@ -118,9 +128,9 @@ class Save:
             if row.state.get(ENDED) == self.attempt:
                 return _added(row, changes, is_repeat=status is not None)
             if status is not None:
-                return Effect()  # a repeat of what ended it: answered with the task as it stands
+                return Effect()  # a repeat of the save that ended the task
         if row.status == Status.Stopped and row.attempt == self.attempt and status is None and changes.keys() <= USED:
-            put(row, changes)  # a run that was stopped says at its end what it has cost
+            put(row, changes)  # a stopped run still reports its cost when it ends
             return Effect()
         own(row, self.attempt)
         if status in TERMINAL:
@@ -144,7 +154,7 @@ class Save:
         if status == Status.Executing and row.status == Status.Pending:
             delta |= begin(row)
         elif status == Status.Executing and row.state.get(BEGUN) != row.attempt:
-            row.set(state={**row.state, BEGUN: row.attempt})  # who sends no attempt has begun what it was given
+            row.set(state={**row.state, BEGUN: row.attempt})  # a client that sends no attempt has begun the current one
         elif status in TERMINAL:
             return Effect(events=[end(row, Status(status), delta, None, self.origin)])
         if not delta:
@@ -153,7 +163,7 @@ class Save:
 
 
 def _added(row: Row, changes: dict[str, Any], *, is_repeat: bool) -> Effect:
-    """Store what a run adds that has ended its task itself. Raises: Conflict."""
+    """Store fields from a run that has already ended its task by a save; raise Conflict for a different result."""
     kept = left_open(row, changes)
     if changes.get("result") is not None and "result" not in kept and not is_repeat:
         raise Conflict(f"Task {row.id!r} is {row.status} with another result, which stands.")
@@ -162,14 +172,14 @@ def _added(row: Row, changes: dict[str, Any], *, is_repeat: bool) -> Effect:
 
 
 def _addable(row: Row) -> tuple[str, ...]:
-    """What somebody without an attempt may still set on a finished task."""
+    """Return the fields that a client without an attempt may still set on a finished task."""
     is_open = row.status == Status.Completed and not row.has_result and row.state.get(BEGUN) == row.attempt
     return ("internal_status", "result") if is_open else ("internal_status",)
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The owner's last word."""
+    """The owner's outcome, which ends or pauses the task."""
 
     organization_id: str
     task_id: str
@@ -179,16 +189,16 @@ class Finish:
 
     @property
     def size(self) -> int:
-        """Bytes of payload, roughly."""
+        """The approximate size of the payload in bytes."""
         return text_size(self.outcome.changes)
 
     def decide(self, row: Row) -> Effect:
-        """End the task, or pause it. Raises: LeaseLost."""
+        """End or pause the task; raise LeaseLost if the attempt no longer owns it."""
         status = self.outcome.status
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         if row.is_terminal and row.attempt == self.attempt and row.status != Status.Stopped:
-            if row.state.get(ENDED) == self.attempt and status == row.status:  # before, by a save of its own
+            if row.state.get(ENDED) == self.attempt and status == row.status:  # the run ended it earlier by a save
                 put(row, left_open(row, self.outcome.changes))
             return Effect()
         own(row, self.attempt)
@@ -201,7 +211,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """The owner's leave without an end: the task is pending again."""
+    """The owner's hand-back, after which the task is pending again."""
 
     organization_id: str
     task_id: str
@@ -211,7 +221,7 @@ class GiveBack:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Queue the task again, charged with an error or with nothing. Raises: LeaseLost."""
+        """Queue the task again and charge its error, if any; raise LeaseLost if the attempt no longer owns it."""
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         own(row, self.attempt)
@@ -242,7 +252,7 @@ class GiveBack:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The owner's word that the process which ran the task alone died of it."""
+    """The owner's report that the process which ran the task alone has died."""
 
     organization_id: str
     task_id: str
@@ -253,7 +263,7 @@ class Crash:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Charge a crash, and queue the task again or, by the third, end it. Raises: LeaseLost."""
+        """Charge a crash, then queue the task again or fail it at the third one; raise LeaseLost if it was lost."""
         if is_repeat(row, self.attempt, self.sequence):
             return Effect()
         own(row, self.attempt)

@@ -1,4 +1,4 @@
-"""Signals: what somebody tells a task by name, kept with it until it ends. No I/O."""
+"""Signals: named data sent to a task, stored until it ends. No I/O."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,20 +13,20 @@ from worker.words.texts import plain
 Status = AgentExecutionStatus
 
 RECEIVED = "_signals"
-"""Key in a task's ``state``: how many signals it has got."""
+"""Key in a task's ``state``: the number of signals received."""
 
 LISTENS = "_listens"
-"""Key in a task's ``state``: it is pending until it gets one."""
+"""Key in a task's ``state``: True while it is pending until the next signal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Somebody's signal.
+    """A signal to a task.
 
     Args:
-        name: What it is called.
-        data: What comes with it.
-        by: Who sends it.
+        name: The signal's name.
+        data: The signal's data.
+        by: The sender.
     """
 
     organization_id: str
@@ -37,7 +37,7 @@ class Signal:
     size: int = 0
 
     def decide(self, row: Row) -> Effect:
-        """Keep it, and have a task that waits for one look. Raises: Conflict (it has ended)."""
+        """Store the signal, and make a task that waits for one available; raise Conflict if the task has ended."""
         if row.is_terminal:
             raise Conflict(f"Task {row.id!r} is {row.status}; it hears nothing any more.")
         number = int(row.state.get(RECEIVED) or 0) + 1
@@ -52,11 +52,11 @@ class Signal:
 
 
 def hears(row: Row, heard: int) -> bool:
-    """Whether a task got a signal that its run had not seen when it began to wait for one; else note that it waits.
+    """Return whether a signal arrived that the run has not seen; if none did, mark the task as waiting for one.
 
     Args:
-        row: The task, as its run gives it back.
-        heard: How many signals the run has seen.
+        row: The task, as its run hands it back.
+        heard: The number of signals that the run has seen.
     """
     if int(row.state.get(RECEIVED) or 0) > heard:
         return True

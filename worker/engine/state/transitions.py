@@ -1,8 +1,8 @@
-"""How a task's status changes: each way is one function. No I/O.
+"""Transitions of a task's status, one function each. No I/O.
 
-When a change of status is allowed, and what else it brings, is said by the changes (``run_changes``,
-``client_changes``, ``release``, ``requests``). The SQL that claims tasks and inserts them begun does the same as
-``begin``; the database's clock and locks leave it no other way.
+The changes (``run_changes``, ``client_changes``, ``release``, ``requests``) decide when a transition is allowed and
+what else it entails. The SQL that claims tasks, or inserts them as begun, repeats ``begin``, because it needs the
+database's clock and locks.
 """
 
 from datetime import datetime, timedelta
@@ -26,38 +26,38 @@ from worker.words.statuses import AgentExecutionStatus, TaskUpdateEventType
 
 Status = AgentExecutionStatus
 
-NOT_YET = timedelta(days=36500)  # a task whose turn has not come is let go when it has
+NOT_YET = timedelta(days=36500)  # a queued task is made available when its turn comes
 
 
 def begin(row: Row) -> dict[str, Any]:
-    """Begin an attempt, for a holder who sends no attempts. Returns: the change as its event tells it.
+    """Begin an attempt for a client that sends no attempt numbers, and return the delta for the event.
 
-    The first attempt's beginning stays the task's, as in a claim.
+    As in a claim, ``started_at`` remains that of the first attempt.
     """
     row.set(status=Status.Executing, attempt=row.attempt + 1, worker_id=None, started_at=row.started_at or row.now)
-    if TAKES_TURNS in row.state:  # whoever begins it himself does not wait for its turn
+    if TAKES_TURNS in row.state:  # a client that begins the task itself does not wait for its turn
         row.set(queued=False)
     row.set(state={**row.state, BEGUN: row.attempt})
     return {"status": Status.Executing, "execution_attempts": row.attempt, "started_at": row.started_at}
 
 
 def requeue(row: Row, at: datetime | None = None, **columns: Any) -> dict[str, Any]:
-    """Have a task claimed again.
+    """Make a task pending, so that it can be claimed again.
 
     Args:
         row: The task.
-        at: When it may be claimed; None: now.
-        columns: What else is set.
+        at: The earliest time of the claim; None means now.
+        columns: Other columns to set.
 
     Returns:
-        The change as its event tells it.
+        The delta for the event.
     """
     row.set(status=Status.Pending, worker_id=None, available_at=at or row.now, **columns)
     return {"status": Status.Pending}
 
 
 def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, origin: str | None = None) -> LoggedEvent:
-    """Make a task terminal: status, end and event together."""
+    """Make a task terminal, and return its final event."""
     if status == Status.Completed:
         delta = {**delta, **forget(row, ERROR)}
     row.set(status=status, worker_id=None, finished_at=row.now)
@@ -65,21 +65,21 @@ def end(row: Row, status: Status, delta: dict[str, Any], attempt: int | None, or
 
 
 def fail(row: Row, reason: str, delta: dict[str, Any]) -> Effect:
-    """End a task of which workers or processes died too often."""
+    """End a task as failed because too many workers or processes died of it."""
     row.set(result=reason)
     told = {**delta, **note_error(row, ErrorCode.Crash), "result": reason}
     return Effect(events=[end(row, Status.Failed, told, row.attempt)])
 
 
 def queue(row: Row, place: int | None = None) -> None:
-    """Have a pending task wait for its turn, at a place or the one it has."""
+    """Make a pending task wait for its turn, at the given place or at the one it has."""
     row.set(queued=True, available_at=row.now + NOT_YET)
     if place is not None:
         row.set(place=place)
 
 
 def rejoin(row: Row) -> dict[str, Any]:
-    """Have a task that goes on wait for its turn, where it was skipped. Returns: the change as its event tells it."""
+    """Queue a task that continues after it was skipped, and return the delta for the event."""
     place = row.state.get(SKIPPED)
     if place is None:
         return {}
@@ -89,5 +89,5 @@ def rejoin(row: Row) -> dict[str, Any]:
 
 
 def moves_turns(row: Row) -> bool:
-    """Whether a changed row may have another task's turn come, or its own."""
+    """Return whether a changed row may give the turn to its task or to another one."""
     return TAKES_TURNS in row.state and (row.is_terminal or "place" in row.changed or "queued" in row.changed)
