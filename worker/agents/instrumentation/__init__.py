@@ -1,8 +1,8 @@
-"""What makes Agno's calls part of a run of ours: hooks within Agno, idle outside a run.
+"""Hooks within Agno that make its calls part of a run of the worker; they are inactive outside a run.
 
-``install`` puts them in. ``frames`` knows where in a run code stands; ``model_calls``, ``tool_calls``, ``runs`` and
-``sessions`` do what the hooks are for; ``records`` and ``stable_ids`` keep what Agno writes, and the ids that it makes
-up, the same in every attempt.
+``install`` installs them. ``frames`` tracks the position of code within a run; ``model_calls``, ``tool_calls``,
+``runs`` and ``sessions`` implement the hooks; ``records`` and ``stable_ids`` make Agno's stored records and generated
+ids the same in every attempt.
 """
 
 from worker.agents.instrumentation.frames import Frame, frame_in_hand, within

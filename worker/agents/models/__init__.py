@@ -1,1 +1,1 @@
-"""Models by name, what each can do, their clients, and providers that are away."""
+"""Models by name, their capabilities and clients, and providers that are unavailable."""

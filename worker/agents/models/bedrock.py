@@ -1,6 +1,6 @@
-"""Clients of Bedrock, which Agno opens anew for each call: they leave retries to the worker, as others do.
+"""Clients of Bedrock, which Agno opens for each call: like other clients, they leave retries to the worker.
 
-By default botocore makes up to five requests of one, with the task's slot held meanwhile.
+By default, botocore sends up to five requests per call and occupies the task's slot meanwhile.
 """
 
 import functools
@@ -11,16 +11,16 @@ from worker.current import run_in_hand
 
 MODULE = "agno.models.aws.bedrock"
 
-_DONE = "_agno_worker_retries"  # on Agno's class
+_DONE = "_agno_worker_retries"  # marks Agno's class as patched
 
 _DEFAULT = {"mode": "legacy"}
-"""What the retries of botocore are where nobody has said anything: no setting, no file, no environment variable."""
+"""Botocore's retry setting if nothing configures it: no argument, no file, no environment variable."""
 
 
 def leave_retries(model: Any) -> None:
-    """Have the clients that Agno opens for a model of Bedrock's make one request of one.
+    """Make the clients that Agno opens for a Bedrock model send a single request per call.
 
-    What the user has configured stands (``AWS_MAX_ATTEMPTS``, ``AWS_RETRY_MODE``, a profile, a client of their own).
+    The user's configuration takes precedence (``AWS_MAX_ATTEMPTS``, ``AWS_RETRY_MODE``, a profile, their own client).
     """
     for kind in type(model).__mro__:
         if kind.__module__ == MODULE and "get_async_client" in vars(kind) and not hasattr(kind, _DONE):
@@ -42,7 +42,7 @@ def _once(original: Any) -> Any:
 
 
 class _Opening:
-    """A client that is opened when it is entered."""
+    """A client that is opened on entry."""
 
     def __init__(self, opening: Any) -> None:
         self._opening = opening

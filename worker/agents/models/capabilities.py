@@ -1,10 +1,10 @@
-"""What may be sent to a model: by provider and model, from a small table that users can add to.
+"""What each model accepts as input: a small table by provider and model, to which users can add.
 
 The figures are the providers' own: platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support,
 platform.openai.com/docs/guides/images-vision and …/pdf-files, ai.google.dev/gemini-api/docs/image-understanding,
 …/media-resolution and …/document-processing, and at docs.aws.amazon.com/bedrock/latest/APIReference
-API_runtime_ImageBlock.html and API_runtime_DocumentBlock.html. Where they differ over time, the smaller one stands
-here; of tokens the larger one.
+API_runtime_ImageBlock.html and API_runtime_DocumentBlock.html. Where figures have changed over time, the table has the
+smaller one; for tokens, the larger one.
 """
 
 import ipaddress
@@ -19,12 +19,12 @@ from worker.words.models import COMMON_PICTURES, ModelCapabilities, PictureLimit
 from worker.words.tasks import TaskRecord
 
 EVERYTHING = ModelCapabilities()
-OPENAI = ModelCapabilities(  # no moving GIF
+OPENAI = ModelCapabilities(  # no animated GIF
     pictures=PictureLimits(
         size=15 * 1024 * 1024,
         number=500,
         few=500,
-        tokens=PictureTokens(32, 1.62, 2_500),  # 1,536 patches; those of tiles of 512 pixels take less
+        tokens=PictureTokens(32, 1.62, 2_500),  # 1,536 patches; models that use tiles of 512 pixels need fewer tokens
     ),
     page_tokens=1_000,
 )
@@ -38,17 +38,17 @@ GEMINI = ModelCapabilities(
     ),
     audio=frozenset(f"audio/{each}" for each in ("wav", "mpeg", "aac", "aiff", "flac", "mp4", "ogg")),
     video=frozenset(f"video/{each}" for each in ("mp4", "mpeg", "quicktime", "webm", "x-msvideo", "x-flv", "3gpp")),
-    request=14_000_000,  # of 20 MB a request, with everything in it as base64
+    request=14_000_000,  # of the 20 MB of a request, in which everything is base64
     pdf_pages=1_000,
     page_tokens=560,
 )
 BEDROCK = ModelCapabilities(
     pictures=PictureLimits(number=20), documents=5, document_size=4_500_000
-)  # its converse, where the model is one that sees
+)  # the Converse API, for models with vision
 OPENAI_AUDIO = ModelCapabilities(pdfs=False, images=False, audio=frozenset({"audio/wav", "audio/mpeg"}))
 SCRIPTED = ModelCapabilities(audio=GEMINI.audio, video=GEMINI.video)
 TEXT_ALONE = ModelCapabilities(pdfs=False, images=False)
-OWN_SERVER = replace(TEXT_ALONE, context=16_000, tools=False)  # llama.cpp, Ollama: often less
+OWN_SERVER = replace(TEXT_ALONE, context=16_000, tools=False)  # llama.cpp, Ollama: often even less
 IMAGES_ALONE = ModelCapabilities(pdfs=False, images=True)
 SMALL_LOCAL = ModelCapabilities(
     pdfs=False, images=False, prompt_tokens=1_500, tools=False
@@ -59,19 +59,19 @@ PROVIDERS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("LlamaCpp", OWN_SERVER),
     ("VLLM", OWN_SERVER),
     ("Ollama", OWN_SERVER),
-    ("OpenAILike", TEXT_ALONE),  # who knows what is behind it: a text-only server answers 400 to a file
-    ("OpenAIResponses", OPENAI),  # its files go as data URIs
-    ("OpenAIChat", OPENAI),  # the same
-    ("Claude", EVERYTHING),  # its documents and images are blocks of their own
-    ("Gemini", GEMINI),  # both are parts of their own
-    ("ScriptedModel", SCRIPTED),  # worker.testing: a test sees the files it gave
+    ("OpenAILike", TEXT_ALONE),  # could be any model: a text-only server answers 400 to a file
+    ("OpenAIResponses", OPENAI),  # sends files as data URIs
+    ("OpenAIChat", OPENAI),  # sends files as data URIs
+    ("Claude", EVERYTHING),  # sends documents and images as separate blocks
+    ("Gemini", GEMINI),  # sends documents and images as separate parts
+    ("ScriptedModel", SCRIPTED),  # worker.testing: a test can inspect the files that it passed
 )
-"""By the names of Agno's model classes, the first in this order that a model descends from; others get text alone."""
+"""Capabilities by the first of these Agno classes that a model inherits from; all other models accept text only."""
 
 SEEING_ON_BEDROCK = ("anthropic.claude", "amazon.nova-lite", "amazon.nova-pro", "amazon.nova-premier", "amazon.nova-2")
-"""Models there that take pictures and documents, by a part of their ids."""
+"""Parts of the ids of Bedrock's models that accept pictures and documents."""
 
-MORE_PAGES = 600  # of PDFs that Anthropic itself takes where a model's context has a million tokens
+MORE_PAGES = 600  # PDF pages that Anthropic's own API accepts if the model's context has a million tokens
 MILLION = 1_000_000
 
 MODELS: tuple[tuple[str, ModelCapabilities], ...] = (
@@ -84,16 +84,16 @@ MODELS: tuple[tuple[str, ModelCapabilities], ...] = (
     ("gpt-4o-mini-audio", OPENAI_AUDIO),
     ("gpt-audio", OPENAI_AUDIO),
 )
-"""Models that take other than their provider's rest, by how their id begins."""
+"""Models that differ from their provider's others, by the prefix of their ids."""
 
-_FEWER = PictureTokens(most=1_600)  # 1,568 pixels of the longer side
+_FEWER = PictureTokens(most=1_600)  # for 1,568 pixels on the longer side
 PICTURE_TOKENS: tuple[tuple[str, PictureTokens], ...] = (
     *((f"claude-{each}", _FEWER) for each in ("2", "3", "haiku-4", "sonnet-4", "opus-4-0", "opus-4-1", "opus-4-2025")),
     *((f"claude-{each}", _FEWER) for each in ("opus-4-5", "opus-4-6")),
     ("gpt-5.5", PictureTokens(32, 1.2, 12_000)),  # 10,000 patches
-    ("gpt-6", PictureTokens(32, 1.2, 75_000)),  # as many as there are: measured, since it is not published
+    ("gpt-6", PictureTokens(32, 1.2, 75_000)),  # no limit on patches: measured, since it is not published
 )
-"""Models that look at pictures more closely than their provider's rest, or less, by a part of their ids."""
+"""Models that use more or fewer tokens per picture than their provider's others, by a part of their ids."""
 
 _declared: dict[str, ModelCapabilities] = {}
 
@@ -109,18 +109,18 @@ def declare_capabilities(
     context_tokens: int | None = None,
     tools: bool = True,
 ) -> None:
-    """Say what a model takes that the table does not know, such as one behind your own OpenAI-like server.
+    """Declare the capabilities of a model that the table does not know, such as one behind your own OpenAI-like server.
 
     Args:
-        model_id: How the model's id begins, in any case; of several that fit, the longest counts.
-        pdfs: PDF files as they are; else their text is sent.
-        images: Images as they are; else a note is sent.
-        prompt_tokens: Tokens that the text of files should stay within; None means half of the context.
-        audio: Media types of audio that it takes, such as `audio/wav` and `audio/mpeg`, where Agno's class of the model
-            sends audio; of other audio a note is sent.
-        video: The same of video, such as `video/mp4`.
-        context_tokens: Tokens of its context; None means those of the table where it knows the model, else 32,000.
-        tools: Whether it can call tools: it is given some to read the rest of files that were cut.
+        model_id: Prefix of the model's id, case-insensitive; the longest matching prefix counts.
+        pdfs: Whether the model accepts PDF files; otherwise their text is sent.
+        images: Whether the model accepts images; otherwise a note is sent.
+        prompt_tokens: Token limit for the text of files; None means half of the context.
+        audio: Media types of audio that the model accepts, such as `audio/wav` and `audio/mpeg`, if Agno's class of the
+            model sends audio; for other audio a note is sent.
+        video: Media types of video that the model accepts, such as `video/mp4`.
+        context_tokens: Size of the context in tokens; None means the table's figure for a known model, else 32,000.
+        tools: Whether the model can call tools: it is given tools that read the rest of truncated files.
     """
     _declared[model_id.lower()] = ModelCapabilities(
         pdfs,
@@ -134,19 +134,19 @@ def declare_capabilities(
 
 
 def capabilities(agent: Any, record: TaskRecord) -> ModelCapabilities:
-    """What may be sent to the model that will run a task: an agent's, a team leader's, or the task's own choice.
+    """Return the capabilities of the model that will run a task: an agent's, a team leader's, or the task's own choice.
 
-    A workflow has no model; its first agent's counts, as that is who gets the files.
+    A workflow has no model; the model of its first agent counts, since that agent receives the files.
 
     Raises:
-        ConfigurationError: The task, or nothing at all, names a model that can be made.
+        ConfigurationError: The model named by the task or by default cannot be created, or no model is named at all.
     """
     model = _model(agent, record)
     return TEXT_ALONE if model is None else of_model(model)
 
 
 def of_model(model: Any) -> ModelCapabilities:
-    """What may be sent to one of Agno's models."""
+    """Return the capabilities of one of Agno's models."""
     takes, known = _of_model(model), str(model.id)
     if takes is OWN_SERVER and is_hosted(known):
         return replace(takes, context=context_of(known), tools=True)
@@ -161,7 +161,7 @@ def of_model(model: Any) -> ModelCapabilities:
 
 
 def _is_anthropics(model: Any) -> bool:
-    """Whether it is asked at Anthropic itself; Bedrock and others have limits of their own."""
+    """Return whether a model is called at Anthropic itself; Bedrock and others have limits of their own."""
     return type(model).__name__ == "Claude" and type(model).__module__.startswith("agno.models.anthropic")
 
 
@@ -177,7 +177,7 @@ def _of_model(model: Any) -> ModelCapabilities:
 
 
 def is_local(model: Any) -> bool:
-    """Whether a model is served on this machine: an OpenAI-like server at a loopback address."""
+    """Return whether a model is served on this machine: an OpenAI-like server at a loopback address."""
     host = urlsplit(str(getattr(model, "base_url", None) or "")).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -186,7 +186,7 @@ def is_local(model: Any) -> bool:
 
 
 def _drops_audio(model: Any) -> bool:
-    """Whether Agno's class of a model leaves audio out of what it sends; OpenAI's audio is for chat completions."""
+    """Return whether Agno's class of a model omits audio from requests; OpenAI takes audio in chat completions only."""
     return "OpenAIChat" not in {each.__name__ for each in type(model).__mro__}
 
 
@@ -216,7 +216,7 @@ def _model(agent: Any, record: TaskRecord) -> Any:
 
 
 def _first_model(thing: Any) -> Any:
-    """The model of an agent or leader, or of the first agent in a workflow's steps."""
+    """Return the model of an agent or team leader, or of the first agent in a workflow's steps."""
     model = getattr(thing, "model", None)
     if model is not None:
         return model

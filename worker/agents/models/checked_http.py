@@ -1,8 +1,8 @@
-"""HTTP to addresses that a tool, a model or a row of the journal may have named: to public ones alone.
+"""HTTP to addresses that a tool, a model or a journal row may have named, restricted to public ones.
 
-A name is resolved once, all its addresses are checked, and one of these very addresses is connected to, so that an
-answer which changes in between (DNS rebinding) changes nothing. Redirects take the same way, and no proxy of the
-environment leads around it. ``WORKER_ALLOW_PRIVATE_URLS`` lets private addresses pass, as for attachments.
+A name is resolved once, all its addresses are checked, and the connection goes to one of these addresses, so that a DNS
+answer that changes in between (DNS rebinding) has no effect. Redirects are checked as well, and proxies from the
+environment are ignored. ``WORKER_ALLOW_PRIVATE_URLS`` permits private addresses, as for attachments.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from worker.threads import LOOKUPS
 from worker.words.addresses import connect_limit, first_refusal
 from worker.words.hosts import tells_credentials
 
-MOST_BYTES = 128 * 1024 * 1024  # of one; providers take less
-SECONDS = 30.0  # without a byte
+MOST_BYTES = 128 * 1024 * 1024  # of one file; providers accept less
+SECONDS = 30.0  # without receiving a byte
 REDIRECTS = 5
 
 Options = Iterable[Any] | None
 
 
 class AddressRefused(httpx.RequestError):
-    """An address is not one that a run may read from."""
+    """A run may not read from this address."""
 
 
 def client(seconds: float = SECONDS) -> httpx.Client:
-    """A client for one use."""
+    """Return a client for a single use."""
     return httpx.Client(transport=_Transport(), timeout=seconds, trust_env=False, **_redirected())
 
 
 def async_client() -> httpx.AsyncClient:
-    """The same, awaited."""
+    """Async version of ``client``."""
     return httpx.AsyncClient(transport=_AsyncTransport(), timeout=SECONDS, trust_env=False, **_redirected())
 
 
@@ -72,7 +72,7 @@ class _AsyncNetwork(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
         local_address: str | None = None,
         socket_options: Options = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -108,7 +108,7 @@ class _AsyncTransport(httpx.AsyncHTTPTransport):
 
 
 def _check_name(request: httpx.Request) -> None:
-    """Refuse what a cloud calls its metadata service, wherever that name leads."""
+    """Refuse the names of cloud metadata services, whatever they resolve to."""
     if tells_credentials(str(request.url)):
         raise AddressRefused(f"{request.url.host} tells a machine its credentials")
 
@@ -122,7 +122,7 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 def _checked(host: str, addresses: list[str]) -> list[str]:
-    """The addresses, if all of them may be connected to. Raises: AddressRefused."""
+    """Return the addresses if connections to all of them are allowed."""
     allowed = _allows_private(os.environ.get("WORKER_ALLOW_PRIVATE_URLS"))
     refused = first_refusal(host, addresses, allow_private=allowed)
     if refused is not None:
@@ -132,5 +132,5 @@ def _checked(host: str, addresses: list[str]) -> list[str]:
 
 @lru_cache(maxsize=2)
 def _allows_private(_: str | None) -> bool:
-    """Read once for what the environment says."""
+    """Return the setting, read once for each value of the environment variable."""
     return Settings().allow_private_urls

@@ -1,4 +1,4 @@
-"""Clients that Agno's models open and keep: they belong to the event loop that opened them, models to their user."""
+"""Clients that Agno's models open and keep: a client belongs to the event loop that opened it, a model to its user."""
 
 import asyncio
 import contextlib
@@ -10,12 +10,12 @@ from weakref import ref
 from worker.agents.models import bedrock
 
 ATTRIBUTES = {"async_client": "get_async_client", "client": "get_client"}
-"""Where models keep their clients, and what opens them."""
+"""Attributes in which models keep their clients, and the methods that open them."""
 
 
 @dataclass(slots=True)
 class _Opened:
-    """Which clients Agno opens for a model, since its user has given none, and the loop that it does so on."""
+    """The clients that Agno opens for a model because its user passed none, and the event loop that they belong to."""
 
     model: "ref[Any]"
     loop: asyncio.AbstractEventLoop
@@ -25,16 +25,16 @@ class _Opened:
 _opened: dict[int, _Opened] = {}  # by the model's id: models are not hashable
 _abandoned: list[
     Any
-] = []  # clients of loops that have ended; when they are collected, they would try to close on this one
-_agnos: "list[asyncio.AbstractEventLoop]" = []  # the loop of the client that Agno's models of several providers share
+] = []  # clients of loops that have ended; garbage-collected, they would try to close on the current loop
+_agnos: "list[asyncio.AbstractEventLoop]" = []  # the loop of the client that several of Agno's providers share
 
 
 def open_client(model: Any) -> None:
-    """Have a model open its client where Agno keeps it, on the model: else every copy opens one of its own.
+    """Make a model open its client on the model itself, so that copies of the model do not each open their own.
 
-    What goes wrong here (a missing key) goes wrong again, and is reported, where the model is called.
+    Errors here, such as a missing key, recur and are reported when the model is called.
     """
-    with contextlib.suppress(RuntimeError):  # no loop runs
+    with contextlib.suppress(RuntimeError):  # no event loop is running
         prepare_client(model)
     for attribute, getter in ATTRIBUTES.items():
         if attribute in model.__dict__ and hasattr(model, getter):
@@ -44,25 +44,25 @@ def open_client(model: Any) -> None:
 
 
 def leave_retries(model: Any, attribute: str) -> None:
-    """Open a model's client, if Agno has not, and have it leave retries to the worker: it is one layer that retries.
+    """Open a model's client, unless it is open, and turn off its retries: only one layer, the worker, should retry.
 
-    What the user has configured stands: a client of their own, ``max_retries`` of the model or among its client's
+    The user's configuration takes precedence: their own client, or ``max_retries`` of the model or among its client's
     parameters. The clients of OpenAI, Anthropic, Groq, Cohere and LiteLLM retry twice by default, Google's once after
-    up to ten seconds, Bedrock's four times, and hold the task's slot meanwhile.
+    up to ten seconds, Bedrock's four times, and they occupy the task's slot meanwhile.
 
     Args:
-        model: Agno's.
-        attribute: Where it keeps the client: ``async_client`` or ``client``.
+        model: Agno's model.
+        attribute: The attribute that holds the client: ``async_client`` or ``client``.
     """
     if attribute not in model.__dict__:
-        attribute = "client"  # Google's is for both
+        attribute = "client"  # Google's client serves sync and async calls
     if hasattr(model, "async_session"):
         bedrock.leave_retries(model)
         return
     getter = ATTRIBUTES[attribute]
     if model.__dict__.get(attribute, model) is not None or not hasattr(model, getter):
         return
-    with contextlib.suppress(Exception):  # what is wrong is reported where the model is called
+    with contextlib.suppress(Exception):  # errors are reported when the model is called
         client = getattr(model, getter)()
         if getattr(client, "__name__", "") == "litellm":
             model.client = OneRequest(client)
@@ -80,7 +80,7 @@ def leave_retries(model: Any, attribute: str) -> None:
 
 
 class OneRequest:
-    """LiteLLM, a module, where a call makes one request unless somebody has said how many.
+    """The LiteLLM module, with a single request per call unless the number of retries is configured.
 
     Args:
         module: The module.
@@ -93,11 +93,11 @@ class OneRequest:
         return getattr(self._module, name)
 
     def completion(self, **options: Any) -> Any:
-        """Ask as plain code does."""
+        """Call the model synchronously."""
         return self._module.completion(**self._once(options))
 
     async def acompletion(self, **options: Any) -> Any:
-        """Ask, and await the answer."""
+        """Async version of ``completion``."""
         return await self._module.acompletion(**self._once(options))
 
     def _once(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class OneRequest:
 
 
 def prepare_client(model: Any) -> None:
-    """Have a model open a new client if Agno opened its own on an event loop that has ended."""
+    """Make a model open a new client if Agno opened the current one on an event loop that has ended."""
     loop = asyncio.get_running_loop()
     key = id(model)
     known = _opened.get(key)
@@ -121,7 +121,7 @@ def prepare_client(model: Any) -> None:
 
 
 async def close_clients() -> None:
-    """Close the clients that were opened on this event loop, which is about to end."""
+    """Close the clients that were opened on the current event loop, which is about to end."""
     loop = asyncio.get_running_loop()
     for known in [each for each in _opened.values() if each.loop is loop]:
         for client in _taken_off(known.model(), known):
@@ -132,7 +132,7 @@ async def close_clients() -> None:
 
 
 def _taken_off(model: Any, known: _Opened) -> list[Any]:
-    """Take the clients that Agno has opened off a model; returns them."""
+    """Remove the clients that Agno has opened from a model and return them."""
     clients = [getattr(model, each, None) for each in known.attributes]
     for each in known.attributes if model is not None else ():
         setattr(model, each, None)
@@ -140,7 +140,7 @@ def _taken_off(model: Any, known: _Opened) -> list[Any]:
 
 
 def _forget_agnos(loop: asyncio.AbstractEventLoop) -> None:
-    """Have Agno open its shared client anew if that belongs to a loop that has ended."""
+    """Make Agno reopen its shared client if the client belongs to a loop that has ended."""
     from agno.utils import http
 
     if _agnos and _agnos[0] is not loop and _agnos[0].is_closed():

@@ -1,11 +1,11 @@
-"""How many tokens a model's context has: a small table, by how models' ids begin.
+"""Context sizes of models in tokens: a small table by prefixes of model ids.
 
 The figures are the providers' own, from their pages on models, as collected in genai-prices 0.2.3 (Pydantic, MIT;
-November 2026), of several that differ the smaller one: platform.claude.com/docs/en/about-claude/models/overview,
+November 2026); where figures differ, the smaller one: platform.claude.com/docs/en/about-claude/models/overview,
 platform.openai.com/docs/models, ai.google.dev/gemini-api/docs/models, docs.mistral.ai/getting-started/models,
 docs.x.ai/docs/models, api-docs.deepseek.com, docs.cohere.com/docs/models, platform.moonshot.ai/docs,
-docs.aws.amazon.com/nova/latest/userguide. A model that is missing is taken for one of its family, and where that is
-missing, too, for a small one; ``declare_capabilities`` says it for any.
+docs.aws.amazon.com/nova/latest/userguide. A missing model is treated like others of its family, and a missing family
+like a small model; ``declare_capabilities`` sets the size for any model.
 """
 
 import re
@@ -54,24 +54,24 @@ CONTEXTS: dict[str, int] = {
     **dict.fromkeys(("nova-lite", "nova-pro"), 300_000),
     **dict.fromkeys(("nova-premier", "nova-2"), 1_000_000),
 }
-"""Tokens, by how a model's id begins; of several beginnings the longest counts."""
+"""Context sizes in tokens by prefix of the model's id; the longest matching prefix counts."""
 
 HOSTED = ("claude", "gemini", "gpt-3.5", "gpt-4", "gpt-5", "gpt-6", "grok-", "o1", "o3", "o4-")
-"""Models that nobody has on a server of his own: there, such a name is a gateway to its provider."""
+"""Models that cannot be self-hosted: a server that offers one of these names is a gateway to the provider."""
 
 
 def context_of(model_id: str) -> int | None:
-    """The tokens of a model's context; None where the table knows no model like it.
+    """Return a model's context size in tokens; None if the table has no matching prefix.
 
     Args:
-        model_id: As its provider has it, also with what may stand before its name (``us.anthropic.``, ``openai/``).
+        model_id: The provider's id of the model, optionally after a prefix such as ``us.anthropic.`` or ``openai/``.
     """
     found = _beginnings().search(model_id.lower())
     return None if found is None else CONTEXTS[found.group(1)]
 
 
 def is_hosted(model_id: str) -> bool:
-    """Whether a model is with its provider, however it is reached."""
+    """Return whether a model runs only at its provider, through whatever server it is reached."""
     found = _beginnings().search(model_id.lower())
     return found is not None and found.group(1).startswith(HOSTED)
 

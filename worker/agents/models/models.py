@@ -1,4 +1,4 @@
-"""Models by name: Agno's ``provider:name``, with errors that say what is missing, and their reasoning effort."""
+"""Models by name in Agno's form ``provider:name``, with errors that name missing parts, and their reasoning effort."""
 
 import asyncio
 import copy
@@ -20,7 +20,7 @@ from worker.words.tasks import TaskRecord
 if TYPE_CHECKING:
     from agno.models.base import Model
 
-DEFAULT_ANTHROPIC_MODEL = "anthropic:claude-sonnet-5-5"  # what Agno 3.1's own Claude class defaults to
+DEFAULT_ANTHROPIC_MODEL = "anthropic:claude-sonnet-5-5"  # the default of Agno 3.1's own Claude class
 
 KEYS = {
     "anthropic": "ANTHROPIC_API_KEY",
@@ -34,18 +34,18 @@ KEYS = {
     "openrouter": "OPENROUTER_API_KEY",
     "xai": "XAI_API_KEY",
 }
-"""Environment variables without which a provider answers nobody; others are left to the provider to miss."""
+"""Environment variables that providers require; missing ones of other providers are reported by the provider."""
 
 EXTRAS = {"openai": "openai", "openai-chat": "openai", "openai-responses": "openai", "anthropic": "anthropic"}
-"""Extras of this package that bring a provider's client."""
+"""Extras of this package that install a provider's client."""
 
 MAKERS = {"claude": "anthropic", "gemini": "google"}
-"""Whose models' names begin so, where no provider is named; all others are taken for OpenAI's."""
+"""Providers by prefix of model names without a provider; all other names are taken for OpenAI's."""
 
 stand_in: ContextVar["Model | None"] = ContextVar("model_stand_in", default=None)
-"""What answers in the place of every model that a run names: for tests of handlers, which need no model then."""
+"""Replaces every model that a run names, so that tests of handlers need no real model."""
 
-MOST_MODELS = 64  # for each event loop; a worker's tasks name a handful
+MOST_MODELS = 64  # per event loop; a worker's tasks name a handful
 
 _Key = tuple[str, LLMReasoningEffort | None]
 _models: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Model]]" = WeakKeyDictionary()
@@ -53,13 +53,13 @@ _without_loop: "dict[_Key, Model]" = {}
 
 
 def model_by_name(name: str) -> "Model":
-    """Make a model.
+    """Create a model.
 
     Args:
-        name: ``provider:name`` in Agno's words, such as ``openai:gpt-5`` or ``anthropic:claude-sonnet-5-5``.
+        name: ``provider:name`` in Agno's form, such as ``openai:gpt-5`` or ``anthropic:claude-sonnet-5-5``.
 
     Raises:
-        ConfigurationError: The name is none, the provider's client is not installed, or its key is not set.
+        ConfigurationError: The name is invalid, the provider's client is not installed, or its key is not set.
     """
     from agno.models.utils import get_model
 
@@ -79,25 +79,25 @@ def model_by_name(name: str) -> "Model":
 
 
 def default_model(settings: Settings | None = None, effort: LLMReasoningEffort | None = None) -> "Model":
-    """The model of agents that name none, shared by all runs on this event loop.
+    """Return the model of agents that name none, shared by all runs on this event loop.
 
     Args:
-        settings: Where ``WORKER_MODEL`` is named; read from the environment by default.
-        effort: How long it may think; None leaves that to the model.
+        settings: Settings that provide ``WORKER_MODEL``; read from the environment by default.
+        effort: The reasoning effort; None leaves it to the model.
 
     Raises:
-        ConfigurationError: Nothing says which, or what says it does not work.
+        ConfigurationError: No model is configured, or the configured one cannot be created.
     """
     return shared_model(default_model_name(settings), effort)
 
 
 def default_model_name(settings: Settings | None = None) -> str:
-    """The name of the model of agents that name none: ``WORKER_MODEL``, else Agno's own default.
+    """Return the name of the model of agents that name none: ``WORKER_MODEL``, else Agno's own default.
 
-    Where only Anthropic's key is set, Agno's default could not answer: then it is Claude.
+    If only Anthropic's key is set, Agno's default could not answer, and the default is Claude.
 
     Raises:
-        ConfigurationError: Nothing says which.
+        ConfigurationError: No model is configured.
     """
     named = (settings or Settings()).model
     if named:
@@ -112,20 +112,20 @@ def default_model_name(settings: Settings | None = None) -> str:
 
 
 def shared_model(name: str, effort: LLMReasoningEffort | None = None) -> "Model":
-    """One model for all runs on this event loop that name it: they share its client and the client's connections.
+    """Return the model that all runs on this event loop share by name, together with its client and connections.
 
     Args:
-        name: As ``model_by_name`` takes it.
-        effort: How long it may think; None leaves that to the model.
+        name: As for ``model_by_name``.
+        effort: The reasoning effort; None leaves it to the model.
 
     Raises:
-        ConfigurationError: As ``model_by_name``.
+        ConfigurationError: As for ``model_by_name``.
     """
     return _kept((name, effort), lambda: model_by_name(name) if effort is None else _thinking(name, effort))
 
 
 def _thinking(name: str, effort: LLMReasoningEffort) -> "Model":
-    """A copy of a shared model that thinks for so long; both share a client and its connections."""
+    """Return a copy of a shared model with a reasoning effort; both share a client and its connections."""
     model = shared_model(name)
     open_client(model)
     own = copy.copy(model)
@@ -134,14 +134,14 @@ def _thinking(name: str, effort: LLMReasoningEffort) -> "Model":
 
 
 def forget_shared_models() -> None:
-    """Make models anew when they are asked for again: keys in the environment have changed."""
+    """Discard the shared models, so that new ones are created with changed keys from the environment."""
     _models.clear()
     _without_loop.clear()
     _agnos_default.cache_clear()
 
 
 def _kept(key: "_Key", make: Callable[[], "Model"]) -> "Model":
-    """A model that is made once for each event loop: its client's connections belong to the loop that opened them."""
+    """Return a model that is created once per event loop, since its client's connections belong to one loop."""
     try:
         models = _models.setdefault(asyncio.get_running_loop(), {})
     except RuntimeError:
@@ -157,10 +157,10 @@ def _kept(key: "_Key", make: Callable[[], "Model"]) -> "Model":
 
 @cache
 def _agnos_default() -> str:
-    """The model that Agno gives an agent without one.
+    """Return the name of the model that Agno gives to an agent without one.
 
     Raises:
-        ConfigurationError: Its client is not installed.
+        ConfigurationError: The model's client is not installed.
     """
     from agno.agent import Agent
 
@@ -173,12 +173,12 @@ def _agnos_default() -> str:
 
 
 def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> str | None:
-    """The name of the model that a task asks for, else its agent; None means neither names one.
+    """Return the name of the model that a task asks for, else its agent's; None if neither names one.
 
-    A provider without a name says nothing; a name without a provider is looked for where such names come from.
+    A provider without a model name is ignored; for a model name without a provider, the provider is inferred.
 
     Raises:
-        ValidationError: It is an address.
+        ValidationError: The name is an address.
     """
     if task is not None and (name := task.asked("llm_model_name")):
         return _full_name(task.asked("llm_model_provider"), name)
@@ -188,18 +188,18 @@ def named_model(task: TaskRecord | None, record: AgentRecord | None = None) -> s
 
 
 def knows_effort(model: Any) -> bool:
-    """Whether a model's provider has a setting for how long it may think."""
+    """Return whether a model's provider has a setting for reasoning effort."""
     return _is_claude(model) or hasattr(model, "reasoning_effort") or hasattr(model, "thinking_level")
 
 
 def set_effort(model: Any, effort: LLMReasoningEffort) -> None:
-    """Set how long a model may think, in its provider's words; a model that knows no such setting is unchanged."""
+    """Set a model's reasoning effort in its provider's terms; a model without such a setting is unchanged."""
     if _is_claude(model):
         model.thinking = {"type": "adaptive"}
         model.output_config = {**(model.output_config or {}), "effort": effort.value}
     elif hasattr(model, "reasoning_effort"):
         model.reasoning_effort = effort.value
-    elif hasattr(model, "thinking_level"):  # Gemini knows no more than high
+    elif hasattr(model, "thinking_level"):  # Gemini's highest level is high
         model.thinking_level = "high" if effort is LLMReasoningEffort.XHigh else effort.value
 
 

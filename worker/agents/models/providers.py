@@ -1,4 +1,4 @@
-"""Providers that are away: no task asks them but the one that probes, the others wait without using up a try."""
+"""Unavailable providers: only the probing task calls one; other tasks wait without using up a retry."""
 
 import asyncio
 import time
@@ -18,16 +18,16 @@ from worker.words.providers import ProviderFailure, ProviderState
 if TYPE_CHECKING:
     from worker.contracts import Work
 
-FRESH_SECONDS = 1.0  # how long what is known of providers is not asked for again
+FRESH_SECONDS = 1.0  # how long known states of providers are reused without asking again
 ASKED_WITH = ("api_key", "base_url", "host", "endpoint", "client_params", "aws_access_key_id", "aws_region")
-"""What of a model says with which key, and where, its provider is asked."""
+"""Attributes of models that determine the key and the address of their provider."""
 
-UNAUTHORIZED = 401  # the key itself is refused; 403 may be about one model or one request
+UNAUTHORIZED = 401  # the key itself is rejected; 403 may concern one model or one request
 
 
 @dataclass(slots=True)
 class Known:
-    """What this process knows of providers whose calls fail."""
+    """This process's knowledge of providers whose calls fail."""
 
     until: float = 0.0
     states: dict[str, ProviderState] = field(default_factory=dict[str, ProviderState])
@@ -37,10 +37,10 @@ _known: "WeakKeyDictionary[Work, Known]" = WeakKeyDictionary()
 
 
 def provider_of(model: Any) -> str:
-    """A model's provider as breakers are kept: with a digest of the key and the address that it is asked with.
+    """Return the id under which the state of a model's provider is kept; it includes a digest of the key and address.
 
     Args:
-        model: Agno's.
+        model: Agno's model.
     """
     name = str(getattr(model, "provider", None) or getattr(model, "name", None) or type(model).__name__)
     plain = "".join(each if each.isalnum() else "-" for each in name.lower())[:60].strip("-")
@@ -49,23 +49,27 @@ def provider_of(model: Any) -> str:
 
 
 def tells_of_provider(known: Classified) -> bool:
-    """Whether an error is the provider's for everybody, rather than this task's."""
+    """Return whether an error affects all users of the provider, rather than this task alone."""
     return known.is_outage or known.code is ErrorCode.Quota or is_refused(known)
 
 
 def is_refused(known: Classified) -> bool:
-    """Whether the key itself is refused."""
+    """Return whether the provider rejects the key itself."""
     return known.code is ErrorCode.Auth and known.status == UNAUTHORIZED
 
 
 async def away(run: Run, provider_id: str) -> ProviderState | None:
-    """The provider's state if this task has to wait for it."""
+    """Return the provider's state if this task has to wait for the provider; otherwise None."""
     state = (await _states(run.work)).get(provider_id)
     return state if state is not None and state.is_away and state.probe_task != run.task_id else None
 
 
 async def failed(run: Run, provider_id: str, error: BaseException) -> ProviderState | None:
-    """Tell of a failed call. Returns: the provider's state, if its tasks wait from now on."""
+    """Report a failed call to the platform.
+
+    Returns:
+        The provider's state if its tasks now have to wait; otherwise None.
+    """
     known = classify(error)
     minutes = Settings().outage_minutes
     if not tells_of_provider(known) or not minutes:
@@ -88,7 +92,7 @@ async def failed(run: Run, provider_id: str, error: BaseException) -> ProviderSt
 
 
 async def answered(run: Run, provider_id: str) -> None:
-    """Tell of an answer, where calls have failed before it."""
+    """Report a successful call to the platform if earlier calls to the provider have failed."""
     if provider_id in _of(run.work).states:
         del _of(run.work).states[provider_id]
         with suppress(ModuleException):
@@ -96,7 +100,7 @@ async def answered(run: Run, provider_id: str) -> None:
 
 
 def wait_for(run: Run, state: ProviderState) -> asyncio.CancelledError:
-    """End an attempt so that its task waits for a provider; returns what to raise."""
+    """End an attempt so that its task waits for a provider, and return the exception to raise."""
     run.stopping.set(REASON_OUTAGE, state)
     return asyncio.CancelledError(REASON_OUTAGE)
 
@@ -104,7 +108,7 @@ def wait_for(run: Run, state: ProviderState) -> asyncio.CancelledError:
 async def _states(work: "Work") -> dict[str, ProviderState]:
     known = _of(work)
     if time.monotonic() >= known.until:
-        known.until = time.monotonic() + FRESH_SECONDS  # whoever asks meanwhile goes by what was known
+        known.until = time.monotonic() + FRESH_SECONDS  # concurrent callers use the old states meanwhile
         with suppress(ModuleException):
             known.states = {each.id: each for each in await work.providers()}
     return known.states

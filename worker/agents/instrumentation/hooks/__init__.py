@@ -1,1 +1,1 @@
-"""What is put at the places in Agno that every call, run and session passes; ``table.py`` lists the places."""
+"""Hooks for the places in Agno that every call, run and session passes through; ``table.py`` lists the places."""

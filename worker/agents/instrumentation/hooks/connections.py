@@ -1,4 +1,4 @@
-"""Hooks at MCP servers, databases of tools, and look-ups."""
+"""Hooks for MCP servers, databases of tools, and knowledge lookups."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from worker.agents.instrumentation.hooks.places import Original
 
 
 def connect_servers(original: Original) -> Original:
-    """Make the hook for the connecting of MCP servers."""
+    """Make the hook for connecting MCP servers."""
 
     async def hook(owner: Any) -> None:
         frame = frame_in_hand.get()
@@ -19,7 +19,7 @@ def connect_servers(original: Original) -> Original:
 
 
 def disconnect_servers(original: Original) -> Original:
-    """Make the hook for their disconnecting."""
+    """Make the hook for disconnecting MCP servers."""
 
     async def hook(owner: Any) -> None:
         frame = frame_in_hand.get()
@@ -29,7 +29,7 @@ def disconnect_servers(original: Original) -> Original:
 
 
 def connect_databases(original: Original) -> Original:
-    """Make the hook for the connecting of tools that hold a connection."""
+    """Make the hook for connecting tools that hold a connection."""
 
     def hook(owner: Any) -> None:
         frame = frame_in_hand.get()
@@ -39,7 +39,7 @@ def connect_databases(original: Original) -> Original:
 
 
 def disconnect_databases(original: Original) -> Original:
-    """Make the hook for their disconnecting."""
+    """Make the hook for disconnecting tools that hold a connection."""
 
     def hook(owner: Any) -> None:
         frame = frame_in_hand.get()
@@ -49,5 +49,5 @@ def disconnect_databases(original: Original) -> Original:
 
 
 def lookup(original: Original) -> Original:
-    """Make the hook for an agent that looks something up in its knowledge."""
+    """Make the hook for an agent's lookup in its knowledge."""
     return knowledge.lookup(off_loop.attributes("knowledge_retriever", is_passed_over=True)(original))

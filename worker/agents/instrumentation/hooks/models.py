@@ -1,4 +1,4 @@
-"""Hooks at model calls."""
+"""Hooks for model calls."""
 
 import functools
 from contextlib import aclosing
@@ -13,12 +13,12 @@ from worker.agents.models.models import stand_in
 
 
 def model_call(original: Original) -> Original:
-    """Make the hook for a model call whose answer comes in one piece."""
+    """Make the hook for a model call whose answer is not streamed."""
 
     async def hook(self: Any, **arguments: Any) -> Any:
         media.check_googles(self)
         frame = frame_in_hand.get()
-        if arguments.get("retry_with_guidance"):  # that call is part of one
+        if arguments.get("retry_with_guidance"):  # this call is part of another one
             return await original(self, **arguments)
         if frame is None:
             attempt = bare_notes.attempt_in_hand()
@@ -30,7 +30,7 @@ def model_call(original: Original) -> Original:
 
 
 def model_call_sync(original: Original) -> Original:
-    """Make the hook for the same call by plain code."""
+    """Sync version of ``model_call``."""
 
     def hook(self: Any, **arguments: Any) -> Any:
         media.check_googles(self)
@@ -48,7 +48,7 @@ def model_call_sync(original: Original) -> Original:
 
 
 def model_stream(original: Original) -> Original:
-    """Make the hook for a model call whose answer comes piece by piece."""
+    """Make the hook for a model call whose answer is streamed."""
 
     async def hook(self: Any, **arguments: Any) -> Any:
         media.check_googles(self)
@@ -69,7 +69,7 @@ def model_stream(original: Original) -> Original:
 
 
 def model_stream_sync(original: Original) -> Original:
-    """Make the hook for the same call by plain code."""
+    """Sync version of ``model_stream``."""
 
     def hook(self: Any, **arguments: Any) -> Any:
         media.check_googles(self)
@@ -87,7 +87,7 @@ def model_stream_sync(original: Original) -> Original:
 
 
 def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> ModelCall:
-    """A call of plain code: made on the run's loop, but who asks shows here, and what follows is called from here."""
+    """Create the call of sync code on the run's loop; the asker is determined here, from the calling stack."""
     asker = asker_of(arguments)
     call = frame.run.call(functools.partial(ModelCall, frame, model, arguments, is_streamed=is_streamed, asker=asker))
     call.in_hand()
@@ -95,7 +95,7 @@ def _call_of(frame: Frame, model: Any, arguments: dict[str, Any], *, is_streamed
 
 
 def parsed_calls(original: Original) -> Original:
-    """Tool calls of a stream: those of the journal are whole already, and those of a stand-in are in its own form."""
+    """Make the hook for a stream's tool calls: journaled ones are complete, and a stand-in's have its own format."""
 
     def hook(self: Any, assistant_message: Any, stream_data: Any) -> Any:
         calls = stream_data.response_tool_calls
@@ -116,7 +116,7 @@ def parsed_calls(original: Original) -> Original:
 
 
 def cached_answer(original: Original) -> Original:
-    """Agno's cache of answers lies above the journal, which answers what an earlier attempt completed."""
+    """Make the hook for Agno's cache of answers, which must not answer calls that the journal answers."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -124,7 +124,7 @@ def cached_answer(original: Original) -> Original:
             return None
         found = original(self, *arguments, **options)
         if found is not None and frame is not None:
-            frame.run.call(frame.run.take_back)  # what an earlier attempt has told of it: no row says that it was whole
+            frame.run.call(frame.run.take_back)  # of an earlier attempt: no row marks that answer as complete
             frame.run.begin_stream(frame.run_id)
         return found
 
@@ -132,7 +132,7 @@ def cached_answer(original: Original) -> Original:
 
 
 def classified(original: Any) -> Any:
-    """Agno raises a provider's error as one of its own kinds, and forgets what it was made of: status, headers."""
+    """Make the hook that chains a provider's original error to Agno's, which drops its status and headers."""
 
     def hook(cls: Any, error: Any) -> Any:
         made = original.__func__(cls, error)

@@ -1,4 +1,4 @@
-"""A place in Agno, and what is put there."""
+"""A place in Agno and the hook to install there."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,14 +7,14 @@ Original = Callable[..., Any]
 
 
 class Hook(NamedTuple):
-    """A place in Agno, and what is put there.
+    """A place in Agno and the hook to install there.
 
     Args:
-        module: Where it is.
-        owner: Its class; empty for a function of the module.
-        name: Of the method, property or function.
-        make: Makes what takes its place, from what is there.
-        is_shared: Whether other modules of Agno hold the same function under a name of their own.
+        module: The module.
+        owner: The class; empty for a function of the module.
+        name: The name of the method, property or function.
+        make: Creates the replacement from the original.
+        is_shared: Whether other modules of Agno import the function under a name of their own.
     """
 
     module: str

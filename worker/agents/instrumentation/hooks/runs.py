@@ -1,4 +1,4 @@
-"""Hooks at runs, steps, members, and what they are known by."""
+"""Hooks for runs, workflow steps, team members, and ids of agents."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def run(original: Original) -> Original:
             if attempt is None:
                 return original(self, *arguments, **options)
             return exits.held_in(bare.made(attempt, original, self, arguments, options), with_cancelled=False)
-        if frame.owner is self:  # the run of ours itself
+        if frame.owner is self:  # the frame's own run, not a nested one
             return original(self, *arguments, **options)
         return exits.held_in(runs.run(frame, original, self, arguments, options), with_cancelled=False)
 
@@ -28,7 +28,7 @@ def run(original: Original) -> Original:
 
 
 def own_id(original: Original) -> Original:
-    """Make the hook where Agno makes up the id of an agent without name and id."""
+    """Make the hook for the id that Agno generates for an agent without name and id."""
 
     def hook(self: Any) -> None:
         if self.id is not None or self.name:
@@ -43,7 +43,7 @@ def own_id(original: Original) -> Original:
 
 
 def step(original: Original) -> Original:
-    """Make the hook for a step of a workflow, of whatever kind."""
+    """Make the hook for a workflow step of any kind."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -60,7 +60,7 @@ def step(original: Original) -> Original:
 
 
 def members(original: Original) -> Original:
-    """Make the hook for members that a function of the user has made."""
+    """Make the hook for team members that a user's function returns."""
 
     async def hook(entity: Any, run_context: Any) -> None:
         await original(entity, run_context)
@@ -70,7 +70,7 @@ def members(original: Original) -> Original:
 
 
 def members_sync(original: Original) -> Original:
-    """Make the hook for the same by plain code."""
+    """Sync version of ``members``."""
 
     def hook(entity: Any, run_context: Any) -> None:
         original(entity, run_context)
@@ -80,14 +80,14 @@ def members_sync(original: Original) -> Original:
 
 
 def _copy_members(team: Any, run_context: Any) -> None:
-    """Have a team run copies of the members that a function has given it: Agno writes to them."""
+    """Give a team's run copies of the members that a function returned, since Agno writes to them."""
     frame = frame_in_hand.get()
     if frame is not None and callable(getattr(team, "members", None)) and run_context.members:
         run_context.members = frame.run.overrides.members_of(team, run_context.members)
 
 
 def background(original: Any) -> Any:
-    """The threads in which Agno makes memories of a plain run: they inherit the frame in hand."""
+    """Make the hook for the threads in which Agno creates memories of a sync run: they inherit the current frame."""
 
     def hook(self: Any) -> Any:
         executor = original.fget(self)

@@ -1,4 +1,4 @@
-"""Hooks at what Agno stores: sessions, runs, approvals, long results."""
+"""Hooks for Agno's storage: sessions, runs, approvals, long results."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from worker.agents.instrumentation.hooks.places import Original
 
 
 def session(original: Original) -> Original:
-    """Make the hook for the reading of a session."""
+    """Make the hook for reading a session."""
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
-        is_found = frame is None or off_loop.has_plain_database(owner)  # by the hook of the plain twin
+        is_found = frame is None or off_loop.has_plain_database(owner)  # the sync hook handles sync databases
         session = await off_loop.stored(original, owner, arguments, options)
         return session if frame is None or is_found else sessions.as_found(frame, owner, session)
 
@@ -20,7 +20,7 @@ def session(original: Original) -> Original:
 
 
 def session_sync(original: Original) -> Original:
-    """Make the hook for the same by plain code."""
+    """Sync version of ``session``."""
 
     def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         session = original(owner, *arguments, **options)
@@ -31,7 +31,7 @@ def session_sync(original: Original) -> Original:
 
 
 def saving(original: Original) -> Original:
-    """Agno stores a session, or a run in it; a run that is over is taken up again, and leaves nothing more behind."""
+    """Make the hook for storing a session or a run in it. A run that has ended will be resumed, and stores nothing."""
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -45,7 +45,7 @@ def saving(original: Original) -> Original:
 
 
 def saving_sync(original: Original) -> Original:
-    """Make the hook for the same by plain code."""
+    """Sync version of ``saving``."""
 
     def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -60,7 +60,7 @@ def saving_sync(original: Original) -> Original:
 
 
 def approval(original: Original) -> Original:
-    """Make the hook for the record of an approval that is asked for."""
+    """Make the hook for recording a requested approval."""
 
     async def hook(db: Any, run_response: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -72,7 +72,7 @@ def approval(original: Original) -> Original:
 
 
 def approval_sync(original: Original) -> Original:
-    """Make the hook for the same by plain code."""
+    """Sync version of ``approval``."""
 
     def hook(db: Any, run_response: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -84,7 +84,7 @@ def approval_sync(original: Original) -> Original:
 
 
 def free_id(original: Original) -> Original:
-    """Make the hook for the id under which a long result is put aside."""
+    """Make the hook for the id under which a long result is stored."""
 
     async def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
         frame = frame_in_hand.get()
@@ -95,7 +95,7 @@ def free_id(original: Original) -> Original:
 
 
 def free_id_sync(original: Original) -> Original:
-    """Make the hook for the same by plain code."""
+    """Sync version of ``free_id``."""
 
     def hook(self: Any, session_id: str, run_id: str, call_id: str) -> str:
         frame = frame_in_hand.get()

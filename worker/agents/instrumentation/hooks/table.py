@@ -1,4 +1,4 @@
-"""Every place in Agno where a hook is put. What each is for stands at the function that makes it."""
+"""The list of all hooks. Each function that creates a hook documents the hook's purpose."""
 
 from worker.agents.instrumentation import (
     knowledge,
@@ -27,7 +27,7 @@ FUNCTION = "agno.tools.function"
 OWNERS = (("agno.agent.agent", "Agent"), ("agno.team.team", "Team"), ("agno.workflow.workflow", "Workflow"))
 
 EXECUTIONS = ("aexecute", "aexecute_stream", "execute", "execute_stream")
-"""How Agno carries out a step of a workflow, of whatever kind."""
+"""The methods with which Agno executes a workflow step of any kind."""
 
 SAVES = (
     ("asave_session", storage_hooks.saving),
@@ -146,4 +146,4 @@ HOOKS: tuple[Hook, ...] = (
     Hook("agno.utils.names", "", "uuid4", uuid4_or_stable),
     Hook("agno.scorer._fence", "", "fence_untrusted", fence, is_shared=True),
 )
-"""All of them. What each is for stands at the function that makes it."""
+"""All hooks. Each function that creates a hook documents the hook's purpose."""

@@ -1,4 +1,4 @@
-"""Hooks at tool calls, and at hooks of the user's."""
+"""Hooks for tool calls, and for the user's own hooks."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from worker.agents.instrumentation.hooks.places import Original
 
 
 def tool_call(original: Original) -> Original:
-    """Make the hook for a tool call that a model has asked for."""
+    """Make the hook for a tool call that a model requests."""
 
     async def hook(self: Any, function_call: Any) -> Any:
         frame = frame_in_hand.get()
@@ -25,7 +25,7 @@ def tool_call(original: Original) -> Original:
 
 
 def tool_execution(original: Original) -> Original:
-    """Make the hook for a tool that is carried out, whoever calls it."""
+    """Make the hook for a tool's execution by any caller."""
 
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -39,7 +39,7 @@ def tool_execution(original: Original) -> Original:
 
 
 def tool_execution_sync(original: Original) -> Original:
-    """Make the hook for the same by plain code."""
+    """Sync version of ``tool_execution``."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         frame = frame_in_hand.get()
@@ -53,7 +53,7 @@ def tool_execution_sync(original: Original) -> Original:
 
 
 def hook_arguments(original: Original) -> Original:
-    """Called right before a hook of the user's is: from here on, its idempotency key is in hand."""
+    """Make the hook that runs right before a user's hook and sets the idempotency key of the user's hook."""
 
     def hook(function: Any, all_arguments: Any) -> Any:
         frame: Frame | None = frame_in_hand.get()
