@@ -1,4 +1,4 @@
-"""The long-running worker: it consumes the event streams, runs the handlers, saves what came of it."""
+"""The long-running worker: it claims tasks and deliveries, runs the handlers, and saves their outcomes."""
 
 from worker.supervisor.supervisor import Supervisor
 

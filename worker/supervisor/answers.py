@@ -1,4 +1,4 @@
-"""What a handler's answer comes to: coroutines are awaited, generators are followed to their end."""
+"""Resolution of a handler's return value: coroutines are awaited, generators are consumed."""
 
 import asyncio
 import inspect
@@ -30,25 +30,25 @@ InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class _End:
-    """What follows the last item."""
+    """Marks the end of a generator."""
 
 
 END = _End()
 
 
 async def whole(value: Any, run: Run, task: Task, in_thread: InThread) -> Any:
-    """Await what can be awaited, and follow what yields.
+    """Await awaitables and consume generators until there is a result.
 
-    Text that it yields is the result, joined, and streamed where the task asks for that; Agno's events are told as
-    ``run_agent`` tells them, and so are events of its own making (``TaskUpdateEvent``): ``chunk`` is text, and the
-    ``data`` of ``task_finished`` is the result. Anything else that it yields is the result in their place, the last
-    one.
+    The text that a handler yields is joined into the result, and streamed if the task asks for that. Events of Agno are
+    translated as in ``run_agent``. A ``TaskUpdateEvent`` of the handler's own is emitted, except that ``chunk`` counts
+    as text, and the ``data`` of ``task_finished`` becomes the result. The last other item, if there is one, becomes the
+    result instead of the text.
 
     Args:
-        value: What a handler returned.
+        value: The value that a handler returned.
         run: The attempt.
         task: The task.
-        in_thread: Calls a function in a thread for handlers: plain generators may block.
+        in_thread: Calls a function in a handler thread, since plain generators may block.
     """
     while inspect.isawaitable(value):
         value = await value
@@ -58,7 +58,7 @@ async def whole(value: Any, run: Run, task: Task, in_thread: InThread) -> Any:
 
 
 async def _stepped(items: Generator[Any, Any, Any], run: Run, in_thread: InThread) -> AsyncIterator[Any]:
-    """A plain generator's items; what it returns in the end is its last one."""
+    """Yield the items of a plain generator, and its return value as the last item."""
 
     def step() -> Any:
         try:
@@ -101,18 +101,18 @@ async def _each(items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
 
 
 class _Said:
-    """The text that a handler yields, on its way to the task's log."""
+    """The text that a handler yields, on its way to the task's event log."""
 
     def __init__(self, run: Run, task: Task) -> None:
         self.pieces: list[str] = []
         self._run = run
-        self._translation = Translation(repeats=True)  # what was told before is taken back
+        self._translation = Translation(repeats=True)  # text of an earlier attempt is discarded
         self._streams = run.attempt is not None and task.events_streaming
         self._buffer = EventBuffer(self._emit)
 
     async def __aenter__(self) -> None:
         if self._streams and (self._run.attempt or 0) > 1:
-            self._buffer.add([discard_text()])  # of the attempt before
+            self._buffer.add([discard_text()])  # the text of the previous attempt
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, Exception):
@@ -121,17 +121,17 @@ class _Said:
             await self._buffer.abandon()
 
     async def text(self, text: str) -> None:
-        """A piece of the answer."""
+        """Add a chunk of the answer."""
         self.pieces.append(text)
         if self._streams:
             await self._buffer.put_text(text)
 
     async def event(self, event: Any) -> None:
-        """An event of Agno's: text, or what it means for the log."""
+        """Add an event of Agno: its text, or the events that it translates to."""
         await self._take(self._translation.said(event))
 
     async def rest(self) -> None:
-        """What is still held back at the end."""
+        """Add everything that the translation still holds back."""
         await self._take(self._translation.rest())
 
     async def _take(self, said: Iterable[Said]) -> None:
@@ -142,7 +142,7 @@ class _Said:
                 self._buffer.add([each])
 
     async def own(self, event: TaskUpdateEvent, result: Any) -> Any:
-        """An event that the handler has made itself; answers what is the result from then on."""
+        """Add an event that the handler created, and return the new result."""
         if event.type is TaskUpdateEventType.Chunk:
             await self.text(event.data if isinstance(event.data, str) else json.dumps(plain(event.data)))
         elif event.type is TaskUpdateEventType.TaskFinished:

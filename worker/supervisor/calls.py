@@ -1,4 +1,4 @@
-"""Calling a handler: its arguments, on the loop or in a thread, under its time limit."""
+"""Handler calls: arguments, execution on the loop or in a thread, time limits."""
 
 import asyncio
 import contextvars
@@ -22,23 +22,23 @@ from worker.words.events import TaskUpdateEvent
 
 
 class Caller:
-    """Calls handlers; sync ones in threads of its own.
+    """Calls handlers; sync handlers run in its own threads.
 
     Args:
-        threads: How many calls there may be at once.
-        name: What the threads are called.
+        threads: The most concurrent sync calls.
+        name: The prefix of the threads' names.
     """
 
     def __init__(self, threads: int, name: str = "handler") -> None:
         self.threads = Threads(threads, name)
-        self._left: set[asyncio.Future[Any]] = set()  # threads whose runs have ended without them
+        self._left: set[asyncio.Future[Any]] = set()  # threads that still run although their run has ended
 
     def close(self) -> None:
-        """Start no more threads; those that run are left to themselves."""
+        """Start no more threads; running ones are abandoned."""
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def idle(self, seconds: float) -> None:
-        """Wait for threads whose runs have ended without them, at most so long."""
+        """Wait for threads whose runs have already ended, for at most ``seconds``."""
         if self._left:
             await asyncio.wait(self._left, timeout=seconds)
 
@@ -46,16 +46,17 @@ class Caller:
         """Call a handler for a task.
 
         Args:
-            handler: Which.
-            run: The attempt in hand, which its code finds by ``run_in_hand``.
+            handler: The handler.
+            run: The current attempt, which the handler's code finds through ``run_in_hand``.
             task: The task.
-            event: What it is called for; None means the work of the task itself.
+            event: The event to handle; None means that the handler does the work of the task itself.
 
         Returns:
-            What it returned.
+            The handler's result, fully resolved.
 
         Raises:
-            TimeLimit: Its time is up. A sync handler's thread goes on; nothing it writes is accepted.
+            TimeLimit: The handler exceeded its time limit. A sync handler's thread continues, but its writes are
+                refused.
         """
         available = {"task": task, "event": event, "context": Context(run, event)}
         function = partial(handler.filling.call, handler.function, available)
@@ -69,7 +70,7 @@ class Caller:
             run_in_hand.reset(token)
 
     async def _limited(self, handler: Handler, run: Run, task: Task, function: Callable[[], Any]) -> Any:
-        """Call it under its time limit, which holds whatever a handler makes of being cancelled."""
+        """Call a handler under its time limit, which applies even if the handler suppresses its cancellation."""
         seconds = handler.timeout or 0.0
         run.deadline = time.monotonic() + seconds
         limit = asyncio.timeout(seconds)
@@ -81,7 +82,7 @@ class Caller:
             if not limit.expired() and time.monotonic() < run.deadline:
                 raise
             raise self._over(run, seconds) from (None if isinstance(error, TimeoutError) else error)
-        if limit.expired() or time.monotonic() > run.deadline + GRACE_SECONDS:  # the loop was blocked until it returned
+        if limit.expired() or time.monotonic() > run.deadline + GRACE_SECONDS:  # it blocked the loop until it returned
             raise self._over(run, seconds)
         return value
 
@@ -91,7 +92,7 @@ class Caller:
         return limit
 
     async def _start(self, handler: Handler, run: Run, task: Task, function: Callable[[], Any]) -> Any:
-        """Call it. Whatever it leaves by comes out as an ``Exception`` or a cancellation."""
+        """Call a handler; everything that it raises becomes an ``Exception`` or a cancellation."""
         process = os.getpid()
         try:
             in_thread = partial(self._in_thread, run)
@@ -105,11 +106,11 @@ class Caller:
             raise
         except BaseException as error:
             if isinstance(error, GeneratorExit) and run.home != position():
-                raise  # nobody raised it: the loop has ended, and this coroutine is being closed
+                raise  # not raised by the handler: the loop has ended, and this coroutine is being closed
             raise Escaped(error) from error
         finally:
             end_forked(process)
-            signals.keep()  # it may have taken them
+            signals.keep()  # the handler may have replaced the signal handlers
 
     async def _in_thread(self, run: Run, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()
@@ -126,12 +127,12 @@ class Caller:
             if not thread.done():
                 self._left.add(thread)
                 thread.add_done_callback(self._ended)
-                call.cancel()  # where it runs already, others get a thread in its place
-            if run.stopping.reason in (REASON_DRAIN, REASON_CUT_OFF):  # another begins where this has ended, not beside
+                call.cancel()  # if the call is running already, the pool replaces its thread
+            if run.stopping.reason in (REASON_DRAIN, REASON_CUT_OFF):  # the next attempt must not overlap with this one
                 await asyncio.wait([thread])
             raise
 
     def _ended(self, thread: asyncio.Future[Any]) -> None:
         self._left.discard(thread)
         if not thread.cancelled():
-            thread.exception()  # what it raised once nobody waited is nobody's concern
+            thread.exception()  # retrieved, so that asyncio does not log it; the run has already ended

@@ -1,4 +1,4 @@
-"""A child process as its worker sees it."""
+"""The worker's side of a child process."""
 
 import asyncio
 import json
@@ -11,20 +11,20 @@ from typing import Any
 
 from worker.supervisor.orders import BEGUN, UNFIT, Order, line
 
-# The same modules as here, wherever they came from; a path in the environment would be seen by what tools start.
+# Uses this process's module search path. An environment variable would be inherited by the processes of tools, too.
 START = "import sys; sys.path[:] = {paths!r}; from worker.supervisor.isolated import main; main({descriptor})"
 
-LAST_WORDS_SECONDS = 1.0  # for what a dead child had said before; what it forked may hold the socket open for longer
+LAST_WORDS_SECONDS = 1.0  # to read a dead child's last messages; its forks may hold the socket open for longer
 NOT_CHARGED = (signal.SIGTERM, signal.SIGINT)
 
 
 class TaskChild:
-    """A process that runs one task and ends.
+    """A child process that runs one task and exits.
 
     Args:
-        process: It.
-        reader: What it says.
-        writer: What it is told.
+        process: The process.
+        reader: Receives its messages.
+        writer: Sends messages to it.
     """
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,10 +36,10 @@ class TaskChild:
 
     @classmethod
     async def start(cls, order: Order) -> "TaskChild":
-        """Start one. A process of its own, not a fork: it has nothing of this one's threads and connections.
+        """Start a child process. It is not a fork, so it shares no threads and connections with this process.
 
         Raises:
-            OSError: The system gives no more processes, memory or descriptors.
+            OSError: The system has no more processes, memory or descriptors.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -58,19 +58,19 @@ class TaskChild:
         return child
 
     def tell(self, word: str, reason: str | None = None) -> None:
-        """Say something to it; a dead one hears nothing."""
+        """Send a message; a child that has exited ignores it."""
         self._say(line({"word": word, "reason": reason}))
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process immediately."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def ended(self) -> int:
-        """Wait for its end, and for what it had said before.
+        """Wait for the process to exit, and for its last messages.
 
         Returns:
-            Its exit code; minus the number of the signal that killed it.
+            The exit code; negative if a signal with that number killed the process.
         """
         try:
             code = await self._process.wait()
@@ -96,11 +96,11 @@ class TaskChild:
 
 
 def manner(code: int, unfit: str | None = None) -> str:
-    """How a process died, as a person says it.
+    """Return a description of how a process died.
 
     Args:
-        code: Its exit code; minus the number of the signal that killed it.
-        unfit: Why it could not begin, if it said so.
+        code: The exit code; negative if a signal with that number killed the process.
+        unfit: The reason why it could not begin, if it sent one.
     """
     if unfit is not None:
         return f"could not begin: {unfit}"

@@ -1,4 +1,4 @@
-"""The way out of a process that runs handlers."""
+"""The shutdown of a process that runs handlers."""
 
 import asyncio
 import os
@@ -22,17 +22,16 @@ def run_to_exit(
     exit_process: Callable[[int], None] | None = None,
     failed: Callable[[BaseException], None] = traceback.print_exception,
 ) -> int:
-    """Run something on a loop of its own to its end, and leave the process with what it answers.
+    """Run a coroutine on a new event loop, and exit the process with its result as the exit code.
 
     Args:
-        work: Answers the exit code.
-        exit_process: Called with the exit code once all is written, before the loop is closed; default ``os._exit``. A
-            thread that handlers or tools have left behind would hold the loop's own end, and an ordinary exit, for as
-            long as it runs.
-        failed: Told what ``work`` raised instead; the exit code is 1 then. Default: it is printed.
+        work: Returns the exit code.
+        exit_process: Called with the exit code after all output was flushed, before the loop is closed; the default is
+            ``os._exit``, since threads that handlers or tools have left running would delay an ordinary exit.
+        failed: Called with an exception of ``work``, after which the exit code is 1; by default, it is printed.
 
     Returns:
-        The exit code, where ``exit_process`` returns.
+        The exit code, if ``exit_process`` returns.
     """
     with asyncio.Runner() as runner:
         try:
@@ -41,7 +40,7 @@ def run_to_exit(
             failed(error)
             code = FAILED
         for flush in (traces.flush, sys.stdout.flush, sys.stderr.flush, output.settle):
-            with suppress(Exception):  # a handler may have closed it
+            with suppress(Exception):  # a handler may have closed the stream
                 flush()
         (exit_process or os._exit)(code)
     return code
@@ -50,16 +49,16 @@ def run_to_exit(
 def run_on(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], *, passes: Errors = (SystemExit, RuntimeError)
 ) -> T:
-    """Run the loop until the work is done, whatever other tasks on it do.
+    """Run the loop until a coroutine is done, even if other tasks try to stop the loop.
 
-    A task that leaves by SystemExit or KeyboardInterrupt takes the loop along; so does code that stops the loop, and a
-    handler of signals that raises, such as one that a library has for SIGALRM. Who awaits such a task has what it
-    raised, and everything else goes on where it was.
+    A task that raises SystemExit or KeyboardInterrupt stops the loop. So does code that calls ``loop.stop``, and a
+    signal handler that raises, such as a library's handler for SIGALRM. Tasks that await such a task get its exception;
+    all other tasks simply continue.
 
     Args:
-        loop: Which does not run yet.
-        work: Whose answer is returned.
-        passes: What does not end it, as long as the work has not ended. In a test, Ctrl-C and a time limit do end it.
+        loop: The event loop, not yet running.
+        work: The coroutine, whose result is returned.
+        passes: The exceptions that do not end the loop before ``work`` is done. In tests, Ctrl-C and a time limit do.
     """
     main = loop.create_task(work, name="main")
     while True:
@@ -71,5 +70,5 @@ def run_on(
 
 
 def _is_of_the_loop(error: BaseException) -> bool:
-    """Whether the system refuses what the loop asks of it: to wait for descriptors that are closed, say."""
+    """Return whether the error comes from the loop's own system calls, such as waiting for closed descriptors."""
     return isinstance(error, OSError) and error.errno is not None

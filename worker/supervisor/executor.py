@@ -1,4 +1,4 @@
-"""One task, one pipeline: inputs → handler → verdict → fenced write."""
+"""The pipeline of one attempt: inputs → handler → verdict → fenced write."""
 
 import asyncio
 import time
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from worker.inputs import Attachments
 
 FAILED = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)
-SETTLE_AGAIN = Backoff(1.0, 60.0)  # before the end of a run is saved again
+SETTLE_AGAIN = Backoff(1.0, 60.0)  # before another try to save the end of a run
 
 
 @dataclass(slots=True, eq=False)
 class Execution:
-    """A task in hand."""
+    """A running attempt of a task."""
 
     task: Task
     attempt: int
@@ -55,12 +55,12 @@ class Execution:
     run: Run
     started: float = field(default_factory=time.monotonic)
     worker: asyncio.Task[None] | None = None
-    writing: bool = False  # its handler has ended; only the last word is still to be written
-    is_apart: bool = False  # in a child process, which is told
-    is_settled: bool = False  # its last word is written, or the task is another's
+    writing: bool = False  # whether the handler has ended and only the outcome remains to be written
+    is_apart: bool = False  # whether it runs in a child process, which is notified instead of cancelled
+    is_settled: bool = False  # whether the outcome was written, or the attempt no longer owns the task
 
     def cancel(self, reason: str) -> None:
-        """End the run; a handler in a thread is asked to, one on the loop is cancelled where it waits."""
+        """End the run. A handler on the loop is cancelled; one in a thread or a child process is asked to stop."""
         self.run.stopping.set(reason)
         if self.worker is not None and not self.writing and not self.is_apart:
             self.worker.cancel()
@@ -70,10 +70,10 @@ class Executor:
     """Runs assignments to their end.
 
     Args:
-        platform: Where they come from and results go.
+        platform: The source of the assignments and destination of the results.
         caller: Calls handlers.
-        draining: Whether the worker is leaving.
-        handled: Called when a handler has ended: its place is free, while the last word is still being written.
+        draining: Returns whether the worker is draining.
+        handled: Called when a handler has ended, which frees its place while the outcome is still being written.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Executor:
         self._handled = handled
 
     def prepare(self, assignment: Assignment, handler: Handler) -> Execution:
-        """Make what the run of an assignment needs."""
+        """Create everything that the run of an assignment needs."""
         task = Task.of(assignment.task)
-        resumes = self._platform.capabilities.resume  # over HTTP it is known only once the worker has registered
+        resumes = self._platform.capabilities.resume  # over HTTP this is known only after registration
         journal = Journal(task.id, assignment.attempt) if resumes else None
         run = Run(
             task_id=task.id,
@@ -110,7 +110,7 @@ class Executor:
         return Execution(task=task, attempt=assignment.attempt, handler=handler, run=run)
 
     async def execute(self, execution: Execution) -> None:
-        """Carry out one attempt: read the inputs, call the handler, classify, write the last word."""
+        """Carry out one attempt: read the inputs, call the handler, classify the result, write the outcome."""
         task = execution.task
         waited = _waited(task) if execution.attempt == 1 else None
         announce(TaskStarted(task.id, task.agent_id, execution.attempt, execution.handler.name, waited))
@@ -132,7 +132,7 @@ class Executor:
         try:
             with watched(made):
                 await self._carry_out(execution, made)
-        except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - no task is left without a last word
+        except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - every attempt must get an outcome
             await self.settle(execution, defect)
 
     async def _carry_out(self, execution: Execution, made: AttemptMade) -> None:
@@ -144,7 +144,7 @@ class Executor:
                 announce(ResultPassedOver(task.id, task.agent_id, execution.attempt))
         except GeneratorExit:
             raise  # the loop has ended, and this coroutine is being closed
-        except BaseException as raised:  # noqa: BLE001 - whatever a handler raises, or its values do, is classified
+        except BaseException as raised:  # noqa: BLE001 - all exceptions of a handler and its values are classified
             known = raised if isinstance(raised, Exception | asyncio.CancelledError) else Escaped(raised)
             error = _ended_by(known, execution.run)
             decision = verdict.of_error(error, execution.run, task, execution.handler, draining=self._draining())
@@ -155,13 +155,13 @@ class Executor:
         await self._write(execution, decision, error)
 
     async def settle(self, execution: Execution, cause: BaseException | None) -> None:
-        """Write that a run has ended whose own last word could not be written: a living worker leaves none behind.
+        """Write an outcome for a run whose own outcome could not be written, so that no task stays ``executing``.
 
-        It is tried for as long as it takes; the lease is kept meanwhile.
+        The write is repeated until it is answered; the lease is kept in the meantime.
 
         Args:
             execution: The run.
-            cause: Why its own last word was not written.
+            cause: The reason why its own outcome was not written.
         """
         pauses = SETTLE_AGAIN.pauses()
         reason = "the run ended without a result" if cause is None else verdict.message(cause)
@@ -172,7 +172,7 @@ class Executor:
                 await until_answered(partial(self._write_once, execution, outcome, cause), "saving the end of a run")
             except (LeaseLost, NotFound):
                 self._say_taken(execution)
-            except Exception as error:  # noqa: BLE001 - the next try may do better
+            except Exception as error:  # noqa: BLE001 - the next try may succeed
                 await asyncio.sleep(pauses.after("saving the end of a run", error))
 
     async def _decide(self, execution: Execution) -> Verdict:
@@ -186,7 +186,7 @@ class Executor:
             attachments.release()
 
     async def _read(self, execution: Execution) -> "Attachments":
-        """Read the task's files in the name of the attempt, which may keep them."""
+        """Read the task's files on behalf of the attempt, which may store copies of them."""
         token = run_in_hand.set(execution.run)
         on_behalf_of.set(execution.task.agent_id)
         try:
@@ -202,13 +202,13 @@ class Executor:
             await self._read_spent(execution.run)
 
     async def _read_spent(self, run: Run) -> None:
-        """Know what earlier attempts have used for nothing; whoever reads the journal has read it there."""
+        """Load the journal, which contains the usage of earlier attempts, unless it was loaded during the run."""
         if run.journal is not None:
-            with suppress(ModuleException):  # without it the task has less in its account
+            with suppress(ModuleException):  # without the journal, the task's usage is incomplete
                 await run.journal.load(self._work)
 
     async def _write(self, execution: Execution, decision: Verdict, error: BaseException | None) -> None:
-        """Write the last word, however long the platform is away: the result of a run is not given up."""
+        """Write the outcome, waiting for the platform as long as necessary, so that no result is lost."""
         try:
             await until_answered(partial(self._write_once, execution, decision, error), "saving a result")
         except LeaseLost:
@@ -223,7 +223,7 @@ class Executor:
                 self._say_taken(execution)
                 await self._account(execution)
             case HandBack():
-                with suppress(CutOff):  # stored, if it could be
+                with suppress(CutOff):  # the rows were written, but the lease has expired in the meantime
                     await self._note_bare_runs(execution, goes_on=True)
                 with suppress(CutOff):
                     await self._note_for_the_next(execution, error)
@@ -241,16 +241,16 @@ class Executor:
                 announce(self._ended(execution, decision, error))
 
     async def _account(self, execution: Execution) -> None:
-        """Have a task that was stopped know what it has used; one that is another attempt's by now refuses it."""
+        """Store the usage of a task that was stopped; refused if another attempt owns the task."""
         used = checked(execution.run.account())
         if used and self._platform.capabilities.fencing:
             with suppress(ModuleException):
                 await self._platform.tasks.update(execution.task.id, used, attempt=execution.attempt)
 
     async def _note_bare_runs(self, execution: Execution, *, goes_on: bool = False) -> None:
-        """Have the log say what became of the runs that the handler has made by itself.
+        """Log the outcome of agent runs that the handler made without ``run_agent``.
 
-        Another attempt, if there is one, repeats them: what they have cost is spent.
+        Another attempt repeats these runs, so if one follows, their usage is recorded as spent.
         """
         bare, journal = execution.run.bare, execution.run.journal
         notes = [*bare.notes, *(failed_run(each.name, each.text) for each in bare.ended if each.output is None)]
@@ -263,7 +263,7 @@ class Executor:
             await self._work.emit(execution.task.id, execution.attempt, notes, [] if row is None else [row])
 
     async def _note_the_end(self, execution: Execution, outcome: Outcome, error: BaseException | None) -> None:
-        """A last answer need not be noted where no attempt follows, as behind a pause, or maybe an error."""
+        """Update the journal at the end of a task: the last answer needs no row unless another attempt may follow."""
         journal = execution.run.journal
         if journal is None:
             return
@@ -280,9 +280,9 @@ class Executor:
             await journal.deferred.store()
 
     async def _note_for_the_next(self, execution: Execution, error: BaseException | None) -> None:
-        """Have all noted that the next attempt goes on from.
+        """Store the journal rows from which the next attempt resumes.
 
-        An error that is the run's own comes of what its model said last: another try asks again.
+        An error that the run would only repeat results from the model's last answer, so that answer is dropped.
         """
         journal = execution.run.journal
         if journal is None:
@@ -306,19 +306,19 @@ class Executor:
 
     @staticmethod
     def _say_taken(execution: Execution) -> None:
-        """Announce that the attempt owns its task no longer, unless whoever ended the run for it has done so."""
+        """Announce that the attempt no longer owns its task, unless that was announced when the run was ended."""
         execution.is_settled = True
         if execution.run.stopping.reason != REASON_LOST:
             announce(TaskTaken(execution.task.id, execution.task.agent_id, execution.attempt, REASON_LOST))
 
 
 def _ended_by(raised: BaseException, run: Run) -> BaseException:
-    """What a run ended with: where it was given up, the error that it was given up for."""
+    """Return the error that ended a run: the cause of a retry that the run requested, or else the exception raised."""
     return run.stopping.cause if run.stopping.reason == REASON_RETRY else raised
 
 
 def _waited(task: Task) -> float | None:
-    """Seconds from a task's creation to its claim, both by the platform's clock."""
+    """Return the seconds from a task's creation to its claim, both by the platform's clock."""
     claimed = task.updated_at
     return None if claimed is None else max(0.0, (claimed - task.created_at).total_seconds())
 
@@ -331,7 +331,7 @@ def _handed_back(execution: Execution, back: HandBack, error: BaseException | No
 
 
 def _taken(execution: Execution) -> int:
-    """How many of the messages that the task was sent its agents have read, in this attempt or an earlier one."""
+    """Return how many of the task's messages its agents have read, in this attempt or an earlier one."""
     journal, run = execution.run.journal, execution.run
     was_sent = run.inbox.messages or execution.task.messages_sent
     return len(journal.said()) if journal is not None and was_sent else 0

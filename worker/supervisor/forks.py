@@ -1,4 +1,4 @@
-"""Processes that handlers fork: they share the worker's descriptors, and must not answer its signals."""
+"""Protection against handlers that fork: a fork shares the worker's descriptors and must not handle its signals."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ import threading
 from contextlib import suppress
 
 _handled: set[int] = set()
-_before = threading.local()  # the forking thread's mask of signals
+_before = threading.local()  # the forking thread's signal mask
 
 
 def leave_signals(*numbers: int) -> None:
-    """Have forked processes treat signals as if no worker had asked for them.
+    """Restore the default handling of signals in forked processes.
 
-    A signal to a child would otherwise be written to the descriptor that wakes the worker's event loop, and end the
-    worker in place of the child.
+    Otherwise a signal to a forked process would be written to the descriptor that wakes the worker's event loop, and
+    would stop the worker instead of the forked process.
 
     Args:
         numbers: The signals that this process handles.
@@ -24,7 +24,7 @@ def leave_signals(*numbers: int) -> None:
 
 
 def _hold() -> None:
-    """Have no signal reach the child before it is one of its own."""
+    """Block signals until the forked process has restored its default handlers."""
     _before.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _handled)
 
 
@@ -33,7 +33,7 @@ def _let_go() -> None:
 
 
 def _begin_anew() -> None:
-    with suppress(ValueError):  # not the child's main thread: no Python known to us does that
+    with suppress(ValueError):  # not the main thread, which happens in no Python version that we know
         signal.set_wakeup_fd(-1)
         for number in _handled:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What handlers' modules want done once around a worker, and around each of its child processes."""
+"""Boot and shutdown hooks of handlers, called once per worker and per child process."""
 
 import asyncio
 import contextvars
@@ -15,17 +15,17 @@ from worker.words.notices import PlatformTrouble, announce
 
 Hook = Callable[[], Any]
 
-CANCEL_SECONDS = 1.0  # for a hook that was cancelled to end; then it is left to itself
+CANCEL_SECONDS = 1.0  # how long a cancelled hook may take to end before it is abandoned
 
 
 class Hooks:
-    """The boot and shutdown hooks of a set of handlers, called in one asyncio task with one set of context variables.
+    """The boot and shutdown hooks of a set of handlers, called in one asyncio task with shared context variables.
 
-    So what a boot hook opens, such as an anyio task group or a client of MCP, a shutdown hook can close.
+    A shutdown hook can therefore close what a boot hook opened, such as an anyio task group or an MCP client.
 
     Args:
-        boot: In the order in which they were registered.
-        shutdown: The same.
+        boot: The boot hooks, in the order of registration.
+        shutdown: The shutdown hooks, in the order of registration.
     """
 
     def __init__(self, boot: Sequence[Hook], shutdown: Sequence[Hook]) -> None:
@@ -37,11 +37,11 @@ class Hooks:
         self._gives_up = False
 
     async def boot(self) -> None:
-        """Call the boot hooks; what one raises ends the start.
+        """Call the boot hooks; an exception of one aborts the start.
 
         Raises:
-            ConfigurationError: One left by something that is no ``Exception``, such as ``sys.exit()``.
-            Exception: What one raised.
+            ConfigurationError: A hook raised something other than an ``Exception``, such as ``sys.exit()``.
+            Exception: A hook raised it.
         """
         booted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._home = asyncio.create_task(self._live(booted), name="hooks")
@@ -49,20 +49,20 @@ class Hooks:
             await asyncio.shield(booted)
         except asyncio.CancelledError:
             self._gives_up = True
-            booted.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody is told any more
+            booted.add_done_callback(lambda done: done.cancelled() or done.exception())  # marks it as retrieved
             self._home.cancel()
             raise
 
     async def shut_down(self, seconds: float) -> None:
-        """Call the shutdown hooks, whatever the others do: one that raises or hangs must not keep tasks from others.
+        """Call the shutdown hooks; one that raises or hangs does not prevent the others.
 
         Args:
-            seconds: What they get in all, each its share of what is left; then one on the loop is cancelled, and one in
-                a thread left to itself.
+            seconds: The time for all hooks; each may use its share of the time left. A hook that takes longer is
+                cancelled, or abandoned if it runs in a thread.
         """
         self._deadline = time.monotonic() + seconds
         self._leaves.set()
-        if self._home is None or self._home.done():  # no boot: the hooks are called all the same
+        if self._home is None or self._home.done():  # the boot hooks were never called; shutdown hooks are anyway
             self._home = asyncio.create_task(self._shut_down(), name="hooks")
         _, hanging = await asyncio.wait([self._home], timeout=seconds + CANCEL_SECONDS)
         for each in hanging:
@@ -76,8 +76,8 @@ class Hooks:
         except asyncio.CancelledError as error:
             if not self._gives_up:
                 booted.set_exception(ConfigurationError(f"a boot hook was cancelled by its own code: {error}"))
-            await self._leaves.wait()  # a start that was given up: what has booted is shut down here, too
-        except Exception as error:  # noqa: BLE001 - whoever boots is told
+            await self._leaves.wait()  # after an aborted start, the shutdown hooks run here as well
+        except Exception as error:  # noqa: BLE001 - raised in ``boot``
             booted.set_exception(error)
         else:
             booted.set_result(None)
@@ -95,7 +95,7 @@ class Hooks:
 
 
 async def _call(hook: Hook) -> None:
-    """Call a hook; a sync one in a thread of its own, since handlers that do not end may hold all the others."""
+    """Call a hook; a sync one in its own thread, since hanging handlers may occupy all threads of the pool."""
     process = os.getpid()
     try:
         value = hook() if inspect.iscoroutinefunction(hook) else await _in_own_thread(hook)
@@ -113,7 +113,7 @@ async def _call(hook: Hook) -> None:
 
 
 async def _in_own_thread(hook: Hook) -> Any:
-    """Call it in a thread; the context variables that it sets are set for the hooks after it."""
+    """Call a hook in a thread, and copy the context variables that it sets to this context."""
     context = contextvars.copy_context()
     thread = ThreadPoolExecutor(1, thread_name_prefix="hook")
     try:

@@ -1,4 +1,4 @@
-"""Claims tasks, and has each carried out by the handler that serves its agent."""
+"""Claiming of tasks, each of which is given to the handler that serves its agent."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,20 +17,20 @@ from worker.words.errors import ConfigurationError, ModuleException
 from worker.words.notices import PlatformTrouble, announce
 from worker.words.work import Assignment, Demand
 
-PATIENCE = 5.0  # seconds that one wait for assignments lasts; a nudge ends it early
+PATIENCE = 5.0  # longest single wait for assignments in seconds; a nudge ends it early
 
 
 class Intake:
-    """What claims and starts.
+    """Claims tasks and starts their runs.
 
     Args:
-        platform: Where tasks come from.
-        settings: The worker's.
-        serving: The handlers that there are.
-        runs: What is in hand.
+        platform: The source of tasks.
+        settings: The settings of the worker.
+        serving: The current handlers.
+        runs: The current runs.
         caller: Calls handlers.
-        draining: Whether the worker claims nothing more.
-        ended: Called with the task of each run that has ended.
+        draining: Returns whether the worker is draining.
+        ended: Called with the task id of each run that has ended.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Intake:
         self._draining = draining
         self._task_ended = ended
         self.serving = self._asking = serving
-        """The handlers; a reload puts others in their place."""
+        """The current handlers, which a reload replaces."""
         self.isolation = Isolation(platform, settings, serving.card.name, draining, self._handled)
         self._executor = Executor(platform, caller, draining, self._handled)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Claim what can start now, and start it, until the worker drains."""
+        """Claim and start tasks until the worker drains."""
         pauses = SOON.pauses()
         while not self._draining():
             if self._runs.places() <= 0:
@@ -65,7 +65,7 @@ class Intake:
                 claimed = await self._platform.work.assignments(self.serving.card.id, self._demand, PATIENCE)
                 pauses.reset()
             except ConfigurationError:
-                raise  # the platform refuses this worker for good: asking again would only hide it
+                raise  # the platform permanently rejects this worker, which retries would only conceal
             except ModuleException as error:
                 await within(stop, pauses.after("asking for tasks", error))
                 continue
@@ -78,9 +78,9 @@ class Intake:
         return self.serving.demand(free, self._runs.busy, self.isolation.free)
 
     def _start(self, assignment: Assignment) -> None:
-        agent = assignment.task.agent_id  # claimed for handlers that were replaced in between: those still do it
+        agent = assignment.task.agent_id  # handlers that were replaced during the claim still run its tasks
         handler = self.serving.handler_for(agent) or self._asking.handler_for(agent)
-        if handler is None:  # the demand names served agents alone
+        if handler is None:  # cannot happen: the demand names only served agents
             raise RuntimeError(f"no handler serves agent {assignment.task.agent_id!r}")
         execution = self._executor.prepare(assignment, doing(assignment.task, handler))
         key = self._runs.add(execution)
@@ -94,7 +94,7 @@ class Intake:
     def _handled(self, handler: Handler) -> None:
         self._runs.handled(handler)
         if handler.concurrency is not None:
-            self._platform.work.nudge()  # its own limit has room again, which a wait for other agents does not see
+            self._platform.work.nudge()  # its own limit has room again, which a running wait does not know
 
     def _ended(self, key: Key, execution: Execution, done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()

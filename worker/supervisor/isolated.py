@@ -1,8 +1,8 @@
-"""A child process of a worker: it runs one task, alone, under the attempt that its worker holds, and ends.
+"""The main module of a child process, which runs one task under the attempt that its worker holds, and exits.
 
-It is started with a socket to its worker (see ``orders``), discovers the same folder of handlers, runs their boot and
-shutdown hooks, and works on the same platform as a client does: the lease is its worker's. When its worker is gone it
-ends at once.
+The process is started with a socket to its worker (see ``orders``). It discovers the same folder of handlers, runs
+their boot and shutdown hooks, and uses the same platform like a client: the lease belongs to its worker. If its worker
+dies, it exits immediately.
 """
 
 import asyncio
@@ -41,36 +41,36 @@ from worker.words.notices import ChildStarted, PlatformTrouble, announce
 from worker.words.work import Assignment
 
 DONE, FAILED, ORPHANED = 0, 1, 3
-"""Exit codes; AWAY is another. A tool may exit with any of them, so the worker does not take them as a proof."""
+"""Exit codes; AWAY is another one. A tool may exit with any of them, so the worker does not rely on them alone."""
 
-THREAD_SECONDS = 1.0  # for a sync handler that was told to end
-HOOK_SECONDS = 1.5  # for shutdown hooks; its worker kills it three seconds after it was told to end
+THREAD_SECONDS = 1.0  # for a sync handler that was asked to stop
+HOOK_SECONDS = 1.5  # for shutdown hooks; the worker kills this process three seconds after asking it to end
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-FIRST_TO_GO = "1000"  # oom_score_adj: where memory is short the kernel ends this process, before its worker
+FIRST_TO_GO = "1000"  # oom_score_adj: if memory is short, the kernel kills this process rather than its worker
 
 
 def main(descriptor: int) -> None:
-    """Run what the worker at the other end of a socket orders; does not return.
+    """Run the order that the worker sends over a socket; does not return.
 
     Args:
-        descriptor: The socket's, inherited.
+        descriptor: The inherited descriptor of the socket.
     """
     os.set_inheritable(descriptor, False)
     link = Link(socket.socket(fileno=descriptor))
     isolated = Isolated(link.order(), link)
-    for number in (signal.SIGTERM, signal.SIGINT):  # a dyno or a terminal signals every process: the worker decides
+    for number in (signal.SIGTERM, signal.SIGINT):  # dynos and terminals signal all processes; the worker decides
         signal.signal(number, isolated.signalled)
     forks.leave_signals(signal.SIGTERM, signal.SIGINT)
     _depend_on(isolated.order.parent)
-    faulthandler.enable()  # a segmentation fault tells in the log where it came from
+    faulthandler.enable()  # logs the stack of a segmentation fault
     code = FAILED
     try:
         code = isolated.work()
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the worker is told, and the process ends
+    except BaseException as error:  # noqa: BLE001 - every error is reported to the worker, and ends the process
         isolated.fail(error)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # a thread that still runs would hold an ordinary exit
+    os._exit(code)  # threads that still run would delay an ordinary exit
 
 
 class Link:
@@ -78,14 +78,14 @@ class Link:
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
-        self.messages = stream.makefile("rb")  # lines; they end with the worker
+        self.messages = stream.makefile("rb")  # one message per line; ends when the worker exits
 
     def order(self) -> Order:
-        """The first message."""
+        """Read and return the first message, the order."""
         return Order.read(self.messages.readline())
 
     def say(self, word: str, reason: str | None = None) -> None:
-        """Tell the worker; one that is gone hears nothing."""
+        """Send a message. A worker that has exited ignores it."""
         with suppress(OSError):
             self._stream.sendall(line({"word": word, "reason": reason}))
 
@@ -94,8 +94,8 @@ class Isolated:
     """The one task of this process.
 
     Args:
-        order: Which.
-        link: To the worker.
+        order: The worker's order.
+        link: The socket to the worker.
     """
 
     def __init__(self, order: Order, link: Link) -> None:
@@ -108,12 +108,12 @@ class Isolated:
         self._begun = False
 
     def signalled(self, number: int, frame: FrameType | None) -> None:
-        """Note that the worker is leaving, most likely: what fails from now on is handed back."""
+        """Note that the worker is probably leaving, so that failures from that moment on are handed back."""
         del frame
         self._leaving |= number == signal.SIGTERM
 
     def work(self) -> int:
-        """Discover the handlers and carry out the order; the exit code.
+        """Discover the handlers, carry out the order, and return the exit code.
 
         Raises:
             ConfigurationError: The handlers cannot be imported, or none serves the task.
@@ -124,7 +124,7 @@ class Isolated:
         return run_to_exit(self._work(), failed=self.fail)
 
     def fail(self, error: BaseException) -> None:
-        """Say why it did not begin, or what of our own went wrong later."""
+        """Report to the worker why the task could not begin, and log the error."""
         reason = message(error) if isinstance(error, ModuleException) else f"{type(error).__name__}: {message(error)}"
         if not self._begun:
             self._link.say(UNFIT, reason)
@@ -143,7 +143,7 @@ class Isolated:
             platform.work.take_over(self.order.session)
             task = await platform.tasks.get(self.order.task_id)
             if await platform.work.lost({task.id: self.order.attempt}):
-                return DONE  # it was stopped while this process was starting
+                return DONE  # the task was stopped while this process was starting
             handler = READER if task.agent_id == READER.agent_id else self._registry.handler_for(task.agent_id)
             if handler is None:
                 raise ConfigurationError(f"no handler in {self.order.folder} serves agent {task.agent_id!r}")
@@ -174,7 +174,7 @@ class Isolated:
             await hooks.shut_down(HOOK_SECONDS)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hear the worker, on a thread: it notices that the worker is gone while the loop is blocked, too."""
+        """Receive messages in a thread, which notices the worker's exit even while the loop is blocked."""
         with suppress(OSError):
             for text in self._link.messages:
                 told = json.loads(text)
@@ -186,13 +186,13 @@ class Isolated:
         if word == END and self._execution is not None:
             self._execution.cancel(reason)
         elif word == END:
-            os._exit(DONE)  # nothing has begun
+            os._exit(DONE)  # the task has not begun yet
 
 
 def _depend_on(parent: int) -> None:
-    """Have this process end with its parent, whatever it does by then, and before it where memory is short."""
-    with suppress(OSError, AttributeError):  # Linux alone; elsewhere the end of the parent's messages has to do
+    """Make the kernel kill this process when its parent dies, and before its parent if memory is short."""
+    with suppress(OSError, AttributeError):  # only on Linux; elsewhere the closed socket has to suffice
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
-    if os.getppid() != parent:  # it died before this was asked for
+    if os.getppid() != parent:  # the parent died before this took effect
         os._exit(ORPHANED)

@@ -1,7 +1,7 @@
-"""Suspects: tasks that workers died of more than once run alone, each in a child process of the worker.
+"""Isolation of suspects: a task during which workers died several times runs alone, in a child process.
 
-The worker keeps the lease and watches. The child runs the pipeline under the same attempt and writes the last word
-itself. Its death is charged to the task; the worker's own death is a suspicion, as that of any.
+The worker keeps the lease and monitors the child. The child runs the pipeline under the same attempt and writes the
+outcome itself. The child's death is charged to the task as a crash; the worker's own death is a suspicion, as usual.
 """
 
 import asyncio
@@ -38,22 +38,22 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 from worker.words.work import Assignment
 
-BEGIN_SECONDS = 60.0  # for imports, boot hooks and the way to the platform; then it is stuck
-GRACE_SECONDS = 3.0  # from the word to end until it is killed; a worker that leaves waits four (supervisor.py)
-AGAIN_SECONDS = 5.0  # before another try, where it was not the task that kept the child from beginning
+BEGIN_SECONDS = 60.0  # limit for imports, boot hooks and connecting; a child that takes longer is stuck
+GRACE_SECONDS = 3.0  # from asking a child to end until it is killed; a draining worker waits four (supervisor.py)
+AGAIN_SECONDS = 5.0  # before another try if the child could not begin for a reason other than the task
 SIGNALLED_SECONDS = 1.0  # a dyno's SIGTERM may reach the child before the worker
 LOOK_SECONDS = 0.05
 
 
 class Isolation:
-    """A worker's child processes.
+    """The child processes of a worker.
 
     Args:
-        platform: The worker's.
-        settings: The worker's, which lead the child to the same platform.
-        worker: The worker's name.
-        draining: Whether the worker is leaving.
-        handled: Called when a child has ended: its handler's place is free, while the last word may still be written.
+        platform: The platform of the worker.
+        settings: The settings of the worker, which connect the child to the same platform.
+        worker: The name of the worker.
+        draining: Returns whether the worker is draining.
+        handled: Called when a child has ended, which frees its handler's place while the outcome may still be written.
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class Isolation:
 
     @staticmethod
     def wants(assignment: Assignment) -> bool:
-        """Whether a task is to run apart."""
+        """Return whether a task must run in a child process."""
         return assignment.task.suspicions >= SUSPICIONS
 
     @property
     def free(self) -> int:
-        """How many more children may start."""
+        """The number of further children that may start."""
         return max(0, self._limit - len(self._children))
 
     def start(self, execution: Execution, folder: Path) -> asyncio.Task[None]:
-        """Carry out an attempt in a child process, which finds the handlers in a folder."""
+        """Carry out an attempt in a child process, which discovers its handlers in ``folder``."""
         execution.is_apart = True
         self._children[execution] = None
         return asyncio.create_task(self._execute(execution, folder), name=f"task {execution.task.id} apart")
 
     def drain(self) -> None:
-        """Tell all children that the worker leaves."""
+        """Notify all children that the worker is draining."""
         for child in self._children.values():
             if child is not None:
                 child.tell(DRAIN)
@@ -103,7 +103,7 @@ class Isolation:
             del self._children[execution]
             execution.writing = True
             self._handled(handler)
-            self._work.nudge()  # a suspect may be claimed again, which a wait for other tasks does not see
+            self._work.nudge()  # another suspect may be claimed, which a running wait does not know
         try:
             await until_answered(partial(self._settle, execution, last_word), "saving how a child process ended")
         except LeaseLost:
@@ -112,7 +112,7 @@ class Isolation:
             announce(PlatformTrouble(doing="saving how a child process ended", error=error))
 
     async def _run(self, execution: Execution, folder: Path) -> "HandBack | Outcome | str":
-        """Run the child to its end. Returns: what is to be written if the child has not, a crash as the way it died."""
+        """Run the child until it exits; return the outcome to write if the child has not (a crash as a description)."""
         secrets = execution.task.model_dump(include=set(TaskRecord.SECRET))
         order = Order(
             task_id=execution.task.id,
@@ -148,7 +148,7 @@ class Isolation:
         return limits.stuck or manner(code, child.unfit)
 
     async def _was_told(self, execution: Execution, code: int) -> bool:
-        """Whether the child ended since it, or all of the worker, was told to: that is no fault of the task's."""
+        """Return whether the child ended because it, or the whole worker, was asked to: the task is not at fault."""
         patience = SIGNALLED_SECONDS if -code in NOT_CHARGED else 0.0
         while not (execution.run.stopping or self._draining()):
             if patience <= 0:
@@ -158,7 +158,7 @@ class Isolation:
         return True
 
     async def _settle(self, execution: Execution, last_word: "HandBack | Outcome | str") -> None:
-        """Write the last word, unless the child has, or the task is another's by now."""
+        """Write the outcome, unless the child has written one or the attempt no longer owns the task."""
         task, attempt = execution.task, execution.attempt
         lost = await self._work.lost({task.id: attempt})
         if lost:
@@ -191,9 +191,9 @@ class Isolation:
 
 
 class _Limits:
-    """What a child is given: time to begin, the handler's own time limit, and a grace once it is told to end.
+    """The limits of a child: time to begin, the handler's time limit, and a grace period after it was asked to end.
 
-    The child keeps the time limit and ends by itself when it is told; these are for one whose loop is blocked.
+    The child normally enforces the time limit and ends on request; these limits are for a child whose loop is blocked.
     """
 
     def __init__(self, execution: Execution, child: TaskChild) -> None:

@@ -1,4 +1,4 @@
-"""Deliveries: events of tasks, to the handlers that asked for them."""
+"""Deliveries of task events to the handlers that are bound to them."""
 
 import asyncio
 from collections import Counter
@@ -20,20 +20,20 @@ from worker.words.statuses import WHOLE_TASK
 from worker.words.tasks import TaskRecord
 from worker.words.work import Delivery, DeliveryDemand, Subscription
 
-PATIENCE = 5.0  # seconds that one wait for deliveries lasts; a nudge ends it early
+PATIENCE = 5.0  # longest single wait for deliveries in seconds; a nudge ends it early
 
 
 class Listening:
-    """Claims due events and calls their handlers: several at a time, in order per task.
+    """Claims due deliveries and calls their handlers: several concurrently, in order for each task.
 
-    Each handler has places of its own, and threads for them, so one that hangs keeps neither the others nor the
-    handlers of tasks waiting.
+    Each handler has its own places and threads, so one that hangs blocks neither other bound handlers nor the handlers
+    of tasks.
 
     Args:
-        platform: Where events come from.
-        handlers: Those of events.
-        limit: Deliveries at once of a handler whose ``concurrency`` says nothing.
-        draining: Whether nothing more is wanted.
+        platform: The source of deliveries.
+        handlers: The bound handlers.
+        limit: Concurrent deliveries of a handler without its own ``concurrency``.
+        draining: Returns whether no more deliveries are wanted.
     """
 
     def __init__(self, platform: Platform, handlers: list[Handler], limit: int, draining: Callable[[], bool]) -> None:
@@ -46,20 +46,20 @@ class Listening:
         self._draining = draining
         self._running: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
-        self._leaves = False  # what is cancelled is so by us, and not by its own code
+        self._leaves = False  # whether cancellations come from ``drain`` rather than from the handler's own code
 
     @property
     def wanted(self) -> bool:
-        """Whether there is a handler to deliver to."""
+        """Whether there are any bound handlers."""
         return bool(self._handlers)
 
     @property
     def threads(self) -> list[Threads]:
-        """The pools of threads of its handlers."""
+        """The thread pools of the handlers."""
         return [each.threads for each in self._callers.values()]
 
     async def run(self, worker_id: str) -> None:
-        """Deliver until the worker drains, or has other handlers."""
+        """Claim and start deliveries until the worker drains or its handlers are replaced."""
         pauses = SOON.pauses()
         while not self._draining():
             if self._demand().total <= 0:
@@ -76,7 +76,7 @@ class Listening:
                 self._start(delivery)
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs finish, at most so long; the rest is cancelled and will be delivered again elsewhere."""
+        """Wait for running deliveries for at most ``seconds``, then cancel the rest, which another worker will get."""
         self._freed.set()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
@@ -85,12 +85,12 @@ class Listening:
                 task.cancel()
 
     async def idle(self) -> None:
-        """Wait until nothing runs; nothing new is begun by then."""
+        """Wait until no delivery runs; the caller must ensure that no new one starts."""
         while self._running:
             await asyncio.wait(self._running)
 
     def close(self) -> None:
-        """Start no more threads; those that run are left to themselves."""
+        """Start no more threads; running ones are abandoned."""
         for caller in self._callers.values():
             caller.close()
 
@@ -111,7 +111,7 @@ class Listening:
         self._busy[wish] -= 1
         self._freed.set()
         if was_full:
-            self._work.nudge()  # it has room again, which a wait for others' events does not see
+            self._work.nudge()  # the handler has room again, which a running wait does not know
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -119,8 +119,8 @@ class Listening:
             error = None if failure is None else message(failure)
             set_aside = await self._settle(delivery, error, final=_is_given_up(failure))
         except LeaseLost:
-            return  # somebody else delivers it now
-        except ModuleException as error:  # unsettled: it is delivered again once this worker's hold has ended
+            return  # another worker has claimed the delivery
+        except ModuleException as error:  # unsettled: delivered again once this worker's claim has expired
             announce(PlatformTrouble(doing="settling a delivery", error=error))
             return
         number, handler = delivery.event.number or 0, delivery.subscription.handler
@@ -130,7 +130,7 @@ class Listening:
             announce(DeliveryFailed(delivery.task.id, handler, number, delivery.tries + 1, set_aside, failure))
 
     async def _settle(self, delivery: Delivery, error: str | None, *, final: bool) -> bool:
-        """Settle a delivery, however long the platform is away: until then nobody else is given it."""
+        """Settle a delivery, waiting for the platform as long as necessary; until then no other worker gets it."""
         settle = partial(self._work.settle, delivery, error, final=final)
         return await until_answered(settle, "settling a delivery", backoff=SOON)
 
@@ -143,13 +143,13 @@ class Listening:
             event = event.model_copy(update={"data": Task.of(event.data)})
         run = Run(task_id=task.id, agent_id=task.agent_id, work=self._work, origin=handler.name, handler=handler.name)
         try:
-            async with self._places[wish]:  # a server of before knows no limits of single handlers
+            async with self._places[wish]:  # an old server does not apply the limits of single handlers
                 await self._callers[wish].call(handler, run, task, event)
         except asyncio.CancelledError:
             if self._leaves:
                 raise
             return RuntimeError(CANCELLED)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is the delivery's failure
+        except Exception as error:  # noqa: BLE001 - every exception of a handler fails the delivery
             return error
         return None
 

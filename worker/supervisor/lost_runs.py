@@ -1,4 +1,4 @@
-"""Ends runs whose attempt owns its task no longer."""
+"""Detection of runs whose attempt no longer owns its task; they are ended."""
 
 import asyncio
 from collections.abc import Collection
@@ -14,12 +14,12 @@ from worker.words.notices import TaskTaken, WorkerCutOff, announce
 
 
 class LostRuns:
-    """Looks for them.
+    """Finds and ends lost runs.
 
     Args:
-        platform: Which says what was taken.
-        runs: What the worker has in hand.
-        timings: How often it looks.
+        platform: Knows which attempts have lost their lease.
+        runs: The current runs of the worker.
+        timings: The intervals between checks.
     """
 
     def __init__(self, platform: Platform, runs: Runs, timings: WorkerTimings) -> None:
@@ -29,7 +29,7 @@ class LostRuns:
         self._look = asyncio.Event()
 
     async def end_taken(self) -> None:
-        """End runs that were stopped, taken by another worker, or whose task is gone."""
+        """Repeatedly end the runs whose task was stopped, claimed by another worker, or deleted."""
         end_listening = self._platform.work.on_change(self._changed)
         try:
             while True:
@@ -40,9 +40,10 @@ class LostRuns:
             end_listening()
 
     async def end_cut_off(self, worker_id: str) -> None:
-        """End runs that were held when the lease ran out by this process's own clock; the platform need not be asked.
+        """Repeatedly end the runs whose lease has expired by this process's own clock, without asking the platform.
 
-        Each hands itself back once the platform answers again, which is refused where it was taken.
+        Each run hands itself back once the platform answers again; the hand-back is refused if the task was claimed
+        elsewhere.
         """
         while True:
             held = self._runs.held()
@@ -57,7 +58,7 @@ class LostRuns:
     def _changed(self, task_ids: Collection[str]) -> None:
         changed = [each for each in self._runs.all() if each.task.id in task_ids]
         for execution in changed:
-            execution.run.inbox.waits = True  # somebody may have said something to it
+            execution.run.inbox.waits = True  # the change may be a message to the task
         if changed:
             self._look.set()
 
@@ -66,10 +67,10 @@ class LostRuns:
         try:
             lost = await self._platform.work.lost(held)
         except ModuleException:
-            return  # asked again in time; a write of the run would be refused anyway
+            return  # the next check asks again, and writes of a lost run are refused anyway
         for task_id, status in lost.items():
             execution = self._runs.of(task_id, held[task_id])
             if execution is not None and not execution.writing:
-                if not execution.is_apart:  # a child says so itself, unless it was its own last word that ended it
+                if not execution.is_apart:  # a child announces this itself, unless it has ended the task
                     announce(TaskTaken(task_id, execution.task.agent_id, execution.attempt, str(status)))
                 execution.cancel(REASON_LOST)

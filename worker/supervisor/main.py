@@ -1,4 +1,4 @@
-"""A worker as a process: settings to platform to supervisor, signals, the way out."""
+"""The worker process: it creates platform and supervisor from the settings, and handles signals and shutdown."""
 
 import signal
 from collections.abc import Callable
@@ -16,22 +16,23 @@ from worker.words.errors import ModuleException
 
 
 def run_worker(settings: Settings, registry: Registry, *, exit_process: Callable[[int], None] | None = None) -> int:
-    """Run a worker until it is told to stop. Blocks; must be called on the main thread, for its signals.
+    """Run a worker until it receives a signal. Blocks, and must be called on the main thread for the signals.
 
-    SIGTERM: claim nothing more, give what runs WORKER_DRAIN_SECONDS to finish, hand back the rest; a second one changes
-    nothing. SIGINT (Ctrl-C): the same; twice: leave now.
+    After SIGTERM, the worker claims nothing more, gives running tasks WORKER_DRAIN_SECONDS to finish, and hands back
+    the rest; further SIGTERMs have no effect. SIGINT (Ctrl-C) does the same; a second one hands back immediately.
 
     Args:
-        settings: Where and how.
-        registry: The handlers; they are checked first.
-        exit_process: Called with the exit code once all is written; default ``os._exit``, since a handler's thread
-            that still runs would hold an ordinary exit for seconds.
+        settings: The settings of platform and worker.
+        registry: The handlers, which are checked first.
+        exit_process: Called with the exit code after all output was flushed; the default is ``os._exit``, since threads
+            of handlers that still run would delay an ordinary exit.
 
     Returns:
-        The exit code: 0, or 1 after a failure or if it left since threads of it hang, where ``exit_process`` returns.
+        The exit code, if ``exit_process`` returns: 0, or 1 after a failure or if the worker left because its threads
+            hang.
 
     Raises:
-        ConfigurationError: The handlers or the settings do not fit; nothing was started.
+        ConfigurationError: The handlers or the settings are invalid; nothing was started.
     """
     registry.check()
     output.unblock()
@@ -58,7 +59,7 @@ async def _run(settings: Settings, registry: Registry) -> int:
 
 
 def with_signals(supervisor: Supervisor, last_exit: LastExit) -> None:
-    """Have signals note and wake; the loop acts, and where it cannot the process ends in time all the same."""
+    """Make signals stop the supervisor. If its loop is blocked, ``last_exit`` ends the process in time."""
     interrupts = 0
 
     def heard(number: int) -> None:

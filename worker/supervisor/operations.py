@@ -1,6 +1,6 @@
-"""What a worker does beside its handlers: a tool is called for another process, documents are read.
+"""Built-in operations of a worker: calling a tool for another process, and reading documents.
 
-A task that is one call of a tool has it called in place of the agent's handler.
+A task that consists of one tool call runs that tool instead of the agent's handler.
 """
 
 from dataclasses import replace
@@ -17,15 +17,15 @@ from worker.words.tasks import TaskRecord
 
 
 def doing(task: TaskRecord, handler: Handler) -> Handler:
-    """What does a task: its agent's handler, or what calls the tool that it asks for."""
+    """Return the handler that runs a task: its agent's handler, or one that calls the requested tool."""
     return handler if operation_of(task) is None else replace(handler, function=call, filling=_FILLING, timeout=None)
 
 
 async def call(task: Task) -> Task:
-    """Call the tool that a task asks for; what comes of it is the result."""
+    """Call the tool that a task requests, and store its result on the task."""
     asked = operation_of(task)
     if asked is None:
-        raise RuntimeError("the task asks for no tool")  # it was looked at before
+        raise RuntimeError("the task asks for no tool")  # cannot happen: ``doing`` has checked this
     found = next((each for each in ToolsRepository(agent_id=task.agent_id).list if each.name == asked.tool), None)
     if found is None:
         result = failed(WITHOUT_THE_TOOL, f"this worker has no tool {asked.tool!r}", asked.tool, asked.payload)
@@ -44,6 +44,6 @@ READER = Handler(
     event_type=TaskUpdateEventType.TaskCreated,
     agent_id=AGENT,
     filling=filling_of(read_documents),
-    concurrency=2,  # each document may fill much memory, and the worker has its own agents to serve
+    concurrency=2,  # documents may need much memory, and the worker also serves its own agents
 )
-"""Reads the documents of knowledge bases: every worker has it, beside its own handlers."""
+"""Reads the documents of knowledge bases; every worker has this handler in addition to its own."""

@@ -1,7 +1,7 @@
-"""What a worker and its child process say to each other: JSON, one message a line, over a socket that both hold.
+"""The protocol between a worker and its child process: JSON, one message per line, over a socket pair.
 
-The worker sends the order, then words; the child says when it has begun, or why it cannot. Whoever reads the end of the
-other's messages knows that the other is dead.
+The worker sends the order, then messages. The child reports that it has begun, or why it cannot. The end of either
+side's messages means that this side is dead.
 """
 
 import json
@@ -14,16 +14,16 @@ from pydantic import SecretStr
 from worker.settings import Settings
 
 DRAIN = "drain"
-"""Word to a child: the worker leaves; what fails from now on is handed back."""
+"""Message to a child: the worker is draining, so failures are now handed back."""
 
 END = "end"
-"""Word to a child: end the run, for this reason."""
+"""Message to a child: end the run, for the given reason."""
 
 BEGUN = "begun"
-"""Word of a child: what comes now is the task's own doing."""
+"""Message from a child: the task has begun, and is responsible for what follows."""
 
 UNFIT = "unfit"
-"""Word of a child: it cannot begin, for this reason, and would not another time."""
+"""Message from a child: it cannot begin, for the given reason, and a retry would not help."""
 
 AWAY = 75
 """Exit code of a child that could not reach the platform: EX_TEMPFAIL of sysexits.h."""
@@ -31,17 +31,17 @@ AWAY = 75
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child process is to do.
+    """The order of a worker to its child process.
 
     Args:
-        task_id: The task, which its worker holds.
-        attempt: Under which attempt.
-        folder: Where the handlers are.
-        worker: The worker's name, for log lines.
-        parent: The worker's process number.
-        settings: The worker's, secrets in the clear; the socket is nobody else's.
-        secrets: The task's, which only its run is shown.
-        session: What the platform knows the worker by, see ``Work.session``.
+        task_id: The task, which the worker holds.
+        attempt: The attempt under which the worker holds it.
+        folder: The folder of the handlers.
+        worker: The name of the worker, for log lines.
+        parent: The process id of the worker.
+        settings: The settings of the worker, with secrets in plain text, since no other process can read the socket.
+        secrets: The secret fields of the task, which only its run may see.
+        session: The session of the worker, see ``Work.session``.
     """
 
     task_id: str
@@ -54,22 +54,22 @@ class Order:
     session: str | None = None
 
     def write(self) -> bytes:
-        """The order as a line."""
+        """Return the order as a line."""
         return line(asdict(self))
 
     @classmethod
     def read(cls, text: bytes) -> "Order":
-        """An order of its line."""
+        """Parse the order from a line."""
         return cls(**json.loads(text))
 
 
 def line(message: dict[str, Any]) -> bytes:
-    """A message as a line."""
+    """Return a message as a line."""
     return json.dumps(message).encode() + b"\n"
 
 
 def opened(settings: Settings) -> dict[str, Any]:
-    """Settings as JSON can say them."""
+    """Return settings as JSON values, with secrets in plain text."""
     return {name: _plain(getattr(settings, name)) for name in type(settings).model_fields}
 
 

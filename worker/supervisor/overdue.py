@@ -1,8 +1,8 @@
-"""Code that blocks the event loop beyond its run's time limit is interrupted by a signal.
+"""Interruption, by a signal, of code that blocks the event loop beyond its run's time limit.
 
-A time limit is a timer of the loop, which cannot fire while a handler blocks it: a loop without an ``await``, a
-``time.sleep``, a pattern that backtracks. The kernel's timer can: its signal is handled on the main thread wherever
-that stands, between two bytecodes or in a call that looks for signals, and raises there.
+A time limit is a timer of the loop, which cannot fire while a handler blocks the loop: a loop without an ``await``, a
+``time.sleep``, a pattern that backtracks. The kernel's timer can: its signal is handled on the main thread, between two
+bytecodes or in a call that checks for signals, and the handler raises there.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from types import FrameType
 
 from worker.current import Run, run_in_hand
 
-GRACE_SECONDS = 1.0  # for the loop's own timer, which is how nearly every run ends that takes too long
-LOOK_SECONDS = 0.5  # between two looks: whoever is at work at both, without the loop having turned, blocks it
+GRACE_SECONDS = 1.0  # for the loop's own timer, which ends nearly every run that takes too long
+LOOK_SECONDS = 0.5  # between two checks: a task that runs at both, with no loop iteration in between, blocks the loop
 
 
 class Overdue:
-    """The runs of a process that have a time limit; those that block its loop are interrupted."""
+    """The runs of a process that have a time limit; those that block the loop beyond it are interrupted."""
 
     def __init__(self) -> None:
         self._runs: dict[int, Run] = {}
@@ -28,7 +28,7 @@ class Overdue:
 
     @contextmanager
     def watching(self, run: Run) -> Generator[None]:
-        """Have a run interrupted that blocks the loop beyond its deadline; on the main thread's loop alone."""
+        """Interrupt a run if it blocks the loop beyond its deadline; works only for the main thread's loop."""
         if not self._can_watch():
             yield
             return
@@ -41,7 +41,7 @@ class Overdue:
             self._arm()
 
     def _can_watch(self) -> bool:
-        """Whether this is the main thread, and nobody else wants the signal."""
+        """Return whether this is the main thread and SIGALRM is not used otherwise."""
         if threading.current_thread() is not threading.main_thread():
             return False
         known = signal.getsignal(signal.SIGALRM)
@@ -57,7 +57,7 @@ class Overdue:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def _rung(self, number: int, frame: FrameType | None) -> None:
-        """Look who is at work; runs on the main thread, in the middle of whatever it does."""
+        """Check which task is running. This signal handler runs on the main thread, in the middle of any code."""
         del number, frame
         self._arm(LOOK_SECONDS)
         run, task = run_in_hand.get(), _current_task()
@@ -82,4 +82,4 @@ def _current_task() -> "asyncio.Task[object] | None":
 
 
 overdue = Overdue()
-"""Those of this process."""
+"""The runs of this process."""

@@ -1,4 +1,4 @@
-"""What a worker serves: its handlers at a time. Another set takes over when they are reloaded."""
+"""The handlers that a worker currently serves; a reload replaces the whole set."""
 
 import os
 import socket
@@ -15,33 +15,34 @@ from worker.words.work import Demand, Subscription, WorkerCard
 
 
 class Serving:
-    """A set of handlers, and the card that introduces them.
+    """A set of handlers, and the card that describes the worker.
 
     Args:
-        registry: The handlers, checked.
-        settings: Which agents, how many tasks at once.
-        worker_id: The worker's id; None means a new one.
+        registry: The handlers, already checked.
+        settings: The served agents and the concurrency.
+        worker_id: The id of the worker; None creates a new one.
     """
 
     def __init__(self, registry: Registry, settings: Settings, worker_id: str | None = None) -> None:
         self.registry = registry
         self.card = introduce(registry, settings, worker_id)
         self._named = {agent: registry.handler_for(agent) for agent in self.card.agents}
-        self._general = registry.handler_for("")  # no agent has an empty name: the handler for any
+        self._general = registry.handler_for("")  # the handler for any agent, since no agent has an empty id
 
     def handler_for(self, agent_id: str) -> Handler | None:
-        """The handler of an agent's tasks; None means they are not asked for."""
+        """Return the handler of an agent's tasks; None means that they are not claimed."""
         if agent_id == KNOWLEDGE:
             return READER
         return self._named.get(agent_id) or self._general
 
     def demand(self, total: int, busy: Mapping[tuple[str, str | None], int], children: int) -> Demand:
-        """How many tasks could start now: the worker's free places, and each handler's own limit.
+        """Return how many tasks could start now, given the worker's free places and each handler's own limit.
 
         Args:
-            total: Free places in all.
-            busy: How many runs of each handler are at work, by its key; those that a reload replaced count too.
-            children: How many more suspects could start, each in a process of its own.
+            total: The free places of the worker.
+            busy: The number of running calls of each handler, by its key, including handlers that a reload has
+                replaced.
+            children: How many more suspects could start, each in its own process.
         """
 
         def free(handler: Handler | None) -> int:
@@ -58,7 +59,7 @@ class Serving:
 
 
 def introduce(registry: Registry, settings: Settings, worker_id: str | None = None) -> WorkerCard:
-    """Make a worker's card of what it can do and where it runs."""
+    """Return a worker's card, which describes what the worker serves and where it runs."""
     named = [handler.agent_id for handler in registry.tasks() if handler.agent_id is not None]
     general = any(handler.agent_id is None for handler in registry.tasks())
     asked = settings.agent_ids
@@ -79,11 +80,11 @@ def introduce(registry: Registry, settings: Settings, worker_id: str | None = No
         tools=tuple(local(each).record for each in registry.tools.tools),
         reads_documents=True,
         conversations=_conversations(registry, [*agents, *([ANY_AGENT] if general and not asked else [])]),
-        isolates=registry.folder is not None and settings.children > 0,  # else a child would not find the handlers
+        isolates=registry.folder is not None and settings.children > 0,  # a child discovers its handlers in the folder
     )
 
 
 def _conversations(registry: Registry, agents: list[str]) -> dict[str, Mode]:
-    """What handlers say of a second task of a conversation, by agent."""
+    """Return the handlers' modes for concurrent tasks of a conversation, by agent."""
     found = {agent: registry.handler_for(agent) for agent in agents}
     return {agent: handler.conversation or QUEUE for agent, handler in found.items() if handler is not None}

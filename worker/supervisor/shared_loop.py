@@ -1,6 +1,6 @@
-"""The loop that a worker shares with its runs: their code finds its own tasks there, and cannot close the threads.
+"""Protection of the event loop that a worker shares with its runs, whose code sees only its own tasks.
 
-Many programs cancel all tasks of their loop, and shut its executor down, when they end.
+Many programs cancel all tasks of their loop when they end, and shut down its executor.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from worker.current import Run, run_in_hand
 
 _all_tasks = asyncio.all_tasks
 TELLS_CONTEXT = hasattr(asyncio.Task, "get_context")  # since Python 3.12
-_runs: WeakKeyDictionary[asyncio.Task[Any], Run] = WeakKeyDictionary()  # where no task tells its context
+_runs: WeakKeyDictionary[asyncio.Task[Any], Run] = WeakKeyDictionary()  # used before Python 3.12
 _loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
 def share(loop: asyncio.AbstractEventLoop) -> None:
-    """Show the code of a run only its own tasks on this loop, and let it close nothing.
+    """Let the code of a run see only its own tasks on this loop, and prevent it from shutting down the executor.
 
     Args:
-        loop: Which the worker shares with its runs; of others, code sees and closes what there is.
+        loop: The loop that the worker shares with its runs; other loops are not affected.
     """
     shutdown = loop.shutdown_default_executor
 
@@ -29,7 +29,7 @@ def share(loop: asyncio.AbstractEventLoop) -> None:
         if run_in_hand.get() is None:
             await shutdown(*arguments)
 
-    with suppress(AttributeError):  # a loop that is written in C keeps its own
+    with suppress(AttributeError):  # attributes of a loop written in C cannot be replaced
         loop.shutdown_default_executor = shutdown_default_executor
     if not TELLS_CONTEXT:
         loop.set_task_factory(_made)
@@ -50,12 +50,12 @@ def _run_of(task: Any) -> Run | None:
 
 
 def _seen(loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
-    """Stands in place of ``asyncio.all_tasks``."""
+    """Replaces ``asyncio.all_tasks``."""
     tasks, run = _all_tasks(loop), run_in_hand.get()
     if run is None or (loop or asyncio.get_running_loop()) not in _loops:
         return tasks
     try:
-        current = asyncio.current_task()  # the run's outermost task was made for it before it had its context
+        current = asyncio.current_task()  # included because a run's outermost task was created outside its context
     except RuntimeError:
         current = None
     return {each for each in tasks if each is current or _run_of(each) is run}

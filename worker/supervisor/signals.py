@@ -1,4 +1,4 @@
-"""Signals, heard on a thread of their own: a loop that is blocked holds up neither the word nor the end."""
+"""Signal handling in a separate thread, so that a blocked event loop delays neither the notification nor the exit."""
 
 import os
 import signal
@@ -9,20 +9,20 @@ from contextlib import suppress
 from types import FrameType
 
 EXIT_SECONDS = 5.0
-"""After the drain: what is handed back, the last writes and the hooks have four of them. Then the process ends,
-whatever holds it up: a database that does not answer, a handler that blocks the loop, an output that nobody reads."""
+"""Time after the drain, of which hand-backs, final writes and hooks may use four seconds. Then the process exits, even
+if a database does not answer, a handler blocks the loop, or no process reads its output."""
 
 
 def hear(
     numbers: Collection[signal.Signals], heard: Callable[[int], None], *, at_once: Callable[[], None] | None = None
 ) -> None:
-    """Have a function called for each of these signals, on a thread. Must be called on the main thread.
+    """Call a function for each of these signals, in a thread. Must be called on the main thread.
 
     Args:
         numbers: The signals.
-        heard: Called with each that came, in order.
-        at_once: Called on the main thread too, as the handler of the signal and so before that thread goes on, unless a
-            library handles the signal itself: the thread may come a moment too late to know why a child has died.
+        heard: Called with each received signal, in order.
+        at_once: Also called on the main thread, by the signal handler itself and so before that thread continues,
+            unless a library handles the signal: the thread may be a moment too late to explain why a child has died.
     """
     global _hearing  # noqa: PLW0603 - a process has its signals once
     ours, kernels = socket.socketpair()
@@ -41,14 +41,14 @@ def hear(
 
 
 def keep() -> None:
-    """See that signals are still heard: libraries replace handlers, and event loops what wakes them.
+    """Restore the reception of signals, since libraries and event loops replace handlers and the wake-up descriptor.
 
-    Does nothing before ``hear``, and on any other thread than the main one, which alone may change signals.
+    Does nothing before ``hear``, or outside the main thread, which alone may change signal handlers.
     """
     if _hearing is None or threading.current_thread() is not threading.main_thread():
         return
     for number in _hearing.numbers:
-        if signal.getsignal(number) in _PYTHONS_OWN:  # what else handles it may go on
+        if signal.getsignal(number) in _PYTHONS_OWN:  # handlers of libraries are left in place
             signal.signal(number, _noted)
     woken = signal.set_wakeup_fd(_hearing.descriptor, warn_on_full_buffer=False)
     if woken not in (-1, _hearing.descriptor):
@@ -56,46 +56,46 @@ def keep() -> None:
 
 
 class _Hearing:
-    """Where the kernel's notes of signals go.
+    """Receives the numbers of signals from the kernel.
 
     Args:
         numbers: The signals.
         descriptor: Written to by the kernel.
-        at_once: What a signal's handler does itself.
+        at_once: Called by the signal handler itself.
     """
 
     def __init__(self, numbers: frozenset[int], descriptor: int, at_once: Callable[[], None] | None) -> None:
         self.numbers = numbers
         self.descriptor = descriptor
         self.at_once = at_once
-        self.other = -1  # written to by the kernel before: somebody's event loop, which is to hear of its own signals
+        self.other = -1  # the previous wake-up descriptor, of an event loop that has its own signal handlers
 
     def tell_others(self, received: bytes) -> None:
-        """Pass on what came to whoever would have been told without us."""
+        """Forward received signals to the previous wake-up descriptor."""
         if self.other >= 0:
-            with suppress(OSError):  # it is closed by now
+            with suppress(OSError):  # the descriptor may be closed
                 os.write(self.other, received)
 
 
 _hearing: _Hearing | None = None
 
 _PYTHONS_OWN = (signal.SIG_DFL, signal.SIG_IGN, None, signal.default_int_handler)
-"""Handlers that no library has chosen, or that ignore a signal. The last one raises KeyboardInterrupt in whatever code
-runs: Ctrl-C would end a task, and not the worker."""
+"""Default handlers, which may be replaced. The last one raises KeyboardInterrupt in any running code, so that Ctrl-C
+would end a task instead of the worker."""
 
 
 def _noted(number: int, frame: FrameType | None) -> None:
-    """Only what cannot wait: the kernel's note of the number is what the thread reads."""
+    """Call only the immediate function; the thread reads the signal's number from the descriptor."""
     del number, frame
     if _hearing is not None and _hearing.at_once is not None:
         _hearing.at_once()
 
 
 class LastExit:
-    """Ends the process when its time is up.
+    """Exits the process after a time limit.
 
     Args:
-        seconds: From ``begin`` on.
+        seconds: The time from ``begin`` to the exit.
         exit_process: Called with the exit code.
     """
 
@@ -105,7 +105,7 @@ class LastExit:
         self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
-        """Let the time run; again: nothing changes."""
+        """Start the timer, unless it was started before."""
         if self._timer is None:
             self._timer = threading.Timer(self._seconds, self._exit, (0,))
             self._timer.daemon = True

@@ -1,4 +1,4 @@
-"""A worker that stands still: every place is held by a task that waits for other tasks, which may need a place here."""
+"""Detection of a standstill: every place is held by a task that waits for other tasks, which may need a place here."""
 
 import time
 from collections.abc import Iterable
@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from worker.current import Run
 from worker.words.notices import StandsStill, announce
 
-LOOKED_SECONDS = 10.0  # since a run has last asked how another task stands: after that it does something else
+LOOKED_SECONDS = 10.0  # a run counts as waiting for this long after it last read another task's status
 
 
 class Standstill:
-    """Tells of it, once each time.
+    """Announces a standstill, once each time.
 
     Args:
         worker_id: The worker.
-        seconds: For which all places are held so before somebody is told; children that run end sooner.
+        seconds: How long all places must be held by waiting tasks, since most child tasks end sooner.
     """
 
     def __init__(self, worker_id: str, seconds: float) -> None:
@@ -24,11 +24,11 @@ class Standstill:
         self._is_told = False
 
     def look(self, runs: Iterable[Run], *, is_full: bool) -> None:
-        """Look at what runs.
+        """Check the current runs.
 
         Args:
-            runs: All of it.
-            is_full: Whether nothing more can start.
+            runs: All current runs.
+            is_full: Whether no further task can start.
         """
         now, runs = time.monotonic(), list(runs)
         awaited = [_awaited(run, now) for run in runs]

@@ -1,4 +1,4 @@
-"""The supervisor: one long-running process that claims, runs, and leaves nothing behind."""
+"""The supervisor, the core of the worker process: it claims and runs tasks, drains, and leaves."""
 
 import asyncio
 import contextlib
@@ -41,10 +41,10 @@ class Supervisor:
     """A worker.
 
     Args:
-        platform: Open; whose loop is the one that ``run`` is called on.
-        registry: The handlers, checked.
+        platform: The opened platform; it must belong to the loop on which ``run`` is called.
+        registry: The handlers, already checked.
         settings: Concurrency, lease, drain.
-        timings: How long it waits for what.
+        timings: Intervals and timeouts that are not user settings.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Supervisor:
         self._lost_runs = LostRuns(platform, self._runs, timings)
         self._wear_watch = WearWatch(platform, self.card.id, self._wear, self._runs, timings)
         self._listening = self._listen_with(self._intake.serving)
-        self._former: dict[asyncio.Task[None], Listening] = {}  # what is leaving after a reload, until its runs end
+        self._former: dict[asyncio.Task[None], Listening] = {}  # handlers replaced by reloads, until their runs end
         self._reloaded = asyncio.Event()
         self._stop = asyncio.Event()
-        self._told = False  # to leave, as known at once: the loop may first hear what the same signal did to a child
+        self._told = False  # set by ``stop`` immediately, before the loop notices how the same signal affected a child
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
         self._threads: Threads | None = None
@@ -81,31 +81,31 @@ class Supervisor:
 
     @property
     def card(self) -> WorkerCard:
-        """The worker as it introduces itself."""
+        """The description of the worker that the platform gets."""
         return self._intake.serving.card
 
     @property
     def is_worn_out(self) -> bool:
-        """Whether it has left because threads of it hang."""
+        """Whether the worker has left because its threads hang."""
         return self._wear_watch.is_worn_out
 
     @property
     def draining(self) -> bool:
-        """Whether it claims nothing more."""
+        """Whether the worker claims nothing more."""
         return self._told or self._stop.is_set()
 
     @property
     def running(self) -> int:
-        """How many tasks it has in hand."""
+        """The number of current runs."""
         return len(self._runs)
 
     @property
     def loop_lag(self) -> float:
-        """Seconds that the event loop took last to do what it was asked; it grows while a handler blocks it."""
+        """The seconds that the event loop last took to run a callback; grows while a handler blocks the loop."""
         return self._watch.lag if self._watch is not None else 0.0
 
     async def run(self) -> None:
-        """Work until ``stop``: boot, claim and run, drain, leave."""
+        """Work until ``stop`` is called: boot, claim and run, drain, leave."""
         self._loop = asyncio.get_running_loop()
         try:
             if await self._unless_stopped(self._boot()):
@@ -121,35 +121,35 @@ class Supervisor:
             await self._drain(loops)
 
     async def ready(self) -> None:
-        """Wait until it claims."""
+        """Wait until the worker has registered and claims tasks."""
         await self._ready.wait()
 
     def stop(self) -> None:
-        """Have it drain and leave; safe from any thread and signal handler; a second call changes nothing."""
+        """Make the worker drain and leave. Safe in any thread and signal handler; further calls have no effect."""
         self._told = True
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: it has left
+            with contextlib.suppress(RuntimeError):  # the loop is closed because the worker has left
                 self._loop.call_soon_threadsafe(self._stop.set)
         else:
             self._stop.set()
 
     def hurry(self) -> None:
-        """Have it leave now: what runs is handed back at once."""
+        """Make the worker leave without waiting for running tasks, which are handed back immediately."""
         self.stop()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._hurry.set)
 
     async def reload(self, registry: Registry) -> None:
-        """Serve other handlers from now on; what runs finishes with those it began with.
+        """Replace the handlers; running tasks finish with the handlers that they started with.
 
-        The new boot hooks run first; the old shutdown hooks once the last old run has ended.
+        The new boot hooks run first; the old shutdown hooks run once the last old run has ended.
 
         Args:
-            registry: The handlers, checked.
+            registry: The new handlers, already checked.
 
         Raises:
-            ModuleException: The platform cannot take them now; the old ones are served on.
-            Exception: What a boot hook raised; the same.
+            ModuleException: The platform cannot register them now; the old handlers stay in use.
+            Exception: A boot hook raised it; the old handlers stay in use.
         """
         new = Serving(registry, self._settings, self.card.id)
         hooks = Hooks(registry.boot_hooks, registry.shutdown_hooks)
@@ -172,7 +172,7 @@ class Supervisor:
         announce(HandlersReloaded(self.card.id, _names(registry)))
 
     async def _unless_stopped(self, boot: Coroutine[Any, Any, None]) -> bool:
-        """Start, unless it should stop before: nothing has been claimed yet. Returns: whether it has started."""
+        """Boot unless the worker is stopped first, when it has claimed nothing yet; return whether it has booted."""
         starting, stopped = asyncio.create_task(boot, name="boot"), asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -193,7 +193,7 @@ class Supervisor:
         bridge.adopt(loop, self._platform)
         registry = self._intake.serving.registry
         await self._hooks.boot()
-        self._is_listed = True  # as far as is known: it may be cancelled half-way
+        self._is_listed = True  # assumed in advance, since the registration may be cancelled half-way
         try:
             await self._platform.work.register(self.card)
         except Unavailable:
@@ -222,7 +222,7 @@ class Supervisor:
         )
 
     async def _deliveries(self) -> None:
-        """Deliver events to the handlers that there are, one set after another."""
+        """Deliver events to the current handlers, and to the next set after each reload."""
         while not self.draining:
             self._reloaded.clear()
             listening = self._listening
@@ -232,7 +232,7 @@ class Supervisor:
                 await self._reloaded.wait()
 
     async def _let_go(self, hooks: Hooks, listening: Listening, runs: list[asyncio.Task[None]]) -> None:
-        """Run the shutdown hooks of handlers that were replaced, once nothing of theirs runs."""
+        """Run the shutdown hooks of replaced handlers, once none of their runs and deliveries are left."""
         if runs:
             await asyncio.wait(runs)
         await listening.idle()
@@ -240,7 +240,7 @@ class Supervisor:
         await hooks.shut_down(self._settings.drain_seconds)
 
     async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
-        """Wait for the wish to stop; a loop that ends by a defect ends the worker, loudly."""
+        """Wait for ``stop``; an exception in one of the loops stops the worker and is raised."""
         stopped = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -257,9 +257,9 @@ class Supervisor:
         return [self._caller.threads, *listening, *loops, MODEL_CALLS]
 
     async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
-        """Claim nothing more, let what runs finish, hand back the rest.
+        """Stop claiming, let running tasks finish, hand back the rest.
 
-        One deadline over all of it: WORKER_DRAIN_SECONDS, 24 by default, since Heroku kills at 30.
+        One deadline applies to all of this: WORKER_DRAIN_SECONDS, 24 by default, since Heroku kills a process after 30.
         """
         deadline = time.monotonic() + self._settings.drain_seconds
         self._leave_by = deadline + self._timings.hand_back
@@ -280,7 +280,7 @@ class Supervisor:
         await asyncio.gather(telling, *loops, return_exceptions=True)
 
     async def _tell_of_drain(self) -> None:
-        """Have it shown that this worker is leaving; where that cannot be said, it leaves all the same."""
+        """Show on the platform that this worker is draining; a failure is ignored."""
         with contextlib.suppress(ModuleException):
             await self._platform.work.drain(self.card.id)
 
@@ -307,14 +307,14 @@ class Supervisor:
         return len(rest)
 
     async def _leave(self) -> None:
-        """Say goodbye: hooks first, then the last write, which frees whatever is still held."""
+        """Run the shutdown hooks, then leave the platform, which releases all tasks that are still held."""
         if self._former:
             await asyncio.wait(self._former, timeout=self._timings.hand_back)
         await self._hooks.shut_down(self._hook_seconds)
         if self._is_listed:
             try:
                 await self._platform.work.leave(self.card.id)
-            except ModuleException as error:  # its lease runs out by itself
+            except ModuleException as error:  # the worker's lease will expire
                 announce(PlatformTrouble(doing="leaving", error=error))
         for each in (self._caller, self._listening, *self._former.values()):
             each.close()
@@ -332,7 +332,7 @@ class Supervisor:
 
     _handed_back = 0
     _is_listed = False
-    _leave_by = 0.0  # time.monotonic() by which hooks should have ended
+    _leave_by = 0.0  # when hooks should have ended, as a value of time.monotonic()
 
 
 def _names(registry: Registry) -> tuple[str, ...]:

@@ -1,20 +1,20 @@
-"""How long a worker waits for what, apart from what its settings say. Each is a value that is handed down."""
+"""Worker timeouts and intervals that are not user settings, passed along as a value."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerTimings:
-    """Times of one worker, in seconds.
+    """The intervals and timeouts of a worker, in seconds.
 
     Args:
-        lost: Between two questions for what it has lost, should a hint not have come.
-        cut_off: Between two looks for runs that outlived the lease by this process's own clock.
-        wear: Between two looks at what wears it out.
-        report: Between two reports of it.
-        standstill: For which all places are held by runs that wait for other tasks, before somebody is told.
-        hooks: What shutdown hooks get at the least, when the runs have used up all the time.
-        hand_back: What cancelled runs get to be handed back; Heroku's 30 s less the drain's 24 leave six.
+        lost: The interval of checks for lost attempts, in case a hint is missing.
+        cut_off: The interval of checks for runs whose lease has expired by this process's own clock.
+        wear: The interval of checks for wear.
+        report: The interval of reports of wear.
+        standstill: How long all places must be held by waiting runs before a standstill is announced.
+        hooks: The least time for shutdown hooks, even if the runs have used up all the time.
+        hand_back: The time for cancelled runs to be handed back; Heroku's 30 s minus the drain's 24 leave six.
     """
 
     lost: float = 5.0

@@ -1,4 +1,4 @@
-"""What came of a handler, as a value: one function classifies, the engine sees only the outcome."""
+"""Classification of a handler's result or error as a verdict. The engine sees only the verdict."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,36 +19,37 @@ from worker.words.statuses import TERMINAL, AgentExecutionStatus
 Status = AgentExecutionStatus
 
 REASON_LOST = "lost"
-"""Why the supervisor itself ends a run whose attempt owns its task no longer."""
+"""The reason with which the supervisor ends a run whose attempt no longer owns its task."""
 
 CANCELLED = "the run was cancelled by its own code"
 
-MESSAGE_CHARACTERS = 10_000  # of an error's message as a result; a provider may answer with a whole page
+MESSAGE_CHARACTERS = 10_000  # most characters of an error's message; a provider may return an HTML page
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The attempt owns its task no longer: nothing is written."""
+    """The verdict of an attempt that no longer owns its task: nothing is written."""
 
 
 Verdict = Outcome | HandBack | Taken
 
 
 def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
-    """Classify what a handler returned: a Task, text, a model, a dict, or nothing (what it set on the task stands).
+    """Classify a handler's return value: a Task, text, a model, a dict, or None, which leaves the task as it is.
 
-    The output of an agent that its code has run by itself is classified by its status, and so is the text of one.
+    The output of an agent that the handler ran without ``run_agent`` is classified by its status, and its text
+    likewise.
 
     Raises:
-        ValidationError: What it set does not fit.
-        AgentFailed: It is the output of a run that failed.
-        CancelledError: The attempt was ended, and another makes up for it.
+        ValidationError: A field that the handler set is invalid.
+        AgentFailed: The value is the output of a failed run.
+        CancelledError: The attempt was ended, and another one follows.
     """
     from worker.agents.outputs import of_bare
 
     waits = _waits(task, run)
     if waits is not None:
-        return waits  # whatever it made of being ended
+        return waits  # whatever the handler returned after it was asked to end
     if run.stopping.reason in (REASON_OUTAGE, REASON_RETRY):
         raise asyncio.CancelledError(run.stopping.reason)
     ended = of_bare(value, run)
@@ -68,27 +69,27 @@ def of_value(value: Any, task: Task, run: Run) -> Outcome | HandBack:
 
 
 def comes_late(decision: Verdict, task: Task) -> bool:
-    """Tell whether a result is returned of a task that the handler's own save has ended with another."""
+    """Return whether a handler returned another result than the one with which it had already ended the task itself."""
     if not isinstance(decision, Outcome) or task.status not in TERMINAL or "status" in task.unsaved(by_handler=True):
         return False
     return decision.changes.get("result") not in (None, task.result)
 
 
 def of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
-    """Classify what a handler raised; an error whose own methods raise is one all the same."""
+    """Classify a handler's exception, even if the methods of the exception raise themselves."""
     try:
         return _of_error(error, run, task, handler, draining=draining)
-    except BaseException:  # noqa: BLE001 - the error's code is the user's, and may raise whatever there is
+    except BaseException:  # noqa: BLE001 - the exception's class is user code, whose methods may raise anything
         return Outcome(Status.Error, {"result": message(error), "error_code": ErrorCode.Handler})
 
 
 def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, draining: bool) -> Verdict:
     if run.stopping.reason == REASON_CUT_OFF or _holds(error, CutOff, task.id):
-        return HandBack()  # refused where it was really taken
+        return HandBack()  # refused if another attempt really owns the task
     if run.stopping.reason == REASON_LOST or _holds(error, LeaseLost, task.id):
         return Taken()
     if run.stopping.reason == REASON_DRAIN:
-        return HandBack()  # also where its time was up while it was ending: the first reason stands
+        return HandBack()  # even if the time limit passed while the run was ending: the first reason counts
     waits = _waits(task, run)
     if waits is not None:
         return waits
@@ -99,7 +100,7 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
     if isinstance(error, TimeLimit):
         return Outcome(Status.Failed, {"result": str(error), "error_code": ErrorCode.Limit, **kept(task, run)})
     if draining:
-        return HandBack()  # signals reach every process of a dyno: what fails then may be their doing, not the run's
+        return HandBack()  # signals reach all processes of a dyno, so the error may be a consequence of the shutdown
     if isinstance(error, asyncio.CancelledError):
         return Outcome(Status.Error, {"result": CANCELLED, "error_code": ErrorCode.Handler, **kept(task, run)})
     tries, known = task.errors + 1, classify(error)
@@ -110,25 +111,25 @@ def _of_error(error: BaseException, run: Run, task: Task, handler: Handler, *, d
 
 
 def _waits(task: Task, run: Run) -> Outcome | HandBack | None:
-    """What becomes of a run that has ended itself to wait for a person, a time or a signal."""
+    """Return the verdict of a run that ended itself to wait for a person, a time or a signal; None for others."""
     if run.stopping.reason == REASON_PAUSE:
         return Outcome(Status.Paused, {**kept(task, run), "hitl_request": run.stopping.cause})
     return run.stopping.cause if run.stopping.reason == REASON_SUSPEND else None
 
 
 def _holds(error: BaseException, kind: type[CutOff | LeaseLost], task_id: str) -> bool:
-    """Whether an error says that this task is no longer the run's, or is the group of one that does."""
+    """Return whether an error reports that the run lost this task, or is an exception group with such an error."""
     return any(isinstance(each, kind) and each.task_id == task_id for each in members(error))
 
 
 def codes(known: Classified) -> dict[str, Any]:
-    """What an error is, as a task has it."""
+    """Return the fields of a task that describe an error."""
     named = {"error_code": known.code, "provider_code": known.provider_code}
     return {name: str(value) for name, value in named.items() if value is not None}
 
 
 def name_of(decision: Verdict) -> str:
-    """A verdict in a word or two, for whoever watches."""
+    """Return a short name of a verdict, for observers."""
     match decision:
         case Outcome():
             return str(decision.status)
@@ -139,25 +140,25 @@ def name_of(decision: Verdict) -> str:
 
 
 def repeats(error: BaseException | None) -> bool:
-    """Whether a run that is taken up again after an error, where it stood, would only meet the same error."""
+    """Return whether a run that resumes after this error would only meet the same error again."""
     if error is None or isinstance(error, asyncio.CancelledError | CutOff | TimeLimit):
         return False
     return not classify(error).is_retryable
 
 
 def message(error: BaseException) -> str:
-    """An error as a person reads it: its own words, without a traceback and without what looks like a secret.
+    """Return an error's message without a traceback, and with likely secrets removed.
 
-    It is stored with the task, and told to whoever reads the task's events.
+    The message is stored with the task and sent to readers of the task's events.
     """
     return redaction.of_this_process().beginning(message_of(error), MESSAGE_CHARACTERS)
 
 
 def kept(task: Task, run: Run) -> dict[str, Any]:
-    """What is worth keeping of a handler that failed: its own status text, and what its agents have used."""
+    """Return the fields to store for a handler that failed: its own status text, and its agents' usage."""
     used = checked(run.account())
     try:
         changes = task.unsaved(by_handler=True)
-    except Exception:  # noqa: BLE001 - what it set may be anything; the error it raised is what counts
+    except Exception:  # noqa: BLE001 - fields set by the handler may be invalid, and its error is what matters
         return used
     return {name: changes[name] for name in ("internal_status", "tokens", "used_tools") if name in changes} | used

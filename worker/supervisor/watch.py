@@ -1,4 +1,4 @@
-"""A watch over the event loop: a handler that blocks it keeps its tasks, and is named."""
+"""Monitoring of the event loop: a handler that blocks the loop is detected and named."""
 
 import asyncio
 import sys
@@ -17,26 +17,26 @@ from worker.supervisor.wear import place
 from worker.words.notices import LoopBlocked, LoopFreed, LoopHeld, announce
 
 LOOK_SECONDS = 0.1
-NOTED_SECONDS = 0.25  # of silence, until who blocks is noted and counted
-BLOCKED_SECONDS = 2.0  # of silence, until somebody is told; a heavy import takes about one
-TOLD_SECONDS = 600.0  # for which it is shown with the worker that its loop was held
-MOST_HELD = 5  # of which it is
-LINES = 6  # innermost lines of the stack
+NOTED_SECONDS = 0.25  # without a response, before the block is recorded and counted
+BLOCKED_SECONDS = 2.0  # without a response, before the block is logged; a heavy import takes about one second
+TOLD_SECONDS = 600.0  # how long a block is shown with the worker
+MOST_HELD = 5  # most blocks shown with the worker
+LINES = 6  # innermost lines of the stack that are recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """What blocks: a run, where that is known, and the innermost lines of its stack."""
+    """The code that blocks the loop: its run, if known, and the innermost lines of its stack."""
 
     run: Run | None
     stack: tuple[str, ...]
 
 
 class LoopWatch:
-    """A thread that asks the loop for a sign of life.
+    """A thread that regularly checks whether the loop responds.
 
     Args:
-        loop: The loop.
+        loop: The event loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -46,20 +46,20 @@ class LoopWatch:
         self._held: deque[tuple[float, str]] = deque(maxlen=MOST_HELD)
         self._thread = threading.Thread(target=self._watch, name="worker watch", daemon=True)
         self.lag = 0.0
-        """Seconds that the loop took last to do what it was asked; it grows while the loop is blocked."""
+        """The seconds that the loop last took to run a callback; grows while the loop is blocked."""
 
     def held(self) -> list[str]:
-        """What has held the loop within the last ten minutes, in a line each, the latest first."""
+        """Return a line for each block of the loop within the last ten minutes, latest first."""
         now = time.monotonic()
         return list(dict.fromkeys(text for at, text in reversed(self._held) if text and now - at < TOLD_SECONDS))
 
     def start(self) -> None:
-        """Begin to watch; must be called on the loop."""
+        """Start the thread; must be called on the loop."""
         self._loops_thread = threading.get_ident()
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop the thread."""
         self._stop.set()
 
     def _watch(self) -> None:
@@ -78,7 +78,7 @@ class LoopWatch:
             self.lag = time.monotonic() - asked
 
     def _tell(self, answered: threading.Event, asked: float) -> None:
-        """Say who blocks, once, and that it is over."""
+        """Announce the block once, and then its end."""
         culprit = self._culprit()
         self._held.append((time.monotonic(), _told(culprit)))
         named = _named(culprit)
@@ -90,10 +90,10 @@ class LoopWatch:
         announce(LoopFreed(*named, time.monotonic() - asked))
 
     def _culprit(self) -> Culprit:
-        """Look at a stack that goes on meanwhile: what is read of it may be anything."""
+        """Return the code that blocks the loop. Its stack keeps changing, so reading it may fail."""
         try:
             return self._seen()
-        except Exception:  # noqa: BLE001 - the next look may see more
+        except Exception:  # noqa: BLE001 - the next check may succeed
             return Culprit(None, ())
 
     def _seen(self) -> Culprit:
@@ -101,7 +101,7 @@ class LoopWatch:
         if frame is None:
             return Culprit(None, ())
         run = _run_of(asyncio.current_task(self._loop)) or _run_in(frame)
-        frames = islice(traceback.walk_stack(frame), LINES)  # no source is read: meanwhile the code would go on
+        frames = islice(traceback.walk_stack(frame), LINES)  # source lines are not read, as the code keeps running
         stack = tuple(f"{each.f_code.co_filename}:{line} in {each.f_code.co_name}" for each, line in frames)
         return Culprit(run, stack)
 
@@ -112,7 +112,7 @@ def _named(culprit: Culprit) -> tuple[str | None, str | None, int | None, str | 
 
 
 def _told(culprit: Culprit) -> str:
-    """What has held the loop, in a line; empty where nothing of the user's is on the stack."""
+    """Return a line about a block, or an empty string if no user code is on the stack."""
     for each in culprit.stack:
         where, _, name = each.rpartition(" in ")
         filename, _, line = where.rpartition(":")
@@ -124,13 +124,13 @@ def _told(culprit: Culprit) -> str:
 
 
 def _run_of(task: asyncio.Task[object] | None) -> Run | None:
-    """The run that an asyncio task belongs to, however deep it stands; before Python 3.12 that cannot be asked."""
+    """Return the run to which an asyncio task belongs; before Python 3.12 this is unknown."""
     context: Context | None = getattr(task, "get_context", lambda: None)()
     return context.get(run_in_hand) if context is not None else None
 
 
 def _run_in(frame: FrameType | None) -> Run | None:
-    """The run of the call of a handler on a stack."""
+    """Return the run of the handler call on a stack, or None."""
     while frame is not None:
         if frame.f_code is Caller.call.__code__:
             return frame.f_locals.get("run")

@@ -1,4 +1,4 @@
-"""What wears a worker out: threads that hang, memory that grows, or as many tasks as it was given. Then it leaves."""
+"""Wear of a worker that makes it leave: hung threads, growing memory, or its maximum number of tasks."""
 
 import resource
 import sys
@@ -12,18 +12,18 @@ from worker.settings import Settings
 from worker.threads import ThreadCall, Threads
 from worker.words.work import MOST_TROUBLES, TROUBLE_CHARACTERS, WorkerWear
 
-RECENT_TASKS = 5  # that are shown with a worker
+RECENT_TASKS = 5  # tasks that are shown with a worker
 _OWN = Path(__file__).resolve().parents[1]
 _STATM = Path("/proc/self/statm")
 
 
 class Wear:
-    """Of one worker.
+    """The wear of one worker.
 
     Args:
-        settings: Its limits.
-        pools: Its pools of threads.
-        held: What has held its event loop lately.
+        settings: The limits.
+        pools: Returns the worker's thread pools.
+        held: Returns descriptions of recent blocks of the event loop.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Wear:
         self._pools = pools
         self._held = held
         self.tasks = 0
-        """How many runs have ended."""
+        """The number of runs that have ended."""
         self._recent: deque[str] = deque(maxlen=RECENT_TASKS)
 
     def ended(self, task_id: str) -> None:
@@ -42,11 +42,11 @@ class Wear:
         self._recent.appendleft(task_id)
 
     def hung(self) -> list[ThreadCall]:
-        """What threads still do though nobody waits for it any more."""
+        """Return the calls that still run in threads although their runs have ended."""
         return [call for pool in self._pools() for call in pool.hung()]
 
     def wear(self) -> WorkerWear:
-        """As it is shown with the worker."""
+        """Return the wear to report to the platform."""
         hung = self.hung()
         places = Counter(_place_of(each) for each in hung)
         told = [f"{where} hangs" + (f" {number} times" if number > 1 else "") for where, number in places.items()]
@@ -56,11 +56,11 @@ class Wear:
 
     @property
     def is_worn_out(self) -> bool:
-        """Whether it leaves by a fault, not by plan: whoever starts it again may want to know."""
+        """Whether the worker leaves because of a fault (hung threads), which its exit code reports."""
         return len(self.hung()) > self._settings.hung_threads
 
     def reason(self) -> str | None:
-        """Why the worker should leave; None means it should not."""
+        """Return the reason why the worker should leave, or None."""
         settings, hung = self._settings, self.hung()
         if len(hung) > settings.hung_threads:
             return f"{len(hung)} threads hang, which is more than WORKER_HUNG_THREADS={settings.hung_threads}"
@@ -73,17 +73,17 @@ class Wear:
 
 
 def _place_of(call: ThreadCall) -> str:
-    """Where the code of a thread stands: the innermost line of the user's."""
+    """Return the innermost line of user code that a thread is running."""
     frame = sys._current_frames().get(call.thread or 0)  # noqa: SLF001 - the way that its documentation names
     lines: list[str] = []
-    with suppress(Exception):  # it goes on meanwhile: what is read of it may be anything
+    with suppress(Exception):  # the thread keeps running, so reading its stack may fail
         frames = traceback.walk_stack(frame) if frame is not None else ()
         lines = [place(each.f_code.co_filename, line, each.f_code.co_name) for each, line in frames]
     return next((each for each in lines if each), "a thread")
 
 
 def place(filename: str, line: int, name: str) -> str:
-    """A line of code as it is shown; empty where it is Python's, a library's or this package's own."""
+    """Return a short description of a line of code; empty if it belongs to Python, a library or this package."""
     path = Path(filename)
     if "<" in filename or _OWN in path.parents or any(part in ("site-packages", "lib") for part in path.parts):
         return ""
@@ -91,9 +91,9 @@ def place(filename: str, line: int, name: str) -> str:
 
 
 def memory() -> int:
-    """Bytes of memory that this process uses: its resident set; where the system does not say, the most it has used."""
+    """Return this process's resident memory in bytes; its peak if the system does not report the current value."""
     try:
         return int(_STATM.read_text().split()[1]) * resource.getpagesize()
     except OSError:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024  # bytes on macOS, else KiB
+        return most if sys.platform == "darwin" else most * 1024  # bytes on macOS, KiB elsewhere

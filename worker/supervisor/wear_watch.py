@@ -1,4 +1,4 @@
-"""Looks at what wears a worker out, shows it with the worker, and has the worker leave in time."""
+"""Monitoring of a worker's wear: it is reported to the platform, and a worn-out worker is stopped."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,14 @@ from worker.words.notices import WorkerWorn, announce
 
 
 class WearWatch:
-    """Of one worker.
+    """Monitors the wear of one worker.
 
     Args:
-        platform: Which shows it to people.
+        platform: Shows the reports.
         worker_id: The worker.
-        wear: What wears it out.
-        runs: What it has in hand.
-        timings: How often it looks and reports.
+        wear: The wear of the worker.
+        runs: The current runs.
+        timings: The intervals of checks and reports.
     """
 
     def __init__(self, platform: Platform, worker_id: str, wear: Wear, runs: Runs, timings: WorkerTimings) -> None:
@@ -32,13 +32,13 @@ class WearWatch:
         self._wear = wear
         self._runs = runs
         self._timings = timings
-        self._report_at = 0.0  # time.monotonic()
-        self._hung = 0  # threads, as last reported
+        self._report_at = 0.0  # when the next report is due, as a value of time.monotonic()
+        self._hung = 0  # the number of hung threads in the last report
         self.is_worn_out = False
-        """Whether the worker leaves by a fault, not by plan."""
+        """Whether the worker leaves because of a fault, such as hung threads."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look until the worker stops; set ``stop`` once it is worn out. Whoever started it starts another."""
+        """Check regularly until the worker stops; set ``stop`` once it is worn out, so that it can be replaced."""
         standstill = Standstill(self._worker_id, self._timings.standstill)
         while (reason := self._wear.reason()) is None:
             await within(stop, self._timings.wear)
@@ -52,10 +52,10 @@ class WearWatch:
         stop.set()
 
     async def _report(self) -> None:
-        """Have it shown with the worker: soon where threads hang, else every ten seconds."""
+        """Report the wear: immediately if the number of hung threads has changed, otherwise every ten seconds."""
         wear, now = self._wear.wear(), time.monotonic()
         if now < self._report_at and wear.hung_threads == self._hung:
             return
         self._report_at, self._hung = now + self._timings.report, wear.hung_threads
-        with contextlib.suppress(ModuleException):  # reported again in time
+        with contextlib.suppress(ModuleException):  # a later report will arrive
             await self._platform.work.report(self._worker_id, wear)
