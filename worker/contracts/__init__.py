@@ -1,7 +1,7 @@
-"""The protocols that everything above the platforms talks to: one sentence a verb.
+"""The protocols that all code above the platforms uses: one method for each verb.
 
-Two implementations obey them: the Engine (PostgreSQL) and Remote (HTTP). One behavioural suite, ``tests/contract``,
-runs the same sentences against both.
+There are two implementations: the Engine (PostgreSQL) and Remote (HTTP). One suite of tests, ``tests/contract``, runs
+against both.
 """
 
 from worker.contracts.access import AccessRule, AccessScope

@@ -1,9 +1,9 @@
-"""Who may do what over HTTP: one table of roles by routes, verbs of ``/work``, and pages.
+"""Access control over HTTP: one table of roles by routes, verbs of ``/work``, and pages.
 
-A key has a role, an organization, and perhaps some agents. Each row says for each role what a request has to be about;
-a role that a row does not name is refused (403). Whatever the scope, nothing of another organization is ever found
-(404). What is not in the table is not served: ``tests/server/test_server_matrix.py`` makes every combination of it, and
-fails on a route, a verb or a page that has no row.
+A key has a role, an organization and, optionally, some agents. Each row states, for each role, what a request has to be
+about; roles that a row does not name are refused (403). Regardless of scope, data of another organization is never
+found (404). Nothing outside the table is served: ``tests/server/test_server_matrix.py`` derives every combination from
+the table, and fails on a route, verb or page without a row.
 """
 
 from collections.abc import Mapping
@@ -18,32 +18,33 @@ class AccessScope(StrEnum):
     """What a request of a role has to be about."""
 
     Organization = "organization"
-    """Anything: it concerns no agent."""
+    """No restriction: the request concerns no agent."""
     Listed = "listed"
-    """Anything: the answer holds, and the change reaches, only what belongs to the key's agents."""
+    """No restriction, but the request only reads and changes what belongs to the key's agents."""
     Agent = "agent"
-    """The agent that it names is one of the key's; else 404."""
+    """The named agent is one of the key's agents; otherwise 404."""
     Task = "task"
-    """The task that it names is of one of the key's agents; else 404."""
+    """The named task belongs to one of the key's agents; otherwise 404."""
     KnowledgeBase = "knowledge base"
-    """One of the key's agents searches the knowledge base that it names, or a key of theirs has made it; else 404."""
+    """One of the key's agents searches the named knowledge base, or a key of theirs has created it; otherwise 404."""
     Worker = "worker"
-    """The worker that it names was registered by this key, in this session, for agents of the key; else 404."""
+    """The named worker was registered with this key, in this session, for agents of the key; otherwise 404."""
     Claim = "claim"
-    """As ``Task``, and a worker of this key, in this session, has claimed the task, or an event of it; else 409."""
+    """As ``Task``, and a worker of this key, in this session, has claimed the task or an event of it; otherwise 409."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """One row.
+    """A row of the table.
 
     Args:
-        scopes: For each role that may, what the request has to be about.
+        scopes: For each permitted role, what the request has to be about.
         needs_key: Whether a key is needed at all.
-        takes_signature: Whether the signature of a file's URL does in the place of a key.
-        waits: Whether it is let through while the database is away, to be decided once it is back.
-        from_programs: Whether a request needs a header that no page of another site can send: it changes something,
-            although the protocol asks for it by GET.
+        takes_signature: Whether the signature in a file's URL is accepted instead of a key.
+        waits: Whether the request is admitted while the database is unavailable, and decided once it is available
+            again.
+        from_programs: Whether the request needs a header that no page of another site can send, because it changes
+            something although the protocol uses GET.
     """
 
     scopes: Mapping[Role, AccessScope] = field(default_factory=lambda: MappingProxyType(dict[Role, AccessScope]()))
@@ -54,7 +55,7 @@ class AccessRule:
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """Who may."""
+        """The permitted roles."""
         return tuple(self.scopes)
 
 
@@ -88,16 +89,16 @@ def _work(scope: AccessScope) -> AccessRule:
 
 
 OPEN = AccessRule(needs_key=False)
-"""No key is needed: it tells nothing, and changes nothing."""
+"""No key is needed: the request reveals nothing and changes nothing."""
 
 SAVE = _rule(client=AccessScope.Task, worker=AccessScope.Claim, admin=AccessScope.Task)
-"""Fields and events of a task. Whoever names an attempt has to have claimed it, whatever the role."""
+"""Fields and events of a task. A request that names an attempt must come from its claimant, whatever the role."""
 
 ROUTES: Mapping[str, AccessRule] = MappingProxyType(
     {
         "GET /health": OPEN,
         "GET /ready": OPEN,
-        "GET /docs": OPEN,  # it leads to the page
+        "GET /docs": OPEN,  # redirects to the page
         "GET /openapi.json": OPEN,
         "GET /metrics": _read(AccessScope.Listed),
         "GET /workers": _read(AccessScope.Listed),
@@ -152,7 +153,7 @@ ROUTES: Mapping[str, AccessRule] = MappingProxyType(
         ),
         "POST /metadata/api_key_allowance": _read(AccessScope.Listed),
         "GET /metadata/default_llm_extra_headers": _read(AccessScope.Organization),
-        # knowledge bases; the ways to them are the public protocol's
+        # knowledge bases; their paths are those of the public protocol
         "GET /knowledge_bases": _read(AccessScope.Listed),
         "POST /knowledge_bases/create": _write(AccessScope.Listed),
         "GET /knowledge_bases/{knowledge_base_id}": _read(AccessScope.KnowledgeBase),
@@ -165,7 +166,7 @@ ROUTES: Mapping[str, AccessRule] = MappingProxyType(
         "GET /providers": _read(AccessScope.Organization),
         "POST /providers/{provider_id}/resume": _rule(admin=AccessScope.Organization),
         "POST /providers/{provider_id}/fail": _rule(admin=AccessScope.Organization),
-        # keys, and who did what
+        # keys and the audit log
         "GET /keys": _rule(admin=AccessScope.Listed),
         "POST /keys": _rule(admin=AccessScope.Listed),
         "POST /keys/{key_id}/revoke": _rule(admin=AccessScope.Listed),
@@ -181,10 +182,10 @@ ROUTES: Mapping[str, AccessRule] = MappingProxyType(
         "POST /work": _read(AccessScope.Organization),  # each of its verbs has a rule of its own
     }
 )
-"""Method and path of every route, as the application has them. ``GET`` is ``HEAD`` too."""
+"""Method and path of every route, as in the application. ``GET`` includes ``HEAD``."""
 
 NATIVE_STREAM = "-"
-"""In the place of an agent, in the address of a native worker's stream: it serves its worker's agents."""
+"""Stands for the agent in the address of a native worker's stream, which serves all of the worker's agents."""
 
 VERBS: Mapping[str, AccessRule] = MappingProxyType(
     {
@@ -254,7 +255,7 @@ PAGES: Mapping[str, AccessRule] = MappingProxyType(
         "POST /ui/keys": _rule(admin=AccessScope.Listed),
         "POST /ui/keys/{key_id}/revoke": _rule(admin=AccessScope.Listed),
         "GET /ui/audit": _rule(admin=AccessScope.Listed),
-        "GET /ui/answer": OPEN,  # the link in its address is the right
+        "GET /ui/answer": OPEN,  # the link itself grants access
         "POST /ui/answer": OPEN,
         "GET /ui/sign-in": OPEN,
         "POST /ui/sign-in": OPEN,

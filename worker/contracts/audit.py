@@ -1,4 +1,4 @@
-"""What the HTTP server itself writes into the audit log: who came in, who left, who was refused."""
+"""The server's own entries in the audit log: sign-ins, sign-outs and refusals."""
 
 from typing import Any, Protocol
 
@@ -6,7 +6,7 @@ from worker.words.actors import Actor, AuditAction
 
 
 class Audit(Protocol):
-    """The audit log of one organization. The verbs write down by themselves what they change."""
+    """The audit log of one organization. Verbs record their own changes."""
 
     async def write(
         self,
@@ -18,9 +18,14 @@ class Audit(Protocol):
         times: int = 1,
         details: dict[str, Any] | None = None,
     ) -> str:
-        """The server; writes down what has happened, and answers the line's id.
+        """Append an entry to the audit log, on behalf of the server, and return its id.
 
-        ``actor``: who did it; None: on whose behalf this code runs. ``error``: why it did not happen. ``times``: how
-        often.
+        Args:
+            action: The action.
+            subject: What the action was about, such as ``task 0199…``.
+            actor: Who did it; None means the actor on whose behalf the current code runs.
+            error: Why the action failed; None if it succeeded.
+            times: How often it happened.
+            details: Further details.
         """
         ...

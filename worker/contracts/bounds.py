@@ -1,4 +1,4 @@
-"""How long a client's call may take, all that it asks for together, whatever state the platform is in."""
+"""A time limit on a client's call, shared by everything that the call requests, whatever state the platform is in."""
 
 import functools
 import time
@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 CALL_SECONDS = 10.0
-"""What a client's call may take (design: promise 12)."""
+"""Time limit of a client's call (design: promise 12)."""
 
 Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, Any]])
 
@@ -15,23 +15,23 @@ _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
 def left() -> float | None:
-    """Seconds that are left of the client's call in hand; None means there is none."""
+    """Return the seconds left of the current client's call; None if there is none."""
     until = _until.get()
     return None if until is None else until - time.monotonic()
 
 
 def remaining() -> float:
-    """Seconds that are left of the call in hand; of none, as many as a call has."""
+    """Return the seconds left of the current client's call; without one, the full time limit."""
     seconds = left()
     return CALL_SECONDS if seconds is None else seconds
 
 
 def bounded(verb: Verb) -> Verb:
-    """Have all that a client's call asks for share one bound; what carries a live attempt has none."""
+    """Make everything that a client's call requests share one time limit. Calls that carry a live attempt have none."""
 
     @functools.wraps(verb)
     async def within(*arguments: Any, **options: Any) -> Any:
-        if _until.get() is not None or options.get("attempt") is not None:  # a live attempt waits
+        if _until.get() is not None or options.get("attempt") is not None:  # a live attempt waits without limit
             return await verb(*arguments, **options)
         token = _until.set(time.monotonic() + CALL_SECONDS)
         try:

@@ -1,4 +1,4 @@
-"""What clients ask a platform for."""
+"""The verbs of clients."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -21,193 +21,302 @@ from worker.words.work import KeptFile, StoredFile
 
 
 class Tasks(Protocol):
-    """What clients ask for. Every verb sees its own organization alone; another's task is not found."""
+    """The verbs of clients and, for providers and the audit log, of operators.
+
+    Every verb sees only its own organization: tasks of others are not found. A verb described by "Return" or "Yield"
+    changes nothing.
+    """
 
     async def create(self, new: NewTask, *, key: str | None = None) -> TaskRecord:
-        """Anyone; stores a pending task and ``task_created``; durable on return; a known id runs a finished task again.
+        """Create a pending task and its ``task_created`` event, durably. The id of a finished task reruns that task.
 
-        With a ``key`` the same task is made once, and answered to whoever asks for it again.
-        Of a conversation an agent takes one task at a time, in order of creation, unless its handler says otherwise.
-        Raises: NotFound (``id`` unknown where the platform makes ids), Conflict (that task is not finished, or the
-        conversation is busy and its agent rejects others), ValidationError.
+        An agent takes one task of a conversation at a time, in order of creation, unless its handler has another rule.
+
+        Args:
+            new: The task.
+            key: An Idempotency-Key: creating a task with the same key again returns the first one.
+
+        Raises:
+            NotFound: ``id`` is unknown, and the platform assigns ids itself.
+            Conflict: The existing task is not finished, or the conversation is busy and its agent rejects others.
+            ValidationError: The task is invalid.
         """
         ...
 
     async def get(self, task_id: str) -> TaskRecord:
-        """Anyone; changes nothing. Raises: TaskNotFound."""
+        """Return a task.
+
+        Raises:
+            TaskNotFound: There is no such task.
+        """
         ...
 
     async def find(self, query: TaskQuery) -> list[TaskItem]:
-        """Anyone; newest first, at most ``query.limit``, after ``query.before``; changes nothing."""
+        """Return tasks, newest first, at most ``query.limit``, after ``query.before``."""
         ...
 
     async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
-        """Anyone; how many tasks fit, by status, among the newest 10,000 of each; changes nothing.
+        """Return the number of tasks that match, by status, among the newest 10,000 of each.
 
-        Where the query names agents, a user, a parent or an internal status, it is the newest 10,000 of theirs. The
-        query's statuses, ``limit`` and ``before`` play no part: every status is in the answer.
+        If the query names agents, a user, a parent or an internal status, these are the newest 10,000 of theirs. The
+        query's statuses, ``limit`` and ``before`` are ignored: the answer contains every status.
         """
         ...
 
     async def update(
         self, task_id: str, changes: Mapping[str, Any], *, attempt: int | None = None, origin: str | None = None
     ) -> TaskRecord:
-        """Anyone without an attempt, the owner with one; stores the changed fields and ``task_updated``; None clears.
+        """Store changed fields and a ``task_updated`` event. None clears a field.
 
-        Without an attempt: ``pending`` is ignored, ``executing`` takes a pending task out of the queue for an outside
-        holder, a terminal status ends the task and fences its run; on a terminal task the first terminal status wins
-        and only ``internal_status`` changes, and the ``result`` of a completed one that has none yet. A run that ended
-        its task by such a save may still say what came of it. ``origin`` is the delivery handler that saves: it gets no
-        delivery of it.
-        Raises: TaskNotFound, LeaseLost, ValidationError, TooLarge (a result over 50 MiB), Unsupported (clearing).
+        Without an attempt, any client may call this: ``pending`` is ignored; ``executing`` takes a pending task out of
+        the queue for an outside holder; a terminal status ends the task and fences its run. On a terminal task the
+        first terminal status remains: only ``internal_status`` can change, and the ``result`` of a completed task that
+        has none yet. A run that ended its own task with such a save may still store its result.
+
+        Args:
+            task_id: The task.
+            changes: The fields.
+            attempt: The attempt of the run that saves, which must own the task.
+            origin: The handler of a delivery that saves, which gets no delivery of this event.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            LeaseLost: The attempt no longer owns the task.
+            ValidationError: A field is invalid.
+            TooLarge: The result is larger than 50 MiB.
+            Unsupported: The platform cannot clear fields.
         """
         ...
 
     async def stop(self, task_id: str) -> TaskRecord:
-        """Anyone; a task that is not terminal ends ``stopped`` and its run is fenced; a terminal one is unchanged.
+        """End an unfinished task as ``stopped`` and fence its run. A terminal task is left unchanged.
 
-        Raises: TaskNotFound.
+        Raises:
+            TaskNotFound: There is no such task.
         """
         ...
 
     async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
-        """Anyone; a terminal or paused task is pending again. Raises: TaskNotFound, Conflict.
+        """Make a terminal or paused task pending again.
 
-        It resumes where it stood, or its journal is dropped, as ``resume`` says; a paused one always resumes. None: a
-        completed one begins anew, any other resumes.
+        Args:
+            task_id: The task.
+            resume: Whether to keep the journal; a paused task always does. None means yes, unless the task was
+                completed.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            Conflict: The task is neither terminal nor paused.
         """
         ...
 
     async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
-        """Anyone; gives a paused task its answers, all or none; once nothing is open the task is pending again.
+        """Answer requests of a paused task, all or none. Once no request is open, the task is pending again.
 
         The same answer again changes nothing.
 
-        Raises: TaskNotFound, NotFound (it asks for nothing under that id), Conflict (it waits for nothing, or was
-        answered otherwise), ValidationError (it is not what was asked for; the field is named), Unsupported.
+        Raises:
+            TaskNotFound: There is no such task.
+            NotFound: The task has no request with this id.
+            Conflict: The task waits for nothing, or the request has a different answer.
+            ValidationError: An answer does not fit its request; the field is named.
+            Unsupported: The platform has no requests.
         """
         ...
 
     async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
-        """Anyone; tells a task something by name, kept until it ends; one that waits for it goes on.
+        """Send a named signal to a task, which keeps it until the task ends. A task that waits for it continues.
 
-        Raises: TaskNotFound, Conflict (it has ended), ValidationError, Unsupported.
+        Raises:
+            TaskNotFound: There is no such task.
+            Conflict: The task has ended.
+            ValidationError: The signal is invalid.
+            Unsupported: The platform has no signals.
         """
         ...
 
     async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
-        """Anyone; what was asked and answered in a conversation, the first turn first; changes nothing.
+        """Return the questions and answers of a conversation, the first turn first.
 
-        A task that belongs to none and was continued is a conversation under its own id.
-        Raises: NotFound (no task of it is there), Unsupported.
+        A continued task that belongs to no conversation is one under its own id.
+
+        Raises:
+            NotFound: The conversation has no tasks.
+            Unsupported: The platform has no conversations.
         """
         ...
 
     async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
-        """Anyone; conversations, the one with the newest task first; changes nothing. Raises: Unsupported."""
+        """Return conversations, the one with the newest task first.
+
+        Raises:
+            Unsupported: The platform has no conversations.
+        """
         ...
 
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
-        """Anyone; says something to a task's agent, which reads it before its next model call, or in its next attempt.
+        """Send a message to a task's agent, which reads it before its next model call, or in its next attempt.
 
-        Raises: TaskNotFound, Conflict (it has ended), Unsupported.
+        Raises:
+            TaskNotFound: There is no such task.
+            Conflict: The task has ended.
+            Unsupported: The platform has no messages.
         """
         ...
 
     async def skip(self, task_id: str) -> TaskRecord:
-        """Anyone; the others of its conversation go on without a task that waits; it goes on when it can, as the last.
+        """Let a conversation continue without a waiting task, which continues when it can, behind the others.
 
-        Raises: TaskNotFound, Conflict (it keeps nobody waiting), Unsupported.
+        Raises:
+            TaskNotFound: There is no such task.
+            Conflict: The task is not waiting, or takes no turns.
+            Unsupported: The platform has no conversations.
         """
         ...
 
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
-        """Anyone; what waits for a person, the longest waiting first; changes nothing. Raises: Unsupported."""
+        """Return open requests to people, the longest-waiting first.
+
+        Raises:
+            Unsupported: The platform has no requests.
+        """
         ...
 
     def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncIterator[TaskUpdateEvent]:
-        """Anyone; every event numbered above ``after``, in order, without a gap; changes nothing.
+        """Yield every event numbered above ``after``, in order and without gaps.
 
-        With ``follow`` it waits for more and ends when the task is terminal and its last event was seen.
-        Raises: TaskNotFound.
+        With ``follow``, wait for more, until the task is terminal and its last event was yielded.
+
+        Raises:
+            TaskNotFound: There is no such task.
         """
         ...
 
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
-        """Anyone; appends events to a task that is not terminal. Raises: TaskNotFound, Conflict, LeaseLost."""
+        """Append events to a task that is not terminal.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            Conflict: The task is terminal.
+            LeaseLost: The attempt no longer owns the task.
+        """
         ...
 
     async def activity(self, task_id: str) -> AgentActivityThread:
-        """Anyone; the activity log, composed from the events. Raises: TaskNotFound."""
+        """Return the activity log, composed from the events.
+
+        Raises:
+            TaskNotFound: There is no such task.
+        """
         ...
 
     async def attempts(self, task_id: str) -> list[Attempt]:
-        """Anyone; who ran it when and how that ended, the first attempt first, those before a retry by hand too.
+        """Return the task's attempts with their outcomes, the first one first, including those before a manual retry.
 
-        Raises: TaskNotFound, Unsupported (the platform tells nothing of them).
+        Raises:
+            TaskNotFound: There is no such task.
+            Unsupported: The platform does not record attempts.
         """
         ...
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
-        """Anyone; stores a file under its digest, once however often it comes, and answers its reference.
+        """Store a file under its digest, identical files only once, and return its reference.
 
-        Raises: TooLarge, ValidationError (empty).
+        Raises:
+            TooLarge: The file is too large.
+            ValidationError: The file is empty.
         """
         ...
 
     async def open_file(self, reference: str) -> StoredFile:
-        """Anyone; a stored file. Raises: FileNotStored."""
+        """Return a stored file.
+
+        Raises:
+            FileNotStored: There is no such file.
+        """
         ...
 
     async def kept_files(self, task_id: str) -> list[KeptFile]:
-        """Anyone; which of a task's files are stored, and as what. Raises: TaskNotFound."""
+        """Return the stored copies of files from a task's URLs.
+
+        Raises:
+            TaskNotFound: There is no such task.
+        """
         ...
 
     async def get_agent(self, agent_id: str) -> AgentRecord:
-        """Anyone; an agent that was made or that a worker announced. Raises: AgentNotFound."""
+        """Return an agent that was created, or announced by a worker.
+
+        Raises:
+            AgentNotFound: There is no such agent.
+        """
         ...
 
     async def invoke_tool(
         self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
     ) -> ToolInvocationResult:
-        """Anyone; a worker that serves the agent calls its tool, within the tool's own time limit; it is a task.
+        """Have a worker that serves the agent call its tool, as a task, within the tool's own time limit.
 
-        What the tool raises, or does not take, is in the result. Again with the same key: the same call, not another.
-        Raises: AgentNotFound, ToolNotFound.
+        Args:
+            agent_id: The agent.
+            tool: The tool's name.
+            payload: The arguments.
+            key: Identifies the call: repeating it with the same key does not make another call.
+
+        Returns:
+            The result, which includes the tool's errors and refusals of the payload.
+
+        Raises:
+            AgentNotFound: There is no such agent.
+            ToolNotFound: No live worker has the tool.
         """
         ...
 
     async def providers(self) -> list[ProviderState]:
-        """Operator; the providers whose last call failed, the longest away first; changes nothing."""
+        """Return the providers whose last call failed, the longest unavailable first."""
         ...
 
     async def resume_provider(self, provider_id: str) -> ProviderState:
-        """Operator; tasks that wait for a provider are tried at once; how it stood. Raises: NotFound."""
+        """Let all tasks that wait for a provider run now, and return the provider's former state.
+
+        Raises:
+            NotFound: There is no such provider.
+        """
         ...
 
     async def fail_provider(self, provider_id: str) -> ProviderState:
-        """Operator; tasks that wait for a provider end as errors; how it stood. Raises: NotFound."""
+        """End all tasks that wait for a provider as errors, and return the provider's former state.
+
+        Raises:
+            NotFound: There is no such provider.
+        """
         ...
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
-        """Operator; the lines of the audit log that fit, the newest first; changes nothing.
+        """Return the matching entries of the audit log, newest first.
 
-        Who did what to which row, when, and from where: keys made and revoked, agents saved and deleted, tasks stopped
-        and run again, providers and deliveries, sign-ins, and what was refused. Raises: Unsupported.
+        An entry records who did what to which row, when and from where: keys created and revoked, agents saved and
+        deleted, tasks stopped and rerun, providers and deliveries, sign-ins, and refusals.
+
+        Raises:
+            Unsupported: The platform has no audit log.
         """
         ...
 
     async def list_agents(self) -> list[AgentRecord]:
-        """Anyone; all agents, by name."""
+        """Return all agents, by name."""
         ...
 
     async def save_agent(self, agent: AgentRecord) -> AgentRecord:
-        """Anyone; makes an agent, or changes it under the next version."""
+        """Create an agent, or store its next version."""
         ...
 
     async def delete_agent(self, agent_id: str) -> AgentRecord:
-        """Anyone; the agent is listed no more, its tasks stay; a worker that serves it announces it at its next start.
+        """Remove an agent from the list, and return its last record. Its tasks remain.
 
-        Answers the agent as it was. Raises: AgentNotFound.
+        A worker that serves the agent announces it again when it next starts.
+
+        Raises:
+            AgentNotFound: There is no such agent.
         """
         ...

@@ -1,4 +1,4 @@
-"""What clients ask about deliveries that failed."""
+"""The verbs of clients about failed deliveries."""
 
 from typing import Protocol
 
@@ -6,21 +6,25 @@ from worker.words.deliveries import DeliveryQuery, DeliveryRetry, FailedDelivery
 
 
 class Deliveries(Protocol):
-    """Deliveries that failed, of one organization."""
+    """Failed deliveries of one organization. Any client may call these verbs."""
 
     async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
-        """Anyone; those that wait for another try and those set aside, of the newest tasks first; changes nothing.
+        """Return deliveries that wait for another try or were set aside, those of the newest tasks first.
 
-        Raises: ValidationError (``before`` is no id), Unsupported.
+        Raises:
+            ValidationError: ``before`` is not an id.
+            Unsupported: The platform does not list deliveries.
         """
         ...
 
     async def retry(self, wish: DeliveryRetry) -> int:
-        """Anyone; the set-aside ones that fit are tried once more; how many that are.
+        """Make the selected dead letters due for one more try, and return their number. Others are ignored.
 
-        Each is delivered before what its handler has still to hear of the same task, and after what it has heard:
-        whoever asks for it accepts that it comes late. It fails again: it is set aside again. One that is no longer
-        set aside is passed over.
-        Raises: ValidationError (an id is none), Unsupported.
+        Each is delivered before events of the same task that its handler has not seen yet, but after those that it has
+        seen: it may therefore be out of order. If it fails again, it is set aside again.
+
+        Raises:
+            ValidationError: An id is invalid.
+            Unsupported: The platform does not list deliveries.
         """
         ...

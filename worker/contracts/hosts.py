@@ -1,4 +1,4 @@
-"""What the HTTP server stands on: a platform as the host of every organization."""
+"""The platform below the HTTP server: a host of every organization."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
@@ -23,44 +23,50 @@ from worker.words.work import JournalEntry, WorkerCard
 
 
 class Admin(Protocol):
-    """What only the Engine can do, for commands that look after it."""
+    """The verbs of operators that only the Engine has, for commands that maintain it."""
 
     @property
     def keys(self) -> Keys:
-        """Keys of the HTTP server."""
+        """The keys of the HTTP server."""
         ...
 
     async def migrate(self) -> list[str]:
-        """Operator; brings the schema up to date under an advisory lock; the names of what was applied."""
+        """Apply pending migrations under an advisory lock, and return their names."""
         ...
 
     async def pending_migrations(self) -> list[str]:
-        """Anyone; the names of what ``migrate`` would apply; changes nothing."""
+        """Return the names of the migrations that ``migrate`` would apply."""
         ...
 
     async def surplus(self, days: int) -> Removed:
-        """Operator; what ``clean`` would remove now; changes nothing."""
+        """Return what ``clean`` would remove now."""
         ...
 
     def clean(self, days: int) -> AsyncGenerator[Removed]:
-        """Operator; removes tasks finished longer ago, whole, and journals and files that nobody needs any more.
+        """Remove tasks that finished more than ``days`` days ago, and journals and files that are no longer needed.
 
-        Batch by batch, each durable when it is yielded; nothing that is live is locked or changed. 0 days: no tasks.
+        Yields each batch after it is committed. Live tasks are neither locked nor changed. With 0 days, no tasks are
+        removed.
         """
         ...
 
 
 class HostedWork(Work, Protocol):
-    """The verbs of workers, as the server passes them on.
+    """The verbs of workers, as the server calls them.
 
-    Writes of a run may carry a ``sequence``, greater than that of every write of the run before. One that was carried
-    out is not carried out again, whichever server process it reaches: its answer was lost, and it is answered anew.
+    A run's writes may carry a ``sequence``, which grows with every write of the run. A write that was already carried
+    out is not repeated, whichever server process it reaches: its answer was lost, and is sent again.
     """
 
     async def register(self, card: WorkerCard, *, session: WorkerSession | None = None) -> None:
-        """The server; with a session: that worker's lease is its only sign of life, and ``renew`` alone holds it.
+        """Register a worker, as ``Work.register`` does.
 
-        Raises: Conflict (a worker of another session, or of another organization, has this id).
+        Args:
+            card: The worker.
+            session: Its session. With one, the lease is the worker's only sign of life, and only ``renew`` extends it.
+
+        Raises:
+            Conflict: A worker of another session or organization has this id.
         """
         ...
 
@@ -73,34 +79,34 @@ class HostedWork(Work, Protocol):
         *,
         sequence: int | None = None,
     ) -> None:
-        """The server; as ``Work.emit``."""
+        """See ``Work.emit``."""
         ...
 
     async def entries(self, task_id: str) -> list[JournalEntry]:
-        """The server; the journal as it is stored: large values are references, which the worker opens itself."""
+        """Return the journal as stored. Large values are references, which the worker opens itself."""
         ...
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
-        """The server; as ``Work.finish``."""
+        """See ``Work.finish``."""
         ...
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack, *, sequence: int | None = None) -> None:
-        """The server; as ``Work.hand_back``."""
+        """See ``Work.hand_back``."""
         ...
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState:
-        """The server; as ``Work.provider_failed``."""
+        """See ``Work.provider_failed``."""
         ...
 
     async def crashed(
         self, task_id: str, attempt: int, reason: str, delay: float = 0.0, *, sequence: int | None = None
     ) -> None:
-        """The server; as ``Work.crashed``."""
+        """See ``Work.crashed``."""
         ...
 
 
 class NamedTasks(Tasks, Protocol):
-    """The verbs of clients, as the server passes them on."""
+    """The verbs of clients, as the server calls them."""
 
     async def update(
         self,
@@ -111,15 +117,24 @@ class NamedTasks(Tasks, Protocol):
         origin: str | None = None,
         sequence: int | None = None,
     ) -> TaskRecord:
-        """The server; as ``Tasks.update``. A run's carries a ``sequence``, as its other writes do."""
+        """See ``Tasks.update``. A run's update carries a ``sequence``, like its other writes."""
         ...
 
     async def create(self, new: NewTask, *, under: str | None = None, key: str | None = None) -> TaskRecord:
-        """The server; ``under`` is the id of a task that does not exist yet. Raises: Conflict (it does)."""
+        """Create a task, as ``Tasks.create`` does, optionally under a given id.
+
+        Args:
+            new: The task.
+            under: The id of a task that does not exist yet.
+            key: The Idempotency-Key.
+
+        Raises:
+            Conflict: The task exists.
+        """
         ...
 
     def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
-        """The server; as ``Tasks.events``, and it can be closed before its end."""
+        """See ``Tasks.events``. The generator can be closed before its end."""
         ...
 
 
@@ -128,7 +143,7 @@ class Organization(Protocol):
 
     @property
     def organization_id(self) -> str:
-        """Whose."""
+        """The organization's id."""
         ...
 
     @property
@@ -143,7 +158,7 @@ class Organization(Protocol):
 
     @property
     def deliveries(self) -> Deliveries:
-        """Deliveries that failed."""
+        """The verbs of failed deliveries."""
         ...
 
     @property
@@ -152,68 +167,77 @@ class Organization(Protocol):
         ...
 
     async def stats(self) -> Stats:
-        """Operator; how its unfinished work stands, counted by index; changes nothing."""
+        """Return statistics of unfinished work. The cost does not depend on the number of finished tasks."""
         ...
 
     @property
     def uploads(self) -> Uploads:
-        """Which of its stored files a key of certain agents reaches."""
+        """Which of the stored files a key of certain agents reaches."""
         ...
 
     @property
     def audit(self) -> Audit:
-        """Its audit log, to be written to."""
+        """The audit log, for the server's own entries."""
         ...
 
     @property
     def presence(self) -> Presence:
-        """Workers that reach it over HTTP."""
+        """The workers that are connected over HTTP."""
         ...
 
 
 class Host(Admin, Protocol):
-    """What the HTTP server stands on: every organization of a platform. The Engine alone is one."""
+    """The platform below the HTTP server, with every organization. Only the Engine implements it."""
 
     @property
     def organization_id(self) -> str:
-        """The organization where nobody names another."""
+        """The default organization."""
         ...
 
     @property
     def description(self) -> str:
-        """Where it is, for people; no secret in it."""
+        """Where the platform is, for people; contains no secrets."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """What the platform can do."""
         ...
 
     @property
     def sessions(self) -> Sessions:
-        """Who has signed in to the server's pages."""
+        """Sign-in sessions of the server's pages."""
         ...
 
     def organization(self, organization_id: str) -> Organization:
-        """The verbs of one organization; connections are shared by all."""
+        """Return the verbs of one organization. All organizations share connections."""
         ...
 
     def guard(self) -> None:
-        """Look for dead workers from now on."""
+        """Start to watch for dead workers."""
         ...
 
     async def end_silent(self) -> int:
-        """End tasks whose outside holder has said nothing for an hour; how many that were."""
+        """End tasks whose outside holder has not been heard from for an hour, and return their number."""
         ...
 
     async def hung_threads(self) -> dict[str, int]:
-        """How many threads hang in which workers that are here, of every organization. Raises: Unavailable."""
+        """Return the number of hung threads in each live worker, of every organization.
+
+        Raises:
+            Unavailable: The database is unavailable.
+        """
         ...
 
     async def open(self) -> None:
-        """Connect. Raises: Unavailable, ConfigurationError."""
+        """Connect.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+            ConfigurationError: The configuration is invalid.
+        """
         ...
 
     async def close(self) -> None:
-        """Let go of every connection; idempotent."""
+        """Close all connections. Idempotent."""
         ...

@@ -1,4 +1,4 @@
-"""What the HTTP server keeps beside the tasks, for all organizations."""
+"""What the server stores besides tasks, for all organizations: keys, secrets, reservations of Idempotency-Keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ RESERVED_ORGANIZATIONS = frozenset(
         "ui",
     }
 )
-"""Names that no organization with a key has: an address would leave it open whether they mean a route of the server."""
+"""Names that organizations with keys cannot have: in an address, they would be confused with the server's routes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of the HTTP server, without the key itself.
+    """A key of the server, without its secret text.
 
     Args:
-        agents: The agents it reaches; None means every one of its organization.
+        agents: The agents that it reaches; None means all agents of its organization.
         role: What it may do with them.
     """
 
@@ -48,7 +48,7 @@ class Key:
 
 
 class KeyAdmin(Protocol):
-    """What an operator does with the keys of a server."""
+    """An operator's verbs for the keys of a server."""
 
     async def create(
         self,
@@ -59,74 +59,98 @@ class KeyAdmin(Protocol):
         agents: Sequence[str] = (),
         seconds: float | None = None,
     ) -> tuple[str, Key]:
-        """Operator; makes a key and answers it, this once. ``seconds``: its life.
+        """Create a key. Its text is returned only this once.
 
-        Raises: ValidationError (no name of an organization, or a reserved one).
+        Args:
+            organization_id: The key's organization.
+            role: The key's role.
+            name: A name for people.
+            agents: The agents that the key reaches; empty means all.
+            seconds: How long the key is valid; None means without limit.
+
+        Returns:
+            The key's text, and its record.
+
+        Raises:
+            ValidationError: The organization's name is invalid or reserved.
         """
         ...
 
     async def list(self, organization_id: str | None = None) -> list[Key]:
-        """Operator; all keys, the expired and revoked too."""
+        """Return all keys, including expired and revoked ones."""
         ...
 
     async def revoke(self, key_id: str) -> Key:
-        """Operator; the key opens nothing any more. Raises: NotFound."""
+        """Revoke a key.
+
+        Raises:
+            NotFound: There is no such key.
+        """
         ...
 
 
 class Keys(KeyAdmin, Protocol):
-    """What the server keeps beside the tasks, for all organizations."""
+    """What the server stores besides tasks, for all organizations. The server is the caller."""
 
     async def assumed(self) -> list[Key]:
-        """The server; keys made before there were roles, which are ``admin`` now; each is answered once."""
+        """Return keys from before there were roles, which are ``admin`` now. Each key is returned once."""
         ...
 
     async def find(self, text: str) -> Key | None:
-        """The server; the key that this text is, if it opens anything now."""
+        """Return the valid key with this text, or None."""
         ...
 
     async def get(self, key_id: str) -> Key | None:
-        """The server; the key of this id, if it opens anything now."""
+        """Return the valid key with this id, or None."""
         ...
 
     async def exist(self) -> bool:
-        """The server; whether any key opens anything now."""
+        """Return whether any key is valid."""
         ...
 
     async def note(self) -> None:
-        """The server; it has a key that is not among these: ``ever`` is true from now on."""
+        """Record that the server has a key that is not stored here, so that ``ever`` returns True."""
         ...
 
     async def ever(self) -> bool:
-        """The server; whether there has ever been a key, the expired and revoked too."""
+        """Return whether there has ever been a key, including expired and revoked ones."""
         ...
 
     async def valid(self, key_ids: Sequence[str]) -> frozenset[str]:
-        """The server; those of them that open something now."""
+        """Return the ids of keys that are valid."""
         ...
 
     def changes(self) -> int:
-        """The server; a mark of the changes of keys that it has heard of so far."""
+        """Return a mark of the changes of keys that this process has learned of."""
         ...
 
     async def changed(self, mark: int, seconds: float) -> bool:
-        """The server; waits for a change after a mark; whether one came in time. A hint: it may never come."""
+        """Wait for a change of keys after a mark, and return whether one came in time. As a hint, it may be lost."""
         ...
 
     async def guessed(self, network: str, per_minute: int) -> float:
-        """The server; counts a wrong key; how many its network has spent at any process, given back in a minute."""
+        """Count a wrong key, and return how many its network has used up, in all processes together.
+
+        Args:
+            network: The network that the key came from.
+            per_minute: How many are given back in a minute.
+        """
         ...
 
     async def secret(self, name: str) -> bytes:
-        """The server; a secret of its own, the same in every process."""
+        """Return a secret of the server, the same in every process."""
         ...
 
     async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
-        """The server; the task of an Idempotency-Key, and whether it was unknown before. Raises: Conflict."""
+        """Return the task id for an Idempotency-Key, and whether the key was unknown before.
+
+        Raises:
+            Conflict: The key was used for a different request.
+        """
         ...
 
     async def release(self, organization_id: str, key: str, task_id: str) -> None:
-        """The server; gives up the key of a create that failed."""
+        """Release the Idempotency-Key of a task that could not be created."""
         ...
 
 
@@ -134,10 +158,10 @@ def check_organization(organization_id: str) -> str:
     """Check the name of an organization that a server is to serve.
 
     Returns:
-        The same name.
+        The name.
 
     Raises:
-        ValidationError: It is no identifier, or a reserved one.
+        ValidationError: The name is not an identifier, or is reserved.
     """
     check_id(organization_id, "organization")
     if organization_id in RESERVED_ORGANIZATIONS:

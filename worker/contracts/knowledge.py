@@ -1,4 +1,4 @@
-"""What is asked of a platform about knowledge bases."""
+"""The verbs of knowledge bases."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -11,69 +11,107 @@ from worker.words.knowledge import (
 )
 
 Embed = Callable[[str, str], Awaitable[Sequence[float] | None]]
-"""Makes a vector of a question, by the name of an embedder; None: this process has no such embedder, or it fails."""
+"""Returns the vector of a question, given an embedder's name; None if the embedder is missing here, or fails."""
 
 
 class Knowledge(Protocol):
-    """Knowledge bases. Every verb sees its own organization alone; another's is not found."""
+    """The verbs of knowledge bases, for any client. Knowledge bases of other organizations are not found."""
 
     async def create(self, new: NewKnowledgeBase) -> KnowledgeBaseRecord:
-        """Anyone; makes one. Raises: ValidationError (no such language), Unsupported (all that is stored is sealed)."""
+        """Create a knowledge base.
+
+        Raises:
+            ValidationError: The language is unknown.
+            Unsupported: All stored data is encrypted (``WORKER_ENCRYPT=all``).
+        """
         ...
 
     async def list(self) -> list[KnowledgeBaseRecord]:
-        """Anyone; all, by name; changes nothing."""
+        """Return all knowledge bases, by name."""
         ...
 
     async def get(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
-        """Anyone; one. Raises: KnowledgeBaseNotFound."""
+        """Return a knowledge base.
+
+        Raises:
+            KnowledgeBaseNotFound: There is no such knowledge base.
+        """
         ...
 
     async def delete(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
-        """Anyone; it is gone, with all that is in it; as it was. Raises: KnowledgeBaseNotFound."""
+        """Delete a knowledge base with its documents, and return its last record.
+
+        Raises:
+            KnowledgeBaseNotFound: There is no such knowledge base.
+        """
         ...
 
     async def add(self, knowledge_base_id: str, urls: Sequence[str]) -> "list_[KnowledgeBaseDocumentItem]":
-        """Anyone; a task is to read documents, which every worker serves; they are ``pending`` until then.
+        """Create a task, served by every worker, that reads documents; they are ``pending`` until then.
 
-        One that is there already is found as it was until it has been read anew. Each answers the id of the task.
-        Raises: KnowledgeBaseNotFound, ValidationError.
+        An existing document is found in its former state until it has been read again. Each item has the id of the
+        task.
+
+        Raises:
+            KnowledgeBaseNotFound: There is no such knowledge base.
+            ValidationError: A URL is invalid.
         """
         ...
 
     async def is_served(self) -> bool:
-        """Anyone; whether a worker is here that reads documents; over HTTP one is taken to be."""
+        """Return whether a live worker reads documents. Over HTTP, this is assumed."""
         ...
 
     async def documents(self, knowledge_base_id: str) -> "list_[KnowledgeBaseDocumentItem]":
-        """Anyone; what is in it, or was to be, the newest first. Raises: KnowledgeBaseNotFound."""
+        """Return the documents of a knowledge base, including pending and unreadable ones, newest first.
+
+        Raises:
+            KnowledgeBaseNotFound: There is no such knowledge base.
+        """
         ...
 
     async def remove(self, knowledge_base_id: str, document_ids: Sequence[str]) -> int:
-        """Anyone; documents are gone; how many were there. Raises: KnowledgeBaseNotFound."""
+        """Remove documents, and return how many existed.
+
+        Raises:
+            KnowledgeBaseNotFound: There is no such knowledge base.
+        """
         ...
 
     async def search(
         self, knowledge_base_id: str, query: str, top_k: int, *, embed: Embed | None = None
     ) -> "list_[KnowledgeBaseSearchResult]":
-        """Anyone; the passages that answer a question best, at most ``top_k`` of them, the best first.
+        """Return the passages that best answer a question, the best first.
 
-        ``embed`` is called where the knowledge base has vectors and the platform is not one that does so itself.
-        Raises: KnowledgeBaseNotFound, ValidationError.
+        Args:
+            knowledge_base_id: The knowledge base.
+            query: The question.
+            top_k: Maximum number of passages.
+            embed: Makes the question's vector, if the knowledge base has vectors and the platform does not do so
+                itself.
+
+        Raises:
+            KnowledgeBaseNotFound: There is no such knowledge base.
+            ValidationError: ``top_k`` is invalid.
         """
         ...
 
 
 class NamedKnowledge(Knowledge, Protocol):
-    """Knowledge bases, as the server passes them on."""
+    """The verbs of knowledge bases, as the server calls them."""
 
     async def create(self, new: NewKnowledgeBase, *, agents: Sequence[str] | None = None) -> KnowledgeBaseRecord:
-        """The server; as ``Knowledge.create``. ``agents``: those that the key reaches which makes it, if not all."""
+        """Create a knowledge base, as ``Knowledge.create`` does.
+
+        Args:
+            new: The knowledge base.
+            agents: The agents that the creating key reaches; None means all.
+        """
         ...
 
     async def within(self, agents: Sequence[str]) -> frozenset[str]:
-        """The server; the ids of those that a key of these agents reaches: what they search, and what it has made."""
+        """Return the ids that a key of these agents reaches: searched by the agents, or created by such a key."""
         ...
 
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # within the class above, ``list`` is the method

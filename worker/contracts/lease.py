@@ -1,43 +1,46 @@
-"""A worker's lease by its own clock: whoever is cut off ends what it holds when others may take it, and asks nobody."""
+"""A worker's lease by its own clock. A worker that is cut off ends its runs before others may claim their tasks."""
 
 import math
 import time
 
 REMOTE_SECONDS = 6.0
-"""A remote worker's lease at the longest: it is dead when its stream is gone and three heartbeats are missed."""
+"""The longest lease of a remote worker, which is dead once its stream is closed and it has missed three heartbeats."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""The first goes on while a machine sleeps; not every system has it."""
+"""CLOCK_BOOTTIME keeps running while a machine sleeps, but not every system has it."""
 
 
 def now() -> float:
-    """Seconds by a clock that nobody sets, from some moment on."""
+    """Return seconds on a clock that nobody can set, counted from some fixed moment."""
     return time.clock_gettime(_CLOCK)
 
 
 class OwnLease:
-    """Until when a worker surely owns what it has claimed. Asked on any thread; without a renewal it never ends."""
+    """Until when a worker certainly owns what it has claimed. May be read on any thread.
+
+    The lease never expires before its first renewal.
+    """
 
     def __init__(self) -> None:
         self._until = math.inf
-        self._lapsed = -math.inf  # when it was last known to have run out
+        self._lapsed = -math.inf  # when the lease was last found expired
 
     def renewed(self, asked: float, seconds: float) -> None:
-        """Hold on to it.
+        """Extend the lease.
 
         Args:
-            asked: ``now()`` before the renewal was sent that has been answered: it held from then on at the least.
-            seconds: For how long.
+            asked: ``now()`` just before the renewal request was sent; the lease is valid from that moment at least.
+            seconds: Length of the lease.
         """
         self._look(asked)
         self._until = asked + seconds
 
     def end(self) -> None:
-        """Hold nothing any more that could be lost."""
+        """End the lease: the worker holds nothing that could be lost."""
         self._until = math.inf
 
     def holds(self, since: float) -> bool:
-        """Whether what was claimed at a moment, by ``now()``, has been held ever since."""
+        """Return whether the lease has been valid ever since a claim at ``since``, as returned by ``now()``."""
         self._look(now())
         return since > self._lapsed
 

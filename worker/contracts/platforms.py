@@ -1,4 +1,4 @@
-"""A place where tasks live, and what it can do."""
+"""The protocol of a platform, where tasks live, and its capabilities."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,15 +12,15 @@ from worker.contracts.workers import Work
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a platform can do; what it cannot is refused by name, never faked.
+    """What a platform can do. It refuses anything else by name, rather than fake it.
 
     Args:
-        fencing: A stale attempt's write is refused.
+        fencing: Writes of stale attempts are refused.
         resume: Journals are kept, so a retry does not repeat completed calls.
         deliveries: ``exact`` (at least once across the fleet, in order) or ``best effort``.
-        isolation: Tasks whose worker died are counted, so that those it may have died of can be run apart.
+        isolation: Deaths of workers are counted by task, so that suspects can be run in isolation.
+        keeps_files: The content of a task's URLs, when first read, is stored for later attempts.
         knowledge: There are knowledge bases.
-        keeps_files: What a task's files held when they were first read is kept for later attempts.
     """
 
     fencing: bool = True
@@ -32,7 +32,7 @@ class Capabilities:
 
 
 class Platform(Protocol):
-    """A place where tasks live."""
+    """A platform, where tasks live."""
 
     @property
     def tasks(self) -> Tasks:
@@ -46,7 +46,7 @@ class Platform(Protocol):
 
     @property
     def deliveries(self) -> Deliveries:
-        """Deliveries that failed."""
+        """The verbs of failed deliveries."""
         ...
 
     @property
@@ -56,27 +56,32 @@ class Platform(Protocol):
 
     @property
     def keys(self) -> KeyAdmin:
-        """Keys of its server."""
+        """The keys of the platform's server."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """What the platform can do."""
         ...
 
     @property
     def description(self) -> str:
-        """Where it is, for people; no secret in it."""
+        """Where the platform is, for people; contains no secrets."""
         ...
 
     def another(self) -> "Platform":
-        """Another way to the same place, not open yet: with connections, and maybe a worker, of its own."""
+        """Return another, unopened client of the same platform, with its own connections and possibly worker."""
         ...
 
     async def open(self) -> None:
-        """Connect. Raises: Unavailable, ConfigurationError."""
+        """Connect.
+
+        Raises:
+            Unavailable: The platform cannot be reached.
+            ConfigurationError: The configuration is invalid.
+        """
         ...
 
     async def close(self) -> None:
-        """Let go of every connection; idempotent."""
+        """Close all connections. Idempotent."""
         ...

@@ -1,4 +1,4 @@
-"""What the HTTP server asks about workers that reach it over HTTP."""
+"""The server's view of workers that are connected over HTTP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ class WorkerState:
     """A worker as the platform sees it.
 
     Args:
-        is_busy: It said itself that it takes nothing more now.
-        bare: It speaks the platform's public protocol alone, and sends no attempts.
-        remote: Its lease is its only sign of life.
-        running: How many tasks it holds.
+        is_busy: Whether it has reported that it accepts no more tasks now.
+        bare: Whether it speaks only the platform's public protocol, and sends no attempts.
+        remote: Whether its lease is its only sign of life.
+        running: Number of tasks that it holds.
         heard_at: When it last gave a sign of life.
-        is_draining: It said that it leaves: it finishes what it runs, or hands it back, and takes nothing more.
-        hung_threads: Threads of it that go on though nobody waits for them.
-        memory: Bytes that its process uses; None means it has not said.
-        runs: How many runs of handlers have ended there; None means it has not said.
-        recent: The tasks of the last few of them, the newest first.
-        troubles: What hangs there, and what has held the event loop lately.
+        is_draining: Whether it is draining: it finishes or hands back its tasks, and claims no more.
+        hung_threads: Number of its threads that still run though no caller waits for them.
+        memory: Memory use of its process in bytes; None means that it has not reported any.
+        runs: Number of handler runs that have ended there; None means that it has not reported any.
+        recent: The tasks of its last few runs, newest first.
+        troubles: Descriptions of what hangs there, and of what has recently blocked its event loop.
     """
 
     id: str
@@ -49,11 +49,11 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSession:
-    """By what a worker over HTTP is known to be the one that registered.
+    """The identity by which a worker over HTTP is recognized as the one that registered.
 
     Args:
-        key: The key it registered with: its id, ``SERVER_KEY``, or ``NO_KEY``.
-        secret: SHA-256 of a secret that its process made; None means it speaks the bare protocol, or made none.
+        key: The id of the key that it registered with, ``SERVER_KEY``, or ``NO_KEY``.
+        secret: SHA-256 of a secret of its process; None for a worker that speaks the bare protocol or sent no secret.
     """
 
     key: str
@@ -61,18 +61,18 @@ class WorkerSession:
 
 
 SERVER_KEY = "server key"
-"""In the place of a key's id: the key of the environment (``WORKER_API_KEY``)."""
+"""Stands for the environment's key (``WORKER_API_KEY``) in place of a key's id."""
 
 NO_KEY = "no key"
-"""In the place of a key's id: a server that has never had one. No id of a key has a space."""
+"""Stands for a server without keys in place of a key's id. Ids of keys contain no spaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A worker, as it is asked whether a request is its own.
+    """A worker, for the check whether a request comes from it.
 
     Args:
-        session: None: it registered with a version that knew of none.
+        session: Its session; None for one that registered with a version without sessions.
     """
 
     worker_id: str
@@ -82,7 +82,7 @@ class Claimant:
 
 
 class HeldTask(NamedTuple):
-    """A task that a worker holds, and whether it has said that it began."""
+    """A task that a worker holds, and whether the worker has reported its start."""
 
     task_id: str
     attempt: int
@@ -98,97 +98,122 @@ class HeldDelivery(NamedTuple):
 
     @classmethod
     def of(cls, delivery: Delivery) -> "HeldDelivery":
-        """The lease of a delivery."""
+        """Return the lease of a delivery."""
         return cls(delivery.subscription_id, delivery.event.task_id, delivery.claim)
 
 
 class Presence(Protocol):
-    """What the server asks about workers that reach it over HTTP, for one organization."""
+    """The verbs about workers that are connected over HTTP, of one organization. The server is the caller."""
 
     async def workers(self) -> list[WorkerState]:
-        """Anyone; all workers that are here."""
+        """Return all live workers."""
         ...
 
     async def worker(self, worker_id: str) -> WorkerState:
-        """Anyone; one worker, also one that was taken for dead. Raises: NotFound."""
+        """Return a worker, even if it was declared dead.
+
+        Raises:
+            NotFound: There is no such worker.
+        """
         ...
 
     async def claimant(self, worker_id: str) -> Claimant:
-        """The server; who registered a worker, also one that was taken for dead. Raises: NotFound."""
+        """Return the registration of a worker, even if it was declared dead.
+
+        Raises:
+            NotFound: There is no such worker.
+        """
         ...
 
     async def claimed_by(self, claims: Sequence[tuple[str, int | None]]) -> dict[tuple[str, int | None], Claimant]:
-        """The server; which worker claimed an attempt (task id, attempt), or holds a task now (task id, none).
+        """Return the worker that claimed an attempt (task id, attempt), or that holds a task now (task id, None).
 
-        That of an attempt never changes, and is known after its end. What no worker claimed is left out.
+        An attempt's claimant never changes, and remains known after its end. Tasks without a claimant are omitted.
         """
         ...
 
     async def delivered_to(
         self, task_id: str, subscription_id: int | None = None, claim: int | None = None
     ) -> list[Claimant]:
-        """The server; the workers that hold an event of a task now, or one delivery.
+        """Return the workers that hold an event of a task now, or a particular delivery.
 
-        A delivery that is settled is held by nobody, and whoever serves its subscription may settle it again: that
-        changes nothing.
+        A settled delivery is held by no worker. Any worker that serves its subscription may settle it again, without
+        effect.
         """
         ...
 
     async def enter(self, card: WorkerCard, peer: str, stream: str, session: WorkerSession, seconds: float) -> str:
-        """The server; registers a bare worker and answers its id: the one it had, if it came back within 60 s.
+        """Register a bare worker and return its id, which is its former one if it returns within 60 seconds.
 
-        That it is the same process shows in heartbeats of its id, which are waited for so many seconds. A new process
-        at the same address gets an id of its own: the tasks of the one before it are given away in time.
+        Heartbeats of the former id, awaited for ``seconds``, show that it is the same process. A new process at the
+        same address gets a new id, and the tasks of the former process are released once its lease expires.
         """
         ...
 
     async def touch(self, worker_id: str, stream: str) -> bool:
-        """The server, while the stream is open; holds the lease; false once a newer stream has replaced it."""
+        """Renew the lease of a worker whose stream is open. Return False once a newer stream has replaced this one."""
         ...
 
     async def drop(self, worker_id: str, stream: str) -> None:
-        """The server, when the stream has ended; what was not begun or not settled is there again, uncharged."""
+        """Release what a worker has neither begun nor settled, uncharged, after its stream has ended."""
         ...
 
     async def heard(self, worker_id: str) -> None:
-        """A bare worker's heartbeat; holds its lease. Raises: NotFound."""
+        """Renew the lease of a bare worker that has sent a heartbeat.
+
+        Raises:
+            NotFound: There is no such worker.
+        """
         ...
 
     async def busy(self, worker_id: str, *, is_busy: bool) -> None:
-        """A bare worker; nothing is claimed for it while it is busy. Raises: NotFound."""
+        """Set whether a bare worker is busy. Nothing is claimed for a busy worker.
+
+        Raises:
+            NotFound: There is no such worker.
+        """
         ...
 
     async def held(self, worker_id: str) -> list[HeldTask]:
-        """The server; what the worker holds."""
+        """Return the tasks that a worker holds."""
         ...
 
     async def end_refused(self, task_id: str, reason: str) -> bool:
-        """The server; ends a task as ``error`` whose last word it refused, if whoever runs it sends no attempt.
+        """End a task as ``error`` after its final write was refused, if the worker that runs it sends no attempts.
 
-        Such a worker drops a refused answer and goes on; the task would stay executing. Whether it was one.
+        Such a worker drops a refused result and continues, so the task would stay ``executing``.
+
+        Returns:
+            Whether the task was ended.
         """
         ...
 
     async def give_back(self, held: Sequence[HeldTask]) -> None:
-        """The server; tasks that never reached the worker are pending again, uncharged."""
+        """Make tasks that never reached the worker pending again, uncharged."""
         ...
 
     async def held_deliveries(self, worker_id: str) -> list[HeldDelivery]:
-        """The server; the deliveries that the worker holds."""
+        """Return the deliveries that a worker holds."""
         ...
 
     async def give_back_deliveries(self, held: Sequence[HeldDelivery]) -> None:
-        """The server; deliveries that never reached the worker are due again, no try charged."""
+        """Make deliveries that never reached the worker due again, without counting a try."""
         ...
 
     def seen(self) -> dict[str, int]:
-        """The server; marks of the hints ``work`` and ``deliveries`` so far."""
+        """Return the current marks of the hints ``work`` and ``deliveries``."""
         ...
 
     async def hint(self, name: str, seen: int, seconds: float) -> bool:
-        """The server; waits for a hint newer than a mark; whether one came in time."""
+        """Wait for a hint newer than a mark, and return whether one arrived in time.
+
+        Args:
+            name: The hint: ``work`` or ``deliveries``.
+            seen: The mark, from ``seen()``.
+            seconds: The longest wait.
+        """
         ...
 
     async def pending(self, agent_id: str, limit: int) -> int:
-        """The server; how many tasks of the agent wait, counted up to a limit."""
+        """Return the number of an agent's pending tasks, counted up to a limit."""
         ...

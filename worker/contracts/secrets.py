@@ -1,7 +1,7 @@
-"""The secrets behind cookies, forms and signed links: of a period each, so that none is worth much for long.
+"""The secrets that sign cookies, forms and links. Each is valid for a limited period, so a leaked one soon expires.
 
-With ``WORKER_SECRET`` they are derived from it and stored nowhere. Without, they are random rows of the database, and
-whoever reads a backup could sign links and forms until those rows are gone; a session nobody can make of one.
+With ``WORKER_SECRET`` they are derived from it, and not stored. Otherwise they are random rows of the database: someone
+who reads a backup could sign links and forms until those rows are deleted, but could not forge a session.
 """
 
 import hashlib
@@ -11,20 +11,20 @@ from collections.abc import Callable
 
 from worker.contracts.sessions import Sessions
 
-PERIOD_SECONDS = 2 * 86_400  # longer than anything that is signed holds: a link 25 hours, a visit 12
+PERIOD_SECONDS = 2 * 86_400  # longer than any signature is valid: 25 hours for a link, 12 for a visit
 
 
 def period(seconds: float = PERIOD_SECONDS) -> int:
-    """The number of the period that it is, by their length."""
+    """Return the number of the current period, counted in periods of this length."""
     return int(time.time() // seconds)
 
 
 class Secrets:
-    """The server's own secrets, the same in every process that has the same database and ``WORKER_SECRET``.
+    """The server's secrets, the same in all processes with the same database and ``WORKER_SECRET``.
 
     Args:
-        sessions: Answers what keeps random ones.
-        given: What they are derived from, several with spaces between, the newest first; None means they are random.
+        sessions: Returns the store of random secrets.
+        given: The value of ``WORKER_SECRET``: secrets separated by spaces, newest first; None means random ones.
     """
 
     def __init__(self, sessions: Callable[[], Sessions], given: str | None) -> None:
@@ -33,14 +33,15 @@ class Secrets:
         self._known: dict[str, tuple[int, tuple[bytes, ...]]] = {}
 
     async def of(self, name: str, seconds: float = PERIOD_SECONDS) -> tuple[bytes, ...]:
-        """The secrets of a purpose: the first signs, each is accepted.
+        """Return the secrets for a purpose: the first one signs, all are accepted.
 
         Args:
             name: The purpose.
-            seconds: How long one signs; it is accepted for as long again, and a random one is gone after 30 days.
+            seconds: How long a secret signs; it is accepted for as long again. A random secret is deleted after 30
+                days.
 
         Raises:
-            Unavailable: The database is away.
+            Unavailable: The database is unavailable.
         """
         now = period(seconds)
         known = self._known.get(name)

@@ -1,4 +1,4 @@
-"""How the tasks of an organization stand, in numbers: for dashboards and alarms."""
+"""Statistics of an organization's tasks, for dashboards and alerts."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -6,12 +6,12 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class AgentStats:
-    """How an agent's tasks stand that are not finished.
+    """Statistics of an agent's unfinished tasks.
 
     Args:
-        pending: Waiting, counted up to 100,000, the most that a server takes.
-        due: Of these, how many could start now; the others wait for another try.
-        oldest_seconds: For how long the oldest due one has been due.
+        pending: Pending tasks, counted up to 100,000, the limit of a server's queue.
+        due: The pending tasks that could start now; the others wait, for example for a retry.
+        oldest_seconds: How long the oldest of the due tasks has been due.
     """
 
     agent_id: str
@@ -24,14 +24,14 @@ class AgentStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How an organization's unfinished work stands.
+    """Statistics of an organization's unfinished work.
 
     Args:
-        workers: Workers that are here.
-        deliveries_due: (subscription, task) pairs with an event to be delivered, counted up to 100,000.
-        deliveries_failing: Of these, how many were tried in vain.
-        deliveries_set_aside: Events set aside, counted up to 100,000.
-        providers_away: Providers of models that tasks wait for.
+        workers: Live workers.
+        deliveries_due: (subscription, task) pairs with an event to deliver, counted up to 100,000.
+        deliveries_failing: The due pairs whose last try failed.
+        deliveries_set_aside: Dead letters, counted up to 100,000.
+        providers_away: Unavailable model providers that tasks wait for.
     """
 
     agents: tuple[AgentStats, ...]
@@ -44,8 +44,8 @@ class Stats:
 
 @runtime_checkable
 class Countable(Protocol):
-    """A platform that can say how its tasks stand; one reached over HTTP leaves that to its server."""
+    """A platform that can count its tasks. A remote platform leaves that to its server."""
 
     async def stats(self) -> Stats:
-        """Operator; counts by index, however many tasks are finished; changes nothing."""
+        """Return statistics. The cost does not depend on the number of finished tasks."""
         ...

@@ -1,11 +1,11 @@
-"""Large values of journals: stored as files, by the verbs that every platform has for those."""
+"""Large journal values, stored as files through verbs that every platform has."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from worker.words.errors import FileNotStored
 from worker.words.work import JournalEntry, StoredFile
 
-LARGE_BYTES = 256 * 1024  # what a row of a journal holds; a larger value would hold up whoever writes beside it
+LARGE_BYTES = 256 * 1024  # limit for a value in a journal row; larger ones would delay concurrent writes
 NULL = "null"
 
 Store = Callable[[str, str, bytes], Awaitable[str]]
@@ -16,7 +16,7 @@ Open = Callable[[str], Awaitable[StoredFile]]
 
 
 async def put_aside(store: Store, entries: Iterable[JournalEntry]) -> Sequence[JournalEntry]:
-    """Store large values as files, once however often they come; the entries then refer to them.
+    """Store large values as files, identical ones only once, and return entries that refer to the files.
 
     Raises:
         TooLarge: A value is larger than any file may be.
@@ -30,7 +30,7 @@ async def _aside(store: Store, entry: JournalEntry) -> JournalEntry:
 
 
 async def put_back(opened: Open, entries: Iterable[JournalEntry]) -> dict[str, str]:
-    """The values by key, large ones read from their files; one whose file is gone is left out, as if never written."""
+    """Return the values by key, reading large ones from their files. A value whose file is gone is omitted."""
     values: dict[str, str] = {}
     for key, value, reference in entries:
         try:

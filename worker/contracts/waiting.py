@@ -1,7 +1,8 @@
-"""Waiting: pauses that grow between tries, an event within a bound, and asking until there is an answer.
+"""Waiting: back-off between tries, an event with a time limit, and repeated requests until there is an answer.
 
-Everything that tries again takes its pauses from here, so that a fleet whose database restarts does not come back in
-step. A request of the remote client has its own rules (see remote/http/transport.py), since the server may name a time.
+Everything that retries takes its pauses from here, so that a fleet does not reconnect in step after a restart of the
+database. Requests of the remote client have their own rules (see remote/http/transport.py), since a server may set a
+time.
 """
 
 import asyncio
@@ -15,32 +16,32 @@ from worker.words.notices import PlatformTrouble, announce
 
 T = TypeVar("T")
 
-FAULTS = 10  # tries where the platform has a fault of its own (500): half a minute, then it is taken for its answer
+FAULTS = 10  # tries, over half a minute, before a fault of the platform itself (500) is raised
 FAULT = frozenset({500, 502})
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait between tries.
+    """The length of the pauses between tries.
 
     Args:
-        first: Seconds before the second try at the most.
-        longest: Seconds before any later try at the most; each pause is twice as long as the one before, up to this.
+        first: Longest pause before the second try, in seconds.
+        longest: Longest pause before any later try, in seconds. Pauses double up to this limit.
     """
 
     first: float
     longest: float
 
     def pauses(self) -> "Pauses":
-        """Begin with the first pause."""
+        """Return pauses that start with the first one."""
         return Pauses(self)
 
 
 class Pauses:
-    """The pauses of one thing that is tried again.
+    """The pauses between the tries of one operation.
 
     Args:
-        backoff: How long they are.
+        backoff: Their lengths.
     """
 
     def __init__(self, backoff: Backoff) -> None:
@@ -48,7 +49,7 @@ class Pauses:
         self._seconds = backoff.first
 
     def next(self) -> float:
-        """Return the seconds to wait now: a random time between half of the pause and all of it."""
+        """Return the seconds to wait now: random, between half of the current pause and all of it."""
         seconds = random.uniform(self._seconds / 2, self._seconds)  # noqa: S311 - jitter, not a secret
         self._seconds = min(self._seconds * 2, self._backoff.longest)
         return seconds
@@ -65,26 +66,26 @@ class Pauses:
         return seconds
 
     def reset(self) -> None:
-        """Begin with the first pause again: the last try went well."""
+        """Restart with the first pause, after a successful try."""
         self._seconds = self._backoff.first
 
     def at_least(self, seconds: float) -> None:
-        """Make the next pause no shorter than about so many seconds."""
+        """Make the next pause no shorter than about this many seconds."""
         self._seconds = max(self._seconds, seconds)
 
 
 PLATFORM = Backoff(0.2, 5.0)
-"""For a platform that is away, or in trouble."""
+"""For a platform that is unavailable or failing."""
 
 SOON = Backoff(0.5, 1.0)
-"""The same where it is asked for whatever comes next: once it is back, nobody waits longer than a second."""
+"""For requests for new work on such a platform: at most a second passes after it is available again."""
 
 STREAMS = Backoff(0.2, 15.0)
-"""For what a remote worker keeps up as long as it lives: its registration, and its streams."""
+"""For the registration and streams of a remote worker, which it maintains as long as it runs."""
 
 
 async def within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, but no longer than so many seconds; return whether it is set."""
+    """Wait for an event for at most this many seconds, and return whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -96,19 +97,20 @@ async def within(event: asyncio.Event, seconds: float) -> bool:
 async def until_answered(
     ask: Callable[[], Awaitable[T]], doing: str, *, backoff: Backoff = PLATFORM, closing: asyncio.Event | None = None
 ) -> T:
-    """Ask something of the platform until it answers, however long that takes; a fault of its own is no answer yet.
+    """Repeat a request until the platform answers, for as long as that takes. A fault of its own is not an answer.
 
     Args:
-        ask: What is asked; repeating it must do no harm.
-        doing: What for, as notices of trouble say it.
+        ask: Makes the request; it must be safe to repeat.
+        doing: The purpose, for notices of failures.
         backoff: The pauses between tries.
-        closing: Once it is set, nothing is asked again.
+        closing: Once this event is set, the request is not repeated.
 
     Returns:
         The answer.
 
     Raises:
-        ModuleException: The platform answered, and refused. Unavailable: it is away, and ``closing`` is set.
+        ModuleException: The platform answered with a refusal.
+        Unavailable: The platform is unavailable, and ``closing`` is set.
     """
     pauses = backoff.pauses()
     faults = 0
@@ -134,13 +136,13 @@ async def until_done(
     backoff: Backoff,
     give_up: tuple[type[ModuleException], ...] = (),
 ) -> None:
-    """Do something until it ends well; whatever trouble there is, is announced and passed over.
+    """Run something repeatedly until it ends without an error. Each failure is announced.
 
     Args:
-        doing: What it is, for the announcement.
-        once: Does it; it may call its argument to say that it went well so far: pauses begin anew.
+        doing: What is done, for the announcement.
+        once: Does it; it may call its argument to report progress, which resets the pauses.
         backoff: The pauses between tries.
-        give_up: Errors that no further try mends; they are raised.
+        give_up: Errors that another try cannot fix; they are raised.
     """
     pauses = backoff.pauses()
     while True:

@@ -98,7 +98,7 @@ class Context:
         *,
         schema: dict[str, Any] | None = None,
         choices: Sequence[str] | None = None,
-        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the person, in days; nothing is awaited
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - limits the person's time to answer, not this call
     ) -> Any:
         """Ask a person, and continue with the answer. Until then the task is ``paused`` and holds no worker slot.
 
@@ -158,7 +158,7 @@ class Context:
         self,
         name: str,
         *,
-        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - of the wait, over attempts
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - limits the wait, which may span several attempts
         match: waits.Match | None = None,
     ) -> Any:
         """Wait for a signal (see ``Tasks.asignal``). An earlier one returns immediately; each is returned only once.

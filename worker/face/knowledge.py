@@ -29,7 +29,7 @@ from worker.words.knowledge import KnowledgeBaseDocumentItem as DocumentRecord
 if TYPE_CHECKING:
     from agno.knowledge.embedder.base import Embedder
 
-WAIT_SECONDS = 600.0  # for documents to be read
+WAIT_SECONDS = 600.0  # default time for documents to be read
 
 
 class KnowledgeBaseDocumentItem(DocumentRecord):
@@ -89,7 +89,7 @@ class KnowledgeBase(KnowledgeBaseRecord):
         sync: bool | None = None,
         *,
         document_urls: "Sequence[FileSource]" = (),
-        timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - of the wait; reading goes on
+        timeout: float = WAIT_SECONDS,  # noqa: ASYNC109 - limits the wait; the documents are still read
     ) -> list[KnowledgeBaseDocumentItem]:
         """Add documents, and wait until they can be searched. Existing documents are replaced.
 

@@ -1,5 +1,5 @@
-"""JSON between clients, workers and servers: what requests bring and answers hold, stated once for both sides.
+"""The JSON that clients, workers and servers exchange, defined once for both sides.
 
-What belongs here: models of bodies and verbs, and records read from JSON and put into it. How requests are sent
-belongs in ``remote``, what is done with them in ``server``.
+What belongs here: models of request bodies and verbs, and the conversion of records from and to JSON. ``remote`` sends
+requests, ``server`` carries them out.
 """

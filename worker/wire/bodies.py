@@ -1,4 +1,4 @@
-"""What bodies of requests have in common, and the body that makes a task."""
+"""Common parts of request bodies, and the body that creates a task."""
 
 from typing import Any
 
@@ -7,11 +7,15 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskSettings
 from worker.words.texts import cleaned
 
-DEPTH = 100  # levels; a JSON parser of the database's driver gives up at 200, and a task wraps what it is given
+DEPTH = 100  # levels; the JSON parser of the database driver fails at 200, and a task adds levels around its input
 
 
 def check_depth(value: Any) -> None:
-    """Refuse what is nested too deep: stored, it could never be read again. Raises: ValueError."""
+    """Check that a value is not nested too deeply: once stored, it could not be read again.
+
+    Raises:
+        ValueError: The value is nested too deeply.
+    """
     level, depth = [value], 0
     while level:
         depth += 1
@@ -26,20 +30,24 @@ def check_depth(value: Any) -> None:
 
 
 def storable(value: Any) -> Any:
-    """A body that can be stored and read again: its texts made clean. Raises: ValueError."""
+    """Return a body with cleaned texts, which can be stored and read again.
+
+    Raises:
+        ValueError: The body is nested too deeply.
+    """
     check_depth(value)
     return cleaned(value)
 
 
 def without_nulls(value: Any) -> Any:
-    """A value without fields that are null."""
+    """Return a dictionary without the fields that are None, and any other value unchanged."""
     if isinstance(value, dict):
         return {name: each for name, each in value.items() if each is not None}
     return value
 
 
 class Storable(BaseModel):
-    """What can be stored and read again: its texts are made clean, and what is nested too deep is refused."""
+    """A body that can be stored and read again: its texts are cleaned, and deeply nested values are refused."""
 
     @model_validator(mode="before")
     @classmethod
@@ -48,7 +56,7 @@ class Storable(BaseModel):
 
 
 class Body(Storable):
-    """A body whose nulls count for nothing: the public client sends every field it knows. Others are accepted, too."""
+    """A body without nulls, which the public client sends for every field that it knows. Unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -59,13 +67,13 @@ class Body(Storable):
 
 
 class CreateBody(Body, TaskSettings):
-    """A task to be created; ``id`` is an existing finished task's, to run it again."""
+    """A task to be created. With the ``id`` of an existing finished task, that task runs again."""
 
     input: AgentExecutionInput
     id: str | None = None
 
     def new_task(self, agent_id: str, agent_version: str | None) -> NewTask:
-        """The wish for a task of this agent."""
+        """Return the new task of this agent."""
         fields: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
         if agent_version is not None:
             fields["agent_version"] = agent_version

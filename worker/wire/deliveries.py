@@ -1,4 +1,4 @@
-"""Deliveries: as a worker asks for them and names them, as a server hands them over, as a worker reads them."""
+"""Deliveries: requests of workers for them, their JSON form, and how workers name them when settling."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from worker.words.work import Delivery, DeliveryDemand, Subscription
 
 
 class HeldForm(Form):
-    """A delivery that a worker knows to be its own."""
+    """A delivery that a worker knows it holds."""
 
     subscription_id: Annotated[int, Field(ge=0, le=2**63 - 1)]
     task_id: str
@@ -23,7 +23,7 @@ class HeldForm(Form):
 
 
 class LimitForm(Form):
-    """How many deliveries of one subscription a worker takes."""
+    """The number of deliveries of one subscription that a worker accepts."""
 
     handler: str
     event_type: TaskUpdateEventType
@@ -32,12 +32,12 @@ class LimitForm(Form):
 
     @property
     def subscription(self) -> Subscription:
-        """Which."""
+        """The subscription."""
         return Subscription(clean(self.handler), self.event_type, self.agent_id)
 
 
 class DeliveriesForm(Form):
-    """``deliveries``; ``held`` names those that the worker knows to be its own, after an answer that was lost."""
+    """``deliveries``; ``held`` names the deliveries that the worker knows it holds, after a lost answer."""
 
     limit: Count
     limits: list[LimitForm] = Field(default_factory=list[LimitForm])
@@ -45,18 +45,18 @@ class DeliveriesForm(Form):
     held: list[HeldForm] | None = None
 
     def demand(self, *, leaving: bool) -> DeliveryDemand:
-        """What the worker wants; one that is leaving, or whose server is, gets nothing more."""
+        """Return the worker's demand, which is zero if the worker or its server is leaving."""
         return DeliveryDemand(0 if leaving else self.limit, {each.subscription: each.limit for each in self.limits})
 
 
 class DeliveryForm(HeldForm):
-    """A delivery, as the worker that holds it names it."""
+    """A delivery, as named by the worker that holds it."""
 
     number: Annotated[int, Field(ge=0, le=2**63 - 1)]
     tries: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
     def of(self, task: TaskRecord) -> Delivery:
-        """The delivery; its event need not be read again to settle it."""
+        """Return the delivery. Its event is not read again, since settling does not need it."""
         event = TaskUpdateEvent.model_construct(
             type=TaskUpdateEventType.TaskUpdated, task_id=task.id, number=self.number
         )
@@ -73,7 +73,7 @@ class SettleForm(Form):
 
 
 def delivery_json(delivery: Delivery) -> dict[str, Any]:
-    """Put a delivery into JSON, as a worker of our own is handed it."""
+    """Convert a delivery to JSON, for a native worker."""
     subscription = delivery.subscription
     return {
         "subscription": {
@@ -93,7 +93,7 @@ def delivery_of(data: Mapping[str, Any]) -> Delivery:
     """Read a delivery.
 
     Raises:
-        Unreadable: It is none, or its event is none that we know.
+        UnreadableRecord: The data is not a delivery, or its event is of an unknown type.
     """
     event, task = event_of(data.get("event")), task_of(data.get("task"))
     if event is None:
@@ -113,7 +113,7 @@ def delivery_of(data: Mapping[str, Any]) -> Delivery:
 
 
 def named(delivery: Delivery) -> dict[str, Any]:
-    """Put into JSON what a delivery is named by when it is settled: what ``DeliveryForm`` reads."""
+    """Convert to JSON the fields that name a delivery when it is settled, as ``DeliveryForm`` reads them."""
     return {
         "subscription_id": delivery.subscription_id,
         "task_id": delivery.event.task_id,

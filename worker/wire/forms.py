@@ -1,4 +1,4 @@
-"""What every verb of a native worker has in common: fields, their bounds, and how a verb is read."""
+"""Common parts of native workers' verbs: their fields with bounds, and how a verb is read."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -9,7 +9,7 @@ from worker.words.errors import ValidationError
 from worker.words.ids import FORM
 
 POLL_SECONDS = 25.0
-MOST = 10_000  # tasks or deliveries at once
+MOST = 10_000  # tasks or deliveries in one request
 YEAR_SECONDS = 31_536_000
 
 Count = Annotated[int, Field(ge=0, le=MOST)]
@@ -21,7 +21,7 @@ Id = Annotated[str, Field(pattern=f"^{FORM}$")]
 
 
 class Form(BaseModel):
-    """What one verb brings; unknown fields are accepted."""
+    """The fields of a verb. Unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,21 +33,25 @@ class TaskForm(Form):
 
 
 class RunForm(TaskForm):
-    """A verb of a run. ``sequence`` is greater than that of every write of the run before: a repeat is known by it."""
+    """A verb of a run. ``sequence`` grows with every write of the run, so that a repeated write is recognized."""
 
     attempt: Attempt
     sequence: Sequence | None = None
 
 
 Reference = Annotated[str, Field(max_length=2000, pattern=r"^worker:[0-9a-f]{64}(/[\x21-\x7e]*)?$")]
-"""What a stored file is named by."""
+"""The reference of a stored file."""
 
 
 Asked = TypeVar("Asked", bound=Form)
 
 
 def read(form: type[Asked], verb: dict[str, Any]) -> Asked:
-    """Read a verb. Raises: ValidationError, naming the field."""
+    """Read a verb.
+
+    Raises:
+        ValidationError: A field is invalid; the error names it.
+    """
     try:
         return form.model_validate(verb)
     except pydantic.ValidationError as error:

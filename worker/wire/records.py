@@ -1,4 +1,4 @@
-"""Between records and JSON: what is sent is always valid JSON, what comes is read as far as it can be."""
+"""Conversion between records and JSON: output is always valid JSON, input is read as far as possible."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
@@ -32,14 +32,14 @@ REQUIRED: dict[type[BaseModel], frozenset[str]] = {
     KnowledgeBaseDocumentItem: frozenset({"id", "document_url"}),
     KnowledgeBaseSearchResult: frozenset({"content", "score"}),
 }
-"""Fields without which a record means nothing; any other that does not fit is left out."""
+"""Fields that a record must have; other fields are dropped if they are invalid."""
 
 _KNOWN = frozenset(TaskUpdateEventType)
 _KEPT = TypeAdapter(list[KeptFile])
 
 
 class UnreadableRecord(ModuleException):
-    """The platform sent something that cannot be read."""
+    """The platform sent data that cannot be read."""
 
     status = 502
 
@@ -51,16 +51,16 @@ def decode(content: bytes | str, what: str) -> Any:
     """Decode JSON.
 
     Raises:
-        Unreadable: It is none.
+        UnreadableRecord: The content is not JSON.
     """
     try:
         return from_json(content)
-    except (TypeError, ValueError) as error:  # the former of a text that no bytes can carry
+    except (TypeError, ValueError) as error:  # TypeError for a text that cannot be encoded
         raise UnreadableRecord(what, str(error)) from None
 
 
 def task_json(task: TaskRecord) -> dict[str, Any]:
-    """Put a task into JSON."""
+    """Convert a task to JSON."""
     return task.model_dump(mode="json", warnings="none")
 
 
@@ -70,37 +70,37 @@ def task_of(data: Any) -> TaskRecord:
 
 
 def item_of(data: Any) -> TaskItem:
-    """Read a list's item."""
+    """Read an item of a list of tasks."""
     return _read(TaskItem, data, "a list's item")
 
 
 def provider_of(data: Any) -> ProviderState:
-    """Read how a provider stands."""
+    """Read the state of a provider."""
     return _read(ProviderState, data, "a provider")
 
 
 def request_of(data: Any) -> OpenRequest:
-    """Read what waits for a person."""
+    """Read an open request to a person."""
     return _read(OpenRequest, data, "a request")
 
 
 def conversation_of(data: Any) -> ConversationRecord:
-    """Read a conversation. Raises: Unreadable."""
+    """Read a conversation."""
     return _read(ConversationRecord, data, "a conversation")
 
 
 def conversation_item_of(data: Any) -> ConversationItem:
-    """Read a list's conversation. Raises: Unreadable."""
+    """Read an item of a list of conversations."""
     return _read(ConversationItem, data, "a list's conversation")
 
 
 def message_of(data: Any) -> ReceivedMessage:
-    """Read a message to a task. Raises: Unreadable."""
+    """Read a message to a task."""
     return _read(ReceivedMessage, data, "a message")
 
 
 def audit_of(data: Any) -> AuditEntry:
-    """Read a line of the audit log."""
+    """Read an entry of the audit log."""
     return _read(AuditEntry, data, "a line of the audit log")
 
 
@@ -112,7 +112,7 @@ def agent_of(data: Any) -> AgentRecord:
 
 
 def tool_result_of(data: Any) -> ToolInvocationResult:
-    """Read what came of a call of a tool."""
+    """Read the result of a tool call."""
     return _read(ToolInvocationResult, data, "the result of a tool")
 
 
@@ -127,12 +127,12 @@ def document_of(data: Any) -> KnowledgeBaseDocumentItem:
 
 
 def passage_of(data: Any) -> KnowledgeBaseSearchResult:
-    """Read a passage that was found."""
+    """Read a passage that a search has found."""
     return _read(KnowledgeBaseSearchResult, data, "a passage")
 
 
 def kept_of(data: Any) -> list[KeptFile]:
-    """Read which files of a task are stored."""
+    """Read the list of a task's stored files."""
     try:
         return _KEPT.validate_python(data)
     except pydantic.ValidationError as error:
@@ -140,10 +140,10 @@ def kept_of(data: Any) -> list[KeptFile]:
 
 
 def entries(answer: Any, what: str) -> list[Mapping[str, Any]]:
-    """The objects of a list.
+    """Return the objects of a list.
 
     Raises:
-        Unreadable: It is none of objects.
+        UnreadableRecord: The answer is not a list of objects.
     """
     if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
         raise UnreadableRecord(what, "it is no list of objects")
@@ -154,7 +154,7 @@ def assignment_of(data: Mapping[str, Any]) -> Assignment:
     """Read an assignment.
 
     Raises:
-        Unreadable: It is none.
+        UnreadableRecord: The data is not an assignment.
     """
     attempt = data.get("attempt")
     if not isinstance(attempt, int):
@@ -166,11 +166,11 @@ def event_of(data: Any, number: int | None = None) -> TaskUpdateEvent | None:
     """Read an event.
 
     Args:
-        data: As it came.
-        number: Its number, where that came beside it.
+        data: The data as received.
+        number: The event's number, if that was sent separately.
 
     Returns:
-        The event; none where it is of a type that we do not know, or no event at all: it is passed over.
+        The event; None if it is invalid or of an unknown type, in which case the caller should ignore it.
     """
     kind = data.get("type") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in _KNOWN:
@@ -195,7 +195,7 @@ def _event_data(event: TaskUpdateEvent) -> Any:
 
 
 def _read(model: type[T], data: Any, what: str) -> T:
-    """Read a record; in a second try without what is null or does not fit and can be left out."""
+    """Read a record. If that fails, try again without null fields, and then without other fields that are invalid."""
     if not isinstance(data, dict):
         raise UnreadableRecord(what, "it is no object")
     given = cast("dict[str, Any]", data)

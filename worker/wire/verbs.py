@@ -1,4 +1,4 @@
-"""What the verbs of a run bring: what it tells, saves and asks, and how it ends."""
+"""The verbs of a run: what it emits, saves and reads, and how it ends."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from worker.words.knowledge import Chunk, DocumentPart, vector_of
 from worker.words.statuses import AgentExecutionStatus
 from worker.words.work import KeptFile
 
-CONTENT_CHARACTERS = 20_000  # of a passage
+CONTENT_CHARACTERS = 20_000  # of one passage
 VECTOR_CHARACTERS = 21_400  # 4,000 floats of four bytes in base64
 
 
@@ -22,7 +22,7 @@ class MessagesForm(TaskForm):
 
 
 class EventForm(Form):
-    """An event to be appended."""
+    """An event to append."""
 
     type: str
     data: Any = None
@@ -44,7 +44,7 @@ class FileForm(Form):
     name: Annotated[str, Field(max_length=500)] = ""
 
     def file(self) -> KeptFile:
-        """The file, as the platform knows it."""
+        """Return the platform's record of the file."""
         return KeptFile(self.url_digest, self.reference, self.media_type, self.name)
 
 
@@ -55,7 +55,7 @@ class KeepFilesForm(RunForm):
 
 
 class ChunkForm(Form):
-    """A passage of a document; its vector is 32-bit floats, little-endian, in base64."""
+    """A passage of a document. Its vector is 32-bit floats, little-endian, in base64."""
 
     content: Annotated[str, Field(max_length=CONTENT_CHARACTERS)]
     heading: Annotated[str, Field(max_length=2000)] | None = None
@@ -63,7 +63,11 @@ class ChunkForm(Form):
     vector: Annotated[str, Field(max_length=VECTOR_CHARACTERS)] | None = None
 
     def chunk(self) -> Chunk:
-        """The passage. Raises: ValidationError (its vector cannot be read)."""
+        """Return the passage.
+
+        Raises:
+            ValidationError: Its vector cannot be decoded.
+        """
         return Chunk(self.content, self.heading, self.page, None if self.vector is None else vector_of(self.vector))
 
 
@@ -80,7 +84,7 @@ class StoreDocumentForm(RunForm):
     is_unreadable: bool = False
 
     def part(self) -> DocumentPart:
-        """The part, as the platform knows it."""
+        """Return the platform's record of the part."""
         return DocumentPart(
             self.knowledge_base_id,
             self.document_id,
@@ -94,7 +98,7 @@ class StoreDocumentForm(RunForm):
 
 
 class SaveForm(TaskForm):
-    """``save``; ``files`` are texts too large for a request, by field."""
+    """``save``; ``files`` are the stored texts of fields that are too large for a request."""
 
     attempt: Attempt | None = None
     sequence: Sequence | None = None
@@ -104,7 +108,7 @@ class SaveForm(TaskForm):
 
 
 class OutcomeForm(Form):
-    """How an attempt ends; ``files`` are texts too large for a request, by field."""
+    """The outcome of an attempt; ``files`` are the stored texts of fields that are too large for a request."""
 
     status: AgentExecutionStatus
     changes: dict[str, Any] = Field(default_factory=dict[str, Any])

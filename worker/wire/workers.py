@@ -1,4 +1,4 @@
-"""What a worker brings that introduces itself, asks for tasks and says how it is."""
+"""The verbs of a worker about itself: registration, requests for tasks, and reports."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ MOST_TOOLS = 1_000
 
 
 class RetriesForm(Form):
-    """How often a handler is tried."""
+    """The retry policy of a handler."""
 
     attempts: Annotated[int, Field(ge=1, le=10_000)] = DELIVERY_RETRIES.attempts
     base: Annotated[float, Field(gt=0, le=YEAR_SECONDS)] = DELIVERY_RETRIES.base
@@ -25,7 +25,7 @@ class RetriesForm(Form):
 
 
 class SubscriptionForm(Form):
-    """A handler's wish for events."""
+    """A handler's subscription to events."""
 
     handler: Annotated[str, Field(min_length=1, max_length=500)]
     event_type: TaskUpdateEventType
@@ -34,14 +34,14 @@ class SubscriptionForm(Form):
     needs: Annotated[str, Field(max_length=100)] | None = None
 
     def subscription(self) -> Subscription:
-        """The wish, as the platform knows it."""
+        """Return the platform's record of the subscription."""
         retries = RetryPolicy(self.retries.attempts, self.retries.base, self.retries.cap)
         needs = clean(self.needs)
         return Subscription(self.handler, self.event_type, self.agent_id, retries, needs)
 
 
 class ToolForm(Form):
-    """A tool that a worker has for its agents."""
+    """A tool that a worker offers to its agents."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: Annotated[str, Field(max_length=20_000)] = ""
@@ -51,7 +51,7 @@ class ToolForm(Form):
 
 
 class CardForm(Form):
-    """A worker, as it introduces itself."""
+    """A worker's registration."""
 
     id: str
     name: Annotated[str, Field(max_length=500)]
@@ -73,7 +73,7 @@ class RegisterForm(Form):
 
 
 class DemandForm(Form):
-    """How many tasks a worker can start now."""
+    """The number of tasks that a worker can start now."""
 
     total: Count
     agents: dict[str, Count] = Field(default_factory=dict[str, int])
@@ -82,7 +82,7 @@ class DemandForm(Form):
 
 
 class AssignmentsForm(Form):
-    """``assignments``; ``held`` names the tasks that the worker knows to be its own, after an answer that was lost."""
+    """``assignments``; ``held`` names the tasks that the worker knows it holds, after a lost answer."""
 
     demand: DemandForm
     seconds: Seconds = 0
