@@ -1,4 +1,4 @@
-"""What workers ask a platform for."""
+"""The verbs of workers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
@@ -24,180 +24,257 @@ from worker.words.work import (
 
 
 class Work(Protocol):
-    """What workers ask for. Writes of a run carry its attempt; a stale one raises LeaseLost and changes nothing."""
+    """The verbs of workers. Only the run that owns a task may use those about it.
+
+    A write with a stale attempt raises LeaseLost and changes nothing.
+    """
 
     async def register(self, card: WorkerCard) -> None:
-        """A worker, before all else: it is listed, its agents announced, its subscriptions kept, its lease held.
+        """Register a worker: list it, announce its agents, store its subscriptions and start its lease.
 
-        Again under the same id: what it serves has changed, and what it holds stays its own.
-        From then on the platform's heartbeat renews the lease by itself until ``leave``.
+        This is a worker's first call. Registering again under the same id updates what the worker serves, and it keeps
+        what it holds. The platform's heartbeat then renews the lease automatically, until ``leave``.
         """
         ...
 
     @property
     def session(self) -> str | None:
-        """A worker; the secret by which the platform knows what it claimed as its own. None: there is no such thing."""
+        """The secret by which the platform recognizes this worker's claims. None if the platform does not use one."""
         ...
 
     def take_over(self, session: str | None) -> None:
-        """A child process; it writes for what the worker of this session has claimed."""
+        """In a child process, write on behalf of the worker that has this session."""
         ...
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
-        """A registered worker; waits up to ``seconds`` for tasks and claims at most what ``demand()`` says then.
+        """Claim tasks, waiting up to ``seconds`` for some. They are then executing, durably, under new attempts.
 
-        What is returned is executing, under a new attempt, durably. Nothing came, or no demand: an empty list.
+        Args:
+            worker_id: The registered worker.
+            demand: Returns how many tasks the worker can start, at the moment of the claim.
+            seconds: The longest wait.
+
+        Returns:
+            The claimed tasks; empty if none arrived, or none are wanted.
         """
         ...
 
     def nudge(self) -> None:
-        """A worker; has its ``assignments`` and ``deliveries`` ask for the demand again at once."""
+        """Make pending calls of ``assignments`` and ``deliveries`` ask for the demand again immediately."""
         ...
 
     async def emit(
         self, task_id: str, attempt: int, events: Sequence[NewEvent], journal: Sequence[JournalEntry] = ()
     ) -> None:
-        """The owner; appends events and journal entries in one transaction. Raises: LeaseLost, TooLarge.
+        """Append events and journal entries in one transaction.
 
-        A large value of the journal is stored as a file, and read back by ``journal``.
+        A large journal value is stored as a file, and read back by ``journal``.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+            TooLarge: An event or value is too large.
         """
         ...
 
     async def journal(self, task_id: str) -> dict[str, str]:
-        """The owner; the journal of the task: values as JSON text by key."""
+        """Return the task's journal: values as JSON text, by key."""
         ...
 
     async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
-        """The owner; what was said to the task, numbered above ``after``, in order."""
+        """Return the messages sent to the task with numbers above ``after``, in order."""
         ...
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
-        """The owner; the events of the types ``TOLD_ONCE`` that earlier attempts have told, each by its ``mark``.
+        """Return the marks of events of the types ``TOLD_ONCE`` that earlier attempts have logged.
 
-        What was told before the task was retried by hand, which drops the journal too, is left out.
+        A manual retry that drops the journal drops these, too.
         """
         ...
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
-        """The owner; what it read of the task's files, and stored by ``store_file``, is the task's for later attempts.
+        """Record files fetched from the task's URLs and stored with ``store_file``, for later attempts.
 
-        What was kept of a URL first stands. Raises: LeaseLost, ValidationError, Unsupported (a platform whose
-        ``capabilities.keeps_files`` is false).
+        If a URL has a stored file already, that one remains.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+            ValidationError: A file is invalid.
+            Unsupported: The platform's ``capabilities.keeps_files`` is False.
         """
         ...
 
     async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
-        """The owner of a task that reads documents; stores passages of one, in one transaction.
+        """Store passages of a document in one transaction, for a task that reads documents.
 
-        With the last part the document is found as it is now, and no longer as it was before. Writing the same part
-        again after an answer that was lost does no harm to what is found: the part with the number 0 begins anew.
-        Raises: LeaseLost, KnowledgeBaseNotFound, DocumentGone, ValidationError, Unsupported (a platform whose
-        ``capabilities.knowledge`` is false).
+        With the last part, the document is found in its new state instead of the former one. A part may be repeated if
+        its answer was lost: the part with the number 0 restarts the document.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+            KnowledgeBaseNotFound: The knowledge base no longer exists.
+            DocumentGone: The document no longer exists.
+            ValidationError: The part is invalid.
+            Unsupported: The platform's ``capabilities.knowledge`` is False.
         """
         ...
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome) -> None:
-        """The owner; result, status, ``finished_at`` and ``task_finished`` in one transaction. Raises: LeaseLost."""
+        """Store result, status, ``finished_at`` and ``task_finished`` in one transaction.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+        """
         ...
 
     async def hand_back(self, task_id: str, attempt: int, back: HandBack) -> None:
-        """The owner; the task is pending again, charged with an error or with nothing. Raises: LeaseLost."""
+        """Make the task pending again, charged with an error or uncharged.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+        """
         ...
 
     async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
-        """The owner; files that its run has made, stored by ``store_file``, are its task's, and deleted with it.
+        """Add files, stored with ``store_file``, to the task's artifacts. They are deleted with the task.
 
-        One of a known name takes its place. Raises: LeaseLost, ValidationError (too many), FileNotStored, Unsupported.
+        An artifact of the same name is replaced.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+            ValidationError: The task has too many artifacts.
+            FileNotStored: A file does not exist.
+            Unsupported: The platform does not store artifacts.
         """
         ...
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
-        """The owner; makes tasks that are its task's, by their ids: those that are there already are left alone.
+        """Create children of the task under the given ids. Existing ones are left unchanged.
 
-        The run journals the ids first, so whoever comes after it finds what it made, and makes the rest.
-        Raises: LeaseLost, ValidationError (too many), Conflict (an id is another task's), Unsupported.
+        The run journals the ids first, so a later attempt finds the children that exist and creates the rest.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+            ValidationError: There are too many children.
+            Conflict: An id belongs to another task.
+            Unsupported: The platform does not support children.
         """
         ...
 
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
-        """The owner; some of its task's children, in no order; one that is not there is left out."""
+        """Return the task's children with these ids, in no particular order. Missing ones are omitted."""
         ...
 
     async def providers(self) -> list[ProviderState]:
-        """A worker; the providers whose last call failed, those that tasks wait for among them; changes nothing."""
+        """Return the providers whose last call failed, including those that tasks wait for."""
         ...
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState | None:
-        """A worker; counts a failed call, fleet-wide: after the third in a row tasks wait for the provider.
+        """Count a failed call of a provider, fleet-wide. After the third failure in a row, tasks wait for the provider.
 
-        Answers how it stands now; none where the platform keeps no account of providers.
+        Returns:
+            The provider's state; None if the platform does not keep track of providers.
         """
         ...
 
     async def provider_answered(self, provider_id: str) -> None:
-        """A worker; its call was answered: nobody waits for the provider any more."""
+        """Report a provider's answer: tasks stop waiting for the provider."""
         ...
 
     async def crashed(self, task_id: str, attempt: int, reason: str, delay: float = 0.0) -> None:
-        """The owner; the process that ran the task alone died, and how: a crash is charged, and it is pending again.
+        """Charge the task with a crash, after the process that ran it alone has died, and make it pending again.
 
-        It may be claimed after ``delay`` seconds. By the third crash it ends ``failed`` instead, ``reason`` in its
-        result. Raises: LeaseLost, Unsupported (the platform counts no deaths).
+        At the third crash the task ends as ``failed`` instead.
+
+        Args:
+            task_id: The task.
+            attempt: The attempt that crashed.
+            reason: How the process died, for the task's result.
+            delay: Seconds until the task may be claimed again.
+
+        Raises:
+            LeaseLost: The attempt no longer owns its task.
+            Unsupported: The platform does not count crashes.
         """
         ...
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
-        """A worker; which of the attempts it holds (task id → attempt) own their task no longer, and how it stands."""
+        """Return the attempts in ``held`` (task id → attempt) that have lost their task, with the task's status."""
         ...
 
     def cut_off(self, held: Mapping[str, int]) -> list[str]:
-        """A worker; which of the attempts it holds (task id → attempt) may be another's by now, by its own clock alone.
+        """Return the attempts in ``held`` (task id → attempt) that may be another's by now, by the worker's own clock.
 
-        Its lease has run out since they were claimed: no renewal was answered for as long. What such a run has written
-        may stand; its next ``emit`` or save raises CutOff. Whether it really was taken, ``hand_back`` tells.
+        The worker's lease has expired since they were claimed, because no renewal was answered. Writes of such a run
+        may have been stored; its next ``emit`` or save raises CutOff. ``hand_back`` shows whether the task really was
+        taken over.
         """
         ...
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
-        """A worker; ``wake`` is called on the platform's loop with ids of changed tasks; returns the way to end it.
+        """Call ``wake`` on the platform's loop with the ids of changed tasks. Return a function that stops this.
 
-        A hint: it may come late, twice or never. What a task's own attempt changed need not be told, nor a new task.
+        Calls are hints: they may be late, repeated or missing. Changes by a task's own attempt, and new tasks, may be
+        left out.
         """
         ...
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """A registered worker; waits up to ``seconds``; the next event of as many (subscription, task) pairs as wanted.
+        """Claim the next event of as many (subscription, task) pairs as wanted, waiting up to ``seconds`` for some.
 
-        Each pair is leased to this worker until ``settle``. Nothing is due, or nothing is wanted: an empty list.
+        Each pair is leased to this worker until ``settle``.
+
+        Args:
+            worker_id: The registered worker.
+            demand: Returns how many deliveries the worker can take, at the moment of the claim.
+            seconds: The longest wait.
+
+        Returns:
+            The claimed deliveries; empty if none are due, or none are wanted.
         """
         ...
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """The worker that holds it; the cursor moves on, or the event is tried again later and in the end set aside.
+        """Advance the cursor past a handled event. After an error, schedule another try or set the event aside.
 
-        How often is its subscription's to say; with ``final`` an error sets it aside at once.
-        Returns whether the event was set aside. Raises: LeaseLost.
+        The subscription decides on the number of tries.
+
+        Args:
+            delivery: The delivery, which the caller holds.
+            error: Why it failed; None if it was handled.
+            final: Set the event aside after this error, without another try.
+
+        Returns:
+            Whether the event was set aside.
+
+        Raises:
+            LeaseLost: Another worker holds the delivery.
         """
         ...
 
     async def renew(self, worker_id: str) -> None:
-        """A worker, or the server for a remote one: its leases hold on from now. Raises: NotFound (taken for dead)."""
+        """Renew the worker's leases. For a remote worker, the server calls this.
+
+        Raises:
+            NotFound: The worker was declared dead.
+        """
         ...
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
-        """A worker; how worn it is, shown with it.
+        """Report the worker's wear, to be shown with it. Platforms that do not list workers ignore it.
 
-        Raises: NotFound. A platform that lists no workers takes no notice.
+        Raises:
+            NotFound: There is no such worker.
         """
         ...
 
     async def drain(self, worker_id: str) -> None:
-        """A worker that begins to leave; it is shown as draining until it is gone, or registers again.
+        """Mark the worker as draining until it leaves or registers again. Platforms that list no workers ignore it.
 
-        Raises: NotFound. A platform that lists no workers takes no notice.
+        Raises:
+            NotFound: There is no such worker.
         """
         ...
 
     async def leave(self, worker_id: str) -> None:
-        """A worker, last of all: what it still holds is pending again, uncharged, and it is listed no more."""
+        """Remove the worker from the list; its last call. Tasks that it still holds are pending again, uncharged."""
         ...
