@@ -1,1 +1,1 @@
-"""Pages for people, over the same service that the API and the command line ask."""
+"""Web pages for people, on top of the same service as the API and the command line."""

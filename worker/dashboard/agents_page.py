@@ -1,15 +1,15 @@
-"""The agents, and how busy each is."""
+"""The page of agents and their task counts."""
 
 from starlette.responses import Response
 
 from worker.dashboard.asking import AdmittedRequest
 from worker.words.task_lists import TaskQuery
 
-COUNTED = 20  # agents whose tasks are counted; the others are listed without
+COUNTED = 20  # agents whose tasks are counted; further ones are listed without counts
 
 
 async def agents(asking: AdmittedRequest) -> Response:
-    """List the agents within reach."""
+    """List the agents that the visitor can reach."""
     tasks = asking.may.organization.tasks
     listed = [agent for agent in await tasks.list_agents() if asking.may.reaches(agent.id)]
     counts = {agent.id: await tasks.counts(TaskQuery(agent_id=agent.id)) for agent in listed[:COUNTED]}

@@ -1,6 +1,6 @@
-"""Answering by a link that came with what is asked, in a chat message: no key, no session, no cookie.
+"""The page behind an answer link, which arrives with a request in a chat message: no key, no session, no cookie.
 
-Looking at the page changes nothing: programs that preview links do so, too. Sending its form does.
+Viewing the page changes nothing, since link previews view it as well. Submitting its form does.
 """
 
 from starlette.responses import Response
@@ -11,20 +11,20 @@ from worker.words.answer_links import LinkUsedUp
 from worker.words.errors import Conflict, NotFound, ValidationError
 
 HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
-"""The address is the right to answer: it is told to no other page."""
+"""The URL itself grants the right to answer, so other pages must not receive it as a referrer."""
 
 TOKEN = "token"  # noqa: S105 - the name of a field
 DONE = "Your answer was taken. You can close this page."
 
 
 async def ask(asking: AdmittedRequest) -> Response:
-    """Show what is asked, and the form of its answer."""
+    """Show the request and a form for its answer."""
     _, task, request = await asking.front.opened(_token(asking))
     return await _page(asking, form=form_of(request, task.id), task=task)
 
 
 async def answer(asking: AdmittedRequest) -> Response:
-    """Take the answer; one that does not fit is shown again with what is wrong with it."""
+    """Accept the answer; an invalid one is shown again with the error."""
     reach, task, request = await asking.front.opened(_token(asking))
     sent = await asking.request.form(max_files=0)
     try:
@@ -40,7 +40,7 @@ async def answer(asking: AdmittedRequest) -> Response:
 
 async def _page(asking: AdmittedRequest, status: int = 200, **values: object) -> Response:
     action = f"{asking.url('/ui/answer')}?{asking.request.url.query}"
-    asking.is_new = False  # whoever only answers gets no cookie
+    asking.is_new = False  # no cookie for visitors who only answer
     response = await asking.page("answer_link.html", status, action=action, **{"said": "", **values})
     response.headers.update(HEADERS)
     return response

@@ -1,4 +1,4 @@
-"""The pages as an application: routes, who may see them, and how errors look."""
+"""The dashboard as an ASGI application: routes, access control, error pages."""
 
 from importlib import resources
 from urllib.parse import urlsplit
@@ -68,10 +68,10 @@ TITLES = {
 
 
 def create_pages(front: Front) -> ASGIApp:
-    """Make the pages.
+    """Create the dashboard.
 
     Args:
-        front: The server that serves them, at ``/`` and under ``/ui``.
+        front: The server that serves the pages, at ``/`` and under ``/ui``.
     """
     pages = Pages(front)
     static = Mount("/static", StaticFiles(directory=str(resources.files("worker.dashboard") / "static")))
@@ -126,22 +126,22 @@ SERVED: dict[str, Page] = {
     "POST /ui/sign-out": entrance.leave,
     "GET /ui/{rest:path}": _nowhere,
 }
-"""Every page, by the name of its row in the table of who may see it."""
+"""Every page, by the name of its row in the access table."""
 
 
 class Pages:
-    """Admits requests to pages, and shows what went wrong."""
+    """Admits requests to pages, and renders errors."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
         self._visits = Visits(front)
 
     def route(self, name: str, page: Page) -> Route:
-        """A page as a route, for those whom the table names.
+        """Return the route of a page, with the access rule of its row in the table.
 
         Args:
-            name: Of its row: method and address.
-            page: Answers an admitted request.
+            name: The name of the row: method and path.
+            page: Handles an admitted request.
         """
         method, _, path = name.partition(" ")
         within = path if path in ("/", "/ui") else path.removeprefix("/ui")
@@ -164,7 +164,7 @@ class Pages:
             except (ModuleException, HTTPException) as error:
                 return await self._failed(asking, request, error)
             finally:
-                await request.close()  # uploads are files until then
+                await request.close()  # deletes the temporary files of uploads
 
         return endpoint
 
@@ -178,7 +178,7 @@ class Pages:
         if status == 401:  # noqa: PLR2004 - HTTP: unauthorized
             return await _to_the_entrance(asking)
         said = error.description if isinstance(error, ModuleException) else str(error.detail)
-        if status == 503:  # noqa: PLR2004 - HTTP: the database is away, so the cookie cannot be read either
+        if status == 503:  # noqa: PLR2004 - HTTP: without the database, the cookie cannot be read either
             asking = AdmittedRequest(request, self._front, _Nobody(self._front), asking.visit)
         title = TITLES.get(status, "It failed")
         response = await asking.page("error.html", status, title=title, said=said, code=status)
@@ -187,7 +187,7 @@ class Pages:
 
 
 async def _check(reach: Reach, rule: AccessRule, request: Request) -> None:
-    """Let pass only what the table says. Raises: ModuleException (403), TaskNotFound."""
+    """Check that the visitor may see the page and the task or knowledge base that it names."""
     scope = reach.permit(rule)
     if scope is AccessScope.KnowledgeBase:
         await reach.check_knowledge_base(request.path_params["knowledge_base_id"][:128])
@@ -199,9 +199,9 @@ async def _check(reach: Reach, rule: AccessRule, request: Request) -> None:
 
 
 class _Nobody(Visits):
-    """Visits while their secret cannot be read: pages without forms."""
+    """Visits while their secret is unavailable: forms get no token, so they cannot be submitted."""
 
-    async def token(self, visit: object) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] # it looks at none
+    async def token(self, visit: object) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] # ignores the visit
         del visit
         return ""
 
@@ -219,7 +219,7 @@ async def _to_the_entrance(asking: AdmittedRequest) -> Response:
 
 
 class _Headers:
-    """Gives every answer the headers that keep a page to itself; an answer's own come first."""
+    """Adds security headers to every response, without replacing headers that the response has already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

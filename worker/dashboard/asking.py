@@ -1,4 +1,4 @@
-"""One request for a page: who asks, what he may reach, and the ways to answer."""
+"""A request for a page: the visitor, the visitor's permissions, and ways to respond."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from worker.words.providers import ProviderState
 from worker.words.tasks import TaskRecord
 
 FORM_FILES = 50
-FORM_FIELDS = 1_100  # a page of dead letters, each with its box
+FORM_FIELDS = 1_100  # enough for a page of dead letters with a checkbox each
 
 TOLD = {
     "created": "Created. It is picked up as soon as a worker is free.",
@@ -37,7 +37,7 @@ TOLD = {
     "removed": "Removed.",
     "revoked": "Revoked: it opens nothing any more.",
 }
-"""What a page says after a form was sent, by the code in its address: no text of others is ever shown there."""
+"""Messages after a form was submitted, by the code in the URL, so that a URL cannot inject any text."""
 
 
 class Forged(ModuleException):
@@ -48,11 +48,11 @@ class Forged(ModuleException):
 
 @dataclass(slots=True)
 class AdmittedRequest:
-    """A request, admitted.
+    """A request that was admitted.
 
     Args:
-        reach: What it may reach; None means it has not signed in (the page of signing in, of errors).
-        is_new: Whether the visit began with it, so that the browser must be told.
+        reach: The visitor's permissions; None on pages without sign-in (the sign-in page, errors).
+        is_new: Whether the visit began with this request, so that its cookie must be set.
     """
 
     request: Request
@@ -64,22 +64,22 @@ class AdmittedRequest:
 
     @property
     def may(self) -> Reach:
-        """What it may reach."""
+        """The visitor's permissions."""
         if self.reach is None:
             raise RuntimeError("this page is served to whoever signed in")
         return self.reach
 
     def can(self, page: str) -> bool:
-        """Whether the visitor's role may use a page, by the name of its row in the table."""
+        """Return whether the visitor's role may use a page, by the name of its row in the access table."""
         return self.reach is not None and self.reach.allows(PAGES[page])
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody may do everything here, since there is no key at all."""
+        """Whether every visitor may do everything, because there are no keys."""
         return self.reach is not None and self.visit.mark is None
 
     def url(self, path: str, **query: Any) -> str:
-        """The address of a page, as this visitor names it: with the organization in front if he came so."""
+        """Return the URL of a page, with the organization as its prefix if the visitor's own URL has it."""
         organization_id = self.request.scope.get("organization_id")
         start = f"/{organization_id}" if organization_id else ""
         home = "/ui" if start else "/"
@@ -88,33 +88,37 @@ class AdmittedRequest:
         return (start + (home if path == "/" else path)) + tail
 
     async def page(self, template: str, status: int = 200, **values: Any) -> Response:
-        """Answer with a page."""
+        """Return a response with a page."""
         away = await self._providers_away()
         return await self.keep(HTMLResponse(await self.html(template, away=away, **values), status))
 
     async def _providers_away(self) -> list[ProviderState]:
-        """Providers that tasks wait for, which every page says."""
+        """Return the unavailable providers, which every page shows."""
         listed = [] if self.reach is None else await self.reach.organization.tasks.providers()
         return [each for each in listed if each.is_away]
 
     async def html(self, template: str, **values: Any) -> str:
-        """A page, or a piece of one."""
+        """Render a page or a fragment."""
         told = TOLD.get(self.request.query_params.get("told", ""))
         token = await self.visits.token(self.visit)
         return render(template, {"asking": self, "url": self.url, "token": token, "told": told, **values})
 
     async def go(self, path: str, **query: Any) -> Response:
-        """Answer by sending the browser to another page."""
+        """Return a redirect to another page."""
         return await self.keep(RedirectResponse(self.url(path, **query), 303))
 
     async def keep(self, response: Response) -> Response:
-        """Have the browser keep the visit if it is new."""
+        """Set the visit's cookie on a response if the visit is new."""
         if self.is_new:
             await self.visits.write(response, self.request, self.visit)
         return response
 
     async def form(self) -> FormData:
-        """What was sent. Raises: Forged."""
+        """Return the submitted form.
+
+        Raises:
+            Forged: The form was not created for this visit.
+        """
         form = await self.request.form(max_files=FORM_FILES, max_fields=FORM_FIELDS)
         if not await self.visits.fits(await self.visits.read(self.request), form.get("token")):
             raise Forged
@@ -125,7 +129,11 @@ Page = Callable[[AdmittedRequest], Awaitable[Response]]
 
 
 async def task_of(asking: AdmittedRequest) -> TaskRecord:
-    """The task that the address names. Raises: TaskNotFound."""
+    """Return the task that the URL names.
+
+    Raises:
+        TaskNotFound: There is no such task, or the visitor cannot reach it.
+    """
     task_id = asking.request.path_params["task_id"]
     if not is_id(task_id):
         raise TaskNotFound(task_id[:128])
@@ -133,6 +141,6 @@ async def task_of(asking: AdmittedRequest) -> TaskRecord:
 
 
 def text_of(form: FormData | Mapping[str, Any], name: str) -> str:
-    """A field of text; empty where it was left out, or is a file."""
+    """Return a text field, or an empty string if it is missing or a file."""
     value = form.get(name)
     return value.replace("\r\n", "\n").replace("\0", "").strip() if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The audit log: who did what to which row, when, and from where."""
+"""The page of the audit log."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FILTERS = ("action", "subject", "key", "address")
 
 
 async def audit(asking: AdmittedRequest) -> Response:
-    """List the lines within reach, the newest first."""
+    """List the entries that the visitor can reach, newest first."""
     asked = {name: asking.request.query_params.get(name, "")[:500].strip() for name in FILTERS}
     before = asking.request.query_params.get("before", "")[:200]
     agents = None if asking.may.agents is None else sorted(asking.may.agents)

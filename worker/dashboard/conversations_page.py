@@ -1,4 +1,4 @@
-"""Conversations: a list of them, and each as what was asked and answered, turn by turn."""
+"""The pages of conversations: a list, and the turns of one."""
 
 import asyncio
 from datetime import datetime
@@ -36,7 +36,7 @@ async def conversation(asking: AdmittedRequest) -> Response:
 
 
 async def _answer(turn: ConversationTurn) -> Markup | None:
-    """An answer in Markdown, as it looks; None: it is shown as the text that it is."""
+    """Return a Markdown answer as HTML, or None if it is shown as plain text."""
     is_markdown = turn.answer is not None and turn.output_format is OutputFormat.Markdown
     return await markdown(turn.answer or "") if is_markdown else None
 

@@ -1,4 +1,4 @@
-"""Dead letters: tasks that used up their tries, and deliveries that no handler took. Many are retried at once."""
+"""The pages of dead letters: tasks that used up their retries, and deliveries that were set aside."""
 
 from contextlib import suppress
 
@@ -15,7 +15,7 @@ DEAD = (AgentExecutionStatus.Error, AgentExecutionStatus.Failed)
 
 
 async def dead(asking: AdmittedRequest) -> Response:
-    """List tasks that ended in error or failed."""
+    """List the tasks that ended with an error or failed."""
     agent = asking.request.query_params.get("agent", "")
     before = asking.request.query_params.get("before")
     query = TaskQuery(agent_id=agent or None, statuses=DEAD, limit=PAGE + 1, before=before or None)
@@ -25,12 +25,12 @@ async def dead(asking: AdmittedRequest) -> Response:
 
 
 async def retry(asking: AdmittedRequest) -> Response:
-    """Queue the tasks again that were ticked."""
+    """Queue the selected tasks again."""
     form = await asking.form()
     for task_id in form.getlist("task")[:PAGE]:
         if not isinstance(task_id, str):
             continue
-        with suppress(Conflict, NotFound):  # somebody else was quicker
+        with suppress(Conflict, NotFound):  # another visitor was quicker
             task = await asking.may.task(task_id)
             await asking.front.enter_queue(asking.may, task.agent_id)
             await asking.may.organization.tasks.retry(task.id)
@@ -38,7 +38,7 @@ async def retry(asking: AdmittedRequest) -> Response:
 
 
 async def deliveries(asking: AdmittedRequest) -> Response:
-    """List deliveries that failed."""
+    """List failed deliveries."""
     before = asking.request.query_params.get("before")
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None
     found = await asking.may.organization.deliveries.find(
@@ -49,7 +49,7 @@ async def deliveries(asking: AdmittedRequest) -> Response:
 
 
 async def retry_deliveries(asking: AdmittedRequest) -> Response:
-    """Have the deliveries tried once more that were ticked."""
+    """Retry the selected deliveries."""
     form = await asking.form()
     ids = [each for each in form.getlist("delivery")[:PAGE] if isinstance(each, str)]
     agents = sorted(asking.may.agents) if asking.may.agents is not None else None

@@ -1,4 +1,4 @@
-"""The API, to be read and tried."""
+"""The page of the API documentation, on which requests can be tried."""
 
 from starlette.responses import Response
 
@@ -6,5 +6,5 @@ from worker.dashboard.asking import AdmittedRequest
 
 
 async def docs(asking: AdmittedRequest) -> Response:
-    """Show the API's document by files of our own; it is fetched once the page is there."""
+    """Show the API documentation with our own static files; the page fetches the OpenAPI document."""
     return await asking.page("docs.html")

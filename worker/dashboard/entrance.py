@@ -1,4 +1,4 @@
-"""Signing in with a key, and out."""
+"""The pages for signing in with a key, and signing out."""
 
 import asyncio
 import re
@@ -11,16 +11,16 @@ from worker.words.errors import ModuleException, Unavailable
 
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
 TOO_MANY = 429  # HTTP: too many requests
-WRONG_SECONDS = 0.5  # a wrong key is answered slowly; a right one is 256 bits long, so this only spares the log
+WRONG_SECONDS = 0.5  # delay after a wrong key; it only limits log entries, since keys of 256 bits cannot be guessed
 
 
 async def sign_in(asking: AdmittedRequest) -> Response:
-    """Show the form, unless nobody needs to sign in."""
+    """Show the sign-in form."""
     return await asking.page("sign_in.html", next=_next(asking.request.query_params.get("next", "")), wrong=None)
 
 
 async def enter(asking: AdmittedRequest) -> Response:
-    """Take a key; go where the visitor wanted to."""
+    """Sign in with a key, and redirect to the page that the visitor wanted."""
     form = await asking.form()
     wanted = _next(text_of(form, "next"))
     try:
@@ -39,7 +39,7 @@ async def enter(asking: AdmittedRequest) -> Response:
 
 
 async def leave(asking: AdmittedRequest) -> Response:
-    """End the session; whoever has copied its cookie is out, too."""
+    """End the session, including for copies of its cookie."""
     await asking.form()
     if asking.visit.mark is not None:
         await asking.front.sign_out(asking.visit.mark, asking.request.scope)
@@ -48,5 +48,5 @@ async def leave(asking: AdmittedRequest) -> Response:
 
 
 def _next(text: str) -> str:
-    """Where to go on: a path of this server, never another one's address."""
+    """Return the path to continue with, or an empty string if it is not a path of this server."""
     return text if _OWN_PATH.fullmatch(text) else ""

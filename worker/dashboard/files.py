@@ -1,4 +1,4 @@
-"""A task's files as its page shows them, and what runs nowhere but in a box of its own."""
+"""A task's files on its page, and their content, served so that none of it can run scripts on the dashboard."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -19,12 +19,12 @@ from worker.words.tasks import TaskRecord
 from worker.words.work import KeptFile, url_digest
 
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"})
-"""What an <img> shows and cannot run anything."""
+"""Formats that an <img> shows and that cannot contain scripts."""
 
 DRAWING = "image/svg+xml"
-"""What an <img> shows, too; opened by itself it is in a box in which its scripts do not run."""
+"""Also shown by an <img>; opened directly, it is in a sandbox that runs no scripts."""
 
-TEXT_BYTES = 256 * 1024  # a text file up to that size is shown on the page
+TEXT_BYTES = 256 * 1024  # largest text file that is shown on the page
 TEXT_CHARACTERS = 20_000
 TEXTS_SHOWN = 10
 PDF_CSP = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -39,11 +39,11 @@ class ShownFile:
     """A file of a task.
 
     Args:
-        number: Its place among the task's files.
-        look: ``picture``, ``pdf``, ``audio``, ``video``, ``text``, ``download`` (it is stored here), ``link`` (it is
+        number: The position among the task's files.
+        look: ``picture``, ``pdf``, ``audio``, ``video``, ``text``, ``download`` (stored here), ``link`` (stored
             elsewhere), ``plain``.
-        url: Where it is, for a link.
-        text: How a text begins.
+        url: The URL of a link.
+        text: The beginning of a text.
     """
 
     number: int
@@ -56,7 +56,7 @@ class ShownFile:
 
 
 async def attachments(asking: AdmittedRequest, task: TaskRecord) -> list[ShownFile]:
-    """A task's files; texts are read, up to a limit."""
+    """Return a task's files, with the contents of texts up to a limit."""
     files = task.input.files or []
     if not files:
         return []
@@ -86,7 +86,7 @@ def _attachment(number: int, url: str, kept: KeptFile | None) -> ShownFile:
 
 
 def artifacts(task: TaskRecord) -> list[ShownFile]:
-    """The files that a task's runs have made."""
+    """Return the files that a task's runs have produced."""
     return [_artifact(number, each) for number, each in enumerate(task.artifacts)]
 
 
@@ -98,7 +98,7 @@ def _artifact(number: int, made: Artifact) -> ShownFile:
 
 
 def _scheme(url: str) -> str:
-    """The scheme of an address; empty where it is none."""
+    """Return the scheme of a URL, or an empty string if it is invalid."""
     try:
         return urlsplit(url).scheme.lower()
     except ValueError:
@@ -106,7 +106,7 @@ def _scheme(url: str) -> str:
 
 
 def _look(media_type: str, name: str) -> str:
-    """How a file is likely shown; what it is in truth decides when it is fetched."""
+    """Return the likely display of a file, by its declared type; the content is checked when it is downloaded."""
     claimed = claims(media_type, name)
     if claimed in PICTURES or claimed == DRAWING:
         return "picture"
@@ -147,7 +147,7 @@ async def _content(organization: Organization, url: str, kept: KeptFile | None) 
 
 
 async def file(asking: AdmittedRequest) -> Response:
-    """Answer one of a task's files: pictures and PDFs to be seen, all else to be saved."""
+    """Return one of a task's files: pictures, PDFs and media to display, all others to download."""
     task = await task_of(asking)
     number: int = asking.request.path_params["number"]
     files = task.input.files or []
@@ -161,7 +161,7 @@ async def file(asking: AdmittedRequest) -> Response:
 
 
 async def artifact(asking: AdmittedRequest) -> Response:
-    """Answer one of the files that a task's runs have made, as ``file`` does."""
+    """Return a file that a task's runs have produced, like ``file``."""
     task = await task_of(asking)
     number: int = asking.request.path_params["number"]
     if number >= len(task.artifacts) or task.artifacts[number].sha256 is None:
@@ -187,7 +187,7 @@ def _answer(asking: AdmittedRequest, name: str, content: bytes, declared: str) -
 
 
 async def result(asking: AdmittedRequest) -> Response:
-    """Answer a result in HTML, as a document that may do nothing at all."""
+    """Return an HTML result as a sandboxed document."""
     task = await task_of(asking)
     headers = {"content-security-policy": BOX_CSP}
     return Response((task.result or "").encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")

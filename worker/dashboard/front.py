@@ -1,4 +1,4 @@
-"""What the pages want of the server that serves them; they know nothing else of it."""
+"""The interface of the server that the dashboard uses; it knows nothing else of the server."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -16,132 +16,192 @@ from worker.words.tasks import TaskRecord
 
 
 class Reach(Protocol):
-    """What a visitor may reach."""
+    """The permissions of a visitor."""
 
     @property
     def organization(self) -> Organization:
-        """The platform as the visitor's organization sees it."""
+        """The platform, for the visitor's organization."""
         ...
 
     @property
     def agents(self) -> frozenset[str] | None:
-        """The agents within reach; None means every one."""
+        """The agents that the visitor can reach; None means all of them."""
         ...
 
     def permit(self, rule: AccessRule) -> AccessScope:
-        """What a request by this rule has to be about. Raises: ModuleException (403)."""
+        """Return the scope in which the visitor may make a request under a rule.
+
+        Raises:
+            ModuleException: The visitor's role may not (403).
+        """
         ...
 
     def allows(self, rule: AccessRule) -> bool:
-        """Whether the visitor's role may do that."""
+        """Return whether a rule allows the visitor's role."""
         ...
 
     async def check_task(self, task_id: str) -> None:
-        """Let pass only tasks of agents within reach. Raises: TaskNotFound."""
+        """Check that the visitor can reach a task.
+
+        Raises:
+            TaskNotFound: The visitor cannot, or there is no such task.
+        """
         ...
 
     async def check_knowledge_base(self, knowledge_base_id: str) -> None:
-        """Let pass only knowledge bases within reach. Raises: KnowledgeBaseNotFound."""
+        """Check that the visitor can reach a knowledge base.
+
+        Raises:
+            KnowledgeBaseNotFound: The visitor cannot.
+        """
         ...
 
     async def knowledge_bases(self) -> frozenset[str]:
-        """The ids of those within reach, where that is not all."""
+        """Return the ids of the knowledge bases that a visitor limited to some agents can reach."""
         ...
 
     def reaches(self, agent_id: str) -> bool:
-        """Whether an agent is within reach."""
+        """Return whether the visitor can reach an agent."""
         ...
 
     def check(self, agent_id: str) -> None:
-        """Let pass only what is within reach. Raises: AgentNotFound."""
+        """Check that the visitor can reach an agent.
+
+        Raises:
+            AgentNotFound: The visitor cannot.
+        """
         ...
 
     def within(self, query: OfAgents) -> OfAgents:
-        """A query for what is within reach alone."""
+        """Return a copy of a query, restricted to the agents that the visitor can reach."""
         ...
 
     async def store_file(self, name: str, media_type: str, content: bytes) -> str:
-        """Store a file; its reference. Raises: ModuleException (413, 422)."""
+        """Store a file and return its reference.
+
+        Raises:
+            ModuleException: The file is too large (413) or invalid (422).
+        """
         ...
 
     async def task(self, task_id: str) -> TaskRecord:
-        """A task within reach. Raises: TaskNotFound."""
+        """Return a task that the visitor can reach.
+
+        Raises:
+            TaskNotFound: There is no such task, or the visitor cannot reach it.
+        """
         ...
 
 
 class Front(Protocol):
-    """The server."""
+    """The server, as the dashboard uses it."""
 
     @property
     def closing(self) -> asyncio.Event:
-        """Set when the server closes."""
+        """An event that is set when the server closes."""
         ...
 
     @property
     def file_bytes(self) -> int:
-        """The largest file that a worker reads."""
+        """The size of the largest file that a worker reads."""
         ...
 
     @property
     def embedder(self) -> str | None:
-        """What makes vectors of the texts of a new knowledge base; None means words alone count."""
+        """The default embedder of new knowledge bases; None means that they are searched by words only."""
         ...
 
     @property
     def task_bytes(self) -> int:
-        """The most that a worker reads of a task's files together."""
+        """The largest total size of a task's files that a worker reads."""
         ...
 
     async def sign_in(self, key: str, scope: Connection) -> str:
-        """Begin a session with a key; the token that finds it. Raises: ModuleException (401, 404, 429), Unavailable."""
+        """Start a session with a key, and return the session's token.
+
+        Raises:
+            ModuleException: The key is wrong (401), belongs to another organization (404), or too many were wrong
+                (429).
+            Unavailable: The database cannot be reached.
+        """
         ...
 
     async def sign_out(self, mark: str, scope: Connection) -> None:
-        """End a session, wherever its token has got to, and what is open in it. Raises: Unavailable."""
+        """End a session and its open streams, including for copies of its token.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
         ...
 
     def visiting(self, scope: Connection, access: Any) -> AbstractContextManager[None]:
-        """Have what is done within be this visitor's, in the audit log."""
+        """Record actions inside this block in the audit log as made by this visitor."""
         ...
 
     def refused(self, scope: Connection, error: ModuleException, access: Any) -> None:
-        """Note in the audit log that a visitor was refused."""
+        """Record in the audit log that a visitor was refused."""
         ...
 
     async def keys(self, access: Any) -> Sequence[Key]:
-        """The keys that open nothing beyond what the visitor's does."""
+        """Return the organization's keys whose permissions do not exceed the visitor's."""
         ...
 
     async def make_key(
         self, access: Any, *, name: str, role: Role, agents: Sequence[str], seconds: float | None
     ) -> tuple[str, Key]:
-        """Make such a key; itself, which is told this once, and what is known of it. Raises: ValidationError."""
+        """Create a key whose permissions do not exceed the visitor's, and return its secret value and its record.
+
+        Raises:
+            ValidationError: The key would reach more agents than the visitor's key.
+        """
         ...
 
     async def revoke_key(self, access: Any, key_id: str) -> None:
-        """Revoke such a key. Raises: NotFound."""
+        """Revoke a key whose permissions do not exceed the visitor's.
+
+        Raises:
+            NotFound: There is no such key.
+        """
         ...
 
     async def admit(self, mark: str | None, organization_id: str | None) -> Reach:
-        """What a session may reach; without a mark what everybody may. Raises: ModuleException (401), NotFound."""
+        """Return the permissions of a session, or without a session those of requests without a key.
+
+        Raises:
+            ModuleException: The session has ended, or a key is needed (401).
+            NotFound: The key belongs to another organization.
+        """
         ...
 
     async def enter_queue(self, access: Any, agent_id: str) -> None:
-        """Count one more task of an agent. Raises: ModuleException (429)."""
+        """Count a new task of an agent.
+
+        Raises:
+            ModuleException: The agent's queue is full (429).
+        """
         ...
 
     async def opened(self, token: str) -> tuple[Reach, TaskRecord, InputRequest]:
-        """What a link opens: one request of one task. Raises: ModuleException (404, 410), Unavailable."""
+        """Validate an answer link and return its permissions, its task and the request that it answers.
+
+        Raises:
+            ModuleException: The link is invalid (404) or no longer usable (410).
+            Unavailable: The database cannot be reached.
+        """
         ...
 
     def by_link(self, scope: Connection, access: Any) -> AbstractContextManager[None]:
-        """Have what is done within be done by a link, in the audit log."""
+        """Record actions inside this block in the audit log as made through a signed link."""
         ...
 
     async def secrets(self, name: str) -> Sequence[bytes]:
-        """Secrets of the server's own, the same in every process, the newest first. Raises: Unavailable."""
+        """Return the secrets of that name, newest first; they are the same in every process.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
         ...
 
     def stream(self, pieces: AsyncGenerator[bytes], access: Any) -> Response:
-        """Answer with server-sent events, until they end, the visitor's key is gone, or the server closes."""
+        """Return a response of server-sent events, which ends with the chunks, the visitor's key or the server."""
         ...

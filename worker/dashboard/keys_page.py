@@ -1,4 +1,4 @@
-"""Keys: made, listed and revoked."""
+"""The page for creating, listing and revoking keys."""
 
 import re
 from typing import Any
@@ -15,12 +15,12 @@ FIELDS = ("name", "role", "agents", "days")
 
 
 async def keys(asking: AdmittedRequest) -> Response:
-    """List the keys that open nothing beyond what the visitor's does."""
+    """List the keys whose permissions do not exceed the visitor's."""
     return await _page(asking)
 
 
 async def create(asking: AdmittedRequest) -> Response:
-    """Make a key and show it, this once."""
+    """Create a key and show it, only this once."""
     form = await asking.form()
     given = {name: text_of(form, name) for name in FIELDS}
     agents = [each for each in re.split(r"[,\s]+", given["agents"]) if each]

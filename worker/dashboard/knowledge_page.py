@@ -1,4 +1,4 @@
-"""Knowledge bases: documents are added and removed, and a question is tried."""
+"""The pages of knowledge bases, for adding and removing documents and trying searches."""
 
 import re
 from typing import Any
@@ -19,17 +19,17 @@ from worker.words.knowledge import (
     NewKnowledgeBase,
 )
 
-FOUND = 5  # passages that a question shows
-SHOWN = 500  # documents that are listed; the others can be searched all the same
+FOUND = 5  # passages shown for a search
+SHOWN = 500  # documents listed; further ones are still searched
 
 
 async def bases(asking: AdmittedRequest) -> Response:
-    """List the knowledge bases within reach."""
+    """List the knowledge bases that the visitor can reach."""
     return await _list(asking)
 
 
 async def create(asking: AdmittedRequest) -> Response:
-    """Make a knowledge base."""
+    """Create a knowledge base."""
     form = await asking.form()
     given = {"name": text_of(form, "name"), "description": text_of(form, "description")}
     if not given["name"] or len(given["name"]) > NAME_CHARACTERS or len(given["description"]) > DESCRIPTION_CHARACTERS:
@@ -46,12 +46,12 @@ async def create(asking: AdmittedRequest) -> Response:
 
 
 async def base(asking: AdmittedRequest) -> Response:
-    """Show a knowledge base: its documents, and what answers a question."""
+    """Show a knowledge base: its documents, and the results of a search."""
     return await _base(asking)
 
 
 async def add(asking: AdmittedRequest) -> Response:
-    """Have documents read."""
+    """Add documents."""
     form = await asking.form()
     links = text_of(form, "links")
     try:
@@ -104,7 +104,7 @@ def _id(asking: AdmittedRequest) -> str:
 
 
 async def _add(asking: AdmittedRequest, form: FormData, links: str) -> None:
-    """Store what was uploaded, and have it read with what is linked. Raises: ValidationError."""
+    """Store uploaded files, and add them and the links as documents."""
     uploads = [each for each in form.getlist("files") if isinstance(each, UploadFile) and (each.filename or each.size)]
     urls = [each for each in re.split(r"\s+", links) if each]
     if not uploads and not urls:

@@ -1,4 +1,4 @@
-"""What is done with Markdown in a child process: it becomes HTML with what is harmless alone (see results.py)."""
+"""Conversion of Markdown to safe HTML, run in a child process (see results.py)."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ def _parser() -> "MarkdownIt":
 
 
 def rendered(text: str) -> str:
-    """Markdown as clean HTML."""
+    """Return Markdown as sanitized HTML."""
     import nh3
 
     return nh3.clean(

@@ -1,4 +1,4 @@
-"""A new task, from nothing or after one that was."""
+"""The page for creating a task, empty or prefilled from an existing task."""
 
 import json
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ from worker.words.statuses import OutputFormat
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord, User
 
 SOURCE = "dashboard"
-SCHEMA_CHARACTERS = 200_000  # parsed on the event loop, in 50 ms at the worst; what it says is checked in a child
-SCHEMA_BOUNDS = Bounds(seconds=2)  # a schema of 10 KB takes some 20 ms; one of 300 KB, made for it, 24 s
-SCHEMA_PATIENCE = 10.0  # seconds to wait for a turn
+SCHEMA_CHARACTERS = 200_000  # parsed on the event loop, in at most 50 ms; validated in a child process
+SCHEMA_BOUNDS = Bounds(seconds=2)  # a schema of 10 KB takes about 20 ms; a malicious one of 300 KB takes 24 s
+SCHEMA_PATIENCE = 10.0  # seconds to wait for a free child process
 _CHECK = "worker.bounded.json_schema:check"
 FIELDS = (
     "agent",
@@ -39,12 +39,14 @@ FIELDS = (
 
 @dataclass(slots=True)
 class Draft:
-    """What the form holds.
+    """The contents of the form.
 
     Args:
-        values: Its fields.
-        origin: The task that it is to be like, with its files.
-        wrong: What does not fit, by field.
+        values: The form's fields.
+        origin: The task that the form was prefilled from.
+        files: The files of that task.
+        kept: The numbers of those files that the new task gets, too.
+        wrong: Error messages by field.
     """
 
     values: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, ""))
@@ -55,7 +57,7 @@ class Draft:
 
 
 async def new(asking: AdmittedRequest) -> Response:
-    """Show the form, filled like another task where one is named."""
+    """Show the form, prefilled from another task if one is named."""
     draft = Draft()
     for name in ("agent", "conversation"):
         draft.values[name] = asking.request.query_params.get(name, "")[:128]
@@ -90,7 +92,7 @@ async def _form(asking: AdmittedRequest, draft: Draft, status: int = 200) -> Res
 
 
 async def create(asking: AdmittedRequest) -> Response:
-    """Create the task, or show the form again with what does not fit."""
+    """Create the task, or show the form again with error messages."""
     form = await asking.form()
     origin_id = text_of(form, "from")
     draft = await _like(asking, origin_id) if origin_id else Draft()
@@ -128,7 +130,7 @@ async def _created(asking: AdmittedRequest, draft: Draft, form: FormData) -> Tas
 
 
 def _check_sizes(asking: AdmittedRequest, uploads: list[UploadFile]) -> None:
-    """Refuse what no worker would read, rather than have its task begin without it. Raises: ValidationError."""
+    """Reject files that are too large for any worker, whose task would otherwise start without them."""
     front = asking.front
     for upload in uploads:
         if (upload.size or 0) > front.file_bytes:

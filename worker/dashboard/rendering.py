@@ -1,4 +1,4 @@
-"""Templates, and how times, durations and sizes are said. Whatever is put into a template is escaped."""
+"""Rendering of templates, and formatting of times, durations and sizes. Values are escaped in templates."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ NOTHING = "\N{EN DASH}"
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """A template with values."""
+    """Render a template."""
     return _environment().get_template(template).render(values)
 
 
@@ -43,13 +43,13 @@ def _environment() -> Environment:
 
 @cache
 def static(name: str) -> str:
-    """The query that changes when a static file does, so that browsers may keep it."""
+    """Return the URL of a static file, with a hash of its content so that browsers can cache it permanently."""
     content = (resources.files("worker.dashboard") / "static" / name).read_bytes()
     return f"/ui/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def ago(then: datetime | None) -> Markup:
-    """How long ago, as an element that the browser keeps up to date."""
+    """Return the time since a moment, as an element that a script keeps up to date."""
     if then is None:
         return Markup("{}").format(NOTHING)
     said = f"{seconds((datetime.now(UTC) - then).total_seconds(), coarse=True)} ago"
@@ -57,12 +57,12 @@ def ago(then: datetime | None) -> Markup:
 
 
 def moment(then: datetime | None) -> str:
-    """A point in time, to the second."""
+    """Return a point in time, to the second."""
     return then.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if then is not None else NOTHING
 
 
 def seconds(amount: float | None, *, coarse: bool = False) -> str:
-    """A duration: ``340 ms``, ``2.4 s``, ``3 min``, ``5 h``, ``2 d``."""
+    """Format a duration: ``340 ms``, ``2.4 s``, ``3 min``, ``5 h``, ``2 d``."""
     if amount is None:
         return NOTHING
     amount = max(0.0, amount)
@@ -84,15 +84,15 @@ def _rest(amount: float, unit: str) -> str:
 
 
 def pretty(value: Any) -> str:
-    """A value as indented JSON."""
+    """Return a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def count(number: int, most: int = 10_000) -> str:
-    """A number, or that it is at least the most that is counted."""
+    """Format a number; a number that has reached the counting limit gets a plus sign."""
     return f"{most:,}+" if number >= most else f"{number:,}"
 
 
 def short(text: str) -> str:
-    """The end of an identifier, where ours differ; a short one whole."""
+    """Return the end of an identifier, in which ids differ; a short identifier is returned whole."""
     return text if len(text) <= SHORT_ID * 2 else "…" + text[-SHORT_ID:]

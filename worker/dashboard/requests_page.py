@@ -1,4 +1,4 @@
-"""What waits for a person: the inbox, and the forms by which it is answered."""
+"""Requests to people: the inbox, and the forms for their answers."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from worker.words.errors import Conflict, NotFound, ValidationError
 from worker.words.requests import InputAnswer, InputRequest, OpenRequest, RequestKind, RequestQuery, open_requests
 from worker.words.tasks import TaskRecord
 
-PAGE = 50  # tasks
+PAGE = 50  # tasks per page
 Kind = RequestKind
 INBOX = "inbox"
 
@@ -24,13 +24,13 @@ class FormInput:
     """An input of a form.
 
     Args:
-        name: Of the value that it gives; empty: it is the value itself.
-        kind: ``text``, ``number``, ``boolean``, ``choice``, ``choices`` or ``json``.
-        label: What stands before it.
-        hint: What stands below it.
-        options: What may be chosen.
-        value: What it is filled in with.
-        is_required: Whether it must be filled in.
+        name: The name of the property that the input sets; empty if it is the whole value.
+        kind: ``text``, ``long``, ``number``, ``boolean``, ``choice``, ``choices``, ``one of`` or ``json``.
+        label: The label.
+        hint: The text below the input.
+        options: The options to choose from.
+        value: The initial value.
+        is_required: Whether the input must be filled in.
     """
 
     name: str
@@ -43,20 +43,20 @@ class FormInput:
 
     @property
     def key(self) -> str:
-        """Its name in what the browser sends."""
+        """The name of the input in the submitted form."""
         return f"field:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
-    """A request as a form.
+    """A request with the form for its answer.
 
     Args:
-        request: What is asked.
-        fields: Its inputs.
-        task_id: Whose it is.
-        typed: What was typed before, where it did not fit.
-        wrong: What did not fit.
+        request: The request.
+        fields: The inputs of the form.
+        task_id: The task that made the request.
+        typed: The previously submitted values, if they were invalid.
+        wrong: The error message of the previous submission.
     """
 
     request: InputRequest
@@ -66,22 +66,22 @@ class RequestForm:
     wrong: str = ""
 
     def shown(self, field: FormInput) -> list[str]:
-        """What an input holds."""
+        """Return the values of an input."""
         return self.typed.get(field.key) or ([field.value] if field.value else [])
 
     def text(self, name: str, usual: str = "") -> str:
-        """What another input holds."""
+        """Return the value of another field of the form."""
         return (self.typed.get(name) or [usual])[0]
 
     @property
     def arguments(self) -> str:
-        """The tool's arguments, where they may be edited."""
+        """The tool's arguments as JSON, if they may be edited."""
         can = self.request.kind is Kind.Confirmation and self.request.tool_name and self.request.arguments
         return json.dumps(self.request.arguments, indent=2, ensure_ascii=False) if can else ""
 
 
 def forms_of(task: TaskRecord) -> list[RequestForm]:
-    """The forms of all that a task waits for."""
+    """Return the forms of all open requests of a task."""
     waits = open_requests(task.hitl_request) if task.status == "paused" else []
     return [form_of(each, task.id) for each in waits]
 
@@ -89,12 +89,12 @@ def forms_of(task: TaskRecord) -> list[RequestForm]:
 def form_of(
     request: InputRequest, task_id: str, typed: Mapping[str, list[str]] | None = None, wrong: str = ""
 ) -> RequestForm:
-    """The form of a request; one that was sent before with what was typed, and what is wrong with that."""
+    """Return the form of a request, after an invalid submission with its values and error message."""
     return RequestForm(request, fields_of(request), task_id, typed or {}, wrong)
 
 
 def fields_of(request: InputRequest) -> tuple[FormInput, ...]:
-    """The inputs of a request's value."""
+    """Return the inputs for a request's value."""
     if request.choices is not None:
         kind = "choices" if request.several else "choice"
         return (FormInput("", kind, "Choose", options=tuple(request.choices), is_required=True),)
@@ -130,7 +130,7 @@ def _field(name: str, schema: Any, *, is_required: bool) -> FormInput:
 
 
 async def inbox(asking: AdmittedRequest) -> Response:
-    """List what waits for a person, the longest waiting first."""
+    """List the requests that wait for a person, longest wait first."""
     agent = asking.request.query_params.get("agent", "")
     after = asking.request.query_params.get("after")
     query = RequestQuery(agent_id=agent[:128] or None, limit=PAGE, after=after or None)
@@ -149,13 +149,13 @@ async def inbox(asking: AdmittedRequest) -> Response:
 
 
 async def answer(asking: AdmittedRequest) -> Response:
-    """Take an answer; one that does not fit is shown again with what is wrong with it."""
+    """Accept an answer; an invalid one is shown again with the error."""
     sent = await asking.form()
     task = await task_of(asking)
     request_id = text_of(sent, "request")
     request = next((each for each in open_requests(task.hitl_request) if each.id == request_id), None)
     back = "/ui/inbox" if text_of(sent, "from") == INBOX else f"/ui/tasks/{task.id}"
-    if request is None:  # it was answered meanwhile, or is asked no more
+    if request is None:  # it was answered in the meantime, or withdrawn
         return await asking.go(back, told="answered before")
     typed = typed_in(sent)
     try:
@@ -171,12 +171,16 @@ async def answer(asking: AdmittedRequest) -> Response:
 
 
 def typed_in(sent: FormData) -> dict[str, list[str]]:
-    """What was typed, as it came."""
+    """Return the submitted texts by field."""
     return {key: [each for each in sent.getlist(key) if isinstance(each, str)] for key in sent}
 
 
 def given_in(request: InputRequest, sent: FormData) -> InputAnswer:
-    """What was sent, as an answer. Raises: ValidationError."""
+    """Return the submitted form as an answer.
+
+    Raises:
+        ValidationError: A field is invalid.
+    """
     approves = text_of(sent, "decision") != "no"
     note = text_of(sent, "note") or None
     fields = fields_of(request)
@@ -212,7 +216,7 @@ def _value(request: InputRequest, fields: tuple[FormInput, ...], sent: FormData)
 
 
 def _read(field: FormInput, sent: FormData) -> Any:
-    """What an input gives; None: nothing."""
+    """Return the value of an input, or None if it is empty."""
     if field.kind in ("choices", "one of"):
         chosen = {each for each in sent.getlist(field.key) if isinstance(each, str)}
         return [each for each in field.options if str(each) in chosen] or None

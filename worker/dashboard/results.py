@@ -1,4 +1,4 @@
-"""Results as people read them: Markdown without anything that runs, JSON to be unfolded."""
+"""Readable display of results: Markdown as safe HTML, JSON as a collapsible tree."""
 
 import json
 from typing import Any, cast
@@ -8,18 +8,18 @@ from markupsafe import Markup, escape
 from worker import bounded
 from worker.bounded import BoundedError, Bounds
 
-LONGEST_MARKDOWN = 500_000  # characters; beyond it is shown as the text it is
-LONGEST_JSON = 1_000_000  # characters; the same. Reading so much takes some 20 ms
-MARKDOWN_BOUNDS = Bounds(seconds=2)  # 100 KB of an ordinary document take 0.1 s; nested brackets take for ever
-PATIENCE = 3.0  # seconds to wait for a turn: then the page shows the text
-NODES = 2_000  # of a JSON value, unfolded as a tree; a larger one is shown as text
+LONGEST_MARKDOWN = 500_000  # characters; longer texts are shown as plain text
+LONGEST_JSON = 1_000_000  # characters, parsed in about 20 ms; longer texts are shown as plain text
+MARKDOWN_BOUNDS = Bounds(seconds=2)  # an ordinary document of 100 KB takes 0.1 s; nested brackets take forever
+PATIENCE = 3.0  # seconds to wait for a free child process, after which the page shows plain text
+NODES = 2_000  # most nodes of a JSON value shown as a tree; larger ones are shown as plain text
 OPEN_LEVELS = 2
 _STEPS = 24
 _RENDERED = "worker.dashboard.markdown_process:rendered"
 
 
 async def markdown(text: str) -> Markup | None:
-    """Markdown as HTML, with what is harmless alone; None means it is too long, or takes too long."""
+    """Return Markdown as sanitized HTML, or None if it is too long or takes too long."""
     if len(text) > LONGEST_MARKDOWN:
         return None
     try:
@@ -30,7 +30,7 @@ async def markdown(text: str) -> Markup | None:
 
 
 def json_tree(text: str) -> Markup | None:
-    """JSON as a tree to be unfolded; None means it is no JSON, or too large."""
+    """Return JSON as a collapsible tree, or None if it is invalid or too large."""
     if len(text) > LONGEST_JSON:
         return None
     try:
@@ -41,7 +41,7 @@ def json_tree(text: str) -> Markup | None:
 
 
 def tree(value: Any) -> Markup | None:
-    """A value as a tree to be unfolded; None means it is too large or too deep."""
+    """Return a value as a collapsible tree, or None if it is too large or too deep."""
     pieces: list[Markup] = []
     counter = [NODES]
     if not _grow(value, None, 0, pieces, counter):

@@ -1,7 +1,7 @@
-"""A task's page kept up to date: pieces of HTML over server-sent events, each under its event's number.
+"""Live updates of a task's page: HTML fragments over server-sent events, each with the number of its task event.
 
-A browser that reconnects says which number it saw last; what it has is folded again in silence, so that what follows
-fits to it, whichever server process answers.
+A reconnecting browser sends the number of the last event that it saw. Earlier events are folded again without output,
+so that the following fragments fit the page, whichever server process answers.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from worker.words.errors import ModuleException, Unavailable
 from worker.words.events import TaskUpdateEvent
 from worker.words.tasks import TaskRecord
 
-COMMENT_SECONDS = 15.0  # routers cut at 55 s of silence
+COMMENT_SECONDS = 15.0  # routers close a connection after 55 s of silence
 RETRY = b"retry: 1000\n\n"
 COMMENT = b": alive\n\n"
 DONE = b"event: done\ndata: \n\n"
 
 
 async def stream(asking: AdmittedRequest) -> Response:
-    """Follow a task's events from the last one that the page has."""
+    """Stream updates, starting after the last event that the page shows."""
     task = await task_of(asking)
     start = first_event(asking, task)
     after = max(
@@ -51,9 +51,9 @@ async def _pieces(asking: AdmittedRequest, task: TaskRecord, start: int, after: 
             if timeline.number > after:
                 html = "".join([await _html(asking, timeline, change) for change in changes])
                 yield _framed(html, timeline.number)
-    except Unavailable:  # the browser comes again and goes on where it was
+    except Unavailable:  # the browser reconnects and resumes
         return
-    except ModuleException:  # the task is gone
+    except ModuleException:  # the task no longer exists
         yield DONE
         return
     finally:
@@ -62,7 +62,7 @@ async def _pieces(asking: AdmittedRequest, task: TaskRecord, start: int, after: 
 
 
 async def _with_silences(events: AsyncIterator[TaskUpdateEvent]) -> AsyncGenerator[TaskUpdateEvent | None]:
-    """Events as they come; none whenever there was none for a while."""
+    """Yield events as they arrive, and None whenever there was none for a while."""
     waiting: asyncio.Task[TaskUpdateEvent] | None = None
     try:
         while True:
@@ -90,7 +90,7 @@ async def _ended(waiting: "asyncio.Task[TaskUpdateEvent]") -> TaskUpdateEvent | 
         return await waiting
     except StopAsyncIteration:
         return None
-    except RuntimeError as error:  # a task turns the end of an iterator into this
+    except RuntimeError as error:  # an asyncio task converts StopAsyncIteration to this
         if isinstance(error.__cause__, StopAsyncIteration):
             return None
         raise
@@ -106,7 +106,7 @@ async def _html(asking: AdmittedRequest, timeline: Timeline, change: TimelineCha
 
 
 def _framed(html: str, number: int) -> bytes:
-    """A piece of HTML as one event; a carriage return would end a line of it."""
+    """Return an HTML fragment as one event. Carriage returns are escaped, since they would end a line."""
     lines = html.replace("\r", "&#13;").split("\n")
     data = "\n".join(f"data: {line}" for line in lines)
     return f"id: {number}\nevent: change\n{data}\n\n".encode("utf-8", "replace")

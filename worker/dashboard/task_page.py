@@ -1,4 +1,4 @@
-"""One task: what it was given, what happens, what came of it, and what can be done about it."""
+"""The page of one task: input, timeline, result, and actions."""
 
 import json
 from contextlib import aclosing
@@ -49,7 +49,7 @@ async def task(asking: AdmittedRequest) -> Response:
 
 
 def first_event(asking: AdmittedRequest, task: TaskRecord) -> int:
-    """The number after which the page shows events: asked for, or so that the newest are shown."""
+    """Return the number after which the page shows events: the one in the URL, or else one that shows the newest."""
     asked = asking.request.query_params.get("from", "")
     if asked.isascii() and asked.isdigit():
         return min(int(asked[:15]), task.last_event)
@@ -57,7 +57,7 @@ def first_event(asking: AdmittedRequest, task: TaskRecord) -> int:
 
 
 async def facts(asking: AdmittedRequest, task: TaskRecord) -> dict[str, Any]:
-    """What is shown of a task as it stands: by the page, and by its stream when it changes."""
+    """Return the template values about a task's current state, for the page and for updates by its stream."""
     attempts = await asking.may.organization.tasks.attempts(task.id)
     forms = forms_of(task)
     return {
@@ -70,7 +70,7 @@ async def facts(asking: AdmittedRequest, task: TaskRecord) -> dict[str, Any]:
 
 
 async def _result(task: TaskRecord) -> dict[str, Any] | None:
-    """A result in its form, and as the text it is."""
+    """Return a task's result in its output format and as plain text."""
     if task.result is None:
         return None
     html = None
@@ -91,7 +91,7 @@ async def stop(asking: AdmittedRequest) -> Response:
 
 
 async def send(asking: AdmittedRequest) -> Response:
-    """Say something to a task's agent."""
+    """Send a message to a task's agent."""
     form = await asking.form()
     task = await task_of(asking)
     text = text_of(form, "text")
@@ -102,7 +102,7 @@ async def send(asking: AdmittedRequest) -> Response:
 
 
 async def signal(asking: AdmittedRequest) -> Response:
-    """Tell a task that something has happened."""
+    """Send a signal to a task."""
     form = await asking.form()
     task = await task_of(asking)
     said = text_of(form, "data").strip()
@@ -117,7 +117,7 @@ async def signal(asking: AdmittedRequest) -> Response:
 
 
 async def skip(asking: AdmittedRequest) -> Response:
-    """Have the others of its conversation go on without a task."""
+    """Let the other tasks of its conversation pass a task."""
     await asking.form()
     task = await task_of(asking)
     await asking.may.organization.tasks.skip(task.id)

@@ -1,8 +1,8 @@
-"""The list of tasks: filtered, counted, and kept up to date.
+"""The page of tasks: a list with filters and counts that is kept up to date.
 
-Kept up to date by asking, not by a stream: a browser has six connections to a host over HTTP/1.1, and a list that is
-left open in a few tabs would use them up. Asking costs two queries of a few milliseconds, works behind any router and
-pooler, and what did not change is answered 204 with no body; a page that nobody looks at does not ask.
+The list is updated by polling instead of a stream: over HTTP/1.1, a browser has six connections to a host, which a list
+left open in a few tabs would use up. A poll costs two queries of a few milliseconds, works behind any router and
+pooler, and returns 204 without a body if nothing has changed; hidden pages do not poll.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ async def tasks(asking: AdmittedRequest) -> Response:
 
 
 async def live(asking: AdmittedRequest) -> Response:
-    """Answer the list anew if it changed since the version that the browser has."""
+    """Return the list if it has changed since the version that the browser shows, otherwise 204."""
     shown = await _list(asking)
     if shown["version"] == asking.request.query_params.get("version"):
         return Response(status_code=204)
@@ -37,7 +37,7 @@ async def live(asking: AdmittedRequest) -> Response:
 
 
 async def agents_of(asking: AdmittedRequest) -> list[str]:
-    """The agents within reach, by their ids."""
+    """Return the ids of the agents that the visitor can reach."""
     return sorted(
         agent.id for agent in await asking.may.organization.tasks.list_agents() if asking.may.reaches(agent.id)
     )
@@ -66,7 +66,7 @@ async def _list(asking: AdmittedRequest) -> dict[str, Any]:
 
 
 def _query(filters: dict[str, str], before: str | None) -> TaskQuery:
-    """The question that the filters ask; what cannot be read is taken as not given, except a status."""
+    """Return the query for the filters. Invalid filters are ignored, except for an unknown status."""
     status = filters["status"]
     if status and status not in set(AgentExecutionStatus):
         raise NotFound(f"There is no status {status[:50]!r}.")

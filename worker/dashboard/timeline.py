@@ -1,7 +1,7 @@
-"""A task's events told as rows: what the model said, each tool call with its result, thoughts, sub-agents, attempts.
+"""A task's events as rows of a timeline: model text, tool calls with results, thoughts, sub-agents, attempts.
 
-The same rows come of the same events, whoever folds them: a page is made of those that are there, and its stream goes
-on from the last one, in another process if need be. A row is known by the number of the event that began it.
+The same events always produce the same rows: a page is rendered from the existing events, and its stream continues
+after the last one, perhaps in another process. A row is identified by the number of its first event.
 """
 
 from collections.abc import Callable
@@ -28,21 +28,21 @@ from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
 Type = TaskUpdateEventType
-EVENTS_SHOWN = 4_000  # of a task, at once; earlier ones have a page of their own
+EVENTS_SHOWN = 4_000  # events of a task on one page; earlier ones are on other pages
 
 
 @dataclass(slots=True)
 class TimelineRow:
-    """A line of the timeline.
+    """A row of the timeline.
 
     Args:
-        number: Of the event that began it.
-        kind: Its look: ``created``, ``attempt``, ``text``, ``call``, ``thought``, ``agent``, ``step``, ``note``,
+        number: The number of the event that started the row.
+        kind: The style: ``created``, ``attempt``, ``text``, ``call``, ``thought``, ``agent``, ``step``, ``note``,
             ``status``, ``finished``, ``other``.
         at: Milliseconds since the task was created.
-        until: When it ended; None means it goes on, or takes no time.
-        is_running: Whether it goes on.
-        facts: What else there is to show.
+        until: The end, also in milliseconds; None for a row that is still running or takes no time.
+        is_running: Whether the row is still running.
+        facts: Further details to show.
     """
 
     number: int
@@ -60,11 +60,11 @@ class TimelineRow:
 
 
 class TimelineChange(NamedTuple):
-    """What an event did to the timeline.
+    """A change that an event makes to the timeline.
 
     Args:
-        what: ``add`` (a new row), ``mend`` (a row has more to show), ``text`` (a row's text went on), ``task`` (the
-            task stands elsewhere now).
+        what: ``add`` (a new row), ``mend`` (an existing row changed), ``text`` (text was appended to a row), ``task``
+            (the state of the task changed).
     """
 
     what: str
@@ -73,10 +73,10 @@ class TimelineChange(NamedTuple):
 
 
 class Timeline:
-    """Rows of events taken in one after another.
+    """The rows of a task, built by adding its events in order.
 
     Args:
-        created_at: When the task was; times count from it.
+        created_at: When the task was created; times are relative to this.
     """
 
     def __init__(self, created_at: datetime) -> None:
@@ -85,7 +85,7 @@ class Timeline:
         self.task: TaskRecord | None = None
         self._created_at = created_at
         self._calls: dict[str, TimelineRow] = {}
-        self._steps: dict[tuple[str, ...], TimelineRow] = {}  # of workflows, that have begun
+        self._steps: dict[tuple[str, ...], TimelineRow] = {}  # started workflow steps, by path
         self._text: TimelineRow | None = None
         self._attempt = 0
         self._tellers: dict[TaskUpdateEventType, Callable[[TaskUpdateEvent], list[TimelineChange]]] = {
@@ -108,7 +108,7 @@ class Timeline:
         }
 
     def take(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        """Take in an event."""
+        """Add an event, and return the changes that it makes."""
         self.number = event.number or self.number
         tell = self._tellers.get(event.type, self._other)
         changes = [] if event.type is Type.Chunk else self._end_text()
@@ -259,7 +259,7 @@ class Timeline:
         return self._add(event, "other", event.type.replace("_", " "), payload=said)
 
     def _whole(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        """An event that tells the task as it stood: only what changed is a row."""
+        """Add rows for the changes since the previous state of the task, from an event that contains the whole task."""
         task, before = event.data, self.task
         if not isinstance(task, TaskRecord):
             return self._other(event)
@@ -279,7 +279,7 @@ class Timeline:
         return changes
 
     def _cut_off(self, event: TaskUpdateEvent) -> list[TimelineChange]:
-        """Calls that nobody answered end with their attempt."""
+        """End the unfinished calls and steps of an attempt that has ended."""
         rows = [*self._calls.values(), *(each for each in self._steps.values() if each.is_running)]
         self._calls, self._steps = {}, {}
         for row in rows:
@@ -298,5 +298,5 @@ def _level(step: WorkflowStep) -> int:
 
 
 def _depth(call: ToolCallRequest) -> int:
-    """A member's calls stand below the work that it was handed."""
+    """Return the indentation of a call; a team member's calls are indented below the delegation."""
     return 1 if call.graph_node_id else 0

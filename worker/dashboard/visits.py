@@ -1,4 +1,4 @@
-"""Who is visiting: a signed cookie. It holds no key, only the token of a session, and a number of its own."""
+"""Visitors and their signed cookie, which contains a session's token and a random number, but no key."""
 
 import hashlib
 import hmac
@@ -14,18 +14,18 @@ from starlette.responses import Response
 from worker.dashboard.front import Front
 
 SECRET = "dashboard"  # noqa: S105 - the name of a secret, not the secret
-VISIT_SECONDS = 12 * 3600  # a working day; then the key is asked for again
+VISIT_SECONDS = 12 * 3600  # a working day, after which the visitor must sign in again
 NAME = "worker_visit"
-SECURE_NAME = f"__Host-{NAME}"  # a browser takes this name only over https, for this host alone
+SECURE_NAME = f"__Host-{NAME}"  # browsers accept this prefix only over https, and only for this host
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A browser that came here.
+    """A visit by one browser.
 
     Args:
-        nonce: Tells it from every other; forms are bound to it.
-        mark: The token of its session; None means it has not signed in.
+        nonce: A random number that identifies the visit; forms are bound to it.
+        mark: The token of its session; None if the visitor has not signed in.
     """
 
     nonce: str
@@ -33,22 +33,22 @@ class Visit:
 
 
 def new_visit(mark: str | None = None) -> Visit:
-    """A visit that begins now; whoever signs in begins anew, so that nobody can have planted the cookie."""
+    """Return a new visit. Signing in starts one, so that a cookie planted by an attacker is useless."""
     return Visit(secrets.token_urlsafe(18), mark)
 
 
 class Visits:
-    """Writes and reads the cookie, and binds forms to it."""
+    """Reads and writes the cookie, and binds forms to it."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
 
     async def _keys(self) -> Sequence[bytes]:
-        """The secrets that a cookie or form may be signed with, the newest last, as the signer takes them."""
+        """Return the accepted signing secrets, newest last, as the signer expects."""
         return (await self._front.secrets(SECRET))[::-1]
 
     async def read(self, request: Request) -> Visit | None:
-        """The visit that a request belongs to; None means it has no cookie, or a wrong or an old one."""
+        """Return the visit of a request, or None if its cookie is missing, invalid or expired."""
         text = request.cookies.get(SECURE_NAME if is_secure(request) else NAME)
         if text is None:
             return None
@@ -56,11 +56,11 @@ class Visits:
             found = URLSafeTimedSerializer(await self._keys()).loads(text, max_age=VISIT_SECONDS)
         except BadData:
             return None
-        nonce, mark = cast("tuple[str, str | None]", found)  # it is signed: we wrote it
+        nonce, mark = cast("tuple[str, str | None]", found)  # signed, so we wrote it
         return Visit(nonce, mark)
 
     async def write(self, response: Response, request: Request, visit: Visit) -> None:
-        """Have the browser keep a visit."""
+        """Set the cookie of a visit."""
         secure = is_secure(request)
         response.set_cookie(
             SECURE_NAME if secure else NAME,
@@ -69,11 +69,11 @@ class Visits:
             path="/",
             secure=secure,
             httponly=True,
-            samesite="lax",  # a link in a chat leads to the page; a form of another site is refused by its token
+            samesite="lax",  # links from other sites work; their forms are rejected because they lack the token
         )
 
     async def token(self, visit: Visit) -> str:
-        """What every form of this visit carries, and no other site can know."""
+        """Return the token that every form of this visit contains, and that other sites cannot know."""
         return (await self._tokens(visit))[-1]
 
     async def _tokens(self, visit: Visit) -> list[str]:
@@ -81,7 +81,7 @@ class Visits:
         return [hmac.new(key, nonce, hashlib.sha256).hexdigest() for key in await self._keys()]
 
     async def fits(self, visit: Visit | None, token: object) -> bool:
-        """Whether a form is this visit's."""
+        """Return whether a form's token belongs to this visit."""
         if visit is None or not isinstance(token, str):
             return False
         given = token.encode("utf-8", "replace")
@@ -89,5 +89,5 @@ class Visits:
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser came over https."""
+    """Return whether the browser uses https."""
     return request.url.scheme == "https"

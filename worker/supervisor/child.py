@@ -45,7 +45,7 @@ class TaskChild:
         try:
             with theirs:
                 code = START.format(paths=sys.path, descriptor=theirs.fileno())
-                # Standard output is the worker's: one log. The system kills it with the thread that starts it here.
+                # The child shares the worker's standard output. The kernel kills it with the thread that started it.
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-c", code, stdin=DEVNULL, pass_fds=[theirs.fileno()]
                 )

@@ -1,6 +1,6 @@
-"""Webhooks: another service is told of each finished task, signed as https://www.standardwebhooks.com says.
+"""Webhooks that notify another service of each finished task, signed according to https://www.standardwebhooks.com.
 
-A module of two lines in ``handlers/`` switches them on; see ``Webhooks``. Importing this loads no httpx.
+A short module in ``handlers/`` enables them; see ``Webhooks``. Importing this package does not load httpx.
 """
 
 from worker.webhooks.webhooks import DAY, Webhooks

@@ -1,4 +1,4 @@
-"""What is told of a finished task, and of one that asks something of a person."""
+"""The messages about a finished task, and about a task's request to a person."""
 
 import hashlib
 import json
@@ -29,31 +29,31 @@ FIELDS = {
     "used_tools",
     "finish_reason",
 }
-"""What is told by name, so that a field which comes later is not told by accident: a task carries its user's tokens."""
+"""The fields sent. They are listed so that a later field is not sent by accident: a task contains its user's tokens."""
 
 
 def message_id(event: TaskUpdateEvent) -> str:
-    """The message's id: of this event of this task, the same at every try; a dot in it would end it when signed."""
+    """Return a message's id, the same for every try of one event. It has no dot, since dots separate signed parts."""
     return f"msg_{hashlib.sha256(f'{event.task_id}/{event.number}'.encode()).hexdigest()[:32]}"
 
 
 def body_of(task: TaskRecord) -> bytes:
-    """The message, as it is sent: the task as it stood when it ended, so that every try has the same body."""
+    """Return the message about a finished task, with its state at that time, so that every try has the same body."""
     data = task.model_dump(mode="json", include=FIELDS)
     return _body(FINISHED, data["finished_at"], data)
 
 
 ABOUT = {"id", "agent_id", "organization_id", "conversation_id", "title"}
-"""What is told of a task that asks something."""
+"""The fields sent of a task that makes a request."""
 
 
 def question_of(task: TaskRecord, event: TaskUpdateEvent, *, with_link: bool) -> bytes:
-    """The message that a task asks something of a person.
+    """Return the message about a task's request to a person.
 
     Args:
         task: The task.
-        event: What it asks.
-        with_link: Whether the receiver is told the link by which whoever has it may answer.
+        event: The event with the request.
+        with_link: Whether the message includes the answer link, which lets any reader answer.
     """
     asked = event.model_dump(mode="json", exclude_none=True)
     request = {name: each for name, each in asked["data"].items() if with_link or name != "answer_url"}

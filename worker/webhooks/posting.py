@@ -1,4 +1,4 @@
-"""One message on its way: to the very address that was checked, within its time, by no detour."""
+"""Sending of one message: to exactly the address that was checked, within a time limit, without redirects."""
 
 import asyncio
 from http import HTTPStatus
@@ -10,23 +10,23 @@ from worker.words.errors import GiveUp
 if TYPE_CHECKING:
     import httpx
 
-SECONDS = 15.0  # for one try; a receiver that takes longer should answer first and work later
+SECONDS = 15.0  # timeout of one try; a receiver should respond before doing longer work
 GONE = 410
 
 
 class WebhookRefused(Exception):  # noqa: N818 - named after what happened
-    """The receiver could not be reached, or answered otherwise than with success; tried again later.
+    """The receiver could not be reached, or did not respond with success; the delivery is retried.
 
-    The message names the host alone: path and query of such a URL may be its secret.
+    The message names only the host, since path and query of such a URL may be secret.
     """
 
 
 class Post:
-    """A way to receivers.
+    """A client that posts messages.
 
     Args:
-        trusted: The operator named the receiver: it may be private, and spoken to in the clear. Else the URL is a
-            task's, and is treated like any that a stranger gives.
+        trusted: Whether the operator configured the receiver, which may then be private and use http. Other URLs come
+            from tasks and are treated as untrusted.
     """
 
     def __init__(self, *, trusted: bool) -> None:
@@ -37,8 +37,8 @@ class Post:
         """Post a message.
 
         Raises:
-            WebhookRefused: It was not taken; another try may do better.
-            GiveUp: It never will be: the receiver is gone, or its URL is not one that may be used.
+            WebhookRefused: The message was not accepted; another try may succeed.
+            GiveUp: No try can succeed: the receiver no longer exists, or its URL is not allowed.
         """
         from httpx import HTTPError, InvalidURL
 
@@ -68,10 +68,10 @@ class Post:
 
             self._client = open_client(resolve, allow_private=self._trusted, seconds=SECONDS)
         async with self._client.stream("POST", url, headers=headers, content=body) as response:
-            return response.status_code  # its body is of no interest, and is not read
+            return response.status_code  # the body is not read
 
     def _checked(self, url: str) -> str:
-        """The host, if the URL may be used. Raises: GiveUp."""
+        """Return the host of a URL that may be used; raise GiveUp for any other."""
         try:
             scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
         except ValueError:
@@ -92,14 +92,14 @@ class Post:
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    """What the transport raises below httpx."""
+    """Return the exceptions that the transport raises below httpx."""
     import httpcore
 
     return (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
 def _judge(status: int, host: str) -> None:
-    """Let success pass. Raises: WebhookRefused, GiveUp."""
+    """Return for a success; raise WebhookRefused or GiveUp for any other status."""
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP: success
         return
     if status == GONE:

@@ -1,7 +1,7 @@
-"""Signatures as Standard Webhooks wants them: HMAC-SHA256 over id, time and body, one for each secret in use.
+"""Signatures as Standard Webhooks requires: HMAC-SHA256 over id, time and body, one for each current secret.
 
-Ten lines of the standard library; the package ``standardwebhooks`` would bring five more for the same (the tests check
-against the specification's own example).
+This takes ten lines with the standard library; the package ``standardwebhooks`` would add five dependencies. The tests
+check against the specification's own example.
 """
 
 import base64
@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from worker.words.errors import ConfigurationError
 
 PREFIX = "whsec_"
-LEAST_BYTES, MOST_BYTES = 24, 64  # of a secret; the specification's own bounds
+LEAST_BYTES, MOST_BYTES = 24, 64  # of a secret, as the specification requires
 
 HOW_TO_MAKE_ONE = 'echo "whsec_$(openssl rand -base64 32)"'
 
 
 def secrets_of(text: str) -> list[bytes]:
-    """Read secrets: ``whsec_`` and base64 each, with spaces between; the first is the newest, all of them sign.
+    """Parse secrets, each ``whsec_`` and base64, separated by spaces. The first is the newest, and all of them sign.
 
     Raises:
-        ConfigurationError: One is none; its text is not told.
+        ConfigurationError: A secret is invalid; the message does not contain it.
     """
     return [_secret(each) for each in text.split()]
 
@@ -41,13 +41,13 @@ def _secret(text: str) -> bytes:
 
 
 def headers(message_id: str, seconds: int, body: bytes, secrets: Sequence[bytes]) -> Mapping[str, str]:
-    """Make the headers of a message.
+    """Return the headers of a message.
 
     Args:
-        message_id: The same at every try, so that a receiver knows what it has seen.
-        seconds: The time of this try, since 1970; a receiver refuses what is too old.
-        body: What is sent.
-        secrets: At least one; while a secret is exchanged, both.
+        message_id: The id, the same for every try, by which a receiver detects duplicates.
+        seconds: The time of this try, in seconds since 1970; receivers reject old messages.
+        body: The body of the message.
+        secrets: At least one secret; during a rotation both.
     """
     signed = b"%b.%d.%b" % (message_id.encode(), seconds, body)
     signatures = (base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets)

@@ -1,4 +1,4 @@
-"""Telling another service of finished tasks, and of questions: where to, how often, and in whose name."""
+"""Webhooks about finished tasks and requests: receivers, retries, signatures."""
 
 import inspect
 import time
@@ -17,7 +17,7 @@ from worker.words.statuses import TaskUpdateEventType
 from worker.words.tasks import TaskRecord
 
 DAY = RetryPolicy(attempts=23, base=5.0, cap=7200.0)
-"""Tries over about a day: after 5 s, 10 s, 20 s and so on, and from the third hour on every two hours."""
+"""Retries over about a day: after 5 s, 10 s, 20 s and so on, and every two hours after the third hour."""
 
 FINISHES = (TaskUpdateEventType.TaskFinished,)
 TOLD = (*FINISHES, TaskUpdateEventType.InputRequested)
@@ -30,9 +30,9 @@ class Webhooks:
     """Webhooks of finished tasks.
 
     Args:
-        secrets: What signs, the newest first; None means webhooks are off.
-        url: Where all go whose task names no ``webhook_url`` of its own.
-        allow_private: Whether a task's own URL may lead to private addresses, and need not be https.
+        secrets: The signing secrets, newest first; an empty list disables webhooks.
+        url: The receiver for all tasks without a ``webhook_url`` of their own.
+        allow_private: Whether a task's own URL may refer to private addresses and use http.
 
     In ``handlers/``::
 
@@ -55,10 +55,10 @@ class Webhooks:
 
     @classmethod
     def of_environment(cls, settings: Settings | None = None) -> "Webhooks":
-        """As the environment says.
+        """Create webhooks from the environment's settings.
 
         Raises:
-            ConfigurationError: WORKER_WEBHOOK_URL is set and WORKER_WEBHOOK_SECRET is not, or a secret is none.
+            ConfigurationError: WORKER_WEBHOOK_URL is set and WORKER_WEBHOOK_SECRET is not, or a secret is invalid.
         """
         settings = settings or Settings()
         url = settings.webhook_url.get_secret_value() if settings.webhook_url else None
@@ -71,10 +71,10 @@ class Webhooks:
         return cls(secrets, url, allow_private=settings.allow_private_urls)
 
     def listener(self, function: Listener) -> Listener:
-        """Have a function called for every finished task that has somewhere to go; without a secret never.
+        """Register a function for every finished task that has a receiver; without secrets, never.
 
-        One that takes the ``task``, too, is called for what tasks ask of people as well. Where only tasks' own URLs
-        count, tasks without one cost nothing.
+        A function with a ``task`` parameter is also called for tasks' requests to people. If only tasks name receivers,
+        the events of other tasks are not delivered at all.
         """
         if self.secrets:
             needs = None if self.url else "webhook_url"
@@ -84,17 +84,17 @@ class Webhooks:
         return function
 
     async def post(self, event: TaskUpdateEvent, task: TaskRecord | None = None) -> None:
-        """Post the end of a task, or what it asks of a person, signed; a task's own URL comes first.
+        """Post a signed message about the end of a task or its request to a person; the task's own URL has priority.
 
-        The link by which whoever has it may answer goes to the operator's URL alone.
+        The answer link, which lets any reader answer, is sent only to the operator's URL.
 
         Args:
-            event: What has happened.
-            task: Whose event it is; the end of a task has it with it.
+            event: The event.
+            task: The task of the event; not needed for the end of a task, whose event contains it.
 
         Raises:
-            WebhookRefused: It was not taken; the delivery is tried again.
-            GiveUp: It never will be.
+            WebhookRefused: The message was not accepted; the delivery will be retried.
+            GiveUp: No try can succeed.
         """
         task = event.data if isinstance(event.data, TaskRecord) else task
         if task is None:
