@@ -190,7 +190,7 @@ class Engine:
         self.core.guard()
 
     async def end_silent(self) -> int:
-        """End tasks whose outside holder has been silent for an hour, and return how many."""
+        """End tasks that are held without a lease by a client that has been silent for an hour, and return how many."""
         return await end_silent(self.core)
 
     async def surplus(self, days: int) -> Removed:

@@ -1,4 +1,4 @@
-"""The account that the server runs as: our own, or an unprivileged one when we are root."""
+"""The account that the server runs as: our own, or an unprivileged one if we are root."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import TypedDict
 from worker.engine.embedded.errors import EmbeddedFailed
 
 OWN = "agno-worker"
-"""The account that root gives the server: what it owns, no other program's account can read."""
+"""The account created for the server if we are root; no other program's account can read its files."""
 
 MAKERS = (
     ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/false"),
-    ("adduser", "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/bin/false"),  # busybox's, as in Alpine
+    ("adduser", "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/bin/false"),  # BusyBox, as in Alpine
 )
 MAKING_SECONDS = 30
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
-CANDIDATES = ("postgres", "_postgres", "nobody")  # where none can be made: Debian and Red Hat, macOS, everywhere
+CANDIDATES = ("postgres", "_postgres", "nobody")  # if none can be created: on Debian and Red Hat, macOS, everywhere
 KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
@@ -36,12 +36,12 @@ class AccountOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the server.
+    """The account that runs the server.
 
     Attributes:
         uid: User id of the server and of its data folder.
-        gid: Group id of the same.
-        other: Whether that is somebody else than ourselves; true only when we are root.
+        gid: Group id of the server and of its data folder.
+        other: Whether it is another account than ours; true only if we are root.
     """
 
     uid: int
@@ -50,11 +50,11 @@ class Account:
 
     @property
     def identity(self) -> AccountOptions:
-        """Arguments for `subprocess`; empty when the server runs as ourselves."""
+        """Arguments for `subprocess`; empty if the server runs under our own account."""
         return AccountOptions(user=self.uid, group=self.gid, extra_groups=()) if self.other else AccountOptions()
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a short program as this account and return its exit code and output."""
+        """Run a short program as this account, and return its exit code and output."""
         return subprocess.run(  # noqa: S603 - programs of the wheel and /bin/sh, arguments are ours
             [str(part) for part in command],
             cwd="/",
@@ -67,14 +67,14 @@ class Account:
         )
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this account can traverse every folder down to this one; the kernel is asked."""
+        """Return whether this account can traverse every folder down to this one; the kernel is asked."""
         return not self.other or self.run("/bin/sh", "-c", 'test -x "$1"', "sh", folder).returncode == 0
 
     def make_private(self, folder: Path) -> Path:
-        """Create the folder, or take over an existing one of this account, readable by the account alone.
+        """Create the folder, or reuse one of this account, and make it accessible to the account alone.
 
         Raises:
-            EmbeddedFailed: Somebody else made it, or it is a link.
+            EmbeddedFailed: Another user created the folder, or it is a link.
         """
         try:
             folder.mkdir(mode=0o700)
@@ -91,26 +91,26 @@ class Account:
         return folder
 
     def require_own(self, folder: Path) -> None:
-        """Refuse a folder that is not a real folder of this account.
+        """Raise an error unless this is a real folder of this account.
 
         Raises:
-            EmbeddedFailed: Somebody else made it, or it is a link.
+            EmbeddedFailed: Another user created the folder, or it is a link.
         """
         if folder.is_symlink() or not folder.is_dir() or folder.lstat().st_uid != self.uid:
             raise EmbeddedFailed(f"{folder} is not a folder of user {self.uid}: somebody else made it. Remove it.")
 
 
 def environment() -> dict[str, str]:
-    """A bare environment: PGPORT and its kin would bend the server, and API keys are none of its business."""
+    """Return a minimal environment: PGPORT and the like would affect the server, and it must not see API keys."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **kept}
 
 
 def server_account(data: Path) -> Account:
-    """The account for the server on this data folder: the owner of an existing one, else one that is its own.
+    """Return the account for the server: the owner of an existing data folder, else one that is the server's own.
 
     Raises:
-        EmbeddedFailed: We are root, no account can be made, and none of the usual ones exists.
+        EmbeddedFailed: We are root, no account can be created, and none of the usual ones exists.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), other=False)
@@ -136,7 +136,7 @@ def _named(name: str) -> Account | None:
 
 
 def _made() -> Account | None:
-    """Make the server's own account; None: there is no program for it here, or it may not. Two at once make one."""
+    """Create the server's own account; return None if that is not possible here. Concurrent calls create one."""
     for program, *options in MAKERS:
         found = shutil.which(program, path=SYSTEM_PATH)
         if found is None:

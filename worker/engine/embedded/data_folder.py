@@ -1,4 +1,4 @@
-"""The data folder: made whole or not at all, with a log that does not grow for ever."""
+"""The data folder: created as a whole or not at all, with a log of limited size."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from worker.engine.embedded.errors import EmbeddedFailed
 from worker.engine.embedded.folders import Cluster
 
-USER = "postgres"  # the superuser inside the database; no account of the machine
-LOG_TAIL_BYTES = 4000  # about 30 lines: what an exception carries
+USER = "postgres"  # the superuser inside the database, not an account of the machine
+LOG_TAIL_BYTES = 4000  # about 30 lines, for an exception
 
 
 def initialise(cluster: Cluster) -> None:
-    """Make a data folder unless it is there.
+    """Create a data folder unless it exists.
 
-    It grows under another name and appears whole, so a start that was killed leaves no half of one.
+    It is built under another name and then renamed, so a start that was killed leaves no incomplete folder.
 
     Raises:
-        EmbeddedFailed: `initdb` failed; with what it said.
+        EmbeddedFailed: `initdb` failed; the error has its output.
     """
     if (cluster.data / "PG_VERSION").exists():
         return
@@ -40,7 +40,7 @@ def initialise(cluster: Cluster) -> None:
 
 
 def rotate_log(cluster: Cluster) -> None:
-    """Begin a new log and keep one old one, so that logs do not grow for ever."""
+    """Start a new log and keep one old one, so that logs do not grow for ever."""
     with suppress(FileNotFoundError):
         cluster.log.replace(cluster.log.with_name("server.log.1"))
     handle = os.open(cluster.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -51,7 +51,7 @@ def rotate_log(cluster: Cluster) -> None:
 
 
 def log_tail(log: Path, since: int = 0) -> str:
-    """The end of the log, from a position on."""
+    """Return the end of the log, starting at the given position at the earliest."""
     try:
         with log.open("rb") as file:
             file.seek(max(since, log.stat().st_size - LOG_TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded PostgreSQL."""
+"""Errors of the embedded PostgreSQL."""
 
 
 class EmbeddedUnavailable(Exception):  # noqa: N818 - named after the state that it reports
@@ -9,10 +9,10 @@ class EmbeddedUnavailable(Exception):  # noqa: N818 - named after the state that
 
 
 class EmbeddedFailed(Exception):  # noqa: N818 - the counterpart of EmbeddedUnavailable
-    """The embedded PostgreSQL did not start or stop; `log` holds the last lines that the server wrote.
+    """The embedded PostgreSQL did not start or stop; `log` has the last lines that the server wrote.
 
     Attributes:
-        log: The tail of the server's log, empty when the server was never reached.
+        log: The tail of the server's log, empty if the server was never reached.
     """
 
     def __init__(self, message: str, log: str = "") -> None:

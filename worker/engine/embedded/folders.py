@@ -1,4 +1,4 @@
-"""Where a server keeps its things: data, locks, socket, programs."""
+"""The folders and files of a server: data, locks, socket and programs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from worker.engine.embedded.locks import exclusive
 PORT = 5432  # part of the socket's name only
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107  # sun_path less its closing NUL
-SYSTEM_STATE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - only root writes below, in a folder that is checked
+SYSTEM_STATE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - only root writes there, to a folder that is checked
 STATE_NAME = "agno-worker"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """One server's folders and account; the locks lie beside the data, so they go where it goes.
+    """One server's folders and account; the locks lie next to the data, so that they move with it.
 
     Attributes:
         version: Major version of PostgreSQL.
-        account: Who runs the server and owns the data.
+        account: The account that runs the server and owns the data.
         data: The data folder, with no link in its path.
         programs: Folder of `postgres` and `initdb`.
     """
@@ -39,29 +39,29 @@ class Cluster:
 
     @property
     def start_lock(self) -> Path:
-        """Held by whoever starts or stops the server."""
+        """The lock file held while the server is started or stopped."""
         return self.data.with_name(f"{self.version}.start.lock")
 
     @property
     def users_lock(self) -> Path:
-        """Shared by all who use the server."""
+        """The lock file shared by all users of the server."""
         return self.data.with_name(f"{self.version}.users.lock")
 
     @property
     def staging(self) -> Path:
-        """Where a new data folder grows until it is whole."""
+        """The folder in which a new data folder is built."""
         return self.data.with_name(f"{self.version}.new")
 
     @property
     def log(self) -> Path:
-        """What the server has written since its start; what it wrote before that is in `server.log.1`."""
+        """The server's log since its last start; the previous log is `server.log.1`."""
         return self.data / "server.log"
 
     def socket_folder(self) -> Path:
-        """The folder for a new server's socket: beside the data, or in the temporary folder if that path is too long.
+        """Return the folder for a new server's socket: next to the data, or a temporary one if that path is too long.
 
         Raises:
-            EmbeddedFailed: Somebody else holds a folder of that name, or no place is short enough.
+            EmbeddedFailed: Another user owns a folder of that name, or no path is short enough.
         """
         digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
         name = f"worker-{digest}"
@@ -73,14 +73,14 @@ class Cluster:
 
 
 def find_cluster(home: Path, version: int) -> Cluster:
-    """The folders of the server under this home, made where they are absent; the data folder itself is not filled.
+    """Return the folders of the server under this home, creating missing ones; the data folder itself is not filled.
 
-    Arguments:
-        home: The worker's home; created when absent.
+    Args:
+        home: The worker's home; created if missing.
         version: Major version, 16 or 18.
 
     Raises:
-        EmbeddedFailed: The home points to a data folder that is gone, or root has no account to run the server as.
+        EmbeddedFailed: The home links to a data folder that is gone, or root has no account to run the server as.
     """
     folder = home.resolve() / "postgres"
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def find_cluster(home: Path, version: int) -> Cluster:
 
 
 def _fits(folder: Path) -> bool:
-    # A comma would split the path in two where a URL lists several hosts.
+    # A comma would split the path, since a URL may list several hosts.
     return len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES and "," not in str(folder)
 
 
@@ -114,13 +114,14 @@ def _followed(named: Path) -> Path:
 
 
 def _moved(named: Path) -> Path:
-    """A data folder elsewhere, with a link to it under its name: the account cannot reach this home.
+    """Create a data folder elsewhere and link to it, because the account cannot reach this home.
 
-    Its name ends at random, so a home that was deleted and made anew starts empty and never inherits old tasks.
+    Its name ends at random, so that a home that was deleted and created again starts empty and never inherits old
+    tasks.
     """
     digest = hashlib.sha256(os.fsencode(named)).hexdigest()[:12]
     place = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=_system_folder()))
-    place.chmod(0o711)  # the account passes through to its data folder, which is 0700; only root changes what lies here
+    place.chmod(0o711)  # the account passes through to its data folder, which is 0700; only root writes here
     (place / "home").write_text(f"{named}\n")
     data = place / named.name
     data.mkdir(mode=0o700)
@@ -131,10 +132,10 @@ def _moved(named: Path) -> Path:
 
 
 def _system_folder() -> Path:
-    """A folder of root's that every account can reach and only root can write to.
+    """Return a folder of root's that every account can reach and only root can write to.
 
     Raises:
-        EmbeddedFailed: It exists and is not root's alone.
+        EmbeddedFailed: The folder exists and others can write to it.
     """
     base = next(base for base in SYSTEM_STATE if base.is_dir())
     folder = base / STATE_NAME
@@ -143,5 +144,5 @@ def _system_folder() -> Path:
     if folder.is_symlink() or status.st_uid != 0 or status.st_mode & 0o022:
         raise EmbeddedFailed(f"{folder} must be a folder that belongs to root and only root can write to")
     if not status.st_mode & 0o001:
-        folder.chmod(0o755)  # made just now under a narrow umask
+        folder.chmod(0o755)  # it was just created under a narrow umask
     return folder

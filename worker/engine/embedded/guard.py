@@ -1,6 +1,6 @@
-"""Ends a server whose users have all been killed: a script's end by SIGTERM, say, runs no code of its own.
+"""The guard, which stops a server whose users were all killed; a script ended by SIGTERM, for example, runs no cleanup.
 
-It is a process beside the server, started with it, and imports nothing but what comes with Python: it costs little.
+It is a process of its own, started with the server, and imports only the standard library, so that it costs little.
 """
 
 import os
@@ -14,28 +14,28 @@ from pathlib import Path
 from types import ModuleType
 
 LOOK_SECONDS = 1.0
-QUIET_LOOKS = 5  # without a user, before the server is stopped: the next script may follow at once
-STOP_SECONDS = 30.0  # in order; then at once
+QUIET_LOOKS = 5  # without a user, before the server is stopped: the next script may follow immediately
+STOP_SECONDS = 30.0  # for an orderly stop, before an immediate one
 
 
 def watch(pid: int, data: Path, users: Path, start: Path) -> None:
     """Start the guard of a server, in a session of its own.
 
     Args:
-        pid: The server.
-        data: Its data folder.
-        users: The file whose shared lock counts its users.
-        start: The file whose lock whoever starts or stops it holds.
+        pid: The server's process id.
+        data: The server's data folder.
+        users: The file whose shared lock counts the server's users.
+        start: The file that is locked while the server is started or stopped.
     """
     what = [str(each) for each in (pid, data, users, start, LOOK_SECONDS)]
     command = [sys.executable, "-I", "-S", __file__, *what]
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, cwd="/", stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603 - our own words
-    process.returncode = 0  # it outlives this process, which need not say so
+    process = subprocess.Popen(command, cwd="/", stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603 - our own arguments
+    process.returncode = 0  # it outlives this process, and must not cause a ResourceWarning
 
 
 def main(pid: int, data: Path, users: Path, start: Path, look_seconds: float) -> None:
-    """Look after a server until it ends."""
+    """Watch a server until it ends, and stop it once it has no users."""
     is_server = _pid_file().is_server
     using, starting = (os.open(path, os.O_RDWR | os.O_NOFOLLOW) for path in (users, start))
     quiet = 0
@@ -62,7 +62,7 @@ def _stop(pid: int, data: Path, is_server: Callable[[int, Path], bool]) -> None:
 
 
 def _is_free(handle: int, *, keep: bool = False) -> bool:
-    """Whether nobody else holds a lock."""
+    """Return whether no other process holds a lock."""
     import fcntl  # not on Windows, where this module is imported too
 
     try:
@@ -81,7 +81,7 @@ def _let_go(handle: int) -> None:
 
 
 def _pid_file() -> ModuleType:
-    """The module beside this one, without the package that both are in."""
+    """Import the neighboring module without the package that contains both."""
     spec = spec_from_file_location("pid_file", Path(__file__).with_name("pid_file.py"))
     if spec is None or spec.loader is None:
         raise ImportError("pid_file")

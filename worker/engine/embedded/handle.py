@@ -1,4 +1,4 @@
-"""One user's hold on the embedded server."""
+"""One user's share in the embedded server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.engine.embedded.locks import UserLock, exclusive
 
 
 class Embedded:
-    """One user's hold on the embedded PostgreSQL; the last one out stops it. A context manager. All calls block.
+    """One user's share in the embedded PostgreSQL; the last user to leave stops it. A context manager. All calls block.
 
     Attributes:
         url: Connection URL of the database `worker`, over the unix socket.
@@ -33,20 +33,20 @@ class Embedded:
 
     @classmethod
     def start(cls, home: Path, *, version: int = 18) -> Self:
-        """Use the server under this home; start it unless it runs, whoever started it.
+        """Use the server under this home, starting it unless it is running, no matter who started it.
 
-        Takes about a second for an empty home, a tenth of one later on, longer after a crash.
+        Takes about a second for an empty home, a tenth of that later on, longer after a crash.
 
-        Arguments:
+        Args:
             home: The worker's home, such as `.worker`; the data folder is `home/postgres/<version>`.
             version: Major version, 18 or 16. Each has a data folder of its own.
 
         Returns:
-            A hold on the server, to be closed.
+            A share in the server, to be closed.
 
         Raises:
-            EmbeddedUnavailable: The extra `embedded` is not installed, or not for this system or version.
-            EmbeddedFailed: The server did not start; with the tail of its log.
+            EmbeddedUnavailable: The extra `embedded` is not installed, or does not support this system or version.
+            EmbeddedFailed: The server did not start; the error has the tail of its log.
         """
         require_available(version)
         with _reported(home):
@@ -62,7 +62,7 @@ class Embedded:
         return cls(cluster, users, server)
 
     def close(self) -> None:
-        """Leave the server; the last user out stops it: within 30 s in order, within 40 s in any case. Idempotent.
+        """Leave the server; the last user stops it, orderly within 30 s and in any case within 40 s. Idempotent.
 
         Raises:
             EmbeddedFailed: The server does not stop.
@@ -95,7 +95,7 @@ def _leave(cluster: Cluster, users: UserLock) -> None:
 
 @contextmanager
 def _reported(folder: Path) -> Generator[None]:
-    """What the file system refuses (no permission, disk full) is a failure of the embedded server too."""
+    """Report errors of the file system (no permission, disk full) as failures of the embedded server."""
     try:
         yield
     except OSError as error:

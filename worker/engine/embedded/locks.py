@@ -19,11 +19,11 @@ POLL_SECONDS = 0.02  # a start takes about 100 ms; flock itself cannot wait with
 
 @contextmanager
 def exclusive(path: Path, *, wait: float = WAIT_SECONDS) -> Generator[None]:
-    """Hold the lock file alone.
+    """Hold the lock file exclusively.
 
-    Arguments:
-        path: The lock file; created when absent, never removed (removing it would let two hold "the" lock).
-        wait: Seconds to wait for the other holder.
+    Args:
+        path: The lock file; created if missing, never removed (after that, two processes could hold "the" lock).
+        wait: Seconds to wait for another holder.
 
     Raises:
         EmbeddedFailed: Another process held it all that time.
@@ -43,7 +43,7 @@ def exclusive(path: Path, *, wait: float = WAIT_SECONDS) -> Generator[None]:
 
 
 class UserLock:
-    """One user's share of a server: a shared lock on the users file. Change it only while holding the start lock."""
+    """One user's share in a server: a shared lock on the users file. Change it only while holding the start lock."""
 
     def __init__(self, path: Path) -> None:
         import fcntl  # not on Windows, where this module is imported too
@@ -52,11 +52,11 @@ class UserLock:
         fcntl.flock(self._handle, fcntl.LOCK_SH)
 
     def is_last(self) -> bool:
-        """Whether nobody else uses the server. The share may be gone afterwards: ask only when leaving."""
+        """Return whether the server has no other user. The share may be lost by this: call it only when leaving."""
         return _try_exclusive(self._handle)
 
     def release(self) -> None:
-        """Give the share back."""
+        """Release the share."""
         os.close(self._handle)
 
 

@@ -1,4 +1,4 @@
-"""The server's own note of its process, which outlives a killed server and so is checked before it is believed."""
+"""The server's own record of its process, which outlives a killed server and is therefore verified before use."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ STATUS_LINE = 7  # the last one, after addresses and shared memory
 
 
 def recorded_pid(data: Path) -> int | None:
-    """The process id in the note, whether or not that process lives: see `is_server`."""
+    """Return the recorded process id, whether or not that process is alive: see `is_server`."""
     return pid_in(data / PID_FILE)
 
 
 def pid_in(file: Path) -> int | None:
-    """The process id in the first line of a file; None when the file is absent or empty."""
+    """Return the process id in the first line of a file; None if the file is missing or empty."""
     lines = _lines(file)
     return int(lines[0]) if lines and lines[0].strip().isdecimal() else None
 
 
 def recorded_socket_folder(data: Path) -> Path | None:
-    """The folder of the server's socket; None while a starting server has not noted it yet."""
+    """Return the folder of the server's socket; None while a starting server has not recorded it."""
     folder = "".join(_lines(data / PID_FILE)[SOCKET_FOLDER_LINE : SOCKET_FOLDER_LINE + 1])
     return Path(folder) if folder else None
 
 
 def is_ready(data: Path) -> bool:
-    """Whether the server has noted that it takes connections; asking it would fill its log during a recovery."""
+    """Return whether the server has recorded that it accepts connections; a query would be logged during a recovery."""
     return "".join(_lines(data / PID_FILE)[STATUS_LINE:]).strip() == "ready"
 
 
 def is_server(pid: int, data: Path) -> bool:
-    """Whether this process lives and is the PostgreSQL of this data folder, rather than another that got its number.
+    """Return whether this process is alive and is the PostgreSQL of this data folder, not another with a reused number.
 
-    Told by its command line: in a container, root may not ask where another user's process runs. A dead process
-    that nobody has collected yet has none.
+    The command line tells: in a container, root may not read another user's working directory. A zombie process has no
+    command line.
     """
     return f"/postgres -D {data} " in _command_line(pid)
 
@@ -52,7 +52,7 @@ def _lines(file: Path) -> list[str]:
 def _command_line(pid: int) -> str:
     if sys.platform != "linux":
         command = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own words
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own arguments
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="surrogateescape")
     except OSError:

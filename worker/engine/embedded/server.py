@@ -1,4 +1,4 @@
-"""The server process: found, started, asked, stopped."""
+"""The server process: how it is found, started, queried and stopped."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ START_SECONDS = 60  # a start takes 0.1 s; recovery after a crash replays up to 
 FAST_STOP_SECONDS = 30  # ends sessions, writes a checkpoint
 IMMEDIATE_STOP_SECONDS = 10  # leaves the rest to recovery
 POLL_SECONDS = 0.02
-RETRY_SECONDS = 0.2  # what an orphan of a killed server takes to notice, as a rule
-CONNECT_SECONDS = 3  # the smallest that libpq honours is 2
-LINGERING = "pre-existing shared memory block"  # a child of a killed server has not noticed its death yet
+RETRY_SECONDS = 0.2  # in which an orphan of a killed server usually notices that death
+CONNECT_SECONDS = 3  # the smallest value that libpq honors is 2
+LINGERING = "pre-existing shared memory block"  # a child of a killed server has not noticed that death yet
 
 SETTINGS = {
     "listen_addresses": "",
@@ -40,10 +40,10 @@ SETTINGS = {
     "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",
     "autovacuum": "on",
-    "autovacuum_naptime": "10s",  # queue tables are rewritten all the time; the default minute lets them swell
-    "jit": "off",  # compiling costs more than our short queries take
+    "autovacuum_naptime": "10s",  # queue tables are rewritten all the time; the default of a minute lets them bloat
+    "jit": "off",  # compilation costs more than our short queries take
     "log_checkpoints": "off",
-    "log_min_error_statement": "panic",  # the log stays small and free of what users store
+    "log_min_error_statement": "panic",  # the log stays small and free of users' data
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
@@ -62,15 +62,15 @@ class RunningServer:
     socket_folder: Path
 
     def url(self, database: str = DATABASE) -> str:
-        """The connection URL of a database on this server."""
+        """Return the connection URL of a database on this server."""
         return f"postgresql://{USER}@/{database}?host={quote(str(self.socket_folder), safe='')}&port={PORT}"
 
 
 def find(cluster: Cluster) -> RunningServer | None:
-    """The server that runs on this data folder and answers, or None when there is none.
+    """Return the server that runs on this data folder and answers, or None if there is none.
 
     Raises:
-        EmbeddedFailed: A server is there but does not answer within 60 s.
+        EmbeddedFailed: A server is running but does not answer within 60 s.
     """
     pid = recorded_pid(cluster.data)
     if pid is None or not is_server(pid, cluster.data):
@@ -82,10 +82,10 @@ def find(cluster: Cluster) -> RunningServer | None:
 
 
 def start(cluster: Cluster) -> RunningServer:
-    """Start the server, on a new data folder when there is none. The caller holds the start lock.
+    """Start the server, on a new data folder if there is none. The caller holds the start lock.
 
     Raises:
-        EmbeddedFailed: It did not come up within 60 s; the exception carries the tail of its log.
+        EmbeddedFailed: It did not start within 60 s; the error has the tail of its log.
     """
     initialise(cluster)
     rotate_log(cluster)
@@ -97,10 +97,10 @@ def start(cluster: Cluster) -> RunningServer:
         server = _started(cluster, process, deadline)
         if server is not None:
             _reap(process)
-            with suppress(OSError):  # without it, a server may be left behind; the next user finds it
+            with suppress(OSError):  # without a guard, a server may be left running; the next user finds it
                 guard.watch(server.pid, cluster.data, cluster.users_lock, cluster.start_lock)
             return server
-        server = find(cluster)  # one whose starter was killed right after starting it
+        server = find(cluster)  # perhaps one whose starter was killed right after starting it
         if server is not None:
             return server
         tail = log_tail(cluster.log, since=written)
@@ -110,7 +110,7 @@ def start(cluster: Cluster) -> RunningServer:
 
 
 def create_database(server: RunningServer) -> None:
-    """Create our database unless it is there."""
+    """Create our database unless it exists."""
     import psycopg  # heavy, and not needed to import this package
 
     with psycopg.connect(server.url(USER), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
@@ -120,10 +120,10 @@ def create_database(server: RunningServer) -> None:
 
 
 def stop(cluster: Cluster) -> None:
-    """Stop the server if one runs: sessions are ended and everything is written, for 30 s; then at once.
+    """Stop the server if it is running: orderly, with all data written, or after 30 s immediately.
 
     Raises:
-        EmbeddedFailed: It is still there after 40 s.
+        EmbeddedFailed: It is still running after 40 s.
     """
     pid = recorded_pid(cluster.data)
     if pid is None or not is_server(pid, cluster.data):
@@ -152,7 +152,7 @@ def _clean_socket_folder(cluster: Cluster) -> Path:
 
 
 def _spawn(cluster: Cluster, socket_folder: Path) -> subprocess.Popen[bytes]:
-    """Start the postmaster in a session of its own (Ctrl-C in our terminal is not for it), with none of our files."""
+    """Start the postmaster in a session of its own (out of reach of Ctrl-C in our terminal), with none of our files."""
     quoted_folder = '"' + str(socket_folder).replace('"', '""') + '"'
     settings = {**SETTINGS, "unix_socket_directories": quoted_folder}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -174,17 +174,18 @@ def _spawn(cluster: Cluster, socket_folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _stale_pid(data: Path) -> dict[str, str]:
-    """Tell PostgreSQL that the process in its note is not a server, though a process of that number lives.
+    """Return a variable by which PostgreSQL ignores the recorded process id, if that number is now another process's.
 
-    It would refuse to start. Deleting the note would do too, but the note also leads it to children of a killed server
-    that still write; this variable (which pg_ctl sets for the shell that called it) leaves that check in place.
+    Otherwise it would refuse to start. Deleting the record would help too, but the record also leads PostgreSQL to
+    children of a killed server that still write; this variable (which pg_ctl sets for its calling shell) leaves that
+    check in place.
     """
     pid = recorded_pid(data)
     return {"PG_GRANDPARENT_PID": str(pid)} if pid is not None and not is_server(pid, data) else {}
 
 
 def _started(cluster: Cluster, process: subprocess.Popen[bytes], deadline: float) -> RunningServer | None:
-    """Wait until the new server answers; None when it ended first. Taking too long ends it, as does an interrupt."""
+    """Wait until the new server answers; return None if it ended first. A timeout or an interrupt ends the server."""
     try:
         server = _until_ready(cluster, process.pid, lambda: process.poll() is None, deadline)
     except BaseException:
@@ -206,7 +207,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Collect the server's exit code whenever it ends, since another process may stop it while we live on."""
+    """Collect the server's exit code whenever it ends, since another process may stop it while we are still running."""
     threading.Thread(target=process.wait, name="embedded-postgres-reaper", daemon=True).start()
 
 
@@ -226,7 +227,7 @@ def _until_ready(
 
 
 def _answers(server: RunningServer, data: Path) -> bool:
-    """Whether a connection is really answered, and by the server of this data folder."""
+    """Return whether a connection is answered, and by the server of this data folder."""
     import psycopg  # heavy, and not needed to import this package
 
     try:

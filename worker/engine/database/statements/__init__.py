@@ -1,1 +1,1 @@
-"""The SQL, named, by what it is about. A line of prose above each statement says what it is for."""
+"""Named SQL statements, one module per subject. A comment above each statement states its purpose."""

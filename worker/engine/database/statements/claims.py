@@ -5,7 +5,7 @@ from typing import LiteralString
 from worker.engine.database.columns import TASK_COLUMNS
 from worker.engine.database.statements.tasks import RAISE_CURSORS_OF
 
-# Agents that have something waiting, by a loose scan of the index: one probe an agent, however long its queue.
+# Agents with pending tasks, by a loose index scan: one probe per agent, however long its queue.
 WAITING_AGENTS = """
     waiting(agent_id) as (
         (select agent_id from worker.tasks
@@ -18,7 +18,7 @@ WAITING_AGENTS = """
     )
 """
 
-# Of these the agents that no handler of a worker names, in any order.
+# Those of them that no handler of the worker names, in random order.
 _OTHER_AGENTS = f"""
     {WAITING_AGENTS}, others(agent_id, free, since) as (
         select agent_id, %(others)s, timestamptz '-infinity' from waiting
@@ -28,7 +28,7 @@ _OTHER_AGENTS = f"""
     ),
 """  # noqa: S608 - constants
 
-# The same, of agents that are known to have something waiting: no queue is looked for.
+# Other agents that are already known to have pending tasks, so that no scan is needed.
 _KNOWN_AGENTS = """
     others(agent_id, free, since) as (
         select agent_id, %(others)s, since
@@ -38,8 +38,8 @@ _KNOWN_AGENTS = """
     ),
 """
 
-# What waits of some agents, the longest waiting first, each agent's up to its free count. Tasks that workers died of
-# more than once (words/retry.py: SUSPICIONS) are picked only as far as the worker can run them apart.
+# Due tasks of some agents, the longest waiting first, up to each agent's free places. Tasks that workers died of more
+# than once (words/retry.py: SUSPICIONS) are picked only as far as the worker can run them alone.
 _DUE = """
     select due.id from {source} w cross join lateral (
         select t.id from worker.tasks t
@@ -50,9 +50,9 @@ _DUE = """
     ) due
 """
 
-# An array rather than a join: by any() the planner takes the primary key, however stale its statistics are.
-# Agents take turns by chance, so that a long queue of one starves no other. A worker that was taken for dead gets
-# nothing before it has renewed its lease: its new tasks would be taken from it again.
+# An array rather than a join: for any() the planner uses the primary key, however stale its statistics are.
+# Agents are served in random order, so that a long queue of one starves no other. A worker that was taken for dead
+# gets nothing before it has renewed its lease: its new tasks would be taken from it again.
 _CLAIM = """
     with recursive {waiting} wanted(agent_id, free, since) as (
         select * from unnest(%(agents)s::text[], %(free)s::integer[], %(since)s::timestamptz[])
@@ -87,10 +87,10 @@ def _claim(waiting: LiteralString, due: LiteralString) -> LiteralString:
     return _CLAIM.format(waiting=waiting, due=due, columns=TASK_COLUMNS, cursors=cursors)
 
 
-# Claim what named agents have waiting, each up to its own free count, from some moment on (claim_positions.py).
+# Claims due tasks of named agents, each up to its free places, from a position in its queue (claim_positions.py).
 CLAIM_NAMED = _claim("", _DUE.format(source="wanted"))
 
-# The same, and whatever other agents have waiting; which of the two comes first is the caller's throw of a coin.
+# Claims due tasks of all other agents too; the caller chooses at random which of the two come first.
 _NAMED = "(" + _DUE.format(source="wanted") + ")"
 _OTHERS = "(" + _DUE.format(source="others") + " limit %(others)s)"
 _NAMED_FIRST, _OTHERS_FIRST = _NAMED + " union all " + _OTHERS, _OTHERS + " union all " + _NAMED

@@ -14,10 +14,10 @@ SUBSCRIBE = """
 
 SEEN_SUBSCRIPTIONS = "update worker.subscriptions set seen_at = now() where id = any(%s)"
 
-# A subscription that no worker has served for 7 days is given up, its cursors with it.
+# Removes subscriptions that no worker has served for 7 days, together with their cursors.
 RETIRE_SUBSCRIPTIONS = "delete from worker.subscriptions where seen_at < now() - interval '7 days'"
 
-# By arrays the planner takes the primary key, however many rows it expects.
+# For arrays the planner uses the primary key, however many rows it expects.
 _FREE_HELD = """
     update worker.cursors c set worker_id = null from held h
     where c.subscription_id = h.subscription_id and c.task_id = h.task_id
@@ -44,9 +44,8 @@ RELEASE_ORPHANED_CURSORS = f"""
     {_FREE_HELD}
 """  # noqa: S608 - constants
 
-# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles: at most so
-# many of each subscription, in turn, so that none keeps the others waiting. What was set aside and is to be tried once
-# more comes first.
+# The next due event of some (subscription, task) pairs, each pair leased to the worker until it settles: a limited
+# number per subscription, in turn, so that none delays the others. Dead letters to be retried come first.
 CLAIM_DELIVERIES = """
     with wanted as materialized (
         select id, most from unnest(%(ids)s::bigint[], %(limits)s::integer[]) as w (id, most)
@@ -93,8 +92,8 @@ CLAIM_DELIVERIES = """
     ) aside on true
 """
 
-# A delivery is settled by whoever claimed the cursor last. An event beyond the cursor's position is one in its turn;
-# any other was set aside and tried once more.
+# Only the last claimer of a cursor settles its delivery. An event beyond the cursor's position is a regular one; any
+# other is a dead letter that was retried.
 _HELD = """
     c.subscription_id = %(subscription)s and c.task_id = %(task)s and c.claim = %(claim)s and c.worker_id is not null
 """
@@ -117,8 +116,8 @@ SETTLE_AGAIN = f"""
     select due from held
 """  # noqa: S608 - constants
 
-# A failed delivery comes again later, each time after twice as long; a fifth of it by chance, so that what failed
-# together does not come again together.
+# A failed delivery is retried with exponential back-off and a jitter of a fifth, so that deliveries that failed
+# together are not retried together.
 POSTPONE = f"""
     update worker.cursors c set worker_id = null, tries = c.tries + 1, error = %(error)s,
            available_at = now() + make_interval(

@@ -1,7 +1,7 @@
-"""The SQL of stored files, named."""
+"""The SQL of stored files."""
 
-# A file that is there already is only marked as used, and its content need not be sent. Once an hour at the most: a
-# popular file must not be written to by every task.
+# A file that is already stored is only marked as used, and its content need not be sent. At most once an hour, since
+# otherwise every task would write to a popular file's row.
 USE_FILE = """
     with known as (
         select used_at from worker.files where organization_id = %(organization)s and sha256 = %(sha256)s
@@ -26,10 +26,10 @@ KEPT_FILES = """
     where k.task_id = %s and k.organization_id = %s
 """
 
-# A task that is created again with a new input has other files.
+# For a task that is created again with a new input, and so has other files.
 DROP_TASK_FILES = "delete from worker.task_files where task_id = any(%s::text[])"
 
-# The files of tasks; each is marked as used first, in one order for all, so that no clean-up takes it meanwhile.
+# Files of tasks. Each is first marked as used, in the same order by all processes, so that no clean-up removes it.
 INSERT_TASK_FILES = """
     with wanted as materialized (
         select * from json_to_recordset(%s::json) as r(

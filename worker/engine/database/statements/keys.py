@@ -1,6 +1,6 @@
-"""The SQL of what the server keeps: keys, secrets, sessions, and creates that may be repeated."""
+"""The SQL of the server's own data: keys, secrets, sessions, and idempotency keys of creates."""
 
-# The first create with a key keeps its place; the others learn which task it made. What is older than a day goes.
+# The first create with an idempotency key reserves it; later ones get the id of its task. Rows older than a day go.
 RESERVE = """
     with forgotten as (
         delete from worker.repeats where created_at < now() - interval '1 day'
@@ -28,7 +28,7 @@ LIST_KEYS = f"""
     where %(organization)s::text is null or organization_id = %(organization)s order by created_at, id
 """  # noqa: S608 - constants
 
-# Keys whose role nobody has chosen: whoever marks them says so.
+# Keys whose role was assumed and not chosen; reading them marks them as reported.
 ASSUMED_KEYS = f"update worker.keys set role_assumed = false where role_assumed returning {_KEY}"  # noqa: S608 - constants
 
 REVOKE_KEY = f"""
@@ -70,7 +70,7 @@ SERVER_OWN = """
     on conflict (name) do update set name = s.name returning value
 """
 
-# Who signs in clears away those whose sessions have ended by themselves.
+# Each new session also removes the expired ones.
 BEGIN_SESSION = """
     with ended as (delete from worker.sessions where expires_at < now())
     insert into worker.sessions (digest, mark, expires_at)
@@ -80,7 +80,7 @@ FIND_SESSION = "select mark from worker.sessions where digest = %s and expires_a
 GOING_ON = "select digest from worker.sessions where digest = any(%s::text[]) and expires_at > now()"
 END_SESSION = "delete from worker.sessions where digest = %s"
 
-# Secrets of a period end in its number; those of long ago go.
+# The name of a period's secret ends in the period's number; secrets older than 30 days are removed.
 PASSING_OWN = """
     with gone as (
         delete from worker.secrets where name ~ ' [0-9]+$' and created_at < now() - interval '30 days'

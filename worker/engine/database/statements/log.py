@@ -1,17 +1,17 @@
-"""The SQL that reads what tasks have told and completed: their events and journals."""
+"""The SQL that reads events and journals of tasks."""
 
 READ_JOURNAL = """
     select j.key, j.value::text, j.sha256 from worker.journal j join worker.tasks t on t.id = j.task_id
     where j.task_id = %s and t.organization_id = %s
 """
 
-# What was said to a task: rows of the journal that no attempt writes.
+# Messages sent to a task: journal rows that no attempt writes.
 READ_MESSAGES = """
     select j.value::text from worker.journal j join worker.tasks t on t.id = j.task_id
     where j.task_id = %s and t.organization_id = %s and j.key >= 'message/' and j.key < 'message0'
 """
 
-# What attempts before one have told, but for what they told before the journal was dropped.
+# Events of earlier attempts, except for those from before the journal was dropped.
 READ_TOLD = """
     select e.number, e.type, e.data from worker.events e join worker.tasks t on t.id = e.task_id
     where e.task_id = %s and t.organization_id = %s and e.attempt < %s and e.type = any(%s::text[])
@@ -19,7 +19,7 @@ READ_TOLD = """
     order by e.number limit %s
 """
 
-# What of a task's log a reader has not seen, and whether there will be more: one row with no event where there is none.
+# The unread part of a task's log, with the task's status: one row without an event if there is none.
 READ_LOG = """
     select t.status, t.last_event, e.task_id, e.number, e.type, e.time, e.attempt, e.data
     from worker.tasks t left join lateral (
@@ -37,14 +37,14 @@ READ_CHANGES = """
     where task_id = %s and number <= %s and type in ('task_created', 'task_updated', 'task_finished') order by number
 """
 
-# The events that carry a task's changes of status, each with the name of the worker that it names.
+# The events that carry a task's changes, each with the name of the worker whose id it contains.
 READ_ATTEMPTS = """
     select e.number, e.time, e.attempt, e.data, w.name as worker
     from worker.events e left join worker.workers w on w.id = e.data->>'_worker'
     where e.task_id = %s and e.type in ('task_created', 'task_updated', 'task_finished') order by e.number
 """
 
-# Settings a task had before it was created again with a new input.
+# Earlier settings of a task that was created again with a new input.
 READ_RENEWALS = """
     select number, data->'_settings_before' as before from worker.events
     where task_id = %s and type = 'task_updated' and data->'_settings_before' is not null

@@ -1,6 +1,6 @@
-"""The SQL of workers that reach the server over HTTP."""
+"""The SQL of workers that connect to the server over HTTP."""
 
-# A remote worker says that it lives. Its subscriptions are served, which is noted once an hour at the most.
+# Renews a remote worker's lease, and marks its subscriptions as served, at most once an hour.
 RENEW_OF = """
     with renewed as (
         update worker.workers set gone_at = null, lease_until = now() + make_interval(secs => lease_seconds)
@@ -20,14 +20,14 @@ _WORKER = """
     (select count(*) from worker.tasks t where t.worker_id = w.id and t.status = 'executing') as running
 """
 
-# Who registered a worker: the key, and what the session's secret comes to.
+# A worker's registrant: the key, and the digest of the session's secret.
 SESSION_OF = """
     select id, agents, any_agent, registered_by, session from worker.workers
     where id = %s and organization_id = %s
 """
 
-# Which worker claimed an attempt, or holds a task now; that of an attempt never changes. What has ended names no worker
-# any more, so its claim is looked for in the log.
+# The worker that claimed an attempt, which never changes, or that holds a task now. The row of an ended task names no
+# worker, so its claim is read from the log.
 CLAIMED_BY = """
     select c.task_id, c.attempt, w.id, w.agents, w.any_agent, w.registered_by, w.session
     from unnest(%s::text[], %s::integer[]) as c(task_id, attempt)
@@ -42,7 +42,7 @@ CLAIMED_BY = """
         ) end
 """
 
-# Which workers hold events of a task, or one event: the next of one subscription, under one claim.
+# The workers that hold deliveries of a task, or a single one: the next of a subscription, under one claim.
 DELIVERED_TO = """
     select w.id, w.agents, w.any_agent, w.registered_by, w.session
     from worker.cursors c
@@ -54,7 +54,7 @@ DELIVERED_TO = """
            or c.subscription_id = %(subscription)s and c.claim = %(claim)s)
 """
 
-# What is old is forgotten on the way, a few rows at a time, so that guesses from everywhere do not fill the table.
+# Each call also removes a few old rows, so that guesses from many networks do not fill the table.
 GUESSED = """
     with old as (
         delete from worker.guesses where network in (
@@ -89,12 +89,12 @@ _ABSENT = """
              and greatest(stream_seen, heard_at) > now() - interval '60 seconds'))
 """
 
-# Whether a worker that has no id of its own may be one that comes back: within a minute after its stream has ended, or
-# since nobody holds that any more. Answers the time.
+# Whether a worker without an id may be a returning one: there is a worker whose stream ended within the last minute, or
+# is no longer held open although it was heard of within that minute. Returns the time.
 ABSENT = f"select now() as since from worker.workers where {_ABSENT} limit 1"  # noqa: S608 - constants
 
-# It is one where its heartbeats have gone on since; a new process of the same place sends none for an id that it has
-# never heard of.
+# It is the returning worker if heartbeats for its id have continued; a new process on the same host sends none for an
+# id that it does not know.
 COME_BACK = f"""
     update worker.workers set registered_by = %(registered_by)s, session = null,
            stream = %(stream)s, stream_seen = now(), dropped_at = null, heard_at = null,
@@ -111,14 +111,14 @@ ENTER = """
     where id = %(id)s and organization_id = %(organization)s
 """
 
-# The stream is open; a newer one may have taken its place.
+# Marks a worker's stream as open, unless a newer one has replaced it.
 TOUCH = """
     update worker.workers set stream_seen = now(), gone_at = null,
            lease_until = now() + make_interval(secs => lease_seconds)
     where id = %s and organization_id = %s and stream = %s returning 1
 """
 
-# Its stream has ended: from now on its heartbeats alone hold its lease.
+# Marks a worker's stream as ended: until a new one opens, only heartbeats renew the lease.
 DROPPED = """
     update worker.workers set dropped_at = now(), lease_until = now() + make_interval(secs => lease_seconds)
     where id = %s and organization_id = %s and stream = %s returning 1
@@ -133,14 +133,14 @@ HELD = """
     where worker_id = %s and organization_id = %s and status = 'executing'
 """
 
-# Whether a task is run by somebody who sends no attempt: a worker of the public protocol, or who took it by a save.
+# Whether a task is run without attempt numbers: by a worker of the public protocol, or a client that took it by a save.
 RUN_OUTSIDE = """
     select 1 from worker.tasks t left join worker.workers w on w.id = t.worker_id
     where t.id = %s and t.organization_id = %s and t.status = 'executing'
       and (t.worker_id is null or w.peer is not null)
 """
 
-# Tasks that somebody outside took and has been silent about for an hour.
+# Tasks taken by a client without a worker, and not updated for the given time.
 SILENT = """
     select id, organization_id from worker.tasks
     where status = 'executing' and worker_id is null and updated_at < now() - make_interval(secs => %s)

@@ -1,10 +1,10 @@
-"""The SQL of the clean-up, named. Each statement finds what it removes by an index, however much is kept."""
+"""The SQL of the clean-up. Each statement finds the rows to remove by an index, however many are kept."""
 
 from typing import LiteralString
 
 TERMINAL = "('completed', 'failed', 'error', 'stopped')"
 
-# A subscription's cursor that still has an event to deliver.
+# Whether a subscription still has an event of the task to deliver.
 _DUE = """
     exists (
         select from worker.cursors c
@@ -13,15 +13,15 @@ _DUE = """
     )
 """
 
-# The tasks of a batch, locked: finished so long ago, and every event of theirs delivered. What somebody else has
-# locked, to retry it perhaps, is passed over.
+# The tasks of a batch, locked: finished long enough ago, with every event delivered. Tasks that another transaction
+# has locked, perhaps to retry them, are skipped.
 PICK_TASKS = f"""
     select t.id, t.last_event from worker.tasks t
     where t.finished_at < now() - make_interval(days => %(days)s) and t.status in {TERMINAL} and not {_DUE}
     order by t.finished_at, t.id limit %(limit)s for update skip locked
 """  # noqa: S608 - constants
 
-# All that is a task's, by table; the task itself comes last, in the same transaction.
+# All rows of a task, by table; the task itself comes last, in the same transaction.
 OF_TASKS: dict[str, LiteralString] = {
     "deliveries_set_aside": """
         delete from worker.deliveries_set_aside
@@ -37,14 +37,14 @@ OF_TASKS: dict[str, LiteralString] = {
     "tasks": "delete from worker.tasks where id = any(%s::text[])",
 }
 
-# Where Agno keeps sessions of its own beside our schema (agents/agno_storage.py).
+# Tables in which Agno stores its sessions, in schemas next to ours (agents/agno_storage.py).
 SESSION_TABLES = """
     select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where n.nspname ~ '^worker_agno(_[0-9a-f]{16})?$' and c.relname in ('agno_sessions', 'agno_runs')
        and c.relkind in ('r', 'p')
 """
 
-# Sessions that nobody has used for as long as finished tasks are kept.
+# Removes sessions that have been unused for as long as finished tasks are kept.
 DROP_SESSIONS = """
     delete from {table} where ctid = any(array(
         select ctid from {table} where coalesce(updated_at, created_at)
@@ -52,10 +52,10 @@ DROP_SESSIONS = """
     ))
 """
 
-# Creates that may be repeated are remembered for a day, which is less than any task is kept.
+# Idempotency keys of creates are kept for a day, which is less than any task is kept.
 FORGET_REPEATS = "delete from worker.repeats where created_at < now() - interval '1 day'"
 
-# Lines of the audit log whose time is over.
+# Removes expired lines of the audit log.
 DROP_AUDIT = """
     with old as materialized (
         select id from worker.audit where at < now() - make_interval(days => %(days)s) order by at limit %(limit)s
@@ -69,8 +69,8 @@ OLD_AUDIT = """
     where %(days)s > 0 and at < now() - make_interval(days => %(days)s)
 """
 
-# The journals of tasks that finished a day ago or longer, whether these are kept or not: page by page through the
-# tasks that have a journal, one probe of its index a task. The task is locked against a retry meanwhile.
+# Removes the journals of tasks that finished at least a day ago, even of tasks that are kept: page by page through the
+# tasks with a journal, one index probe per task. The task is locked against a retry meanwhile.
 DROP_JOURNALS = f"""
     with recursive looked(task_id, number) as (
         (select task_id, 1 from worker.journal where task_id > %(after)s order by task_id limit 1)
@@ -90,7 +90,7 @@ DROP_JOURNALS = f"""
     select (select max(task_id) from looked) as last, (select count(*) from gone) as journal
 """  # noqa: S608 - constants
 
-# Whether nobody refers to file f any more; what was stored or used within a day may still be going to be.
+# Whether file f is no longer referenced; one stored or used within a day may be about to be.
 _UNUSED = """
     f.used_at < now() - interval '1 day'
     and not exists (
@@ -105,7 +105,7 @@ PAGE_OF_FILES = """
     where (organization_id, sha256) > (%(organization)s, %(sha256)s) order by organization_id, sha256 limit %(limit)s
 """
 
-# Those of some files that are unused; who is just being marked as used stays.
+# Removes the unused ones among some files; a file that is just being marked as used stays.
 _DROP_FILES = """
     with unused as materialized (
         select f.sha256 from worker.files f
@@ -119,7 +119,7 @@ _DROP_FILES = """
 """
 DROP_FILES = _DROP_FILES.format(unused=_UNUSED.format(still=""))
 
-# What a clean-up would remove now; for people, so it may look at everything.
+# What a clean-up would remove now. Only people ask for this, so it may read whole tables.
 _SURPLUS = """
     with old as materialized (
         select t.id, t.last_event from worker.tasks t
@@ -135,7 +135,7 @@ _SURPLUS = """
 _OF_THE_REST = "and not exists (select from old o where o.id = k.task_id)"
 SURPLUS = _SURPLUS.format(terminal=TERMINAL, due=_DUE, unused=_UNUSED.format(still=_OF_THE_REST))
 
-# Once a day one process of the fleet begins; where it went silent, another takes over after ten minutes.
+# Once a day one process of the fleet starts the clean-up; if it goes silent, another takes over after ten minutes.
 BEGIN = """
     insert into worker.chores as c (name, begun_at) values ('retention', now())
     on conflict (name) do update set begun_at = now()

@@ -1,11 +1,11 @@
-"""The SQL that locks, makes and writes tasks."""
+"""The SQL that locks, creates and writes tasks."""
 
 from worker.engine.database.columns import KEPT_COLUMNS, LOCKED_COLUMNS, SAVED, TASK_COLUMNS, typed
 
 HOLDS = "h.place is not null and not h.queued and h.status in ('pending', 'executing', 'paused')"
-"""Whether it is the turn of this task of a conversation; that it waits for a retry or a person changes nothing."""
+"""Condition for task h to have the turn in its conversation; it keeps it while it waits for a retry or a person."""
 
-# The rows a group changes, locked in the order of their ids: two groups with tasks in common cannot deadlock.
+# Locks the rows that a group changes in the order of their ids, so that groups with tasks in common cannot deadlock.
 LOCK_TASKS = f"""
     select {LOCKED_COLUMNS}, now() as now from worker.tasks where id = any(%(ids)s::text[]) order by id for update
 """  # noqa: S608 - composed of constants
@@ -68,14 +68,14 @@ _INSERT = f"""
     from (values (1)) as always left join (select * from made where worker_id is not null) as begun on true
 """  # noqa: S608 - composed of constants
 
-# New tasks, their first events, and the cursors of who wants to hear of those. One that names a worker is begun by it,
-# as by a claim, if that worker is still there. Answers the time, whether a cursor was raised, and a row for each task
-# that was begun, or one with no task.
+# New tasks, their first events, and the cursors of subscriptions to those. A task that names a worker is begun by it,
+# as by a claim, if that worker is still alive. Returns the time, whether a cursor was raised, and a row for each task
+# that was begun, or one row without a task.
 INSERT_TASKS = _INSERT.format(
     given=f"json_to_recordset(%s::json) as r({_NEW})", columns="", values="", due="now()", order=""
 )
 
-# The same, where some belong to a conversation. Those that take turns get their places in the order in which they came.
+# New tasks of which some belong to a conversation. Those that take turns get their places in the order given.
 INSERT_TURNS = _INSERT.format(
     given=f"rows from (json_to_recordset(%s::json) as ({_NEW})) with ordinality as r",
     columns=", conversation_id, queued, place",
@@ -86,7 +86,7 @@ INSERT_TURNS = _INSERT.format(
 
 _EVENT = "task_id text, number bigint, type text, attempt integer, origin text, data json"
 
-# Events, and for each subscription that wants one, the cursor that says so. No subscription: no cost.
+# Inserts events, and raises the cursor of each subscription to one of them. Without subscriptions it costs nothing.
 _LOG = """
     insert into worker.events (task_id, number, type, time, attempt, origin, data)
     select task_id, number, type, now(), attempt, origin, data from fresh
@@ -104,7 +104,7 @@ _RAISE_CURSORS = """
     on conflict (subscription_id, task_id) do update set newest = greatest(c.newest, excluded.newest)
 """
 
-# Events of a group.
+# The events of a group.
 INSERT_EVENTS = f"""
     with fresh as materialized (
         select * from json_to_recordset(%s::json) as r({_EVENT}, organization_id text, agent_id text)
@@ -119,16 +119,16 @@ INSERT_JOURNAL = """
     on conflict (task_id, key) do nothing
 """
 
-# Some events, each the number of a task: by them a commit whose answer was lost is known.
+# Reads events by task and number, to find out whether a commit whose answer was lost took place.
 READ_TIMES = """
     select task_id, number, time, attempt, data::text from worker.events
     where (task_id, number) in (select * from unnest(%s::text[], %s::bigint[]))
 """
 
-# What runs write of their own tasks, in one statement: a row is changed, and events and journal entries are added, if
-# the attempt and its worker still own it and nobody has logged anything since. (The worker too: a standby that had not
-# got everything may hand an attempt's number out again.) Answers the time, the tasks of which that is so, and
-# whether a subscription wants any of the events. Columns that are not given stay; a given status ends the task.
+# Runs' writes to their own tasks, in one statement: a row is changed, and events and journal entries are added, if the
+# attempt and its worker still own the task and nothing has been logged since. (The worker is compared too, since a
+# promoted standby that lagged behind may assign an attempt's number again.) Returns the time, the tasks written, and
+# whether a subscription wants any of the events. Missing columns stay unchanged; a given status ends the task.
 WRITE_OWNED = f"""
     with wanted as materialized (
         select * from json_to_recordset(%(rows)s::json) as r(
@@ -159,16 +159,16 @@ WRITE_OWNED = f"""
     select now(), array(select id from mine) as stored, exists (select from due)
 """  # noqa: S608 - composed of constants
 
-# A retry by hand starts over, but on sessions as the task found them: what its runs left there does not count twice.
+# A retry from the start keeps the snapshots of sessions as the task found them, so that its runs do not count twice.
 DROP_JOURNAL = """
     delete from worker.journal
     where task_id = any(%s::text[]) and not starts_with(key, task_id || '/session/')
 """
 
-# A hint to whoever listens, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.
+# A hint to other processes, sent after the commit: NOTIFY inside a transaction takes a lock of the whole server.
 NOTIFY = "select pg_notify('worker', %s)"
 
-# The cursors of who wants to hear that tasks were updated, each by its last event.
+# Raises the cursors of subscriptions to updates of some tasks, each to the task's last event.
 RAISE_CURSORS_OF = """
         insert into worker.cursors as c (subscription_id, task_id, position, newest)
         select s.id, f.id, f.last_event - 1, f.last_event from {rows} f join worker.subscriptions s
@@ -179,7 +179,7 @@ RAISE_CURSORS_OF = """
         returning 1
 """
 
-# A task; of one whose turn has not come, also whose turn it is.
+# A task; if it waits for its turn, also the task that has the turn.
 GET_TASK = f"""
     select {TASK_COLUMNS}, case when t.queued and t.status = 'pending' then (
         select json_build_array(h.id, h.status) from worker.tasks h
@@ -189,7 +189,7 @@ GET_TASK = f"""
     from worker.tasks t where t.id = %s and t.organization_id = %s
 """  # noqa: S608 - constants
 
-# Which of the attempts that a worker holds own their task no longer.
+# The attempts of a worker that no longer own their tasks.
 LOST = """
     select h.id, coalesce(t.status, 'stopped') as status
     from unnest(%s::text[], %s::integer[]) as h(id, attempt)

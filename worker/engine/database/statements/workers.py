@@ -1,10 +1,10 @@
-"""The SQL of workers: who is there, what they hold, and what the dead have left."""
+"""The SQL of workers: their presence, the tasks they hold, and leftovers of dead ones."""
 
 LOCAL = "database"
-"""Who registered a worker that has a connection to the database of its own: no key of the server acts for it."""
+"""The registrant of a worker with its own connection to the database: no key of the server may act for it."""
 
-# An id is its first worker's: nobody else takes it over, of no other session, key or organization. A server of a
-# version before wrote no session, so what it registered is whoever's that comes again with its id.
+# An id belongs to its first worker: no other session, key or organization can take it over. Earlier versions of the
+# server stored no session, so a worker that they registered may be taken over by any worker that sends its id.
 REGISTER = """
     insert into worker.workers as w (
         id, organization_id, name, agents, any_agent, concurrency, isolates, has_lock, lease_seconds, lease_until,
@@ -31,14 +31,14 @@ ANNOUNCE_AGENTS = """
     on conflict (organization_id, id) do nothing
 """
 
-# A worker says that it lives; one that was taken for dead is here again (what it held is fenced off by then).
+# Renews a worker's lease, and revives a worker that was taken for dead (its former tasks are fenced off by that time).
 RENEW = """
     update worker.workers set gone_at = null, lease_until = now() + make_interval(secs => lease_seconds)
     where id = %s returning 1
 """
 
-# Rights that the role lacks: it works with every table of the schema but that of the migrations. (A case, because a
-# planner may ask what is no sequence for the rights on one.)
+# Rights that the role lacks on any table of the schema except that of the migrations. (The case expressions are needed
+# because the planner might otherwise check the rights on a sequence for a relation that is none.)
 MISSING_RIGHTS = """
     select case when not has_schema_privilege(n.oid, 'usage') then array['usage on schema worker'] else array(
         select wanted || ' on ' || c.relname from pg_class c
@@ -60,14 +60,14 @@ REPORT = """
 
 DRAIN = "update worker.workers set is_draining = true where id = %s and organization_id = %s returning 1"
 
-# (One look in an index each: a join might read the tables through.)
+# (One index lookup each: a join might read the whole tables.)
 FORGET_WORKERS = """
     delete from worker.workers w where gone_at < now() - interval '7 days'
        and (select 1 from worker.tasks t where t.worker_id = w.id and t.status = 'executing' limit 1) is null
        and (select 1 from worker.cursors c where c.worker_id = w.id limit 1) is null
 """
 
-# What bounds this user's connections first: its role, the database, the server.
+# The lowest limit on this user's connections: of its role, the database, or the server.
 CONNECTION_LIMIT = """
     select least(
         (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user),
@@ -83,7 +83,7 @@ HELD_BY = """
     where worker_id = %s and status = 'executing' order by id
 """
 
-# Who seems dead: the session lock is free (certain only when seen twice), or where there is none the lease has run out.
+# Workers that seem dead: their session lock is free (certain only if seen twice) or, without one, their lease expired.
 SUSPECTS = """
     select w.id, w.name, w.lease_until < now() as expired, w.lease_until::text as until, w.lease_seconds, w.has_lock,
            exists (
@@ -100,7 +100,7 @@ MARK_GONE = """
     where id = %(id)s and gone_at is null and (%(certain)s or lease_until::text = %(until)s)
 """
 
-# What is still held by workers that are gone: the work of a rescuer that died half-way, too.
+# Tasks still held by gone workers, including those of a rescuer that died half-way.
 ORPHANS = """
     select t.id, t.organization_id, t.worker_id, w.isolates, w.lost_by
     from worker.tasks t join worker.workers w on w.id = t.worker_id
@@ -108,7 +108,7 @@ ORPHANS = """
     order by t.id limit 500
 """
 
-# Whether workers that are gone still hold anything.
+# Whether gone workers still hold a task or a delivery.
 LEFTOVERS = """
     with gone as materialized (select array(select id from worker.workers where gone_at is not null) as ids)
     select 1 where exists (

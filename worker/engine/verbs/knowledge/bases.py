@@ -1,4 +1,4 @@
-"""Knowledge bases as clients ask for them, for one organization."""
+"""The verbs of knowledge bases, for one organization."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +32,8 @@ from worker.words.knowledge import (
 from worker.words.notices import VectorsMissing, announce
 from worker.words.texts import clean
 
-BATCH = 5_000  # rows that are deleted at once
-SHOWN = 80  # characters of a data: URL
+BATCH = 5_000  # rows deleted per statement
+SHOWN = 80  # characters shown of a data: URL
 
 
 class EngineKnowledge:
@@ -49,7 +49,7 @@ class EngineKnowledge:
 
     @bounded
     async def create(self, new: NewKnowledgeBase, *, agents: Sequence[str] | None = None) -> KnowledgeBaseRecord:
-        """Make a knowledge base; ``agents``: those that the key reaches which makes it, if it reaches these alone."""
+        """Create a knowledge base; ``agents`` are those that the creating key can access, if it is limited to some."""
         if self._core.vault.everything:
             raise Unsupported("keep knowledge bases where WORKER_ENCRYPT=all seals all that is stored", "The platform")
         if new.language is not None:
@@ -67,18 +67,18 @@ class EngineKnowledge:
 
     @bounded
     async def list(self) -> list[KnowledgeBaseRecord]:
-        """List all, by name."""
+        """List all knowledge bases, by name."""
         rows = await self._core.read(statements.LIST, (self._organization,))
         return [KnowledgeBaseRecord.model_validate(row) for row in rows]
 
     @bounded
     async def get(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
-        """Read one."""
+        """Return a knowledge base."""
         return (await self._known(knowledge_base_id))[0]
 
     @bounded
     async def within(self, agents: Sequence[str]) -> frozenset[str]:
-        """The ids of those that a key of these agents reaches."""
+        """Return the ids of the knowledge bases that a key limited to these agents can access."""
         asked = {"organization": self._organization, "agents": list(agents)}
         return frozenset(row["id"] for row in await self._core.read(statements.WITHIN, asked))
 
@@ -89,7 +89,7 @@ class EngineKnowledge:
         return KnowledgeBaseRecord.model_validate(rows[0]), rows[0]["number"]
 
     async def delete(self, knowledge_base_id: str) -> KnowledgeBaseRecord:
-        """Delete one; it is gone at once, and what was in it some rows at a time."""
+        """Delete a knowledge base; it disappears immediately, and its contents are deleted some rows at a time."""
         record, _ = await self._known(knowledge_base_id)
         async with self._audit.of(AuditAction.KnowledgeBaseDeleted, f"knowledge base {record.id}"):
             rows = await self._core.rows(statements.DELETE, (self._organization, record.id))
@@ -100,7 +100,7 @@ class EngineKnowledge:
         return record
 
     async def _clear(self, base: int) -> None:
-        """Delete what is left of a knowledge base that is gone; what a crash leaves of it the next one takes along."""
+        """Delete the contents of a deleted knowledge base; after a crash, the next deletion continues."""
         has_vectors = await self.vectors.place() is not None
         if has_vectors:
             self.vectors.forget(base)
@@ -114,7 +114,7 @@ class EngineKnowledge:
 
     @bounded
     async def add(self, knowledge_base_id: str, urls: Sequence[str]) -> "list_[KnowledgeBaseDocumentItem]":
-        """Have a task read documents."""
+        """Add documents, to be read by a task."""
         record, base = await self._known(knowledge_base_id)
         named: dict[str, str] = {}
         for url in check_documents(urls):
@@ -141,17 +141,17 @@ class EngineKnowledge:
 
     @bounded
     async def is_served(self) -> bool:
-        """Whether a worker is here that reads documents."""
+        """Return whether there is a worker that reads documents."""
         return bool(await self._core.read(statements.SERVED, (self._organization,)))
 
     @bounded
     async def documents(self, knowledge_base_id: str) -> "list_[KnowledgeBaseDocumentItem]":
-        """List what is in it, or was to be."""
+        """List the documents of a knowledge base, including those that are pending or unreadable."""
         record, base = await self._known(knowledge_base_id)
         return [_item(row, record.id) for row in await self._core.read(statements.DOCUMENTS, (base,))]
 
     async def remove(self, knowledge_base_id: str, document_ids: Sequence[str]) -> int:
-        """Remove documents, and all that was read of them."""
+        """Remove documents with all their passages, and return how many there were."""
         _, base = await self._known(knowledge_base_id)
         place = await self.vectors.place()
         count = 0
@@ -170,7 +170,7 @@ class EngineKnowledge:
     async def search(
         self, knowledge_base_id: str, query: str, top_k: int, *, embed: Embed | None = None
     ) -> "list_[KnowledgeBaseSearchResult]":
-        """Find the passages that answer a question best."""
+        """Return the passages that best answer a question."""
         rows = await self._core.read(statements.SEARCHED, (self._organization, clean(knowledge_base_id)))
         if not rows:
             raise KnowledgeBaseNotFound(knowledge_base_id)
@@ -192,7 +192,7 @@ def _item(row: dict[str, Any], knowledge_base_id: str) -> KnowledgeBaseDocumentI
 
 
 def _name(url: str) -> str:
-    """What a document is called until it has been read."""
+    """Return the name of a document before it has been read."""
     if url.startswith("data:"):
         return ""
     try:
@@ -203,8 +203,8 @@ def _name(url: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """A URL as it is kept: one that is a document itself is not kept twice."""
+    """Return a URL as it is stored: a data: URL is shortened, so that the document is not stored twice."""
     return url if not url.startswith("data:") else f"{url[:SHOWN].partition(',')[0]},…{digest(url)}"
 
 
-list_ = list  # within the class above ``list`` is its method
+list_ = list  # within the class above, ``list`` is a method

@@ -1,7 +1,7 @@
-"""Which language a document is in, and how its words are kept, so that a search looks at one knowledge base alone.
+"""The language of a document, and how its words are stored so that a search reads a single knowledge base.
 
-A word is kept with the number of its knowledge base, and a letter for its language, before it. The index then has the
-words of each base apart: how large the others are plays no part.
+Each word is stored with a prefix: the number of its knowledge base and the letters of its language. In the index, the
+words of each base are therefore apart, and the size of the other bases does not matter.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 PLAIN = "simple"
 SAMPLE_WORDS = 400
-LEAST_SHARE = 0.08  # of words that say nothing, such as "the": English prose has some 45 %, a table of figures none
+LEAST_SHARE = 0.08  # of stop words, such as "the": English prose has some 45 %, a table of figures none
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-LONGEST_WORD = 200  # characters; longer ones are no words
+LONGEST_WORD = 200  # characters; longer tokens are not words
 
-# The dictionaries of PostgreSQL know the words of their language that say nothing: whose are most frequent?
+# PostgreSQL's dictionaries know the stop words of their language: choose the one whose stop words are most frequent.
 RECOGNIZE: LiteralString = """
     select left(d.dictname, -5) as language
     from pg_ts_dict d cross join unnest(%(words)s::text[]) as w(word)
@@ -37,7 +37,7 @@ LANGUAGES: LiteralString = """
 
 
 async def recognized(connection: "AsyncConnection[Any]", texts: Sequence[str]) -> str:
-    """The language of a document, as PostgreSQL calls it; ``simple`` where it is none that it knows."""
+    """Return the language of a document by PostgreSQL's name for it; ``simple`` if it is not recognized."""
     words: list[str] = []
     for text in texts:
         words += words_of(text, SAMPLE_WORDS - len(words))
@@ -51,13 +51,13 @@ async def recognized(connection: "AsyncConnection[Any]", texts: Sequence[str]) -
 
 
 def check_language(language: str, known: Sequence[str]) -> None:
-    """Let pass what the server has a configuration for. Raises: ValidationError."""
+    """Raise ValidationError unless the server has a text search configuration for a language."""
     if language not in known:
         raise ValidationError(f"the language is one of {', '.join(known)}", field="language")
 
 
 def mark_of(base: int, language: str) -> str:
-    """What stands before the words of a knowledge base that are in a language: small, and no other's beginning."""
+    """Return the prefix of a knowledge base's words in a language: short, and never the beginning of another one."""
     number, digits = base, ""
     while True:
         number, digit = divmod(number, len(DIGITS))

@@ -1,4 +1,4 @@
-"""A search: by words, by vectors, and what is found by both, fused by rank."""
+"""Searches by words and by vectors, and the fusion of their results by rank."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from worker.engine.verbs.knowledge.vectors import Vectors, literal
 from worker.words.knowledge import QUERY_CHARACTERS, KnowledgeBaseSearchResult
 from worker.words.search_texts import searchable
 
-DEPTH = 50  # passages that each way of searching puts in order
-LOOKED_AT = 1_000  # passages that are ranked, those with the words that tell most: some 10 ms
-MOST = 10_000  # where even the word that tells most stands in more
-WORDS = 32  # of a question; what tells least is left out
-FUSION = 60  # Cormack, Clarke and Büttcher 2009: the 1st and the 2nd of a list do not differ by much
+DEPTH = 50  # passages that each kind of search ranks
+LOOKED_AT = 1_000  # candidates for ranking, which have the most selective words: some 10 ms
+MOST = 10_000  # candidates, if even the most selective word occurs in more
+WORDS = 32  # of a question; the least selective ones are ignored
+FUSION = 60  # Cormack, Clarke and Büttcher 2009: the 1st and the 2nd rank differ only a little
 
 Place = tuple[int, int]
-"""A passage: its edition, and its number."""
+"""The key of a passage: its edition and its number."""
 
 
 class Term(NamedTuple):
@@ -35,8 +35,8 @@ class Search:
 
     Args:
         core: The database.
-        base: Its number.
-        limit: How many passages are wanted.
+        base: The number of the knowledge base.
+        limit: The number of passages wanted.
     """
 
     def __init__(self, core: Core, base: int, limit: int) -> None:
@@ -46,7 +46,7 @@ class Search:
         self._limit = limit
 
     async def by_words(self, query: str) -> list[tuple[Place, float]]:
-        """The passages that have the words of a question, the best first; each with a score up to 1."""
+        """Return the passages that contain words of a question, the best first, each with a score up to 1."""
         asked = {"base": self._base, "query": searchable(query[:QUERY_CHARACTERS]), "longest": LONGEST_WORD}
         rows = await self._core.read(statements.TERMS, asked)
         found: list[tuple[Place, float]] = []
@@ -75,7 +75,7 @@ class Search:
         return [((row["edition"], row["number"]), _within(row["score"])) for row in found]
 
     async def by_vector(self, vectors: Vectors, vector: Sequence[float]) -> list[tuple[Place, float]]:
-        """The passages whose vectors are nearest, the nearest first."""
+        """Return the passages whose vectors are nearest, the nearest first."""
         place = await vectors.place()
         if place is None:
             return []
@@ -84,7 +84,7 @@ class Search:
         return [((row["edition"], row["number"]), _within(row["score"])) for row in rows]
 
     async def passages(self, found: Sequence[tuple[Place, float]]) -> list[KnowledgeBaseSearchResult]:
-        """What was found, as it is told."""
+        """Return the contents of the passages found."""
         wanted = dict(found[: self._limit])
         asked = {
             "base": self._base,
@@ -100,9 +100,9 @@ class Search:
 
 
 async def _by_index(core: Core, sql: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a search by words answers. The planner would rather read the table through for a word that is frequent.
+    """Run a search by words, forcing the use of an index. For a frequent word the planner would read the whole table.
 
-    It takes the passages of a knowledge base to be spread among all others evenly, and they lie together.
+    It assumes that the passages of a knowledge base are spread evenly over the table, but they lie together.
     """
 
     async def ask() -> list[dict[str, Any]]:
@@ -120,7 +120,7 @@ _TOLD = ("content", "heading", "page", "document_id", "document_url", "document_
 
 
 def fused(*lists: Sequence[tuple[Place, float]]) -> list[tuple[Place, float]]:
-    """Lists as one, by the ranks of what is in them; what is first everywhere has the score 1."""
+    """Fuse ranked lists into one by reciprocal ranks; a passage that is first in every list has the score 1."""
     scores: dict[Place, float] = {}
     for each in lists:
         for rank, (place, _) in enumerate(each):
@@ -129,7 +129,7 @@ def fused(*lists: Sequence[tuple[Place, float]]) -> list[tuple[Place, float]]:
 
 
 def _telling(terms: Sequence[Term]) -> list[Term]:
-    """Those that tell most, as long as few passages have them; the first of them always."""
+    """Return the most selective terms as long as few passages contain them, but at least the first."""
     chosen, count = list(terms[:1]), terms[0].chunks
     for each in terms[1:]:
         count += each.chunks
@@ -140,7 +140,7 @@ def _telling(terms: Sequence[Term]) -> list[Term]:
 
 
 def _weight(total: int, chunks: int) -> float:
-    """How much a word tells that stands in so many of all passages."""
+    """Return the weight of a word that occurs in ``chunks`` of ``total`` passages: its inverse document frequency."""
     return math.log(1 + (max(total, chunks) - chunks + 0.5) / (chunks + 0.5))
 
 

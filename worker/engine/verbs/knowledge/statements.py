@@ -1,4 +1,4 @@
-"""The SQL of knowledge bases, named."""
+"""The SQL of knowledge bases."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ CREATE = """
     values (%(organization)s, %(id)s, %(name)s, %(description)s, %(language)s, %(embedder)s, %(agents)s)
 """
 
-# What a key of some agents reaches: what they search, and what was made by a key of theirs.
+# The bases that a key limited to some agents can access: those that they search, and those created by such a key.
 WITHIN = """
     select b.id from worker.knowledge_bases b
     where b.organization_id = %(organization)s and (b.agents && %(agents)s::text[] collate "C" or b.id in (
@@ -28,7 +28,7 @@ LIST = f"select {_BASE} from worker.knowledge_bases b where b.organization_id = 
 
 GET = f"select {_BASE}, b.number from worker.knowledge_bases b where b.organization_id = %s and b.id = %s"  # noqa: S608 - constants
 
-# What a search has to know: no more, since it is asked each time.
+# The fields that a search needs, and no others, since every search reads them.
 SEARCHED = """
     select number, embedder, dimensions,
            dimensions is not null and to_regclass('worker.knowledge_vectors') is not null as has_vectors
@@ -42,8 +42,8 @@ ORPHANS = """
     where not exists (select from worker.knowledge_bases b where b.number = e.base)
 """
 
-# What is left of a knowledge base that is gone, some rows at a time: nothing leads to them any more. By the
-# editions, which go last, it is known what a crash has left.
+# Deletes the contents of a deleted knowledge base, some rows at a time; nothing refers to them any longer. The
+# editions go last, since they show what a crash has left.
 _LEFT = """
     delete from worker.{table} where ctid = any(array(
         select ctid from worker.{table} where base = %(base)s limit %(batch)s
@@ -52,7 +52,7 @@ _LEFT = """
 LEFT = tuple(_LEFT.format(table=each) for each in ("knowledge_chunks", "knowledge_terms", "knowledge_editions"))
 LEFT_VECTORS = _LEFT.format(table="knowledge_vectors")
 
-# A document that is there already keeps what is found of it; it is pending again.
+# A document that exists keeps its passages until it has been read again; it becomes pending.
 ADD_DOCUMENTS = """
     insert into worker.knowledge_documents as d (base, id, url, name, task_id)
     select %(base)s, id, url, name, %(task)s
@@ -83,7 +83,7 @@ EDITIONS_OF = """
     where base = %(base)s and document = any(%(documents)s::text[]) for update
 """
 
-# What a task writes: only while its attempt owns it, and only if it is a task that reads documents.
+# Whether an attempt owns its task, and the task is one that reads documents: no other may write passages.
 OWNER = """
     select 1 from worker.tasks where id = %s and organization_id = %s and status = 'executing' and attempt = %s
        and agent_id = %s for share
@@ -91,7 +91,7 @@ OWNER = """
 
 BASE = "select number, dimensions from worker.knowledge_bases where organization_id = %s and id = %s for key share"
 
-# A document that was added anew meanwhile is read by another task.
+# No row if the document was added again meanwhile, and is read by another task.
 DOCUMENT = """
     select 1 from worker.knowledge_documents
     where base = %(base)s and id = %(document)s and task_id = %(task)s for update
@@ -132,7 +132,7 @@ UNREADABLE = """
     where base = %(base)s and id = %(document)s and task_id = %(task)s
 """
 
-# Each word with the mark of its base before it, and with its places, which tell how often it stands there.
+# Each word with the prefix of its base, and with its positions, which show how often it occurs.
 INSERT_CHUNKS = """
     with given as materialized (
         select g.number, g.heading, g.page, g.content, to_tsvector(%(language)s::regconfig, g.text) as plain
@@ -154,7 +154,7 @@ INSERT_CHUNKS = """
     on conflict (base, edition, number) do nothing
 """
 
-# The words of an edition that is found from now on; in one order for all, so that no two documents wait for each other.
+# Counts the words of an edition that goes live; in the same order for all, so that documents cannot deadlock.
 COUNT = """
     insert into worker.knowledge_terms as t (base, language, term, chunks, length)
     select %(base)s, %(language)s, n.term, n.chunks, n.length from (
@@ -199,7 +199,7 @@ DROP_VECTORS = "delete from worker.knowledge_vectors where base = %(base)s and e
 
 DROP_EDITIONS = "delete from worker.knowledge_editions where number = any(%(editions)s::bigint[])"
 
-# In which languages there is something to be found, how much, and how much each word of a question tells there.
+# The languages of a base, the number and length of their passages, and how many passages contain each query word.
 TERMS = """
     select a.language, a.chunks as total, a.length, l.lexeme, coalesce(t.chunks, 0) as chunks
     from worker.knowledge_terms a
@@ -208,10 +208,10 @@ TERMS = """
     where a.base = %(base)s and a.term = '' and a.chunks > 0 and length(l.lexeme) <= %(longest)s
 """
 
-# BM25 (Robertson and others, 1994; k1 = 1.2, b = 0.75), divided by the most that a passage could have. ts_rank of a
-# single word tells how often it stands there: it sums 1/n² over its places and divides by pi²/6, so what is missing
-# from 1 is about 0.608 / (places + 1/2), which rounded gives their number. Only passages with one of the words that
-# tell most are looked at.
+# BM25 (Robertson and others, 1994; k1 = 1.2, b = 0.75), divided by the highest possible score. ts_rank of a single word
+# reveals how often it occurs: it sums 1/n² over its positions and divides by pi²/6, so the difference to 1 is about
+# 0.608 / (positions + 1/2), which rounded gives their number. Only passages with one of the most selective words are
+# ranked.
 RANK = """
     with looked as materialized (
         select c.edition, c.number, c.words, 1.2 * (0.25 + 0.75 * c.length / %(average)s::float8) as k
@@ -241,7 +241,7 @@ FETCH = """
 
 
 def insert_vectors(place: str) -> Any:
-    """Store vectors; ``place`` is the schema of pgvector, quoted."""
+    """Return the SQL that stores vectors; ``place`` is the schema of pgvector, quoted."""
     return (
         "insert into worker.knowledge_vectors (base, edition, number, embedding)"  # noqa: S608 - constants, and a quoted name
         f" select %(base)s, %(edition)s, v.number, v.embedding::{place}.halfvec"
@@ -251,7 +251,7 @@ def insert_vectors(place: str) -> Any:
 
 
 def nearest(place: str, base: int, dimensions: int) -> Any:
-    """Find the nearest vectors; the numbers stand in the text, since the index of a base is known by them."""
+    """Return the SQL that finds the nearest vectors; numbers are literals, so that the base's index applies."""
     kind = f"{place}.halfvec({int(dimensions)})"
     near = f"v.embedding::{kind} operator({place}.<=>) %(vector)s::{kind}"
     return (

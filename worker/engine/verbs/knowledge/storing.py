@@ -1,4 +1,4 @@
-"""Passages of a document, written by the task that reads it."""
+"""Storage of a document's passages by the task that reads it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 PART_SECONDS = 60.0
-CONTENT_CHARACTERS = 20_000  # of a passage
+CONTENT_CHARACTERS = 20_000  # per passage
 NOTE_CHARACTERS = 1_000
 
 
 class Storing:
-    """Writes what was read, for one organization."""
+    """Stores the passages that workers have read, for one organization."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
@@ -36,9 +36,13 @@ class Storing:
         self.vectors = Vectors(core)
 
     async def store(self, task_id: str, attempt: int, part: DocumentPart) -> None:
-        """Write a part of a document, in one transaction; with the last one it takes the place of what was.
+        """Store a part of a document, in one transaction; the last part makes the new edition replace the former one.
 
-        Raises: LeaseLost, KnowledgeBaseNotFound, NotFound (the document is gone), ValidationError.
+        Raises:
+            LeaseLost: The attempt no longer owns the task, or its edition was removed.
+            KnowledgeBaseNotFound: The knowledge base is gone.
+            NotFound: The document is gone.
+            ValidationError: The vectors have wrong dimensions.
         """
         place = await self.vectors.place()
         base: int
@@ -54,7 +58,7 @@ class Storing:
                 await _drop(connection, base, await _unfinished(connection, keys), place)
                 return
             if part.is_last and part.first and await self._is_whole(connection, keys):
-                return  # its answer was lost
+                return  # it was stored before, and its answer was lost
             edition, language = await self._edition(connection, keys, part, place)
             if part.chunks:
                 await self._insert(
@@ -77,7 +81,7 @@ class Storing:
     async def _base(
         self, connection: "AsyncConnection[Any]", part: DocumentPart, place: str | None
     ) -> tuple[int, int | None, int | None]:
-        """The number of the knowledge base, the dimensions of vectors to be stored, and of all that it has."""
+        """Return the base's number, the dimensions of the vectors to store, and those of the base's vectors."""
         rows = await _rows(connection, statements.BASE, (self._organization, clean(part.knowledge_base_id)))
         if not rows:
             raise KnowledgeBaseNotFound(part.knowledge_base_id)
@@ -99,17 +103,17 @@ class Storing:
 
     @staticmethod
     async def _is_whole(connection: "AsyncConnection[Any]", keys: dict[str, Any]) -> bool:
-        """Whether this very attempt has stored all of the document before."""
+        """Return whether this attempt has already stored the whole document."""
         return any(is_live for *_, is_live in await _rows(connection, statements.EDITION, keys))
 
     async def _edition(
         self, connection: "AsyncConnection[Any]", keys: dict[str, Any], part: DocumentPart, place: str | None
     ) -> tuple[int, str]:
-        """The edition that this attempt writes, begun with the first part."""
+        """Return the edition that this attempt writes, which its first part begins, and its language."""
         if part.first:
             rows = await _rows(connection, statements.EDITION, keys)
             if not rows:
-                raise LeaseLost(keys["task"], keys["attempt"])  # it was removed, or another attempt began anew
+                raise LeaseLost(keys["task"], keys["attempt"])  # it was removed, or another attempt has restarted
             number, language, _ = rows[0]
             return number, language
         if not await _rows(connection, statements.DOCUMENT, keys):
@@ -155,7 +159,7 @@ class Storing:
 async def drop_editions(
     connection: "AsyncConnection[Any]", base: int, documents: Sequence[str], place: str | None
 ) -> None:
-    """Delete all that was read of documents."""
+    """Delete all passages of documents."""
     rows = await _rows(connection, statements.EDITIONS_OF, {"base": base, "documents": list(documents)})
     await _drop(connection, base, [row[0] for row in rows], place)
 
@@ -165,7 +169,7 @@ async def _unfinished(connection: "AsyncConnection[Any]", keys: dict[str, Any]) 
 
 
 async def _drop(connection: "AsyncConnection[Any]", base: int, editions: Sequence[int], place: str | None) -> None:
-    """Delete editions, and count their words no longer."""
+    """Delete editions, and subtract their words from the counts."""
     if not editions:
         return
     keys = {"base": base, "editions": list(editions)}
@@ -179,7 +183,7 @@ async def _drop(connection: "AsyncConnection[Any]", base: int, editions: Sequenc
 
 
 def _searched(chunk: Chunk) -> str:
-    """What of a passage is looked at: its own heading counts as its text does."""
+    """Return the searchable text of a passage, which includes its own heading."""
     heading = (chunk.heading or "").rpartition(" > ")[2]
     return searchable(clean(f"{heading}\n{chunk.content[:CONTENT_CHARACTERS]}"))
 

@@ -1,4 +1,4 @@
-"""The table of vectors, which is there only where the server has pgvector."""
+"""The table of vectors, which exists only if the server has pgvector."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from worker.engine.core import Core
     from worker.engine.database.session_settings import AsyncSession
 
-MANY = 5_000  # passages, from which on an index answers sooner than a look at each of them
-DIMENSIONS = 4_000  # that an index of halfvec takes
+MANY = 5_000  # passages, from which on an index is faster than comparing each of them
+DIMENSIONS = 4_000  # the most that an index of halfvec supports
 BUILD_SECONDS = 1_800.0
 NO_VECTORS = "the database's server has no pgvector 0.7 or newer, or its role may not create it: words alone count"
 
-# Half the precision takes half the room, and finds the same. Where it cannot be made, words alone count.
+# Half precision takes half the space, and finds the same. If the table cannot be created, only words are searched.
 SET_UP: LiteralString = """
     do $$
     declare place text;
@@ -54,8 +54,8 @@ _STANDS = """
     from (select from worker.knowledge_vectors where base = %(base)s limit %(many)s) x
 """
 
-# An index of 100,000 vectors takes minutes, waits for transactions that began before it, and wants its graph in memory:
-# by helpers of its own that is shared memory, of which a container has little.
+# An index of 100,000 vectors takes minutes, waits for earlier transactions, and needs its graph in memory; with
+# parallel workers that would be shared memory, of which a container has little.
 _SESSION = """
     select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
            set_config('max_parallel_maintenance_workers', '0', false),
@@ -66,7 +66,7 @@ _LOCK = "select pg_try_advisory_lock(1802396782, %s)"  # "know", and the base
 
 
 class Vectors:
-    """Where pgvector is, if it is anywhere; asked once a process."""
+    """Access to pgvector, if the server has it, and the indexes of vectors."""
 
     def __init__(self, core: "Core") -> None:
         self._core = core
@@ -75,7 +75,7 @@ class Vectors:
         self._making: set[asyncio.Task[None]] = set()
 
     async def place(self) -> str | None:
-        """The schema of pgvector, as SQL writes it; None means there are no vectors here."""
+        """Return the schema of pgvector, quoted for SQL; None if there are no vectors. Read once per process."""
         if not self._asked:
             rows = await self._core.read(_PLACE)
             self._place = '"' + rows[0]["place"].replace('"', '""') + '"' if rows else None
@@ -83,16 +83,16 @@ class Vectors:
         return self._place
 
     def index(self, base: int, dimensions: int) -> None:
-        """Have many vectors of a knowledge base found by an index of its own, which is made beside all else."""
+        """Create an index for a knowledge base with many vectors, in the background."""
         if 0 < dimensions <= DIMENSIONS:
             self._begin(self._index(base, dimensions))
 
     def forget(self, base: int) -> None:
-        """Have the index of a knowledge base that is gone dropped, beside all else."""
+        """Drop the index of a deleted knowledge base, in the background."""
         self._begin(self._forget(base))
 
     async def idle(self) -> None:
-        """Wait until nothing is made or dropped any more."""
+        """Wait until no index is being created or dropped."""
         while self._making:
             await asyncio.wait(self._making)
 
@@ -123,7 +123,7 @@ class Vectors:
             row = await (await connection.execute(_STANDS, asked)).fetchone()
             if row is None or row[0]:
                 return
-            if row[0] is False:  # it was being made when its maker died
+            if row[0] is False:  # a process died while creating it
                 await connection.execute(_dropping(base))
             await connection.execute(made)
 
@@ -134,9 +134,9 @@ class Vectors:
 
     @asynccontextmanager
     async def _alone(self, base: int, doing: str) -> "AsyncGenerator[AsyncConnection[Any] | None]":
-        """A connection of its own, held alone for a knowledge base; None: another process makes its index just now.
+        """Yield a connection of its own with a knowledge base's lock; None if another process is working on its index.
 
-        It takes minutes, and the process's own connections are few. Where it fails, vectors are looked at one by one.
+        The work takes minutes, and the process has few connections. If it fails, all vectors of the base are compared.
         """
         try:
             connection = cast("AsyncSession", await connect(self._core.url, pooled=self._core.pooled))
@@ -159,15 +159,15 @@ def _dropping(base: int) -> Any:
 
 
 def name_of(base: int) -> str:
-    """The name of the index of a knowledge base's vectors."""
+    """Return the name of the index of a knowledge base's vectors."""
     return f"knowledge_vectors_{base}"
 
 
 async def set_up(connection: "AsyncConnection[Any]") -> None:
-    """Make the table where that is possible; also later, once the server has pgvector."""
+    """Create the table if possible; a later call does so once the server has pgvector."""
     await connection.execute(SET_UP)
 
 
 def literal(vector: "tuple[float, ...] | list[float]") -> str:
-    """A vector as pgvector reads it."""
+    """Return a vector as a pgvector literal."""
     return "[" + ",".join(f"{each:.7g}" for each in vector) + "]"
