@@ -1,1 +1,1 @@
-"""The words of the framework: records, statuses, events, errors. No I/O, no foreign service."""
+"""The vocabulary of the framework: records, statuses, events, errors and the rules about them. No I/O."""

@@ -1,4 +1,4 @@
-"""The activity log of a task: what was said, called, thought."""
+"""The activity log of a task: messages, tool calls, reasoning and sub-agents."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -11,14 +11,14 @@ from worker.words.tasks import User
 
 
 class AgentActivityThreadMessageContent(Words):
-    """Text and files of a message."""
+    """The text and files of a message."""
 
     text: str | None = None
     files: list[str] = Field(default_factory=list[str])
 
 
 class AgentActivityThreadMessage(Words):
-    """Something the user or the agent said."""
+    """A message from the user or the agent."""
 
     id: str
     created_at: datetime
@@ -27,7 +27,7 @@ class AgentActivityThreadMessage(Words):
 
 
 class AgentActivityThreadToolCall(Words):
-    """A tool call with its result, once there is one."""
+    """A tool call, with its result once there is one."""
 
     id: str
     created_at: datetime
@@ -39,7 +39,7 @@ class AgentActivityThreadToolCall(Words):
 
 
 class AgentActivityThreadReasoning(Words):
-    """A step of reasoning."""
+    """A step of an agent's reasoning."""
 
     id: str
     created_at: datetime
@@ -53,7 +53,7 @@ class AgentActivityThreadReasoning(Words):
 
 
 class AgentActivityThreadSubAgentTrigger(Words):
-    """Work handed to another agent."""
+    """Work that an agent handed to another agent."""
 
     id: str
     created_at: datetime
@@ -64,7 +64,7 @@ class AgentActivityThreadSubAgentTrigger(Words):
 
 
 class AgentActivityThreadAuth(Words):
-    """An event of signing in somewhere."""
+    """An authentication event."""
 
     id: str
     created_at: datetime
@@ -82,7 +82,7 @@ AgentActivityThreadMessageType = (
 
 
 class AgentActivityThread(Words):
-    """Everything that a task's agent did, in order."""
+    """The complete activity of a task's agent, in order."""
 
     id: str
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Who acts, and what of it is written down in the audit log."""
+"""Actors and the actions that the audit log records for them."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class AuditAction(StrEnum):
-    """What is written down; whatever changes what others may do, or ends or repeats their work."""
+    """An action that the audit log records: one that changes permissions, or that ends or repeats somebody's work."""
 
     KeyCreated = "key.create"
     KeyRevoked = "key.revoke"
@@ -32,26 +32,26 @@ class AuditAction(StrEnum):
 
 
 class Door(StrEnum):
-    """The way somebody came."""
+    """The channel through which an action arrived."""
 
     Api = "api"
     Page = "page"
     Link = "link"
-    """A link that came with what was asked, in the place of a key."""
+    """A signed link that came with the request in place of a key."""
     Database = "database"
-    """A command or a program that has ``DATABASE_URL``."""
+    """A command or program that connects with ``DATABASE_URL``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts.
+    """The author of an action.
 
     Args:
         key_id: The key's id, ``server key``, ``no key`` or ``database``.
-        name: What the key is for; of a program, its user and machine.
-        role: Of the key; None means it opens nothing.
-        address: Where the request came from; of a program, its machine.
-        door: The way it came.
+        name: The purpose of the key; for a program, its user and machine.
+        role: The role of the key; None means that it grants no access.
+        address: The address that the request came from; for a program, its machine.
+        door: The channel through which the action arrived.
     """
 
     key_id: str
@@ -65,13 +65,13 @@ _acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 
 
 def acting() -> Actor | None:
-    """On whose behalf this code runs; None means on that of its own process."""
+    """Return the actor on whose behalf the current code runs; None means the process itself."""
     return _acting.get()
 
 
 @contextmanager
 def as_actor(actor: Actor) -> Generator[None]:
-    """Have what is written down within be this actor's."""
+    """Attribute audit entries made inside this block to the given actor."""
     token = _acting.set(actor)
     try:
         yield

@@ -1,31 +1,31 @@
-"""Which network addresses may be fetched from: the public ones, and nothing that hides a private one."""
+"""Rules on which network addresses may be fetched: only public ones, and none that embeds a private one."""
 
 import ipaddress
 from collections.abc import Iterable
 
 from worker.words.hosts import AZURE, tells_credentials
 
-CONNECT_SECONDS = 5.0  # one address; a host with a dead IPv6 still leaves time for its IPv4
+CONNECT_SECONDS = 5.0  # per address, so that a host with unreachable IPv6 leaves time to try its IPv4
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, between a provider and its customers
-_NOT_GLOBAL = tuple(  # by the registries of IANA; Python knows them since 3.11.10, or not yet
+_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, carrier-grade NAT
+_NOT_GLOBAL = tuple(  # from the IANA registries; Python knows some of them only since 3.11.10, and others not at all
     ipaddress.ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "100::/64", "3fff::/20", "5f00::/16")
 )
-_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, deprecated, still routed by some stacks
+_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, deprecated but still routed by some stacks
 _IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")  # RFC 7915
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215, only ever inside somebody's network
-_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")  # RFC 5214, before the IPv4 address
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215, used only inside private networks
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")  # RFC 5214, the bytes before the IPv4 address
 
 
 def refusal(address: str, *, allow_private: bool = False) -> str | None:
-    """Say what speaks against connecting to an address, in one word or two; None if nothing does.
+    """Return the reason not to connect to an address, in one word; None if it is allowed.
 
     Args:
-        address: As a look-up of a name gives it.
-        allow_private: Whether others than public ones will do. Where clouds tell credentials nobody has a reason to go.
+        address: An IP address as a name lookup returns it.
+        allow_private: Whether to allow private addresses; link-local ones and cloud metadata services stay refused.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -46,12 +46,12 @@ def _judge(address: _Address) -> str | None:
     reasons = [] if speaks_for_all else [own]
     reasons += [_own_refusal(inner) for inner in hidden]
     if address.sixtofour is not None:
-        reasons.reverse()  # Python 3.13 calls all of 6to4 private: the address inside is the better word
+        reasons.reverse()  # Python 3.13 calls all of 6to4 private, so the embedded address gives the better reason
     return next((reason for reason in reasons if reason), None)
 
 
 def _embedded(address: ipaddress.IPv6Address) -> tuple[list[ipaddress.IPv4Address], bool]:
-    """Return the IPv4 addresses inside, and whether they alone say where a packet goes."""
+    """Return the embedded IPv4 addresses, and whether they alone decide where a packet goes."""
     packed = address.packed
     last = ipaddress.IPv4Address(packed[12:])
     if address.ipv4_mapped is not None or address in _IPV4_TRANSLATED or address in _NAT64:
@@ -72,7 +72,7 @@ def _own_refusal(address: _Address) -> str | None:
         return "loopback"
     if address == AZURE:
         return "metadata"
-    if address.is_link_local:  # 169.254.169.254, where clouds keep a machine's credentials, is one of them
+    if address.is_link_local:  # includes 169.254.169.254, the metadata service of most clouds
         return "link-local"
     if address.is_multicast:
         return "multicast"
@@ -86,12 +86,12 @@ def _own_refusal(address: _Address) -> str | None:
 
 
 def first_refusal(host: str, addresses: Iterable[str], *, allow_private: bool) -> str | None:
-    """Why a host is not connected to, in a sentence; None: all its addresses may be.
+    """Return a sentence that says why connections to a host are refused; None if all its addresses are allowed.
 
     Args:
-        host: Its name, as it was given.
-        addresses: All that the name leads to: whoever answers one public address beside a private one is refused.
-        allow_private: As for ``refusal``.
+        host: The host name, as given.
+        addresses: All addresses that the name resolves to. A single address that is not allowed refuses the host.
+        allow_private: See ``refusal``.
     """
     for address in addresses:
         reason = refusal(address, allow_private=allow_private)
@@ -102,5 +102,5 @@ def first_refusal(host: str, addresses: Iterable[str], *, allow_private: bool) -
 
 
 def connect_limit(timeout: float | None) -> float:
-    """Seconds for which one of a host's addresses is tried, of the seconds that a request has in all."""
+    """Return the seconds to spend on one of a host's addresses, given the timeout of the whole request."""
     return CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)

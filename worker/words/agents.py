@@ -1,4 +1,4 @@
-"""The agent as the platform knows it."""
+"""Agents, as the platform stores them."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from worker.words.tools import ToolRecord
 
 
 class Instructions(Words):
-    """What an agent is told: its role, its goals, and all else."""
+    """The instructions of an agent: role, goals and everything else."""
 
     role: list[str] = Field(default_factory=list[str])
     goal: list[str] = Field(default_factory=list[str])
@@ -20,29 +20,29 @@ class Instructions(Words):
 
     @property
     def description(self) -> str:
-        """All that is neither role nor goal."""
+        """The general instructions: everything that is neither role nor goal."""
         return self.general
 
     @property
     def goal_str(self) -> str:
-        """The goals, one a line."""
+        """The goals, one per line."""
         return "\n".join(self.goal)
 
     @property
     def instructions(self) -> str:
-        """Role and goals as one text; empty if there are none."""
+        """The role and goals as one text, empty if there are none."""
         return "\n".join([*self.role, *self.goal])
 
     @property
     def full(self) -> str:
-        """All of it as one text: the description, the role, the goals."""
+        """All instructions as one text: the description, the role, the goals."""
         return "\n".join(line for line in (self.general, *self.role, *self.goal) if line)
 
 
 class AgentRecord(Words):
     """An agent.
 
-    ``model_provider`` and ``model_name`` are Agno's names (``openai``, ``gpt-5``); None: the worker's default model.
+    ``model_provider`` and ``model_name`` use Agno's names (``openai``, ``gpt-5``); None: the worker's default model.
     """
 
     id: str
@@ -60,8 +60,8 @@ class AgentRecord(Words):
     output_format: OutputFormat | None = None
     output_schema: dict[str, Any] | None = None
     expected_output: str | None = None
-    knowledge_bases: list[AgentKnowledgeBase] = Field(default_factory=list[AgentKnowledgeBase])  # that it searches
+    knowledge_bases: list[AgentKnowledgeBase] = Field(default_factory=list[AgentKnowledgeBase])  # searched by the agent
     version: int = 1
-    announced_tools: list[ToolRecord] = Field(default_factory=list[ToolRecord])  # of workers that are here
+    announced_tools: list[ToolRecord] = Field(default_factory=list[ToolRecord])  # announced by workers that are alive
     created_at: datetime | None = None
-    announced: bool = False  # listed because a worker serves it, not because somebody made it
+    announced: bool = False  # listed only because a worker serves it; nobody created a record for it

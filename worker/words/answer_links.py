@@ -1,6 +1,6 @@
-"""Links by which somebody answers one request without a key: signed, so that the link alone is the right to answer.
+"""Signed links that authorize their holder to answer one request of a task without a key.
 
-A link names the request as it was asked at one time. Once that is answered, or asked anew, the link fits nothing.
+A link names a request and the time at which it was asked. It is void once that request is answered or asked again.
 """
 
 import base64
@@ -20,14 +20,14 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import TaskRecord
 
 PAGE = "/ui/answer"
-LINK_SECONDS = 7 * 86_400  # a chat message may lie over a weekend; whenever a request is read its link is made anew
-STEP_SECONDS = 3600  # ends of validity are rounded up, so that the same request keeps its link for an hour
+LINK_SECONDS = 7 * 86_400  # a chat message may wait over a weekend; every read of a request makes a fresh link
+STEP_SECONDS = 3600  # expiry times are rounded up, so that a request keeps the same link for an hour
 SECRET = "answer links"  # noqa: S105 - the name of a secret, not the secret
-SECRET_PERIOD_SECONDS = 10 * 86_400  # the secret before is accepted, too: longer than any link holds
+SECRET_PERIOD_SECONDS = 10 * 86_400  # the previous secret is accepted as well, so this must outlast every link
 TOKEN_CHARACTERS = 2000
 
 Sign = Callable[[str, InputRequest], str]
-"""Makes the link of a request: of which task, and what is asked."""
+"""A function that returns the link of a request, given the task's id and the request."""
 
 Told = TypeVar("Told", bound=TaskRecord | TaskUpdateEvent | OpenRequest)
 
@@ -40,15 +40,15 @@ class LinkUsedUp(ModuleException):
 
 @dataclass(frozen=True, slots=True)
 class AnswerLink:
-    """What a link says.
+    """The claims that a link carries.
 
     Args:
-        organization_id: Whose task.
+        organization_id: The organization that owns the task.
         task_id: The task.
-        request_id: What of it is answered.
-        asked: When that was asked, in microseconds since 1970: what is asked anew has another link.
-        expires: Until when it holds, in seconds since 1970.
-        by: What the key is known by through which the link was told; empty: a process of the operator's told it.
+        request_id: The request of the task that may be answered.
+        asked: When the request was asked, in microseconds since 1970: a request that is asked again needs a new link.
+        expires: When the link expires, in seconds since 1970.
+        by: The public name of the key that read the link; empty if a process of the operator did.
     """
 
     organization_id: str
@@ -60,24 +60,24 @@ class AnswerLink:
 
     @classmethod
     def of(cls, organization_id: str, task_id: str, request: InputRequest, now: float, by: str = "") -> "AnswerLink":
-        """The link of a request: it holds a week, and no longer than its deadline."""
+        """Create the link for a request. It is valid for a week, but never beyond the request's deadline."""
         expires = (int(now) + LINK_SECONDS) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS
         if request.answer_by is not None:
             expires = min(expires, int(request.answer_by.timestamp()))
         return cls(organization_id, task_id, request.id, _microseconds(request.asked_at), expires, by)
 
     def url(self, base: str, secret: bytes) -> str:
-        """Its address; what is secret stands in the query, which no log shows."""
+        """Return the URL of the link. The secret part is in the query string, which no log shows."""
         text = json.dumps(astuple(self), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         return f"{base.rstrip('/')}{PAGE}?token={_encoded(text)}.{_encoded(_signature(secret, text))}"
 
     @classmethod
     def read(cls, token: str, secrets: Sequence[bytes], now: float) -> "AnswerLink":
-        """Read a token.
+        """Verify and decode a token.
 
         Raises:
-            NotFound: It was not signed by any of the secrets.
-            LinkUsedUp: It has expired.
+            NotFound: The token was not signed with any of the secrets.
+            LinkUsedUp: The link has expired.
         """
         body, _, signature = token[:TOKEN_CHARACTERS].partition(".")
         try:
@@ -86,7 +86,7 @@ class AnswerLink:
             text, given = b"", b""
         if not any(hmac.compare_digest(_signature(each, text), given) for each in secrets):
             raise NotFound("This link is none of ours: it may have been cut off when it was copied.")
-        link = cls(*json.loads(text.decode("utf-8", "surrogatepass")))  # it is signed: we wrote it
+        link = cls(*json.loads(text.decode("utf-8", "surrogatepass")))  # trusted, since the signature is ours
         if link.expires < now:
             raise LinkUsedUp(
                 description="This link has expired. The task may still wait: whoever sent the link can get a new one."
@@ -94,7 +94,11 @@ class AnswerLink:
         return link
 
     def fits(self, task: TaskRecord) -> InputRequest:
-        """What it answers, as the task asks it now. Raises: LinkUsedUp."""
+        """Return the open request of the task that this link may answer.
+
+        Raises:
+            LinkUsedUp: The request was answered, or is no longer asked.
+        """
         waits = open_requests(task.hitl_request) if task.status is AgentExecutionStatus.Paused else []
         for each in waits:
             if each.id == self.request_id and _microseconds(each.asked_at) == self.asked:
@@ -103,10 +107,10 @@ class AnswerLink:
 
 
 def linked(record: Told, sign: Sign) -> Told:
-    """A record in which each open request has its link.
+    """Return a copy of a record in which every open request has its link.
 
     Args:
-        record: A task, an event, or a request of an inbox.
+        record: A task, an event, or a request from an inbox.
         sign: Makes the links.
     """
     if isinstance(record, OpenRequest):
@@ -125,7 +129,7 @@ def linked(record: Told, sign: Sign) -> Told:
 
 
 def needs_links(record: TaskRecord | TaskUpdateEvent | OpenRequest) -> bool:
-    """Whether there is a request in it that could have a link."""
+    """Return whether a record contains a request that could have a link."""
     data: Any = record.data if isinstance(record, TaskUpdateEvent) else record
     if isinstance(data, TaskRecord):
         return data.status is AgentExecutionStatus.Paused and bool(data.hitl_request)

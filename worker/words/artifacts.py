@@ -1,21 +1,21 @@
-"""Files that a run has made: what its handler saved, and what its agents and their tools produced beside text."""
+"""Files that a run produced: saved by its handler, or returned by its agents and their tools in addition to text."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_ARTIFACTS = 1_000  # of one task
+MOST_ARTIFACTS = 1_000  # per task
 NAME_CHARACTERS = 200
 
 
 class Artifact(BaseModel):
-    """A file that a run has made; another one of the same name takes its place.
+    """A file that a run produced. A later file of the same name replaces it.
 
     Args:
-        name: What it is called, without folders.
-        media_type: Such as ``image/png``.
-        size: In bytes; 0 where it is not stored here.
-        sha256: Of its content; none where it is not stored here.
-        url: Where it is: a reference that ``open_file`` knows (``worker:…``), a signed URL where the server answers it,
-            or the URL by which the agent named it.
+        name: The file name, without folders.
+        media_type: The media type, such as ``image/png``.
+        size: The size in bytes; 0 if the file is not stored here.
+        sha256: The digest of the content; None if the file is not stored here.
+        url: The location: a reference that ``open_file`` accepts (``worker:…``), a signed URL in answers of the server,
+            or the URL that the agent gave.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -1,4 +1,4 @@
-"""A task's attempts: who ran it when, and how each of them ended."""
+"""Attempts of a task: who ran them, when, and how each one ended."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,9 +9,9 @@ from worker.words.records import Words
 class AttemptOutcome(StrEnum):
     """How an attempt ended.
 
-    ``Error``: the handler or agent raised; another attempt may have followed. ``HandedBack``: its worker left, and it
-    goes on elsewhere. ``Crashed``: the process that ran it died. ``LostLease``: its worker gave no sign of life for
-    too long, and may be alive all the same.
+    ``Error``: the handler or agent raised; another attempt may have followed. ``HandedBack``: its worker left, and the
+    task continues elsewhere. ``Crashed``: the process that ran it died. ``LostLease``: its worker gave no sign of life
+    for too long, but may still be alive.
     """
 
     Running = "running"
@@ -28,10 +28,9 @@ class AttemptOutcome(StrEnum):
 class Attempt(Words):
     """One attempt of a task.
 
-    ``worker`` is its worker's name, none where it is forgotten (a week after it has left) or where somebody without a
-    worker holds the task. ``error`` is the message of what went wrong, ``error_code`` the same in one word, and
-    ``provider_code`` what the provider calls it. ``by_hand``: a retry by hand began it, or a
-    create under the same id.
+    ``worker`` is the worker's name; None once the worker is forgotten (a week after it left), or if a client without a
+    worker holds the task. ``error`` is the error message, ``error_code`` its kind, and ``provider_code`` the provider's
+    own name for it. ``by_hand``: the attempt was started by a manual retry, or by a create with the same id.
     """
 
     number: int

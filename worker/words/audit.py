@@ -10,17 +10,17 @@ from worker.words.records import Words
 
 
 class AuditEntry(Words):
-    """One line of the audit log.
+    """One entry of the audit log.
 
     Args:
-        id: What ``before`` takes.
-        subject: The row, as its kind and its id (``task 0199…``); of what was refused, what was asked for.
-        agent_id: Whose task or agent it is.
-        key_id: The key's id, ``server key`` (WORKER_API_KEY), ``no key``, or ``database`` for whoever has its URL.
-        key_name: What the key is for.
-        error: Why it did not happen; None means it did.
-        times: How often within a minute; more than once only of what was refused.
-        details: What else is known of it.
+        id: The id that ``before`` takes.
+        subject: The row as its kind and id (``task 0199…``); for a refused action, what the request asked for.
+        agent_id: The agent concerned, or the agent of the task concerned.
+        key_id: The key's id, ``server key`` (WORKER_API_KEY), ``no key``, or ``database`` for a direct connection.
+        key_name: The purpose of the key.
+        error: Why the action failed; None means that it took place.
+        times: How often the action occurred within a minute; only refused actions are counted together.
+        details: Further facts about the action.
     """
 
     id: str
@@ -39,18 +39,18 @@ class AuditEntry(Words):
 
 
 class AuditQuery(Words):
-    """Which lines to list; all that is given must fit.
+    """Filters and paging for audit entries. An entry must match every filter given.
 
     Args:
-        action: Of this kind.
-        subject: About this row: its kind and id, or its id alone.
-        key: By this key: its id or its name.
-        address: From there.
-        after: At this moment or later.
-        until: Before this moment.
-        agents: Of these agents alone: what a key may reach.
-        limit: How many at the most, 1 to 1,000.
-        before: Page on: the id of the last one of the page before.
+        action: Only this kind of action.
+        subject: Only actions on this row: its kind and id, or its id alone.
+        key: Only actions with this key: its id or its name.
+        address: Only actions from this address.
+        after: Only actions at this time or later.
+        until: Only actions before this time.
+        agents: Only actions on these agents, which are those that a key may reach.
+        limit: The maximum number of entries, 1 to 1,000.
+        before: The id of the last entry of the previous page.
     """
 
     action: str | None = None

@@ -1,4 +1,4 @@
-"""Runs of agents that a handler makes by itself, without `run_agent`: Agno says in a value how they ended."""
+"""Agent runs that a handler starts without ``run_agent``, whose failures Agno reports as values, not exceptions."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from worker.words.events import NewEvent
 from worker.words.usage import Usage
 
-MOST_NOTES = 200  # events of one attempt's bare runs that are kept until its end
+MOST_NOTES = 200  # events held until the end of an attempt, for all its bare runs
 
 
 @dataclass(frozen=True, slots=True)
 class BareRun:
-    """A run that did not end well.
+    """A run that failed or paused.
 
     Args:
-        name: Whose.
-        text: What Agno gives as its content: an error's text, or what it says of a pause.
+        name: The name of the agent.
+        text: The content of Agno's output: an error's text, or the message about a pause.
         error: The exception behind it, if its model raised one.
-        output: Agno's output where it waits for a person.
+        output: Agno's output, if the run waits for a person.
     """
 
     name: str
@@ -28,22 +28,22 @@ class BareRun:
 
 @dataclass(slots=True)
 class BareRuns:
-    """What became of an attempt's bare runs, as far as they did not end well."""
+    """The failures, pauses and usage of an attempt's bare runs."""
 
     ended: list[BareRun] = field(default_factory=list[BareRun])
-    failures: list[BaseException] = field(default_factory=list[BaseException])  # what their models raised
-    usage: Usage | None = None  # of all of them, once one has used anything
-    notes: list[NewEvent] = field(default_factory=list[NewEvent])  # what the log is to say of them
+    failures: list[BaseException] = field(default_factory=list[BaseException])  # raised by their models
+    usage: Usage | None = None  # the total of all runs; None until one has used anything
+    notes: list[NewEvent] = field(default_factory=list[NewEvent])  # events to log at the end of the attempt
 
     def note(self, *events: NewEvent) -> None:
-        """Have the log say something at the attempt's end; the same note once."""
+        """Keep events for the end of the attempt, without duplicates."""
         fresh = [each for each in events if each not in self.notes]
         self.notes += fresh[: MOST_NOTES - len(self.notes)]
 
     def behind(self, text: str) -> BaseException | None:
-        """The exception whose text Agno reports, the latest first."""
+        """Return the latest exception with the given text, which Agno reported in its place."""
         return next((each for each in reversed(self.failures) if str(each) == text), None)
 
     def of_result(self, result: str) -> BareRun | None:
-        """The run whose failure or pause a handler passes off as its result; None means it is a result."""
+        """Return the run whose failure or pause a handler returned as its result; None for a genuine result."""
         return next((each for each in reversed(self.ended) if each.text and result.endswith(each.text)), None)

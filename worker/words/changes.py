@@ -1,7 +1,7 @@
-"""What a save may change of a task: one table, used by clients, workers, platforms and the API's document alike.
+"""The fields of a task that a save may change: one table for clients, workers, platforms and the OpenAPI document.
 
-What belongs here: which fields there are, what each takes, and the form in which it is stored and sent. What a change
-does to a task's status is the platform's to decide.
+This module defines which fields there are, which values each accepts, and the form in which they are stored and sent.
+The platform decides how a change affects a task's status.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,17 +17,18 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import INTERNAL_STATUS_CHARACTERS, DeepPlanning, Tokens
 from worker.words.texts import clean, encode, plain
 
-CODE_CHARACTERS = 200  # of what somebody calls an error
+CODE_CHARACTERS = 200  # of an error code
 
-LONGEST_DURATION = 1e12  # seconds, 30,000 years: beyond it a number is a mistake
+LONGEST_DURATION = 1e12  # seconds, about 30,000 years: anything larger is a mistake
 
 
 class FieldRule(NamedTuple):
-    """What a field takes.
+    """The values that a field accepts.
 
     Args:
-        check: Makes of a value, given the field's name, what is stored. Raises: ValidationError, TooLarge.
-        schema: The same as JSON Schema; null, which clears a field, is added to it.
+        check: Converts a value to its stored form, given the field's name and the value. It raises ValidationError or
+            TooLarge.
+        schema: The same rule as JSON Schema, without null; null, which clears a field, is added later.
     """
 
     check: Callable[[str, Any], Any]
@@ -35,17 +36,17 @@ class FieldRule(NamedTuple):
 
 
 def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what somebody wants to save, before anything is sent or stored.
+    """Check the changes of a save before anything is sent or stored.
 
     Args:
-        changes: Field by field, None to clear one; fields fixed at create are ignored, as unmodified clients send whole
-            tasks.
+        changes: New values by field, None to clear a field. Fields fixed at creation are ignored, since unmodified
+            clients send whole tasks.
 
     Returns:
-        What is to be stored: plain JSON values and clean texts.
+        The values to store: plain JSON values and clean texts.
 
     Raises:
-        ValidationError: A value does not fit its field; the first such field is named.
+        ValidationError: A value does not fit its field; the error names the first such field.
         TooLarge: A result is larger than any stored file may be.
     """
     checked: dict[str, Any] = {}
@@ -56,7 +57,7 @@ def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def schema() -> dict[str, dict[str, Any]]:
-    """What each field takes, as JSON Schema, by its name; null clears a field."""
+    """Return the JSON Schema of each field by name, null included."""
     return {name: _or_null(rule.schema) for name, rule in RULES.items()}
 
 
@@ -80,7 +81,7 @@ def _text(most: int | None = None) -> FieldRule:
 
 
 def _model(model: type[BaseModel], schema: dict[str, Any]) -> FieldRule:
-    """A value of a model's form: what was stored in another could never be read again."""
+    """Return the rule for a value with a model's structure; any other value could not be read back after storing."""
 
     def check(name: str, value: Any) -> dict[str, Any]:
         try:
@@ -99,7 +100,7 @@ def _status(name: str, value: Any) -> str:
         raise ValidationError(f"{name} must be one of {known}, not {value!r}", field=name) from None
 
 
-def _result(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signature for all checks
+def _result(name: str, value: Any) -> str | None:  # noqa: ARG001 - all checks share one signature
     text = clean(value) if isinstance(value, str) else encode(value).decode()
     size = len(text) if text.isascii() else len(text.encode())
     if size > FILE_BYTES:
@@ -108,7 +109,7 @@ def _result(name: str, value: Any) -> str | None:  # noqa: ARG001 - one signatur
 
 
 def _waiting(name: str, value: Any) -> dict[str, Any]:
-    """What a task waits for; the links that a reader was told are not kept."""
+    """Check the requests that a task waits for, without the answer links, which are made for each reader."""
     found = _object(name, value)
     if isinstance(found.get(REQUESTS), list):
         found[REQUESTS] = [
@@ -157,6 +158,6 @@ RULES: Mapping[str, FieldRule] = {
     "source": _text(),
     "payload_extension": FieldRule(_object, {"type": "object"}),
 }
-"""What each field that a save may change takes; all others are fixed at create (public protocol: PATCH)."""
+"""The rule of each field that a save may change; all others are fixed at creation (public protocol: PATCH)."""
 
 MUTABLE = frozenset(RULES)

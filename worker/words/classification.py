@@ -1,4 +1,4 @@
-"""What an error is, whether another try is worth it, and when: decided once, for every provider."""
+"""Classification of errors: their code, whether a retry may help, and when. One policy for all providers."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -27,21 +27,21 @@ from worker.words.error_facts import Facts, attribute, facts_of, is_wrapper
 from worker.words.groups import exceptions_of, told
 from worker.words.wait_hints import wait_asked_for
 
-MOST_CAUSES = 50  # of one error, and of one group; more say nothing new
-CANCELLED = "CancelledError"  # in a group: what was cancelled because something else in it failed
+MOST_CAUSES = 50  # of one error, and members of one group; more add nothing new
+CANCELLED = "CancelledError"  # in a group: a member cancelled because another member failed
 
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """What an error is.
+    """The classification of an error.
 
     Args:
-        code: In one word.
-        is_retryable: Whether another try may end differently.
-        provider_code: What the provider itself calls it, ``overloaded_error`` say.
+        code: The kind of error.
+        is_retryable: Whether another try may succeed.
+        provider_code: The provider's own name for the error, such as ``overloaded_error``.
         status: The HTTP status that came with it.
-        wait: Seconds that the other side asked to wait, at most a day.
-        message: The provider's message, where one was read.
+        wait: Seconds that the provider asked to wait, at most a day.
+        message: The provider's message, if one was found.
     """
 
     code: ErrorCode = ErrorCode.Handler
@@ -53,34 +53,34 @@ class Classified:
 
     @property
     def is_outage(self) -> bool:
-        """Whether the provider is away for everybody."""
+        """Whether the provider is down for every caller."""
         return self.code in OUTAGES
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the provider refuses this key, whatever is asked."""
+        """Whether the provider refuses every request with this key."""
         return self.code in BLOCKED
 
 
 def classify(error: BaseException) -> Classified:
-    """Say what an error is. It never raises, whatever the error carries.
+    """Classify an error. This function never raises, whatever the error carries.
 
-    The outermost among the error and its causes that says anything decides; Agno's wrappers say only what they were
-    raised from says. A group is worth another try if all that is in it is.
+    The outermost recognizable error among the error and its causes decides; Agno's wrappers defer to their causes. A
+    group is retryable only if all its members are.
 
     Args:
-        error: Whatever was raised.
+        error: Any exception.
     """
-    with suppress(BaseException):  # an exception of a foreign class may do anything when it is looked at
+    with suppress(BaseException):  # the attributes of a third-party exception may raise anything
         return _classified(error, 0) or Classified()
     return Classified()
 
 
 def message_of(error: BaseException) -> str:
-    """An error in its own words: the provider's message, never the repr of an object; of a group, what is in it.
+    """Return an error's message: the provider's own, never the repr of an object; for a group, those of its members.
 
     Args:
-        error: Whatever was raised.
+        error: Any exception.
     """
     with suppress(BaseException):
         if isinstance(error, BaseExceptionGroup):
@@ -90,7 +90,7 @@ def message_of(error: BaseException) -> str:
 
 
 def causes(error: BaseException) -> Iterable[BaseException]:
-    """Walk from an error to what it was raised from, once each; ``from None`` ends the walk."""
+    """Iterate over an error and its causes, each once; ``from None`` ends the chain."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
@@ -100,7 +100,7 @@ def causes(error: BaseException) -> Iterable[BaseException]:
 
 
 def _origin(error: BaseException) -> BaseException | None:
-    """What an error was raised from; Agno raises some from themselves, which hides nothing."""
+    """Return the cause of an error; Agno raises some errors from themselves, in which case their context counts."""
     if error.__cause__ is error:
         return error.__context__
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -122,7 +122,7 @@ def _classified(error: BaseException, depth: int) -> Classified | None:
 
 
 def _first(chain: Sequence[BaseException], facts: Sequence[Facts], depth: int) -> Classified | None:
-    """What the outermost says that says anything."""
+    """Classify a chain by its outermost recognizable error."""
     is_wrapped = False
     final = any(type(each).__name__ in INVALID_CALLS for each in chain)
     for index, (each, said) in enumerate(zip(chain, facts, strict=True)):
@@ -140,8 +140,8 @@ def _first(chain: Sequence[BaseException], facts: Sequence[Facts], depth: int) -
 
 
 def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classified | None:
-    """A group is what the first final one in it is; if there is none, what the first in it is."""
-    if depth > 5:  # noqa: PLR2004 - nested more deeply than any code does
+    """Classify a group by its first member that is not retryable, else by its first member."""
+    if depth > 5:  # noqa: PLR2004 - deeper than any real code nests groups
         return None
     inside = exceptions_of(group)[:MOST_CAUSES]
     own = [each for each in inside if type(each).__name__ != CANCELLED] or inside
@@ -162,7 +162,7 @@ def _of_group(group: "BaseExceptionGroup[BaseException]", depth: int) -> Classif
 
 
 def _of_wrapper(chain: Sequence[BaseException], facts: Sequence[Facts]) -> Classified | None:
-    """What Agno's own classes say where nothing below them says anything: they have found it in the text."""
+    """Classify a chain by Agno's own error classes, derived from the text, if nothing below them is recognizable."""
     for each, said in zip(chain, facts, strict=True):
         if type(each).__name__ in {"ModelRateLimitError", "ContextWindowExceededError"}:
             return _of_one(each, said, is_wrapped=False)
@@ -170,7 +170,7 @@ def _of_wrapper(chain: Sequence[BaseException], facts: Sequence[Facts]) -> Class
 
 
 def _of_one(error: BaseException, facts: Facts, *, is_wrapped: bool) -> Classified | None:
-    """What a single exception says by itself; None means it is a defect."""
+    """Classify a single exception without its causes; None means that it is not recognizable."""
     code = _declared(error) or _code(error, facts, is_wrapped=is_wrapped)
     if code is None:
         return None
@@ -179,7 +179,7 @@ def _of_one(error: BaseException, facts: Facts, *, is_wrapped: bool) -> Classifi
 
 
 def _declared(error: BaseException) -> ErrorCode | None:
-    """What an error of ours says of itself."""
+    """Return the code that one of our own errors declares."""
     declared = attribute(error, "error_code")
     return declared if isinstance(declared, ErrorCode) else None
 
@@ -202,18 +202,18 @@ def _code(error: BaseException, facts: Facts, *, is_wrapped: bool) -> ErrorCode 
             return phrased
     if by_status is not None:
         return _from_a_page(facts, by_status)
-    is_answer = is_wrapped or facts.is_remote  # what could not be read: a client of a model raised it
+    is_answer = is_wrapped or facts.is_remote  # raised by a model's client, so unreadable data was the model's answer
     return named or _connection(error) or _without_a_word(error, facts) or (_unreadable(error) if is_answer else None)
 
 
 def _named(names: Sequence[str]) -> ErrorCode | None:
-    """What names of an error say: of several the most exact."""
+    """Return the code that an error's names imply; of several, the most specific."""
     codes = [code for each in names if (code := BY_NAME.get(plain_name(each))) is not None]
     return min(codes, key=RANK.__getitem__, default=None)
 
 
 def _says_more(named: ErrorCode, by_status: ErrorCode | None) -> bool:
-    """Whether a name is more exact than the status: ``resource_exhausted`` than 400, but not ``api_error`` than 429."""
+    """Return whether a name is more specific than the status: ``resource_exhausted`` than 400, not ``api_error``."""
     if by_status is None:
         return True
     if named in GENERIC:
@@ -234,13 +234,13 @@ def _phrased(facts: Facts, by_status: ErrorCode | None) -> ErrorCode | None:
 
 
 def _from_a_page(facts: Facts, by_status: ErrorCode) -> ErrorCode:
-    """A refusal as a page of HTML comes from what stands before the provider, which knows nothing of keys."""
+    """Treat a refusal with an HTML page as an invalid request: it is from a proxy before the provider, not its API."""
     is_page = "html" in facts.headers.get("content-type", "") and not facts.body
     return ErrorCode.InvalidRequest if is_page and by_status is ErrorCode.Auth else by_status
 
 
 def _connection(error: BaseException) -> ErrorCode | None:
-    """Whether it is a broken connection, or one that took too long."""
+    """Return the code of a broken connection, a timeout or a call that cannot be sent; None for other errors."""
     if isinstance(error, TimeoutError):
         return ErrorCode.Timeout
     names = {each.__name__ for each in type(error).__mro__}
@@ -252,19 +252,19 @@ def _connection(error: BaseException) -> ErrorCode | None:
 
 
 def _without_a_word(error: BaseException, facts: Facts) -> ErrorCode | None:
-    """An error that a provider sent in place of the rest of its answer, without saying which."""
+    """Return the code for an error that a provider sent in the middle of a stream without naming it."""
     return ErrorCode.Unavailable if facts.is_remote and type(error).__name__ in WITHIN_STREAMS else None
 
 
 def _unreadable(error: BaseException) -> ErrorCode | None:
     names = {each.__name__ for each in type(error).__mro__}
     status = attribute(error, "status_code")
-    is_success = isinstance(status, int) and 200 <= status < 300  # noqa: PLR2004 - HTTP's own; what came with it was no answer
+    is_success = isinstance(status, int) and 200 <= status < 300  # noqa: PLR2004 - 2xx: unusable body
     return ErrorCode.InvalidResponse if is_success or names & UNREADABLE else None
 
 
 def _is_quota(facts: Sequence[Facts]) -> bool:
-    """Whether somebody has to pay first; Google says the same of a limit per minute, and then says how long."""
+    """Return whether a quota has to be paid for; Google uses the same error for a limit per minute, with a delay."""
     for each in facts:
         kinds = [str(detail.get("violations") or "") for detail in each.details]
         if any("PerDay" in kind for kind in kinds):

@@ -1,4 +1,4 @@
-"""Conversations: tasks that share memory. One agent takes them one at a time, unless its handler says otherwise."""
+"""Conversations: tasks that share memory. An agent runs them one at a time unless its handler opts out."""
 
 from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple, get_args
@@ -10,7 +10,7 @@ from worker.words.statuses import AgentExecutionStatus, OutputFormat
 from worker.words.tasks import User
 
 Mode = Literal["queue", "parallel", "reject", "replace", "steer"]
-"""What becomes of a task while an earlier one of its conversation is not finished."""
+"""How to handle a new task while an earlier one of its conversation is unfinished."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
@@ -19,14 +19,14 @@ PARALLEL: Mode = "parallel"
 STEER: Mode = "steer"
 
 ANY_AGENT = ""
-"""Stands for the agents that no handler names, where modes are told by agent."""
+"""The key for agents that no handler names, in mappings of modes by agent."""
 
 WAITS_FOR_TURN = "waits for its turn in the conversation"
-"""What ``waiting_for`` says of such a task."""
+"""The ``waiting_for`` text of a task that waits behind an earlier one of its conversation."""
 
 
 class ConversationKey(NamedTuple):
-    """Whose turns they are: one agent's in one conversation."""
+    """A queue of turns: one agent in one conversation."""
 
     organization_id: str
     agent_id: str
@@ -34,13 +34,13 @@ class ConversationKey(NamedTuple):
 
 
 class ConversationTurn(Words):
-    """A question, and what was answered.
+    """A question and its answer.
 
     Args:
-        task_id: The task that it is, or was once: a task that was continued is several turns.
-        turn: Which of them: 0, 1, 2 …
-        answer: The result; None means there is none yet, or it did not end well.
-        asked_at: When the task was made, or continued.
+        task_id: The task of this turn. A task that was continued has several turns.
+        turn: The number of the turn within its task: 0, 1, 2 …
+        answer: The result; None if there is none yet, or the task did not complete.
+        asked_at: When the task was created or continued.
     """
 
     task_id: str
@@ -59,21 +59,21 @@ class ConversationTurn(Words):
 
 
 class ConversationRecord(Words):
-    """A conversation: what was asked and answered, the first turn first."""
+    """A conversation: its turns, the oldest first."""
 
     id: str
     turns: list[ConversationTurn] = Field(default_factory=list[ConversationTurn])
 
 
 class ConversationItem(Words):
-    """A conversation as lists show it.
+    """A conversation as shown in lists.
 
     Args:
-        agents: Whose tasks belong to it.
-        tasks: How many of them there are.
-        text: How the newest one's input begins.
-        status: The newest one's.
-        newest_at: When that was made.
+        agents: The agents whose tasks belong to it.
+        tasks: The number of its tasks.
+        text: The beginning of the newest task's input.
+        status: The status of the newest task.
+        newest_at: When the newest task was created.
     """
 
     id: str
@@ -86,14 +86,14 @@ class ConversationItem(Words):
 
 
 class ConversationQuery(Words):
-    """Which conversations to list, the one with the newest task first; or which of the turns of one to tell.
+    """Filters and paging for a list of conversations, newest task first, or for the turns of one conversation.
 
     Args:
         agent_id: Only this agent's tasks; None means any agent's.
-        agents: Only these agents'; None means any agent's.
+        agents: Only these agents' tasks; None means any agent's.
         user_id: Only tasks done for this user.
-        limit: How many at the most, 1 to 1,000: of a conversation, its newest tasks.
-        before: Only tasks created earlier. Pages on, given when the newest task of the last one was made.
+        limit: The maximum number, 1 to 1,000; for one conversation, its newest tasks.
+        before: Only tasks created earlier. To page on, pass the ``newest_at`` of the last conversation.
     """
 
     agent_id: str | None = None
@@ -103,11 +103,11 @@ class ConversationQuery(Words):
     before: datetime | None = None
 
     WINDOW: ClassVar[int] = 10_000
-    """How many tasks of conversations a list looks through, the newest ones."""
+    """The number of tasks, newest first, that a list of conversations searches."""
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
-        """The agents that both filters leave; None means all."""
+        """The agents that pass both filters; None means all."""
         if self.agent_id is None:
             return self.agents
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()

@@ -1,4 +1,4 @@
-"""Deliveries that failed, as people see them, and what can be asked of them."""
+"""Failed deliveries as shown to people, and the filters to list and retry them."""
 
 from datetime import datetime
 
@@ -9,15 +9,15 @@ from worker.words.statuses import DeliveryState
 
 
 class FailedDelivery(Words):
-    """An event that a handler could not take, or not yet.
+    """An event that its handler failed to process, at least so far.
 
     Args:
-        id: What ``retry`` takes.
+        id: The id that ``retry`` takes.
         agent_id: The task's agent.
         event: The event's number.
-        tries: How often it was tried.
-        error: What the handler raised last.
-        next_try_at: When it is tried again by itself.
+        tries: How often delivery was tried.
+        error: The last error of the handler.
+        next_try_at: When it is retried automatically.
         set_aside_at: When it was set aside.
     """
 
@@ -35,10 +35,10 @@ class FailedDelivery(Words):
 
 
 class DeliveryFilter(Words):
-    """Which deliveries are meant; all that is given must fit.
+    """Filters for deliveries. A delivery must match every filter given.
 
     Args:
-        agents: Of these agents' tasks alone: what a key may reach.
+        agents: Only deliveries of these agents' tasks, which are those that a key may reach.
     """
 
     handler: str | None = None
@@ -48,11 +48,11 @@ class DeliveryFilter(Words):
 
 
 class DeliveryQuery(DeliveryFilter):
-    """Which failed deliveries to list; those of the newest tasks first.
+    """Filters and paging for failed deliveries; those of the newest tasks come first.
 
     Args:
-        limit: How many at the most, 1 to 1,000.
-        before: Page on: the id of the last one of the page before.
+        limit: The maximum number of deliveries, 1 to 1,000.
+        before: The id of the last delivery of the previous page.
     """
 
     state: DeliveryState | None = None
@@ -61,11 +61,11 @@ class DeliveryQuery(DeliveryFilter):
 
 
 class DeliveryRetry(DeliveryFilter):
-    """Which set-aside deliveries to try once more.
+    """The set-aside deliveries to retry.
 
     Args:
-        ids: These; None means every one that fits the rest.
-        all: That every one is meant where nothing else is given, which would else be taken for a slip.
+        ids: These deliveries; None means all that match the other filters.
+        all: Confirms that a retry without any filter is meant for all deliveries, and is no mistake.
     """
 
     ids: list[str] | None = Field(default=None, max_length=10_000)

@@ -1,4 +1,4 @@
-"""Short digests of what JSON can say, by which what an earlier attempt did is known again."""
+"""Short digests of JSON values, by which later attempts recognize the work of earlier ones."""
 
 import hashlib
 import json
@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from worker.words.events import NewEvent
 
-# Made once: json.dumps with options makes one a call. ASCII, with sorted keys: the same in every process and version.
+# Created once, since json.dumps with options creates an encoder per call. ASCII output and sorted keys make digests
+# stable across processes and versions.
 _text = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
 
-CHARACTERS = 24  # 96 bits; what is told apart are the calls of one task
+CHARACTERS = 24  # 96 bits, enough to distinguish the calls of one task
 
 
 def digest(value: Any) -> str:
-    """A short digest of anything that JSON can say, texts standing in for what it cannot."""
+    """Return a short digest of a value; parts that JSON cannot represent count as their text."""
     return hashlib.sha256(_text(value).encode()).hexdigest()[:CHARACTERS]
 
 
 def as_it_is(value: Any) -> Any:
-    """A value of the same digest, whatever is made of the parts of this one afterwards."""
+    """Return a snapshot of a value with the same digest, unaffected by later changes to the value's parts."""
     return value if type(value) is str else json.loads(_text(value))
 
 
 def mark(event: "NewEvent") -> str:
-    """By what an event is known again once it is stored, where NUL is U+FFFD."""
+    """Return a digest that identifies an event, the same before and after storage, where NUL becomes U+FFFD."""
     text = _text([event.type, event.data]).replace(r"\u0000", r"\ufffd")
     return hashlib.sha256(text.encode()).hexdigest()[:CHARACTERS]
 
 
 class GrowingDigest:
-    """The digest of something that is asked for again and again while it grows: only what is new is gone through."""
+    """An incremental digest of a growing sequence: each call hashes only the items added since the previous one."""
 
     def __init__(self) -> None:
         self._head: Sequence[Any] = ()
@@ -39,11 +40,11 @@ class GrowingDigest:
         self._hash = hashlib.sha256()
 
     def of(self, head: Sequence[Any], items: Sequence[Any]) -> str:
-        """``digest([*head, items])``.
+        """Return the same digest as ``digest([*head, items])``.
 
         Args:
-            head: What comes first; not empty.
-            items: What grows. Neither is changed afterwards.
+            head: The leading values; not empty.
+            items: The growing sequence. Neither it nor ``head`` may be mutated afterwards.
         """
         count = len(self._items)
         if not count or head != self._head or items[:count] != self._items:

@@ -1,14 +1,14 @@
-"""What an error is, as tasks, events, pages and webhooks say it, and which names and phrases of providers mean it."""
+"""Error codes as used in tasks, events, pages and webhooks, and the providers' names and phrases that map to them."""
 
 import re
 from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """What went wrong, in one word.
+    """The kind of an error, in one word.
 
-    ``rate_limited``, ``overloaded``, ``unavailable``, ``timeout`` and ``invalid_response`` are transient: they are
-    retried. ``quota`` and ``auth`` end when somebody pays or puts a key right. The others are the task's own.
+    ``rate_limited``, ``overloaded``, ``unavailable``, ``timeout`` and ``invalid_response`` are transient and retried.
+    ``quota`` and ``auth`` last until somebody pays or corrects a key. The others are problems of the task itself.
     """
 
     RateLimited = "rate_limited"
@@ -38,16 +38,16 @@ TRANSIENT = frozenset(
         ErrorCode.InvalidResponse,
     }
 )
-"""Another try may end differently."""
+"""Codes of errors that a retry may resolve."""
 
 OUTAGES = frozenset({ErrorCode.Overloaded, ErrorCode.Unavailable, ErrorCode.Timeout})
-"""The provider is away, for whoever asks it."""
+"""Codes that mean the provider is down for every caller."""
 
 BLOCKED = frozenset({ErrorCode.Quota, ErrorCode.Auth})
-"""The provider refuses this key, whatever it is asked."""
+"""Codes that mean the provider refuses every request with this key."""
 
 FINAL_STATUSES = frozenset({501, 505})
-"""The only 5xx that say the same every time."""
+"""The only 5xx statuses that a retry cannot change."""
 
 STATUSES = {
     401: ErrorCode.Auth,
@@ -67,11 +67,11 @@ STATUSES = {
     524: ErrorCode.Timeout,  # Cloudflare's
     529: ErrorCode.Overloaded,  # Anthropic's
 }
-"""HTTP statuses; other 4xx are invalid requests, other 5xx mean that the service is unavailable."""
+"""Codes by HTTP status; any other 4xx is an invalid request, any other 5xx an unavailable service."""
 
 
 def of_status(status: int) -> ErrorCode:
-    """What an HTTP status of an error says by itself."""
+    """Return the code that an HTTP error status implies."""
     return STATUSES.get(status) or (ErrorCode.Unavailable if status >= 500 else ErrorCode.InvalidRequest)  # noqa: PLR2004 - HTTP: the server's fault
 
 
@@ -123,11 +123,11 @@ NAMES = {
         unsupported_value out_of_range unimplemented tool_use_failed json_validate_failed model_decommissioned
         """,
 }
-"""What providers, clouds and their libraries call their errors; compared without case, marks, Error and Exception."""
+"""Error names of providers, clouds and their libraries; see ``plain_name`` for how they are compared."""
 
 
 def plain_name(name: str) -> str:
-    """A name of an error as it is compared: ``ThrottlingException``, ``throttling`` and ``THROTTLING`` are one."""
+    """Normalize an error's name: ``ThrottlingException``, ``throttling`` and ``THROTTLING`` become equal."""
     letters = re.sub(r"[^a-z0-9]", "", name[:200].lower())
     for ending in ("exception", "error"):
         letters = letters.removesuffix(ending)
@@ -135,13 +135,13 @@ def plain_name(name: str) -> str:
 
 
 BY_NAME = {plain_name(each): code for code, names in NAMES.items() for each in names.split()}
-"""The table by plain names."""
+"""Error codes by plain name."""
 
 GENERIC = frozenset({ErrorCode.InvalidRequest, ErrorCode.Unavailable})
-"""A status other than theirs, or another name beside them, says more than these."""
+"""Codes so general that any other status or name is more specific."""
 
 RANK = {code: rank for rank, code in enumerate(NAMES)}
-"""Of several names the first in the table decides."""
+"""The order of codes in ``NAMES``; if an error has several names, the lowest rank wins."""
 
 CONNECTION_ERRORS = frozenset(
     {
@@ -187,7 +187,7 @@ CONNECTION_ERRORS = frozenset(
         "NoResponseError",  # Mistral's
     }
 )
-"""Broken connections, by the name of a class or of one above it: the libraries are not imported."""
+"""Names of classes, base classes included, that mean a broken connection; by name, to import no library."""
 
 TIMEOUTS = frozenset(
     {
@@ -206,12 +206,12 @@ TIMEOUTS = frozenset(
         "ServiceResponseTimeoutError",
     }
 )
-"""Calls that took too long, in the same way."""
+"""Names of classes, base classes included, that mean a timeout."""
 
 INVALID_CALLS = frozenset(
     {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError", "SSLCertVerificationError", "CertificateError"}
 )
-"""What never leaves this machine, whatever is wrapped around it: a wrong address, a header that cannot be sent."""
+"""Names of classes of errors before anything is sent, such as a malformed URL or header; these are final."""
 
 UNREADABLE = frozenset(
     {
@@ -223,11 +223,11 @@ UNREADABLE = frozenset(
         "ParserError",  # botocore's, of an event stream
     }
 )
-"""An answer that is none, where a client of a model raises it."""
+"""Names of classes that mean an unreadable answer, if a model's client raised them."""
 
 WITHIN_STREAMS = frozenset({"APIError", "APIStatusError", "ResponseError", "EventStreamError", "ProviderFailed"})
-"""What clients of OpenAI, Groq, Anthropic, Ollama and AWS raise, without a status, for an error within a 200 stream;
-the last is ours."""
+"""Names of classes that the clients of OpenAI, Groq, Anthropic, Ollama and AWS raise, without a status, for an error
+inside a stream with status 200; the last one is ours."""
 
 QUOTA_PHRASES = (
     "insufficient_quota",
@@ -243,7 +243,7 @@ QUOTA_PHRASES = (
     "spending limit",
     "spend limit",
 )
-"""A provider's ways to say 429, or 400, or 403, and mean: pay."""
+"""Phrases that providers use with status 429, 400 or 403 when a quota has to be paid for."""
 
 PHRASES = {
     ErrorCode.ContextLength: (
@@ -273,4 +273,4 @@ PHRASES = {
     ErrorCode.RateLimited: ("rate limit", "rate-limit", "rate_limit", "too many requests"),
     ErrorCode.Overloaded: ("overloaded", "over capacity", "at capacity", "high demand"),
 }
-"""Where neither status nor name says which of these it is, the message may."""
+"""Phrases in messages that identify a code if neither the status nor a name does."""

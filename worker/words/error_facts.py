@@ -1,7 +1,7 @@
-"""What an exception carries: its status, names, headers and body, wherever its library has put them.
+"""The facts that an exception carries: status, names, headers and body, wherever its library stores them.
 
-Nothing here is imported from those libraries, and nothing that an exception carries is trusted: each attribute may be
-missing, of any type, or raise.
+Those libraries are not imported, and their exceptions are not trusted: each attribute may be missing, have any type, or
+raise.
 """
 
 import json
@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-MOST_CHARACTERS = 65_536  # of a body or a message that is read; a provider may answer with a whole page
-MOST_DETAILS = 20  # of a Google error
+MOST_CHARACTERS = 65_536  # read from a body or message; a provider may answer with a whole page
+MOST_DETAILS = 20  # read from a Google error
 
 WRAPPERS = frozenset({"ModelProviderError", "ModelRateLimitError", "ContextWindowExceededError", "AgentFailed"})
-"""What Agno, and we, make of whatever a model raised, with a status of their own where that says nothing."""
+"""Classes that Agno, or we, wrap around a model's error; they have a default status if that error has none."""
 
 LIBRARIES = frozenset(
     {
@@ -24,20 +24,20 @@ LIBRARIES = frozenset(
         *("together", "urllib3"),
     }
 )
-"""Clients of providers, and what they reach them with: the names of their classes mean what they say."""
+"""Clients of providers and their HTTP libraries; the names of their error classes can be taken literally."""
 
 
 @dataclass(slots=True)
 class Facts:
-    """What one exception says.
+    """The facts that one exception carries.
 
     Args:
-        status: The HTTP status, 400 to 599; none where it carries none.
-        names: What the provider and the library call the error, the provider's own first.
-        headers: Of the response, with lower-case names.
+        status: The HTTP status, 400 to 599; None if there is none.
+        names: The names that the provider and the library give the error, the provider's own first.
+        headers: The headers of the response, with lower-case names.
         body: The error object of the response.
         details: Google's details: RetryInfo, QuotaFailure, ErrorInfo.
-        message: The provider's message; empty where there is none.
+        message: The provider's message; empty if there is none.
     """
 
     status: int | None = None
@@ -46,19 +46,19 @@ class Facts:
     body: dict[str, Any] = field(default_factory=dict[str, Any])
     details: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     message: str = ""
-    is_remote: bool = False  # it comes from a client of another service, or says what such a service answered
+    is_remote: bool = False  # raised by a client of another service, or reporting such a service's answer
 
     @property
     def own_code(self) -> str | None:
-        """The provider's own code."""
+        """The provider's own code; None if the error has no name."""
         return self.names[0] if self.names else None
 
 
 def facts_of(error: BaseException) -> Facts:
-    """Read an exception.
+    """Extract the facts of an exception.
 
     Args:
-        error: Of whatever library.
+        error: An exception of any library.
     """
     response = attribute(error, "response")
     body = _error_object(error, response)
@@ -72,15 +72,15 @@ def facts_of(error: BaseException) -> Facts:
 
 
 def attribute(thing: object, name: str) -> Any:
-    """An attribute, or None where there is none or it cannot be read."""
+    """Return an attribute, or None if it is missing or cannot be read."""
     try:
         return getattr(thing, name, None)
-    except Exception:  # noqa: BLE001 - a property of a foreign class may raise anything
+    except Exception:  # noqa: BLE001 - a property of a third-party class may raise anything
         return None
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """A dict, or an empty one in place of anything else."""
+    """Return the value if it is a dict, else an empty dict."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
@@ -104,7 +104,7 @@ def _status(error: BaseException, response: Any, body: dict[str, Any]) -> int | 
 
 
 def _is_no_http(error: BaseException | None) -> bool:
-    """Whether what came was no HTTP, which aiohttp gives the status of a bad request, though it was the answer."""
+    """Return whether an answer was not HTTP at all, which aiohttp reports with the status of a bad request."""
     return any(each.__name__ == "HttpProcessingError" for each in type(error).__mro__)
 
 
@@ -113,7 +113,7 @@ def _as_status(value: object) -> int | None:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return int(value) if 400 <= value < 600 else None  # noqa: PLR2004 - HTTP's own line between success and error
+    return int(value) if 400 <= value < 600 else None  # noqa: PLR2004 - the HTTP error statuses
 
 
 def _names(error: BaseException, body: dict[str, Any], details: list[dict[str, Any]]) -> Iterator[str]:
@@ -133,24 +133,24 @@ def _is_of_library(error: BaseException) -> bool:
 
 
 def is_wrapper(error: BaseException) -> bool:
-    """Whether what an exception was raised from says more than itself."""
+    """Return whether an exception's cause is more informative than the exception itself."""
     return type(error).__name__ in WRAPPERS
 
 
 def _name(value: object) -> str:
-    """A name of an error: a word, which is no number."""
+    """Return the value if it can be the name of an error: a short text that is not a number; else an empty text."""
     text = value if isinstance(value, str) else ""
     return text if 0 < len(text) <= 200 and not text.isdecimal() and not text.isspace() else ""  # noqa: PLR2004 - a name
 
 
 def _grpc_code(error: BaseException) -> str:
-    """The name of a gRPC error's code, which is a method there."""
+    """Return the name of a gRPC error's code, which is a method there; empty for other errors."""
     code = attribute(error, "code")
     if not callable(code) or attribute(error, "details") is None:
         return ""
     try:
         return _name(attribute(code(), "name"))
-    except Exception:  # noqa: BLE001 - it is none after all
+    except Exception:  # noqa: BLE001 - not a gRPC error after all
         return ""
 
 
@@ -159,7 +159,7 @@ def _headers(error: BaseException, response: Any, body: dict[str, Any]) -> dict[
         attribute(response, "headers"),
         attribute(error, "headers"),
         mapping(mapping(response).get("ResponseMetadata")).get("HTTPHeaders"),
-        mapping(body.get("metadata")).get("headers"),  # OpenRouter has the provider's own in the body
+        mapping(body.get("metadata")).get("headers"),  # OpenRouter puts the provider's headers in the body
     )
     found: dict[str, str] = {}
     for each in places:
@@ -173,15 +173,15 @@ def _pairs(headers: object) -> list[tuple[Any, Any]]:
         return []
     try:
         return list(cast("Mapping[Any, Any]", headers).items())[:200]
-    except Exception:  # noqa: BLE001 - no headers, whatever it is
+    except Exception:  # noqa: BLE001 - not usable as headers
         return []
 
 
 def _error_object(error: BaseException, response: Any) -> dict[str, Any]:
-    """The object that says what went wrong, in the body of the response or of an event of its stream."""
+    """Return the object that describes the error, from the body of the response or an event of its stream."""
     places = (
         lambda: attribute(error, "body"),
-        lambda: mapping(response),  # botocore's is one
+        lambda: mapping(response),  # botocore's response is a dict
         lambda: attribute(error, "details"),  # google-genai
         lambda: attribute(error, "response_json"),
         lambda: attribute(response, "text"),
@@ -197,7 +197,7 @@ def _error_object(error: BaseException, response: Any) -> dict[str, Any]:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)[:MOST_CHARACTERS]
-    except Exception:  # noqa: BLE001 - an exception whose text cannot be made
+    except Exception:  # noqa: BLE001 - a third-party __str__ may raise anything
         return ""
 
 
@@ -217,7 +217,7 @@ def _unwrapped(value: object) -> dict[str, Any]:
         inner = next((fields[name] for name in ("error", "Error") if fields.get(name)), None)
         if isinstance(inner, str):
             return {**fields, "message": fields.get("message") or inner}
-        if inner is None and isinstance(fields.get("response"), dict):  # an event of OpenAI's Responses
+        if inner is None and isinstance(fields.get("response"), dict):  # an event of OpenAI's Responses API
             inner = cast("dict[str, Any]", fields["response"]).get("error")
         if not isinstance(inner, dict):
             return fields
@@ -247,8 +247,8 @@ def _details(error: BaseException, body: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _message(body: dict[str, Any]) -> str:
-    """The provider's own message in a body."""
-    raw = mapping(body.get("metadata")).get("raw")  # OpenRouter: what the provider behind it said
+    """Return the provider's message from an error object."""
+    raw = mapping(body.get("metadata")).get("raw")  # OpenRouter: the message of the provider behind it
     for each in (body.get("message"), body.get("Message"), body.get("detail"), body.get("title"), raw):
         if isinstance(each, str) and each.strip():
             return each.strip()

@@ -1,23 +1,23 @@
-"""What can go wrong, by name. Each error is a ``ModuleException``: a status code, as on the wire, and a sentence."""
+"""The exceptions of the framework. Most are a ``ModuleException``: a status code, as on the wire, and a sentence."""
 
 from typing import Any, ClassVar
 
 from worker.words.error_codes import ErrorCode
 from worker.words.groups import told
 
-SHOWN_CHARACTERS = 1_000  # of a result that an error repeats
+SHOWN_CHARACTERS = 1_000  # of a result quoted in an error
 
 
 class ModuleException(Exception):  # noqa: N818 - the public name comes from the contract
     """Something asked of the platform could not be done.
 
     Args:
-        status_code: The HTTP status that says the same on the wire.
+        status_code: The corresponding HTTP status on the wire.
         description: One sentence for a person.
     """
 
     status: ClassVar[int] = 500
-    error_code: ErrorCode | None = None  # where its status does not say what it is
+    error_code: ErrorCode | None = None  # set if the status does not imply the code
 
     def __init__(self, status_code: int | None = None, description: str | None = None) -> None:
         self.status_code = self.status if status_code is None else status_code
@@ -32,7 +32,7 @@ class ModuleException(Exception):  # noqa: N818 - the public name comes from the
 
 
 def _again(kind: type[ModuleException], args: tuple[Any, ...], fields: dict[str, Any]) -> ModuleException:
-    """Make an error as it was, whatever its class asks for: errors travel between processes."""
+    """Recreate an unpickled error without calling its constructor: errors travel between processes."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(fields)
     return error
@@ -109,14 +109,14 @@ class LeaseLost(Conflict):
 
 
 class ChildFailed(ModuleException):
-    """A task that a handler made, and waited for, did not end as completed.
+    """A child task that a handler created and waited for did not complete.
 
     Args:
-        task: That task, as it ended.
+        task: The child task in its final state.
     """
 
     status = 424
-    error_code = ErrorCode.Handler  # its own tries are spent: another one of its parent changes nothing
+    error_code = ErrorCode.Handler  # the child has used up its own tries, so retrying the parent changes nothing
 
     def __init__(self, task: Any) -> None:
         said = f": {task.result[:SHOWN_CHARACTERS]}" if task.result else ""
@@ -125,9 +125,9 @@ class ChildFailed(ModuleException):
 
 
 class CutOff(LeaseLost):
-    """The worker was cut off from the platform for as long as its lease: the attempt may be another's by now.
+    """The worker was cut off from the platform for as long as its lease, so another attempt may own the task.
 
-    What was written last may have been stored all the same.
+    The last write may have been stored all the same.
     """
 
     def __init__(self, task_id: str, attempt: int) -> None:
@@ -171,7 +171,7 @@ ProviderUnreachableError = Unavailable
 
 
 class GiveUp(ModuleException):
-    """A handler of an event gives it up: it is set aside at once, to be retried by hand alone."""
+    """A handler of an event gives it up: the event is set aside immediately and only ever retried by hand."""
 
     status = 410
 
@@ -192,8 +192,8 @@ class ConfigurationError(ModuleException):
         return self.description
 
 
-class TimeLimit(Exception):  # noqa: N818 - it says what was reached, which is no defect
-    """The handler's time limit is reached.
+class TimeLimit(Exception):  # noqa: N818 - a limit, not a defect
+    """The handler's time limit was reached.
 
     Args:
         seconds: The limit.
@@ -206,11 +206,11 @@ class TimeLimit(Exception):  # noqa: N818 - it says what was reached, which is n
         self.seconds = seconds
 
 
-class Escaped(Exception):  # noqa: N818 - it says what happened
-    """User code left by something that is no ``Exception``: ``sys.exit()``, Ctrl-C's exception, a library's own kind.
+class Escaped(Exception):  # noqa: N818 - the name describes an event
+    """User code exited with something other than an ``Exception``: ``sys.exit()``, Ctrl-C, a library's own class.
 
     Args:
-        error: What it left by.
+        error: What it raised.
     """
 
     def __init__(self, error: BaseException) -> None:
@@ -227,10 +227,10 @@ def _farewell(error: BaseException) -> str:
 
 
 def described(error: BaseException) -> str:
-    """An error with its kind in front. Its own methods may raise anything; then only its kind is told."""
+    """Return an error's text prefixed with its class name; the class name alone if its methods raise."""
     kind = type(error).__name__
     try:
         said = str(error)
-    except BaseException:  # noqa: BLE001 - the code is the user's, and may raise whatever there is
+    except BaseException:  # noqa: BLE001 - user code may raise anything
         said = ""
     return f"{kind}: {said}" if said else kind

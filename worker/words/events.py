@@ -1,4 +1,4 @@
-"""What happens to a task, one numbered event after another."""
+"""The numbered events of a task and their data."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -13,14 +13,14 @@ from worker.words.statuses import TaskUpdateEventType
 
 
 class Reasoning(Words):
-    """Why a tool is called, in the agent's words."""
+    """An agent's reason for calling a tool, in its own words."""
 
     title: str | None = None
     description: str | None = None
 
 
 class ToolCallRequest(Words):
-    """An agent asks for a tool."""
+    """A tool call that an agent requested."""
 
     request_id: str
     operation_id: str
@@ -32,14 +32,14 @@ class ToolCallRequest(Words):
 
 
 class ToolCallResult(ToolCallRequest):
-    """What the tool answered."""
+    """The result of a tool call."""
 
     result: Any = None
     is_error: bool | None = False
 
 
 class SubAgentTrigger(Words):
-    """An agent hands work to another one."""
+    """A hand-over of work from one agent to another."""
 
     agent_id: str
     query: str | None = None
@@ -61,17 +61,17 @@ class Thought(Words):
 
 
 class WorkflowStep(Words):
-    """Where a workflow stands (event ``step``). Streamed text belongs to the step that began, or went on, last.
+    """The progress of a workflow (event ``step``). Streamed text belongs to the step that last started or continued.
 
     Args:
-        name: What the user called the step, branch or loop.
-        path: Its name, and before it the names of what it is within.
-        place: Its number in the workflow, and in what it is within: ``2.1``.
-        kind: What it is.
-        phase: ``started``; ``continued`` (its text follows that of another, beside which it runs); ``completed`` or
-            ``failed``.
-        iteration: Of a loop: which one began or ended, from 1.
-        chosen: Of a router, the steps that it has chosen; of a condition, the branch.
+        name: The user's name for the step, branch or loop.
+        path: The names of the enclosing steps, and its own name last.
+        place: Its position in the workflow and in the enclosing steps, such as ``2.1``.
+        kind: The kind of step.
+        phase: ``started``; ``continued`` (its text follows that of another step, which runs alongside); ``completed``
+            or ``failed``.
+        iteration: The iteration of a loop that started or ended, from 1.
+        chosen: The steps that a router chose, or the branch that a condition chose.
         error: Why it failed.
     """
 
@@ -86,13 +86,13 @@ class WorkflowStep(Words):
 
 
 class CustomData(Words):
-    """What an agent or a tool says beside its text (event ``custom``).
+    """Output of an agent or tool in addition to its text (event ``custom``).
 
     Args:
-        name: Of a tool's own event, its class; else ``citations``, ``followups`` or ``session_state``.
-        data: What it says, as JSON has it.
-        tool_call_id: The call that said it.
-        agent: The agent or team that it belongs to, by name.
+        name: The class name of a tool's own event; else ``citations``, ``followups`` or ``session_state``.
+        data: The output as JSON.
+        tool_call_id: The tool call that produced it.
+        agent: The name of the agent or team that it belongs to.
     """
 
     name: str
@@ -102,7 +102,7 @@ class CustomData(Words):
 
 
 class Note(Words):
-    """Something that a reader of the task should know."""
+    """A note for readers of the task."""
 
     text: str
     kind: str = "note"
@@ -124,16 +124,16 @@ class TaskUpdateEvent(BaseModel):
     organization_id: str = "default"
     time: datetime
     data: Any = None
-    number: int | None = None  # 1, 2, 3 … per task, no gap; none where the platform does not number
+    number: int | None = None  # 1, 2, 3 … per task, without gaps; None if the platform does not number events
     attempt: int | None = None  # the attempt that emitted it
 
     def model_dump_safe(self, **options: Any) -> dict[str, Any]:
-        """Dump it as JSON has it; options as of ``model_dump``."""
+        """Return the event as JSON values; options as for ``model_dump``."""
         return self.model_dump(mode="json", **options)
 
 
 class NewEvent(BaseModel):
-    """An event to be appended to a task's log: what changed, not the whole task."""
+    """An event to append to a task's log. It holds the change, not the whole task."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -158,7 +158,7 @@ DATA_MODELS: dict[TaskUpdateEventType, type[BaseModel]] = {
 
 
 def typed_data(kind: TaskUpdateEventType, data: Any) -> Any:
-    """Give an event's data its type; what does not fit stays as it is, since an event must never end a stream."""
+    """Convert an event's data to its model; data that does not fit stays as it is, so that no event ends a stream."""
     model = DATA_MODELS.get(kind)
     if model is None or not isinstance(data, dict):
         return data

@@ -1,16 +1,16 @@
-"""Why a model stopped: one word for what every provider calls differently."""
+"""Reasons why a model stopped, unified across providers."""
 
 from enum import StrEnum
 
 
 class FinishReason(StrEnum):
-    """Why the answer that became a task's result ended, or one answer of a model.
+    """Why a model's answer ended: the answer that became a task's result, or a single one.
 
-    ``Stop``: the model was done. ``ToolCalls``: it asks for tools; of one answer, never of a task. ``Length``: the
-    limit on output tokens cut it. ``ContextLength``: the model's context was full. ``ContentFilter``: the provider kept
-    it back. ``Refusal``: the model declined. ``ToolLimit``: the limit on tool calls was reached, and it answered with
-    what it had. ``ToolLoop``: it asked for the same thing again and again, and was made to answer. ``Other``: the
-    provider names a reason that says nothing more.
+    ``Stop``: the model was done. ``ToolCalls``: it asked for tools (single answers only, never a task). ``Length``: the
+    limit on output tokens cut it off. ``ContextLength``: the model's context was full. ``ContentFilter``: the provider
+    withheld it. ``Refusal``: the model declined. ``ToolLimit``: the limit on tool calls was reached, and the model
+    answered with what it had. ``ToolLoop``: the model repeated the same call and was made to answer. ``Other``: the
+    provider named a reason with no further meaning.
     """
 
     Stop = "stop"
@@ -25,11 +25,11 @@ class FinishReason(StrEnum):
 
 
 WHOLE = frozenset({FinishReason.Stop, FinishReason.ToolCalls})
-"""Reasons after which nothing of an answer is missing."""
+"""Reasons that mean the answer is complete."""
 
-REASON_CHARACTERS = 64  # of a reason that another platform names; ours have 14 at most
+REASON_CHARACTERS = 64  # allows for reasons of other platforms; ours have 14 at most
 
 
 def is_whole(reason: str | None) -> bool:
-    """Whether an answer that ended so is all that the model had to say; one that gives no reason counts as whole."""
+    """Return whether an answer with this finish reason is complete; an answer without a reason counts as complete."""
     return reason is None or reason in WHOLE

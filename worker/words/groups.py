@@ -1,16 +1,16 @@
-"""Groups of exceptions, as task groups raise them: what is in one says what happened, its own text seldom does."""
+"""Exception groups, as task groups raise them: their members are informative, their own text rarely is."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-MOST_MEMBERS = 50  # of a group that are looked at; more say nothing new
-MOST_TOLD = 5  # of a group, in a message
+MOST_MEMBERS = 50  # of a group that are examined; more add nothing new
+MOST_TOLD = 5  # messages of members that a group's message quotes
 UNSAID = frozenset({"", "unhandled errors in a TaskGroup", "multiple connection exceptions"})
-"""Texts of groups that say no more than that they are groups: asyncio's, anyio's."""
+"""Texts of groups without information: those of asyncio and anyio."""
 
 
 def members(error: BaseException) -> list[BaseException]:
-    """The exceptions in a group and in the groups within it, at most fifty; of any other exception itself."""
+    """Return the leaf exceptions of a group and its nested groups, at most fifty; for any other exception, itself."""
     return list(islice(_members(error), MOST_MEMBERS))
 
 
@@ -25,16 +25,16 @@ def _members(error: BaseException) -> Iterator[BaseException]:
 
 
 def exceptions_of(group: "BaseExceptionGroup[BaseException]") -> tuple[BaseException, ...]:
-    """What a group holds, whatever a class of somebody's makes of the attribute."""
+    """Return a group's direct members, even if a subclass overrides the attribute."""
     return BaseExceptionGroup.exceptions.__get__(group)
 
 
 def told(error: BaseException, say: Callable[[BaseException], str]) -> str:
-    """What a group says: its own text, where that says something, and each different message in it.
+    """Return the message of a group: its own text, if informative, and each distinct message of its members.
 
     Args:
-        error: A group; anything else is said by itself.
-        say: The message of one exception.
+        error: A group; any other exception is passed to ``say``.
+        say: Returns the message of a single exception.
     """
     if not isinstance(error, BaseExceptionGroup):
         return say(error)

@@ -1,4 +1,4 @@
-"""The options of a handler, and their checks. Each check raises ConfigurationError, which names the option."""
+"""The options of a handler and their validation. Each check raises a ConfigurationError that names the option."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -53,7 +53,7 @@ def checked(options: HandlerOptions, event_type: TaskUpdateEventType | str) -> d
 
 
 def event_type_of(value: TaskUpdateEventType | str) -> TaskUpdateEventType:
-    """Return the event type that a handler may be bound to."""
+    """Return the event type of this name if a handler can be bound to it."""
     if value in BINDABLE:
         return TaskUpdateEventType(value)
     near = get_close_matches(str(value), [str(each) for each in BINDABLE], n=1)
@@ -62,40 +62,34 @@ def event_type_of(value: TaskUpdateEventType | str) -> TaskUpdateEventType:
 
 
 def positive(value: Any, name: str) -> Any:
-    """Return a number above 0, or None."""
+    """Return the value if it is a number above 0 or None."""
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
         return value
     raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
 
 
-def seconds(value: Any, name: str) -> Any:
-    """Return a time above 0, given as a timedelta or in seconds, as seconds; or None."""
-    return positive(value.total_seconds() if isinstance(value, timedelta) else value, name)
-
-
-def one_of(known: Sequence[str], value: Any, name: str) -> Any:
-    """Return one of the known values, or None."""
+"""The options of a handler and their validation. Each check raises a ConfigurationError that names the option."""
     if value is None or value in known:
         return value
     raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}")
 
 
 def yes_or_no(value: Any, name: str) -> bool:
-    """Return True or False."""
+    """Return the value if it is True or False."""
     if isinstance(value, bool):
         return value
     raise ConfigurationError(f"{name} must be True or False, not {value!r}")
 
 
 def whole(value: Any, name: str) -> Any:
-    """Return a whole number above 0, or None."""
+    """Return the value if it is a whole number above 0 or None."""
     if isinstance(value, float):
         raise ConfigurationError(f"{name} must be a whole number, not {value!r}")
     return positive(value, name)
 
 
 def policy_of(retries: int | RetryPolicy | None, event_type: TaskUpdateEventType | str) -> RetryPolicy:
-    """Return how often, and after how long, what failed is tried again."""
+    """Return the retry policy of a handler: its own, or the default for the event type."""
     usual = RetryPolicy() if event_type == TaskUpdateEventType.TaskCreated else DELIVERY_RETRIES
     if retries is None:
         return usual

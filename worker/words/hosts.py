@@ -1,18 +1,18 @@
-"""Hosts in URLs that nobody has a reason to name: where clouds tell a machine its credentials."""
+"""Detection of URLs whose host is a cloud's metadata service, which hands out a machine's credentials."""
 
 import ipaddress
 import re
 from urllib.parse import urlsplit
 
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
-AZURE = ipaddress.IPv4Address("168.63.129.16")  # public by its number, and what tells a machine of Azure its secrets
+AZURE = ipaddress.IPv4Address("168.63.129.16")  # a public address, but the one where Azure serves a machine's secrets
 _EC2_IPV6 = ipaddress.IPv6Address("fd00:ec2::254")
 _PART = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
-_PARTS = 4  # of an IPv4 address at the most; the last one fills the rest
+_PARTS = 4  # the most parts of an IPv4 address; with fewer, the last one fills the remaining bytes
 
 
 def tells_credentials(url: str) -> bool:
-    """Whether a URL's host is, as it stands, link-local or a cloud's metadata service; names are not resolved."""
+    """Return whether a URL's host, as written, is link-local or a cloud's metadata service; no name is resolved."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()
     except ValueError:
@@ -28,7 +28,7 @@ def tells_credentials(url: str) -> bool:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A host as an address, odd forms (``0xa9fea9fe``, ``169.254.43518``) as C libraries read them; None: a name."""
+    """Parse a host as an address, including the odd forms of C libraries (``0xa9fea9fe``, ``169.254.43518``)."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -14,14 +14,14 @@ _last = 0
 
 
 def new_id() -> str:
-    """Make a UUIDv7 (RFC 9562): 48 bits of milliseconds, 12 of order within one process, 62 of chance.
+    """Create a UUIDv7 (RFC 9562): 48 bits of milliseconds, 12 bits for order within one process, 62 random bits.
 
     Returns:
-        The canonical text form; within one process each is greater than the one before.
+        The canonical text form; within one process each id is greater than the one before.
     """
-    global _last  # noqa: PLW0603 - the last stamp of this process is what keeps the order
+    global _last  # noqa: PLW0603 - ids are ordered by the last stamp of this process
     with _lock:
-        stamp = max(time.time_ns() * 4096 // 1_000_000, _last + 1)  # milliseconds in 60 bits, the low 12 a fraction
+        stamp = max(time.time_ns() * 4096 // 1_000_000, _last + 1)  # 60 bits: milliseconds, the low 12 bits a fraction
         _last = stamp
     chance = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     value = (stamp >> 12 << 80) | (0x7 << 76) | ((stamp & 0xFFF) << 64) | (0b10 << 62) | chance
@@ -30,22 +30,22 @@ def new_id() -> str:
 
 
 def is_id(value: object) -> bool:
-    """Whether it has the form of an identifier."""
+    """Return whether a value has the form of an identifier."""
     return isinstance(value, str) and _FORM.fullmatch(value) is not None
 
 
 def check_id(value: object, field: str = "id") -> str:
-    """Check an identifier that came from outside.
+    """Check an identifier from outside.
 
     Args:
-        value: What was given.
-        field: What to call it in the error.
+        value: The value to check.
+        field: The name to use in the error.
 
     Returns:
         The same value.
 
     Raises:
-        ValidationError: It is not text of 1 to 128 characters from ``[A-Za-z0-9._:-]``.
+        ValidationError: The value is not text of 1 to 128 characters from ``[A-Za-z0-9._:-]``.
     """
     if isinstance(value, str) and is_id(value):
         return value

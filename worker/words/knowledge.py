@@ -1,4 +1,4 @@
-"""Knowledge bases: what they hold, how documents get into them, and what a search finds."""
+"""Knowledge bases: their records, the tasks that add documents to them, and search results."""
 
 import base64
 import math
@@ -17,32 +17,32 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 
 AGENT = "worker:knowledge"
-"""The agent of the tasks that read documents: every worker serves it, beside its own, and it is listed nowhere."""
+"""The agent of the tasks that read documents. Every worker serves it in addition to its own; no list shows it."""
 
 SOURCE = "knowledge"
-"""What the ``source`` of such a task says."""
+"""The ``source`` of a task that reads documents."""
 
 FIELD = "knowledge"
-"""What its input has beside the text: the knowledge base, and the documents by their ids."""
+"""The field of such a task's input that holds the ids of the knowledge base and of the documents."""
 
-DOCUMENTS = 1_000  # that are added at once
+DOCUMENTS = 1_000  # most documents per call
 NAME_CHARACTERS = 200
 DESCRIPTION_CHARACTERS = 10_000
 URL_CHARACTERS = 4_000
-QUERY_CHARACTERS = 2_000  # of a question; what comes behind is not looked for
+QUERY_CHARACTERS = 2_000  # of a query; the rest is ignored
 TOP_K = 10
 MOST_RESULTS = 100
 
 
 class KnowledgeBaseType(StrEnum):
-    """Who keeps it."""
+    """Who manages a knowledge base."""
 
     Managed = "managed"
     External = "external"
 
 
 class DocumentStatus(StrEnum):
-    """How a document stands."""
+    """The status of a document."""
 
     Pending = "pending"
     Ready = "ready"
@@ -50,13 +50,13 @@ class DocumentStatus(StrEnum):
 
 
 class NewKnowledgeBase(Words):
-    """A knowledge base to be made.
+    """A knowledge base to create.
 
     Args:
-        name: For people.
-        description: What is in it; an agent that it is attached to reads this.
-        language: Of all its documents, as PostgreSQL calls it (``german``); None: each document's own is recognized.
-        embedder: What makes vectors of its texts, as ``provider:model``; None means it is searched by words alone.
+        name: A name for people.
+        description: A description of the contents, which agents with this knowledge base read.
+        language: The language of all its documents, by PostgreSQL's name (``german``); None detects it per document.
+        embedder: The embedder of its texts as ``provider:model``; None means full-text search alone.
     """
 
     name: str = Field(min_length=1, max_length=NAME_CHARACTERS)
@@ -69,9 +69,9 @@ class KnowledgeBaseRecord(NewKnowledgeBase):
     """A knowledge base.
 
     Args:
-        total_documents: How many documents can be found in it, or are on their way.
-        has_vectors: Whether its texts have vectors; without, ``embedder`` says what it was to have, and words alone
-            count, since the database's server has no pgvector.
+        total_documents: The number of documents that can be found in it, or are on their way.
+        has_vectors: Whether its texts have vectors. If ``embedder`` is set and this is False, the database server has
+            no pgvector, and the search is full-text alone.
     """
 
     id: str
@@ -83,7 +83,7 @@ class KnowledgeBaseRecord(NewKnowledgeBase):
 
 
 class AgentKnowledgeBase(Words):
-    """A knowledge base that an agent searches. ``rw`` is kept as it is given: agents here read."""
+    """A knowledge base that an agent searches. ``rw`` is stored but has no effect: agents only read."""
 
     id: str
     rw: bool | None = False
@@ -93,15 +93,15 @@ class KnowledgeBaseDocumentItem(Words):
     """A document in a knowledge base.
 
     Args:
-        id: The same whenever the same document is added again.
-        document_url: Where it was read from.
+        id: The id, which stays the same whenever the document is added again.
+        document_url: The URL it was read from.
         added_at: When it was last added.
-        status: ``pending``: it is still to be read; ``ready``; ``unreadable``: ``note`` says why.
+        status: ``pending``: not read yet; ``ready``; ``unreadable``: see ``note``.
         name: Its file name.
-        note: Why it could not be read, or what must be said of it.
+        note: Why it could not be read, or a remark about its content.
         kb_id: The knowledge base.
-        chunks: The passages that it was divided into.
-        task_id: The task that reads it, or has read it.
+        chunks: The number of its passages.
+        task_id: The task that reads, or has read, the document.
     """
 
     id: str
@@ -116,15 +116,15 @@ class KnowledgeBaseDocumentItem(Words):
 
 
 class KnowledgeBaseSearchResult(Words):
-    """A passage found.
+    """A passage that a search found.
 
     Args:
         content: The passage.
-        score: From 0.0 to 1.0, the best first.
-        document_id: The document that it is of.
-        document_url: Where that was read from.
-        document_name: Its file name.
-        heading: The headings above the passage, the outermost first, with `` > `` between.
+        score: The relevance from 0.0 to 1.0; results come best first.
+        document_id: The document that contains it.
+        document_url: The URL of the document.
+        document_name: The file name of the document.
+        heading: The headings above the passage, outermost first, joined by `` > ``.
         page: The page of a PDF, from 1.
     """
 
@@ -138,10 +138,10 @@ class KnowledgeBaseSearchResult(Words):
 
 
 class Chunk(NamedTuple):
-    """A passage of a document, as it is stored.
+    """A passage of a document, as stored.
 
     Args:
-        vector: What the embedder made of it; None means there is no embedder.
+        vector: The embedder's vector; None if there is no embedder.
     """
 
     content: str
@@ -151,17 +151,17 @@ class Chunk(NamedTuple):
 
 
 class DocumentPart(NamedTuple):
-    """Some passages of a document, in order. The parts of a document take the place of what it was with the last one.
+    """Consecutive passages of a document. The previous content is replaced when the last part arrives.
 
     Args:
-        knowledge_base_id: Where it goes.
-        document_id: Which document.
-        first: The number of the first passage, from 0; 0 begins the document anew.
+        knowledge_base_id: The knowledge base.
+        document_id: The document.
+        first: The index of the first passage; 0 restarts the document.
         chunks: The passages.
-        is_last: Whether these are all.
+        is_last: Whether this is the document's last part.
         name: The document's file name.
-        note: What must be said of it; of one that cannot be read, why.
-        is_unreadable: It could not be read: what it was before, if it was, stays.
+        note: A remark about its content; for an unreadable document, the reason.
+        is_unreadable: Whether the document could not be read; its previous content, if any, stays.
     """
 
     knowledge_base_id: str
@@ -175,10 +175,10 @@ class DocumentPart(NamedTuple):
 
 
 class Ingestion(NamedTuple):
-    """What a task is to read.
+    """The work of a task that reads documents.
 
     Args:
-        documents: Their URLs, by their ids.
+        documents: The documents' URLs by id.
     """
 
     knowledge_base_id: str
@@ -194,16 +194,20 @@ class KnowledgeBaseNotFound(NotFound):
 
 
 class DocumentGone(NotFound):
-    """The document was removed, or added anew, while it was being read."""
+    """The document was removed, or added again, while it was being read."""
 
 
 def vector_text(vector: Sequence[float]) -> str:
-    """A vector as it is sent: 32-bit floats, little-endian, in base64."""
+    """Encode a vector for transport: 32-bit floats, little-endian, in base64."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def vector_of(text: str) -> tuple[float, ...]:
-    """A vector that was sent. Raises: ValidationError."""
+    """Decode a vector from transport.
+
+    Raises:
+        ValidationError: The text is not such a vector, or contains NaN or infinity.
+    """
     try:
         content = base64.b64decode(text, validate=True)
         vector = struct.unpack(f"<{len(content) // 4}f", content)
@@ -215,9 +219,9 @@ def vector_of(text: str) -> tuple[float, ...]:
 
 
 def document_id(knowledge_base_id: str, url: str) -> str:
-    """The id of a document: the same each time that it is added.
+    """Return the id of a document, which is the same each time that the document is added.
 
-    What was uploaded is known by its name, so that a new edition of a file takes the old one's place.
+    An uploaded file is identified by its name, so that a new edition replaces the old one.
     """
     reference, _, name = url.removeprefix("worker:").partition("/")
     known = f"worker:{name}" if url.startswith("worker:") and name else url
@@ -225,7 +229,11 @@ def document_id(knowledge_base_id: str, url: str) -> str:
 
 
 def check_documents(urls: Sequence[str]) -> list[str]:
-    """Let pass what can be added at once, each once. Raises: ValidationError."""
+    """Return the URLs of documents without duplicates.
+
+    Raises:
+        ValidationError: There is none, there are too many, or one is not the URL of a document.
+    """
     named = list(dict.fromkeys(urls))
     if not named:
         raise ValidationError("name at least one document", field="document_url")
@@ -244,7 +252,7 @@ def check_documents(urls: Sequence[str]) -> list[str]:
 
 
 def new_ingestion(base: KnowledgeBaseRecord, documents: dict[str, str]) -> NewTask:
-    """The task that reads documents."""
+    """Return the task that reads documents into a knowledge base."""
     count = "a document" if len(documents) == 1 else f"{len(documents)} documents"
     said = {"id": base.id, "documents": list(documents)}
     return NewTask(
@@ -254,12 +262,12 @@ def new_ingestion(base: KnowledgeBaseRecord, documents: dict[str, str]) -> NewTa
         ),
         source=SOURCE,
         title=f"Add {count} to {base.name}"[:NAME_CHARACTERS],
-        disable_attachment_injection=True,  # they are read one after another, and not all at once
+        disable_attachment_injection=True,  # the handler reads the documents one at a time instead
     )
 
 
 def ingestion_of(task: TaskRecord) -> Ingestion | None:
-    """What a task is to read; None means it is no such task."""
+    """Return the documents that a task is to read; None if it is a task of another kind."""
     asked = getattr(task.input, FIELD, None) if task.source == SOURCE and task.agent_id == AGENT else None
     if not isinstance(asked, dict):
         return None
@@ -271,5 +279,5 @@ def ingestion_of(task: TaskRecord) -> Ingestion | None:
 
 
 def is_over(task: TaskRecord) -> bool:
-    """Whether a task that reads documents has read all that it will."""
+    """Return whether a task that reads documents has ended."""
     return AgentExecutionStatus(task.status).is_terminal

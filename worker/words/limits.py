@@ -1,5 +1,5 @@
-"""Limits that every part of the product keeps to, each stated once."""
+"""Limits shared by every part of the product, each defined once."""
 
 FILE_BYTES = 50 * 1024 * 1024
-"""The largest file that a platform stores, and so the largest result and the largest row of a journal; the public
-protocol has the same limit."""
+"""The largest file that a platform stores, hence also the largest result and journal row; the public protocol has the
+same limit."""

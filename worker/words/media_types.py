@@ -1,4 +1,4 @@
-"""Media types, as far as files here have to do with them."""
+"""Media types."""
 
 import re
 
@@ -8,5 +8,5 @@ _PLAIN = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}", re.ASCII)
 
 
 def is_media_type(text: str) -> bool:
-    """Whether it is one without parameters, such as ``image/png``."""
+    """Return whether a text is a media type without parameters, such as ``image/png``."""
     return _PLAIN.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""What is said to a task while it runs, or before it does: its agent reads it as a message of the user's."""
+"""Messages sent to a task before or during its run, which its agent reads as messages from the user."""
 
 from pydantic import Field
 
@@ -8,21 +8,21 @@ TEXT_CHARACTERS = 100_000
 
 
 class NewMessage(Words):
-    """A message to be sent.
+    """A message to send.
 
     Args:
-        text: What the agent is told before its next model call.
+        text: The text, which the agent receives before its next model call.
     """
 
     text: str = Field(min_length=1, max_length=TEXT_CHARACTERS)
 
 
 class ReceivedMessage(NewMessage):
-    """A message as its task has it, and as the event ``message_received`` tells it.
+    """A message as stored with its task and sent in the event ``message_received``.
 
     Args:
-        number: Among the task's messages: 1, 2, 3 …
-        sent_by: Who sent it; none where nobody says.
+        number: The number among the task's messages: 1, 2, 3 …
+        sent_by: The sender; None if unknown.
     """
 
     number: int

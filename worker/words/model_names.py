@@ -1,4 +1,4 @@
-"""Names of models and embedders that come as data: they say which, and never where."""
+"""Names of models and embedders from outside: they may identify a model, but never an address."""
 
 import re
 
@@ -6,8 +6,8 @@ _ADDRESS = re.compile(r"://|[\s\x00-\x1f\x7f]")
 
 
 def is_address(name: str) -> bool:
-    """Whether the name of a model holds an address, or what no name holds.
+    """Return whether the name of a model contains an address, or characters that no name has.
 
-    Some clients take an address for a model's name, and send their key there (``huggingface:https://…``).
+    Some clients accept an address as a model's name and send their key there (``huggingface:https://…``).
     """
     return _ADDRESS.search(name) is not None

@@ -1,23 +1,23 @@
-"""What a model can take."""
+"""The capabilities of models: which inputs they accept, and how large."""
 
 from dataclasses import dataclass, field, replace
 from math import ceil
 
-UNKNOWN_CONTEXT = 32_000  # tokens; hosted models have had more for years
+UNKNOWN_CONTEXT = 32_000  # tokens; hosted models have long had more
 COMMON_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 @dataclass(frozen=True, slots=True)
 class PictureTokens:
-    """How many tokens a picture takes: one for each patch of it, or a few more or less, up to a number.
+    """The number of tokens of a picture: a fixed number per patch, up to a maximum.
 
-    Larger pictures are scaled down by their provider. The defaults are Anthropic's, which has the largest patches of
-    those that are known, and of its models those that look the closest.
+    Larger pictures are scaled down by their provider. The defaults are Anthropic's, whose patches are the largest
+    known; the maximum is that of its models with the highest resolution.
 
     Args:
-        patch: Pixels of the side of a patch.
-        each: Tokens of a patch.
-        most: Tokens of a picture, however large.
+        patch: The side of a patch in pixels.
+        each: Tokens per patch.
+        most: The maximum number of tokens per picture.
     """
 
     patch: int = 28
@@ -25,7 +25,7 @@ class PictureTokens:
     most: int = 4_784
 
     def of(self, pixels: tuple[int, int] | None) -> int:
-        """Tokens of a picture of so many pixels, width and height; None: nobody knows."""
+        """Return the tokens of a picture of the given width and height in pixels; None means unknown."""
         if pixels is None:
             return self.most
         width, height = (-(-side // self.patch) for side in pixels)
@@ -34,16 +34,16 @@ class PictureTokens:
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """Which pictures a provider accepts; others are converted. The defaults fit every provider that is known.
+    """The pictures that a provider accepts; others are converted. The defaults fit every known provider.
 
     Args:
-        types: Media types; PNG and JPEG are among them everywhere.
-        side: Pixels of the longest side. Anthropic refuses more than 8,000, OpenAI and Gemini scale down by themselves.
+        types: Media types; every provider accepts PNG and JPEG.
+        side: The longest side in pixels. Anthropic refuses more than 8,000; OpenAI and Gemini scale down automatically.
         size: Bytes. Anthropic and Bedrock refuse more than 5 MiB of base64, which is 3.75 MiB of a picture.
-        number: Pictures of one request.
-        few: How many may have that side; where there are more, `side_of_many` holds for all.
-        side_of_many: Pixels of the longest side then: Anthropic refuses more than 2,000.
-        tokens: How many each takes.
+        number: Pictures per request.
+        few: The number of pictures up to which ``side`` applies; beyond it ``side_of_many`` applies to all.
+        side_of_many: The longest side in pixels in that case: Anthropic refuses more than 2,000.
+        tokens: The tokens of each picture.
     """
 
     types: frozenset[str] = COMMON_PICTURES
@@ -55,29 +55,29 @@ class PictureLimits:
     tokens: PictureTokens = field(default_factory=PictureTokens)
 
     def of(self, number: int) -> "PictureLimits":
-        """What holds for each of so many pictures of one request."""
+        """Return the limits for each picture of a request with this many pictures."""
         return self if number <= self.few else replace(self, side=min(self.side, self.side_of_many))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCapabilities:
-    """What may be sent to a model.
+    """The inputs that a model accepts.
 
     Args:
-        pdfs: PDF files as they are; else their text is sent.
-        images: Images as they are; else a note is sent.
+        pdfs: Whether PDF files are sent as they are; if not, their text is sent.
+        images: Whether images are sent as they are; if not, a note is sent.
         prompt_tokens: Tokens that the text of files should stay within; None means half of the context.
-        pictures: Which images are accepted as they are; others are converted first.
-        audio: Media types of audio that may be sent; of other audio, or where there is none, a note is.
-        video: The same of video.
-        request: Bytes that all files of a request may have, before base64 makes them a third larger. Anthropic refuses
-            requests of more than 32 MB; 2 MB of those are for the texts.
-        pdf_pages: Pages that all PDF files of a request may have; Anthropic and OpenAI refuse more than 100.
-        page_tokens: Tokens of a PDF's page besides its text, for the picture of it that most providers make.
-        documents: PDF files of one request; Bedrock refuses more than 5.
-        document_size: Bytes that one PDF file may have; Bedrock refuses more than 4.5 MB.
-        context: Tokens of its context; None means nobody knows.
-        tools: Whether it can call tools.
+        pictures: The images that are accepted as they are; others are converted first.
+        audio: Media types of audio that may be sent; other audio becomes a note.
+        video: Media types of video that may be sent; other video becomes a note.
+        request: Bytes of all files of a request, before base64 makes them a third larger. Anthropic refuses requests of
+            more than 32 MB; 2 MB of those are reserved for text.
+        pdf_pages: Pages of all PDF files of a request; Anthropic and OpenAI refuse more than 100.
+        page_tokens: Tokens of a PDF page besides its text, for the picture that most providers make of it.
+        documents: PDF files per request; Bedrock refuses more than 5.
+        document_size: Bytes of one PDF file; Bedrock refuses more than 4.5 MB.
+        context: Tokens of the model's context; None means unknown.
+        tools: Whether the model can call tools.
     """
 
     pdfs: bool = True
@@ -96,5 +96,5 @@ class ModelCapabilities:
 
     @property
     def text_tokens(self) -> int:
-        """Tokens that the text of files may take: the rest of the context is for the conversation and the answer."""
+        """Tokens that the text of files may take; the rest of the context is for the conversation and the answer."""
         return (self.context or UNKNOWN_CONTEXT) // 2 if self.prompt_tokens is None else self.prompt_tokens

@@ -312,7 +312,7 @@ class NoKeyLeft(Notice):
 
 @dataclass(frozen=True, slots=True)
 class PlatformTrouble(Notice):
-    """The platform did not answer as it should; it is tried again."""
+    """A call to the platform or other background work failed. ``again_in``: seconds until the next try."""
 
     doing: str
     error: BaseException

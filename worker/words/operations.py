@@ -1,6 +1,6 @@
-"""A call of a tool that another process makes: a task whose work is that call, and nothing else.
+"""Tool calls from other processes, each of which is a task that consists of that call alone.
 
-It is claimed, journaled, stopped and shown as any task; a worker calls the tool instead of the agent's handler.
+Such a task is claimed, journaled, stopped and shown like any other; a worker calls the tool in place of the handler.
 """
 
 import json
@@ -12,10 +12,10 @@ from worker.words.tasks import AgentExecutionInput, NewTask, TaskRecord
 from worker.words.tools import ToolInvocationResult
 
 SOURCE = "tool"
-"""What the ``source`` of such a task says."""
+"""The ``source`` of a task that is a tool call."""
 
 FIELD = "tool_invocation"
-"""What its input has beside the text."""
+"""The field of such a task's input that holds the tool and its payload."""
 
 TEXT_CHARACTERS = 2_000
 WITHOUT_THE_TOOL = 424
@@ -23,14 +23,14 @@ KEPT = ("status_code", "result", "is_success", "is_error", "error", "execution_t
 
 
 class Operation(NamedTuple):
-    """A call that is wanted."""
+    """A requested tool call."""
 
     tool: str
     payload: dict[str, Any]
 
 
 def new_operation(agent_id: str, tool: str, payload: Mapping[str, Any]) -> NewTask:
-    """The task that makes a call."""
+    """Return the task that calls a tool."""
     said = json.dumps(payload, ensure_ascii=False, default=str)
     given = {"text": f"{tool} {said}"[:TEXT_CHARACTERS], FIELD: {"tool": tool, "payload": dict(payload)}}
     return NewTask(
@@ -39,7 +39,7 @@ def new_operation(agent_id: str, tool: str, payload: Mapping[str, Any]) -> NewTa
 
 
 def operation_of(task: TaskRecord) -> Operation | None:
-    """The call that a task is to make; None means it is the agent's."""
+    """Return the tool call that a task consists of; None for any other task."""
     asked = getattr(task.input, FIELD, None) if task.source == SOURCE else None
     if not isinstance(asked, dict):
         return None
@@ -53,12 +53,12 @@ def operation_of(task: TaskRecord) -> Operation | None:
 
 
 def told(result: ToolInvocationResult) -> str:
-    """What came of the call, as the result of its task."""
+    """Return the result of a tool call as the result of its task."""
     return json.dumps({"tool": result.tool_id, **result.model_dump(mode="json", include=set(KEPT))}, ensure_ascii=False)
 
 
 def outcome(task: TaskRecord, tool: str, payload: Mapping[str, Any]) -> ToolInvocationResult:
-    """What came of the call, of its task that has ended."""
+    """Return the result of a tool call, read from its finished task."""
     known = {"tool_id": tool, "payload": dict(payload)}
     try:
         said = json.loads(task.result or "")
@@ -75,7 +75,7 @@ def outcome(task: TaskRecord, tool: str, payload: Mapping[str, Any]) -> ToolInvo
 
 
 def failed(status_code: int, why: str, tool: str, payload: Any) -> ToolInvocationResult:
-    """A call that came to nothing."""
+    """Return the result of a failed tool call."""
     return ToolInvocationResult(
         tool_id=tool, payload=payload, status_code=status_code, result=why, error=why, is_error=True
     )

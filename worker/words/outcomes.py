@@ -1,4 +1,4 @@
-"""How an attempt ended: a value, which the engine stores and the supervisor decides on."""
+"""The ends of attempts, as values that the supervisor creates and the engine stores."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,12 +8,12 @@ from worker.words.statuses import AgentExecutionStatus
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of an attempt that ends the task (or pauses it).
+    """The end of an attempt that ends or pauses the task.
 
     Args:
         status: completed, error, failed, paused or stopped.
-        changes: What the run set on the task: result, internal_status, tokens, used_tools and the like.
-        taken: How many of the messages that the task was sent its agents have read.
+        changes: The values that the run set on the task: result, internal_status, tokens, used_tools and so on.
+        taken: The number of messages to the task that its agents have read.
     """
 
     status: AgentExecutionStatus
@@ -26,14 +26,15 @@ class HandBack:
     """The end of an attempt after which the task is pending again.
 
     Args:
-        delay: Seconds until it may be claimed.
-        error: What went wrong, where a try is charged for it; None means nothing is charged (a drain).
-        error_code: The same in one word, see ``ErrorCode``.
-        provider_code: What the provider itself calls it.
-        waits_for: The provider that is away: it is pending until somebody has been answered there; ``error`` says why.
-        waiting_for: What it waits for by its own wish, in words, such as a time or a signal.
-        heard: It waits for a signal, at the most for ``delay``: how many it has heard before.
-        awaits: It waits for its children of these ids: until all have ended, or one has not ended well.
+        delay: Seconds until the task may be claimed.
+        error: The error message, if a try is charged; None means that nothing is charged (a drain).
+        error_code: The kind of error, see ``ErrorCode``.
+        provider_code: The provider's own name for the error.
+        waits_for: The provider that is down. The task stays pending until a call there succeeds; ``error`` has the
+            reason.
+        waiting_for: A description of what the task chose to wait for, such as a time or a signal.
+        heard: Set if the task waits for a signal, at most for ``delay``: the number of signals it has already received.
+        awaits: The ids of the children it waits for, until all have ended or one has not completed.
     """
 
     delay: float = 0.0

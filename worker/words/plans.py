@@ -1,14 +1,14 @@
-"""What xpander-sdk's worker does to have a plan followed, for code that imports it: here nothing is enforced."""
+"""Names with which xpander-sdk's worker enforces plans, for code that imports them. Nothing here enforces a plan."""
 
 import re
 
 MAX_PLAN_RETRIES = 5
-"""How often xpander-sdk has an agent go on whose plan is not done; here a plan is the agent's own."""
+"""How often xpander-sdk makes an agent with an unfinished plan continue; unused here."""
 
 PROMISE_CONTINUATION_NUDGE = (
     "Your last message says what you are going to do. Do it now, with your tools, and answer with what came of it."
 )
-"""What an agent can be told that has only promised."""
+"""A prompt for an agent that only promised to act."""
 
 PROMISE_CHARACTERS = 600
 _PROMISE = re.compile(r"\b(I will|I'll|I am going to|I'm going to|let me (first|now|start|begin))\b", re.IGNORECASE)
@@ -18,11 +18,11 @@ _WORKING = re.compile(
 
 
 def is_promise_only_answer(text: str | None, tool_call_count: int) -> bool:
-    """Whether an answer only says what is going to be done: a short one without a question or a result.
+    """Return whether an answer only announces work: it is short, and has neither a question nor a result.
 
     Args:
         text: The answer.
-        tool_call_count: How many tools were called for it: whoever has worked may say what comes next.
+        tool_call_count: The tool calls made for it; an agent that has called tools may announce its next step.
     """
     said = (text or "").strip()
     if not said or len(said) > PROMISE_CHARACTERS or "?" in said:

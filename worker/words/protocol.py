@@ -1,4 +1,4 @@
-"""Types of the public protocol that say what a task or an agent is given, and that nothing here acts on by itself."""
+"""Types of the public protocol for settings of tasks and agents that this framework accepts but does not act on."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,14 +9,14 @@ from worker.words.records import Words
 
 
 class MCPServerType(StrEnum):
-    """Where a server runs."""
+    """Where an MCP server runs."""
 
     Local = "local"
     Remote = "remote"
 
 
 class MCPServerTransport(StrEnum):
-    """How it is spoken to."""
+    """The transport of an MCP server."""
 
     STDIO = "stdio"
     SSE = "sse"
@@ -24,7 +24,7 @@ class MCPServerTransport(StrEnum):
 
 
 class MCPServerAuthType(StrEnum):
-    """How one signs in to it."""
+    """The authentication of an MCP server."""
 
     APIKey = "api_key"
     OAuth2 = "oauth2"
@@ -34,7 +34,7 @@ class MCPServerAuthType(StrEnum):
 
 
 class MCPServerSSOTokenMode(StrEnum):
-    """Which of a user's tokens it is given."""
+    """Which of a user's tokens an MCP server receives."""
 
     Access = "access"
     ID = "id"
@@ -42,7 +42,7 @@ class MCPServerSSOTokenMode(StrEnum):
 
 
 class MCPServerDetails(Words):
-    """A server that a task names among its ``mcp_servers``. Workers connect to none of them, and a note says so."""
+    """An MCP server listed in a task's ``mcp_servers``. Workers never connect to it, as a note in the log states."""
 
     id: str | None = None
     type: MCPServerType | None = MCPServerType.Remote
@@ -65,7 +65,7 @@ class MCPServerDetails(Words):
 
     @model_validator(mode="after")
     def _that_fits(self) -> "MCPServerDetails":
-        """A local server is a program, and a remote one is not."""
+        """Adjust the transport to the type: a local server is a program, a remote one is not."""
         if self.type is MCPServerType.Local:
             self.transport = MCPServerTransport.STDIO
         elif self.transport in (MCPServerTransport.STDIO, None):
@@ -74,7 +74,7 @@ class MCPServerDetails(Words):
 
 
 class PrincipalKind(StrEnum):
-    """The way somebody came."""
+    """The channel through which a caller came."""
 
     user = "user"
     slack = "slack"
@@ -84,7 +84,7 @@ class PrincipalKind(StrEnum):
 
 
 class Principal(Words):
-    """Who called, and how: what an input's ``principal`` may hold."""
+    """The caller, as the ``principal`` of an input may describe it."""
 
     kind: PrincipalKind
     id: str
@@ -101,7 +101,7 @@ class Principal(Words):
 
 
 class AgentDeploymentType(StrEnum):
-    """How an agent is deployed elsewhere; here workers serve it."""
+    """How an agent is deployed on other platforms; here workers serve it."""
 
     Serverless = "serverless"
     Container = "container"

@@ -1,27 +1,27 @@
-"""Providers of models that fail for everybody: what a failed call tells of one, and what is told of it."""
+"""Model providers that fail for every caller: reports of failed calls, and the state derived from them."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from worker.words.records import Words
 
-FAILURES = 3  # in a row, of all workers, until a provider counts as away
-FAILURES_SECONDS = 60.0  # within which the next has to follow
-PROBE_SECONDS = 2.0  # until the first probe; every other waits twice as long
+FAILURES = 3  # consecutive failures across all workers until a provider counts as down
+FAILURES_SECONDS = 60.0  # the longest gap between consecutive failures
+PROBE_SECONDS = 2.0  # until the first probe; the delay doubles with every further one
 LONGEST_PROBE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderFailure:
-    """A failed call, as far as it tells of its provider.
+    """A failed call and its consequences for the provider.
 
     Args:
-        id: The provider, with a digest of the key and address that it is asked with.
-        error_code: What it failed of.
+        id: The provider's name with a digest of the key and address used.
+        error_code: The kind of error.
         message: The provider's message.
-        provider_code: What the provider calls it.
-        opens: Whether tasks are to wait from now on: its quota is used up, its key is refused.
-        wait_seconds: How long tasks wait at the most; None means until a probe or a person says otherwise.
+        provider_code: The provider's own name for the error.
+        opens: Whether tasks must wait immediately: the quota is used up, or the key is refused.
+        wait_seconds: The longest time that tasks wait; None means until a probe succeeds or a person intervenes.
     """
 
     id: str
@@ -35,8 +35,8 @@ class ProviderFailure:
 class ProviderState(Words):
     """A provider whose calls fail.
 
-    ``since`` is none as long as its tasks are tried as usual; from then on they wait as ``pending``, without using up a
-    try, and ``probe_task`` alone asks it. ``ends_at``: when those that wait end as errors.
+    ``since`` is None while tasks are still tried as usual; once it is set they wait as ``pending``, without being
+    charged a try, and only ``probe_task`` calls the provider. ``ends_at``: when the waiting tasks end as errors.
     """
 
     id: str
@@ -53,5 +53,5 @@ class ProviderState(Words):
 
     @property
     def is_away(self) -> bool:
-        """Whether tasks wait for it."""
+        """Whether tasks wait for the provider."""
         return self.since is not None

@@ -1,4 +1,4 @@
-"""What every record shares."""
+"""The base class of all records."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Words(BaseModel):
-    """What every record shares: unknown fields are accepted and dropped, since the wire grows."""
+    """The base of all records. Unknown fields are dropped, since the wire format grows."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
     def model_dump_safe(self, **options: Any) -> dict[str, Any]:
-        """Dump it as JSON has it: enumerations as their texts, times as ISO text; options as of ``model_dump``."""
+        """Return the record as JSON values: enumerations as text, times as ISO text. Options as for ``model_dump``."""
         return self.model_dump(mode="json", **options)

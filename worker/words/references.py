@@ -1,4 +1,4 @@
-"""What stored files are named by: ``worker:<sha256>/<name>``, the name percent-encoded, or without a name."""
+"""References to stored files: ``worker:<sha256>/<name>`` with a percent-encoded name, or without a name."""
 
 import re
 from typing import NamedTuple
@@ -13,11 +13,11 @@ _REFERENCE = re.compile(r"worker:([0-9a-f]{64})(?:/(.*))?", re.DOTALL)
 
 
 class Reference(NamedTuple):
-    """A reference, read.
+    """A parsed reference.
 
     Args:
         sha256: The digest of the file's content, 64 hexadecimal digits.
-        name: Its name, decoded; the digest's beginning where the reference has none.
+        name: The decoded file name; the beginning of the digest if the reference has none.
     """
 
     sha256: str
@@ -25,13 +25,17 @@ class Reference(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> "Reference | None":
-        """Read a reference; None: it is no reference to a stored file."""
+        """Parse a reference; return None if the text is not a reference to a stored file."""
         match = _REFERENCE.fullmatch(text)
         return None if match is None else cls(match[1], unquote(match[2] or match[1][:12]))
 
     @classmethod
     def stored(cls, text: str) -> "Reference":
-        """Read a reference. Raises: FileNotStored, where it is none."""
+        """Parse a reference to a stored file.
+
+        Raises:
+            FileNotStored: The text is not a reference.
+        """
         found = cls.read(text)
         if found is None:
             raise FileNotStored(text)
@@ -39,5 +43,5 @@ class Reference(NamedTuple):
 
 
 def reference_of(sha256: str, name: str) -> str:
-    """What a stored file is named by, from its digest and its name."""
+    """Return the reference of a stored file."""
     return f"{SCHEME}{sha256}/{quote(clean(name) or 'file', safe='')}"

@@ -1,7 +1,7 @@
-"""What a run asks of a person, and what the person answers.
+"""Requests for human input, and the answers to them.
 
-A request's id is a digest of what is asked and where: code that asks something else asks under another id, so that no
-answer is ever given to a question which nobody has seen.
+A request's id is a digest of the question and its place: code that asks something else uses another id, so no answer is
+ever applied to a question that nobody has seen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,49 +19,49 @@ from worker.words.task_lists import TaskQuery
 from worker.words.texts import plain
 
 REQUESTS = "requests"
-"""Key in a task's ``hitl_request``: the list of what it waits for."""
+"""The key of the list of requests in a task's ``hitl_request``."""
 
-NOTE_CHARACTERS = 10_000  # of a note, which a model reads
-ID_CHARACTERS = 16  # 64 bits; what is told apart are the requests of one task
+NOTE_CHARACTERS = 10_000  # of an answer's note, which a model reads
+ID_CHARACTERS = 16  # 64 bits, enough to distinguish the requests of one task
 
 
 class RequestKind(StrEnum):
-    """What is asked for. All but ``Question`` are Agno's own pauses."""
+    """The kind of a request. All but ``Question`` correspond to Agno's own pauses."""
 
     Confirmation = "confirmation"  # may this tool be called, or this step be done?
     UserInput = "user_input"  # a form
     UserFeedback = "user_feedback"  # questions with choices
-    ExternalExecution = "external_execution"  # the result of a tool that somebody else calls
-    OutputReview = "output_review"  # is what a step has made good enough?
+    ExternalExecution = "external_execution"  # the result of a tool that is called elsewhere
+    OutputReview = "output_review"  # is the output of a step good enough?
     RouteSelection = "route_selection"  # which of a workflow's routes is taken?
-    Question = "question"  # a handler's own, see ``context.ask``
+    Question = "question"  # asked by a handler, see ``context.ask``
 
 
 APPROVED = frozenset({RequestKind.Confirmation, RequestKind.OutputReview})
-"""Kinds that are answered by yes or no, as is a question without schema and choices; the others by a value."""
+"""Kinds answered by yes or no. So is a question without schema and choices; all others are answered by a value."""
 
 Unanswered = Literal["reject", "fail"]
-"""What becomes of a task whose request nobody answers in time: the answer is no, or the task fails."""
+"""The effect of a request that is not answered in time: it counts as rejected, or the task fails."""
 
 
 class InputRequest(Words):
-    """One thing that a paused task waits for.
+    """One request that a paused task waits for.
 
     Args:
-        id: Names it among those of its task, and is bound to what is asked.
-        kind: What is asked for, see ``RequestKind``.
-        agent: Who asks: the name or id of the agent or step.
+        id: The id, unique within the task and derived from the question.
+        kind: The kind of answer wanted, see ``RequestKind``.
+        agent: The name or id of the agent or step that asks.
         tool_name: The tool that waits.
-        arguments: What the tool would be called with.
-        question: In words.
-        value_schema: JSON Schema of the answer's ``value``; ``schema`` in JSON. None: any value will do.
-        choices: What may be chosen from.
-        several: Whether several of them may be chosen.
-        asked_at: When it was asked first.
-        answer_by: When the task goes on without an answer.
-        answered_at: When it was answered, where others of its task are still open.
-        answer_url: A page where whoever has this link may answer it, once and without a key; it is made whenever the
-            request is read by somebody who may answer, where the server's address is known (``WORKER_PUBLIC_URL``).
+        arguments: The arguments that the tool would be called with.
+        question: The question in words.
+        value_schema: The JSON Schema of the answer's ``value``; ``schema`` in JSON. None accepts any value.
+        choices: The possible choices.
+        several: Whether more than one choice may be selected.
+        asked_at: When the request was first made.
+        answer_by: When the task continues without an answer.
+        answered_at: When it was answered, while other requests of the task are still open.
+        answer_url: A page where anyone with this link may answer, once and without a key. A fresh link is made whenever
+            a reader who may answer reads the request, if the server's address is set (``WORKER_PUBLIC_URL``).
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -82,18 +82,18 @@ class InputRequest(Words):
 
     @classmethod
     def asked(cls, place: Sequence[Any], kind: RequestKind, **what: Any) -> "InputRequest":
-        """Make one.
+        """Create a request and derive its id.
 
         Args:
-            place: Where it is asked, as JSON has it: the same in every attempt.
-            kind: What is asked for.
+            place: The place in the run, as JSON values that are the same in every attempt.
+            kind: The kind of answer wanted.
             what: The other fields.
         """
         fields = {name: plain(value) for name, value in what.items() if value is not None}
         made = cls.model_validate({"id": "", "kind": kind, **fields})
         unbound = {"id", "asked_at", "answer_by", "answered_at", "answer_url"}
         unbound |= {"question"} if made.tool_name else set()
-        asked = made.model_dump(mode="json", exclude=unbound)  # a tool's call is approved, not how it is described
+        asked = made.model_dump(mode="json", exclude=unbound)  # approval covers the tool call, not its description
         made.id = digest([*place, asked])[:ID_CHARACTERS]
         return made
 
@@ -105,15 +105,15 @@ class InputRequest(Words):
 
 
 class InputAnswer(Words):
-    """What a person answers.
+    """A person's answer to a request.
 
     Args:
-        id: Of the request; it may be left out where there is only one.
-        approve: Yes or no; no declines what asks for a value.
-        value: What was asked for: the form's fields, the choices, the tool's result, the edited output.
-        note: To the agent.
-        arguments: What the tool is to be called with instead.
-        unanswered: The platform's own word: nobody has answered in time.
+        id: The request's id; optional if there is only one request.
+        approve: Yes or no; no also declines a request for a value.
+        value: The value asked for: the form's fields, the choices, the tool's result, the edited output.
+        note: A note for the agent.
+        arguments: Arguments to call the tool with in place of the original ones.
+        unanswered: Set by the platform alone: nobody answered in time.
     """
 
     id: str | None = None
@@ -124,17 +124,17 @@ class InputAnswer(Words):
     unanswered: bool | None = None
 
     def said(self) -> dict[str, Any]:
-        """What was answered, as it is kept."""
+        """Return the answer in its stored form."""
         return self.model_dump(mode="json", exclude={"id"}, exclude_none=True)
 
 
 class ReceivedAnswer(InputAnswer):
-    """An answer as the event ``input_received`` tells it.
+    """An answer as sent in the event ``input_received``.
 
     Args:
-        kind: What had been asked for.
+        kind: The kind of the request.
         tool_name: The tool that waited.
-        answered_by: Who answered: a key's name, a user's; none where nobody says.
+        answered_by: The name of the key or user that answered; None if unknown.
     """
 
     kind: RequestKind
@@ -143,13 +143,13 @@ class ReceivedAnswer(InputAnswer):
 
 
 class OpenRequest(InputRequest):
-    """A request as an inbox shows it: with the task that waits.
+    """A request as an inbox shows it, with its task.
 
     Args:
         task_id: The task.
-        agent_id: The agent that the task is for.
-        title: The task's.
-        text: How the task's input begins.
+        agent_id: The task's agent.
+        title: The task's title.
+        text: The beginning of the task's input.
     """
 
     task_id: str
@@ -159,13 +159,13 @@ class OpenRequest(InputRequest):
 
 
 class RequestQuery(Words):
-    """Which open requests to list, the longest waiting first.
+    """Filters and paging for open requests; those that have waited longest come first.
 
     Args:
-        agent_id: Only this agent's tasks'; None means any agent's.
-        agents: Only these agents'; None means any agent's.
-        limit: How many tasks at the most, 1 to 1,000.
-        after: Page on: the id of the last task of the page before.
+        agent_id: Only requests of this agent's tasks; None means any agent's.
+        agents: Only requests of these agents' tasks; None means any agent's.
+        limit: The maximum number of tasks, 1 to 1,000.
+        after: The id of the last task of the previous page.
     """
 
     agent_id: str | None = None
@@ -175,18 +175,18 @@ class RequestQuery(Words):
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
-        """The agents that both filters leave; None means all."""
+        """The agents that pass both filters; None means all."""
         if self.agent_id is None:
             return self.agents
         return (self.agent_id,) if self.agents is None or self.agent_id in self.agents else ()
 
 
 OfAgents = TypeVar("OfAgents", TaskQuery, RequestQuery, ConversationQuery)
-"""What is asked of some agents' tasks."""
+"""A query that can be restricted to some agents."""
 
 
 def requests_of(hitl_request: Mapping[str, Any] | None) -> list[InputRequest]:
-    """What a task waits for, answered ones included; nothing where its ``hitl_request`` has another form."""
+    """Return a task's requests, answered ones included; an empty list if its ``hitl_request`` has another form."""
     listed = (hitl_request or {}).get(REQUESTS)
     if not isinstance(listed, list):
         return []
@@ -197,23 +197,24 @@ def requests_of(hitl_request: Mapping[str, Any] | None) -> list[InputRequest]:
 
 
 def open_requests(hitl_request: Mapping[str, Any] | None) -> list[InputRequest]:
-    """What a task still waits for."""
+    """Return the requests that a task still waits for."""
     return [each for each in requests_of(hitl_request) if each.answered_at is None]
 
 
 def matched(answers: Iterable[InputAnswer], requests: Sequence[InputRequest]) -> dict[str, InputAnswer]:
-    """Find which request each answer is for.
+    """Match answers to requests.
 
     Args:
-        answers: What was given.
-        requests: What the task waits for, or has waited for last; without an id the only one that is open is meant,
-            or the only one there is.
+        answers: The answers.
+        requests: The requests that the task waits for, or last waited for. An answer without an id belongs to the only
+            open request, or to the only request there is.
 
     Returns:
-        The answers by the requests' ids.
+        The answers by request id.
 
     Raises:
-        ValidationError: One names no request, and there are several; or two name the same one.
+        ValidationError: An answer has no id and there are several requests, two answers name the same request, or there
+            is no answer.
         Conflict: There is nothing to answer.
     """
     still_open = [each for each in requests if each.answered_at is None]
@@ -235,10 +236,10 @@ def matched(answers: Iterable[InputAnswer], requests: Sequence[InputRequest]) ->
 
 
 def check_answer(request: InputRequest, answer: InputAnswer) -> None:
-    """See whether an answer is of the kind that was asked for; whether its value fits the schema is another check.
+    """Check that an answer is of the kind asked for; whether its value fits the schema is checked separately.
 
     Raises:
-        ValidationError: It is not, and says what is wanted.
+        ValidationError: The answer is of the wrong kind; the error says which is wanted.
     """
     if answer.unanswered is not None:
         raise ValidationError("That nobody has answered is not for anybody to say.", field="unanswered")
@@ -275,7 +276,7 @@ def _check_arguments(request: InputRequest, answer: InputAnswer) -> None:
 
 
 def no_request(request_id: str, still_open: Sequence[InputRequest]) -> NotFound | Conflict:
-    """The error for an answer to what was not asked."""
+    """Return the error for an answer to an unknown request."""
     if not still_open:
         return Conflict("The task waits for no answer.")
     known = ", ".join(each.id for each in still_open)

@@ -1,28 +1,28 @@
-"""How often something is tried, and how long is waited between."""
+"""Retry policies: how many tries there are, and the delay between them."""
 
 import random
 from dataclasses import dataclass
 
 from worker.words.classification import classify
 
-SUSPICIONS = 2  # promise 10: from the second death of its worker on a task runs alone in a process of its own
-CRASHES = 3  # the third death of that process ends the task as failed
-MOST_SUSPICIONS = 20  # whatever ends so many workers, though it runs apart from them, must not go on for ever
+SUSPICIONS = 2  # promise 10: after its worker has died twice, a task runs alone in its own process
+CRASHES = 3  # the third death of that process fails the task
+MOST_SUSPICIONS = 20  # a task that so many workers died of, isolation notwithstanding, must not continue forever
 
-MOST_DOUBLINGS = 62  # of a wait: more would overflow, and by then every wait is at its cap
+MOST_DOUBLINGS = 62  # of a delay: more would overflow, and every delay reaches its cap before
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a handler is tried, and how long to wait between.
+    """How often a handler is tried, and the delay between tries.
 
-    Of a task the waits have full jitter; of a delivery they are within a fifth of what is said here, since it is said
-    for how long a receiver may be away.
+    Delays of tasks have full jitter. Delays of deliveries stay within a fifth of the values given here, since these
+    promise for how long a receiver may be down.
 
     Args:
-        attempts: Tries in all, the first included.
-        base: Seconds before the second try, at most; it doubles with every try.
-        cap: Seconds that a wait never exceeds.
+        attempts: Total number of tries, the first included.
+        base: Maximum seconds before the second try; the delay doubles with every further try.
+        cap: The longest delay in seconds.
     """
 
     attempts: int = 3
@@ -30,27 +30,27 @@ class RetryPolicy:
     cap: float = 60.0
 
     def delay(self, errors: int) -> float:
-        """Seconds to wait after so many failed tries: exponential, with full jitter so that tries do not march in step.
+        """Return the seconds to wait after failed tries: exponential back-off, with full jitter to spread retries out.
 
         Args:
-            errors: Failed tries so far, 1 or more.
+            errors: The number of failed tries so far, 1 or more.
         """
         return random.uniform(0, min(self.cap, self.base * 2 ** min(errors - 1, MOST_DOUBLINGS)))  # noqa: S311 - jitter, not a secret
 
 
 DELIVERY_RETRIES = RetryPolicy(attempts=10, base=1.0, cap=3600.0)
-"""How often an event is delivered to a handler that raises, unless it says otherwise; then it is set aside."""
+"""The default policy for events whose handler raises; when it is exhausted, the delivery is set aside."""
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Decide whether an error is worth another try: a property of the error, decided by one table.
+    """Return whether an error is worth another try.
 
     Args:
-        error: What was raised; its causes are looked at too.
+        error: The exception; its causes count as well.
     """
     return classify(error).is_retryable
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the other side asked us to wait, if it did; at most a day."""
+    """Return the seconds that the other side asked to wait, at most a day; None if it did not ask."""
     return classify(error).wait

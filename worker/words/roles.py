@@ -1,23 +1,27 @@
-"""What a key of the HTTP server is for."""
+"""Roles of the HTTP server's keys."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key may do, with the agents that it reaches."""
+    """The permissions of a key, within the agents that it reaches."""
 
     Viewer = "viewer"
-    """It reads."""
+    """Read."""
     Client = "client"
-    """It reads, and creates, changes, stops, retries and answers tasks."""
+    """Read; create, change, stop, retry and answer tasks."""
     Worker = "worker"
-    """It reads, claims tasks and events, and writes what its claims own."""
+    """Read; claim tasks and events, and write to what is claimed."""
     Admin = "admin"
-    """It does everything, agents and keys included."""
+    """Everything, agents and keys included."""
 
 
 def role_of(text: str) -> Role:
-    """The role of this name. Raises: ValueError, which names all."""
+    """Return the role with this name.
+
+    Raises:
+        ValueError: There is no such role; the message lists all.
+    """
     try:
         return Role(text)
     except ValueError:

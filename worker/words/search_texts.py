@@ -1,9 +1,9 @@
-"""Texts as they are searched: the same for what is stored and for what is asked."""
+"""Normalization of texts for search, applied alike to stored texts and to queries."""
 
 import re
 import unicodedata
 
-# Scripts that put no blanks between words: every two characters that follow one another are a word.
+# Scripts without spaces between words, in which every pair of adjacent characters counts as a word.
 _UNBROKEN = re.compile(
     "["
     "\u0e00-\u0eff"  # Thai, Lao
@@ -18,7 +18,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 class _Blanks(dict[int, int]):
-    """What is no part of a word becomes a blank: else a path, an address and a name in it would be different words."""
+    """A translation table from punctuation and symbols to spaces, so that paths and addresses split into words."""
 
     def __missing__(self, code: int) -> int:
         kind = unicodedata.category(chr(code))
@@ -30,13 +30,13 @@ _BLANKS = _Blanks()
 
 
 def searchable(text: str) -> str:
-    """A text in the one form in which words are compared: composed, of small letters, with blanks between words."""
+    """Return a text in the form in which words are compared: composed, lower-case, with spaces between words."""
     plain = unicodedata.normalize("NFKC", text).lower().translate(_BLANKS)
     return _UNBROKEN.sub(_pairs, plain)
 
 
 def words_of(text: str, most: int) -> list[str]:
-    """The first words of a text, as often as they stand in it."""
+    """Return the first words of a text, repetitions included."""
     found: list[str] = []
     for match in _WORD.finditer(text):
         found.append(match[0])

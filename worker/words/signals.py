@@ -1,4 +1,4 @@
-"""What is told to a task by name while it runs or waits, such as that an invoice was paid."""
+"""Signals: named notifications to a task while it runs or waits, such as that an invoice was paid."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ DATA_BYTES = 1024 * 1024
 
 
 class NewSignal(Words):
-    """A signal to be sent.
+    """A signal to send.
 
     Args:
-        name: What it is called; a run waits for it by that.
-        data: What comes with it, as JSON has it.
+        name: The name by which a run waits for it.
+        data: The payload, as JSON.
     """
 
     name: str = Field(min_length=1, max_length=NAME_CHARACTERS)
@@ -23,11 +23,11 @@ class NewSignal(Words):
 
 
 class ReceivedSignal(NewSignal):
-    """A signal as its task has it, and as the event ``signal_received`` tells it.
+    """A signal as stored with its task and sent in the event ``signal_received``.
 
     Args:
-        number: Among the task's signals: 1, 2, 3 …
-        sent_by: Who sent it; none where nobody says.
+        number: The number among the task's signals: 1, 2, 3 …
+        sent_by: The sender; None if unknown.
     """
 
     number: int

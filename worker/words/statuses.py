@@ -1,14 +1,14 @@
-"""The enumerations. ``StrEnum``: an f-string shows ``completed``, and ``==`` works with plain text."""
+"""The enumerations of the public protocol. Each is a ``StrEnum``: members format as, and compare to, plain text."""
 
 from enum import StrEnum
 from typing import Any
 
 
 class AgentExecutionStatus(StrEnum):
-    """Where a task stands.
+    """The status of a task.
 
-    ``Error``: the handler or agent raised, and no try is left. ``Failed``: it could not be carried out (tries used up
-    by crashes, time limit, unreadable input). ``Paused``: it waits for a person.
+    ``Error``: the handler or agent raised, and no try is left. ``Failed``: the task could not be carried out (tries
+    used up by crashes, time limit, unreadable input). ``Paused``: it waits for a person.
     """
 
     Pending = "pending"
@@ -22,12 +22,12 @@ class AgentExecutionStatus(StrEnum):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Have what checks values name each of them once, whatever other names it has."""
+        """Return a schema in which each value appears once, although a status may have several names."""
         return {**handler(source), "members": list(cls)}
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing changes any more without a retry."""
+        """Whether only a retry can change the status again."""
         return self in TERMINAL
 
 
@@ -42,7 +42,7 @@ TERMINAL = frozenset(
 
 
 class OutputFormat(StrEnum):
-    """What form a result is wanted in."""
+    """The format wanted for a result."""
 
     Text = "text"
     Json = "json"
@@ -68,7 +68,7 @@ class ThinkMode(StrEnum):
 
 
 class TaskUpdateEventType(StrEnum):
-    """The kinds of event a task has. A handler can be bound to those of ``BINDABLE``; others are passed over."""
+    """The types of events that a task has. Handlers can be bound to those in ``BINDABLE``."""
 
     TaskCreated = "task_created"
     TaskUpdated = "task_updated"
@@ -84,19 +84,20 @@ class TaskUpdateEventType(StrEnum):
     AuthEvent = "auth_event"
     ContextStatus = "context_status"
     TaskCompactization = "task_compactization"
-    InputRequested = "input_requested"  # ours: a person is asked for something
-    InputReceived = "input_received"  # ours: and has answered
-    SignalReceived = "signal_received"  # ours: somebody has told the task something by name
-    Step = "step"  # ours: a workflow's step, branch or loop began, ended, or goes on with its text
-    Custom = "custom"  # ours: something that an agent or a tool says beside its text
-    MessageReceived = "message_received"  # ours: somebody has said something to the task's agent
-    Note = "note"  # ours: something the reader of a task should know, such as an attachment that could not be read
+    # The types below are ours, not part of the public protocol.
+    InputRequested = "input_requested"  # a person was asked for input
+    InputReceived = "input_received"  # a person answered
+    SignalReceived = "signal_received"  # the task received a signal
+    Step = "step"  # a workflow's step, branch or loop started or ended, or its text continues
+    Custom = "custom"  # output of an agent or tool in addition to its text
+    MessageReceived = "message_received"  # the task's agent was sent a message
+    Note = "note"  # a note for readers of the task, such as about an attachment that could not be read
 
 
 WHOLE_TASK = frozenset(
     {TaskUpdateEventType.TaskCreated, TaskUpdateEventType.TaskUpdated, TaskUpdateEventType.TaskFinished}
 )
-"""Events whose data is the whole task as it stood then."""
+"""Events whose data is a snapshot of the whole task."""
 
 TOLD_BY_ENGINE = frozenset(
     {
@@ -106,22 +107,22 @@ TOLD_BY_ENGINE = frozenset(
         TaskUpdateEventType.MessageReceived,
     }
 )
-"""Events that no run tells: they come with a change of the task's own state."""
+"""Events that no run emits: the engine adds them when the task's state changes."""
 
 TOLD_ONCE = frozenset(TaskUpdateEventType) - WHOLE_TASK - TOLD_BY_ENGINE - {TaskUpdateEventType.Chunk}
-"""Events that a run tells once, however often it is taken up again."""
+"""Events that a run emits once, however often it is resumed."""
 
 BINDABLE = (
     *tuple(TaskUpdateEventType)[:6],
     TaskUpdateEventType.InputRequested,
     TaskUpdateEventType.InputReceived,
 )
-"""Events that a handler can serve."""
+"""Events that a handler can be bound to."""
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery that failed stands."""
+    """The state of a failed delivery."""
 
-    Waiting = "waiting"  # it is tried again by itself; what follows of its task waits behind it
-    SetAside = "set_aside"  # its tries are used up, or its handler gave it up; what follows has gone on
-    Retrying = "retrying"  # it was set aside, and somebody wishes that it be tried once more
+    Waiting = "waiting"  # it will be retried automatically; later events of its task wait behind it
+    SetAside = "set_aside"  # its tries are used up, or its handler gave it up; later events were delivered
+    Retrying = "retrying"  # it was set aside, and a retry was requested

@@ -1,4 +1,4 @@
-"""Lists of tasks: what is asked for, and what each item shows."""
+"""Lists of tasks: filters, paging and items."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ class TaskItem(Words):
     provider_code: str | None = None
     result: str | None = None
     title: str | None = None
-    text: str | None = None  # how its input begins
+    text: str | None = None  # the beginning of its input
     created_at: datetime
     updated_at: datetime | None = None
     started_at: datetime | None = None
@@ -39,7 +39,7 @@ class TaskItem(Words):
 
 @described(FILTERS)
 class TaskFilter(Words):
-    """What every list of tasks can be filtered by; ``FILTERS`` in ``words/task_options.py`` says what each is for."""
+    """Filters common to all lists of tasks; ``FILTERS`` in ``words/task_options.py`` describes each."""
 
     parent_task_id: str | None = None
     triggering_agent_id: str | None = None
@@ -55,7 +55,7 @@ class TaskFilter(Words):
     @model_validator(mode="before")
     @classmethod
     def _clean(cls, value: Any) -> Any:
-        return cleaned(value)  # as what is looked for was stored
+        return cleaned(value)  # stored texts were cleaned in the same way
 
     @field_validator("created_after", "created_before")
     @classmethod
@@ -64,18 +64,17 @@ class TaskFilter(Words):
 
 
 class TaskQuery(TaskFilter):
-    """Which tasks to list, newest first. A task fits where every filter that is given does.
+    """Filters and paging for a list of tasks, newest first. A task must match every filter given.
 
     Args:
-        agent_id: Only this agent's.
-        agents: Only these agents'; None means any agent's.
-        user_id: Only those done for this user.
+        agent_id: Only this agent's tasks.
+        agents: Only these agents' tasks; None means any agent's.
+        user_id: Only tasks done for this user.
         status: Only tasks in this status.
-        statuses: Only tasks in one of these; empty means in any.
+        statuses: Only tasks in one of these statuses; empty means any.
 
-    The others are those of ``TaskFilter``. By ``text``, the newest 10,000 of each status are looked through, or of each
-    agent where several are asked for; upper and lower case beyond ASCII are the same as far as the database's locale
-    knows them.
+    The other filters are those of ``TaskFilter``. A search for ``text`` covers the newest 10,000 tasks of each status,
+    or of each agent if several are given. Beyond ASCII, case is ignored as far as the database's locale supports it.
     """
 
     agent_id: str | None = None

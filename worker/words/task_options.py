@@ -1,6 +1,7 @@
-"""What can be said of a new task, and what a list of tasks can be filtered by: each once, for Python, HTTP and the CLI.
+"""The options of new tasks and the filters of task lists, each defined once for Python, HTTP and the CLI.
 
-The models of ``words/tasks.py`` and ``words/task_lists.py`` check the values; their schemas take the texts from here.
+The models in ``words/task_lists.py`` and ``words/tasks.py`` validate the values; their schemas take the texts from
+here.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from worker.words.finish import FinishReason
 from worker.words.statuses import LLMReasoningEffort, OutputFormat, ThinkMode
 
-if TYPE_CHECKING:  # the command line reads the tables, and starts without pydantic
+if TYPE_CHECKING:  # the command line reads these tables and must start without pydantic
     from pydantic import BaseModel
 
 M = TypeVar("M", bound="BaseModel")
@@ -19,14 +20,15 @@ M = TypeVar("M", bound="BaseModel")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing that can be said.
+    """An option or filter.
 
     Args:
         name: Its name in Python and JSON.
-        kind: What a value is: ``str``, ``int``, ``bool``, ``datetime``, an enumeration; ``dict`` or ``list``: JSON.
-        text: What it does, in a sentence.
-        flag: What the command line calls it, without dashes; None means the name with dashes in it.
-        least, most: Of an ``int``; None means any.
+        kind: The type of a value: ``str``, ``int``, ``bool``, ``datetime``, an enumeration; ``dict`` or ``list`` for
+            JSON.
+        text: Its effect, in a sentence.
+        flag: Its name on the command line, without dashes; None means the name with dashes for underscores.
+        least, most: The bounds of an ``int``; None means unbounded.
     """
 
     name: str
@@ -99,7 +101,7 @@ FILTERS = (
 
 
 def described(options: Sequence[Option]) -> Callable[[type[M]], type[M]]:
-    """Put the texts into a model's fields, and so into OpenAPI: a decorator of the model's class."""
+    """Return a class decorator that adds the texts of options to a model's fields, and thereby to OpenAPI."""
 
     def describe(model: type[M]) -> type[M]:
         for each in options:

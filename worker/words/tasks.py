@@ -1,4 +1,4 @@
-"""The task as it is stored and sent, and what can be asked of it."""
+"""The task, as stored and sent, and the settings and values it consists of."""
 
 import re
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from worker.words.records import Words
 from worker.words.statuses import AgentExecutionStatus, LLMReasoningEffort, OutputFormat, ThinkMode
 from worker.words.task_options import CREATE, described
 
-WEBHOOK_URL_CHARACTERS = 2000  # more than any browser or proxy takes
-CONVERSATION_CHARACTERS = 400  # 1,600 bytes at most; an index entry of PostgreSQL holds 2,700
-INTERNAL_STATUS_CHARACTERS = 255  # the public contract; also a CHECK of the database
+WEBHOOK_URL_CHARACTERS = 2000  # longer URLs do not pass browsers and proxies reliably
+CONVERSATION_CHARACTERS = 400  # 1,600 bytes at most; a PostgreSQL index entry holds 2,700
+INTERNAL_STATUS_CHARACTERS = 255  # from the public contract; also a CHECK in the database
 
 EFFORT = "llm_reasoning_effort"
 LLM = ("llm_model_provider", "llm_model_name", EFFORT)
-"""What a task can say of its model."""
+"""The settings with which a task chooses its model."""
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -41,22 +41,22 @@ class User(Words):
 
     @property
     def display_name(self) -> str:
-        """First and last name, else the address, else the id."""
+        """The first and last name, else the e-mail address, else the id."""
         name = " ".join(part for part in (self.first_name, self.last_name) if part)
         return name or self.email or self.id or ""
 
 
 class AgentExecutionInput(Words):
-    """What a task is about: text, files, or both.
+    """The input of a task: text, files, or both.
 
     Args:
         text: The prompt.
-        files: URLs of files, or references of uploaded ones. What ``attachments`` name, as the public client sends
-            them (``[{"url": …}]``), is among them.
-        user: Whom it is done for.
+        files: URLs of files, or references to uploaded ones. URLs in ``attachments``, the form that the public client
+            sends (``[{"url": …}]``), are added to them.
+        user: The person the task is done for.
 
     Raises:
-        ValidationError: Neither text nor files.
+        ValidationError: There is neither text nor files.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -82,14 +82,13 @@ class AgentExecutionInput(Words):
 
 
 class Tokens(Words):
-    """Tokens that a run used, its team members' included.
+    """The tokens that a run used, including those of team members.
 
     Args:
-        prompt_tokens: All that the models were given, whichever provider it was: what was read from its cache and
-            written to it included.
-        completion_tokens: What they answered, their thoughts included.
-        cache_read_tokens: Those of the prompt that came from the provider's cache.
-        cache_write_tokens: Those of the prompt that it has put there.
+        prompt_tokens: All input tokens, whatever the provider; includes tokens read from and written to its cache.
+        completion_tokens: All output tokens, including reasoning.
+        cache_read_tokens: Input tokens that came from the provider's cache.
+        cache_write_tokens: Input tokens that were written to the provider's cache.
     """
 
     prompt_tokens: int = 0
@@ -99,11 +98,11 @@ class Tokens(Words):
 
     @property
     def total_tokens(self) -> int:
-        """Prompt and completion."""
+        """The sum of prompt and completion tokens."""
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: "Tokens") -> "Tokens":
-        """Those of two runs."""
+        """Return the tokens of two runs together."""
         return Tokens(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
@@ -121,7 +120,7 @@ class PlanStep(Words):
 
 
 class DeepPlanning(Words):
-    """The plan of an agent that plans."""
+    """The plan of a planning agent."""
 
     enabled: bool = False
     enforce: bool = False
@@ -131,7 +130,7 @@ class DeepPlanning(Words):
 
 @described(CREATE)
 class TaskSettings(Words):
-    """What is fixed when a task is created; ``CREATE`` in ``words/task_options.py`` says what each is for."""
+    """The settings fixed when a task is created; ``CREATE`` in ``words/task_options.py`` describes each."""
 
     source: str | None = "sdk"
     worker_id: str | None = None
@@ -166,18 +165,18 @@ class TaskSettings(Words):
 
     @property
     def reasoning_effort(self) -> LLMReasoningEffort | None:
-        """How long its model may think: as the task itself says, else high where it asks to think harder."""
+        """How long the model may think: the task's own setting, else high if it asks to think harder."""
         harder = LLMReasoningEffort.High if self.think_mode is ThinkMode.Harder else None
         return self.asked("llm_reasoning_effort") or harder
 
     def asked(self, name: str) -> Any:
-        """What the task itself says of its model, and not its agent; None means nothing."""
+        """Return one of the task's own model settings; None if it is unset or comes from the agent."""
         return None if name in getattr(self, "llm_of_agent", ()) else getattr(self, name)
 
     @field_validator("traceparent", mode="before")
     @classmethod
     def _traceparent(cls, value: Any) -> str | None:
-        return value if is_traceparent(value) else None  # W3C: what is none is passed over
+        return value if is_traceparent(value) else None  # W3C: invalid values are ignored
 
     @field_validator("webhook_url")
     @classmethod
@@ -186,12 +185,12 @@ class TaskSettings(Words):
 
 
 class NewTask(TaskSettings):
-    """A task to be created.
+    """A task to create.
 
     Args:
         agent_id: The agent it is for.
         input: Text, files, user.
-        id: An own identifier, or none to have one made. An existing finished task's: it runs again with this input.
+        id: The id to use; None generates one. The id of an existing finished task runs that task again with this input.
     """
 
     agent_id: str
@@ -218,7 +217,7 @@ class NewTask(TaskSettings):
 
 
 class LocalTaskTest(Words):
-    """A task to try a handler with: ``@on_task(test_task=…)``, where its module is run as a script."""
+    """A task to try out a handler with: ``@on_task(test_task=…)``, used when its module runs as a script."""
 
     input: AgentExecutionInput
     agent_version: str | None = None
@@ -227,7 +226,7 @@ class LocalTaskTest(Words):
 
 
 class TaskRecord(TaskSettings):
-    """A task, whole."""
+    """A complete task."""
 
     id: str
     agent_id: str
@@ -241,42 +240,42 @@ class TaskRecord(TaskSettings):
     started_at: datetime | None = None
     paused_at: datetime | None = None
     finished_at: datetime | None = None
-    available_at: datetime | None = None  # a waiting retry: when it may be claimed
+    available_at: datetime | None = None  # when a waiting retry may be claimed
     sub_executions: list[str] = Field(default_factory=list[str])
-    artifacts: list[Artifact] = Field(default_factory=list[Artifact])  # files that its runs have made
-    execution_attempts: int = 0  # the attempt that owns it, or the last that did
-    turn: int = 0  # how many inputs it was given before this one: 1 where a finished task was continued once
-    suspicions: int = 0  # deaths of a worker that ran it, and other tasks beside it: nothing is charged for them
-    crashes: int = 0  # deaths of the process that ran it alone
+    artifacts: list[Artifact] = Field(default_factory=list[Artifact])  # files that its runs produced
+    execution_attempts: int = 0  # the number of the attempt that owns it, or last did
+    turn: int = 0  # the number of earlier inputs: 1 if a finished task was continued once
+    suspicions: int = 0  # deaths of a worker while it ran there alongside others; nothing is charged for them
+    crashes: int = 0  # deaths of a process that ran it alone
     errors: int = 0
-    error_code: str | None = None  # what its last failed try failed of, see ``ErrorCode``; none once it is completed
-    provider_code: str | None = None  # what the provider itself calls that, ``overloaded_error`` say
+    error_code: str | None = None  # the error of its last failed try, see ``ErrorCode``; None once completed
+    provider_code: str | None = None  # the provider's own name for that error, such as ``overloaded_error``
     is_manually_stopped: bool = False
     deep_planning: DeepPlanning = Field(default_factory=DeepPlanning)
     hitl_request: dict[str, Any] | None = None
-    messages_sent: int = 0  # told to its run alone: how many messages it was sent before the run began
+    messages_sent: int = 0  # set for its run only: messages received before the run began
     waiting_for: str | None = None  # what a pending task waits for: a time, a signal, its turn in a conversation
     last_executed_node_id: str | None = None
     tokens: Tokens | None = None
     used_tools: list[str] = Field(default_factory=list[str])
-    finish_reason: str | None = None  # why the answer that is its result ended (words.finish)
+    finish_reason: str | None = None  # why the answer that became its result ended (words.finish)
     duration: float | None = None  # seconds of the last attempt
     last_event: int = 0
-    llm_of_agent: dict[str, str] = Field(default_factory=dict[str, str])  # by field: where the task says nothing
+    llm_of_agent: dict[str, str] = Field(default_factory=dict[str, str])  # by field, for those unset in the task
 
     SECRET: ClassVar[frozenset[str]] = frozenset({"user_tokens", "user_oidc_token"})
-    """What only the run of a task is shown; whoever reads the task otherwise finds it empty."""
+    """Fields that only the task's run can read; for every other reader they are empty."""
 
 
 def with_agents_model(task: TaskRecord, agent: Mapping[str, str]) -> TaskRecord:
-    """A task that knows what its agent says of the model, as far as it says nothing itself.
+    """Return the task with its agent's model settings filled in for those that the task leaves unset.
 
     Args:
         task: The task.
-        agent: What the agent says, by the task's own names (``llm_model_name`` and so on).
+        agent: The agent's settings, by the task's field names (``llm_model_name`` and so on).
     """
     said = dict(agent)
-    if task.llm_model_name is not None or task.llm_model_provider is not None:  # of one model, not of two
+    if task.llm_model_name is not None or task.llm_model_provider is not None:  # never mix the settings of two models
         said = {name: value for name, value in said.items() if name == EFFORT}
     if task.reasoning_effort is not None:
         said.pop(EFFORT, None)
@@ -284,7 +283,7 @@ def with_agents_model(task: TaskRecord, agent: Mapping[str, str]) -> TaskRecord:
 
 
 def effective(fields: dict[str, Any]) -> dict[str, Any]:
-    """A task's fields with the model that counts: its own, else its agent's. They are changed in place."""
+    """Fill in a task's fields with the model that applies, its own or its agent's. The mapping is changed in place."""
     for name, value in (fields.get("llm_of_agent") or {}).items():
         if fields.get(name) is None and name in LLM:
             fields[name] = value if name != EFFORT else next((e for e in LLMReasoningEffort if e == value), None)
@@ -299,15 +298,15 @@ def _url_of(attachment: Any) -> str:
 
 
 def is_traceparent(value: object) -> bool:
-    """Whether something is a W3C trace context's ``traceparent``."""
+    """Return whether a value is a W3C trace context ``traceparent``."""
     return isinstance(value, str) and _TRACEPARENT.fullmatch(value) is not None
 
 
 def check_webhook_url(value: str) -> str:
-    """Check the form of a URL that the end of a task is posted to; whether its address may be used shows when it is.
+    """Check the form of a webhook URL. Whether its address is allowed is checked when the webhook is posted.
 
     Raises:
-        ValueError: It is no URL of http or https, or has a user and password.
+        ValueError: The value is not an http or https URL, or contains a user or password.
     """
     try:
         parts = urlsplit(value)

@@ -1,7 +1,7 @@
-"""Text that can be stored and sent: one rule for whatever comes from a client, a model, a tool or a file.
+"""Normalization of text that can be stored and sent, the same for clients, models, tools and files.
 
-PostgreSQL holds no NUL, and UTF-8 no half of a surrogate pair (text cut inside an emoji, as JavaScript's ``slice``
-does). Both become U+FFFD, wherever they stand, before anything is stored: what was taken can always be read.
+PostgreSQL cannot store NUL, and UTF-8 cannot encode a lone surrogate (text cut inside an emoji, as JavaScript's
+``slice`` does). Both become U+FFFD before anything is stored, so that everything accepted can be read back.
 """
 
 import re
@@ -21,14 +21,14 @@ def clean(text: str) -> str: ...
 @overload
 def clean(text: None) -> None: ...
 def clean(text: str | None) -> str | None:
-    """Make a text one that can be stored and sent: NUL and lone surrogates become U+FFFD."""
+    """Return the text with NUL and lone surrogates replaced by U+FFFD."""
     if text is None or _is_clean(text):
         return text
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def is_clean(value: Any) -> bool:
-    """Whether every text in a value of JSON can be stored and sent as it is."""
+    """Return whether every text in a JSON value can be stored and sent as it is."""
     if isinstance(value, str):
         return _is_clean(value)
     if isinstance(value, dict):
@@ -48,31 +48,31 @@ def _is_clean(text: str) -> bool:
 
 
 def cleaned(value: T) -> T:
-    """A value of JSON in which every text is clean: the very same value where it is so already."""
+    """Return a JSON value with every text cleaned; the identical object if all are clean already."""
     return value if is_clean(value) else cast("T", plain(value))
 
 
 def encode(value: Any) -> bytes:
     """Encode a value as JSON.
 
-    NUL and lone surrogates become U+FFFD, NaN and infinities null; what JSON does not know becomes text.
+    NUL and lone surrogates become U+FFFD, NaN and infinities null, and values that JSON cannot represent text.
     """
     try:
         encoded = to_json(value, inf_nan_mode="null", serialize_unknown=True)
-    except ValueError:  # pydantic's own errors are of this kind, too
+    except ValueError:  # includes pydantic's own errors
         encoded = to_json(plain(value), inf_nan_mode="null", serialize_unknown=True)
     return _NUL.sub(rb"\1\\ufffd", encoded) if b"\\u0000" in encoded else encoded
 
 
 def plain(value: Any, *, strict: bool = False) -> Any:
-    """Rebuild a value from what JSON knows, every text clean.
+    """Rebuild a value from JSON types, with every text cleaned.
 
     Args:
-        value: Anything.
-        strict: Refuse what JSON does not know; else it becomes text.
+        value: Any value.
+        strict: Whether to refuse values that JSON cannot represent; if not, they become text.
 
     Raises:
-        ValueError: There is such a thing in it, and it is refused.
+        ValueError: The value contains something that JSON cannot represent, and ``strict`` is set.
     """
     match value:
         case str():
@@ -93,7 +93,7 @@ def plain(value: Any, *, strict: bool = False) -> Any:
 
 
 def _alone(value: Any, *, strict: bool) -> Any:
-    """Rebuild what JSON does not know itself: a date, an enum, anything."""
+    """Convert a scalar that is not a JSON type, such as a date or an enum."""
     try:
         return from_json(to_json(value, inf_nan_mode="null", serialize_unknown=not strict))
     except ValueError:

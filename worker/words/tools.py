@@ -1,4 +1,4 @@
-"""Tools as others see them, and what comes of calling one."""
+"""Tools as published by workers, and the results of calling them."""
 
 import re
 from typing import Any
@@ -9,21 +9,21 @@ from worker.words.errors import ConfigurationError
 from worker.words.records import Words
 
 TOOL_SECONDS = 120.0
-"""How long a call may take where its tool says nothing."""
+"""The default time limit of a call."""
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-"""What providers of models take as the name of a tool."""
+"""The tool names that model providers accept."""
 
 
 class ToolRecord(Words):
     """A tool of an agent.
 
     Args:
-        name: How models, and those who call it, name it.
-        description: What it does, for a model.
-        parameters: What it is called with, as a JSON Schema of an object.
-        timeout: Seconds that a call may take.
-        agent_ids: Whose it is; None means every agent's that its worker serves.
+        name: The name for models and other callers.
+        description: Its purpose, for a model.
+        parameters: Its arguments, as a JSON Schema of an object.
+        timeout: The time limit of a call in seconds.
+        agent_ids: The agents that have it; empty means every agent that its worker serves.
     """
 
     name: str
@@ -33,31 +33,31 @@ class ToolRecord(Words):
     agent_ids: tuple[str, ...] = ()
 
     def is_for(self, agent_id: str) -> bool:
-        """Whether an agent has it."""
+        """Return whether an agent has this tool."""
         return not self.agent_ids or agent_id in self.agent_ids
 
 
 class AgentTool(ToolRecord):
-    """A tool, and the agent that has it."""
+    """A tool together with the agent that has it."""
 
     agent_id: str
 
 
 class ToolInvocationResult(Words):
-    """What came of calling a tool.
+    """The result of calling a tool.
 
     Args:
         tool_id: The tool's name.
-        tool_call_id: The caller's own id of the call.
+        tool_call_id: The caller's own id for the call.
         task_id: The task within which it was called.
-        payload: What it was called with.
-        status_code: 200; 422: the payload does not fit and the tool was not called; 504: it took too long; 500: it
-            raised; 404: no worker that is here has it.
-        result: What the tool answered; where it did not, the error's text.
-        is_success: Whether it answered.
-        is_error: The contrary.
-        error: Why it did not.
-        execution_time: Seconds that the call took.
+        payload: The arguments.
+        status_code: 200; 422: the payload does not fit, and the tool was not called; 504: it timed out; 500: it raised;
+            404: no live worker has it.
+        result: The tool's answer, or the text of the error.
+        is_success: Whether the tool answered.
+        is_error: The opposite of ``is_success``.
+        error: Why it failed.
+        execution_time: The duration of the call in seconds.
         is_local: Whether it was called in this process.
     """
 
@@ -75,7 +75,11 @@ class ToolInvocationResult(Words):
 
 
 def check_name(name: str) -> str:
-    """Let pass what providers take as a tool's name. Raises: ConfigurationError."""
+    """Return the name of a tool if model providers accept it.
+
+    Raises:
+        ConfigurationError: Model providers do not accept the name.
+    """
     if NAME.fullmatch(name):
         return name
     raise ConfigurationError(f"a tool's name has 1 to 64 letters, digits, _ and -, unlike {name[:80]!r}")

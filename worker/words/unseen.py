@@ -1,33 +1,33 @@
-"""Characters that nobody sees, and that make a text look like another one."""
+"""Invisible characters, which make one text look like another."""
 
 import re
 
-_JOINERS = r"\u00ad\u200c\u200d"  # which Persian and some emoji are written with: in a text they stay
+_JOINERS = r"\u00ad\u200c\u200d"  # kept in texts, since Persian and some emoji need them
 _INVISIBLE = (
     r"\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, separators
-    r"\U000e0000-\U000e007f"  # tags: a whole sentence may be written in them
-    r"\ud800-\udfff"  # halves of characters
+    r"\U000e0000-\U000e007f"  # tags, which can spell out whole sentences
+    r"\ud800-\udfff"  # surrogates
 )
 
 UNSEEN = re.compile(rf"[\x00-\x1f\x7f-\x9f{_JOINERS}{_INVISIBLE}]+")
-"""Control, direction and tag characters, line ends among them."""
+"""Control, direction and tag characters, line breaks included: for names."""
 
 UNSEEN_IN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
-"""The same, but for line ends, tabs and joiners: for texts rather than names."""
+"""Like ``UNSEEN``, but without line breaks, tabs and joiners: for texts."""
 
 
 def name_of(text: str) -> str:
-    """A text as a name, which is one line of what people see."""
+    """Return a text as a one-line name, without invisible characters."""
     return UNSEEN.sub("", text).strip()
 
 
 def line_of(text: str) -> str:
-    """A text as one line, in which whatever nobody sees is written out."""
+    """Return a text as one line in which invisible characters are escaped."""
     return escaped(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def escaped(text: str) -> str:
-    r"""A text in which unseen characters are written out, as JSON does: ``\u202e``."""
+    r"""Return a text with invisible characters escaped as in JSON: ``\u202e``."""
     return text if text.isascii() and text.isprintable() else UNSEEN_IN_LINES.sub(_escape, text)
 
 

@@ -1,19 +1,19 @@
-"""What a clean-up removes."""
+"""The statistics of a clean-up."""
 
 from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed, or would be.
+    """The numbers of removed items, or of items that a clean-up would remove.
 
     Args:
-        tasks: Finished tasks whose time is over, with all that is theirs.
-        events: Of these tasks.
-        journal: Rows of journals that no attempt will read any more.
+        tasks: Finished tasks past their retention time, with everything that belongs to them.
+        events: The events of these tasks.
+        journal: Journal rows that no attempt will read again.
         files: Stored files that no task refers to.
-        file_bytes: What these files hold.
-        audit: Lines of the audit log.
+        file_bytes: The total size of these files.
+        audit: Entries of the audit log.
     """
 
     tasks: int = 0

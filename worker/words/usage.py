@@ -1,4 +1,4 @@
-"""What runs of agents use, counted while they go on."""
+"""The usage of agent runs, counted while they run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from worker.words.tasks import Tokens
 
 @dataclass(slots=True)
 class Usage:
-    """What a run uses: tokens of all its models, and tools in order of first use; and why its answer ended."""
+    """The usage of a run: tokens of all its models, tools in order of first use, and why its answer ended."""
 
     prompt: int = 0
     completion: int = 0
@@ -19,7 +19,7 @@ class Usage:
     finish: FinishReason | None = None
 
     def add(self, usage: Sequence[int]) -> None:
-        """Count the tokens of one answer, in the order of the fields."""
+        """Add the tokens of one answer, given in the order of the fields."""
         prompt, completion, cache_read, cache_write = usage
         self.prompt += prompt
         self.completion += completion
@@ -27,16 +27,16 @@ class Usage:
         self.cache_write += cache_write
 
     def take(self, usage: Sequence[int], tools: Sequence[str]) -> None:
-        """Count what a whole run has used."""
+        """Add the usage of a whole run."""
         self.add(usage)
         self.tools |= dict.fromkeys(tools)
 
     def counted(self) -> list[int]:
-        """The tokens, in the order of the fields."""
+        """Return the tokens in the order of the fields."""
         return [self.prompt, self.completion, self.cache_read, self.cache_write]
 
     def tokens(self) -> Tokens:
-        """The same as the task has them."""
+        """Return the tokens as a task stores them."""
         return Tokens(
             prompt_tokens=self.prompt,
             completion_tokens=self.completion,
@@ -46,7 +46,7 @@ class Usage:
 
 
 def sum_of(counts: Iterable[Sequence[int]]) -> Tokens:
-    """The tokens of several answers or runs, each in the order of the fields."""
+    """Return the total tokens of several answers or runs, each given in the order of the fields."""
     usage = Usage()
     for each in counts:
         usage.add(each)

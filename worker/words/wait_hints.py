@@ -1,4 +1,4 @@
-"""How long the other side asks to wait, in whichever of the ways that providers have."""
+"""Delays that a provider asks for, in any of the forms that providers use."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.words.error_facts import Facts, attribute
 
-MOST_SECONDS = 86_400.0  # a day: the longest that providers count a limit over; nothing is held meanwhile
+MOST_SECONDS = 86_400.0  # a day, the longest period of any provider's limit; a waiting task holds no resources
 
 MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 SECONDS = ("retry-after", "x-retry-after")
@@ -22,7 +22,7 @@ LIMITS = (
     ),
     re.compile(r"(?:x-)?rate-?limit(?P<of>)-(?P<what>remaining|reset)\Z"),
 )
-"""Headers that say how much is left of a limit, and until when: OpenAI's and Groq's, Anthropic's, the IETF's."""
+"""Headers with the remainder and the reset time of a limit: of OpenAI and Groq, of Anthropic, of the IETF."""
 
 PART = r"(?:\d{1,7}(?:\.\d{1,9})?)\s?(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)"
 TEXT = re.compile(
@@ -30,18 +30,18 @@ TEXT = re.compile(
     rf"(?P<wait>{PART}(?:[\s,]{{0,2}}(?:and\s)?{PART}){{0,3}})(?![a-z])",
     re.IGNORECASE,
 )
-"""“Please try again in 7.5s”, “Please retry in 37.9s”, “Retry after 1m30s”, “wait 12 seconds”."""
+"""Matches “Please try again in 7.5s”, “Please retry in 37.9s”, “Retry after 1m30s”, “wait 12 seconds”."""
 
 DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,9})?)\s?([a-z]+)", re.IGNORECASE)
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def wait_asked_for(error: BaseException, facts: Facts) -> float | None:
-    """Seconds that one exception asks to wait, 0 to a day.
+    """Return the seconds that an exception asks to wait, 0 to a day; None if it does not ask.
 
     Args:
-        error: Has a ``retry_after`` of its own, perhaps.
-        facts: What else it carries.
+        error: The exception, which may have a ``retry_after`` attribute.
+        facts: Its other facts.
     """
     for seconds in _hints(error, facts):
         if seconds is not None and isfinite(seconds):
@@ -50,7 +50,7 @@ def wait_asked_for(error: BaseException, facts: Facts) -> float | None:
 
 
 def _hints(error: BaseException, facts: Facts) -> Iterator[float | None]:
-    """From what is said most exactly to what is read between the lines."""
+    """Iterate over all hints, from explicit delays to inferred ones."""
     yield _moment(attribute(error, "retry_after"))
     for name in MILLISECONDS:
         milliseconds = _number(facts.headers.get(name))
@@ -67,8 +67,8 @@ def _hints(error: BaseException, facts: Facts) -> Iterator[float | None]:
 
 
 def duration(text: object) -> float | None:
-    """Seconds of a length of time such as ``37s``, ``6m0s``, ``1.5 minutes``, ``120ms``."""
-    if not isinstance(text, str) or len(text) > 100:  # noqa: PLR2004 - nobody writes a duration so long
+    """Return the seconds of a duration such as ``37s``, ``6m0s``, ``1.5 minutes``, ``120ms``; None if it is none."""
+    if not isinstance(text, str) or len(text) > 100:  # noqa: PLR2004 - longer than any duration
         return None
     parts = DURATION.findall(text)
     return sum(float(number) * _unit(unit) for number, unit in parts) if parts else None
@@ -89,7 +89,7 @@ def _number(value: Any) -> float | None:
 
 
 def _moment(value: Any) -> float | None:
-    """Seconds, or a date by this machine's clock."""
+    """Parse a number of seconds, or a date relative to this machine's clock."""
     if value is None:
         return None
     number = _number(value)
@@ -107,7 +107,7 @@ def _of_text(text: str) -> float | None:
 
 
 def _reset(headers: dict[str, str]) -> float | None:
-    """When the limit that is used up begins anew; of several, the last."""
+    """Return the seconds until the exhausted limit resets; of several, the last."""
     left: dict[str, float] = {}
     resets: dict[str, float] = {}
     for name, value in headers.items():
@@ -122,7 +122,7 @@ def _reset(headers: dict[str, str]) -> float | None:
 
 
 def _until(value: str) -> float | None:
-    """Seconds until a reset: a number of them, a moment since 1970 in seconds or milliseconds, a date, a duration."""
+    """Parse the time until a reset: seconds, a Unix time in seconds or milliseconds, a date, or a duration."""
     number = _number(value)
     if number is not None and isfinite(number):
         now = time.time()

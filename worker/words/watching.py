@@ -1,7 +1,7 @@
-"""Stretches of work that somebody may watch from beginning to end: attempts, calls of models and of tools.
+"""Stretches of work that can be observed from start to end: attempts, model calls and tool calls.
 
-What is over is announced (``notices``); a stretch is for those who must be there while it lasts, such as traces, where
-what happens within it belongs to it. Nobody watches: a stretch costs two function calls.
+Notices (``notices``) announce events after they happened. A stretch is for observers that must be present while the
+work runs, such as traces, which attribute nested work to it. Without watchers a stretch costs two function calls.
 """
 
 import sys
@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 
 @dataclass(slots=True)
 class Stretch:
-    """Something that takes time; what is known only at its end is set on it by then.
+    """A piece of work with a duration. Fields known only at its end are set by then.
 
     Args:
-        error: What it ended with, if it failed.
+        error: The error that ended it, if it failed.
     """
 
     error: BaseException | None = None
@@ -24,10 +24,10 @@ class Stretch:
 
 @dataclass(slots=True)
 class Creation(Stretch):
-    """A task is being created.
+    """The creation of a task.
 
     Args:
-        traceparent: The trace it is to belong to, as W3C writes it; a watcher may put another in its place.
+        traceparent: The W3C trace context that the task is to belong to; a watcher may replace it.
     """
 
     agent_id: str = ""
@@ -37,7 +37,7 @@ class Creation(Stretch):
 
 @dataclass(slots=True)
 class AttemptMade(Stretch):
-    """An attempt is being made. ``outcome``: the task's status after it, or ``handed back``, ``retried``, ``lost``."""
+    """An attempt. ``outcome``: the task's status after it, or ``handed back``, ``retried``, ``lost``."""
 
     task_id: str = ""
     agent_id: str = ""
@@ -49,12 +49,12 @@ class AttemptMade(Stretch):
 
 @dataclass(slots=True)
 class ModelCallSpan(Stretch):
-    """A model is being asked.
+    """A model call.
 
     Args:
-        streamed: Its answer comes in pieces, to whoever iterates: what happens meanwhile is not all within it.
-        replayed: The journal answered; the model was not asked.
-        finish_reason: Why its answer ended (``words.finish``).
+        streamed: Whether the answer is streamed to a consumer: the block then spans code that is not part of the call.
+        replayed: Whether the journal answered instead of the model.
+        finish_reason: Why the answer ended (``words.finish``).
     """
 
     model: str = ""
@@ -70,7 +70,7 @@ class ModelCallSpan(Stretch):
 
 @dataclass(slots=True)
 class ToolCalled(Stretch):
-    """A tool is being called. ``failed``: it raised, which its agent was told as a result."""
+    """A tool call. ``failed``: the tool raised, which its agent received as a result."""
 
     tool: str = ""
     call_id: str = ""
@@ -86,21 +86,21 @@ _watchers: list[Watcher] = []
 
 
 def watch(watcher: Watcher) -> Callable[[], None]:
-    """Watch every stretch of this process from now on.
+    """Watch all later stretches of this process.
 
     Args:
-        watcher: Called where a stretch begins, on whatever thread that is; answers what to call at its end, on the
-            same thread unless it is streamed. It must be quick and raise nothing.
+        watcher: Called on the thread where a stretch starts. It returns a function to call at the end, on the same
+            thread unless the stretch is streamed. It must return quickly and never raise.
 
     Returns:
-        A function that ends the watch.
+        A function that stops the watch.
     """
     _watchers.append(watcher)
     return lambda: _watchers.remove(watcher) if watcher in _watchers else None
 
 
 class watched(Generic[S]):  # noqa: N801 - read as a verb: with watched(stretch)
-    """Have a stretch watched for the length of a block; what leaves the block as an error is its error."""
+    """Let watchers observe a stretch for the duration of a block. An error that leaves the block is set on it."""
 
     __slots__ = ("_ends", "_stretch")
 
@@ -109,17 +109,17 @@ class watched(Generic[S]):  # noqa: N801 - read as a verb: with watched(stretch)
         self._ends: list[End] = []
 
     def __enter__(self) -> S:
-        """Tell the watchers that it begins."""
+        """Notify the watchers of the start."""
         if _watchers:
             self._ends = [end for watcher in tuple(_watchers) if (end := watcher(self._stretch)) is not None]
         return self._stretch
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        """Tell them that it is over, in the opposite order."""
+        """Notify the watchers of the end, in reverse order."""
         if error is not None:
             self._stretch.error = error
         while self._ends:
             try:
                 self._ends.pop()()
-            except Exception:  # noqa: BLE001 - the error's own methods may raise; what was watched has happened
+            except Exception:  # noqa: BLE001 - a failing watcher must not affect the work, which is done
                 traceback.print_exc(file=sys.__stderr__)

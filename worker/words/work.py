@@ -1,4 +1,4 @@
-"""What passes between a worker and its platform: who it is, what it can take, what it is given."""
+"""Values exchanged between a worker and its platform: its identity and capacity, and the work assigned to it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from worker.words.tools import ToolRecord
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A handler's wish for events.
+    """A handler's subscription to events.
 
     Args:
-        agent_id: Of which agent's tasks; None means any.
-        retries: How often an event is delivered before it is set aside; not part of what tells wishes apart.
-        needs: A setting, such as ``webhook_url``; events of a task that has none of it are not wanted.
+        agent_id: Only events of this agent's tasks; None means any agent's.
+        retries: How often delivery is tried before an event is set aside; not part of a subscription's identity.
+        needs: A setting, such as ``webhook_url``, without which a task's events are not wanted.
     """
 
     handler: str
@@ -32,37 +32,38 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDemand:
-    """How many deliveries a worker can take now.
+    """The number of deliveries that a worker can accept now.
 
     Args:
-        total: In all.
-        each: At most so many of each of its subscriptions; one that is not named may have them all.
+        total: The total number.
+        each: The limit for each of its subscriptions; a subscription that is missing is limited by the total alone.
     """
 
     total: int
     each: Mapping[Subscription, int] = field(default_factory=dict[Subscription, int])
 
     def most(self, subscription: Subscription) -> int:
-        """At most so many of one subscription."""
+        """Return the maximum number of deliveries for one subscription."""
         return max(0, min(self.total, self.each.get(subscription, self.total)))
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCard:
-    """A worker, one process, as it introduces itself.
+    """A worker process, as it introduces itself to the platform.
 
     Args:
-        id: Unique in all time.
-        name: For people: the dyno, the host and process number.
-        agents: The agents its handlers name; they are announced to the platform.
+        id: A globally unique id.
+        name: A name for people: the dyno, or the host and process number.
+        agents: The agents that its handlers name; they are announced to the platform.
         any_agent: Whether it also serves agents that no handler names.
-        concurrency: How many tasks it runs at once.
-        lease_seconds: How long its hold on a task outlives its last sign of life.
-        isolates: Whether it runs suspects alone in a process of their own, so that its own death says nothing of them.
+        concurrency: The number of tasks it runs concurrently.
+        lease_seconds: How long its hold on tasks outlives its last sign of life.
+        isolates: Whether it runs suspect tasks alone in their own process, so that its own death implicates none of
+            them.
         tools: The tools that it has for its agents.
-        reads_documents: Whether it serves the tasks that read documents of knowledge bases, too.
-        conversations: What its handlers say of a second task of a conversation, by agent; ``ANY_AGENT`` for agents
-            that none names.
+        reads_documents: Whether it also serves the tasks that read documents of knowledge bases.
+        conversations: How its handlers treat concurrent tasks of a conversation, by agent; ``ANY_AGENT`` for agents
+            that no handler names.
     """
 
     id: str
@@ -80,14 +81,14 @@ class WorkerCard:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """How many tasks a worker can start now.
+    """The number of tasks that a worker can start now.
 
     Args:
-        total: In all; 0 means none.
-        agents: At most so many of each agent that a handler names.
-        others: At most so many of agents that none names.
-        suspects: At most so many, among them, of tasks that ran when their worker died, more than once; None: such a
-            task is as any other.
+        total: The total number; 0 means none.
+        agents: The limit for each agent that a handler names.
+        others: The limit for agents that no handler names.
+        suspects: The limit, within the total, for tasks whose worker died more than once while they ran; None means
+            that such tasks are treated like any other.
     """
 
     total: int
@@ -98,14 +99,14 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class WorkerWear:
-    """How worn a worker is, as it says itself.
+    """The wear of a worker, as it reports it.
 
     Args:
-        hung_threads: Threads that go on though nobody waits for them.
-        memory: Bytes that its process uses.
-        runs: How many runs of handlers have ended.
-        recent: The tasks of the last five of them, the newest first.
-        troubles: What hangs, and what has held the event loop lately: where the code stands, in a line each.
+        hung_threads: The number of threads that still run although nothing waits for them.
+        memory: The memory of its process in bytes.
+        runs: The number of handler runs that have ended.
+        recent: The tasks of the last five of those runs, newest first.
+        troubles: Code that hangs, or recently held the event loop, as one line each.
     """
 
     hung_threads: int
@@ -115,12 +116,12 @@ class WorkerWear:
     troubles: tuple[str, ...] = ()
 
 
-MOST_TROUBLES = 10  # that a worker tells of at once
+MOST_TROUBLES = 10  # per report
 TROUBLE_CHARACTERS = 300
 
 
 class Assignment(NamedTuple):
-    """A task that a worker now owns, under this attempt."""
+    """A task that a worker owns under the given attempt."""
 
     task: TaskRecord
     attempt: int
@@ -128,7 +129,7 @@ class Assignment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event for a subscribed handler. ``claim`` fences it as the attempt fences a task."""
+    """An event for a subscribed handler. ``claim`` fences it, as the attempt fences a task."""
 
     subscription: Subscription
     subscription_id: int
@@ -142,7 +143,7 @@ class JournalEntry(NamedTuple):
     """A completed step of a run: its key, and its value as JSON text.
 
     Args:
-        reference: Of the stored file that holds the value, where it is too large for a row; ``value`` is null then.
+        reference: The stored file with the value, if it is too large for a row; ``value`` is then ``null``.
     """
 
     key: str
@@ -162,14 +163,14 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """What one of a task's files held when it was first read.
+    """The content of one of a task's files when it was first read.
 
     Args:
-        url_digest: Of the URL by which the task names it, see ``url_digest``.
-        reference: What ``open_file`` knows its content by.
-        media_type: The Content-Type that it came with, as it was sent; empty: none came.
-        name: The file name that came with it; empty: none came.
-        size: In bytes.
+        url_digest: The digest of the URL by which the task names the file, see ``url_digest``.
+        reference: The reference of the content for ``open_file``.
+        media_type: The Content-Type as received; empty if there was none.
+        name: The file name as received; empty if there was none.
+        size: The size in bytes.
     """
 
     url_digest: str
@@ -180,5 +181,5 @@ class KeptFile:
 
 
 def url_digest(url: str) -> str:
-    """What a file's URL is known by where it is kept: it may hold a signature, which nobody else need read."""
+    """Return the digest that stands for a file's URL, since the URL may contain a signature that must stay secret."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
