@@ -1,4 +1,4 @@
-"""What parent and child both know: the bounds of a job, how one is refused, and the frames between them."""
+"""Definitions shared by parent and child: the bounds of a job, the refusal of data, and the frames they exchange."""
 
 import socket
 import struct
@@ -8,28 +8,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
-FORKS = sys.platform == "linux"  # elsewhere, native libraries need not survive a fork
+FORKS = sys.platform == "linux"  # on other systems, native libraries may not survive a fork
 REFUSAL_CHARACTERS = 2000
 
 READY, STARTED, VALUE, CONTENT, REFUSED, MEMORY, TOO_LARGE, FAILED = (bytes([each]) for each in b"RSVCNMLF")
-"""Kinds of a child's frames."""
+"""The kinds of frames that a child sends."""
 
-HEAD = struct.Struct(">cQ")  # kind, and length of what follows
+HEAD = struct.Struct(">cQ")  # the kind, and the length of the content that follows
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a job may take.
+    """The limits of a job.
 
     Args:
-        seconds: Of time, from when its function is called.
-        memory: Bytes of address space that the job may add to what its process has: a child that has read documents
-            before has their libraries, which take hundreds of mebibytes.
-        answer: Bytes of the answer, as JSON where it is no bytes.
-        once: Whether the process is used for this job alone, so that data which takes it over sees that of no other
-            job. Where ``FORKS``, the child copies itself for the job, which costs a few milliseconds; elsewhere
-            another child is started afterwards.
-        imports: Modules that the child imports beforehand, so that its copies need not.
+        seconds: The time limit, measured from when its function is called.
+        memory: Bytes of address space that the job may add to what its process uses at the start: a child that has read
+            documents before has their libraries loaded, which take hundreds of mebibytes.
+        answer: Bytes of the answer; of its JSON, if it is not bytes.
+        once: Whether the process runs only this job, so that data which compromises it sees the data of no other job.
+            With ``FORKS`` the child copies itself for the job, which costs a few milliseconds; otherwise the child is
+            replaced afterwards.
+        imports: Modules that the child imports in advance, so that its copies need not.
     """
 
     seconds: float
@@ -39,12 +39,12 @@ class Bounds:
     imports: tuple[str, ...] = ()
 
 
-class Refused(Exception):  # noqa: N818 - an answer rather than an error of ours
-    """The data was refused, in words for whoever sent it."""
+class Refused(Exception):  # noqa: N818 - an answer rather than an error
+    """The data was refused; the message is for its sender."""
 
 
 def send(stream: socket.socket, kind: bytes, content: bytes = b"") -> None:
-    """Send a frame; waits as long as the stream's time limit says."""
+    """Send a frame, blocking for as long as the stream's timeout allows."""
     stream.sendall(HEAD.pack(kind, len(content)))
     stream.sendall(content)
 
@@ -53,16 +53,16 @@ def receive(stream: socket.socket, most: int, left: Callable[[], float] | None =
     """Receive a frame.
 
     Args:
-        stream: Where from.
-        most: Bytes that it may have.
-        left: Seconds that are left for it; None means it may take for ever.
+        stream: The stream to read.
+        most: The maximum size of the content in bytes.
+        left: Returns the seconds that are left; None means no time limit.
 
     Returns:
-        Its kind and content; None means the other side has ended.
+        The kind and the content; None if the other side has closed the stream.
 
     Raises:
         TimeoutError: The time is up.
-        ValueError: It is larger than that.
+        ValueError: The content is larger than ``most``.
     """
     head = _exactly(stream, HEAD.size, left)
     if head is None:
@@ -87,6 +87,6 @@ def _exactly(stream: socket.socket, length: int, left: Callable[[], float] | Non
 
 
 def countdown(seconds: float) -> Callable[[], float]:
-    """Seconds that are left from now on."""
+    """Return a function that returns the seconds left of a period that starts now."""
     until = time.monotonic() + seconds
     return lambda: until - time.monotonic()

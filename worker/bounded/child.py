@@ -1,7 +1,7 @@
-"""The child process: it does one job after another, each within its bounds, until its parent is gone.
+"""The child process, which runs jobs one at a time, each within its bounds, until its parent is gone.
 
 A job comes from the parent, which is trusted; the data in it is not. The answer is JSON or bytes, never a pickle, since
-hostile data may have taken this process over by the time it answers.
+hostile data may have compromised this process by the time it answers.
 """
 
 import contextlib
@@ -35,15 +35,15 @@ from worker.bounded.bounds import (
     send,
 )
 
-ENDING_SECONDS = 2  # after its time was up: then the parent, which kills it, must be gone itself
+ENDING_SECONDS = 2  # beyond its time limit: a child still alive then has no parent left to kill it
 MOST_BYTES = 2**40
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 DESCRIPTOR = 0  # standard input is the socket to the parent
 
 
 def main() -> None:
-    """Do jobs until the parent is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or a dyno signals every process: the parent decides
+    """Run jobs until the parent is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # terminals and dynos signal every process; the parent decides
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
@@ -64,12 +64,12 @@ def main() -> None:
 
 def _import(modules: tuple[str, ...]) -> None:
     for each in modules:
-        with contextlib.suppress(Exception):  # whoever needs it will say what is wrong
+        with contextlib.suppress(Exception):  # the code that needs the module will report the error
             importlib.import_module(each)
 
 
 def _do(stream: socket.socket, function: Any, bounds: Bounds, taken: int) -> None:
-    """Do a job, whose arguments follow its name; its bound of memory comes on top of the bytes that are taken."""
+    """Run a job, whose arguments arrive in a frame of their own; ``taken`` is the address space already in use."""
     frame = receive(stream, MOST_BYTES)
     if frame is None:
         return
@@ -82,9 +82,9 @@ def _do(stream: socket.socket, function: Any, bounds: Bounds, taken: int) -> Non
 
 
 def _do_in_copy(stream: socket.socket, function: Any, bounds: Bounds) -> None:
-    """Do a job in a copy of this process, which has imported what it needs, and has never seen anybody's data.
+    """Run a job in a copy of this process, which has the needed imports but has never seen anybody's data.
 
-    The copy ends with this process, at once. Where the copy dies, so does this process, and in the same way.
+    The copy is killed when this process dies. If the copy dies, this process dies in the same way.
     """
     die_with_parent, parent = _libc().prctl, os.getpid()
     pid = os.fork()
@@ -93,12 +93,12 @@ def _do_in_copy(stream: socket.socket, function: Any, bounds: Bounds) -> None:
             die_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() == parent:
                 _do(stream, function, bounds, _address_space())
-        except BaseException:  # noqa: BLE001 - not a word of it leaves this process
+        except BaseException:  # noqa: BLE001 - no detail of it may leave this process
             os._exit(1)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code < 0:
-        with contextlib.suppress(OSError):  # of SIGKILL there is no other way
+        with contextlib.suppress(OSError):  # SIGKILL has no handler to reset
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     if code:
@@ -113,14 +113,14 @@ def _libc() -> Any:
 
 
 def _confine(bounds: Bounds, taken: int) -> None:
-    """Take no more than is allowed; where a system does not know a limit, the others hold."""
-    signal.alarm(math.ceil(bounds.seconds) + ENDING_SECONDS)  # its default ends the process, whatever it computes
+    """Apply the limits to this process. Limits that the system does not support are skipped; the others still apply."""
+    signal.alarm(math.ceil(bounds.seconds) + ENDING_SECONDS)  # the default action ends the process, whatever it runs
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (taken + bounds.memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _address_space() -> int:
-    """Bytes of it that this process has; 0 where the system does not tell, which knows no such limit either."""
+    """Return the address space of this process in bytes; 0 if the system does not report it and has no such limit."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()  # proc_pid_statm(5)
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""What is done with a JSON Schema in a child process: is it one, and does a result fit it (see schemas.py).
+"""JSON Schema checks that run in a child process: whether a schema is valid, and whether a result fits it (schemas.py).
 
-References that double at each step, and patterns that backtrack, take for ever: both end with the child.
+References that double at each step and patterns that backtrack would take forever: both end with the child.
 """
 
 import json
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def check(schema: dict[str, Any]) -> None:
-    """Raise Refused, saying where, if it is no JSON Schema."""
+    """Raise Refused if the value is not a valid JSON Schema."""
     _validator(schema)
 
 
 def fitted(text: str, schema: dict[str, Any] | None) -> dict[str, str]:
-    """Tell whether JSON text fits a schema. References to other documents are never fetched.
+    """Check JSON text against a schema. References to other documents are never fetched.
 
     Returns:
-        ``{"text"}``, the same value as JSON text, or ``{"unfit", "at"}``: what does not fit, and where.
+        ``{"text"}``, the same value as JSON text, or ``{"unfit", "at"}``: the problem, and its place if known.
 
     Raises:
         Refused: The schema cannot be applied.
@@ -59,7 +59,7 @@ def _problem(schema: dict[str, Any], value: Any) -> tuple[str, str] | None:
 
 
 def _missing(message: str) -> str:
-    """The field that a message says is missing, as jsonschema puts it: ``'name' is a required property``."""
+    """Return the field that a message of jsonschema reports missing: ``'name' is a required property``."""
     found = re.match(r"'([^']*)' is a required", message)
     return found.group(1) if found else ""
 

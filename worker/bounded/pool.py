@@ -1,4 +1,4 @@
-"""A small pool of warm children. Each has a thread, which waits for it; the event loop goes on meanwhile."""
+"""A small pool of warm child processes. A thread waits for each, so that the event loop stays free."""
 
 import asyncio
 import json
@@ -15,16 +15,16 @@ from worker.bounded.errors import Busy, Crashed, NotStarted
 from worker.bounded.process import Child
 from worker.bounded.turns import Turns
 
-IDLE_SECONDS = 60.0  # after which a child that nobody needs is let go
-SLOW_SECONDS = 1.0  # after which a job is slow: another child is started in its place, so that others need not wait
-JOBS = 1000  # of one child: what a library forgets to free does not grow for ever
+IDLE_SECONDS = 60.0  # after which an unused child is stopped
+SLOW_SECONDS = 1.0  # after which a job counts as slow, and an extra child may start so that others need not wait
+JOBS = 1000  # per child, so that memory leaks of libraries cannot grow forever
 
 on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
-"""On whose behalf work is done, such as an agent's or an organization's: turns go round among them."""
+"""The party on whose behalf work is done, such as an agent or an organization; a pool serves the parties in turn."""
 
 
 class Job:
-    """One call, waiting or running."""
+    """A call that waits or runs."""
 
     def __init__(self, function: str, arguments: tuple[Any, ...], bounds: Bounds) -> None:
         self.module, _, self.name = function.partition(":")
@@ -38,14 +38,14 @@ class Job:
         self._is_off = False
 
     def cancel(self) -> None:
-        """Let nobody work on it any more."""
+        """Cancel the job: it no longer starts, and a child that runs it is killed."""
         with self._lock:
             self._is_off = True
             if self._child is not None:
                 self._child.kill()
 
     def begin(self, child: Child) -> bool:
-        """Note who works on it; whether anybody still wants it."""
+        """Record the child that runs the job; return False if the job was canceled."""
         with self._lock:
             self._child = child
             if not self._is_off:
@@ -54,17 +54,17 @@ class Job:
             return not self._is_off
 
     def end(self) -> None:
-        """Note that nobody works on it any more: the child may have another job from now on."""
+        """Forget the child, which may run another job next."""
         with self._lock:
             self._child = None
 
     def carry_out(self, child: Child) -> None:
-        """Do it, and tell who waits."""
+        """Run the job in a child and deliver its outcome."""
         if not self.begin(child):
             return
         try:
             answer = child.run(self.module, self.name, self.arguments, self.bounds)
-        except Exception as error:  # noqa: BLE001 - not swallowed: whoever waits gets it
+        except Exception as error:  # noqa: BLE001 - not swallowed: the caller receives it
             self._settle(error)
         else:
             self._settle(answer)
@@ -72,11 +72,11 @@ class Job:
             self.end()
 
     def fail(self, error: Exception) -> None:
-        """Tell who waits that it cannot be done."""
+        """Deliver an error as the job's outcome."""
         self._settle(error)
 
     def _settle(self, outcome: tuple[bytes, bytes] | Exception) -> None:
-        with suppress(Exception):  # whoever waited has gone meanwhile
+        with suppress(Exception):  # the caller may have canceled the future
             if isinstance(outcome, Exception):
                 self.answer.set_exception(outcome)
             else:
@@ -84,15 +84,15 @@ class Job:
 
 
 class Pool:
-    """Children that do jobs, as many at a time as its size; started when they are needed.
+    """A pool of children that run jobs concurrently; they are started on demand.
 
-    Where they are busy with slow jobs, up to as many again do the others': two documents that are made to take long do
-    not hold up everybody's.
+    While children are busy with slow jobs, up to as many extra ones run the other jobs: documents crafted to be slow do
+    not hold up the rest.
 
     Args:
-        name: Of its threads.
-        size: How many children, but for those in the place of slow ones.
-        idle: Seconds after which an idle child is let go.
+        name: A name for its threads.
+        size: The number of children, not counting the extra ones.
+        idle: Seconds after which an idle child is stopped.
     """
 
     def __init__(self, name: str, *, size: int, idle: float = IDLE_SECONDS) -> None:
@@ -100,7 +100,7 @@ class Pool:
         self._size = size
         self._idle = idle
         self._forget()
-        os.register_at_fork(after_in_child=self._forget)  # threads and children are the parent's alone
+        os.register_at_fork(after_in_child=self._forget)  # a forked process does not inherit threads or children
 
     def _forget(self) -> None:
         self._turns: Turns[Job] = Turns()
@@ -112,16 +112,16 @@ class Pool:
         """Call a function in a child.
 
         Args:
-            function: Which, as ``module:function``; named by our own code, never by data.
+            function: The function as ``module:function``, named by our own code, never by data.
             arguments: Plain values and bytes.
-            bounds: What it may take. A cancelled call takes nothing more.
-            patience: Seconds to wait for a turn; None means as long as it takes.
+            bounds: The limits. A canceled call is stopped.
+            patience: Seconds to wait for a turn; None waits indefinitely.
 
         Returns:
-            What it answered: bytes, or a value as JSON has it.
+            The function's answer: bytes, or a JSON value.
 
         Raises:
-            Refused: The function refused the data, in words for whoever sent it.
+            Refused: The function refused the data; the message is for its sender.
             BoundedError: There is no answer: TimeUp, OutOfMemory, AnswerTooLarge, Crashed, NotStarted, Busy.
         """
         job = Job(function, arguments, bounds)
@@ -144,7 +144,7 @@ class Pool:
         return _value(content) if kind == VALUE else content
 
     def run_blocking(self, function: str, *arguments: Any, bounds: Bounds) -> Any:
-        """Do the same for plain code, which waits. Arguments, answer and errors as ``run``."""
+        """Sync version of ``run``, without ``patience``."""
         job = Job(function, arguments, bounds)
         self._turns.put(on_behalf_of.get(), job)
         self._staff()
@@ -155,7 +155,7 @@ class Pool:
         return _value(content) if kind == VALUE else content
 
     def _staff(self) -> None:
-        """Start one more thread where those that there are have enough to do."""
+        """Start another thread if the existing ones are all occupied."""
         with self._lock:
             late = time.monotonic() - SLOW_SECONDS
             slow = sum(each.begun.is_set() and each.begun_at < late for each in self._busy)
@@ -173,7 +173,7 @@ class Pool:
                 child = child or Child()
                 jobs += 1
                 job.carry_out(child)
-            except Exception as error:  # noqa: BLE001 - not swallowed: whoever waits gets it
+            except Exception as error:  # noqa: BLE001 - not swallowed: the caller receives it
                 job.fail(error)
             if child is not None and (not child.is_fit or jobs >= JOBS):
                 child.close()
@@ -190,7 +190,7 @@ class Pool:
                 if job is not None:
                     self._busy.append(job)
                     return job
-                if not len(self._turns):  # else one came this very moment, and counts on this thread
+                if not len(self._turns):  # otherwise a job was just added, and no other thread was started for it
                     self._threads -= 1
                     return None
 
@@ -202,12 +202,12 @@ class Pool:
 def _value(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except (ValueError, RecursionError):  # hostile data has taken the child over
+    except (ValueError, RecursionError):  # hostile data has compromised the child
         raise Crashed("its answer is no JSON") from None
 
 
 def _next_child() -> Child | None:
-    """A child in place of one that did its only job, so that it has started by the time the next job comes."""
+    """Start a child in place of one that has run its only job, so that it is ready by the time of the next job."""
     try:
         return Child()
     except NotStarted:

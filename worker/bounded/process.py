@@ -1,4 +1,4 @@
-"""A child process as its parent sees it: blocking, to be used by one thread at a time."""
+"""A child process from its parent's side. All calls block; one thread uses it at a time."""
 
 import os
 import pickle
@@ -13,19 +13,19 @@ from worker.bounded import bounds as frames
 from worker.bounded.bounds import Bounds, Refused, countdown, receive, send
 from worker.bounded.errors import AnswerTooLarge, BoundedError, Crashed, NotStarted, OutOfMemory, TimeUp
 
-START_SECONDS = 60.0  # for Python to start, or to import what a job needs, on a machine that has no time
+START_SECONDS = 60.0  # for Python to start, or to import a job's modules, on a heavily loaded machine
 START = "import sys; sys.path[:] = {paths!r}; from worker.bounded.child import main; main()"
 NEEDED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG")
-"""What a child may know of the environment: where libraries are, and no secret."""
+"""The environment variables passed to a child: the paths of libraries, but no secret."""
 
 ONE_THREAD = {"RAYON_NUM_THREADS": "1", "TOKIO_WORKER_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Child:
-    """A process that does jobs.
+    """A process that runs jobs.
 
     Raises:
-        NotStarted: The system gives no more processes, memory or descriptors.
+        NotStarted: The system has no processes, memory or descriptors left.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Child:
                 self._process = subprocess.Popen(  # noqa: S603 - this Python, with this package's own code
                     [sys.executable, "-c", START.format(paths=sys.path)],
                     stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,  # what a library says of a document quotes it
+                    stdout=subprocess.DEVNULL,  # messages of libraries may quote the document
                     stderr=subprocess.DEVNULL,
                     env={**{name: os.environ[name] for name in NEEDED if name in os.environ}, **ONE_THREAD},
                 )
@@ -47,20 +47,20 @@ class Child:
             raise NotStarted(str(error)) from error
         self._is_ready = False
         self._is_fit = True
-        self._is_killed = False  # which may come after it has answered, and before its job is off its hands
+        self._is_killed = False  # a kill may arrive after the answer, but before the job is detached
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         return self._process.pid
 
     @property
     def is_fit(self) -> bool:
-        """Whether it may do another job."""
+        """Whether the process may run another job."""
         return self._is_fit and not self._is_killed
 
     def run(self, module: str, name: str, arguments: tuple[Any, ...], bounds: Bounds) -> tuple[bytes, bytes]:
-        """Have it call a function; the kind of its answer, and the answer as it came.
+        """Call a function in the process and return the kind of its answer and the encoded answer.
 
         Raises:
             Refused: The function refused the data.
@@ -76,13 +76,13 @@ class Child:
         return self._told(kind, content, bounds)
 
     def kill(self) -> None:
-        """End it at once; safe from any thread. Whoever waits for its answer is told that it has ended."""
+        """Kill the process immediately; safe from any thread. A thread that waits for its answer gets ``Crashed``."""
         self._is_killed = True
         with suppress(ProcessLookupError):
             self._process.kill()
 
     def close(self) -> None:
-        """End it, and wait for its end."""
+        """Kill the process and wait for it to exit."""
         self.kill()
         self._process.wait()
         self._stream.close()

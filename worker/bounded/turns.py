@@ -1,4 +1,4 @@
-"""Whose turn it is: round and round among those on whose behalf work waits, in order of arrival for each."""
+"""A fair queue: it serves the parties on whose behalf items wait in turn, each in order of arrival."""
 
 import threading
 from collections import OrderedDict, deque
@@ -8,31 +8,31 @@ Item = TypeVar("Item")
 
 
 class Turns(Generic[Item]):
-    """A queue in which one who sends much does not hold up one who sends little; safe from any thread."""
+    """A thread-safe queue in which a party with many items does not delay a party with few."""
 
     def __init__(self) -> None:
         self._queues: OrderedDict[str, deque[Item]] = OrderedDict()
         self._changed = threading.Condition()
 
     def put(self, behalf: str, item: Item) -> None:
-        """Add an item on somebody's behalf."""
+        """Add an item on behalf of a party."""
         with self._changed:
             self._queues.setdefault(behalf, deque()).append(item)
             self._changed.notify()
 
     def take(self, seconds: float) -> Item | None:
-        """The next item; None means none came in so many seconds."""
+        """Remove and return the next item; None if none arrives within the given seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._queues), seconds):
                 return None
             behalf, queue = self._queues.popitem(last=False)
             item = queue.popleft()
             if queue:
-                self._queues[behalf] = queue  # behind everybody else
+                self._queues[behalf] = queue  # behind all other parties
             return item
 
     def drop(self, item: Item) -> bool:
-        """Take an item out again; whether it was still there."""
+        """Remove an item; return whether it was still queued."""
         with self._changed:
             for behalf, queue in self._queues.items():
                 if item in queue:

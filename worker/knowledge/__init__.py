@@ -1,6 +1,6 @@
-"""Documents as passages, and passages as vectors: what a knowledge base is made of, wherever it is kept.
+"""Division of documents into passages, and embedding of passages as vectors, wherever a knowledge base is stored.
 
-Importing this module loads neither Agno nor a model; each comes with its first use.
+Importing this module loads neither Agno nor a model; each is loaded on first use.
 """
 
 from worker.knowledge.chunks import Text, divided

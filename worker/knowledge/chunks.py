@@ -1,4 +1,4 @@
-"""A text as passages: each within one section, with the headings above it, and the page that it begins on."""
+"""Division of a text into passages, each within one section, with the headings above it and the page it starts on."""
 
 import re
 from collections.abc import Iterator
@@ -6,28 +6,28 @@ from dataclasses import dataclass, field
 
 from worker.words.knowledge import Chunk
 
-WANTED = 1_000  # characters of a passage: some 250 tokens, which models of vectors take whole
-MOST = 1_400  # of one that would otherwise be cut within a paragraph
-OVERLAP = 150  # of the end of the passage before, where a section goes on: what is asked for may stand across the two
-LEVELS = 6  # of headings
-UNDERLINE = 3  # marks under a heading; fewer are a list, or a mark
-HEADING = 200  # characters of one that are kept
+WANTED = 1_000  # characters of a passage: about 250 tokens, which any embedding model accepts
+MOST = 1_400  # characters of a passage that would otherwise be cut within a paragraph
+OVERLAP = 150  # characters repeated from the previous passage of a section, for matches across the boundary
+LEVELS = 6  # heading levels
+UNDERLINE = 3  # the fewest marks that underline a heading; fewer may be a list
+HEADING = 200  # characters kept of a heading
 
 _FENCE = re.compile(r"\s*(```|~~~)")
 _PAGE = re.compile(r"\[page (\d+) of \d+\]$")
 _EXTRACTED = re.compile(r"\A\[text extracted from [^\n]*\]\n\n")
-_SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])|\n")  # noqa: RUF001 - of Chinese and Japanese
+_SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])|\n")  # noqa: RUF001 - Chinese and Japanese
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What was read of a document.
+    """The extracted text of a document.
 
     Args:
-        content: Markdown, or plain text; a PDF's pages each under a line such as ``[page 2 of 7]``.
-        name: Of a file within another, which is then the outermost heading.
-        has_pages: Whether such lines are of pages: in other texts they are text.
-        is_markdown: Whether ``#`` begins a heading.
+        content: Markdown or plain text; each page of a PDF follows a line such as ``[page 2 of 7]``.
+        name: The name of a file within another file, which becomes the outermost heading.
+        has_pages: Whether such lines mark pages; otherwise they are ordinary text.
+        is_markdown: Whether ``#`` starts a heading.
     """
 
     content: str
@@ -38,7 +38,7 @@ class Text:
 
 @dataclass(slots=True)
 class _Section:
-    """What stands under one heading, as far as it has been read."""
+    """The text under one heading, as far as it has been read."""
 
     heading: str | None
     page: int | None
@@ -56,7 +56,7 @@ def _sections(text: Text) -> Iterator[_Section]:
     page: int | None = None
     section = _Section(_spoken(above), page)
     lines: list[str] = []
-    begun: int | None = None  # the page on which the paragraph in hand began
+    begun: int | None = None  # the page on which the current paragraph starts
     fenced = False
 
     def end() -> None:
@@ -93,7 +93,7 @@ def _sections(text: Text) -> Iterator[_Section]:
 
 
 def _lines(text: Text) -> Iterator[str]:
-    """The lines, a heading that is underlined as one of Markdown's other form."""
+    """Iterate over the lines, with underlined headings rewritten to ``#`` headings."""
     lines = _EXTRACTED.sub("", text.content).splitlines()
     at = 0
     while at < len(lines):
@@ -108,7 +108,7 @@ def _lines(text: Text) -> Iterator[str]:
 
 
 def _heading(line: str) -> tuple[int, str] | None:
-    """The level and the words of a heading; None: the line is none. No pattern: lines may be long, and made for it."""
+    """Return the level and text of a heading; None for other lines. No regex is used, since lines may be hostile."""
     words = line.lstrip("#")
     level = len(line) - len(words)
     if not 0 < level <= LEVELS or not words[:1].isspace():
@@ -117,7 +117,7 @@ def _heading(line: str) -> tuple[int, str] | None:
 
 
 def _underlined(line: str) -> int:
-    """The level of a heading above this line; 0: it is none."""
+    """Return the level of the heading that this line underlines; 0 if it underlines none."""
     marks = line.rstrip()
     if len(marks) < UNDERLINE or marks.strip(marks[0]):
         return 0
@@ -130,7 +130,7 @@ def _is_row(line: str) -> bool:
 
 
 def _is_rule(line: str) -> bool:
-    """Whether a line stands between the head of a table and its rows."""
+    """Return whether a line separates the head of a table from its rows."""
     return "-" in line and not line.strip(" \t|:-")
 
 
@@ -141,7 +141,7 @@ def _spoken(above: list[tuple[int, str]]) -> str | None:
 def _passages(section: _Section) -> Iterator[Chunk]:
     held, page = "", section.page
     for paragraph, begun in section.paragraphs:
-        if held and begun != page and begun is not None:  # what is found must stand on the page that is named
+        if held and begun != page and begun is not None:  # a passage must start on the page it names
             yield Chunk(held, section.heading, page)
             held = ""
         page = page if begun is None else begun
@@ -155,13 +155,13 @@ def _passages(section: _Section) -> Iterator[Chunk]:
 
 
 def _is_full(held: str, piece: str) -> bool:
-    """Whether a passage takes no more: it has what is wanted, or would be too long."""
+    """Return whether a passage is complete: it has the wanted size, or would become too long with another chunk."""
     together = len(held) + len(piece) + 2
     return together > MOST or (together > WANTED and len(held) >= WANTED // 2)
 
 
 def _end_of(passage: str) -> str:
-    """The last sentences of a passage, as far as they are short; of a table nothing."""
+    """Return the last sentences of a passage up to the overlap; for a table, nothing."""
     last = passage.rstrip().rpartition("\n\n")[2]
     if _is_row(last.rpartition("\n")[2]):
         return ""
@@ -174,12 +174,12 @@ def _end_of(passage: str) -> str:
 
 
 def _pieces(paragraph: str) -> Iterator[str]:
-    """A paragraph, or its parts if it is too long: a table by its rows, each part under its head; else by sentences."""
+    """Split an overlong paragraph: a table by rows, each chunk with the table's head; other text by sentences."""
     if len(paragraph) <= MOST:
         yield paragraph
         return
     lines = paragraph.split("\n")
-    head = "\n".join(lines[:2]) if len(lines) > 2 and _is_row(lines[0]) and _is_rule(lines[1]) else ""  # noqa: PLR2004 - a head, its rule, a row
+    head = "\n".join(lines[:2]) if len(lines) > 2 and _is_row(lines[0]) and _is_rule(lines[1]) else ""  # noqa: PLR2004
     rest = lines[2:] if head else [each for each in _SENTENCE.split(paragraph) if each]
     joint = "\n" if head or "\n" in paragraph else " "
     held = head
@@ -193,7 +193,7 @@ def _pieces(paragraph: str) -> Iterator[str]:
 
 
 def _cut(line: str) -> Iterator[str]:
-    """A line, in parts where it is longer than any passage: between words if it has some."""
+    """Split a line that is longer than a passage, between words if possible."""
     start = 0
     while len(line) - start > WANTED:
         at = line.rfind(" ", start + WANTED // 2, start + WANTED)

@@ -1,7 +1,7 @@
-"""What makes vectors of texts: any of Agno's embedders, known by a name, ``provider:model``.
+"""Embedders, which turn texts into vectors: any of Agno's, by a name of the form ``provider:model``.
 
-A knowledge base keeps the name alone. It is looked up in this table, or among what this process has named itself: it is
-never taken for a module to be imported, since it may have come from elsewhere.
+A knowledge base stores only the name. The name is looked up in this table and among the embedders that this process
+registered; it is never imported as a module, since it may come from outside.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from worker.words.notices import PlatformTrouble, announce
 if TYPE_CHECKING:
     from agno.knowledge.embedder.base import Embedder
 
-QUESTION_SECONDS = 5.0  # for the vector of a question; after it the question is answered by its words alone
+QUESTION_SECONDS = 5.0  # for the vector of a query; after that the search is full-text alone
 PASSAGES_SECONDS = 120.0
-AT_ONCE = 4  # texts, of an embedder that takes one at a time
-TEXT_CHARACTERS = 8_000  # of a text that is embedded
+AT_ONCE = 4  # concurrent texts for an embedder without batches
+TEXT_CHARACTERS = 8_000  # of a text, the rest is not embedded
 
 PROVIDERS: dict[str, tuple[str, str]] = {
     "azure": ("azure_openai", "AzureOpenAIEmbedder"),
@@ -45,13 +45,13 @@ PROVIDERS: dict[str, tuple[str, str]] = {
     "together": ("together", "TogetherEmbedder"),
     "voyageai": ("voyageai", "VoyageAIEmbedder"),
 }
-"""Provider → module and class of Agno's."""
+"""Agno's module and class by provider."""
 
 OWN = {"wordllama": ("worker.knowledge.local_embedder", "LocalEmbedder")}
-"""The same of ours."""
+"""Our own module and class by provider."""
 
 LOADED = frozenset({"fastembed", "sentence-transformers"})
-"""What loads a model into the process, whichever is named: the operator names it, and no client of the server."""
+"""Providers that load any named model into the process: only the operator may name these, not a client."""
 
 KNOWN = {**{name: (f"agno.knowledge.embedder.{module}", kind) for name, (module, kind) in PROVIDERS.items()}, **OWN}
 
@@ -61,11 +61,11 @@ _lock = Lock()
 
 
 def named(embedder: "Embedder | str", name: str | None = None) -> str:
-    """Answer the name of an embedder, and know it by that in this process from now on.
+    """Return the name of an embedder, and register the embedder in this process under that name.
 
     Args:
-        embedder: A name already, or one of Agno's.
-        name: What to call it; default: ``provider:model``, or the name of its class where that is not Agno's.
+        embedder: A name, or one of Agno's embedders.
+        name: The name to use; the default is ``provider:model``, with the class name if the class is not Agno's.
 
     Raises:
         ConfigurationError: There is no such provider.
@@ -88,24 +88,24 @@ def named(embedder: "Embedder | str", name: str | None = None) -> str:
 
 
 async def embed(name: str, text: str) -> Sequence[float] | None:
-    """The vector of a question; None means it cannot be made here and now, which is told in the log."""
+    """Return the vector of a query; None if it cannot be made now, which is logged."""
     try:
         async with asyncio.timeout(QUESTION_SECONDS):
             embedder = await _here(name)
             return _checked([await _vector(embedder, text)])[0]
     except TimeoutError:
         _trouble(ModuleException(504, f"{name} did not answer within {QUESTION_SECONDS:g} s"))
-    except Exception as error:  # noqa: BLE001 - whatever an embedder raises, words are searched all the same
+    except Exception as error:  # noqa: BLE001 - full-text search continues, whatever an embedder raises
         _trouble(error if isinstance(error, ModuleException) else ModuleException(502, f"{name}: {message_of(error)}"))
     return None
 
 
 async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
-    """The vectors of passages.
+    """Return the vectors of passages.
 
     Raises:
-        ConfigurationError: There is no such embedder here.
-        ModuleException: It did not answer, or not with vectors.
+        ConfigurationError: This process has no such embedder.
+        ModuleException: The embedder did not answer, or returned invalid vectors.
     """
     embedder = await _here(name)
     given = [each[:TEXT_CHARACTERS] for each in texts]
@@ -125,10 +125,7 @@ async def embed_all(name: str, texts: Sequence[str]) -> list[tuple[float, ...]]:
 
 
 async def _here(name: str) -> "Embedder":
-    """The embedder of a name, for this event loop alone: its client's connections belong to the loop that opened them.
-
-    Raises: ConfigurationError.
-    """
+    """Return a copy of the embedder for this event loop, since connections belong to the loop that opened them."""
     mine = _of_loops.setdefault(asyncio.get_running_loop(), {})
     made = await asyncio.to_thread(_made, name)
     known = mine.get(name)
@@ -143,7 +140,7 @@ async def _in_turn(turns: asyncio.Semaphore, embedder: "Embedder", text: str) ->
 
 
 async def _vector(embedder: "Embedder", text: str) -> Any:
-    """One vector; where an embedder has no way of its own to be awaited, in a thread."""
+    """Return one vector, computed in a thread if the embedder has no async method of its own."""
     own = type(embedder)
     base = _base()
     if own.async_get_embedding is not base.async_get_embedding:
@@ -162,7 +159,11 @@ def _checked(vectors: Sequence[Any]) -> list[tuple[float, ...]]:
 
 
 def _made(name: str) -> "Embedder":
-    """The embedder of a name, made once a process. Raises: ConfigurationError."""
+    """Return the embedder of a name, created once per process.
+
+    Raises:
+        ConfigurationError: The embedder is unknown, not allowed, or cannot be created.
+    """
     with _lock:
         found = _known.get(name)
         if found is None:
@@ -178,7 +179,7 @@ def _made(name: str) -> "Embedder":
             try:
                 made = getattr(import_module(module), kind)
                 found = made(id=model) if model and model != "default" else made()
-                found.enable_batch = True  # many texts a request, of those that can
+                found.enable_batch = True  # many texts per request, if the embedder supports it
             except Exception as error:
                 raise ConfigurationError(f"the embedder {name!r} cannot be made: {message_of(error)}") from error
             _known[name] = found
