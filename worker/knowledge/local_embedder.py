@@ -1,7 +1,7 @@
-"""A small embedder that needs no provider, no download and no GPU: WordLlama, whose weights are in its wheel.
+"""A small embedder without provider, download or GPU: WordLlama, whose weights come with its wheel.
 
-Each token has one vector, and a text's is their mean: a few microseconds a text, and nothing of word order. It finds
-what says the same in other words; by names and rare words, PostgreSQL's own search finds more, and the two are fused.
+Each token has one vector, and a text's vector is their mean: it takes a few microseconds per text and ignores word
+order. It finds paraphrases; PostgreSQL's full-text search is better at names and rare words, and the two are combined.
 """
 
 import asyncio
@@ -14,22 +14,22 @@ from typing import Any
 
 from agno.knowledge.embedder.base import Embedder
 
-MODEL = "l2_supercat_256"  # the one in the wheel; others would be downloaded
+MODEL = "l2_supercat_256"  # the one in the wheel; any other would be downloaded
 DIMENSIONS = 256
 
-_lock = Lock()  # its tokenizer is set anew by each call
+_lock = Lock()  # each call reconfigures the tokenizer
 
 
 @dataclass
 class LocalEmbedder(Embedder):
-    """WordLlama as one of Agno's embedders; ``pip install 'agno-worker[embedder]'``.
+    """WordLlama as an Agno embedder; ``pip install 'agno-worker[embedder]'``.
 
     Args:
-        id: Of the model.
+        id: The name of the model.
 
     Raises:
-        ValueError: There is another model in mind.
-        ModuleNotFoundError: It is not installed.
+        ValueError: The model is not the one in the wheel.
+        ModuleNotFoundError: WordLlama is not installed.
     """
 
     id: str = MODEL
@@ -43,30 +43,30 @@ class LocalEmbedder(Embedder):
             raise ModuleNotFoundError("wordllama is not installed: pip install 'agno-worker[embedder]'")
 
     def get_embedding(self, text: str) -> list[float]:
-        """The vector of a text."""
+        """Return the vector of a text."""
         return _vectors([text])[0]
 
     def get_embedding_and_usage(self, text: str) -> tuple[list[float], dict[str, Any] | None]:
-        """The same; nothing is charged for."""
+        """Return the vector of a text, and None for the usage, since nothing is charged."""
         return self.get_embedding(text), None
 
     async def async_get_embedding(self, text: str) -> list[float]:
-        """The same, in a thread: the first call loads the model, in about a second."""
+        """Async version of ``get_embedding``, in a thread: the first call loads the model in about a second."""
         return (await asyncio.to_thread(_vectors, [text]))[0]
 
     async def async_get_embedding_and_usage(self, text: str) -> tuple[list[float], dict[str, Any] | None]:
-        """The same."""
+        """Async version of ``get_embedding_and_usage``."""
         return await self.async_get_embedding(text), None
 
     async def async_get_embeddings_batch_and_usage(
         self, texts: list[str]
     ) -> tuple[list[list[float]], list[dict[str, Any] | None]]:
-        """The vectors of many texts."""
+        """Return the vectors of many texts, and None for each usage."""
         return await asyncio.to_thread(_vectors, texts), [None] * len(texts)
 
 
 def _vectors(texts: list[str]) -> list[list[float]]:
-    given = [each if each.strip() else "-" for each in texts]  # of nothing there is no mean
+    given = [each if each.strip() else "-" for each in texts]  # an empty text has no tokens to average
     with _lock:
         return _model().embed(given, norm=True).tolist()
 
@@ -75,6 +75,6 @@ def _vectors(texts: list[str]) -> list[list[float]]:
 def _model() -> Any:
     import wordllama  # pyright: ignore[reportMissingImports] - an extra
 
-    # Its own look into the package misses a letter of the folder's name; as a cache the package is found whole.
+    # Its own search misspells the package's folder, but finds the files if the package is given as the cache.
     found: Any = wordllama.WordLlama
     return found.load(cache_dir=Path(str(wordllama.__file__)).parent, disable_download=True)

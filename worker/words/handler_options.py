@@ -17,7 +17,7 @@ Incomplete = Literal["accept", "retry", "error"]
 
 
 class HandlerOptions(TypedDict, total=False):
-    """The options of a handler, which ``on`` describes; ``needs`` is internal.
+    """The options of a handler, documented at ``on``; ``needs`` is internal.
 
     ``needs`` names the setting that a task must have for its events to be delivered to a listener.
     """
@@ -35,14 +35,14 @@ class HandlerOptions(TypedDict, total=False):
 
 
 def checked(options: HandlerOptions, event_type: TaskUpdateEventType | str) -> dict[str, Any]:
-    """Return the options as a ``Handler`` holds them.
+    """Validate options and return them in the form that a ``Handler`` stores.
 
     Args:
-        options: The options, as a decorator got them.
+        options: The options as given to a decorator.
         event_type: The event that the handler is bound to, which decides the default number of tries.
 
     Raises:
-        ConfigurationError: An option has a value that it cannot have.
+        ConfigurationError: An option has an invalid value.
         TypeError: There is no such option.
     """
     for name in options:
@@ -68,7 +68,13 @@ def positive(value: Any, name: str) -> Any:
     raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")
 
 
-"""The options of a handler and their validation. Each check raises a ConfigurationError that names the option."""
+def seconds(value: Any, name: str) -> Any:
+    """Return a positive duration in seconds, given as a timedelta or a number; or None."""
+    return positive(value.total_seconds() if isinstance(value, timedelta) else value, name)
+
+
+def one_of(known: Sequence[str], value: Any, name: str) -> Any:
+    """Return the value if it is one of the known values or None."""
     if value is None or value in known:
         return value
     raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}")
@@ -117,4 +123,4 @@ CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "unanswered": partial(one_of, get_args(Unanswered)),
     "conversation": partial(one_of, MODES),
 }
-"""The check of each option."""
+"""The check for each option."""
