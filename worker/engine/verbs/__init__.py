@@ -1,1 +1,1 @@
-"""What clients, workers and the server ask of the engine: one module for each thing that they ask about."""
+"""The verbs of clients, workers and the server, one module per subject."""

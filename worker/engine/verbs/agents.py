@@ -1,4 +1,4 @@
-"""Agents, model providers and the audit log, as clients ask for them."""
+"""The verbs of clients for agents, model providers and the audit log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,15 +19,15 @@ from worker.words.texts import clean
 from worker.words.unseen import name_of
 
 NOT_STORED = frozenset({"id", "organization_id", "version", "created_at", "announced", "announced_tools"})
-"""What of an agent's record the platform itself knows."""
+"""Fields of an agent's record that the platform itself sets."""
 
 
 class EngineAgentVerbs(ClientVerbs):
-    """Agents and what goes with them."""
+    """The verbs for agents, their providers and the audit log."""
 
     @bounded
     async def get_agent(self, agent_id: str) -> AgentRecord:
-        """Read an agent."""
+        """Return an agent."""
         rows = await self._core.read(sql_agents.GET_AGENT, (self._organization, clean(agent_id)))
         if not rows:
             raise AgentNotFound(agent_id)
@@ -35,7 +35,7 @@ class EngineAgentVerbs(ClientVerbs):
 
     @bounded
     async def list_agents(self) -> list[AgentRecord]:
-        """Read all agents."""
+        """Return all agents."""
         return [self._agent(row) for row in await self._core.read(sql_agents.LIST_AGENTS, (self._organization,))]
 
     @bounded
@@ -53,7 +53,7 @@ class EngineAgentVerbs(ClientVerbs):
 
     @bounded
     async def delete_agent(self, agent_id: str) -> AgentRecord:
-        """Take an agent off the list."""
+        """Delete an agent's record."""
         async with self._audit.of(AuditAction.AgentDeleted, f"agent {agent_id}", agent=clean(agent_id)):
             rows = await self._core.rows(sql_agents.DELETE_AGENT, (self._organization, clean(agent_id)))
             if not rows:
@@ -80,7 +80,7 @@ class EngineAgentVerbs(ClientVerbs):
 
     @bounded
     async def resume_provider(self, provider_id: str) -> ProviderState:
-        """Have the tasks that wait for a provider tried at once."""
+        """Make the tasks that wait for a provider available immediately."""
         async with self._audit.of(AuditAction.ProviderResumed, f"provider {provider_id}"):
             return await Providers(self._core, self._organization).resume(provider_id)
 
@@ -92,5 +92,5 @@ class EngineAgentVerbs(ClientVerbs):
 
     @bounded
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
-        """List the lines of the audit log that fit, the newest first."""
+        """Return the matching lines of the audit log, the newest first."""
         return await self._audit.find(query)

@@ -1,7 +1,7 @@
 """The audit log, on PostgreSQL.
 
-What is done through an engine is written down before it is done: whoever cannot write it down cannot do it. What then
-fails is marked.
+An action is logged before it is carried out, so that an action that cannot be logged is not carried out. If it then
+fails, its line is marked with the error.
 """
 
 import getpass
@@ -22,7 +22,7 @@ from worker.words.texts import clean
 from worker.words.unseen import escaped, line_of
 
 DATABASE = "database"
-CHARACTERS = 500  # of each text; what is longer is cut
+CHARACTERS = 500  # per text; longer ones are truncated
 
 _WRITE = """
     insert into worker.audit (
@@ -65,20 +65,20 @@ class EngineAudit:
     async def of(
         self, action: AuditAction, subject: str, *, agent: str | None = None, task: str | None = None, **details: Any
     ) -> AsyncGenerator[None]:
-        """Write down what is done within, beforehand; if it fails, why.
+        """Log the action of the block before it runs, and mark the line with the error if it fails.
 
         Args:
-            action: What it is.
-            subject: The row.
-            agent: Whose it is.
-            task: The task that says whose it is.
-            details: What else is known; none are left out.
+            action: The action.
+            subject: The object of the action.
+            agent: The agent that the object belongs to.
+            task: The task from which to read the agent.
+            details: Further facts; None values are omitted.
         """
         entry_id = await self.write(action, subject, agent=agent, task=task, details=details)
         try:
             yield
         except ModuleException as error:
-            with suppress(ModuleException):  # it is written down, and the caller hears why it failed
+            with suppress(ModuleException):  # the action is logged anyway, and its caller gets the error
                 await self._core.rows(_MARK, (_text(error.description), entry_id))
             raise
 
@@ -94,7 +94,7 @@ class EngineAudit:
         times: int = 1,
         details: dict[str, Any] | None = None,
     ) -> str:
-        """Write down what has happened; its id."""
+        """Append an entry to the audit log, and return its id."""
         by = actor or acting() or _this_process()
         entry_id = new_id()
         given = {name: value for name, value in (details or {}).items() if value is not None}
@@ -118,7 +118,7 @@ class EngineAudit:
         return entry_id
 
     async def find(self, query: AuditQuery) -> list[AuditEntry]:
-        """List lines, the newest first."""
+        """Return the matching lines, the newest first."""
         asked: dict[str, Any] = {
             name: clean(value) if isinstance(value, str) else value for name, value in query.model_dump().items()
         }
@@ -134,10 +134,10 @@ def _text(text: str) -> str:
 
 @cache
 def _this_process() -> Actor:
-    """A program that has the database's URL: its user and its machine."""
+    """Return the actor for a program that uses the database directly: its user and its machine."""
     machine = socket.gethostname()
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (KeyError, OSError):  # a user in a container may have no name
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return Actor(DATABASE, f"{user}@{machine}", "admin", machine, Door.Database)

@@ -1,4 +1,4 @@
-"""Tasks that other tasks have made, on PostgreSQL: made once, woken for, and stopped with their parent."""
+"""Child tasks on PostgreSQL: created once, waking their parents, and stopped together with them."""
 
 import asyncio
 import time
@@ -15,10 +15,10 @@ from worker.words.errors import Conflict
 from worker.words.tasks import NewTask, TaskRecord
 from worker.words.texts import clean
 
-LOOK_SECONDS = 1.0  # between looks for parents of tasks that have ended of late
-RECENT_SECONDS = 30.0  # for which an end is of late: it is committed by then, whatever the database is busy with
-LOOK_AT_ALL_SECONDS = 60.0  # between looks at all that wait: what this process missed, another may not have seen either
-STOPPED_SECONDS = 300.0  # for which children are stopped that a parent, or its process, has left behind
+LOOK_SECONDS = 1.0  # between searches for parents of recently ended tasks
+RECENT_SECONDS = 30.0  # for which an end is recent: long enough for its commit, however busy the database is
+LOOK_AT_ALL_SECONDS = 60.0  # between searches for all waiting parents, some of which every process may have missed
+STOPPED_SECONDS = 300.0  # after a parent's stop, for which its remaining children are still stopped
 BATCH = 500
 
 _CHILDREN = f"""
@@ -67,28 +67,28 @@ _ORPHANS = """
 
 
 class Create(Protocol):
-    """Creates a task."""
+    """A function that creates a task."""
 
     async def __call__(self, new: NewTask, *, under: str) -> TaskRecord:
-        """Create it under an id. Raises: Conflict (there is one)."""
+        """Create a task under the given id; raise Conflict if that id exists."""
         ...
 
 
 async def make_children(
     core: Core, create: Create, organization_id: str, parent: tuple[str, int], children: Mapping[str, NewTask]
 ) -> None:
-    """Make what is not there yet of a run's children.
+    """Create those of a run's children that do not exist yet.
 
     Args:
         core: The database.
-        create: Creates a task under an id; Conflict where there is one.
-        organization_id: Whose they are.
-        parent: The task and the attempt that own them.
-        children: By their ids, which the run has journaled: whoever makes them again finds them.
+        create: Creates a task under an id; raises Conflict if that id exists.
+        organization_id: The organization of the tasks.
+        parent: The parent task and the attempt that owns it.
+        children: The children by their ids, which the run has journaled, so that a repeated call finds them.
 
     Raises:
-        LeaseLost: The attempt owns its task no longer; nothing was made.
-        ValidationError: There are too many.
+        LeaseLost: The attempt no longer owns its task; nothing was created.
+        ValidationError: There are too many children.
         Conflict: One of the ids is another task's, or the child may not be created now.
     """
     task_id, attempt = parent
@@ -102,7 +102,7 @@ async def make_children(
 
 
 async def _make(create: Create, child: str, new: NewTask) -> Conflict | None:
-    """Make a child; the refusal, if it was refused, as it is where the child is there."""
+    """Create a child, and return the conflict if it was refused, which may mean that the child exists."""
     try:
         await create(new, under=child)
     except Conflict as conflict:
@@ -111,18 +111,18 @@ async def _make(create: Create, child: str, new: NewTask) -> Conflict | None:
 
 
 async def children_of(core: Core, organization_id: str, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
-    """Read some of a task's children; one that is not there is left out."""
+    """Return some of a task's children, leaving out those that do not exist."""
     keys = [clean(each) for each in children], organization_id, clean(task_id)
     return [task_record(row) for row in await core.read(_CHILDREN, keys, patient=True)]
 
 
 async def wake_if_ready(core: Core, task_id: str) -> None:
-    """Have a task that has just begun to wait for its children go on, if they had ended before it did."""
+    """Wake a task that has just begun to wait for its children, if they had already ended."""
     await _wake(core, await core.rows(_READY_NOW, {"ids": [clean(task_id)]}))
 
 
 async def stop_children(core: Core, organization_id: str, task_id: str) -> None:
-    """Stop the children of a task that was stopped, and theirs."""
+    """Stop the children of a stopped task, and all their descendants."""
     parents = [task_id]
     while parents:
         parent = parents.pop()
@@ -135,17 +135,17 @@ async def stop_children(core: Core, organization_id: str, task_id: str) -> None:
 
 
 async def wake_parents(core: Core) -> None:
-    """Wake parents as soon as this process has ended the last of their children; until it is cancelled."""
+    """Wake parents as soon as this process has ended the last of their children; runs until cancelled."""
 
     async def wake() -> None:
         parents = await core.parents.taken()
         await _wake(core, await core.rows(_READY_NOW, {"ids": parents}))
 
-    await repeat(wake, 0.0, "waking parents of tasks")  # what trouble leaves is found by the look each second
+    await repeat(wake, 0.0, "waking parents of tasks")  # after an error, the search each second finds the rest
 
 
 async def look_after_children(core: Core) -> None:
-    """Wake parents whose children have ended, and stop children whose parents were stopped; until it is cancelled."""
+    """Wake parents whose children have ended, and stop children whose parents were stopped; runs until cancelled."""
     looked_at_all = 0.0
 
     async def look() -> None:
@@ -159,7 +159,7 @@ async def look_after_children(core: Core) -> None:
 
 
 async def look_at_all(core: Core) -> None:
-    """Wake whoever waits for children that have ended; stop what a stopped parent has left behind."""
+    """Wake all parents whose children have ended, and stop remaining children of stopped parents."""
     await _wake_all(core, _READY)
     for row in await core.rows(_ORPHANS, {"recent": STOPPED_SECONDS, "batch": BATCH}):
         await core.writer.write(Stop(row["organization_id"], row["id"]))

@@ -1,9 +1,9 @@
-"""How far into each agent's queue claims have come, so that the next one begins there.
+"""The position that claims have reached in each agent's queue, at which the next claim begins.
 
-While somebody holds a long snapshot, as a backup does, the index keeps an entry of every task that was claimed since,
-and a claim that begins at the front passes all of them. What comes into a queue is due later than what is there, but
-for a transaction that was slow to commit. So claims from the front, of all agents, are still made: each time as long as
-they are quick, and otherwise so seldom that they take a tenth of the time.
+While a long snapshot is held, as by a backup, the index keeps an entry of every task claimed since, and a claim that
+begins at the front passes all of them. A new task in a queue is due later than the existing ones, unless its
+transaction was slow to commit. So claims from the front, of all agents, are still made: always if they are quick, and
+otherwise so rarely that they take a tenth of the time.
 """
 
 import time
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-QUICK_SECONDS = 0.005  # that a claim from the front may take to be made each time
-SHARE = 10  # of the time, one part at the most goes into claims from the front that are not quick
-AGAIN_SECONDS = 5.0  # before the next of those, however slow the last one was
-LATE = timedelta(seconds=1)  # that a transaction takes from its time to its commit, as a rule
+QUICK_SECONDS = 0.005  # up to which a claim from the front is quick, and made every time
+SHARE = 10  # slow claims from the front take at most one part in ten of the time
+AGAIN_SECONDS = 5.0  # the longest wait before the next of those, however slow the last one was
+LATE = timedelta(seconds=1)  # within which a transaction usually commits after it began
 
 FRONT = "-infinity"
 
@@ -26,7 +26,7 @@ class Look:
 
     Args:
         is_whole: Whether it begins at the front of every queue.
-        begun: When, by ``time.monotonic()``.
+        begun: Its start, by ``time.monotonic()``.
     """
 
     is_whole: bool
@@ -34,7 +34,7 @@ class Look:
 
 
 class ClaimPositions:
-    """Of one process, for one organization."""
+    """The positions of one process's claims, for one organization."""
 
     def __init__(self) -> None:
         self._marks: dict[str, datetime] = {}
@@ -46,16 +46,16 @@ class ClaimPositions:
         return Look(is_whole=begun >= self._whole_at, begun=begun)
 
     def since(self, look: Look, agents: Iterable[str]) -> list[str]:
-        """From where on tasks of these agents are looked for."""
+        """Return the times from which on due tasks of these agents are searched."""
         marks = {} if look.is_whole else self._marks
         return [str(marks[agent] - LATE) if agent in marks else FRONT for agent in agents]
 
     def known(self, but: Iterable[str]) -> list[str]:
-        """Agents of whom something was claimed since the last claim that was whole, but for these."""
+        """Return the agents with tasks claimed since the last claim from the front, except for the given ones."""
         return sorted(self._marks.keys() - set(but))
 
     def took(self, look: Look, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take in what a claim has found."""
+        """Update the positions by the result of a claim."""
         if look.is_whole:
             seconds = time.monotonic() - look.begun
             wait = 0.0 if seconds <= QUICK_SECONDS else min(seconds * SHARE, AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""Claims of tasks: what a worker can start, from the queue or straight from whoever made it."""
+"""Claims: tasks that a worker can start, from the queue or directly from a create in this process."""
 
 import random
 import time
@@ -21,25 +21,25 @@ from worker.words.work import Assignment, Demand
 
 
 class ClaimVerbs:
-    """A base of what workers ask for: claims.
+    """The claims among the verbs of workers.
 
     Args:
         core: This process's hold on the database.
-        organization_id: Whose tasks.
+        organization_id: The organization of the tasks.
     """
 
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
         self._organization = organization_id
-        self._local: set[str] = set()  # workers of this very process, whose lease the heartbeat renews
-        self._given: dict[str, int] = {}  # attempts that local workers were told of and have not ended here
-        self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at the time
+        self._local: set[str] = set()  # workers of this process, whose lease the heartbeat renews
+        self._given: dict[str, int] = {}  # attempts given to local workers, and not ended here
+        self._found_all: dict[str, int] = {}  # workers whose last claim left nothing, and the flag's mark at that time
         self._positions = ClaimPositions()
-        self._was_whole = True  # the last claim
-        self._unheard: set[str] = set()  # workers whose last claim broke off: what it took is not known
+        self._was_whole = True  # whether the last claim began at the front of every queue
+        self._unheard: set[str] = set()  # workers whose last claim was interrupted, so that its tasks are not known
 
     async def assignments(self, worker_id: str, demand: Callable[[], Demand], seconds: float) -> list[Assignment]:
-        """Claim what the worker can start; wait for it where there is none."""
+        """Claim tasks that the worker can start, waiting if there are none."""
         until = time.monotonic() + seconds
         while True:
             seen = self._core.wakeups.seen(WORK)
@@ -59,7 +59,7 @@ class ClaimVerbs:
     async def _hand_off(
         self, worker_id: str, demand: Callable[[], Demand], seconds: float, seen: int
     ) -> list[Assignment]:
-        """Wait for a hint; meanwhile what is made in this process begins with a local worker at once."""
+        """Wait for a hint; meanwhile, tasks created in this process begin directly in a local worker."""
         if worker_id not in self._local:
             await self._core.wakeups.flagged(WORK, seconds, seen)
             return []
@@ -77,11 +77,11 @@ class ClaimVerbs:
         return await self._assigned(worker_id, hand_off.begun, asked)
 
     def _has_found_all(self, worker_id: str, seen: int) -> bool:
-        """Whether a worker's last claim left nothing, and nobody has hinted at more since; asked once a claim."""
+        """Return, once per claim, whether a worker's last claim left nothing and no hint has arrived since."""
         return self._found_all.pop(worker_id, None) == seen and worker_id not in self._unheard
 
     def nudge(self) -> None:
-        """Ask for the demand again at once."""
+        """Make waiting claims ask for the demand again immediately."""
         self._core.wakeups.wake(WORK + DELIVERIES)
 
     async def _claim(self, worker_id: str, demand: Demand) -> list[Assignment]:
@@ -94,7 +94,7 @@ class ClaimVerbs:
         await self._give_back_unheard(worker_id)
         fault("claim.asked")
         asked, look = now(), self._positions.look()
-        named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent reads no documents
+        named = demand.agents.keys() | {KNOWLEDGE}  # a handler for any agent does not read documents
         known = [] if look.is_whole else self._positions.known(but=named)
         try:
             rows = await self._core.rows(
@@ -142,17 +142,17 @@ class ClaimVerbs:
         ]
 
     async def _said_of(self, worker_id: str, agent_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        """What the agents of a claim say of their models; nothing where the platform is away just now."""
+        """Return the model fields of the agents of a claim, or nothing if the database is unavailable."""
         try:
             return await self._core.models.of(self._organization, agent_ids)
         except ModuleException:
             return {}
         except BaseException:
-            self._unheard.add(worker_id)  # the claim is committed, and its answer never comes
+            self._unheard.add(worker_id)  # the claim is committed, but the worker never gets its tasks
             raise
 
     async def _give_back_unheard(self, worker_id: str) -> None:
-        """Queue again what a claim took whose answer never came: the connection broke between commit and answer."""
+        """Queue again the tasks of a claim that was committed but never answered."""
         if worker_id not in self._unheard or worker_id not in self._local:
             return
         held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
@@ -162,7 +162,7 @@ class ClaimVerbs:
 
 
 def _claim_statement(*, others: bool, is_whole: bool) -> LiteralString:
-    """Named agents and all others take turns by chance, so that a backlog of the one starves nobody of the other."""
+    """Return a claim's statement; named or other agents come first at random, so that neither starves the other."""
     if not others:
         return sql_claims.CLAIM_NAMED
     named_first = random.random() < 1 / 2  # noqa: S311 - no secret

@@ -1,4 +1,4 @@
-"""What the verbs of clients share: a task's row, and what of it is told."""
+"""What the verbs of clients share: reading a task's row and completing its record."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ from worker.words.texts import clean
 
 
 class ClientVerbs:
-    """A base of what clients ask for, for one organization.
+    """A base class of the verbs of clients, for one organization.
 
     Args:
         core: This process's hold on the database.
-        organization_id: Whose tasks.
-        links: Makes the links of requests for whoever asks; None means the server does, which knows who that is.
+        organization_id: The organization of the tasks.
+        links: Adds links to input requests; None if the server does so, which knows its client.
     """
 
     def __init__(self, core: Core, organization_id: str, links: AnswerLinks | None = None) -> None:
@@ -44,7 +44,7 @@ class ClientVerbs:
 
     @bounded
     async def get(self, task_id: str) -> TaskRecord:
-        """Read a task."""
+        """Return a task."""
         return await self._with_model(task_record(await self._row(task_id)))
 
     async def _with_model(self, task: TaskRecord) -> TaskRecord:

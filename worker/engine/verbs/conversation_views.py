@@ -1,4 +1,4 @@
-"""Conversations as one reads them, on PostgreSQL: what was asked and answered, task by task and turn by turn."""
+"""Conversations as a reader sees them, on PostgreSQL: questions and answers, task by task and turn by turn."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ _OF = """
     and (%(before)s::timestamptz is null or t.created_at < %(before)s)
 """
 
-# The newest tasks of a conversation; or the one task that was continued again and again, by its own id.
+# The newest tasks of a conversation, or a single task that was continued, whose own id is the conversation's.
 _TASKS = f"""
     select * from (
         select {TASK_COLUMNS}, t.place from worker.tasks t where t.conversation_id = %(conversation)s and {_OF}
@@ -47,20 +47,24 @@ _LIST = f"""
 
 
 async def told(core: Core, organization_id: str, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
-    """Tell a conversation. Raises: NotFound (no task of it is there)."""
+    """Return a conversation.
+
+    Raises:
+        NotFound: The conversation has no task.
+    """
     asked = {**_asked(organization_id, query), "conversation": clean(conversation_id)}
     rows = await core.read(_TASKS, asked)
     if not rows:
         raise NotFound(f"There is no conversation {conversation_id!r}.")
     turns: list[ConversationTurn] = []
-    for row in reversed(rows):  # tasks that were made in one moment have one time, and stay in their order
+    for row in reversed(rows):  # tasks created at the same time stay in this order
         task = task_record(row)
         turns += await _earlier(core, row, task) if task.turn else [_last(task, task.created_at)]
     return ConversationRecord(id=conversation_id, turns=sorted(turns, key=lambda each: each.asked_at))
 
 
 async def listed(core: Core, organization_id: str, query: ConversationQuery) -> list[ConversationItem]:
-    """List conversations, the one with the newest task first."""
+    """Return the conversations, the one with the newest task first."""
     asked = {**_asked(organization_id, query), "window": ConversationQuery.WINDOW}
     return [_item(row) for row in await core.read(_LIST, asked)]
 
@@ -90,7 +94,7 @@ def _item(row: Mapping[str, Any]) -> ConversationItem:
 
 
 async def _earlier(core: Core, row: Mapping[str, Any], task: TaskRecord) -> list[ConversationTurn]:
-    """All turns of a task that was continued: what it was asked before, and what it had answered by then."""
+    """Return all turns of a task that was continued, with earlier questions and the answers given to them."""
     changes = await core.read(sql_log.READ_CHANGES, (task.id, row["last_event"]))
     return list(_turns(changes, task))
 

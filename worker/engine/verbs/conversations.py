@@ -1,4 +1,4 @@
-"""The conversations of an organization on PostgreSQL: what becomes of a task that comes while it is another's turn."""
+"""Conversations of an organization on PostgreSQL: how a new task is treated while another one has the turn."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _MODE = """
      order by agent_id desc limit 1
 """
 
-# Whether a task, or one that it was made by, takes turns in this conversation.
+# Whether a task, or one of its ancestors, takes turns in this conversation.
 _WITHIN_TURN = """
     with recursive above(id, parent_id, agent_id, conversation_id, depth) as (
         select id, parent_id, agent_id, conversation_id, 1 from worker.tasks
@@ -45,7 +45,7 @@ _SET_MODES = """
 
 _FORGET_MODES = "delete from worker.conversation_modes where organization_id = %s and agent_id = any(%s)"
 
-# One that was never let go: nobody has seen more of it than that it was created.
+# Deletes a task whose turn has not come; clients have only seen that it was created.
 _TAKE_BACK = """
     with gone as (delete from worker.tasks where id = %(id)s and queued and status = 'pending' returning id),
     cursors as (delete from worker.cursors where task_id in (select id from gone)),
@@ -56,11 +56,11 @@ _TAKE_BACK = """
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A task that takes turns and is not finished.
+    """An unfinished task that takes turns.
 
     Args:
-        queued: Whether its turn has not come.
-        place: In the queue.
+        queued: Whether its turn has not come yet.
+        place: Its place in the queue.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Conversations:
 
     Args:
         core: The database.
-        organization_id: Whose.
+        organization_id: The organization.
     """
 
     def __init__(self, core: Core, organization_id: str) -> None:
@@ -82,12 +82,12 @@ class Conversations:
         self._organization = organization_id
 
     async def mode(self, agent_id: str) -> Mode:
-        """What an agent's handler says of a second task of a conversation."""
+        """Return how an agent's handler treats a second task of a conversation."""
         rows = await self._core.read(_MODE, (self._organization, [clean(agent_id), ANY_AGENT]))
         return rows[0]["mode"] if rows else QUEUE
 
     async def set_modes(self, modes: Mapping[str, Mode]) -> None:
-        """Take in what a worker's handlers say, by agent."""
+        """Store the modes that a worker's handlers declare, by agent."""
         others = {agent: mode for agent, mode in modes.items() if mode != QUEUE}
         if queued := [agent for agent in modes if agent not in others]:
             await self._core.rows(_FORGET_MODES, (self._organization, queued))
@@ -95,12 +95,12 @@ class Conversations:
             await self._core.rows(_SET_MODES, (self._organization, list(others), list(others.values())))
 
     async def enter(self, new: NewTask) -> Mode:
-        """See whether a task may come into its conversation; what its agent says of a second one.
+        """Check whether a task may enter its conversation, and return the agent's mode.
 
-        A task that another one makes as part of its own turn takes no turn: that one may wait for it.
+        A task that another one creates as part of its own turn takes no turns, since that one may wait for it.
 
         Raises:
-            Conflict: The agent takes one at a time, and is busy with another.
+            Conflict: The agent accepts one task at a time, and is busy with another.
         """
         if new.parent_execution is not None and await self._is_within_turn(new, new.parent_execution):
             return PARALLEL
@@ -119,10 +119,10 @@ class Conversations:
         return bool(await self._core.read(_WITHIN_TURN, asked))
 
     async def steer(self, new: NewTask) -> str | None:
-        """The task that is to be told what another one of its conversation asks for; None: there is none.
+        """Return the id of the unfinished task to which a new one's text is sent as a message; None if there is none.
 
         Args:
-            new: What is asked for; files, and more text than a message may have, wait for their turn.
+            new: The new task. With files, or with more text than a message may have, it waits for its turn instead.
         """
         text = new.input.text or ""
         if new.conversation_id is None or new.id is not None or new.input.files or not 0 < len(text) <= TEXT_CHARACTERS:
@@ -131,10 +131,10 @@ class Conversations:
         return unfinished[0].id if unfinished else None
 
     async def settle(self, mode: Mode, task: TaskRecord, conversation_id: str, *, is_new: bool) -> None:
-        """Have others make way for a task that came, or it for them.
+        """Make other tasks give way to a new task, or the new task to them, as the mode demands.
 
         Raises:
-            Conflict: Another has come at the same moment, and only one can stay.
+            Conflict: Another task was created at the same moment, and only one can stay.
         """
         if mode == "reject" and is_new:
             await self._core.turns.advance([ConversationKey(self._organization, task.agent_id, conversation_id)])
@@ -147,7 +147,7 @@ class Conversations:
             await asyncio.gather(*(self._core.writer.write(change) for change in changes))
 
     async def unfinished(self, agent_id: str, conversation_id: str) -> list[Unfinished]:
-        """Tasks of a conversation that take turns and are not finished: the one whose turn it is, then by place."""
+        """Return a conversation's unfinished tasks that take turns: the one that has the turn, then the others."""
         asked = {
             "organization": self._organization,
             "agent": clean(agent_id),
@@ -156,12 +156,12 @@ class Conversations:
         return [Unfinished(**row) for row in await self._core.read(_UNFINISHED, asked)]
 
     async def place(self) -> int:
-        """The last place of every queue."""
+        """Return a new place, at the end of every queue."""
         (row,) = await self._core.rows("select nextval('worker.places') as place")
         return row["place"]
 
     async def _take_back(self, task_id: str) -> bool:
-        """Take a task back whose turn has not come; whether it was taken back."""
+        """Delete a task whose turn has not come, and return whether it was deleted."""
         return await self._core.by_index(_TAKE_BACK, {"id": task_id}) > 0
 
 

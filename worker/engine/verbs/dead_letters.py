@@ -1,4 +1,4 @@
-"""Deliveries that failed: listed, and tried once more."""
+"""Failed deliveries: listing and retrying them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from worker.words.texts import clean
 
 _COLUMNS = "s.handler, s.event_type, t.agent_id"
 
-# Events at which a cursor stands still, to be tried again; the number is that of the next one that its handler wants.
+# Cursors that wait to retry an event; the number is that of the next event that the handler wants.
 _WAITING = f"""
     select c.subscription_id, c.task_id, due.number, {_COLUMNS}, 'waiting' as state, c.tries, c.error,
            c.available_at as next_try_at, null::timestamptz as set_aside_at
@@ -42,8 +42,8 @@ _SET_ASIDE = f"""
     order by d.task_id desc, d.number desc, d.subscription_id desc limit %(limit)s
 """  # noqa: S608 - constants
 
-# Marks events that were set aside for another try, and raises their cursors. A cursor is what a worker claims: nothing
-# else of the same handler and task is delivered at the same time.
+# Marks dead letters for a retry, and raises their cursors. Workers claim cursors, so nothing else of the same handler
+# and task is delivered at the same time.
 _RETRY = """
     with wanted as (
         select d.subscription_id, d.task_id, d.number from worker.deliveries_set_aside d
@@ -66,7 +66,7 @@ _RETRY = """
 
 
 class EngineDeadLetters:
-    """Deliveries that failed, of one organization."""
+    """The failed deliveries of one organization."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
@@ -75,7 +75,7 @@ class EngineDeadLetters:
 
     @bounded
     async def find(self, query: DeliveryQuery) -> list[FailedDelivery]:
-        """List them, those of the newest tasks first."""
+        """Return the matching deliveries, those of the newest tasks first."""
         conditions, parameters = _conditions(query)
         parameters |= {"organization": self._organization, "limit": query.limit}
         if query.before is not None:
@@ -92,7 +92,7 @@ class EngineDeadLetters:
 
     @bounded
     async def retry(self, wish: DeliveryRetry) -> int:
-        """Have set-aside ones tried once more; how many that are."""
+        """Mark dead letters to be tried once more, and return how many."""
         conditions, parameters = _conditions(wish)
         parameters["organization"] = self._organization
         if wish.ids is not None:
@@ -113,7 +113,7 @@ class EngineDeadLetters:
 
 
 def _subject(wish: DeliveryRetry) -> str:
-    """What a wish is about, in the audit log."""
+    """Return the subject of a retry for the audit log."""
     if wish.ids is not None and len(wish.ids) == 1:
         return f"delivery {wish.ids[0]}"
     return "deliveries" if wish.ids is None else f"{len(wish.ids)} deliveries"
@@ -134,7 +134,7 @@ def _conditions(wanted: DeliveryFilter) -> tuple[str, dict[str, Any]]:
 
 
 def _beside(query: DeliveryQuery, own: str, number: str) -> str:
-    """What of a query concerns one of the two tables alone."""
+    """Return the conditions that apply to only one of the two tables."""
     conditions = ""
     if query.before is not None:
         conditions += (
@@ -157,10 +157,10 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(delivery_id: str) -> tuple[int, int, str]:
-    """Subscription, number and task of an id. Raises: ValidationError."""
+    """Return the subscription, number and task in a delivery's id; raise ValidationError if it is none."""
     subscription, _, rest = delivery_id.partition(".")
     number, _, task_id = rest.partition(".")
-    digits = 18  # a bigint has as many, whatever they are
+    digits = 18  # any number of so many digits fits into a bigint
     if not task_id or not all(
         each.isascii() and each.isdigit() and len(each) <= digits for each in (subscription, number)
     ):

@@ -1,4 +1,4 @@
-"""Deliveries: events of tasks to the handlers that subscribed to them, each pair of both leased until it is settled."""
+"""Deliveries of tasks' events to subscribed handlers; each task is leased per subscription until settled."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,18 +17,18 @@ from worker.words.work import Delivery, DeliveryDemand, Subscription, WorkerCard
 
 
 class DeliveryQueue:
-    """Subscriptions, and what is delivered to them, for one organization."""
+    """The subscriptions and deliveries of one organization."""
 
     def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
         self._core = core
         self._organization = organization_id
         self._tasks = tasks
         self._subscriptions: dict[str, dict[int, Subscription]] = {}  # of local workers
-        self._given: set[HeldDelivery] = set()  # what local workers were told of and have not settled
-        self._unheard: set[str] = set()  # workers of which it is not known what they hold
+        self._given: set[HeldDelivery] = set()  # deliveries given to local workers, and not settled
+        self._unheard: set[str] = set()  # workers whose deliveries are not known after an error
 
     async def subscribe(self, card: WorkerCard, *, remote: bool) -> list[int]:
-        """Keep a worker's subscriptions. Returns: their numbers."""
+        """Store a worker's subscriptions, and return their numbers."""
         subscriptions: dict[int, Subscription] = {}
         for subscription in card.subscriptions:
             answer = await self._core.rows(
@@ -49,12 +49,12 @@ class DeliveryQueue:
         return list(subscriptions)
 
     def forget(self, worker_id: str) -> None:
-        """Keep nothing more of a worker in this process."""
+        """Forget a worker in this process."""
         self._subscriptions.pop(worker_id, None)
         self._unheard.discard(worker_id)
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """Claim due events of this worker's subscriptions; wait where there is none."""
+        """Claim due events of the worker's subscriptions, waiting if there are none."""
         until = time.monotonic() + seconds
         wishes = await self._wishes(worker_id)
         while True:
@@ -86,18 +86,18 @@ class DeliveryQueue:
         return await self._core.rows(sql_deliveries.CLAIM_DELIVERIES, keys)
 
     async def _give_back_unheard(self, worker_id: str) -> None:
-        """Have due again what a claim took whose answer never came, and what could not be settled."""
+        """Make deliveries due again that were claimed without an answer, or could not be settled."""
         if worker_id in self._unheard and worker_id in self._subscriptions:
             await self.give_back([each for each in await self.held(worker_id) if each not in self._given])
         self._unheard.discard(worker_id)
 
     async def held(self, worker_id: str) -> list[HeldDelivery]:
-        """What is leased to a worker."""
+        """Return the deliveries leased to a worker."""
         rows = await self._core.read(sql_deliveries.HELD_DELIVERIES, (worker_id,))
         return [HeldDelivery(row["subscription_id"], row["task_id"], row["claim"]) for row in rows]
 
     async def give_back(self, held: Sequence[HeldDelivery]) -> None:
-        """Have deliveries due again that never reached their worker; what moved on meanwhile is left."""
+        """Make deliveries due again that never reached their worker, except those that have moved on meanwhile."""
         if not held:
             return
         columns = [list(column) for column in zip(*held, strict=True)]
@@ -105,7 +105,7 @@ class DeliveryQueue:
             self._core.tell(DELIVERIES, [])
 
     async def _wishes(self, worker_id: str) -> dict[int, Subscription]:
-        """A worker's subscriptions; a remote one's each time: it may register anew with another process."""
+        """Return a worker's subscriptions; a remote worker's are read each time, since it may re-register elsewhere."""
         local = self._subscriptions.get(worker_id)
         if local is not None:
             return local
@@ -118,7 +118,7 @@ class DeliveryQueue:
     async def _delivery(
         self, worker_id: str, row: Mapping[str, Any], wishes: Mapping[int, Subscription]
     ) -> Delivery | None:
-        """Compose a delivery; a cursor whose event is none of its handler's moves on at once."""
+        """Compose a delivery; return None, and advance the cursor, if none of the events is for its handler."""
         number = row["number"]
         keys = {"subscription": row["subscription_id"], "task": row["task_id"], "claim": row["claim"]}
         if number is None:
@@ -130,9 +130,7 @@ class DeliveryQueue:
             return None
         event, task = await self._tasks.event(row["task_id"], number), await self._tasks.get(row["task_id"])
         links = self._core.links
-        if (
-            links is not None and worker_id in self._subscriptions
-        ):  # to another's worker it is the server that tells them
+        if links is not None and worker_id in self._subscriptions:  # for remote workers the server adds them
             event = await links.told(event, self._organization)
             task = await links.told(task, self._organization)
         return Delivery(
@@ -145,10 +143,10 @@ class DeliveryQueue:
         )
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """Move the cursor on, try again later, or set the event aside."""
+        """Advance the cursor, or schedule a retry, or set the event aside."""
         held = HeldDelivery.of(delivery)
         ours = held in self._given
-        self._given.discard(held)  # whatever comes of it: what stays leased is given back before the next claim
+        self._given.discard(held)  # even if settling fails: a delivery left leased is handed back before the next claim
         try:
             return await self._settle(delivery, clean(error), final=final)
         except LeaseLost:
@@ -180,6 +178,6 @@ class DeliveryQueue:
         return error is not None
 
     async def _set_aside(self, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Set an event aside, for the first time or again; whether more is due, if the delivery is still this one."""
+        """Set an event aside, for the first time or again; return no row if the delivery is no longer leased."""
         again = await self._core.rows(sql_deliveries.SET_ASIDE_AGAIN, keys)
         return again or await self._core.rows(sql_deliveries.SET_ASIDE, keys)

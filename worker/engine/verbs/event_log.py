@@ -1,4 +1,4 @@
-"""The log of a task: its events as they were, and as they come."""
+"""The log of a task: its events in the past, and new ones as they are logged."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ EVENTS_A_READ = 500
 
 
 class EventVerbs(ClientVerbs):
-    """Events, and what is composed of them."""
+    """The verbs for events, and for views composed from them."""
 
     @bounded
     async def push(self, task_id: str, events: Sequence[NewEvent], *, attempt: int | None = None) -> None:
@@ -34,7 +34,7 @@ class EventVerbs(ClientVerbs):
             await self._core.writer.write(Append(self._organization, task_id, attempt, events))
 
     async def events(self, task_id: str, *, after: int = 0, follow: bool = True) -> AsyncGenerator[TaskUpdateEvent]:
-        """Read a task's log from a number on, and wait for more."""
+        """Yield a task's events after a number, and wait for more."""
 
         def log() -> Asked:
             return sql_log.READ_LOG, (after, EVENTS_A_READ, clean(task_id))
@@ -48,7 +48,7 @@ class EventVerbs(ClientVerbs):
                 for row in rows:
                     if row["number"] is None:
                         continue
-                    if is_renewal(row):  # the task's row holds what it was given anew
+                    if is_renewal(row):  # the task's row has the new settings
                         history = await self._history(task_id, after)
                     yield await self._linked(history.event(row))
                     after = row["number"]
@@ -61,18 +61,18 @@ class EventVerbs(ClientVerbs):
 
     @bounded
     async def event(self, task_id: str, number: int) -> TaskUpdateEvent:
-        """Read one event."""
+        """Return one event."""
         (row,) = await self._core.read(sql_log.READ_EVENT, (task_id, number))
         history = await self._history(task_id, number - 1 if row["type"] in WHOLE_TASK else 0)
         return await self._linked(history.event(row))
 
     async def _history(self, task_id: str, upto: int) -> History:
-        """The task as it stood at an event, ready to be told on from there."""
+        """Return the task's history up to an event, ready to fold later ones."""
         found, changes = await self._core.read_each(*self._asked(task_id, upto))
         return await self._composed(task_id, found, changes)
 
     def _asked(self, task_id: str, upto: int) -> tuple[Asked, Asked]:
-        """What a history is composed of: the task, and its changes up to an event."""
+        """Return the statements that read a history: the task, and its changes up to an event."""
         known = clean(task_id)
         return (sql_tasks.GET_TASK, (known, self._organization)), (sql_log.READ_CHANGES, (known, upto))
 

@@ -1,4 +1,4 @@
-"""Which stored files a key of certain agents reaches."""
+"""Access to stored files for keys that are limited to certain agents."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,7 +8,7 @@ _NOTE = """
     insert into worker.uploads (organization_id, sha256, key_id) values (%s, %s, %s) on conflict do nothing
 """
 
-# What this key uploaded, what tasks of its agents have among their files, and large values of their journals.
+# Files that this key uploaded, files of its agents' tasks, and large values in the journals of those tasks.
 _WITHIN = """
     select w.sha256 from unnest(%(digests)s::text[]) as w(sha256)
     where exists (
@@ -25,17 +25,17 @@ _WITHIN = """
 
 
 class EngineUploads:
-    """Who has uploaded what, in one organization."""
+    """The uploads of one organization, by key."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
         self._organization = organization_id
 
     async def note(self, sha256: str, key_id: str) -> None:
-        """Note that a key uploaded a file."""
+        """Record that a key uploaded a file."""
         await self._core.rows(_NOTE, (self._organization, sha256, key_id))
 
     async def within(self, digests: Collection[str], key_id: str, agents: Sequence[str]) -> frozenset[str]:
-        """Those of these files that a key of these agents reaches."""
+        """Return those of the files that a key limited to these agents can access."""
         asked = {"organization": self._organization, "digests": list(digests), "key": key_id, "agents": list(agents)}
         return frozenset(row["sha256"] for row in await self._core.read(_WITHIN, asked))

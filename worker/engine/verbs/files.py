@@ -1,7 +1,7 @@
-"""Stored files: by digest, once for an organization; and which of them are a task's.
+"""Stored files: each stored once per organization, by digest, and linked to tasks.
 
-Their bytes never pass through the grouped writer: it would hold everybody else up. What it writes is which task a
-file belongs to, in one transaction with the change that says so.
+Their contents never pass through the grouped writer, which they would block. The writer stores only the link between a
+task and a file, in one transaction with the change that refers to the file.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from worker.words.references import Reference, reference_of
 from worker.words.texts import clean
 from worker.words.work import KeptFile, StoredFile
 
-FILE_SECONDS = 60.0  # that one file may take on its way to the database or from it
+FILE_SECONDS = 60.0  # for sending one file to the database, or reading it
 
 
 class FileStore:
@@ -25,8 +25,8 @@ class FileStore:
 
     Args:
         core: The database.
-        organization_id: Whose.
-        patient: A live attempt asks, which waits as long as the database is away.
+        organization_id: The organization.
+        patient: Whether a live attempt asks, which waits as long as the database is unavailable.
     """
 
     def __init__(self, core: Core, organization_id: str, *, patient: bool = False) -> None:
@@ -35,7 +35,7 @@ class FileStore:
         self._patient = patient
 
     async def store(self, name: str, media_type: str, content: bytes) -> str:
-        """Store a file by its digest; what is there already is not sent again. Returns: its reference."""
+        """Store a file by its digest, unless it is already stored, and return its reference."""
         if not content:
             raise ValidationError(f"{name} is empty", field="file")
         if len(content) > FILE_BYTES:
@@ -51,14 +51,23 @@ class FileStore:
         return reference_of(digest, name)
 
     async def check(self, references: Iterable[str]) -> None:
-        """See that files are stored, and have them stay for a while. Raises: FileNotStored."""
+        """Check that files are stored, and mark them as used so that they stay for a while.
+
+        Raises:
+            FileNotStored: One of them is not stored.
+        """
         for reference in references:
             keys = {"organization": self._organization, "sha256": Reference.stored(reference).sha256}
             if not await self._core.read(sql_files.USE_FILE, keys, patient=self._patient):
                 raise FileNotStored(reference)
 
     async def open(self, reference: str) -> StoredFile:
-        """Read a file. Raises: FileNotStored, ConfigurationError (it is sealed)."""
+        """Read a file.
+
+        Raises:
+            FileNotStored: The file is not stored.
+            ConfigurationError: The file is encrypted, and the key is missing or another one.
+        """
         digest, name = Reference.stored(reference)
         keys = self._organization, digest
         rows = await self._core.read(sql_files.OPEN_FILE, keys, patient=self._patient, seconds=FILE_SECONDS)
@@ -70,7 +79,7 @@ class FileStore:
         return StoredFile(reference, name, rows[0]["media_type"], content)
 
     async def kept(self, task_id: str) -> list[KeptFile]:
-        """What is stored of a task's files."""
+        """Return the stored files of a task."""
         rows = await self._core.read(sql_files.KEPT_FILES, (clean(task_id), self._organization))
         return [
             KeptFile(

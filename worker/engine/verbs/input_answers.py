@@ -1,4 +1,4 @@
-"""Answers of people, on PostgreSQL: given to paused tasks, listed while they are missing, overdue when nobody comes."""
+"""Answers, signals and messages to tasks, on PostgreSQL, the inbox of open requests, and the expiry of overdue ones."""
 
 import asyncio
 import json
@@ -31,10 +31,10 @@ from worker.words.task_lists import TaskItem
 from worker.words.tasks import TaskRecord
 from worker.words.texts import clean, encode
 
-VALUE_BYTES = 1024 * 1024  # of one value: what a person enters, or a tool's result
+VALUE_BYTES = 1024 * 1024  # per value: a person's input, or a tool's result
 BOUNDS = Bounds(seconds=5)
 BATCH = 1000
-LOOK_SECONDS = 2.0  # between looks for what is overdue
+LOOK_SECONDS = 2.0  # between searches for overdue requests
 
 _INBOX = f"""
     select {TASK_COLUMNS} from worker.tasks t
@@ -53,14 +53,18 @@ _OVERDUE = """
 
 
 def answering(organization_id: str, record: TaskRecord, answers: Sequence[InputAnswer]) -> AnswerRequests:
-    """Make the change that gives a task its answers, in the name of whoever acts."""
+    """Return the change that stores answers to a task's requests, on behalf of the current actor."""
     return AnswerRequests(
         organization_id, record.id, answers, _who(), sum(len(encode(each.said())) for each in answers)
     )
 
 
 def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
-    """Make the change that gives a task a signal, in the name of whoever acts. Raises: ValidationError."""
+    """Return the change that sends a signal to a task, on behalf of the current actor.
+
+    Raises:
+        ValidationError: The data is too large.
+    """
     size = len(encode(signal.data))
     if size > DATA_BYTES:
         raise ValidationError(f"The data has {size:,} bytes; at most {DATA_BYTES:,} are taken.", field="data")
@@ -68,7 +72,7 @@ def signalling(organization_id: str, task_id: str, signal: NewSignal) -> Signal:
 
 
 def messaging(organization_id: str, task_id: str, message: NewMessage) -> Message:
-    """Make the change that gives a task a message, in the name of whoever acts."""
+    """Return the change that sends a message to a task, on behalf of the current actor."""
     return Message(organization_id, task_id, clean(message.text), _who(), len(message.text))
 
 
@@ -78,10 +82,10 @@ def _who() -> str | None:
 
 
 async def check_values(record: TaskRecord, answers: Sequence[InputAnswer]) -> None:
-    """See whether answers fit what the task asks for now; one to what it does not ask for is decided on its row.
+    """Check that answers fit the task's open requests; answers to other requests are judged by the change itself.
 
     Raises:
-        ValidationError: One does not; the field is named.
+        ValidationError: An answer does not fit; the error names the field.
         Conflict: The task waits for nothing.
         Unavailable: No process could be started to check a value in.
     """
@@ -119,7 +123,7 @@ async def _check_value(request: InputRequest, answer: InputAnswer) -> None:
 
 
 async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[OpenRequest]:
-    """What waits for a person, the longest waiting first."""
+    """Return the open requests of all tasks, the longest waiting first."""
     keys = {
         "organization": organization_id,
         "agents": None if query.wanted is None else [clean(each) for each in query.wanted],
@@ -137,12 +141,12 @@ async def inbox(core: Core, organization_id: str, query: RequestQuery) -> list[O
 
 
 async def look_after_requests(core: Core) -> None:
-    """Go on with paused tasks that nobody has answered in time; until it is cancelled."""
+    """Resolve paused tasks whose requests were not answered in time; runs until cancelled."""
     await repeat(lambda: expire(core), LOOK_SECONDS, "looking for unanswered requests")
 
 
 async def expire(core: Core) -> None:
-    """Do once what ``look_after_requests`` does."""
+    """Resolve the overdue requests once."""
     while rows := await core.rows(_OVERDUE, (BATCH,)):
         changes = [ExpireRequests(row["organization_id"], row["id"]) for row in rows]
         await asyncio.gather(*(core.writer.write(each) for each in changes))

@@ -1,4 +1,4 @@
-"""Keys of the HTTP server, its own secrets, and creates that may be repeated."""
+"""Keys of the HTTP server, its own secrets, and idempotency keys of creates."""
 
 import hashlib
 import os
@@ -20,19 +20,19 @@ from worker.words.roles import Role
 from worker.words.texts import clean
 from worker.words.unseen import name_of
 
-KEY_BYTES = 32  # 256 bits of chance: nobody guesses one, so one round of SHA-256 keeps it, and a slow hash adds nothing
+KEY_BYTES = 32  # 256 random bits cannot be guessed, so one round of SHA-256 suffices, and a slow hash adds nothing
 SECRET_BYTES = 32
-NOTED = "had a key"  # a row among the secrets says that a server had a key of its own
+NOTED = "had a key"  # the name of a row among the secrets which shows that a server had a key of its own
 FIELDS = ("id", "organization_id", "name", "agents", "created_at", "expires_at", "revoked_at")
 
 
 def digest_of(key: str) -> str:
-    """What is stored of a key."""
+    """Return the digest that is stored of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class EngineKeys:
-    """What the server keeps beside the tasks, for all organizations."""
+    """The server's own data besides the tasks, for all organizations."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -47,7 +47,7 @@ class EngineKeys:
         agents: Sequence[str] = (),
         seconds: float | None = None,
     ) -> tuple[str, Key]:
-        """Make a key; it can be read here and never again."""
+        """Create a key, and return its text, which can never be read again, and its record."""
         check_organization(organization_id)
         for agent in agents:
             check_id(agent, "agents")
@@ -70,17 +70,21 @@ class EngineKeys:
 
     @bounded
     async def assumed(self) -> list[Key]:
-        """Keys made before there were roles; each is answered once."""
+        """Return the keys created before roles existed; each is returned only once."""
         return [_key(row) for row in await self._core.rows(sql_keys.ASSUMED_KEYS)]
 
     @bounded
     async def list(self, organization_id: str | None = None) -> list[Key]:
-        """All keys, the expired and revoked too; never what they are."""
+        """Return the records of all keys, including expired and revoked ones, without their texts."""
         return [_key(row) for row in await self._core.read(sql_keys.LIST_KEYS, {"organization": organization_id})]
 
     @bounded
     async def revoke(self, key_id: str) -> Key:
-        """Have a key open nothing any more. Raises: NotFound."""
+        """Revoke a key.
+
+        Raises:
+            NotFound: There is no such key.
+        """
         known = await self._core.read(sql_keys.ANY_KEY, (clean(key_id),))
         if not known:
             raise NotFound(f"There is no key {key_id!r}.")
@@ -94,65 +98,65 @@ class EngineKeys:
 
     @bounded
     async def find(self, text: str) -> Key | None:
-        """The key that this is, if it opens anything now."""
+        """Return the key with this text, if it is valid now."""
         digest = digest_of(text)
         rows = await self._core.read(sql_keys.FIND_KEY, (digest,))
         return next((_key(row) for row in rows if secrets.compare_digest(row["digest"], digest)), None)
 
     @bounded
     async def get(self, key_id: str) -> Key | None:
-        """The key of this id, if it opens anything now."""
+        """Return the key with this id, if it is valid now."""
         rows = await self._core.read(sql_keys.GET_KEY, (clean(key_id),))
         return _key(rows[0]) if rows else None
 
     @bounded
     async def valid(self, key_ids: Sequence[str]) -> frozenset[str]:
-        """Those of them that open something now."""
+        """Return those of the keys that are valid now."""
         return frozenset(row["id"] for row in await self._core.read(sql_keys.VALID_KEYS, (list(key_ids),)))
 
     def changes(self) -> int:
-        """A mark of the changes heard of so far."""
+        """Return a mark of the changes seen so far, for ``changed``."""
         return self._core.wakeups.seen(KEYS)
 
     async def changed(self, mark: int, seconds: float) -> bool:
-        """Wait for a change after a mark."""
+        """Wait for a change after a mark, and return whether there was one."""
         return await self._core.wakeups.flagged(KEYS, seconds, mark)
 
     @bounded
     async def note(self) -> None:
-        """Remember that there was a key."""
+        """Record that there was a key."""
         await self.secret(NOTED)
 
     @bounded
     async def ever(self) -> bool:
-        """Whether there has ever been a key."""
+        """Return whether there has ever been a key."""
         return (await self._core.read(sql_keys.HAD_KEYS, (NOTED,)))[0]["any"]
 
     @bounded
     async def exist(self) -> bool:
-        """Whether there is any key that opens something."""
+        """Return whether there is a valid key."""
         return (await self._core.read(sql_keys.HAS_KEYS))[0]["any"]
 
     @bounded
     async def guessed(self, network: str, per_minute: int) -> float:
-        """Count a wrong key; how many its network has spent, some of which it has been given back."""
+        """Count a wrong key, and return how many guesses its network has spent, less those refunded over time."""
         asked = {"network": clean(network), "rate": per_minute / 60}
         return float((await self._core.rows(sql_presence.GUESSED, asked))[0]["spent"])
 
     @bounded
     async def secret(self, name: str) -> bytes:
-        """A secret of the server's own, made when it is first asked for and the same for every process."""
+        """Return a secret of the server, which is created on first use and is the same for every process."""
         return bytes((await self._core.read(sql_keys.SERVER_OWN, (name, os.urandom(SECRET_BYTES))))[0]["value"])
 
     @bounded
     async def reserve(self, organization_id: str, key: str, digest: str, task_id: str) -> tuple[str, bool]:
-        """Keep a place for a create that may be repeated.
+        """Reserve an idempotency key for a create.
 
         Returns:
-            The id of its task, and whether this is the first to ask.
+            The id of the key's task, and whether this is the first request with the key.
 
         Raises:
-            Conflict: The same key came with another wish before.
+            Conflict: The key was used for another request before.
         """
         asked = {"organization": organization_id, "key": key, "digest": digest, "task": task_id}
         row = (await self._core.rows(sql_keys.RESERVE, asked))[0]
@@ -162,12 +166,12 @@ class EngineKeys:
 
     @bounded
     async def release(self, organization_id: str, key: str, task_id: str) -> None:
-        """Give up the place of a create that failed."""
+        """Release the idempotency key of a create that failed."""
         await self._core.rows(sql_keys.RELEASE, (organization_id, key, task_id))
 
 
 def _alone(agents: Sequence[str]) -> str | None:
-    """The agent that a key is of, where it reaches one alone."""
+    """Return the agent of a key that is limited to a single one."""
     return agents[0] if len(agents) == 1 else None
 
 

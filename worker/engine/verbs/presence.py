@@ -1,4 +1,4 @@
-"""Remote workers as the server sees them: who is there, by which stream, and what it holds."""
+"""Remote workers as the server sees them: their presence and streams, and what they hold."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ from worker.words.statuses import AgentExecutionStatus
 from worker.words.texts import clean
 from worker.words.work import WorkerCard
 
-SILENCE_SECONDS = 3600.0  # the wire protocol: an outside holder without a lease is given up after 60 minutes of silence
+SILENCE_SECONDS = 3600.0  # by the wire protocol, a client that holds a task without a lease may be silent for so long
 HEARD_LOOK_SECONDS = 0.25  # a heartbeat may reach any server process
 FLAGS = {WORK: "work", DELIVERIES: "deliveries"}
 
 
 class EnginePresence:
-    """Remote workers of one organization. All of it acts through the database: any server process may be asked."""
+    """Remote workers of one organization. All state is in the database, so that any server process can be asked."""
 
     def __init__(self, core: Core, organization_id: str, work: EngineWork) -> None:
         self._core = core
@@ -34,12 +34,12 @@ class EnginePresence:
 
     @bounded
     async def workers(self) -> list[WorkerState]:
-        """All workers that are here."""
+        """Return all workers that are present."""
         return [_state(row) for row in await self._core.read(sql_presence.LIST_WORKERS, (self._organization,))]
 
     @bounded
     async def worker(self, worker_id: str) -> WorkerState:
-        """One worker, also one that was taken for dead."""
+        """Return a worker, even one that was taken for dead."""
         rows = await self._core.read(sql_presence.GET_WORKER, (clean(worker_id), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
@@ -47,7 +47,7 @@ class EnginePresence:
 
     @bounded
     async def claimant(self, worker_id: str) -> Claimant:
-        """Who registered a worker, also one that was taken for dead."""
+        """Return the registrant of a worker, even of one that was taken for dead."""
         rows = await self._core.read(sql_presence.SESSION_OF, (worker_id.replace("\0", ""), self._organization))
         if not rows:
             raise NotFound(f"There is no worker {worker_id!r}.")
@@ -55,7 +55,7 @@ class EnginePresence:
 
     @bounded
     async def claimed_by(self, claims: Sequence[tuple[str, int | None]]) -> dict[tuple[str, int | None], Claimant]:
-        """Which workers claimed these attempts, or hold these tasks now."""
+        """Return the workers that claimed these attempts, or that hold these tasks now."""
         known = [each for each in claims if "\0" not in each[0]]
         if not known:
             return {}
@@ -67,7 +67,7 @@ class EnginePresence:
     async def delivered_to(
         self, task_id: str, subscription_id: int | None = None, claim: int | None = None
     ) -> list[Claimant]:
-        """The workers that hold an event of a task now, or one delivery."""
+        """Return the workers that hold a delivery of a task now, or the one that holds a given delivery."""
         asked = {
             "organization": self._organization,
             "task": task_id.replace("\0", ""),
@@ -77,7 +77,7 @@ class EnginePresence:
         return [_claimant(row) for row in await self._core.read(sql_presence.DELIVERED_TO, asked)]
 
     async def enter(self, card: WorkerCard, peer: str, stream: str, session: WorkerSession, seconds: float) -> str:
-        """Register a worker that has no id of its own; one that comes back in time gets the id it had."""
+        """Register a worker without an id and return its id, which is its former one if it comes back in time."""
         keys = {
             "organization": self._organization,
             "peer": peer,
@@ -93,7 +93,7 @@ class EnginePresence:
         return card.id
 
     async def _come_back(self, keys: dict[str, Any], seconds: float) -> str | None:
-        """The id that a worker had, as soon as a heartbeat of that comes: whoever is new has none to send."""
+        """Return a returning worker's id once a heartbeat for that id arrives; a new worker has none to send."""
         absent = await self._core.rows(sql_presence.ABSENT, keys)
         until = time.monotonic() + seconds
         while absent and time.monotonic() < until:
@@ -104,38 +104,38 @@ class EnginePresence:
         return None
 
     async def touch(self, worker_id: str, stream: str) -> bool:
-        """Say that a worker's stream is open, which holds its lease; whether no newer one has replaced it."""
+        """Record that a worker's stream is open, which renews its lease; return False if a newer one replaced it."""
         return bool(await self._core.rows(sql_presence.TOUCH, (worker_id, self._organization, stream)))
 
     async def drop(self, worker_id: str, stream: str) -> None:
-        """Say that a worker's stream has ended: what it was given and has not begun, or not settled, is there again."""
+        """Record that a worker's stream has ended, and hand back the tasks not begun and the deliveries not settled."""
         held, held_deliveries = (
             await self.held(worker_id),
             await self.held_deliveries(worker_id),
-        )  # before: a newer stream's are its own
+        )  # read first, since those of a newer stream must stay
         if await self._core.rows(sql_presence.DROPPED, (worker_id, self._organization, stream)):
             await self.give_back([each for each in held if not each.begun])
             await self.give_back_deliveries(held_deliveries)
 
     async def heard(self, worker_id: str) -> None:
-        """Take a worker's heartbeat: its leases hold on from now."""
+        """Record a worker's heartbeat, and renew its lease."""
         await self._work.renew(worker_id)
         await self._core.rows(sql_presence.HEARD, (worker_id, self._organization))
 
     async def busy(self, worker_id: str, *, is_busy: bool) -> None:
-        """Note whether a worker is at its limit: then nothing is claimed for it."""
+        """Record whether a worker is at its limit, so that nothing is claimed for it."""
         if not await self._core.rows(sql_presence.BUSY, (is_busy, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
         if not is_busy:
             self._core.tell(WORK, [])
 
     async def held(self, worker_id: str) -> list[HeldTask]:
-        """What a worker holds, and whether it has begun it."""
+        """Return the tasks that a worker holds, and whether it has begun each."""
         rows = await self._core.read(sql_presence.HELD, (worker_id, self._organization))
         return [HeldTask(row["id"], row["attempt"], row["begun"]) for row in rows]
 
     async def end_refused(self, task_id: str, reason: str) -> bool:
-        """End a task whose last word was refused, if whoever runs it sends no attempt and would not say another."""
+        """End a task whose outcome was refused, if its worker sends no attempts and will not retry; return whether."""
         if not await self._core.read(sql_presence.RUN_OUTSIDE, (clean(task_id), self._organization)):
             return False
         changes = {"status": AgentExecutionStatus.Error, "result": clean(reason)}
@@ -143,37 +143,37 @@ class EnginePresence:
         return True
 
     async def give_back(self, held: Sequence[HeldTask]) -> None:
-        """Queue tasks again that a worker never got or never began, uncharged; what moved on meanwhile is left."""
+        """Queue again tasks that a worker never got or never began, without a charge; tasks that moved on are left."""
         for each in held:
             with suppress(LeaseLost, TaskNotFound):
                 await self._work.hand_back(each.task_id, each.attempt, HandBack())
 
     async def held_deliveries(self, worker_id: str) -> list[HeldDelivery]:
-        """What deliveries a worker holds."""
+        """Return the deliveries that a worker holds."""
         return await self._work.delivery_queue.held(worker_id)
 
     async def give_back_deliveries(self, held: Sequence[HeldDelivery]) -> None:
-        """Have deliveries due again that a worker never got, no try charged."""
+        """Make deliveries due again that a worker never got, without charging a try."""
         await self._work.delivery_queue.give_back(held)
 
     def seen(self) -> dict[str, int]:
-        """The marks of hints that came so far, for ``hint``."""
+        """Return the marks of the hints so far, for ``hint``."""
         return {name: self._core.wakeups.seen(flag) for flag, name in FLAGS.items()}
 
     async def hint(self, name: str, seen: int, seconds: float) -> bool:
-        """Wait for a hint that ``work`` can be claimed or ``deliveries`` are due; whether one came."""
+        """Wait for a hint that ``work`` can be claimed or ``deliveries`` are due, and return whether one arrived."""
         flag = next(flag for flag, each in FLAGS.items() if each == name)
         return await self._core.wakeups.flagged(flag, seconds, seen)
 
     @bounded
     async def pending(self, agent_id: str, limit: int) -> int:
-        """How many tasks of an agent wait, counted up to a limit."""
+        """Return the number of an agent's pending tasks, counted up to a limit."""
         rows = await self._core.read(sql_presence.COUNT_PENDING, (self._organization, agent_id, limit))
         return rows[0]["pending"]
 
 
 async def end_silent(core: Core) -> int:
-    """End tasks whose outside holder has said nothing for an hour; how many that were."""
+    """End tasks that are held without a lease by a client that has been silent for an hour, and return how many."""
     rows = await core.rows(sql_presence.SILENT, (SILENCE_SECONDS,))
     reason = f"whoever took it said nothing for {SILENCE_SECONDS / 60:.0f} minutes"
     for row in rows:

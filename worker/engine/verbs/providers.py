@@ -1,7 +1,8 @@
-"""The breaker: one row a provider and key, which holds for every worker at its next call.
+"""The circuit breaker for model providers: one row per provider and key, which every worker obeys at its next call.
 
-Tasks that wait for a provider are pending, far in the future, and name it. Whoever looks first when a probe is due lets
-the task go that has waited longest; if its call is answered, the row goes, and with it the wait of all others.
+Tasks that wait for a provider are pending until far in the future, and name the provider. When a probe is due, the
+first process to notice releases the task that has waited longest; if its call is answered, the row is deleted, which
+ends the wait of all other tasks.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from worker.words.providers import (
 from worker.words.texts import clean
 
 LOOK_SECONDS = 1.0
-BATCH = 500  # tasks that are released, or ended, at once
+BATCH = 500  # tasks released, or ended, per statement
 MESSAGE_CHARACTERS = 1000
 
 _STATE = """
@@ -32,8 +33,8 @@ _STATE = """
     p.probe_task
 """
 
-# Counts a failed call. A failure that is not followed by another within a minute counts no more; enough of them in a
-# row, or one that says so, begin the wait.
+# Counts a failed call. A failure that is not followed by another within a minute no longer counts; enough of them in a
+# row, or a single one that demands it, open the breaker.
 _FAILED = f"""
     with told as (
         select %(opens)s or exists (
@@ -67,7 +68,7 @@ _LIST = f"""
     from worker.providers p where p.organization_id = %s order by p.opened_at nulls last, p.id
 """  # noqa: S608 - constants
 
-# Lets the task go that has waited longest for each provider whose probe is due, and puts the next probe off.
+# Releases the task that has waited longest for each provider whose probe is due, and postpones the next probe.
 _PROBE = """
     with due as materialized (
         select organization_id, id, probes from worker.providers where probe_at <= now() for update skip locked
@@ -106,14 +107,14 @@ _FORGET = (
 
 
 class Providers:
-    """The providers of one organization whose calls fail."""
+    """The failing providers of one organization."""
 
     def __init__(self, core: Core, organization_id: str) -> None:
         self._core = core
         self._organization = organization_id
 
     async def failed(self, failure: ProviderFailure) -> ProviderState:
-        """Count a failed call; whether tasks wait from now on is in the state answered."""
+        """Count a failed call, and return the provider's state, which shows whether tasks must wait."""
         (row,) = await self._core.rows(
             _FAILED,
             {
@@ -134,21 +135,29 @@ class Providers:
         return ProviderState.model_validate(row)
 
     async def answered(self, provider_id: str) -> None:
-        """A call was answered: nobody waits for the provider any more."""
+        """Record an answered call, which ends the wait for the provider."""
         await self._forget(provider_id)
 
     async def listed(self) -> list[ProviderState]:
-        """Those whose last call failed, the longest away first."""
+        """Return the providers whose last call failed, the longest unavailable first."""
         return [ProviderState.model_validate(row) for row in await self._core.read(_LIST, (self._organization,))]
 
     async def resume(self, provider_id: str) -> ProviderState:
-        """Have the tasks that wait for a provider tried at once. Raises: NotFound."""
+        """Make the tasks that wait for a provider available immediately.
+
+        Raises:
+            NotFound: The provider is not failing.
+        """
         state = await self._known(provider_id)
         await self._forget(provider_id)
         return state
 
     async def fail(self, provider_id: str) -> ProviderState:
-        """End the tasks that wait for a provider, as errors. Raises: NotFound."""
+        """End the tasks that wait for a provider, as errors.
+
+        Raises:
+            NotFound: The provider is not failing.
+        """
         state = await self._known(provider_id)
         asked = {"organization": self._organization, "id": state.id, "batch": BATCH}
         while ids := [row["id"] for row in await self._core.rows(_WAITING, asked)]:
@@ -172,7 +181,7 @@ class Providers:
 
 
 async def release(core: Core) -> None:
-    """Have tasks tried again whose provider nobody has to wait for any more."""
+    """Release the tasks whose provider is no longer unavailable."""
     while rows := await core.rows(_RELEASE, {"batch": BATCH}):
         core.tell(WORK, [])
         if len(rows) < BATCH:
@@ -180,12 +189,12 @@ async def release(core: Core) -> None:
 
 
 async def look_after(core: Core) -> None:
-    """Send probes, release tasks, end those that have waited too long; until it is cancelled."""
+    """Send probes, release tasks, and end those that have waited too long; runs until cancelled."""
     await repeat(lambda: look(core), LOOK_SECONDS, "looking after providers")
 
 
 async def look(core: Core) -> None:
-    """Do once what ``look_after`` does."""
+    """Maintain the providers once."""
     for row in await core.rows(_EXPIRED):
         await Providers(core, row["organization_id"]).fail(row["id"])
     probe: dict[str, Any] = {"probe": PROBE_SECONDS, "longest": LONGEST_PROBE_SECONDS}

@@ -1,6 +1,6 @@
 """Lists and counts of tasks, composed so that a page costs the same however many tasks there are.
 
-A list is merged from lanes, each read in order from an index: one lane an agent where agents are asked for, else one a
+A list is merged from lanes, each read in order from an index: one lane per agent if agents are given, else one per
 status (there are seven). So two indexes serve every list, and none is needed for the whole organization.
 """
 
@@ -15,15 +15,15 @@ from worker.words.task_lists import TaskQuery
 from worker.words.texts import clean
 
 WINDOW = 10_000
-"""How many tasks of a lane a search for text looks through, and how many are counted: some 50 ms."""
+"""Tasks per lane that a text search reads, and that are counted: some 50 ms."""
 
-LEAST_WINDOW = 500  # of an agent, however many are asked for
+LEAST_WINDOW = 500  # per agent, however many agents are given
 
 _NEWEST_FIRST = "order by t.created_at desc, t.id desc"
 _COLUMNS = {"parent_task_id": "parent_id"}
 _EXACT = ("user_id", "parent_task_id", "triggering_agent_id", "internal_status", "finish_reason")
 _SELECTIVE = ("user_id", "parent_task_id", "internal_status", "finish_reason")
-"""Filters with an index of their own: no lanes are needed beside them."""
+"""Filters with an index of their own, which need no lanes."""
 
 _HAS_TEXT = """
     strpos(lower(concat_ws(E'\\n', t.id, t.internal_status, t.state->>'title', t.settings->'input'->>'text', t.result)),
@@ -36,7 +36,7 @@ _BEFORE = """
 
 
 async def find(core: Core, organization_id: str, query: TaskQuery) -> list[dict[str, Any]]:
-    """The rows of a page of tasks, newest first."""
+    """Return the rows of a page of tasks, newest first."""
     asked = _Asked(organization_id, query)
     has_lanes = _lay_lanes(asked, query)
     page = f"select t.* from worker.tasks t where {asked.sql()} {_NEWEST_FIRST}"  # noqa: S608 - names of ours
@@ -48,7 +48,7 @@ async def find(core: Core, organization_id: str, query: TaskQuery) -> list[dict[
 
 
 async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
-    """How many tasks fit, by status, among the newest ``WINDOW`` of each status, or of the agents asked for."""
+    """Count matching tasks by status, among the newest ``WINDOW`` of each status or of the given agents."""
     query = query.model_copy(update={"status": None, "statuses": (), "before": None})
     asked = _Asked(organization_id, query)
     has_lanes = _lay_lanes(asked, query)
@@ -61,7 +61,7 @@ async def counts(core: Core, organization_id: str, query: TaskQuery) -> dict[Age
 
 
 async def _run(core: Core, query: TaskQuery, sql: str, asked: "_Asked") -> list[dict[str, Any]]:
-    """Ask it; what no index answers apart from all else, and for so long alone."""
+    """Run a query; one that no index supports runs isolated, with a time limit."""
     if query.text and core.vault.everything:
         raise ValidationError(NO_SEARCH, field="text")
     run = core.search if query.text or query.triggering_agent_id is not None else core.read
@@ -69,7 +69,7 @@ async def _run(core: Core, query: TaskQuery, sql: str, asked: "_Asked") -> list[
 
 
 def _merged(page: str, *, has_lanes: bool) -> str:
-    """A page of each lane, together; or the one page."""
+    """Return the FROM item that merges a page of each lane, or the single page."""
     return f"unnest(%(lanes)s::text[]) as lane cross join lateral ({page}) t" if has_lanes else f"({page}) t"
 
 
@@ -103,7 +103,7 @@ class _Asked:
 
 
 def _lay_lanes(asked: _Asked, query: TaskQuery) -> bool:
-    """Add what agents and statuses are wanted; whether that needs several lanes."""
+    """Add the conditions for agents and statuses, and return whether they need several lanes."""
     agents, statuses = _wanted(query)
     lanes = agents if agents is not None else statuses
     single = len(lanes or ()) == 1 or any(getattr(query, name) is not None for name in _SELECTIVE)
@@ -121,9 +121,9 @@ def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
     agents: list[str] | None = None if query.agents is None else list(query.agents)
     if query.agent_id is not None:
         agents = [query.agent_id] if agents is None or query.agent_id in agents else []
-    agents = agents and list(dict.fromkeys(clean(each) for each in agents))  # one that is named twice is one lane
+    agents = agents and list(dict.fromkeys(clean(each) for each in agents))  # an agent named twice is one lane
     statuses: list[str] | None = list(dict.fromkeys(query.statuses)) or None
-    if query.error_code is not None:  # a completed task has none: they need not be looked through
+    if query.error_code is not None:  # completed tasks have none, and need not be read
         statuses = [each for each in statuses or AgentExecutionStatus if each is not AgentExecutionStatus.Completed]
     if query.status is not None:
         statuses = [query.status] if statuses is None or query.status in statuses else []
@@ -131,7 +131,7 @@ def _wanted(query: TaskQuery) -> tuple[list[str] | None, list[str] | None]:
 
 
 def _one_or_any(asked: _Asked, column: str, values: list[str]) -> None:
-    """One value by equality, so that an index gives its order too."""
+    """Add a condition; a single value is compared by equality, so that an index gives the order too."""
     if len(values) == 1:
         asked.add(f"t.{column} = %({column})s", **{column: values[0]})
     else:

@@ -1,9 +1,9 @@
-"""Retention: what is over leaves, in batches so small that nobody waits for them.
+"""Retention: expired data is removed in batches so small that no other work is delayed.
 
-A batch is one short transaction. It locks finished tasks alone, and passes over those that somebody else has locked;
-a task goes with all that is its own or not at all, so a clean-up that is killed leaves nothing half. Journals go a
-day after their task's end: an attempt that follows a retry by hand begins anew, so nobody will read them. Files go
-once no task refers to them any more, and a day after they were last stored or used at the earliest.
+A batch is one short transaction. It locks finished tasks only, and skips those locked by others; a task is removed with
+all of its rows or not at all, so that a clean-up that is killed leaves nothing incomplete. Journals are removed a day
+after their task's end, since a retry after that starts from the beginning and does not need them. Files are removed
+once no task refers to them, at the earliest a day after they were last stored or used.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from worker.words.notices import CleanedUp, announce
 from worker.words.upkeep import Removed
 
 TASKS_A_BATCH = 500
-EVENTS_A_BATCH = 20_000  # what PostgreSQL deletes in about 50 ms; a task with more is a batch of its own
+EVENTS_A_BATCH = 20_000  # deleted in about 50 ms; a task with more is a batch of its own
 JOURNALS_A_BATCH = 200
 FILES_A_PAGE = 500
 AUDIT_A_BATCH = 5_000
-FILE_BYTES_A_BATCH = 256 * 1024 * 1024  # contents lie in pieces of 2 KB, each of them a row to delete
+FILE_BYTES_A_BATCH = 256 * 1024 * 1024  # contents are stored in chunks of 2 KB, each of them a row to delete
 
-BATCH_SECONDS = 300.0  # that a batch may take on a disk which is slow, or busy with something else
+BATCH_SECONDS = 300.0  # for a batch on a slow or busy disk
 
-LOOK_SECONDS = 600.0  # how often a process looks whether the day's clean-up is due
-FIRST_LOOK_SECONDS = 5.0, 60.0  # a fleet that is started at once must not look at once
+LOOK_SECONDS = 600.0  # between checks whether the day's clean-up is due
+FIRST_LOOK_SECONDS = 5.0, 60.0  # random, since a whole fleet may start at the same moment
 
 
 class Retention:
-    """Removes what is over, of all organizations.
+    """Removes expired data of all organizations.
 
     Args:
         core: The database.
-        audit_days: How long lines of the audit log are kept; 0: for ever.
+        audit_days: How long lines of the audit log are kept, 0 for ever.
     """
 
     def __init__(self, core: Core, audit_days: int = 0) -> None:
@@ -46,20 +46,21 @@ class Retention:
         self._audit_days = audit_days
 
     async def surplus(self, days: int) -> Removed:
-        """What ``clean`` would remove; nothing is changed."""
+        """Return the amounts that ``clean`` would remove, without changing anything."""
         (row,) = await self._core.rows(sql_retention.SURPLUS, {"days": days}, seconds=BATCH_SECONDS)
         asked = {"days": self._audit_days}
         (old,) = await self._core.rows(sql_retention.OLD_AUDIT, asked, seconds=BATCH_SECONDS)
         return Removed(**row, audit=old["audit"])
 
     async def clean(self, days: int) -> AsyncGenerator[Removed]:
-        """Remove what is over.
+        """Remove expired data.
 
         Args:
-            days: How long finished tasks are kept; 0: for ever, and journals and files alone are looked at.
+            days: How long finished tasks are kept; 0 for ever, so that only journals, files and audit lines are
+                removed.
 
         Yields:
-            What each batch has removed, once that is durable; nothing, perhaps.
+            The amounts that each batch has removed, perhaps zero, once that is durable.
         """
         while days and (removed := await self._tasks(days)):
             yield removed
@@ -87,7 +88,7 @@ class Retention:
         return Removed(tasks=counts["tasks"], events=counts["events"], journal=counts["journal"])
 
     async def _sessions(self, days: int) -> None:
-        """Remove Agno's sessions that nobody has used for so long, where it keeps them in this database."""
+        """Remove Agno's sessions that have been unused for so long, if they are stored in this database."""
         from psycopg import sql
 
         asked = {"days": days, "limit": TASKS_A_BATCH}
@@ -126,7 +127,7 @@ class Retention:
             yield Removed(**row)
 
     async def every_day(self, days: int) -> None:
-        """Clean up once a day, unless another process of the fleet has; until it is cancelled."""
+        """Clean up once a day, unless another process of the fleet has; runs until cancelled."""
 
         async def clean() -> None:
             if await self._core.rows(sql_retention.BEGIN):
@@ -136,7 +137,7 @@ class Retention:
         await repeat(clean, LOOK_SECONDS, "cleaning up")
 
     async def _clean_at_leisure(self, days: int) -> None:
-        """Clean up, resting after each batch as long as it took: half of the time at least is everybody else's."""
+        """Clean up, pausing after each batch as long as it took, to leave at least half of the time to other work."""
         begun = before = time.monotonic()
         total = Removed()
         async for removed in self.clean(days):
@@ -149,7 +150,7 @@ class Retention:
 
 
 def _first(picked: list[tuple[str, int]]) -> list[str]:
-    """The ids of as many tasks as a batch has room for, by their events; one at least."""
+    """Return the ids of as many tasks as fit into a batch by their number of events, at least one."""
     ids, events = list[str](), 0
     for task_id, last_event in picked:
         events += last_event
@@ -160,7 +161,7 @@ def _first(picked: list[tuple[str, int]]) -> list[str]:
 
 
 def _batches(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
-    """Files by organization, no more of them at once than a batch has room for; one at least."""
+    """Yield files by organization, at most as many as fit into a batch by size, at least one."""
     for organization, group in groupby(rows, key=itemgetter("organization_id")):
         files, size = list[str](), 0
         for row in group:

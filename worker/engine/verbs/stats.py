@@ -1,13 +1,13 @@
-"""How the tasks of an organization stand. Every count is by an index that holds unfinished work alone."""
+"""Counts of an organization's tasks. Every count uses an index that contains only unfinished work."""
 
 from worker.contracts.bounds import bounded
 from worker.contracts.stats import AgentStats, Stats
 from worker.engine.core import Core
 from worker.engine.database.statements.claims import WAITING_AGENTS
 
-MOST = 100_000  # counted at most; WORKER_MAX_QUEUED's default
+MOST = 100_000  # the highest count; the default of WORKER_MAX_QUEUED
 
-# Agents with something pending by a loose scan of the index, then each one's queue, the longest waiting first.
+# Agents with pending tasks by a loose index scan, then each agent's queue, the longest waiting first.
 _PENDING = f"""
     with recursive {WAITING_AGENTS}
     select w.agent_id, queue.* from waiting w cross join lateral (

@@ -42,16 +42,16 @@ from worker.words.work import KeptFile, StoredFile
 
 
 class EngineTasks(EventVerbs, EngineAgentVerbs):
-    """What clients ask for, for one organization."""
+    """The verbs of clients, for one organization."""
 
     @bounded
     async def create(self, new: NewTask, *, under: str | None = None, key: str | None = None) -> TaskRecord:
-        """Store a pending task; a known id runs a finished task again with the new input.
+        """Create a pending task; with the id of a finished task, run that again with the new input.
 
         Args:
-            new: The wish.
-            under: The id of a task that does not exist yet, where the caller had to know it beforehand.
-            key: What its id is made of instead: a second wish with it is answered with the task of the first.
+            new: The task to create.
+            under: An id for the new task, if the caller has to know it beforehand.
+            key: An idempotency key that the id is derived from: a second create with it returns the first one's task.
         """
         if key is not None and new.id is None:
             under = str(uuid5(NAMESPACE_URL, f"{self._organization} {new.agent_id} {key}"))
@@ -62,7 +62,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
                 new = new.model_copy(update={"traceparent": creation.traceparent})
             try:
                 task = await self._create(new, under)
-            except Conflict:  # another wish with the same key may have made it at the same moment
+            except Conflict:  # another create with the same key may have been faster
                 made = await self._found(under) if key is not None and under is not None else None
                 if made is None:
                     raise
@@ -99,9 +99,9 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
         return task
 
     async def _steered(self, new: NewTask) -> TaskRecord | None:
-        """Say it to the task whose turn it is; None means there is none."""
+        """Send the text as a message to the task that has the turn, and return that task; None if there is none."""
         while (task_id := await self.conversations.steer(new)) is not None:
-            with suppress(Conflict, TaskNotFound):  # it has just ended
+            with suppress(Conflict, TaskNotFound):  # the task has just ended
                 return await self.send(task_id, NewMessage(text=new.input.text or ""))
         return None
 
@@ -135,7 +135,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
             files=uploads(settings),
             queued=TAKES_TURNS in state,
         )
-        if new.run_locally and new.worker_id:  # the caller runs it itself: it is not dispatched
+        if new.run_locally and new.worker_id:  # the caller runs the task itself, so it is not queued
             row = replace(row, status="executing", attempt=1)
         created_at = await self._core.writer.write(row)
         made = TaskRecord.model_validate(
@@ -158,12 +158,12 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     @bounded
     async def find(self, query: TaskQuery) -> list[TaskItem]:
-        """List tasks, newest first."""
+        """Return the matching tasks, newest first."""
         return [task_item(row) for row in await queries.find(self._core, self._organization, query)]
 
     @bounded
     async def counts(self, query: TaskQuery) -> dict[AgentExecutionStatus, int]:
-        """Count tasks by status."""
+        """Return the number of matching tasks by status."""
         return await queries.counts(self._core, self._organization, query)
 
     @bounded
@@ -176,7 +176,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
         origin: str | None = None,
         sequence: int | None = None,
     ) -> TaskRecord:
-        """Store changed fields; answers the task as it stands then."""
+        """Store changed fields, and return the resulting task."""
         checked = check_changes(changes)
         if checked or attempt is not None:
             save = Save(self._organization, task_id, attempt, checked, origin, sequence)
@@ -186,33 +186,33 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
             else:
                 await self._core.writer.write(save)
             if attempt is None and checked.get("status") == AgentExecutionStatus.Executing:
-                self._core.tell("", [task_id])  # no event says that it was begun; who assigns to its holder must hear
+                self._core.tell("", [task_id])  # there may be no event of this, but its worker's stream must notice
         task = await self._with_model(task_record(await self._row(task_id, patient=attempt is not None)))
         return task if attempt is not None or "status" not in checked else await self._with_children_stopped(task)
 
     @bounded
     async def stop(self, task_id: str) -> TaskRecord:
-        """End a task as stopped."""
+        """Stop a task."""
         async with self._audit.of(AuditAction.TaskStopped, f"task {task_id}", task=task_id):
             await self._core.writer.write(Stop(self._organization, task_id))
         return await self._with_children_stopped(await self.get(task_id))
 
     async def _with_children_stopped(self, task: TaskRecord) -> TaskRecord:
-        """Have the children of a task stopped that was stopped itself; one that had ended before leaves them alone."""
+        """Stop the children of a task that is stopped; a task that had already ended leaves them alone."""
         if task.status is AgentExecutionStatus.Stopped:
             await stop_children(self._core, self._organization, task.id)
         return task
 
     @bounded
     async def retry(self, task_id: str, *, resume: bool | None = None) -> TaskRecord:
-        """Queue a finished or paused task again, from its start or where it stood."""
+        """Queue a finished or paused task again, from its start or from where it was."""
         async with self._audit.of(AuditAction.TaskRetried, f"task {task_id}", task=task_id):
             await self._core.writer.write(Retry(self._organization, task_id, resumes=resume))
         return await self.get(task_id)
 
     @bounded
     async def send(self, task_id: str, message: NewMessage) -> TaskRecord:
-        """Say something to a task's agent."""
+        """Send a message to a task's agent."""
         change = input_answers.messaging(self._organization, task_id, message)
         async with self._audit.of(AuditAction.TaskSentMessage, f"task {task_id}", task=task_id):
             await self._core.writer.write(change)
@@ -220,17 +220,17 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     @bounded
     async def conversation(self, conversation_id: str, query: ConversationQuery) -> ConversationRecord:
-        """Tell a conversation."""
+        """Return a conversation."""
         return await conversation_views.told(self._core, self._organization, conversation_id, query)
 
     @bounded
     async def find_conversations(self, query: ConversationQuery) -> list[ConversationItem]:
-        """List conversations, the one with the newest task first."""
+        """Return the matching conversations, the one with the newest task first."""
         return await conversation_views.listed(self._core, self._organization, query)
 
     @bounded
     async def skip(self, task_id: str) -> TaskRecord:
-        """Have the others of a task's conversation go on without it."""
+        """Let the rest of a task's conversation proceed without it."""
         change = Skip(self._organization, task_id, await self.conversations.place())
         async with self._audit.of(AuditAction.TaskSkipped, f"task {task_id}", task=task_id):
             await self._core.writer.write(change)
@@ -238,7 +238,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     @bounded
     async def answer(self, task_id: str, answers: Sequence[InputAnswer]) -> TaskRecord:
-        """Answer what a paused task asks."""
+        """Answer the requests of a paused task."""
         task = await self.get(task_id)
         await input_answers.check_values(task, answers)
         async with self._audit.of(AuditAction.TaskAnswered, f"task {task_id}", task=task_id):
@@ -247,7 +247,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     @bounded
     async def signal(self, task_id: str, signal: NewSignal) -> TaskRecord:
-        """Tell a task something by name."""
+        """Send a signal to a task."""
         change = input_answers.signalling(self._organization, task_id, signal)
         async with self._audit.of(AuditAction.TaskSignalled, f"task {task_id}", task=task_id, signal=signal.name[:200]):
             await self._core.writer.write(change)
@@ -255,7 +255,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     @bounded
     async def requests(self, query: RequestQuery) -> list[OpenRequest]:
-        """List what waits for a person."""
+        """Return the open requests."""
         found = await input_answers.inbox(self._core, self._organization, query)
         return [await self._linked(each) for each in found]
 
@@ -269,7 +269,7 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
 
     @bounded
     async def kept_files(self, task_id: str) -> list[KeptFile]:
-        """What is stored of a task's files."""
+        """Return the stored files of a task."""
         return await self._files.kept(task_id) or await self._none_of(task_id)
 
     async def _none_of(self, task_id: str) -> list[KeptFile]:
@@ -279,6 +279,6 @@ class EngineTasks(EventVerbs, EngineAgentVerbs):
     async def invoke_tool(
         self, agent_id: str, tool: str, payload: Mapping[str, Any], *, key: str | None = None
     ) -> ToolInvocationResult:
-        """Have a worker call a tool of an agent."""
+        """Call a tool of an agent in a worker, and return its result."""
         under = None if key is None else tool_calls.task_id_of(self._organization, agent_id, tool, payload, key)
         return await tool_calls.invoke(self, agent_id, tool, payload, under=under)

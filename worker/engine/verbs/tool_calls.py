@@ -1,4 +1,4 @@
-"""Calls of tools that workers have: made by a task, and awaited."""
+"""Calls of tools in workers, each made by a task whose outcome is awaited."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from worker.words.tools import ToolInvocationResult, ToolRecord
 if TYPE_CHECKING:
     from worker.engine.verbs.tasks import EngineTasks
 
-MARGIN_SECONDS = 5.0  # beyond the tool's own limit: until a worker has claimed it, and for its last word
+MARGIN_SECONDS = 5.0  # beyond the tool's own limit, for the claim and the final write
 TOO_LONG = 504
 
 
 async def invoke(
     tasks: "EngineTasks", agent_id: str, name: str, payload: Mapping[str, Any], *, under: str | None
 ) -> ToolInvocationResult:
-    """Have a worker call a tool, and wait for what comes of it; ``under``: see ``task_id_of``."""
+    """Call a tool in a worker, and wait for the result; ``under`` is the id of the task (see ``task_id_of``)."""
     agent = await tasks.get_agent(agent_id)
     tool = next((each for each in agent.announced_tools if each.name == name), None)
     if tool is None:
@@ -38,14 +38,14 @@ async def invoke(
 
 
 def task_id_of(*asked: Any) -> str:
-    """The id of the task of a call that may be asked for again."""
+    """Return the id of the task of a call that may be repeated."""
     return f"tool-{digest(asked)}"
 
 
 async def _begun(
     tasks: "EngineTasks", agent_id: str, name: str, payload: Mapping[str, Any], under: str | None
 ) -> TaskRecord:
-    """The task of the call; one that was begun under the same key before goes on."""
+    """Create the call's task, or return the one created earlier with the same key."""
     try:
         return await tasks.create(new_operation(agent_id, name, payload), under=under)
     except Conflict:
@@ -59,7 +59,7 @@ def _seconds(tool: ToolRecord) -> float:
 
 
 def tools_of(agent_id: str, announced: list[dict[str, Any]]) -> list[ToolRecord]:
-    """The tools of an agent among those that workers have announced; of two with a name the newest worker's."""
+    """Return an agent's tools among those that workers have announced; for equal names, the newest worker's."""
     records = [ToolRecord.model_validate(each) for each in announced]
     found = {each.name: each for each in records if each.is_for(agent_id)}
     return sorted(found.values(), key=lambda each: each.name)

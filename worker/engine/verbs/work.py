@@ -48,11 +48,11 @@ from worker.words.work import (
     WorkerWear,
 )
 
-TOLD_A_READ = 100  # events; a tool's result may be as large as a file
+TOLD_A_READ = 100  # events per read; a tool's result may be as large as a file
 
 
 class EngineWork(ClaimVerbs):
-    """What workers ask for, for one organization."""
+    """The verbs of workers, for one organization."""
 
     def __init__(self, core: Core, organization_id: str, tasks: EngineTasks) -> None:
         super().__init__(core, organization_id)
@@ -64,11 +64,12 @@ class EngineWork(ClaimVerbs):
         self._conversations = tasks.conversations
 
     async def register(self, card: WorkerCard, *, session: WorkerSession | None = None) -> None:
-        """List the worker, announce its agents, keep its subscriptions, begin to hold its lease.
+        """Register the worker with its agents and subscriptions, and start to renew its lease.
 
         Args:
             card: The worker.
-            session: Of a worker that lives elsewhere: its lease is its only sign of life, and ``renew`` alone holds it.
+            session: The session of a remote worker, whose lease is its only sign of life, and is renewed only by
+                ``renew``.
 
         Raises:
             Conflict: Another worker has its id.
@@ -112,11 +113,11 @@ class EngineWork(ClaimVerbs):
 
     @property
     def session(self) -> str | None:
-        """None: whoever reaches the database is trusted."""
+        """The worker's session: None, since every process with access to the database is trusted."""
         return None
 
     def take_over(self, session: str | None) -> None:
-        """Nothing is needed."""
+        """Do nothing: there is no session to take over."""
 
     async def emit(
         self,
@@ -133,11 +134,11 @@ class EngineWork(ClaimVerbs):
             await self._core.writer.write(Append(self._organization, task_id, attempt, events, entries, sequence))
 
     async def journal(self, task_id: str) -> dict[str, str]:
-        """Read the journal."""
+        """Read a task's journal."""
         return await put_back(self._files.open, await self.entries(task_id))
 
     async def entries(self, task_id: str) -> list[JournalEntry]:
-        """Read the journal as it is stored: large values are references."""
+        """Read a task's journal as it is stored, with references for large values."""
         keys = clean(task_id), self._organization
         rows = await self._core.read(sql_log.READ_JOURNAL, keys, patient=True)
         return [
@@ -148,7 +149,7 @@ class EngineWork(ClaimVerbs):
         ]
 
     async def messages(self, task_id: str, after: int = 0) -> list[ReceivedMessage]:
-        """Read what was said to the task."""
+        """Read the messages sent to a task."""
         keys = clean(task_id), self._organization
         rows = await self._core.read(sql_log.READ_MESSAGES, keys, patient=True)
         found = [message_in(json.loads(self._core.vault.opened_entry(row["value"]))) for row in rows]
@@ -156,7 +157,7 @@ class EngineWork(ClaimVerbs):
         return [each for each in known if each.number > after]
 
     async def told(self, task_id: str, attempt: int) -> list[str]:
-        """Read what earlier attempts have told, some events at a time, since one may be large."""
+        """Return marks of the events of earlier attempts, reading a few events at a time, since one may be large."""
         marks, after = list[str](), 0
         while True:
             keys = clean(task_id), self._organization, attempt, list(TOLD_ONCE), after, TOLD_A_READ
@@ -167,16 +168,16 @@ class EngineWork(ClaimVerbs):
             after = rows[-1]["number"]
 
     async def keep_files(self, task_id: str, attempt: int, files: Sequence[KeptFile]) -> None:
-        """Keep with the task what was read of its files."""
+        """Record the files that an attempt has read for its task."""
         if files:
             await self._core.writer.write(Keep(self._organization, task_id, attempt, kept_rows(files)))
 
     async def store_document(self, task_id: str, attempt: int, part: DocumentPart) -> None:
-        """Write a part of a document that the task reads."""
+        """Store a part of a document that the task reads."""
         await self._storing.store(task_id, attempt, part)
 
     async def finish(self, task_id: str, attempt: int, outcome: Outcome, *, sequence: int | None = None) -> None:
-        """Write the attempt's last word."""
+        """Store the attempt's outcome."""
         if not outcome.status.is_terminal and outcome.status is not AgentExecutionStatus.Paused:
             raise ValidationError(f"no attempt ends as {outcome.status}", field="status")
         checked = replace(outcome, changes=check_changes(outcome.changes))
@@ -191,17 +192,17 @@ class EngineWork(ClaimVerbs):
             await wake_if_ready(self._core, task_id)
 
     async def save_artifacts(self, task_id: str, attempt: int, artifacts: Sequence[Artifact]) -> None:
-        """Note files that a run has made."""
+        """Record files that a run has made."""
         if artifacts:
             await self._files.check(each.url for each in artifacts if each.sha256 is not None)
             await self._core.writer.write(Produce(self._organization, task_id, attempt, artifacts))
 
     async def make_children(self, task_id: str, attempt: int, children: Mapping[str, NewTask]) -> None:
-        """Make what is not there yet of a run's children."""
+        """Create those of a run's children that do not exist yet."""
         await make_children(self._core, self._tasks.create, self._organization, (task_id, attempt), children)
 
     async def children(self, task_id: str, children: Sequence[str]) -> list[TaskRecord]:
-        """Read some of a task's children."""
+        """Return some of a task's children."""
         return await children_of(self._core, self._organization, task_id, children)
 
     async def providers(self) -> list[ProviderState]:
@@ -209,22 +210,22 @@ class EngineWork(ClaimVerbs):
         return await self._providers.listed()
 
     async def provider_failed(self, failure: ProviderFailure) -> ProviderState:
-        """Count a failed call."""
+        """Count a failed call to a provider."""
         return await self._providers.failed(failure)
 
     async def provider_answered(self, provider_id: str) -> None:
-        """Nobody waits for it any more."""
+        """End the wait for a provider."""
         await self._providers.answered(provider_id)
 
     async def crashed(
         self, task_id: str, attempt: int, reason: str, delay: float = 0.0, *, sequence: int | None = None
     ) -> None:
-        """Charge a crash and queue the task again, or end it."""
+        """Charge a crash, and queue the task again or fail it."""
         await self._core.writer.write(Crash(self._organization, task_id, attempt, reason, delay, sequence))
         self._given.pop(task_id, None)
 
     async def lost(self, held: Mapping[str, int]) -> dict[str, AgentExecutionStatus]:
-        """Which attempts own their task no longer."""
+        """Return the attempts that have lost their lease."""
         if not held:
             return {}
         rows = await self._core.rows(sql_tasks.LOST, (list(held), list(held.values()), self._organization))
@@ -234,42 +235,43 @@ class EngineWork(ClaimVerbs):
         return {row["id"]: AgentExecutionStatus(row["status"]) for row in rows}
 
     def cut_off(self, held: Mapping[str, int]) -> list[str]:
-        """Which attempts may be another's by now."""
+        """Return the tasks whose attempts may have been superseded, by this process's own clock."""
         return [task_id for task_id, attempt in held.items() if self._core.writer.is_cut_off(task_id, attempt)]
 
     def on_change(self, wake: Callable[[Collection[str]], None]) -> Callable[[], None]:
-        """Hear of changed tasks."""
+        """Register a function to be called with ids of changed tasks, and return a function that removes it."""
         return self._core.wakeups.listen(wake)
 
     async def deliveries(self, worker_id: str, demand: Callable[[], DeliveryDemand], seconds: float) -> list[Delivery]:
-        """Claim due events of this worker's subscriptions; wait where there is none."""
+        """Claim due events of the worker's subscriptions, waiting if there are none."""
         return await self.delivery_queue.deliveries(worker_id, demand, seconds)
 
     async def settle(self, delivery: Delivery, error: str | None = None, *, final: bool = False) -> bool:
-        """Move the cursor on, try again later, or set the event aside."""
+        """Advance the cursor, or schedule a retry, or set the event aside."""
         return await self.delivery_queue.settle(delivery, error, final=final)
 
     async def renew(self, worker_id: str) -> None:
-        """Hold on to a worker's leases."""
+        """Renew a remote worker's lease."""
         if not await self._core.rows(sql_presence.RENEW_OF, (worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def report(self, worker_id: str, wear: WorkerWear) -> None:
-        """Say how worn a worker is."""
+        """Report the state of a worker's process."""
         troubles = [clean(each[:TROUBLE_CHARACTERS]) for each in wear.troubles[:MOST_TROUBLES]]
         said = (wear.hung_threads, wear.memory, wear.runs, list(wear.recent), troubles)
         if not await self._core.rows(sql_workers.REPORT, (*said, worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def drain(self, worker_id: str) -> None:
-        """Say that a worker begins to leave."""
+        """Record that a worker is draining."""
         if not await self._core.rows(sql_workers.DRAIN, (worker_id, self._organization)):
             raise NotFound(f"There is no worker {worker_id!r}.")
 
     async def leave(self, worker_id: str) -> None:
-        """Take the worker off the list; what it still holds is pending again, uncharged.
+        """Remove the worker, and queue again the tasks that it still holds, without a charge.
 
-        It gives back while it is still listed and its lock is held: otherwise a rescuer might come first, and suspect.
+        They are handed back while the worker is still listed and its lock is held: otherwise a rescuer might be faster,
+        and charge a suspicion.
         """
         held = await self._core.read(sql_workers.HELD_BY, (worker_id,))
         await self._core.rescue.give_back(held)
