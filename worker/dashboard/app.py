@@ -44,7 +44,7 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
     "; object-src 'self'; media-src 'self'"  # PDFs and recordings among a task's files
-    "; frame-src 'self'"  # results in HTML, in a sandbox of their own
+    "; frame-src 'self'"  # HTML results, which are sandboxed
 )
 HEADERS = {
     "content-security-policy": CSP,

@@ -40,6 +40,6 @@ class Flags:
         for wake in tuple(self._listeners):
             try:
                 wake(task_ids)
-            except Exception as error:  # noqa: BLE001 - whatever a listener raises
+            except Exception as error:  # noqa: BLE001 - a listener may raise anything
                 what = {"message": "a listener for changed tasks raised", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(what)

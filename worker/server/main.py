@@ -20,7 +20,7 @@ from worker.settings import Settings
 from worker.words.errors import ConfigurationError, Unavailable, ValidationError
 from worker.words.notices import PlatformTrouble, announce
 
-LEAST_KEY = 16  # characters
+LEAST_KEY = 16  # characters of a server key
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server beyond loopback has a key, which is checked before it listens
 GRACE_SECONDS = 5  # for running requests at shutdown; streams end immediately

@@ -36,7 +36,7 @@ def run_to_exit(
     with asyncio.Runner() as runner:
         try:
             code = run_on(runner.get_loop(), work, passes=BaseException)
-        except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never come
+        except BaseException as error:  # noqa: BLE001 - an exit that waits for threads may never happen
             failed(error)
             code = FAILED
         for flush in (traces.flush, sys.stdout.flush, sys.stderr.flush, output.settle):

@@ -90,7 +90,7 @@ class Hooks:
             try:
                 async with asyncio.timeout((self._deadline - time.monotonic()) / waiting):
                     await _call(hook)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - each hook gets its turn
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the remaining hooks must run
                 announce(PlatformTrouble(doing="running a shutdown hook", error=error))
 
 

@@ -24,7 +24,7 @@ def hear(
         at_once: Also called on the main thread, by the signal handler itself and so before that thread continues,
             unless a library handles the signal: the thread may be a moment too late to explain why a child has died.
     """
-    global _hearing  # noqa: PLW0603 - a process has its signals once
+    global _hearing  # noqa: PLW0603 - signal handlers are global to the process
     ours, kernels = socket.socketpair()
     kernels.setblocking(False)
     hearing = _hearing = _Hearing(frozenset(numbers), kernels.detach(), at_once)

@@ -297,7 +297,7 @@ class Supervisor:
             hurry.cancel()
 
     async def _hand_back_rest(self) -> int:
-        """Cancel what still runs; each hands itself back as it ends. Sync work cannot be ended: ``leave`` frees it."""
+        """Cancel all remaining runs, which hand themselves back; ``leave`` releases sync runs, which cannot end."""
         rest = self._runs.all()
         for execution in rest:
             execution.cancel(REASON_DRAIN)

@@ -97,7 +97,7 @@ class LoopWatch:
             return Culprit(None, ())
 
     def _seen(self) -> Culprit:
-        frame = sys._current_frames().get(self._loops_thread)  # noqa: SLF001 - the way that its documentation names
+        frame = sys._current_frames().get(self._loops_thread)  # noqa: SLF001 - a documented function
         if frame is None:
             return Culprit(None, ())
         run = _run_of(asyncio.current_task(self._loop)) or _run_in(frame)

@@ -74,7 +74,7 @@ class Wear:
 
 def _place_of(call: ThreadCall) -> str:
     """Return the innermost line of user code that a thread is running."""
-    frame = sys._current_frames().get(call.thread or 0)  # noqa: SLF001 - the way that its documentation names
+    frame = sys._current_frames().get(call.thread or 0)  # noqa: SLF001 - a documented function
     lines: list[str] = []
     with suppress(Exception):  # the thread keeps running, so reading its stack may fail
         frames = traceback.walk_stack(frame) if frame is not None else ()

@@ -14,7 +14,7 @@ SECONDS = 15.0  # timeout of one try; a receiver should respond before doing lon
 GONE = 410
 
 
-class WebhookRefused(Exception):  # noqa: N818 - named after what happened
+class WebhookRefused(Exception):  # noqa: N818 - a public name
     """The receiver could not be reached, or did not respond with success; the delivery is retried.
 
     The message names only the host, since path and query of such a URL may be secret.
@@ -105,7 +105,7 @@ def _judge(status: int, host: str) -> None:
     if status == GONE:
         raise GiveUp(f"the webhook at {host} answered 410 Gone: it wants no more")
     said = f"the webhook at {host} answered {status} {_phrase(status)}".rstrip()
-    raise WebhookRefused(said + (" (redirects are not followed)" if 300 <= status < 400 else ""))  # noqa: PLR2004 - HTTP: elsewhere
+    raise WebhookRefused(said + (" (redirects are not followed)" if 300 <= status < 400 else ""))  # noqa: PLR2004 - HTTP: redirects
 
 
 def _phrase(status: int) -> str:

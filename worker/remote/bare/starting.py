@@ -53,7 +53,7 @@ class Starting:
             return None
         except ModuleException as error:
             held = self._holding.held.pop(waiting.task_id, None)
-            if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
+            if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: a server error
                 announce(PlatformTrouble(doing=f"starting task {waiting.task_id}", error=error))
                 return None
             waiting.begun = waiting.begun or held is not None

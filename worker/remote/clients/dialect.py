@@ -57,7 +57,7 @@ class Dialect:
             if error.status_code in KEY_REFUSED:  # gateways also return this for unknown routes
                 await self._transport.call("GET", "/agents/list")
                 return False
-            if error.status_code in BUSY or 500 <= error.status_code not in (501, 502):  # noqa: PLR2004 - HTTP: its fault
+            if error.status_code in BUSY or 500 <= error.status_code not in (501, 502):  # noqa: PLR2004 - HTTP: a server error
                 raise
             return False
 

@@ -72,7 +72,7 @@ class Following:
             except ModuleException as error:
                 if isinstance(error, TaskNotFound) or error.status_code in KEY_REFUSED:
                     raise
-                if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: the server's fault
+                if error.status_code < 500 and error.status_code not in BUSY:  # noqa: PLR2004 - HTTP: a server error
                     self._pauses.at_least(SILENCE)  # the stream is refused: poll the task's status instead
             finally:
                 await events.aclose()

@@ -49,7 +49,7 @@ class Repeat(Enum):
     NEVER = "one try"
 
 
-class Failed(Exception):  # noqa: N818 - it is caught here and never seen outside
+class Failed(Exception):  # noqa: N818 - internal to this module
     """A try failed. Raised and caught only within this module.
 
     Args:

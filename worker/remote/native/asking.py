@@ -86,7 +86,7 @@ class VerbClient:
             status if isinstance(status, int) else 500,
             error,
             subject,
-            self._transport.addresses.shown,  # HTTP: its own
+            self._transport.addresses.shown,
         )
 
 

@@ -92,12 +92,12 @@ def response(error: ModuleException) -> JSONResponse:
 
 
 async def _module(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ModuleException)  # noqa: S101 - it is registered for this class alone
+    assert isinstance(error, ModuleException)  # noqa: S101 - registered only for this class
     return response(error)
 
 
 async def _validation(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for this class alone
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered only for this class
     found = [{"field": _place(each["loc"]), "message": _readable(str(each["msg"]))} for each in error.errors()]
     first = found[0] if found else {"field": "body", "message": "it cannot be read"}
     description = f"{first['field']}: {first['message']}"
@@ -117,10 +117,10 @@ def _readable(text: str) -> str:
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for this class alone
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered only for this class
     if error.status_code == 405:  # noqa: PLR2004 - HTTP: the framework lists the methods of only one matching route
         error.headers = {"allow": ", ".join(allowed(request.app.routes, dict(request.scope)))}
-    if error.status_code == 400:  # noqa: PLR2004 - the framework's answer to a body that it cannot even parse
+    if error.status_code == 400:  # noqa: PLR2004 - the framework's status for a body that it cannot parse
         error = HTTPException(422, error.detail)
     kinds = {422: "ValidationError", 404: "NotFound", 413: "TooLarge"}
     body = {

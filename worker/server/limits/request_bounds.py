@@ -13,7 +13,7 @@ from worker.words.ids import is_id
 from worker.words.limits import FILE_BYTES
 
 BODY_BYTES = 10 * 1024 * 1024
-FORM_BYTES = 64 * 1024 * 1024  # the form of a new task holds its files together
+FORM_BYTES = 64 * 1024 * 1024  # the form of a new task includes all its files
 SIGN_IN_BYTES = 64 * 1024  # small, since this body is read before a key is known
 ANSWER_BYTES = 2 * 1024 * 1024  # needs no key either, but its link is validated first; a value may have 1 MiB
 UPLOADS = {

@@ -172,7 +172,7 @@ class BareSession:
     async def held_deliveries(self) -> AsyncGenerator[bytes]:
         """Yield the deliveries for the client's subscriptions, once the worker is registered."""
         await self.registered.wait()
-        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
         async for piece in BareDeliveries(self.service, self.access, self.worker_id, self.stream_client.base).pieces():
             yield piece
 
@@ -226,14 +226,14 @@ class BareSession:
                 yield piece
 
     async def _touch(self) -> None:
-        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
         if time.monotonic() >= self.touch_at:
             here = await self.access.organization.presence.touch(self.worker_id, self.stream)
             self.touch_at = time.monotonic() + TOUCH_SECONDS if here else -1.0
 
     async def _look(self) -> list[tuple[str, str]]:
         """Refresh the held tasks and return (status, id) of those that something other than this worker ended."""
-        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
         now = {each.task_id: each for each in await self.access.organization.presence.held(self.worker_id)}
         gone = {each.task_id: each.attempt for each in self.held.values() if each.task_id not in now}
         self.held = now
@@ -242,7 +242,7 @@ class BareSession:
 
     async def _next(self) -> list[Assignment]:
         """Wait for the next task, for a shorter time if the worker holds tasks that must be polled."""
-        assert self.worker_id is not None  # noqa: S101 - it is registered by now
+        assert self.worker_id is not None  # noqa: S101 - the worker is registered at this point
         seconds = min(WAIT_SECONDS, LOOK_SECONDS) if self.held else WAIT_SECONDS
         return await self.access.organization.work.assignments(self.worker_id, self._demand, seconds)
 
