@@ -1,4 +1,4 @@
-"""Who asks a model: the agent itself, one of Agno's helpers, or the user's code."""
+"""The caller of a model: the agent itself, one of Agno's helpers, or the user's code."""
 
 import sys
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ HELPERS: tuple[tuple[str, str], ...] = (
     ("agno.memory", "memory"),
     ("agno.session", "summary"),
 )
-"""Parts of Agno that ask a model on the side of a run, and what they are called in events."""
+"""Parts of Agno that call a model alongside a run, and their names in events."""
 
 ROLES: tuple[tuple[str, str], ...] = (
     ("parser_model", "parser"),
@@ -24,17 +24,17 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("followup", "followups"),
     ("session_name", "session_name"),
 )
-"""Functions of agents and teams that ask for a purpose of their own, by a part of their name."""
+"""Functions of agents and teams that call a model for a special purpose, by a part of their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks.
+    """The caller of a model.
 
     Args:
-        label: What the conversation is called in the journal.
-        helper: Which of Agno's helpers it is; None for the agent itself and for the user's code.
-        is_agent: Whether it is the agent itself.
+        label: The label of the conversation in the journal.
+        helper: The name of Agno's helper; None for the agent itself and for the user's code.
+        is_agent: Whether the caller is the agent itself.
     """
 
     label: str
@@ -46,12 +46,12 @@ USER = Asker("model")
 
 
 def asker_of(arguments: dict[str, Any]) -> Asker:
-    """Look at who has called the model: the first that is neither a model's own code nor ours.
+    """Return the caller of a model: the first stack frame outside Agno's models and the worker.
 
     Args:
-        arguments: What the model is called with.
+        arguments: The arguments with which the model is called.
     """
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no other way to look
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to read the call stack
     while frame is not None and _is_between(str(frame.f_globals.get("__name__", ""))):
         frame = frame.f_back
     if frame is None:
@@ -61,7 +61,7 @@ def asker_of(arguments: dict[str, Any]) -> Asker:
 
 
 def is_agno(module: str) -> bool:
-    """Whether a module is Agno's."""
+    """Return whether a module belongs to Agno."""
     return module == "agno" or module.startswith("agno.")
 
 

@@ -1,4 +1,4 @@
-"""Runs that a handler makes without `run_agent`: nothing of them is journaled, but how they end is seen."""
+"""Runs that a handler makes without `run_agent`: they are not journaled, but their outcome is recorded."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -40,13 +40,13 @@ from worker.words.providers import ProviderState
 
 
 class BareCall:
-    """A model call of such a run.
+    """A model call of a run made without `run_agent`.
 
     Args:
         run: The attempt.
-        model: The model that is asked.
-        arguments: What Agno calls it with.
-        is_streamed: Whether its answer comes in pieces.
+        model: The model.
+        arguments: The arguments with which Agno calls the model.
+        is_streamed: Whether the answer is streamed.
     """
 
     def __init__(self, run: Run, model: Any, arguments: dict[str, Any], *, is_streamed: bool) -> None:
@@ -64,7 +64,7 @@ class BareCall:
             self.arguments = {**arguments, "tools": None, "tool_choice": None}
         self._holds = self._has_calls = False
         self.drops_calls = False
-        """Whether the answer's tool calls do not count: it was cut, or should have been the last."""
+        """Whether the answer's tool calls are ignored: it was cut short, or should have been the last one."""
         read_answers_of(type(model))
         _call_in_hand.set(self)
 
@@ -74,30 +74,30 @@ class BareCall:
             raise asyncio.CancelledError(self.run.stopping.reason)
 
     async def begins(self) -> None:
-        """See whether its provider is there.
+        """Check whether the provider is available.
 
         Raises:
-            CancelledError: It is not, and the task waits for it.
+            CancelledError: The provider is unavailable, and the task waits for it.
         """
         state = await providers.away(self.run, self._provider)
         if state is not None:
             self._wait_for(state)
 
     async def answered(self) -> None:
-        """Tell the fleet that its provider answers."""
+        """Report a successful call to the provider's state."""
         await providers.answered(self.run, self._provider)
 
     def hear(self, answer: Any) -> None:
-        """Take in an answer, or a piece of one."""
+        """Record an answer, or a chunk of one."""
         self._holds = self._holds or says_something(answer)
         self._has_calls = self._has_calls or bool(answer.tool_calls)
         usage_of(self.run).add(tokens_of(answer, self._model))
 
     def check(self) -> None:
-        """See whether what has come is an answer; a helper's may be empty.
+        """Check whether the answer is valid; a helper's answer may be empty.
 
         Raises:
-            AnswerError: It is none that counts.
+            AnswerError: The answer is not valid.
         """
         reason = self.reading.settle(has_calls=self._has_calls)
         self.drops_calls = self._has_calls and (self._last is not None or reason is not FinishReason.ToolCalls)
@@ -111,30 +111,38 @@ class BareCall:
         except AnswerError as error:
             usage_of(self.run).finish = error.reason or usage_of(self.run).finish
             raise
-        if reason is not FinishReason.ToolCalls:  # of one answer: the run goes on, or whoever reads it has left
+        if reason is not FinishReason.ToolCalls:  # after tool calls the run continues, or its reader has stopped
             usage_of(self.run).finish = reason
         if not is_whole(reason):
             self.run.bare.note(cut_short(reason, "the answer"))
 
     async def failed(self, error: Exception) -> None:
-        """No answer has come.
+        """Handle a call that gave no answer.
 
         Raises:
-            CancelledError: The task waits for its provider.
-            ModelProviderError: In the place of an error of ours, which Agno does not know.
+            CancelledError: The task waits for the provider.
+            ModelProviderError: Replaces an error of the worker, which Agno would not recognize.
         """
         await self.tell(error)
         self.note(error)
 
     async def tell(self, error: Exception) -> None:
-        """Tell the fleet of a call that failed. Raises: CancelledError (the task waits for the provider)."""
+        """Report a failed call to the provider's state.
+
+        Raises:
+            CancelledError: The task waits for the provider.
+        """
         if not is_gate(error):
             state = await providers.failed(self.run, self._provider, error)
             if state is not None:
                 self._wait_for(state, error)
 
     def note(self, error: Exception) -> None:
-        """Take note of what came instead of an answer. Raises: ModelProviderError, as ``failed``."""
+        """Record the error of a call.
+
+        Raises:
+            ModelProviderError: Replaces an error of the worker, which Agno would not recognize.
+        """
         give_words(error)
         if not isinstance(error, AnswerError):
             failed(error)
@@ -144,14 +152,14 @@ class BareCall:
         raise raised from error
 
     def _reason_to_end(self, arguments: dict[str, Any]) -> FinishReason | None:
-        """Why this has to be its agent's last answer; None: it may call more tools."""
+        """Return why this has to be the agent's last answer; None if it may call more tools."""
         if not self._is_answer or not arguments.get("tools"):
             return None
         bounds, owner = self._bounds, next(reversed(_owners.get()), None)
         return reason_to_end(arguments["messages"], repeats=bounds.tool_repeats, calls=bounds.calls_of(owner))
 
     def _wait_for(self, state: ProviderState, error: Exception | None = None) -> None:
-        """Wait for a provider, unless the user has said what follows, which Agno does then."""
+        """Make the task wait for a provider, unless the user has configured what Agno does instead."""
         if is_covered(_owners.get()):
             if error is None:
                 raise provider_is_away(state)
@@ -164,19 +172,19 @@ _call_in_hand: ContextVar[BareCall | None] = ContextVar("bare_call_in_hand", def
 
 
 def drops_calls() -> bool:
-    """Whether the tool calls of the answer that has just come do not count."""
+    """Return whether the tool calls of the current answer are ignored."""
     call = _call_in_hand.get()
     return call is not None and call.drops_calls
 
 
 def _on_loop(run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do something on the attempt's loop, from plain code in any other thread; from the loop's own, it is left out."""
+    """Run a coroutine on the attempt's loop, from sync code in another thread; on the loop's own thread, skip it."""
     if run.loop is not None and not run.is_on_loop():
         waited(asyncio.run_coroutine_threadsafe(work(), run.loop))
 
 
 async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Any:
-    """Make a call whose answer comes in one piece."""
+    """Make a call whose answer is not streamed."""
     call = BareCall(run, model, arguments, is_streamed=False)
     await call.begins()
     prepare_client(model)
@@ -196,7 +204,7 @@ async def whole(run: Run, original: Any, model: Any, arguments: dict[str, Any]) 
 
 
 def whole_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Any:
-    """Make it from plain code."""
+    """Sync version of ``whole``."""
     call = BareCall(run, model, arguments, is_streamed=False)
     _on_loop(run, call.begins)
     leave_retries(model, "client")
@@ -224,7 +232,7 @@ def _without_calls(call: BareCall, answer: Any) -> Any:
 
 
 async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> AsyncGenerator[Any]:
-    """Make a call whose answer comes piece by piece."""
+    """Make a call whose answer is streamed."""
     call = BareCall(run, model, arguments, is_streamed=True)
     await call.begins()
     prepare_client(model)
@@ -241,7 +249,7 @@ async def streamed(run: Run, original: Any, model: Any, arguments: dict[str, Any
 
 
 def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]) -> Iterator[Any]:
-    """Make it from plain code."""
+    """Sync version of ``streamed``."""
     call = BareCall(run, model, arguments, is_streamed=True)
     _on_loop(run, call.begins)
     leave_retries(model, "client")
@@ -259,12 +267,12 @@ def streamed_sync(run: Run, original: Any, model: Any, arguments: dict[str, Any]
 
 
 def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Make a run of an agent, team or workflow as Agno does, and look at how it ends.
+    """Make a run of an agent, team or workflow as Agno does, and record its outcome.
 
     Args:
         run: The attempt.
         original: Agno's method.
-        owner: The agent, team or workflow; a copy is run in its place where it would remember users, and there is none.
+        owner: The agent, team or workflow; a copy is run instead if it would remember users and there is no user.
         arguments: The method's positional arguments.
         options: Its keyword arguments.
     """
@@ -285,7 +293,7 @@ def made(run: Run, original: Any, owner: Any, arguments: tuple[Any, ...], option
 
 @contextmanager
 def _run_by(owner: Any) -> Generator[None]:
-    """What is called meanwhile is called by an agent, team or workflow."""
+    """Mark an agent, team or workflow as the owner of calls made inside the block."""
     token = _owners.set((*_owners.get(), owner))
     try:
         yield
@@ -328,7 +336,7 @@ def _iterated_sync(run: Run, owner: Any, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _look(run: Run, owner: Any, item: Any) -> None:
-    """Take note of a run that failed, or waits for a person."""
+    """Record a run that failed or waits for a person."""
     status = str(getattr(getattr(item, "status", None), "value", ""))
     event = getattr(item, "event", None)
     name = str(getattr(owner, "name", None) or getattr(owner, "id", None) or type(owner).__name__)

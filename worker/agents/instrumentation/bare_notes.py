@@ -1,4 +1,4 @@
-"""What is noted, and counted, of runs that a handler makes without `run_agent`."""
+"""Notes and usage of runs that a handler makes without `run_agent`."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from worker.words.usage import Usage
 
 
 def attempt_in_hand() -> Run | None:
-    """The attempt whose handler makes a run by itself; None means no handler does."""
+    """Return the attempt whose handler is running; None outside a handler."""
     run = run_in_hand.get()
     return None if run is None or run.attempt is None else run
 
 
 def usage_of(run: Run) -> Usage:
-    """What the bare runs of an attempt use, together."""
+    """Return the combined usage of an attempt's runs without `run_agent`."""
     if run.bare.usage is None:
         run.bare.usage = Usage()
         run.used.append(run.bare.usage)
@@ -24,28 +24,28 @@ def usage_of(run: Run) -> Usage:
 
 
 def called(function: Any) -> None:
-    """Note that a tool is called, if a handler's own run does: Agno's delegations are none of the user's."""
+    """Record the use of a tool within a handler's own run; Agno's delegation tools are not counted."""
     attempt = attempt_in_hand()
     if attempt is not None and not runs_others(function):
         usage_of(attempt).tools[function.name] = None
 
 
 def answered(run: Run, message: Any, arguments: Any) -> None:
-    """Note a tool call that Agno has answered instead of making it."""
+    """Note a tool call that Agno answered without running the tool."""
     call_id, name = str(message.tool_call_id or ""), str(message.tool_name or "")
     result = result_event(call_id, name, arguments, str(message.content), is_error=True)
     run.bare.note(request_event(call_id, name, arguments), result)
 
 
 def failed(error: BaseException) -> None:
-    """Have an error known that a handler's own run may tell of by its text alone."""
+    """Record an error that a handler's own run may later report by its text alone."""
     run = attempt_in_hand()
     if run is not None:
         run.bare.failures.append(error)
 
 
 def go_without(what: str, error: BaseException) -> None:
-    """Note what a run has to do without, if it is a handler's own."""
+    """Note something that a handler's own run continues without."""
     run = attempt_in_hand()
     if run is not None:
         run.bare.note(missing(what, error))

@@ -1,9 +1,9 @@
-"""Connections that an agent's tools need: opened before the agent begins, and not closed while others use them.
+"""Connections of an agent's tools: opened before the agent starts, and not closed while other runs use them.
 
-Agno connects an agent's MCP servers and databases when a run begins, and disconnects them when it ends. One agent may
-serve many runs at once: then one run would close what another one uses, or begin before a connection is open. So they
-are opened once for all runs. A toolkit that only one run has used is closed with it, since a handler may make one for
-each task; one that several runs have used stays connected for as long as there are more.
+Agno connects an agent's MCP servers and databases when a run begins, and disconnects them when the run ends. One agent
+may serve many runs concurrently: one run could then close a connection that another uses, or start before a connection
+is open. Connections are therefore opened once for all runs. A toolkit that only one run has used is closed with that
+run, since a handler may create one for each task; one that several runs have used stays connected while more follow.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from worker.agents.instrumentation.frames import Frame, frame_in_hand
 from worker.current import run_in_hand
 from worker.words.errors import Unavailable
 
-CALL_CHECK_SECONDS = 1.0  # the same before a call of a tool, which nobody makes again
-CHECK_SECONDS = 5.0  # how long a connection that has answered is taken to be alive
-IDLE_SECONDS = 300.0  # how long a connection that runs have shared stays open without any
-PING_SECONDS = 5.0  # how long an MCP server may take to say that it is there
-CLOSE_SECONDS = 10.0  # how long it may take to disconnect; a client gives its server process 4 s to end
+CALL_CHECK_SECONDS = 1.0  # the same before a tool call, which is not repeated if it fails
+CHECK_SECONDS = 5.0  # how long a connection is considered alive after it has answered
+IDLE_SECONDS = 300.0  # how long a shared connection stays open without any run
+PING_SECONDS = 5.0  # how long an MCP server may take to answer a ping
+CLOSE_SECONDS = 10.0  # how long disconnecting may take; a client gives its server process 4 s to end
 
 _SEEN_TO = "_agno_worker_sees_to_it"
 
@@ -37,11 +37,11 @@ _counting = threading.Lock()
 
 
 class _Server:
-    """The connection of one MCP toolkit. A task of its own opens it and closes it: MCP's clients want that.
+    """The connection of one MCP toolkit. A dedicated task opens and closes it, as MCP's clients require.
 
     Args:
-        toolkit: Agno's.
-        is_users: Whether the user's code has connected it, and disconnects it.
+        toolkit: Agno's toolkit.
+        is_users: Whether the user's code has connected the toolkit and will disconnect it.
     """
 
     def __init__(self, toolkit: Any, *, is_users: bool = False) -> None:
@@ -58,7 +58,7 @@ class _Server:
         self._checked = 0.0
 
     async def use(self) -> bool:
-        """Connect for a run, unless that is done and the server still answers; whether it is connected."""
+        """Connect for a run, unless connected to a server that still answers; return whether connecting succeeded."""
         self._runs += 1
         self._users += 1
         if self._idle is not None:
@@ -66,7 +66,7 @@ class _Server:
         return await self.connected(CHECK_SECONDS)
 
     async def connected(self, seconds: float) -> bool:
-        """Connect, unless that is done and the server has answered within so many seconds; whether it is connected."""
+        """Connect, unless the server has answered within the given seconds; return whether connecting succeeded."""
         async with self._lock:
             if self._owner is not None and (self._is_ending() or not await self._is_alive(seconds)):
                 await self.disconnect()
@@ -79,7 +79,7 @@ class _Server:
             return self._toolkit.initialized
 
     async def leave(self) -> None:
-        """A run does not use it any more: disconnect at once what one run alone has used, and later what many have."""
+        """Release the connection for a run: disconnect immediately if only one run used it, otherwise after a delay."""
         self._users -= 1
         if self._users:
             return
@@ -90,7 +90,7 @@ class _Server:
                 await self.disconnect()
 
     async def disconnect(self) -> None:
-        """Disconnect, whoever uses it."""
+        """Disconnect, even if runs still use the connection."""
         self._closes.set()
         if self._owner is not None:
             _, remaining = await asyncio.wait([self._owner], timeout=CLOSE_SECONDS)
@@ -109,7 +109,7 @@ class _Server:
 
     async def _own(self) -> None:
         try:
-            await self._toolkit.connect(force=self._toolkit.initialized)  # left over from a loop that has ended
+            await self._toolkit.connect(force=self._toolkit.initialized)  # replaces one of an ended loop
         finally:
             self._is_open.set()
         if not self._toolkit.initialized:
@@ -124,11 +124,11 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
     """Connect the MCP toolkits of an agent or team.
 
     Args:
-        frame: Of its run.
+        frame: The frame of the run.
         owner: The agent or team.
 
     Raises:
-        Unavailable: A server cannot be reached. Without its tools, the agent would be asked another question.
+        Unavailable: A server cannot be reached. Without its tools, the agent would receive a different request.
     """
     for toolkit in _tools_of(owner):
         if not any(each.__name__ == "MCPTools" for each in type(toolkit).__mro__):
@@ -146,14 +146,14 @@ async def connect_servers(frame: Frame, owner: Any) -> None:
 
 
 def watch_sessions() -> None:
-    """See to the sessions of MCP toolkits, once there are any: what they need may not be installed."""
+    """Hook the sessions of MCP toolkits once Agno's MCP module is imported: its dependencies may not be installed."""
     kind = getattr(sys.modules.get("agno.tools.mcp.mcp"), "MCPTools", None)
     if kind is not None and not hasattr(kind.get_session_for_run, _SEEN_TO):
         kind.get_session_for_run = _session_for_run(kind.get_session_for_run)
 
 
 def _session_for_run(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Agno asks for the session in which a tool is called; one that has died with its server is opened anew."""
+    """Make the hook for the session of a tool call, which reconnects a session that has died with its server."""
 
     @functools.wraps(original)
     async def hook(self: Any, run_context: Any = None, **given: Any) -> Any:
@@ -166,21 +166,21 @@ def _session_for_run(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _see_to(toolkit: Any, run_context: Any) -> None:
-    """Connect a toolkit again whose server has gone since; the call has not been made yet.
+    """Reconnect a toolkit before a call if its server has gone.
 
     Raises:
-        Unavailable: The server cannot be reached, and the run goes on without it.
-        CancelledError: It does not: another attempt makes the call.
+        Unavailable: The server cannot be reached, and the run continues without it.
+        CancelledError: The server cannot be reached, and another attempt makes the call.
     """
     run_id = getattr(run_context, "run_id", None)
-    own = toolkit._run_sessions.get(run_id)  # noqa: SLF001 - with headers of the run's own; Agno has no other way
+    own = toolkit._run_sessions.get(run_id)  # noqa: SLF001 - a session with the run's own headers; no public access
     if own is not None:
         if not await _is_alive(own[0]):
             await toolkit.cleanup_run_session(run_id)
         return
     server = _servers.get(toolkit)
     if server is None:
-        if toolkit._session_context is None or await _is_alive(toolkit):  # noqa: SLF001 - none: a session of the user's
+        if toolkit._session_context is None or await _is_alive(toolkit):  # noqa: SLF001 - None: the user's own session
             return
         server = _servers[toolkit] = _Server(toolkit, is_users=True)
     if server.loop is asyncio.get_running_loop() and not await server.connected(CALL_CHECK_SECONDS):
@@ -196,7 +196,7 @@ async def _see_to(toolkit: Any, run_context: Any) -> None:
 
 
 async def _is_alive(session: Any) -> bool:
-    """Whether a toolkit's server answers, or that of a session of its own."""
+    """Return whether the server of a toolkit, or of a session, answers."""
     from agno.utils.mcp import ping_session
 
     try:
@@ -204,27 +204,27 @@ async def _is_alive(session: Any) -> bool:
             if hasattr(session, "is_alive"):
                 return await session.is_alive()
             await ping_session(session)
-    except Exception:  # noqa: BLE001 - whatever is raised, it does not answer
+    except Exception:  # noqa: BLE001 - any error means that the server does not answer
         return False
     return True
 
 
 async def disconnect_servers(frame: Frame) -> None:
-    """A run has ended: disconnect what no other run has used."""
+    """Release a run's MCP connections after it has ended."""
     servers, frame.servers = frame.servers, []
     for server in servers:
         await server.leave()
 
 
 async def close_servers() -> None:
-    """Disconnect all that was connected on this event loop, which is about to end."""
+    """Disconnect all servers that were connected on the current event loop, which is about to end."""
     loop = asyncio.get_running_loop()
     for server in [each for each in _servers.values() if each.loop is loop]:
         await server.disconnect()
 
 
 def connect_databases(frame: Frame, owner: Any) -> None:
-    """Connect the toolkits of an agent or team that ask for it, such as those of databases."""
+    """Connect the toolkits of an agent or team that require it, such as those of databases."""
     for toolkit in _tools_of(owner):
         if getattr(toolkit, "requires_connect", False) and hasattr(toolkit, "connect"):
             with _counting:
@@ -232,12 +232,12 @@ def connect_databases(frame: Frame, owner: Any) -> None:
             frame.databases.append(toolkit)
             try:
                 toolkit.connect()
-            except Exception as error:  # noqa: BLE001 - as Agno: it tries again when the tool is called
+            except Exception as error:  # noqa: BLE001 - like Agno, which tries again when the tool is called
                 _log.warning("a toolkit cannot connect", toolkit=type(toolkit).__name__, error=str(error))
 
 
 def disconnect_databases(frame: Frame) -> None:
-    """A run has ended: disconnect what no other run uses."""
+    """Disconnect a finished run's toolkits, except those that other runs use."""
     toolkits, frame.databases = frame.databases, []
     for toolkit in toolkits:
         with _counting:
@@ -246,7 +246,7 @@ def disconnect_databases(frame: Frame) -> None:
                 continue
         try:
             toolkit.close()
-        except Exception as error:  # noqa: BLE001 - as Agno: the run has ended all the same
+        except Exception as error:  # noqa: BLE001 - like Agno: the run has ended regardless
             _log.warning("a toolkit cannot disconnect", toolkit=type(toolkit).__name__, error=str(error))
 
 

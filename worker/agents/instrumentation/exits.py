@@ -1,8 +1,8 @@
-"""What leaves user code as no ``Exception`` ends its run, and nothing else.
+"""Handling of a ``BaseException`` that leaves user code: it ends only the run that it belongs to.
 
-Agno calls several tools, members and steps at once, each in an asyncio task of its own, and waits for each to say that
-it is done, which one that has left by ``sys.exit()`` or another library's kind of exception never does. SystemExit
-would stop whatever event loop the run is on, besides: asyncio raises it out of the loop itself.
+Agno runs several tools, members and steps concurrently, each in an asyncio task of its own, and waits for each of them
+to report that it is done. A task that ended by ``sys.exit()``, or by another library's exit exception, never reports.
+SystemExit would also stop the run's event loop, since asyncio raises it out of the loop itself.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from worker.words.errors import Escaped
 
 @contextmanager
 def held(*, with_cancelled: bool = False) -> Generator[None]:
-    """End the run in hand for what leaves a block so.
+    """End the current run if a ``BaseException`` leaves the block that is not an ``Exception``.
 
     Args:
-        with_cancelled: Also for a CancelledError that nobody asked for: code has raised it.
+        with_cancelled: Whether that includes a CancelledError that code raised without any cancellation.
     """
     try:
         yield
@@ -41,7 +41,7 @@ def held(*, with_cancelled: bool = False) -> Generator[None]:
 
 
 def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
-    """The same of what is awaited, or of what is yielded one by one."""
+    """Apply ``held`` to the awaiting of a result, or to each item that it yields."""
     if run_in_hand.get() is None:
         return result
     if inspect.isawaitable(result):
@@ -50,16 +50,16 @@ def held_in(result: Any, *, with_cancelled: bool = True) -> Any:
 
 
 def held_apart(result: Any) -> Any:
-    """The same of what a tool yields: Agno takes it in a task of its own, which nobody cancels but code within it.
+    """Apply ``held`` to the items of a tool, which Agno reads in a separate task that only the tool's code can cancel.
 
-    It waits for that task's last word, which one that was cancelled never says.
+    Agno waits for that task's final message, which a cancelled task never sends.
     """
     run = run_in_hand.get()
     return _each_apart(result, run) if run is not None and hasattr(result, "__anext__") else result
 
 
 def _is_own(run: Run) -> bool:
-    """Whether nobody has cancelled this task, nor the run."""
+    """Return whether neither this task nor the run was cancelled from outside."""
     task = asyncio.current_task()
     return not _is_over(run) and task is not None and not task.cancelling()
 
@@ -76,7 +76,7 @@ async def _each_apart(items: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]
 
 
 def _wake(run: Run) -> None:
-    """Cancel a handler that waits for a run of its own; one of ours knows by itself that it should end."""
+    """Cancel a handler that waits for a run of its own; runs of ``run_agent`` notice by themselves that they end."""
     task = run.home[1] if run.home is not None else None
     if frame_in_hand.get() is None and task is not None and task is not asyncio.current_task():
         task.cancel()

@@ -1,7 +1,7 @@
-"""Where in a run code stands: the chain of agents, steps and tools above a call.
+"""The position of code within a run: the chain of agents, steps and tools above a call.
 
-The frame in hand is a context variable, so tasks and threads that inherit their context know it too. Outside a run of
-ours there is none, and the hooks do nothing.
+The current frame is a context variable, so tasks and threads that inherit their context share it. Outside a run of the
+worker there is no frame, and the hooks do nothing.
 """
 
 from collections import Counter
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 UNKNOWN = object()
-"""The session state of a run before its first tool call."""
+"""Placeholder for the session state before a run's first tool call."""
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """One level: a run of an agent, team or workflow, a workflow's step, or a tool call.
+    """One level of a run: a run of an agent, team or workflow, a workflow's step, or a tool call.
 
     Args:
-        run: The run of ours that it belongs to.
+        run: The worker's run that the frame belongs to.
         owner: Agno's object: the agent, team, workflow or step, or the function call.
-        open_scope: Makes its scope in the journal, which most tool calls never need.
-        parent: What made it; None for the run itself.
-        run_id: Agno's id of the run, empty where it is none.
-        given: What a run was given as its input.
-        member: Who it is in events: the name or id of a team's member or of an agent within; None for the run itself.
+        open_scope: Opens the frame's scope in the journal, which most tool calls never need.
+        parent: The enclosing frame; None for the run itself.
+        run_id: Agno's id of the run; empty if the frame is not a run.
+        given: The input of the run.
+        member: The name in events: the name or id of a team's member or of a nested agent; None for the run itself.
     """
 
     run: "AgentRun"
@@ -50,56 +50,56 @@ class Frame:
     run_id: str = ""
     given: Any = None
     member: str | None = None
-    response: Any = None  # Agno's RunOutput, known once its model is asked
+    response: Any = None  # Agno's RunOutput, known once the model is called
     home: Position = field(default_factory=position)
     conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
-    hooks: Counter[str] | None = None  # how often each has begun
-    calls: Counter[str] | None = None  # of tools whose number is limited, by name
-    noted_state: Any = UNKNOWN  # the session state after the last tool call, as JSON has it
-    noted_references: int = 0  # how many of the run's references are noted
+    hooks: Counter[str] | None = None  # how often each hook has been called
+    calls: Counter[str] | None = None  # calls of tools with a call limit, by name
+    noted_state: Any = UNKNOWN  # the session state after the last tool call, as JSON
+    noted_references: int = 0  # how many of the run's references are journaled
     results: Counter[str] | None = None  # stored tool results, by the call's id
     made_ids: int = 0
     servers: list[Any] = field(default_factory=list[Any])  # MCP connections that the run uses
-    databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for it
-    is_users: bool = False  # the user's own code has made it
-    held: "PausedWorkflow | None" = None  # where it has paused, if it is a workflow
-    pauses: int = 0  # how often it has
-    is_paused: bool = False  # something within it waits for a person
-    is_live: bool = False  # something within it is made that no earlier attempt has completed
+    databases: list[Any] = field(default_factory=list[Any])  # toolkits that are connected for the run
+    is_users: bool = False  # the run was made by the user's own code
+    held: "PausedWorkflow | None" = None  # the pause of a paused workflow
+    pauses: int = 0  # how often the workflow has paused
+    is_paused: bool = False  # the frame or a nested one waits for a person
+    is_live: bool = False  # the frame makes a call that no earlier attempt has completed
     _scope: Scope | None = None
 
     @property
     def scope(self) -> Scope:
-        """Its scope in the journal."""
+        """The frame's scope in the journal."""
         if self._scope is None:
             self._scope = self.open_scope()
         return self._scope
 
     @property
     def has_scope(self) -> bool:
-        """Whether anything has asked for its scope."""
+        """Whether the frame's scope has been opened."""
         return self._scope is not None
 
     def path(self) -> Iterator["Frame"]:
-        """The frame itself, what made it, and so on up to the run."""
+        """Yield the frame itself, its parent, and so on up to the run."""
         frame: Frame | None = self
         while frame is not None:
             yield frame
             frame = frame.parent
 
     def goes_live(self) -> None:
-        """A call within it is made that no earlier attempt has completed."""
+        """Mark the frame and its parents as making a call that no earlier attempt has completed."""
         for each in self.path():
             if each.is_live:
                 return
             each.is_live = True
 
     def is_covered(self) -> bool:
-        """Whether the user has said what follows a failed call within it: another model, or retries of Agno's."""
+        """Return whether the user has configured what follows a failed call: another model, or Agno's retries."""
         return is_covered([each.owner for each in self.path()][::-1])
 
     def begins_again(self) -> None:
-        """Agno starts its run once more, within this attempt: what was completed is answered, not done again."""
+        """Restart the frame's scope when Agno repeats the run within this attempt: completed calls are answered."""
         if self.conversations or (self.has_scope and any(each.identity for each in self.scope.children)):
             self.scope.has_failed = True
             self.run.journal.restart(self.scope)
@@ -108,19 +108,19 @@ class Frame:
             self.noted_state, self.noted_references = UNKNOWN, 0
 
     def calls_tool(self, name: str) -> int:
-        """Count a call of a tool; returns which one it is in this run."""
+        """Count a call of a tool and return the call's number in this run."""
         self.calls = self.calls or Counter()
         self.calls[name] += 1
         return self.calls[name]
 
     def new_references(self) -> Any:
-        """What was added to its references since they were last noted, as Agno's search does; None if nothing was."""
+        """Return the packed references that Agno's search has added since the last call; None if there are none."""
         added = self._references()[self.noted_references :]
         self.noted_references += len(added)
         return packed(added) if added else None
 
     def restore_references(self, noted: Any) -> None:
-        """Add what an earlier attempt noted here."""
+        """Add the references that an earlier attempt journaled at this place."""
         if noted and self.response is not None:
             references, known = self._references(), self.noted_references
             restored = unpacked(noted)
@@ -131,7 +131,7 @@ class Frame:
         return getattr(self.response, "references", None) or []
 
     def hook_begins(self, name: str) -> None:
-        """A hook is about to be called: it has an idempotency key of its own."""
+        """Set the idempotency key of a hook that is about to be called."""
         self.hooks = self.hooks or Counter()
         self.hooks[name] += 1
         call_in_hand.set(partial(self._hook_key, name, self.hooks[name]))
@@ -141,17 +141,17 @@ class Frame:
 
 
 def is_covered(owners: Sequence[Any]) -> bool:
-    """Whether the user has said what follows a failed call: another model of who makes it, or retries of Agno's.
+    """Return whether the user has configured what follows a failed call: the caller's other model, or Agno's retries.
 
     Args:
-        owners: Who makes it, the outermost first.
+        owners: The agents, teams, workflows and steps that make the call, outermost first.
     """
     fallbacks = getattr(owners[-1], "fallback_config", None) if owners else None
     return bool(getattr(fallbacks, "has_fallbacks", False)) or any(_retries(each) for each in owners)
 
 
 def _retries(owner: Any) -> bool:
-    """Whether a run, or a step, is configured to begin anew when it fails."""
+    """Return whether a run or step is configured to restart when it fails."""
     if hasattr(owner, "max_retries") and hasattr(owner, "skip_on_failure"):
         return owner.max_retries not in (0, step_retries())
     retries = getattr(owner, "retries", 0)
@@ -160,7 +160,7 @@ def _retries(owner: Any) -> bool:
 
 @cache
 def step_retries() -> int:
-    """How often Agno tries a step again of which nobody has said how often."""
+    """Return Agno's default number of retries of a step."""
     from agno.workflow import Step
 
     return signature(Step).parameters["max_retries"].default
@@ -171,9 +171,9 @@ class Turn:
     """The model answer that tool calls come from.
 
     Args:
-        conversation: In which it was given.
-        position: After how many messages.
-        drops_calls: Whether the answer's tool calls do not count: it was cut, or should have been the last.
+        conversation: The conversation of the answer.
+        position: The number of messages before the answer.
+        drops_calls: Whether the answer's tool calls are ignored: it was cut short, or should have been the last one.
     """
 
     conversation: Conversation
@@ -182,13 +182,13 @@ class Turn:
 
 
 class Place(NamedTuple):
-    """Where a tool call stands.
+    """The place of a tool call.
 
     Args:
-        owner: The agent or team in whose run it is made.
-        helper: Of Agno's, which makes it on the side; None: the agent itself.
-        home: The scope of whoever makes it.
-        at: After how many messages of the conversation, and the call's id.
+        owner: The frame of the agent or team in whose run the call is made.
+        helper: The Agno helper that makes the call; None for the agent itself.
+        home: The scope of the caller.
+        at: The number of messages before the call, and the call's id.
     """
 
     owner: Frame
@@ -198,17 +198,17 @@ class Place(NamedTuple):
 
     @property
     def member(self) -> str | None:
-        """Who makes it, in events."""
+        """The caller's name in events."""
         return f"agno.{self.helper}" if self.helper else self.owner.member
 
 
 def place_of(frame: Frame, turn: Turn | None, call_id: str | None) -> Place:
-    """Find where a tool call stands.
+    """Return the place of a tool call.
 
     Args:
-        frame: Who calls: the agent or team, or the tool within which code calls another.
-        turn: The answer that asks for it; None means code does.
-        call_id: Its id.
+        frame: The frame of the caller: an agent or team, or a tool whose code calls another tool.
+        turn: The answer that requests the call; None if code does.
+        call_id: The call's id.
     """
     owner = next((each for each in frame.path() if each.run_id), frame)
     if turn is None:
@@ -222,11 +222,11 @@ turn_in_hand: ContextVar[Turn | None] = ContextVar("turn_in_hand", default=None)
 
 @contextmanager
 def within(frame: Frame | None, key: Callable[[], str] | None = None) -> Generator[None]:
-    """Have a frame in hand for a while.
+    """Set the current frame for the duration of a block.
 
     Args:
-        frame: Which.
-        key: Makes the idempotency key of what is called, if it has one.
+        frame: The frame.
+        key: Makes the idempotency key of the code that is called, if it has one.
     """
     frame_token, key_token, turn_token = frame_in_hand.set(frame), call_in_hand.set(key), turn_in_hand.set(None)
     try:
@@ -238,13 +238,13 @@ def within(frame: Frame | None, key: Callable[[], str] | None = None) -> Generat
 
 
 async def awaited(result: Awaitable[T], frame: Frame, key: Callable[[], str] | None = None) -> T:
-    """Await something with a frame in hand."""
+    """Await a result with a frame set as the current one."""
     with within(frame, key):
         return await result
 
 
 async def streamed(items: AsyncIterator[T], frame: Frame, key: Callable[[], str] | None = None) -> AsyncIterator[T]:
-    """Pass on what an iterator yields. The frame is in hand only while the iterator runs, not while its reader does."""
+    """Pass on an iterator's items, with the frame set only while the iterator runs, not while its reader does."""
     turn: Turn | None = None
     try:
         while True:
@@ -265,7 +265,7 @@ async def streamed(items: AsyncIterator[T], frame: Frame, key: Callable[[], str]
 
 
 def streamed_sync(items: Iterator[T], frame: Frame, key: Callable[[], str] | None = None) -> Iterator[T]:
-    """Do the same for a plain iterator."""
+    """Sync version of ``streamed``."""
     turn: Turn | None = None
     try:
         while True:

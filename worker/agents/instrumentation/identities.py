@@ -1,4 +1,4 @@
-"""What tells Agno's runs and steps apart: names that the user gave, configurations, inputs."""
+"""The properties that identify Agno's runs and steps: user-given names, configurations, inputs."""
 
 import inspect
 from collections.abc import Callable
@@ -15,24 +15,24 @@ from worker.agents.runs.conversation import Contents, digest_of_medium
 from worker.words.digests import digest
 
 PROMPTS = ("description", "instructions", "system_message", "expected_output", "additional_context", "role")
-"""Settings that say what an agent or team is to do."""
+"""Settings that define the work of an agent or team."""
 
 SITUATION = ("session_state", "dependencies", "additional_input", "knowledge_filters")
-"""Settings that say for whom and with what it does that."""
+"""Settings that define for whom and with which data the work is done."""
 
 PARTS = ("members", "agent", "team", "workflow", "steps", "else_steps", "choices")
-"""Settings that are agents, teams, workflows, steps or functions themselves, or lists of them."""
+"""Settings whose values are agents, teams, workflows, steps or functions, or lists of these."""
 
 FUNCTIONS = ("executor", "evaluator", "selector", "end_condition")
-"""Settings of steps that are functions."""
+"""Settings of steps whose values are functions."""
 
 MEDIA = ("images", "files", "audio", "videos")
 
-_forms: "WeakKeyDictionary[type, str]" = WeakKeyDictionary()  # digests of output schemas, by their class
+_forms: "WeakKeyDictionary[type, str]" = WeakKeyDictionary()  # digests of output schemas by class
 
 
 def name_of(owner: Any) -> str | None:
-    """What the user called an agent, team, workflow or step: its name, else its id; None if Agno made the id up."""
+    """Return the user's name for an agent, team, workflow or step: its name, else its id; None if Agno generated it."""
     name = getattr(owner, "name", None)
     if name:
         return str(name)
@@ -41,40 +41,41 @@ def name_of(owner: Any) -> str | None:
 
 
 def config_of(owner: Any) -> Callable[[], str]:
-    """Take down what an agent, team, workflow or step is set to do now, down to its members and steps.
+    """Capture the current configuration of an agent, team, workflow or step, including its members and steps.
 
-    Models are left out: Agno sets one on agents that name none, so that the same agent has one only later.
+    Models are left out: Agno sets one on agents that name none, so that such an agent has a model only later.
 
     Returns:
-        What makes a digest of it.
+        A function that computes a digest of the configuration.
     """
     outline = _outline(owner, SITUATION)
     return lambda: digest(outline.said())
 
 
 def character_of(owner: Any) -> Callable[[], str]:
-    """The same without the situation, by which an agent that has neither name nor id is given one."""
+    """Capture the configuration without the situation, from which an agent with neither name nor id gets an id."""
     outline = _outline(owner, ())
     return lambda: digest(outline.said())
 
 
 def model_of(owner: Any) -> str:
-    """The model that an agent or team names; empty if it names none."""
+    """Return the name of the model that an agent or team names; empty if it names none."""
     model = getattr(owner, "model", None)
     return str(getattr(model, "id", None) or model or "")
 
 
 def input_of(given: Any, arguments: dict[str, Any], contents: Contents, *, is_users: bool = True) -> Callable[[], str]:
-    """Take down what a run is given.
+    """Capture the input of a run.
 
     Args:
-        given: Its input.
-        arguments: What else it is called with.
-        contents: Digests of attachments that are known already.
-        is_users: Whether the user's code makes the run. Where Agno does, it passes on the situation of the run around.
+        given: The run's input.
+        arguments: The other arguments of the call.
+        contents: Digests of attachments that are already known.
+        is_users: Whether the user's code makes the run. Where Agno makes it, the situation is that of the enclosing
+            run.
 
     Returns:
-        What makes a digest of it.
+        A function that computes a digest of the input.
     """
     media = [each for name in MEDIA for each in arguments.get(name) or ()]
     situation = [arguments.get(name) for name in SITUATION] if is_users else []
@@ -83,7 +84,7 @@ def input_of(given: Any, arguments: dict[str, Any], contents: Contents, *, is_us
 
 @dataclass(frozen=True, slots=True)
 class _Outline:
-    """What something is set to do, as it stood when it was taken down; it becomes JSON when that is needed."""
+    """A snapshot of a configuration, which is converted to JSON on demand."""
 
     kind: str
     name: str | None
@@ -108,10 +109,10 @@ def _outline(owner: Any, situation: tuple[str, ...], name: str | None = None) ->
     if inspect.isroutine(owner) or isinstance(owner, partial):
         return _Outline("function", name, [owner], None, None, [])
     executor = getattr(owner, "active_executor", None)
-    if executor is not None:  # Agno makes such a step of each agent or function in a workflow, too
+    if executor is not None:  # Agno also wraps each agent or function of a workflow in such a step
         return _outline(executor, situation, name)
     values = [_as_it_stands(getattr(owner, each, None)) for each in PROMPTS + FUNCTIONS]
-    values += [_setting(getattr(owner, each, None)) for each in situation]  # now: it is often changed in place
+    values += [_setting(getattr(owner, each, None)) for each in situation]  # captured now: often changed in place
     tools, form = _as_it_stands(getattr(owner, "tools", None)), getattr(owner, "output_schema", None)
     parts = [part for each in PARTS for part in _parts(getattr(owner, each, None), situation)]
     return _Outline(type(owner).__name__, name, values, tools, form, parts)
@@ -144,7 +145,7 @@ def _input_digest(given: Any, media: list[Any], situation: list[Any], contents: 
 
 
 def _said(given: Any) -> Any:
-    """A value as JSON has it: a message without what is made up for each anew, an object by its kind."""
+    """Convert a value to JSON: a message without its generated fields, other objects by their class."""
     if isinstance(given, list | tuple):
         return [_said(each) for each in given]
     if hasattr(given, "role") and hasattr(given, "content"):
@@ -153,7 +154,7 @@ def _said(given: Any) -> Any:
         return given
     try:
         return to_jsonable_python(given, inf_nan_mode="null", fallback=lambda each: type(each).__qualname__)
-    except Exception:  # noqa: BLE001 - users' objects may behave in any way
+    except Exception:  # noqa: BLE001 - users' objects may raise anything
         return type(given).__qualname__
 
 
@@ -164,7 +165,7 @@ def _tools(tools: Any) -> Any:
 def _tool(tool: Any) -> str:
     functions, name = getattr(tool, "functions", None), getattr(tool, "name", None)
     if isinstance(functions, dict):
-        is_connected_later = "MCP" in type(tool).__name__  # its functions are not known before
+        is_connected_later = "MCP" in type(tool).__name__  # its functions are unknown until it connects
         return digest([name, [] if is_connected_later else sorted(functions)])
     if isinstance(tool, dict):
         return digest(_said(tool))
@@ -183,14 +184,14 @@ def _form(form: Any) -> Any:
 def _schema_of(form: type) -> Any:
     try:
         return getattr(form, "model_json_schema", dict)()
-    except Exception:  # noqa: BLE001 - a model with types of its own may have no schema
+    except Exception:  # noqa: BLE001 - a model with custom types may have no schema
         return None
 
 
 def _code(code: Any) -> Any:
-    """A function by its name, and by what it was made with, since one function may make many.
+    """Identify a function by its name and the values it was created with, since one function may create many.
 
-    What it does may change with a deploy, and what it answers with every call: neither counts.
+    A function's code may change with a deploy, and its results with every call; neither counts.
     """
     name = str(getattr(code, "__qualname__", None) or type(code).__qualname__)
     if isinstance(code, partial):
@@ -202,7 +203,7 @@ def _code(code: Any) -> Any:
 def _content(cell: CellType) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # nothing is in it yet
+    except ValueError:  # the cell is empty
         return None
 
 

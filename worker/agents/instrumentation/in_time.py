@@ -1,4 +1,4 @@
-"""Calls of tools that may take so long and no longer."""
+"""Time limits for tool calls."""
 
 import asyncio
 import threading
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 ENDING = object()
-"""What follows the last item."""
+"""Marks the end of an iterator."""
 
 
-class TookTooLong(Exception):  # noqa: N818 - what happened
-    """A call was ended at its tool's limit."""
+class TookTooLong(Exception):  # noqa: N818 - named after the event
+    """A call was ended at its tool's time limit."""
 
 
 async def in_time(seconds: float | None, work: Awaitable[T]) -> T:
-    """Await a call.
+    """Await a call within a time limit.
 
     Raises:
-        TookTooLong: It was cancelled, after so many seconds.
+        TookTooLong: The call was cancelled at the limit.
     """
     limit = asyncio.timeout(seconds)
     try:
@@ -37,16 +37,16 @@ async def in_time(seconds: float | None, work: Awaitable[T]) -> T:
 
 
 def in_time_sync(seconds: float | None, work: Callable[[], T], loop: asyncio.AbstractEventLoop, thread: int) -> T:
-    """Make a call from plain code: in a thread of its own, which is left to itself after so many seconds.
+    """Make a call from sync code: in a separate thread, which is abandoned at the time limit.
 
     Args:
-        seconds: None: no limit.
+        seconds: The limit; None for no limit.
         work: The call.
-        loop: Whose threads are taken.
-        thread: The loop's; code that blocks it cannot wait for one of its threads, and is not bounded.
+        loop: The loop that provides the thread.
+        thread: The loop's own thread; code that blocks it cannot wait for another thread, and has no time limit.
 
     Raises:
-        TookTooLong: It was left.
+        TookTooLong: The call was abandoned at the limit.
     """
     if seconds is None or threading.get_ident() == thread:
         return work()
@@ -58,10 +58,10 @@ def in_time_sync(seconds: float | None, work: Callable[[], T], loop: asyncio.Abs
 
 
 async def until(deadline: float, items: AsyncIterator[Any], text: str) -> AsyncIterator[Any]:
-    """Pass on what a tool yields until a time of the loop's.
+    """Pass on a tool's items until a time by the loop's clock.
 
     Raises:
-        TimeoutError: With this text, then.
+        TimeoutError: The time has passed; the message is the given text.
     """
     try:
         while True:
@@ -85,9 +85,9 @@ async def until(deadline: float, items: AsyncIterator[Any], text: str) -> AsyncI
 def until_sync(
     deadline: float, items: Iterator[Any], text: str, loop: asyncio.AbstractEventLoop, thread: int
 ) -> Iterator[Any]:
-    """Do the same for plain code, as ``in_time_sync`` does."""
+    """Sync version of ``until``, with the threads of ``in_time_sync``."""
     step = partial(next, items, ENDING)
-    is_within = False  # whether a thread is: what it is left with cannot be closed
+    is_within = False  # whether a thread is inside the iterator, which then cannot be closed
     try:
         while True:
             rest = max(0.0, deadline - loop.time())

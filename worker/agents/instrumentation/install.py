@@ -1,8 +1,8 @@
-"""Hooks at the places in Agno that every model call, tool call, run and session passes, whoever makes it.
+"""Installation of hooks at the places in Agno that every model call, tool call, run and session passes through.
 
-They are put in once, and do nothing outside a run of ours: the frame in hand, a context variable, is None there. Some
-of the places have private names. They are looked up when the hooks are put in, so that a version of Agno which has
-moved one is refused by name instead of being run without its journal.
+Hooks are installed once, and do nothing outside a run of the worker: the current frame, a context variable, is None
+there. Some places have private names. All places are looked up before installation, so that a version of Agno that has
+moved one is rejected by name instead of running without its journal.
 """
 
 import functools
@@ -24,27 +24,28 @@ _installing = threading.Lock()
 
 
 def install() -> None:
-    """Put the hooks in; a second call does nothing.
+    """Install the hooks. Further calls do nothing.
 
     Raises:
         ConfigurationError: The installed version of Agno has moved one of the places.
     """
     with _installing:
         if not _installed:
-            _installed.update(_install())  # all at once: no run may begin with some of them
+            _installed.update(_install())  # in one step: no run may begin with only some of the hooks
 
 
 async def installed() -> None:
-    """Put the hooks in, the first time in a thread: most of Agno is imported for it, which takes a second.
+    """Install the hooks, the first time in a thread, since importing most of Agno takes a second.
 
-    Raises: ConfigurationError, as ``install``.
+    Raises:
+        ConfigurationError: The installed version of Agno has moved one of the places.
     """
     if not _installed:
         await in_thread(install)
 
 
 def _install() -> dict[tuple[str, str, str], Original]:
-    """Make all that is put in before the first is: whatever fails on the way leaves Agno as it was."""
+    """Create all hooks before installing the first, so that a failure leaves Agno unchanged."""
     found = [(hook, *_look_up(hook)) for hook in HOOKS]
     made = [_with_looks_of(original, hook.make(original)) for hook, _, original in found]
     for (hook, owner, original), instead in zip(found, made, strict=True):
@@ -55,7 +56,7 @@ def _install() -> dict[tuple[str, str, str], Original]:
 
 
 def missing() -> list[str]:
-    """The places that the installed version of Agno does not have; empty if it can be run."""
+    """Return the places that the installed version of Agno lacks; empty if it is supported."""
     names: list[str] = []
     for hook in HOOKS:
         try:
@@ -78,8 +79,8 @@ def _look_up(hook: Hook) -> tuple[Any, Original]:
 
 
 def _holders(function: Original) -> list[ModuleType]:
-    """The modules of Agno that hold a function: those that are imported later find what is put in its place."""
-    modules = [module for name, module in list(sys.modules.items()) if name.startswith("agno.")]  # others import, too
+    """Return the modules of Agno that have imported a function; modules imported later find the replacement."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("agno.")]  # threads may import
     return [each for each in modules if getattr(each, function.__name__, None) is function]
 
 

@@ -1,4 +1,4 @@
-"""Knowledge that cannot be searched: Agno writes that to its log, and its agent answers without it."""
+"""Failed knowledge searches, which Agno only logs before its agent answers without the knowledge."""
 
 import copy
 import functools
@@ -14,7 +14,7 @@ Original = Callable[..., Any]
 
 
 def lookup(original: Original) -> Original:
-    """Agno looks up what an agent's or team's knowledge has on a question; whoever asks goes on where that fails."""
+    """Make the hook for an agent's or team's lookup in its knowledge, whose failure does not stop the caller."""
 
     async def hook(owner: Any, *arguments: Any, **options: Any) -> Any:
         try:
@@ -27,7 +27,7 @@ def lookup(original: Original) -> Original:
 
 
 def search(original: Original) -> Original:
-    """``Knowledge`` asks its vector store, and finds nothing where that fails."""
+    """Make the hook for the search of ``Knowledge``, which returns nothing if its vector store fails."""
 
     async def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         if run_in_hand.get() is None or self.vector_db is None:
@@ -41,7 +41,7 @@ def search(original: Original) -> Original:
 
 
 def search_sync(original: Original) -> Original:
-    """The same for plain code."""
+    """Sync version of ``search``."""
 
     def hook(self: Any, *arguments: Any, **options: Any) -> Any:
         if run_in_hand.get() is None or self.vector_db is None:
@@ -61,7 +61,11 @@ def _heard(knowledge: Any) -> "tuple[Any, _Store]":
 
 
 def _go_without(what: str, error: Exception) -> None:
-    """Have the run go on without it, unless it knows the error already. Raises: CancelledError (the attempt ends)."""
+    """Make the run continue without the knowledge, unless it knows the error already.
+
+    Raises:
+        CancelledError: The run does not continue: the attempt ends.
+    """
     frame = frame_in_hand.get()
     if frame is None:
         give_words(error)
@@ -75,7 +79,7 @@ def _go_without(what: str, error: Exception) -> None:
 
 
 class _Store:
-    """A vector store, of which it is known how its searches failed."""
+    """A vector store that remembers the error of a failed search."""
 
     def __init__(self, store: Any, name: str | None) -> None:
         own = {"_store": store, "_name": name, "_error": None}
@@ -91,7 +95,7 @@ class _Store:
         setattr(self._store, name, value)
 
     def tell(self) -> None:
-        """Have the run go on without what was not found."""
+        """Make the run continue without the knowledge if a search has failed."""
         if self._error is not None:
             _go_without(f"the knowledge {self._name}" if self._name else "the knowledge", self._error)
 
@@ -100,7 +104,7 @@ class _Store:
         async def call(*arguments: Any, **options: Any) -> Any:
             try:
                 return await method(*arguments, **options)
-            except NotImplementedError:  # Agno turns to the plain one
+            except NotImplementedError:  # Agno falls back to the sync method
                 raise
             except Exception as error:
                 self.__dict__["_error"] = error

@@ -1,7 +1,7 @@
-"""Results of tools that are too long for their model: it is given the beginning, and told so.
+"""Truncation of tool results that exceed the model's limit, with a note to the model.
 
-The log and the journal have all of it. Unbounded, a result of a few megabytes would be refused by the provider, after
-all the work that came before it.
+The log and the journal have the whole result. Without a limit, a provider would reject a result of a few megabytes,
+after all the work done before it.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from worker.current import Run
 from worker.words.events import NewEvent, Note
 from worker.words.statuses import TaskUpdateEventType
 
-CHARACTERS = 200_000  # about 50,000 tokens of text: a few of them fit into the contexts of today's models
+CHARACTERS = 200_000  # about 50,000 tokens of text: a few such results fit into the contexts of today's models
 CHARACTERS_PER_TOKEN = 2  # tables have fewer, prose has twice as many
 
 
 def for_the_model(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Agno makes the message that tells the model what a tool has answered."""
+    """Make the hook for the message that passes a tool's result to the model."""
 
     def hook(self: Any, function_call: Any, *arguments: Any, **options: Any) -> Any:
         message = original(self, function_call, *arguments, **options)
         frame, attempt = frame_in_hand.get(), bare_notes.attempt_in_hand()
-        ends_run = function_call.function.stop_after_tool_call  # and is its answer, for which there is no limit
+        ends_run = function_call.function.stop_after_tool_call  # the result is then the answer, which has no limit
         is_ours = frame is not None or attempt is not None
         if is_ours and isinstance(message.content, str) and not ends_run:
             bounds = frame.run.bounds if frame is not None else bounds_of(attempt)
@@ -39,11 +39,11 @@ def for_the_model(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def budget_of(model: Any, set_to: int | None) -> int:
-    """Characters of a result that a model is given; 0: all.
+    """Return how many characters of a tool's result a model receives; 0 for all.
 
     Args:
-        model: Agno's.
-        set_to: What the settings say; None: nothing.
+        model: Agno's model.
+        set_to: The limit from the settings; None if there is none.
     """
     if set_to is not None:
         return set_to

@@ -1,6 +1,6 @@
-"""Media at an address that Agno reads itself, during a run: only from where a run may read (``checked_http.py``).
+"""Media that Agno itself downloads during a run: only from addresses that a run may read (``checked_http.py``).
 
-The address may come from a tool, a model or a row of the journal. Outside a run everything is as Agno has it.
+The address may come from a tool, a model or a row of the journal. Outside a run, Agno's behavior is unchanged.
 """
 
 import functools
@@ -13,7 +13,7 @@ from worker.current import run_in_hand
 if TYPE_CHECKING:
     import httpx
 
-SIZE_SECONDS = 5.0  # as Agno has it
+SIZE_SECONDS = 5.0  # Agno's own timeout
 
 WEB = ("http://", "https://")
 INTERACTIONS, ITEM = "agno.models.google.gemini_interactions", "media_to_content_item"
@@ -23,7 +23,7 @@ Original = Callable[..., Any]
 
 
 def read(original: Original) -> Original:
-    """Agno reads what is at an address, and its type."""
+    """Make the hook for downloading a medium's content and type from an address."""
 
     @functools.wraps(original)
     def hook(url: str) -> tuple[bytes | None, str | None]:
@@ -33,7 +33,7 @@ def read(original: Original) -> Original:
 
 
 def read_async(original: Original) -> Original:
-    """The same, awaited."""
+    """Async version of ``read``."""
 
     @functools.wraps(original)
     async def hook(url: str) -> tuple[bytes | None, str | None]:
@@ -53,10 +53,10 @@ def read_async(original: Original) -> Original:
 
 
 def check_googles(model: Any) -> None:
-    """Have a model of Google's Interactions read media from where a run may; its module is there only where it is used.
+    """Hook media downloads of Google's Interactions models, whose module is imported only when one is used.
 
     Args:
-        model: Any, before it is called.
+        model: Any model, before it is called.
     """
     for kind in type(model).__mro__:
         if kind.__module__ == INTERACTIONS:
@@ -68,7 +68,7 @@ def check_googles(model: Any) -> None:
 
 
 def _content_item(original: Original) -> Original:
-    """Agno reads a medium for Google, and where it cannot, gives Google the address."""
+    """Make the hook for a medium that Agno downloads for Google, or passes on as an address if the download fails."""
 
     @functools.wraps(original)
     def hook(media: Any, content_type: str, default_mime: str) -> Any:
@@ -77,7 +77,7 @@ def _content_item(original: Original) -> Original:
             return original(media, content_type, default_mime)
         try:
             content = _read(url)[0]
-        except Exception:  # noqa: BLE001 - whatever it is, Google is given the address
+        except Exception:  # noqa: BLE001 - after any error, Google receives the address instead
             item = original(_holding(media, b"-"), content_type, default_mime)
             return {"type": item["type"], "mime_type": item["mime_type"], "uri": url}
         return original(_holding(media, content), content_type, default_mime)
@@ -86,7 +86,7 @@ def _content_item(original: Original) -> Original:
 
 
 def image_dimensions(original: Original) -> Original:
-    """Agno counts an image's tokens, for which it reads the image."""
+    """Make the hook for counting an image's tokens, for which Agno downloads the image."""
 
     @functools.wraps(original)
     def hook(image: Any) -> Any:
@@ -94,7 +94,7 @@ def image_dimensions(original: Original) -> Original:
             return original(image)
         try:
             content = _read(image.url, SIZE_SECONDS)[0]
-        except Exception:  # noqa: BLE001 - Agno takes its default size then
+        except Exception:  # noqa: BLE001 - Agno then uses its default size
             content = b"?"
         return original(_holding(image, content))
 
@@ -102,7 +102,7 @@ def image_dimensions(original: Original) -> Original:
 
 
 def file_tokens(original: Original) -> Original:
-    """Agno counts a file's tokens, for which it asks for the file's size."""
+    """Make the hook for counting a file's tokens, for which Agno requests the file's size."""
 
     @functools.wraps(original)
     def hook(file: Any) -> Any:
@@ -113,7 +113,7 @@ def file_tokens(original: Original) -> Original:
         try:
             with client(SIZE_SECONDS) as asking:
                 size = int(asking.head(file.url).headers.get("content-length", 0))
-        except Exception:  # noqa: BLE001 - unknown, as with Agno
+        except Exception:  # noqa: BLE001 - the size counts as unknown, as in Agno
             size = 0
         return original(file.model_copy(update={"content": b"\0" * min(size, MOST_BYTES)})) if size > 0 else 0
 

@@ -1,4 +1,4 @@
-"""Answers of models, as the journal has them and as they are given again."""
+"""Model answers: their form in the journal, and their replay."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ from worker.agents.instrumentation.frames import turn_in_hand
 from worker.agents.translation.values import packed, said_by
 
 MADE_ANEW = frozenset({"created_at", "event"})
-"""Fields of an answer that are made again when it is given again."""
+"""Fields of an answer that are generated again on replay."""
 
 
 NOT_IN_PIECES = MADE_ANEW | {"tool_calls"}
-"""And those that are put together from all pieces of a stream."""
+"""Fields that are not stored with a stream's chunks: generated ones, and those assembled from all chunks."""
 
 
 class ParsedCall(dict[str, Any]):
-    """A tool call as it stands in the conversation, where a provider's stream would have pieces of one."""
+    """A complete tool call from the journal, in place of the chunks of a provider's stream."""
 
 
 def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
-    """Tool calls of a stream, as they stand in the conversation.
+    """Return the complete tool calls of a stream.
 
     Args:
-        model: Whose pieces they are.
-        pieces: Those of the journal are whole already.
+        model: The model that streamed the chunks.
+        pieces: The chunks; calls from the journal are already complete.
     """
     whole_already = all(isinstance(each, ParsedCall) for each in pieces)
     calls = [dict(each) for each in pieces] if whole_already else model.parse_tool_calls(pieces)
@@ -33,13 +33,13 @@ def parsed(model: Any, pieces: list[Any]) -> list[dict[str, Any]]:
 
 
 def pack(answer: Any, left_out: frozenset[str]) -> dict[str, Any]:
-    """The fields of a ModelResponse that say something."""
+    """Return the packed fields of a ModelResponse that differ from their defaults."""
     fields = said_by(answer) or {}
     return {name: each if type(each) is str else packed(each) for name, each in fields.items() if name not in left_out}
 
 
 def as_asked(value: Any, form: Any) -> Any:
-    """A parsed answer, in the class that it was asked for in; what does not fit is parsed by Agno again."""
+    """Return a parsed answer as the requested class; None if it does not fit, so that Agno parses the text again."""
     from pydantic import BaseModel, ValidationError
 
     if not (isinstance(form, type) and issubclass(form, BaseModel)):
@@ -51,7 +51,7 @@ def as_asked(value: Any, form: Any) -> Any:
 
 
 def failure_of(failure: dict[str, Any]) -> Exception:
-    """Return the error that Agno raises for a failure that the journal has."""
+    """Return the error with which Agno reports a failure stored in the journal."""
     from agno.exceptions import ModelProviderError
 
     if failure["provider"] and failure["status_code"]:

@@ -1,4 +1,4 @@
-"""Makes a model call: whole or piece by piece, on the loop or from plain code."""
+"""Making model calls: streamed or not, async or sync."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -14,7 +14,7 @@ from worker.words.watching import watched
 
 
 async def whole(call: ModelCall, original: Any) -> Any:
-    """Make a call whose answer comes in one piece."""
+    """Make a call whose answer is not streamed."""
     with watched(call.stretch):
         try:
             known = await call.known()
@@ -37,7 +37,7 @@ async def whole(call: ModelCall, original: Any) -> Any:
 
 
 def whole_sync(call: ModelCall, original: Any, run: Any) -> Any:
-    """Make it from plain code."""
+    """Sync version of ``whole``."""
     with watched(call.stretch):
         try:
             known = run.on_loop(call.known)
@@ -64,7 +64,7 @@ def _asked_sync(call: ModelCall, original: Any, run: Any) -> Any:
 
 
 async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
-    """Make a call whose answer comes piece by piece."""
+    """Make a call whose answer is streamed."""
     stream: Any = None
     is_complete = False
     with watched(call.stretch):
@@ -92,12 +92,12 @@ async def streamed(call: ModelCall, original: Any) -> AsyncIterator[Any]:
             if not is_complete:
                 call.broke_off()
             if stream is not None:
-                await stream.aclose()  # a cancelled run must let go of the connection now, not when it is collected
+                await stream.aclose()  # a cancelled run must release the connection now, not at garbage collection
         await call.heard()
 
 
 def streamed_sync(call: ModelCall, original: Any, run: Any) -> Iterator[Any]:
-    """Make it from plain code."""
+    """Sync version of ``streamed``."""
     is_complete = False
     with watched(call.stretch):
         try:

@@ -1,4 +1,4 @@
-"""Model calls: answered from the journal if an earlier attempt has the answer, and stored when they complete."""
+"""Model calls: answered from the journal if an earlier attempt has the answer, and journaled when they complete."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,14 +27,14 @@ WHAT = "An answer of the model"
 
 
 class ModelCall:
-    """One call.
+    """One model call.
 
     Args:
-        frame: Who calls.
-        model: The model that is asked.
-        arguments: What Agno calls it with.
-        is_streamed: Whether its answer is wanted in pieces.
-        asker: Who asks, where that does not show on the stack.
+        frame: The frame of the caller.
+        model: The model.
+        arguments: The arguments with which Agno calls the model.
+        is_streamed: Whether the answer is streamed.
+        asker: The caller, if the stack does not show it.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ModelCall:
         self._usage = [0, 0, 0, 0]
         self._deltas: list[dict[str, Any]] = []
         self._pieces: list[Any] = []
-        self._holds = False  # whether the answer has anything in it, its tool calls left out
+        self._holds = False  # whether the answer contains anything besides tool calls
         self._finish = FinishReason.Stop
         self.reading = Reading(streamed=is_streamed)
         read_answers_of(type(self.model))
@@ -69,11 +69,11 @@ class ModelCall:
         self.stretch = Stretch(model=str(self.model.id), provider=name, streamed=is_streamed)
 
     def in_hand(self) -> None:
-        """Tool calls that are made from here on come from its answer."""
+        """Set the call's answer as the source of the tool calls that follow."""
         turn_in_hand.set(self._turn)
 
     async def known(self) -> list[Any] | None:
-        """The answer in its pieces, if an earlier attempt has it. Raises what that one met instead of an answer."""
+        """Return an earlier attempt's answer in its chunks, or raise its failure again; None if there is neither."""
         run, scope = self._run, self._conversation.scope
         entry = run.journal.take(scope, "model", self._at, self._match) if scope.entries else None
         if entry is None:
@@ -103,7 +103,7 @@ class ModelCall:
         return answer
 
     async def answered(self, answer: Any) -> None:
-        """The answer has come in one piece."""
+        """Journal an answer that was not streamed."""
         self.landed()
         await self._run.provider_answered(self._provider)
         self._conversation.give_ids(answer.tool_calls or [], self._position)
@@ -111,10 +111,10 @@ class ModelCall:
         self._note([pack(answer, MADE_ANEW)], has_calls=bool(answer.tool_calls))
 
     def check(self, answer: Any) -> None:
-        """See whether what has come in one piece is an answer.
+        """Check whether an answer that was not streamed is valid.
 
         Raises:
-            ModelProviderError: It is none that counts.
+            ModelProviderError: The answer is not valid.
         """
         self._holds = says_something(answer)
         self._add_usage(answer)
@@ -123,13 +123,13 @@ class ModelCall:
             answer.tool_calls = []
 
     def landed(self) -> None:
-        """The model is not waited for any more."""
+        """Record that the call is no longer in flight."""
         if self._in_flight:
             self._in_flight = False
             self._run.journal.order.in_flight -= 1
 
     def hear(self, delta: Any) -> None:
-        """Take a piece of the answer, before anybody else may change it."""
+        """Record a chunk of the answer before other code can change it."""
         self._pieces += delta.tool_calls or []
         self._holds = self._holds or says_something(delta)
         self._add_usage(delta)
@@ -141,17 +141,17 @@ class ModelCall:
             self._deltas.append(said)
 
     def check_whole(self) -> None:
-        """All pieces have come: see whether they are an answer.
+        """Check whether a streamed answer is valid, after its last chunk.
 
         Raises:
-            ModelProviderError: They are none that counts.
+            ModelProviderError: The answer is not valid.
         """
         self._settle(has_calls=bool(self._pieces))
         if self._turn.drops_calls:
             self._pieces = []
 
     async def heard(self) -> None:
-        """All pieces have come, and are an answer."""
+        """Journal a streamed answer that is complete and valid."""
         self.landed()
         await self._run.provider_answered(self._provider)
         calls = self.model.parse_tool_calls(self._pieces) if self._pieces else []
@@ -163,18 +163,22 @@ class ModelCall:
         self._note(self._deltas, has_calls=bool(calls), closes=closes)
 
     def broke_off(self) -> None:
-        """Its stream has ended before its answer was complete."""
+        """Record that the stream has ended before its answer was complete."""
         self.landed()
         if not self._is_known:
             self._run.end_stream(self._frame.run_id, complete=False)
 
     async def tell_failed(self, error: Exception) -> None:
-        """Tell the fleet of a call that failed. Raises: CancelledError (the task waits for the provider)."""
+        """Report a failed call to the provider's state.
+
+        Raises:
+            CancelledError: The task waits for the provider.
+        """
         if not self._is_known:
             await self._run.provider_failed(self._provider, error, is_covered=self._frame.is_covered())
 
     def failed(self, error: Exception) -> None:
-        """No answer came. A member's leader goes on after that, so for the leader it is a result like any other."""
+        """Record that no answer came. A team's leader continues after a member's failure, as after any result."""
         self.landed()
         give_words(error)
         if self._is_known:
@@ -192,13 +196,13 @@ class ModelCall:
 
     @property
     def _who(self) -> str:
-        """Who asks, as a note names them."""
+        """The caller's name in notes."""
         owner = self._frame.member or getattr(self._frame.owner, "name", None) or "the agent"
         return f"{self._conversation.helper} of {owner}" if self._conversation.helper else str(owner)
 
     @property
     def silence(self) -> float:
-        """Seconds for which its model may say nothing."""
+        """Seconds for which the model may send nothing."""
         return self._run.bounds.silence
 
     @property
@@ -207,7 +211,7 @@ class ModelCall:
 
     @property
     def _match(self) -> str:
-        """Digest of what is asked, made when it is wanted: a first attempt that ends with this answer never does."""
+        """Digest of the request, computed on demand: a first attempt that ends with this answer never needs it."""
         if not self._digest:
             head = [self.model.id, tool_names(self.arguments.get("tools"))]
             self._digest = self._conversation.digest.of(head, self._said)
@@ -227,9 +231,9 @@ class ModelCall:
         self._count(self._usage)
         self._run.drop_outdated(self._conversation.scope)
         self._end(self._finish)
-        number = self._run.journal.next_number()  # the row is made later, if at all
+        number = self._run.journal.next_number()  # the row is created later, if at all
         write = partial(self._written, answer, closes=closes, number=number)
-        if has_calls:  # the tools that it asks for are about to begin, and wait for it to be stored
+        if has_calls:  # the requested tools are about to start, and wait for this row
             self._run.buffer.add_soon(*write())
         else:
             self._run.buffer.hold(write)
@@ -242,10 +246,10 @@ class ModelCall:
         return self._run.written(scope, "model", self._at, value, match=match, what=WHAT, closes=closes, number=number)
 
     def _settle(self, *, has_calls: bool) -> None:
-        """Find out why the answer ended, and whether it counts, with its tool calls or without.
+        """Determine why the answer ended, and whether the answer and its tool calls count.
 
         Raises:
-            ModelProviderError: It does not.
+            ModelProviderError: The answer does not count.
         """
         try:
             reason = self.reading.settle(has_calls=has_calls)
@@ -264,11 +268,11 @@ class ModelCall:
 
     @property
     def _is_answer(self) -> bool:
-        """Whether it is what an agent says, and not what a helper or the user's code asks on the side."""
+        """Whether the call produces an agent's answer, rather than a side request of a helper or of user code."""
         return self._conversation.is_agent or self._conversation.helper == "output"
 
     def _has_spoken(self) -> bool:
-        """Whether the same turn has said something before, beside a tool call."""
+        """Return whether the same turn already contained text alongside a tool call."""
         for message in reversed(self._conversation.messages):
             if message.role == "user":
                 return False
@@ -277,7 +281,7 @@ class ModelCall:
         return False
 
     def _reason_to_end(self) -> FinishReason | None:
-        """Why this has to be its agent's last answer; None: it may call more tools."""
+        """Return why this has to be the agent's last answer; None if it may call more tools."""
         if not self.arguments.get("tools"):
             return None
         bounds = self._run.bounds
@@ -285,7 +289,7 @@ class ModelCall:
         return reason_to_end(messages, repeats=bounds.tool_repeats, calls=calls)
 
     def _end(self, reason: FinishReason) -> None:
-        """Take note of why the answer ended; that it is not whole is in the log too."""
+        """Record why the answer ended, and emit a note if it is incomplete."""
         self.stretch.finish_reason = reason
         if self._is_answer:
             self._run.answered(self._frame, reason)
@@ -293,7 +297,7 @@ class ModelCall:
             self._run.emit([cut_short(reason, self._whose())], self._conversation.scope)
 
     def _whose(self) -> str:
-        """Whose answer it is, in words."""
+        """Describe the answer's owner for a note."""
         if self._conversation.helper is not None:
             return f"an answer of {self._conversation.helper}"
         return f"the answer of {self._frame.member}" if self._frame.member else "the answer"
@@ -312,6 +316,6 @@ class ModelCall:
 
 
 def drops_calls() -> bool:
-    """Whether the tool calls of the answer that has just come do not count."""
+    """Return whether the tool calls of the current answer are ignored."""
     turn = turn_in_hand.get()
     return turn is not None and turn.drops_calls

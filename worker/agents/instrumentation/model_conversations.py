@@ -1,4 +1,4 @@
-"""Which conversation a model call belongs to, and what that began with."""
+"""The conversation that a model call belongs to, and the messages with which it began."""
 
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from worker.words.digests import as_it_is, digest
 
 
 def conversation_of(frame: Frame, model: Any, arguments: dict[str, Any], asker: Asker | None) -> Conversation:
-    """The conversation that a call belongs to: the one with this very list of messages, else a new one."""
+    """Return the conversation with exactly this list of messages, or a new one."""
     messages = arguments["messages"]
     known = frame.conversations.get(id(messages))
     if known is None:
@@ -42,7 +42,7 @@ def _opened(frame: Frame, model: Any, messages: list[Any], arguments: dict[str, 
 
 
 def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str, Any], frame: Frame) -> Identity:
-    """What tells a conversation from others of its agent: it has one of its own; helpers may have several."""
+    """Return a conversation's identity: the agent itself has a single conversation, helpers may have several."""
     if asker.is_agent:
         return Identity("conversation", asker.label, str, str)
     contents = frame.run.contents
@@ -55,18 +55,18 @@ def _identity(asker: Asker, model: Any, messages: list[Any], arguments: dict[str
 
 
 def _own_words(message: Any, given: Any) -> Any:
-    """What a conversation began with, as JSON has it; None where it is the very input of the run."""
+    """Return a message's content as JSON; None if it is the run's input itself."""
     content = message.content
     return None if isinstance(content, str) and content == given else as_it_is(content)
 
 
 def _begin_again(messages: list[Any], opening: dict[str, list[Any]], *, with_system: bool) -> None:
-    """Begin with what the first attempt was asked: what Agno adds to it from elsewhere may have changed since.
+    """Restore the messages of the first attempt: context that Agno adds from elsewhere may have changed since.
 
     Args:
-        messages: What is asked now; changed in place.
-        opening: What was asked.
-        with_system: Whether that counts for the system's messages too: unless a deploy has changed them.
+        messages: The current messages; changed in place.
+        opening: The first attempt's messages.
+        with_system: Whether to restore system messages too, which is wrong after a deploy has changed them.
     """
     asked = [each for each in messages if counts(each)]
     if len(asked) == len(opening["asked"]):

@@ -1,8 +1,9 @@
-"""What of an agent is plain code runs in threads: on the event loop it would stop every other task of the worker.
+"""An agent's sync code, run in threads: on the event loop it would block every other task of the worker.
 
-Agno calls most of it where it stands: hooks, instructions, retrievers, factories, dependencies, functions and
-conditions of workflows, tools behind an async hook, databases. Each has an async form that Agno awaits; it is given
-that, of a copy where the owner is the user's. Context variables come along, so calls within are made in the same frame.
+Agno calls most sync code directly: hooks, instructions, retrievers, factories, dependencies, functions and conditions
+of workflows, tools behind an async hook, databases. All of these may also be async, in which case Agno awaits them; so
+it receives an async form instead, on a copy if the owner is the user's. Context variables are inherited, so that nested
+calls are made in the same frame.
 """
 
 import asyncio
@@ -25,12 +26,12 @@ Original = Callable[..., Any]
 Make = Callable[[Original], Original]
 
 
-_turns: "WeakKeyDictionary[Any, threading.Lock]" = WeakKeyDictionary()  # of databases that are no servers
+_turns: "WeakKeyDictionary[Any, threading.Lock]" = WeakKeyDictionary()  # of databases without a server
 
 
 def threaded(function: Any) -> Any:
-    """A function that may be awaited, in place of a plain one, which it calls in a thread."""
-    called = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004 - the method is wanted, not whether there is one
+    """Return an async function that calls a sync one in a thread; async functions and other objects are unchanged."""
+    called = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004 - not a test
     if not callable(function) or any(_is_async(each) for each in (function, called)):
         return function
     if any(inspect.isgeneratorfunction(each) for each in (function, called)):
@@ -45,11 +46,11 @@ def threaded(function: Any) -> Any:
 
 
 async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
-    """The items of a plain iterator, each made in a thread; it has the same context variables throughout."""
+    """Yield the items of a sync iterator, each computed in a thread, with the same context variables throughout."""
     context = copy_context()
     loop = asyncio.get_running_loop()
     step = functools.partial(context.run, next, items, ENDING)
-    is_within = False  # whether a thread is: what is cancelled then cannot be closed
+    is_within = False  # whether a thread is inside the iterator, which then cannot be closed
     try:
         while True:
             is_within = True
@@ -65,11 +66,11 @@ async def stepped(items: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 def options(*names: str, is_passed_over: bool = False) -> Make:
-    """Give Agno's function the async form of what it is given under these names, or as its first argument.
+    """Make a hook that converts arguments of Agno's function to async forms: those with these names, or else the first.
 
     Args:
-        names: Which.
-        is_passed_over: Whether Agno goes on where they fail.
+        names: The arguments' names.
+        is_passed_over: Whether Agno continues if they fail.
     """
     form = functools.partial(_forms, is_passed_over=is_passed_over)
 
@@ -89,7 +90,7 @@ def options(*names: str, is_passed_over: bool = False) -> Make:
 
 
 def attributes(*names: str, is_passed_over: bool = False) -> Make:
-    """Give Agno's method or function a copy of its owner, with the async form of what it holds under these names."""
+    """Make a hook that passes a copy of the owner to Agno, with async forms of the functions under these attributes."""
 
     def make(original: Original) -> Original:
         def hook(owner: Any, *arguments: Any, **given: Any) -> Any:
@@ -103,12 +104,12 @@ def attributes(*names: str, is_passed_over: bool = False) -> Make:
 
 
 def dependencies(original: Original) -> Original:
-    """Agno resolves what a run depends on."""
+    """Make the hook for resolving a run's dependencies."""
 
     async def hook(owner: Any, run_context: Any, **given: Any) -> None:
         found = run_context.dependencies
         if run_in_hand.get() is not None and isinstance(found, dict):
-            for name, value in found.items():  # the same dictionary: Agno puts the answers there
+            for name, value in found.items():  # changed in place, since Agno puts the results there
                 found[name] = watched(threaded(value), is_passed_over=True)
         await original(owner, run_context, **given)
 
@@ -116,7 +117,7 @@ def dependencies(original: Original) -> Original:
 
 
 def tool_execution(original: Original) -> Original:
-    """Agno makes a tool call on the loop: the tool is async, or one of its hooks is."""
+    """Make the hook for a tool call that Agno makes on the loop because the tool or one of its hooks is async."""
 
     async def hook(self: Any) -> Any:
         own = self.function
@@ -133,7 +134,7 @@ def tool_execution(original: Original) -> Original:
 
 
 def database(original: Original) -> Original:
-    """Agno asks its database."""
+    """Make the hook for an access to Agno's database."""
 
     async def hook(owner: Any, *arguments: Any, **given: Any) -> Any:
         return await stored(original, owner, arguments, given)
@@ -142,26 +143,26 @@ def database(original: Original) -> Original:
 
 
 async def stored(original: Original, owner: Any, arguments: tuple[Any, ...], given: dict[str, Any]) -> Any:
-    """Have Agno read or store a session, or a run: with a plain database by its plain twin, in a thread."""
+    """Read or store a session or run; with a sync database, by Agno's sync function in a thread."""
     db = getattr(owner, "db", None)
     if run_in_hand.get() is None or not _blocks(db):
         return await original(owner, *arguments, **given)
     name = original.__name__.replace("aread", "read").replace("asave", "save")
     place = type(owner) if "." in original.__qualname__ else sys.modules[original.__module__]
     call = functools.partial(getattr(place, name), owner, *arguments, **given)
-    if hasattr(db, "db_engine"):  # a server, or SQLite, which keep their own order
+    if hasattr(db, "db_engine"):  # a server or SQLite, which serialize accesses themselves
         return await in_thread(call)
     return await in_thread(_in_turn, _turns.setdefault(db, threading.Lock()), call)
 
 
 def _in_turn(turn: threading.Lock, call: Callable[[], Any]) -> Any:
-    """Until now the loop had it done one at a time; files and memory need that."""
+    """Serialize accesses as the event loop would have done: databases in files or memory need that."""
     with turn:
         return call()
 
 
 def has_plain_database(owner: Any) -> bool:
-    """Whether what ``stored`` answers comes from the plain twin, whose own hook has been there."""
+    """Return whether ``stored`` uses Agno's sync function, whose own hook then applies."""
     return run_in_hand.get() is not None and _blocks(getattr(owner, "db", None))
 
 
@@ -173,7 +174,7 @@ def _blocks(db: Any) -> bool:
 
     if not isinstance(db, BaseDb) or type(db) is InMemoryDb:
         return False
-    url = getattr(getattr(db, "db_engine", None), "url", None)  # SQLite in memory: each thread would have its own
+    url = getattr(getattr(db, "db_engine", None), "url", None)  # in-memory SQLite would differ in each thread
     return url is None or not str(url.drivername).startswith("sqlite") or url.database not in (None, "", ":memory:")
 
 
@@ -184,7 +185,7 @@ def _forms(value: Any, *, is_passed_over: bool = False) -> Any:
 
 
 def with_forms(owner: Any, *names: str, is_passed_over: bool = False) -> Any:
-    """An owner, or a copy of it with the async form of the plain functions that it holds under these names."""
+    """Return the owner, or a copy with async forms of the sync functions under these attributes."""
     own = owner
     for name in names:
         value = getattr(owner, name, None)
@@ -206,7 +207,7 @@ def _function_with_forms(function: Any) -> Any:
 
 
 def _of_tool(value: Any) -> Any:
-    """What a tool raises is for its model to read, so nobody else is told."""
+    """Return a tool's async form. Its errors are not recorded, since they go to the model."""
     return [threaded(each) for each in value] if isinstance(value, list) else threaded(value)
 
 

@@ -1,4 +1,4 @@
-"""What a user's code within an agent raises is known to the run: Agno keeps its text alone, or goes on without it."""
+"""Recording of errors of user code within an agent: Agno keeps only their text, or continues without the code."""
 
 import functools
 import inspect
@@ -12,12 +12,12 @@ from worker.threads import own_process
 
 
 def watched(function: Any, *, is_passed_over: bool = False) -> Any:
-    """A function in place of one that Agno awaits; anything else is itself.
+    """Wrap an async function so that its errors are recorded; anything else is returned unchanged.
 
     Args:
-        function: Of the user: a hook, a factory, instructions, a step.
-        is_passed_over: Whether Agno goes on without it where it fails. Where that may pass, another attempt is made
-            instead; else a note says so.
+        function: The user's function: a hook, a factory, instructions, a step.
+        is_passed_over: Whether Agno continues if the function fails. Then another attempt follows if it may help;
+            otherwise the failure is noted.
     """
     if not inspect.iscoroutinefunction(function):
         return function
@@ -35,7 +35,11 @@ def watched(function: Any, *, is_passed_over: bool = False) -> Any:
 
 
 def _tell(function: Callable[..., Any], error: Exception, *, is_passed_over: bool) -> None:
-    """Have the run know an error. Raises: CancelledError (another attempt makes the call again)."""
+    """Record an error on the run.
+
+    Raises:
+        CancelledError: Another attempt repeats the call.
+    """
     frame = frame_in_hand.get()
     if frame is None:
         give_words(error)
@@ -56,7 +60,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _decides(error: Exception) -> bool:
-    """Whether Agno heeds an error of a hook: a check that failed ends the run."""
+    """Return whether Agno acts on a hook's error: a failed check ends the run."""
     from agno.exceptions import AgnoError
 
     return isinstance(error, AgnoError) or type(error).__module__.startswith("agno.")

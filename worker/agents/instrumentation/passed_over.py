@@ -1,6 +1,6 @@
-"""What Agno passes over with a line in its own log: memories and learnings that it could neither read nor store.
+"""Failures that Agno only logs: memories and learnings that could not be read or stored.
 
-Its agents go on without them. Where that may pass, another attempt is made instead; else a note says so.
+Agno's agents continue without them. If another attempt may help, it follows; otherwise the failure is noted.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from worker.agents.errors import give_words
 from worker.agents.instrumentation import bare_notes
 from worker.agents.instrumentation.frames import frame_in_hand
 
-_TOLD = "_agno_worker_told"  # on an error that has been told: it may be logged on its way up once more
+_TOLD = "_agno_worker_told"  # marks an error that has been reported: callers may log it again
 _STORES = ("decision_log", "entity_memory", "learned_knowledge", "session_context", "user_memory", "user_profile")
 
 MODULES = (
@@ -24,11 +24,11 @@ MODULES = (
     "agno.team._managers",
     "agno.utils.agent",
 )
-"""Where Agno does so."""
+"""The modules in which Agno logs such failures."""
 
 
 def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Agno logs a warning, and goes on."""
+    """Make the hook for a warning that Agno logs before it continues."""
 
     @functools.wraps(original)
     def hook(message: Any, *arguments: Any, **options: Any) -> Any:
@@ -48,6 +48,6 @@ def log_warning(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _what(message: str) -> str:
-    """What was being done, as Agno has it: ``Error storing memory in db: …``, ``ProfileStore.save failed: …``."""
+    """Extract the operation from a message such as ``Error storing memory in db: …`` or ``Store.save failed: …``."""
     what = message.partition(":")[0].removeprefix("Error ").removesuffix(" failed").strip()
     return f"Agno's {what}" if what else "Agno's memory"

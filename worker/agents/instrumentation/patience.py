@@ -1,4 +1,4 @@
-"""How long a model may be silent, and the reading of what it says while its pieces are taken."""
+"""Limits on a model's silence, and the reading of its answer while the chunks arrive."""
 
 import asyncio
 import time
@@ -15,27 +15,27 @@ from worker.agents.answers.reading import Reading, reading_in_hand
 from worker.threads import MODEL_CALLS, waited
 
 AT_ONCE = 5
-"""How much longer than silence an answer may take that comes in one piece: 120 seconds become the 600 that the clients
-of OpenAI and Anthropic allow such a request."""
+"""The factor by which an answer that is not streamed may exceed the silence limit: 120 seconds become the 600 that the
+clients of OpenAI and Anthropic allow for such a request."""
 
 LOOK_SECONDS = 0.25
-"""How often plain code that waits for a model looks whether its run should end: a stop is felt within a second."""
+"""How often sync code that waits for a model checks whether its run should end: a stop takes effect within a second."""
 
 _END = object()
 
 
 async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: float) -> AsyncGenerator[Any]:
-    """Pass on the pieces of an answer, as long as the model is not silent for too long.
+    """Pass on the chunks of an answer as long as the model is not silent for too long.
 
-    A piece that says nothing is a sign of life of the connection, not of the model.
+    A chunk without content shows that the connection is alive, but not the model.
 
     Args:
-        stream: The pieces.
-        reading: Reads them as they are taken.
-        seconds: For which the model may say nothing.
+        stream: The chunks.
+        reading: Reads the chunks as they are parsed.
+        seconds: Seconds for which the model may send nothing.
 
     Raises:
-        SilentModel: It said nothing for so long.
+        SilentModel: The model was silent for too long.
     """
     loop = asyncio.get_running_loop()
     silent_at = loop.time() + seconds
@@ -54,22 +54,22 @@ async def heard_within(stream: AsyncIterator[Any], reading: Reading, seconds: fl
         if _is_sign_of_life(delta):
             silent_at = now + seconds
         yield delta
-        silent_at += loop.time() - now  # whoever reads may take its time
+        silent_at += loop.time() - now  # time that the reader takes does not count
 
 
 def heard_within_sync(
     stream: Iterator[Any], reading: Reading, seconds: float, check: Callable[[], object]
 ) -> Iterator[Any]:
-    """Do the same for plain code: a thread takes the pieces, and is left to itself when the model is silent.
+    """Sync version of ``heard_within``: a thread reads the chunks, and is abandoned if the model is silent.
 
     Args:
-        stream: The pieces.
-        reading: Reads them as they are taken.
-        seconds: For which the model may say nothing.
-        check: Raises if nobody wants the answer any more.
+        stream: The chunks.
+        reading: Reads the chunks as they are parsed.
+        seconds: Seconds for which the model may send nothing.
+        check: Raises if the answer is no longer needed.
 
     Raises:
-        SilentModel: It said nothing for so long.
+        SilentModel: The model was silent for too long.
     """
     pieces: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     is_over: list[bool] = []
@@ -81,7 +81,7 @@ def heard_within_sync(
                 if is_over:
                     return
             pieces.put((_END, None))
-        except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             pieces.put((_END, error))
         finally:
             close = getattr(stream, "close", None)
@@ -101,7 +101,7 @@ def heard_within_sync(
             if _is_sign_of_life(piece):
                 silent_at = now + seconds
             yield piece
-            silent_at += time.monotonic() - now  # whoever reads may take its time
+            silent_at += time.monotonic() - now  # time that the reader takes does not count
     finally:
         is_over.append(True)
         taking.cancel()
@@ -117,7 +117,7 @@ def _next_of(pieces: "SimpleQueue[Any]", silent_at: float, seconds: float, check
 
 
 def _read_with(stream: Iterator[Any], reading: Reading) -> Iterator[Any]:
-    """Pass on the pieces of an answer, each read as it is taken."""
+    """Pass on the chunks of an answer, with the reading set while each is parsed."""
     while True:
         token = reading_in_hand.set(reading)
         try:
@@ -139,15 +139,15 @@ def _raise_unreadable(error: BaseException) -> None:
 
 
 def within_sync(ask: Callable[[], Any], seconds: float, check: Callable[[], object]) -> Any:
-    """Wait in plain code for what a model answers: a thread asks, and is left to itself when it takes too long.
+    """Wait in sync code for a model's answer: a thread makes the call, and is abandoned if it takes too long.
 
     Args:
-        ask: Asks, and answers.
-        seconds: How long that may take.
-        check: Raises if nobody wants the answer any more.
+        ask: Makes the call and returns the answer.
+        seconds: How long the call may take.
+        check: Raises if the answer is no longer needed.
 
     Raises:
-        SilentModel: It took longer.
+        SilentModel: The call took longer.
     """
     asking: Future[Any] = MODEL_CALLS.submit(copy_context().run, ask)
     silent_at = time.monotonic() + seconds
@@ -156,7 +156,7 @@ def within_sync(ask: Callable[[], Any], seconds: float, check: Callable[[], obje
             check()
             _check_time(silent_at, seconds)
     finally:
-        asking.cancel()  # what is done stays as it is
+        asking.cancel()  # no effect on a finished call
     return waited(asking)
 
 
@@ -166,12 +166,12 @@ def _check_time(silent_at: float, seconds: float) -> None:
 
 
 async def within(answer: Any, seconds: float, *, said: float | None = None) -> Any:
-    """Await what a model answers.
+    """Await a model's answer within a time limit.
 
     Args:
-        answer: To be awaited.
-        seconds: How long that may take.
-        said: Seconds that an error speaks of, if they are others.
+        answer: The awaitable.
+        seconds: How long it may take.
+        said: The number of seconds to report in an error, if different.
 
     Raises:
         SilentModel: It took longer.
@@ -187,5 +187,5 @@ async def within(answer: Any, seconds: float, *, said: float | None = None) -> A
 
 
 def _is_sign_of_life(delta: Any) -> bool:
-    """Whether a piece of an answer comes of the model."""
+    """Return whether a chunk of an answer shows that the model is working."""
     return bool(says_something(delta) or delta.tool_calls or delta.reasoning_content or delta.response_usage)
