@@ -1,11 +1,11 @@
-"""The document analyst: reads what is attached, computes on the tables among it, and answers a question.
+"""The document analyst: reads the attached files, computes statistics of the tables among them, answers a question.
 
     worker run --handlers examples
     worker task create --agent analyst --text "Which region grew most?" --file examples/data/figures.csv --wait
 
-`make demo` runs it. The model is that of WORKER_MODEL, OPENAI_API_KEY or ANTHROPIC_API_KEY; without any of these a very
-small one on this machine's CPU. That one does not call tools reliably, so the handler makes the tool's calls for it,
-says so in the events, and puts the figures before it.
+`make demo` runs it. The model is the one of WORKER_MODEL, OPENAI_API_KEY or ANTHROPIC_API_KEY. Without any of these, a
+very small model runs on this machine's CPU. That model does not call tools reliably, so the handler calls the tool
+itself, marks this in the events, and includes the statistics in the prompt.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ INSTRUCTIONS = [
     "Take every figure from the documents or from a tool; never guess one.",
 ]
 MODEL_VARIABLES = ("WORKER_MODEL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
-SMALL_PROMPT, SMALL_ANSWER = 400, 100  # tokens; with more the small model is slower and loses the thread
-MOST_GROUPS = 20  # a column with more different texts than that holds names, not groups
+SMALL_PROMPT, SMALL_ANSWER = 400, 100  # tokens; with more, the small model is slower and loses track
+MOST_GROUPS = 20  # a column with more distinct texts contains names rather than groups
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -66,7 +66,7 @@ async def analyse(task: Task, context: Context) -> Task:
 
 
 async def call_for_model(context: Context, tool: Callable[[str], str], file_name: str) -> str:
-    """Call a tool before the run, and tell it as what it is: a call that the handler made."""
+    """Call a tool before the run, and emit the call's events, marked as a call by the handler."""
     call_id = new_id()
     request = ToolCallRequest(
         request_id=call_id,
@@ -93,7 +93,7 @@ def needs_small_model(task: Task) -> bool:
 
 
 async def fit_to_small_model(agent: "Agent", figures: str, question: str) -> None:
-    """Give an agent the small model, less to read, no tools, and the figures and the question once more at the end."""
+    """Give an agent the small model, a short prompt and no tools; append statistics and question to its input."""
     from agno.run.agent import RunInput
 
     from worker.agents.models.capabilities import declare_capabilities
@@ -116,12 +116,12 @@ _starting = asyncio.Lock()
 
 
 async def small_model() -> "LocalModel":
-    """The small model of this process, started at its first use."""
+    """Return this process's small model, which is started when first used."""
     from worker.agents.models.local_model import LocalModel
 
     async with _starting:
         if not _small:
-            threads = max(1, (os.cpu_count() or 1) - 1)  # one core stays for the worker and its database
+            threads = max(1, (os.cpu_count() or 1) - 1)  # leave one core to the worker and its database
             _small.append(await asyncio.to_thread(lambda: LocalModel.start(threads=threads)))
     return _small[0]
 
@@ -133,12 +133,12 @@ def close_small_model() -> None:
 
 
 def summarize(text: str) -> dict[str, Any]:
-    """Compute on a table in CSV: each column of figures, group by group where a column of texts makes groups.
+    """Compute statistics of a CSV table: for each numeric column, by group if a text column divides the rows.
 
-    The first column of figures, where it only rises within each group, is taken for the time that the others run over.
+    The first numeric column counts as the time if it only rises within each group.
 
     Returns:
-        `rows`, `by`, `over`, and `columns`: column → group → first, last, min, max, mean, growth_percent and the like.
+        `rows`, `by`, `over`, and `columns`: column → group → first, last, min, max, mean, growth_percent and others.
     """
     rows = [row for row in csv.DictReader(io.StringIO(text)) if any(row.values())]
     names = [name for name in (rows[0] if rows else {}) if name]
@@ -188,7 +188,7 @@ def figures_of(rows: list[dict[str, Any]], name: str, over: str | None) -> dict[
 
 
 def in_words(summary: dict[str, Any]) -> str:
-    """A summary as lines that people and small models read more easily than JSON; most growth first."""
+    """Return a summary as lines, highest growth first; people and small models read them more easily than JSON."""
     lines = [f"Computed from {summary['rows']} rows, most growth first:"]
     for column, groups in summary["columns"].items():
         counted = [(group, each) for group, each in groups.items() if each["count"]]

@@ -1,4 +1,4 @@
-"""The smallest handler: no model, no key. Run it with `worker run --handlers examples`."""
+"""The smallest handler, without a model or a key. Run it with `worker run --handlers examples`."""
 
 from worker import Task, TaskUpdateEventType, on
 

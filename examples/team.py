@@ -1,9 +1,10 @@
-"""A team of two: one member collects facts, the other one writes, and a leader hands the work out.
+"""A team of two members, coordinated by a leader: one collects facts, the other one writes.
 
     OPENAI_API_KEY=… worker run --handlers examples
     worker task create --agent team --text "What is PostgreSQL's SKIP LOCKED good for?" --follow
 
-Each piece of work that the leader hands to a member is an event, `sub_agent_trigger`; tokens and tools are summed.
+Each delegation by the leader to a member is an event, `sub_agent_trigger`. The task's tokens and tools cover all
+members.
 """
 
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ async def work_together(task: Task) -> Task:
 
 
 def make_team(model: "Model | None" = None) -> "Team":
-    """A team on one model; none: WORKER_MODEL, else that of the API key in the environment."""
+    """Return a team on one model; by default that of WORKER_MODEL, or of the API key in the environment."""
     from agno.agent import Agent
     from agno.team import Team
 

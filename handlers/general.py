@@ -1,6 +1,7 @@
-"""Any agent that no other handler names: the platform's own description of it, run as an Agno agent.
+"""A handler for all agents without a handler of their own: it runs them as the platform describes them, with Agno.
 
-A more specific handler, `@on(TaskUpdateEventType.TaskCreated, agent_id="…")` in a module beside this one, beats it.
+A more specific handler, `@on(TaskUpdateEventType.TaskCreated, agent_id="…")` in another module of this folder, has
+priority.
 """
 
 from worker import Backend, Task, TaskUpdateEventType, on, run_agent
@@ -8,7 +9,7 @@ from worker import Backend, Task, TaskUpdateEventType, on, run_agent
 
 @on(TaskUpdateEventType.TaskCreated)
 async def run_named_agent(task: Task) -> Task:
-    """Run the agent that the task is for."""
+    """Run the agent that the task names."""
     from agno.agent import Agent
 
     agent = Agent(**await Backend(task.configuration).aget_args(task=task))

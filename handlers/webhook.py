@@ -1,6 +1,6 @@
-"""Tell another service of finished tasks, and of what tasks ask of people; see docs/guides/webhooks.md.
+"""Notify another service of finished tasks and of requests to people; see docs/guides/webhooks.md.
 
-WORKER_WEBHOOK_SECRET switches it on.
+Set WORKER_WEBHOOK_SECRET to enable this.
 """
 
 from worker import Task, TaskUpdateEvent
@@ -11,5 +11,5 @@ webhooks = Webhooks.of_environment()
 
 @webhooks.listener
 async def post_finished_task(event: TaskUpdateEvent, task: Task) -> None:
-    """Post the end of a task, or its question; what is raised has the delivery tried again later."""
+    """Post the end of a task, or its request to a person. If this raises, the delivery is retried later."""
     await webhooks.post(event, task)

@@ -2,12 +2,12 @@
 # requires-python = ">=3.11"
 # dependencies = ["fpdf2>=2.8", "pillow>=11"]
 # ///
-"""Make the example documents from one table: figures.csv, chart.png and report.pdf.
+"""Create the example documents from one table: figures.csv, chart.png and report.pdf.
 
     python examples/data/make.py        (or: uv run examples/data/make.py)
 
-Every number in the report and the chart is computed from POPULATION below, so the three files cannot disagree, and
-running it again gives the same files (with the same versions of the libraries). SOURCES.md names source and licence.
+All numbers in the report and the chart are computed from POPULATION below, so the three files always agree, and running
+the script again creates identical files (with the same library versions). SOURCES.md names source and license.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fpdf.fonts import FontFace
 from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).parent
-MADE = datetime(2025, 1, 1, tzinfo=UTC)  # fixed, so that the files stay the same byte for byte
+MADE = datetime(2025, 1, 1, tzinfo=UTC)  # fixed, so that the files are identical byte for byte
 
 REGIONS = ("Northeast", "Midwest", "South", "West")
 POPULATION = {  # resident population at each decennial census, in the order of REGIONS
@@ -39,7 +39,7 @@ POPULATION = {  # resident population at each decennial census, in the order of 
     2010: (55_317_240, 66_927_001, 114_555_744, 71_945_553),
     2020: (57_609_148, 68_985_454, 126_266_107, 78_588_572),
 }
-UNITED_STATES = {  # the published national totals: the regions must add up to them
+UNITED_STATES = {  # the published national totals, which the regions must add up to
     1910: 92_228_531,
     1920: 106_021_568,
     1930: 123_202_660,
@@ -55,7 +55,7 @@ UNITED_STATES = {  # the published national totals: the regions must add up to t
 }
 SOURCE = "U.S. Census Bureau, decennial censuses 1910-2020 (public domain)"
 
-COLORS = {  # Okabe and Ito's palette: told apart by colour-blind readers too
+COLORS = {  # Okabe and Ito's palette, which color-blind readers can distinguish, too
     "Northeast": (0, 114, 178),
     "Midwest": (230, 159, 0),
     "South": (213, 94, 0),
@@ -114,10 +114,10 @@ def write_figures(path: Path) -> None:
 
 # --- chart.png
 
-SCALE = 2  # drawn twice as large and shrunk: smooth edges
+SCALE = 2  # drawn twice as large and then scaled down, for smooth edges
 WIDTH, HEIGHT = 1200, 800
 LEFT, RIGHT, TOP, BOTTOM = 90, 1010, 150, 700  # the plot's edges
-HIGHEST = 140  # millions at the top edge
+HIGHEST = 140  # value at the top edge, in millions
 
 
 def draw_chart(path: Path) -> None:
@@ -175,7 +175,7 @@ def write(
     *,
     anchor: str = "la",
 ) -> None:
-    font = ImageFont.load_default(size * SCALE)  # the one font that Pillow brings, the same everywhere
+    font = ImageFont.load_default(size * SCALE)  # the font that comes with Pillow, identical on all systems
     draw.text((place[0] * SCALE, place[1] * SCALE), text, color, font, anchor)
 
 
@@ -277,7 +277,7 @@ def title(pdf: FPDF, name: str, subtitle: str) -> None:
 
 
 def section(pdf: FPDF, heading: str, paragraphs: list[str]) -> None:
-    if pdf.will_page_break(30):  # a heading stays with its first lines
+    if pdf.will_page_break(30):  # keep a heading together with its first lines
         pdf.add_page()
     pdf.ln(3)
     pdf.set_font("Helvetica", "B", 14)
