@@ -1,4 +1,4 @@
-"""Announcements: the engine and the supervisor say what happened; subscribers make log lines, metrics, traces of it."""
+"""Notices of events in this process, announced by engine and supervisor, and turned into logs, metrics and traces."""
 
 import sys
 import traceback
@@ -11,12 +11,12 @@ from worker.words.upkeep import Removed
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something happened that an operator may want to know."""
+    """An event in this process that an operator may want to know about."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted(Notice):
-    """A worker is ready. ``isolates``: it runs tasks that workers died of alone, in processes of their own."""
+    """A worker is ready. ``isolates``: it runs suspect tasks, during which workers died, alone in child processes."""
 
     worker_id: str
     name: str
@@ -28,7 +28,7 @@ class WorkerStarted(Notice):
 
 @dataclass(frozen=True, slots=True)
 class HandlersReloaded(Notice):
-    """A worker serves other handlers from now on."""
+    """A worker has replaced its handlers."""
 
     worker_id: str
     handlers: tuple[str, ...]
@@ -36,14 +36,14 @@ class HandlersReloaded(Notice):
 
 @dataclass(frozen=True, slots=True)
 class HandlersBroken(Notice):
-    """Handlers that were saved cannot be served; those before them go on. One problem a line, with file and line."""
+    """Saved handlers cannot be loaded; the previous ones stay. Each problem is a line with file and line number."""
 
     problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCutOff(Notice):
-    """A worker's lease has run out by its own clock, since the platform answered no renewal; its runs are ended."""
+    """A worker's lease has expired by its own clock, since no renewal was answered; its runs are canceled."""
 
     worker_id: str
     running: int
@@ -51,7 +51,7 @@ class WorkerCutOff(Notice):
 
 @dataclass(frozen=True, slots=True)
 class WorkerWorn(Notice):
-    """A worker leaves by itself. ``by_fault``: since threads of it hang; else since it was to."""
+    """A worker exits on its own: its threads hang (``by_fault``), or it has reached a limit of its settings."""
 
     worker_id: str
     reason: str
@@ -60,7 +60,7 @@ class WorkerWorn(Notice):
 
 @dataclass(frozen=True, slots=True)
 class WorkerDraining(Notice):
-    """A worker claims nothing more; what runs may finish."""
+    """A worker has stopped claiming; its running tasks may finish."""
 
     worker_id: str
     running: int
@@ -69,7 +69,7 @@ class WorkerDraining(Notice):
 
 @dataclass(frozen=True, slots=True)
 class WorkerStopped(Notice):
-    """A worker has left."""
+    """A worker has exited."""
 
     worker_id: str
     handed_back: int
@@ -77,7 +77,7 @@ class WorkerStopped(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted(Notice):
-    """An attempt begins. ``waited``: seconds since the task was created, if it is its first."""
+    """An attempt starts. ``waited``: seconds since the task was created, for its first attempt."""
 
     task_id: str
     agent_id: str
@@ -88,7 +88,7 @@ class TaskStarted(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded(Notice):
-    """An attempt ended the task. ``error`` is what was raised, with its traceback."""
+    """An attempt ended the task. ``error``: the exception that was raised, with its traceback."""
 
     task_id: str
     agent_id: str
@@ -100,7 +100,7 @@ class TaskEnded(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskRetried(Notice):
-    """An attempt failed and the task waits for another."""
+    """An attempt failed, and the task waits for the next one."""
 
     task_id: str
     agent_id: str
@@ -111,7 +111,7 @@ class TaskRetried(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskHandedBack(Notice):
-    """A task went back to the queue, uncharged."""
+    """A task was handed back to the queue without a charge."""
 
     task_id: str
     agent_id: str
@@ -120,7 +120,7 @@ class TaskHandedBack(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskIsolated(Notice):
-    """An attempt begins alone in a child process, since workers died while the task ran."""
+    """An attempt starts alone in a child process, because workers died while the task ran."""
 
     task_id: str
     agent_id: str
@@ -131,7 +131,7 @@ class TaskIsolated(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskCrashed(Notice):
-    """The child process that ran a task died of it. ``reason`` says how; ``ended``: no try is left."""
+    """The child process that ran a task died. ``reason`` describes its death; ``ended``: no try is left."""
 
     task_id: str
     agent_id: str
@@ -143,7 +143,7 @@ class TaskCrashed(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ChildStarted(Notice):
-    """This process is a worker's child, which runs one task and ends. ``name`` is the worker's."""
+    """This process is a child of a worker and runs a single task. ``name`` is the worker's."""
 
     name: str
     task_id: str
@@ -151,7 +151,7 @@ class ChildStarted(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ChildEnded(Notice):
-    """The child process that ran a task has written what came of it; of this attempt no other notice is heard here."""
+    """The child process of a task has stored its outcome. This process announces nothing else about the attempt."""
 
     task_id: str
     agent_id: str
@@ -162,7 +162,7 @@ class ChildEnded(Notice):
 
 @dataclass(frozen=True, slots=True)
 class LoopHeld(Notice):
-    """Code has held the event loop for a quarter of a second: of a run, where that is known. The stack says where."""
+    """Code has held the event loop for a quarter of a second. The run is named if known; the stack shows the code."""
 
     task_id: str | None
     agent_id: str | None
@@ -173,9 +173,9 @@ class LoopHeld(Notice):
 
 @dataclass(frozen=True, slots=True)
 class LoopBlocked(Notice):
-    """A handler keeps the event loop to itself: all else of this process waits; its leases are held nonetheless.
+    """A handler blocks the event loop, and with it the rest of the process; the leases are renewed regardless.
 
-    ``stack`` are the innermost lines of what runs, the innermost first; the run is named where it is known.
+    ``stack`` has the innermost lines of the running code, innermost first. The run is named if known.
     """
 
     task_id: str | None
@@ -188,9 +188,9 @@ class LoopBlocked(Notice):
 
 @dataclass(frozen=True, slots=True)
 class StandsStill(Notice):
-    """Every place of a worker is held by a task that waits for others: what these need of this worker never starts.
+    """Every slot of a worker is held by a task that waits for other tasks, which therefore can never start here.
 
-    ``task_ids`` hold the places, ``awaited`` is what they wait for.
+    ``task_ids`` are the tasks that hold the slots, ``awaited`` the tasks that they wait for.
     """
 
     worker_id: str
@@ -200,7 +200,7 @@ class StandsStill(Notice):
 
 @dataclass(frozen=True, slots=True)
 class LoopFreed(Notice):
-    """The event loop goes on, after so many seconds."""
+    """The event loop runs again after being blocked for this many seconds."""
 
     task_id: str | None
     agent_id: str | None
@@ -211,7 +211,7 @@ class LoopFreed(Notice):
 
 @dataclass(frozen=True, slots=True)
 class TaskTaken(Notice):
-    """A run was ended because its attempt no longer owns the task."""
+    """A run was canceled because its attempt no longer owns the task."""
 
     task_id: str
     agent_id: str
@@ -221,7 +221,7 @@ class TaskTaken(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ResultPassedOver(Notice):
-    """A handler returned a result after it had saved another one that ended its task: the saved one stands."""
+    """A handler returned a result after saving a different one that ended its task; the saved result remains."""
 
     task_id: str
     agent_id: str
@@ -230,7 +230,7 @@ class ResultPassedOver(Notice):
 
 @dataclass(frozen=True, slots=True)
 class Delivered(Notice):
-    """A handler took an event."""
+    """A handler processed an event."""
 
     task_id: str
     handler: str
@@ -239,7 +239,7 @@ class Delivered(Notice):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailed(Notice):
-    """A handler raised on an event."""
+    """A handler raised while processing an event."""
 
     task_id: str
     handler: str
@@ -261,7 +261,7 @@ class WorkerLost(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ClockSetBack(Notice):
-    """The database's clock was set back, by about so many seconds if that was seen; what was due is due as before."""
+    """The database's clock was set back, by about this many seconds if observed; due times were adjusted."""
 
     seconds: float
     rows: int
@@ -269,7 +269,7 @@ class ClockSetBack(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ProviderAway(Notice):
-    """A provider of models fails for everybody: tasks wait for it from now on."""
+    """A model provider fails for every caller; tasks wait for it until it answers again."""
 
     provider: str
     error_code: str
@@ -278,21 +278,21 @@ class ProviderAway(Notice):
 
 @dataclass(frozen=True, slots=True)
 class ProviderBack(Notice):
-    """It has answered again, or a person has said so: the tasks that waited for it go on."""
+    """A provider answers again, or a person declared it available: the tasks that waited for it continue."""
 
     provider: str
 
 
 @dataclass(frozen=True, slots=True)
 class VectorsMissing(Notice):
-    """A knowledge base was to have vectors, and cannot: it is searched by words alone. Told once a process."""
+    """A knowledge base cannot have vectors as configured; its search is full-text alone. Announced once per process."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedUp(Notice):
-    """The day's clean-up is done."""
+    """The daily clean-up has finished."""
 
     removed: Removed
     seconds: float
@@ -300,14 +300,14 @@ class CleanedUp(Notice):
 
 @dataclass(frozen=True, slots=True)
 class KeysAssumed(Notice):
-    """Keys were made before there were roles: they are admin, which is what they could do. Told once of each."""
+    """Keys without a role, created before roles existed, count as admin, as they always did. Announced once per key."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NoKeyLeft(Notice):
-    """The server's last key was revoked or has expired: every request is refused from now on."""
+    """The server's last key was revoked or has expired: it refuses all further requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +324,10 @@ _subscribers: list[Subscriber] = []
 
 
 def subscribe(subscriber: Subscriber) -> Callable[[], None]:
-    """Hear every notice of this process from now on.
+    """Subscribe to all later notices of this process.
 
     Args:
-        subscriber: Called where the notice is announced, on whatever thread that is; it must be quick.
+        subscriber: Called on the thread that announces the notice; it must return quickly.
 
     Returns:
         A function that ends the subscription.
@@ -337,11 +337,11 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
 
 
 def announce(notice: Notice) -> None:
-    """Tell every subscriber; one that raises, such as a log that cannot be written, ends nothing but its own part."""
+    """Call every subscriber. An exception in one, such as a log that cannot be written, does not affect the others."""
     for subscriber in tuple(_subscribers):
         try:
             subscriber(notice)
-        except Exception:  # noqa: BLE001 - what is announced has happened, and must not be undone by it
+        except Exception:  # noqa: BLE001 - the event has already happened, so its announcement must not fail
             _complain()
 
 
